@@ -1,0 +1,129 @@
+"""FreeSurfer label ids and what they mean here.
+
+``labels.tsv`` is the one table that turns FreeSurfer ids (``aseg``, ``aparc+aseg``) into the
+structures the anatomy network knows and the regions the proxy labels are built from.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+
+#: Classes of the anatomy network; the position is the class, 0 is everything outside the brain.
+STRUCTURES = (
+    "background",
+    "cerebral-wm",
+    "cerebral-cortex",
+    "lateral-ventricle",
+    "cerebellar-wm",
+    "cerebellar-cortex",
+    "thalamus",
+    "caudate",
+    "putamen",
+    "pallidum",
+    "third-ventricle",
+    "fourth-ventricle",
+    "brainstem",
+    "hippocampus",
+    "amygdala",
+    "csf",
+    "accumbens",
+    "ventral-dc",
+)
+
+#: Classes of the proxy task and of the lesion network (paper, section 2.1).
+PROXY = MappingProxyType({"background": 0, "lobar": 1, "deep": 2, "infratentorial": 3})
+PROXY_NAMES = MappingProxyType({index: name for name, index in PROXY.items()})
+CMB = 4
+
+#: Colour-blind-safe display colours (Okabe and Ito) of the proxy classes and of CMBs.
+PROXY_COLORS = MappingProxyType({1: "#56b4e9", 2: "#e69f00", 3: "#009e73", CMB: "#d55e00"})
+
+#: Ids from 500 on are tissue outside the brain in the label maps used for simulation.
+FIRST_EXTRACEREBRAL = 500
+LAST_EXTRACEREBRAL = 999
+
+
+@dataclass(frozen=True)
+class Label:
+    """One row of ``labels.tsv``."""
+
+    index: int
+    name: str
+    color: str
+    structure: str
+    region: str
+    side: str
+
+
+@cache
+def table() -> MappingProxyType[int, Label]:
+    """All known FreeSurfer labels by id."""
+    with files("cmb_bidsapp").joinpath("labels.tsv").open(encoding="utf-8") as stream:
+        rows = csv.DictReader(stream, delimiter="\t")
+        labels = [
+            Label(
+                int(row["index"]),
+                row["name"],
+                row["color"],
+                row["structure"],
+                row["region"],
+                row["side"],
+            )
+            for row in rows
+        ]
+    return MappingProxyType({label.index: label for label in labels})
+
+
+def ids(*, structure: str | None = None, region: str | None = None) -> tuple[int, ...]:
+    """FreeSurfer ids of a structure, a region, or both."""
+    return tuple(
+        label.index
+        for label in table().values()
+        if structure in (None, label.structure) and region in (None, label.region)
+    )
+
+
+@cache
+def _structure_lookup() -> npt.NDArray[np.uint8]:
+    lookup = np.zeros(max(table()) + 1, np.uint8)
+    for label in table().values():
+        lookup[label.index] = STRUCTURES.index(label.structure)
+    return lookup
+
+
+@cache
+def mirror_lookup() -> npt.NDArray[np.int32]:
+    """Id of the other side for every id up to 2100; ids without a side map to themselves."""
+    by_name = {label.name: label.index for label in table().values()}
+    swap = {"Left": "Right", "Right": "Left", "ctx-lh": "ctx-rh", "ctx-rh": "ctx-lh"}
+    lookup = np.arange(2101, dtype=np.int32)
+    for label in table().values():
+        for here, there in swap.items():
+            if label.name.startswith(here + "-"):
+                lookup[label.index] = by_name[label.name.replace(here, there, 1)]
+    return lookup
+
+
+def to_structures(dseg: npt.NDArray[np.integer]) -> npt.NDArray[np.uint8]:
+    """Turn FreeSurfer ids into classes of :data:`STRUCTURES`; unknown ids become background.
+
+    >>> to_structures(np.array([0, 2, 41, 1024, 16, 515])).tolist()
+    [0, 1, 1, 2, 12, 0]
+    """
+    lookup = _structure_lookup()
+    known = (dseg >= 0) & (dseg < lookup.size)
+    structures: npt.NDArray[np.uint8] = lookup[np.where(known, dseg, 0)]
+    return structures
+
+
+def structure_classes(names: Iterable[str]) -> list[int]:
+    """Classes of the named structures."""
+    return [STRUCTURES.index(name) for name in names]
