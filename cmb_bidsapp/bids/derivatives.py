@@ -1,0 +1,200 @@
+"""The output tree: where each derivative of a session lies, and the dataset around it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cmb_bidsapp import __version__
+from cmb_bidsapp.bids.outputs import bids_name, write_json, write_text
+
+BIDS_VERSION = "1.10.0"
+
+#: What BIDS has no name for (yet), as other apps ignore it.
+IGNORED = """\
+*.html
+logs/
+**/figures/
+**/*_xfm.*
+**/*_lesions.*
+group_*
+status.*
+"""
+
+
+@dataclass(frozen=True)
+class SessionFiles:
+    """Paths of one session's derivatives."""
+
+    out_dir: Path
+    participant: str
+    session: str | None
+
+    @property
+    def label(self) -> str:
+        """``sub-01`` or ``sub-01_ses-A``."""
+        return f"sub-{self.participant}" + (f"_ses-{self.session}" if self.session else "")
+
+    def anat(self, suffix: str, extension: str = ".nii.gz", **entities: str) -> Path:
+        """A file of the session's ``anat`` folder."""
+        folder = self.out_dir / f"sub-{self.participant}"
+        if self.session:
+            folder /= f"ses-{self.session}"
+        own = {"sub": self.participant, "ses": self.session}
+        return folder / "anat" / bids_name({**own, **entities}, suffix, extension)
+
+    def figure(self, name: str) -> Path:
+        """A figure of the session."""
+        folder = self.out_dir / f"sub-{self.participant}" / "figures"
+        return folder / f"{self.label}_desc-{name}.png"
+
+    def stamp(self, phase: str) -> Path:
+        """The stamp of a phase."""
+        return self.out_dir / "logs" / "stamps" / f"{self.label}_{phase}.json"
+
+    @property
+    def t2star(self) -> Path:
+        """Preprocessed T2*w, native grid."""
+        return self.anat("T2starw", desc="preproc")
+
+    @property
+    def t2star_brain(self) -> Path:
+        """Brain mask of the T2*w."""
+        return self.anat("mask", space="T2starw", desc="brain")
+
+    @property
+    def t1w(self) -> Path:
+        """Preprocessed T1w, native grid."""
+        return self.anat("T1w", desc="preproc")
+
+    @property
+    def t1w_brain(self) -> Path:
+        """Brain mask of the T1w."""
+        return self.anat("mask", space="T1w", desc="brain")
+
+    @property
+    def t1w_on_t2star(self) -> Path:
+        """Preprocessed T1w on the T2*w grid."""
+        return self.anat("T1w", space="T2starw", desc="preproc")
+
+    @property
+    def transform(self) -> Path:
+        """Rigid transform, ITK text."""
+        return self.anat("xfm", ".txt", **{"from": "T1w", "to": "T2starw", "mode": "image"})
+
+    def parcellation(self, space: str) -> Path:
+        """FreeSurfer-numbered dseg, 1 mm."""
+        return self.anat("dseg", space=space, res="1mm", desc="aparcaseg")
+
+    @property
+    def proxy(self) -> Path:
+        """Anatomical proxy labels on the T2*w grid."""
+        return self.anat("dseg", space="T2starw", desc="proxy")
+
+    @property
+    def network_labels(self) -> Path:
+        """Classes as the lesion network predicts them."""
+        return self.anat("dseg", space="T2starw", desc="nnunet")
+
+    @property
+    def probability(self) -> Path:
+        """CMB probability."""
+        return self.anat("probseg", space="T2starw", label="CMB")
+
+    @property
+    def raw_mask(self) -> Path:
+        """CMB mask before CFPR."""
+        return self.anat("mask", space="T2starw", label="CMB", desc="raw")
+
+    @property
+    def mask(self) -> Path:
+        """Final CMB mask."""
+        return self.anat("mask", space="T2starw", label="CMB")
+
+    @property
+    def instances(self) -> Path:
+        """Candidates by number, kept and rejected."""
+        return self.anat("dseg", space="T2starw", desc="CMBinstances")
+
+    @property
+    def lesions(self) -> Path:
+        """Lesion table."""
+        return self.anat("lesions", ".tsv", label="CMB")
+
+    def uri(self, path: Path) -> str:
+        """BIDS URI of one of our outputs."""
+        return f"bids::{path.relative_to(self.out_dir).as_posix()}"
+
+
+def raw_uri(bids_dir: Path, path: Path) -> str:
+    """BIDS URI of a raw image."""
+    return f"bids:raw:{path.relative_to(bids_dir).as_posix()}"
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock; another run on the same outputs waits for it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(stream, fcntl.LOCK_UN)
+
+
+def prepare_dataset(out_dir: Path, bids_dir: Path) -> None:
+    """Create or complete the derivative dataset's own files; what others wrote stays."""
+    with locked(out_dir / "logs" / "dataset.lock"):
+        path = out_dir / "dataset_description.json"
+        content: dict[str, Any] = {}
+        if path.exists():
+            content = json.loads(path.read_text(encoding="utf-8"))
+        merged = {
+            "Name": "Cerebral microbleeds (cmb_bidsapp)",
+            "BIDSVersion": BIDS_VERSION,
+            "DatasetType": "derivative",
+            **content,
+            "GeneratedBy": _generated_by(content.get("GeneratedBy", [])),
+            "SourceDatasets": _with(
+                content.get("SourceDatasets", []), {"URL": bids_dir.resolve().as_uri()}
+            ),
+            "DatasetLinks": {**content.get("DatasetLinks", {}), "raw": bids_dir.resolve().as_uri()},
+        }
+        if merged != content:
+            write_json(path, merged)
+        ignore = out_dir / ".bidsignore"
+        present = ignore.read_text(encoding="utf-8").splitlines() if ignore.exists() else []
+        lacking = [line for line in IGNORED.splitlines() if line not in present]
+        if lacking:
+            write_text(ignore, "\n".join([*present, *lacking]) + "\n")
+        if not (out_dir / "README.md").exists():
+            write_text(out_dir / "README.md", _README)
+
+
+def _with(entries: list[Any], own: dict[str, Any]) -> list[Any]:
+    return entries if own in entries else [*entries, own]
+
+
+def _generated_by(others: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    own: dict[str, Any] = {"Name": "cmb_bidsapp", "Version": __version__}
+    tag = os.environ.get("CMB_BIDSAPP_IMAGE")
+    if tag:
+        own["Container"] = {"Type": "docker", "Tag": tag}
+    return [own, *[entry for entry in others if entry.get("Name") != "cmb_bidsapp"]]
+
+
+_README = """\
+# Cerebral microbleeds
+
+Derivatives of cmb_bidsapp: per session the preprocessed images, the regions, the microbleed masks
+and one table of all candidates; per participant one report (`sub-*.html`); `group_*` tables.
+
+The results are an imaging summary, not a diagnosis. See `logs/` for settings and versions.
+"""

@@ -1,0 +1,138 @@
+"""Names, sidecars and atomic writes of BIDS files."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import numpy.typing as npt
+
+#: Order of entities in a file name (BIDS specification, appendix "Entities").
+ENTITY_ORDER = (
+    "sub",
+    "ses",
+    "acq",
+    "ce",
+    "rec",
+    "dir",
+    "run",
+    "echo",
+    "part",
+    "from",
+    "to",
+    "mode",
+    "space",
+    "res",
+    "label",
+    "desc",
+)
+
+
+def bids_name(entities: Mapping[str, str | None], suffix: str, extension: str) -> str:
+    """Build a file name, entities in the order of the specification; ``None`` leaves one out.
+
+    >>> bids_name({"desc": "brain", "sub": "01", "ses": None}, "mask", ".nii.gz")
+    'sub-01_desc-brain_mask.nii.gz'
+    """
+    unknown = set(entities) - set(ENTITY_ORDER)
+    if unknown:
+        raise ValueError(f"unknown entities: {', '.join(sorted(unknown))}")
+    parts = [f"{key}-{entities[key]}" for key in ENTITY_ORDER if entities.get(key) is not None]
+    return "_".join([*parts, suffix]) + extension
+
+
+@contextlib.contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Give a path beside ``path`` to write to; on success it takes the name ``path``.
+
+    A reader sees the old file, none, or the whole new one.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The extension stays last: writers such as nibabel choose their format by it.
+    handle, name = tempfile.mkstemp(prefix=".partial-", suffix=f"-{path.name}", dir=path.parent)
+    os.close(handle)
+    beside = Path(name)
+    try:
+        yield beside
+        with beside.open("rb") as stream:
+            os.fsync(stream.fileno())
+        # mkstemp makes private files; outputs follow the user's umask.
+        umask = os.umask(0)
+        os.umask(umask)
+        beside.chmod(0o666 & ~umask)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text atomically."""
+    with atomic(path) as beside:
+        beside.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write JSON atomically, two spaces a level."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def sidecar_of(path: Path) -> Path:
+    """The JSON beside a NIfTI or TSV file."""
+    return path.with_name(path.name.removesuffix(".gz").rsplit(".", 1)[0] + ".json")
+
+
+def write_image(
+    path: Path,
+    data: npt.NDArray[Any],
+    affine: npt.NDArray[np.float64],
+    sidecar: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a NIfTI (mm; sform and qform with code 1, scanner) and its sidecar, atomically."""
+    image = nib.Nifti1Image(data, affine)
+    image.set_sform(affine, code=1)
+    image.set_qform(affine, code=1)
+    image.header.set_xyzt_units("mm")
+    with atomic(path) as beside:
+        nib.save(image, beside)
+    if sidecar is not None:
+        write_json(sidecar_of(path), sidecar)
+
+
+def write_table(
+    path: Path,
+    columns: Sequence[str],
+    rows: Iterable[Mapping[str, object]],
+    descriptions: Mapping[str, Mapping[str, Any]] | None = None,
+) -> None:
+    """Write a TSV (missing values as ``n/a``) and, with ``descriptions``, its JSON dictionary."""
+    with atomic(path) as beside, beside.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
+        writer.writerow(columns)
+        for row in rows:
+            writer.writerow([_cell(row.get(column)) for column in columns])
+    if descriptions is not None:
+        write_json(sidecar_of(path), {c: descriptions[c] for c in columns})
+
+
+def _cell(value: object) -> str:
+    if value is None or (isinstance(value, float | np.floating) and not np.isfinite(value)):
+        return "n/a"
+    if isinstance(value, bool | np.bool_):
+        return "true" if value else "false"
+    if isinstance(value, float | np.floating):
+        return f"{value:.6g}"
+    return str(value).translate({9: " ", 10: " ", 13: " "})
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """Rows of a TSV file as text."""
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream, delimiter="\t"))

@@ -1,0 +1,1 @@
+"""Running sessions: processes, stamps, errors, progress."""
