@@ -1,0 +1,1 @@
+"""Brain structures, regions and proxy labels."""

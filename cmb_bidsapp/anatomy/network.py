@@ -1,0 +1,128 @@
+"""The anatomy network: brain and structures of a head in any contrast."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from dynamic_network_architectures.architectures.unet import PlainConvUNet
+from scipy import ndimage
+
+from cmb_bidsapp.labels import STRUCTURES
+from cmb_bidsapp.models.registry import Bundle
+from cmb_bidsapp.preprocess.resampling import Affine, Grid, isotropic_grid, resample
+
+#: Voxel size the network works at, in mm.
+SPACING_MM = 2.0
+
+#: A plain 3D U-Net; :func:`build_network` turns these values into a module.
+ANATOMY_ARCHITECTURE: MappingProxyType[str, Any] = MappingProxyType(
+    {
+        "in_channels": 1,
+        "classes": len(STRUCTURES),
+        "features": (12, 24, 48, 96, 96),
+        "convolutions": (2, 2, 2, 2, 2),
+    }
+)
+
+
+def build_network(architecture: MappingProxyType[str, Any] | dict[str, Any]) -> torch.nn.Module:
+    """Build the U-Net that ``architecture`` describes, with untrained weights."""
+    features = list(architecture["features"])
+    stages = len(features)
+    convolutions = list(architecture["convolutions"])
+    network: torch.nn.Module = PlainConvUNet(
+        input_channels=architecture["in_channels"],
+        n_stages=stages,
+        features_per_stage=features,
+        conv_op=torch.nn.Conv3d,
+        kernel_sizes=[[3, 3, 3]] * stages,
+        strides=[[1, 1, 1]] + [[2, 2, 2]] * (stages - 1),
+        n_conv_per_stage=convolutions,
+        num_classes=architecture["classes"],
+        n_conv_per_stage_decoder=convolutions[:-1],
+        conv_bias=True,
+        norm_op=torch.nn.InstanceNorm3d,
+        norm_op_kwargs={"eps": 1e-5, "affine": True},
+        nonlin=torch.nn.LeakyReLU,
+        nonlin_kwargs={"inplace": True},
+    )
+    network.apply(network.initialize)
+    return network
+
+
+def normalize(image: torch.Tensor) -> torch.Tensor:
+    """Scale the 1st to 99th percentile of the non-zero voxels to 0..1 and clip there."""
+    inside = image[image > 0]
+    if inside.numel() < 2:
+        return torch.zeros_like(image)
+    # torch.quantile refuses large inputs; a strided sample is as good.
+    sample = inside[:: max(1, inside.numel() // 200_000)]
+    low, high = torch.quantile(sample, torch.tensor([0.01, 0.99], device=image.device))
+    return ((image - low) / (high - low + 1e-6)).clamp(0, 1)
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """What the network sees in a head.
+
+    Attributes
+    ----------
+    probabilities
+        Softmax per class of :data:`cmb_bidsapp.labels.STRUCTURES`, shape ``(classes, x, y, z)``.
+    grid
+        Its voxels: 2 mm, axes along the image's own, closest to RAS.
+    """
+
+    probabilities: npt.NDArray[np.float32]
+    grid: Grid
+
+    def brain_mask(self, target: Grid) -> npt.NDArray[np.bool_]:
+        """Brain with its CSF on another grid: the largest piece, holes filled."""
+        brain = 1 - self.probabilities[0]
+        components, count = ndimage.label(brain > 0.5)
+        if count == 0:
+            return np.zeros(target.shape, np.bool_)
+        sizes = np.bincount(components.ravel())
+        largest = ndimage.binary_fill_holes(components == 1 + int(sizes[1:].argmax()))
+        # Other pieces are dropped, the soft edge of the largest is kept.
+        near = ndimage.binary_dilation(largest, iterations=2)
+        soft = np.where(largest, np.maximum(brain, 0.5 + 1e-3), np.where(near, brain, 0))
+        mask: npt.NDArray[np.bool_] = resample(soft, self.grid.affine, target) > 0.5
+        return mask
+
+    def structures(self, target: Grid) -> npt.NDArray[np.uint8]:
+        """Most probable class at the voxels of another grid."""
+        best = np.full(target.shape, -1, np.float32)
+        winner = np.zeros(target.shape, np.uint8)
+        for number, probability in enumerate(self.probabilities):
+            here = resample(probability, self.grid.affine, target)
+            better = here > best
+            best[better], winner[better] = here[better], number
+        return winner
+
+
+class AnatomyNetwork:
+    """The network with its weights, loaded once and used for every image."""
+
+    def __init__(self, bundle: Bundle, device: str = "cpu") -> None:
+        self.device = torch.device(device)
+        self.network = build_network(bundle.card["architecture"])
+        bundle.load_into(self.network)
+        self.network.to(self.device).eval()
+
+    def __call__(self, data: npt.NDArray[np.float32], affine: Affine) -> Anatomy:
+        """Segment a head or a skull-stripped brain of any contrast and voxel size (mm)."""
+        # 16: four halvings inside the network.
+        grid = isotropic_grid(Grid.of(data, affine), SPACING_MM, multiple=16)
+        volume = torch.from_numpy(resample(data, affine, grid, smooth=True))
+        image = normalize(volume).to(self.device)[None, None]
+        with torch.inference_mode(), torch.autocast(self.device.type, dtype=torch.bfloat16):
+            # The classes have no side, so the mirror image is a second opinion.
+            logits = self.network(image) + self.network(image.flip(2)).flip(2)
+        probabilities = (logits[0].float() / 2).softmax(0)
+        return Anatomy(probabilities.cpu().numpy(), grid)

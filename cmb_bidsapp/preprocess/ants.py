@@ -1,0 +1,60 @@
+"""The border to antspyx: arrays with RAS affines on our side, ANTs images (LPS) on the other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from nibabel.affines import voxel_sizes
+
+if TYPE_CHECKING:
+    from ants import ANTsImage
+
+    from cmb_bidsapp.preprocess.resampling import Affine
+
+#: RAS to LPS and back.
+FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+def to_ants(data: npt.NDArray[Any], affine: Affine) -> ANTsImage:
+    """Turn an array with its RAS affine into an ANTs image."""
+    import ants
+
+    lps = FLIP @ affine
+    spacing = voxel_sizes(lps)
+    return ants.from_numpy(
+        np.ascontiguousarray(data, dtype=np.float32),
+        origin=lps[:3, 3].tolist(),
+        spacing=spacing.tolist(),
+        direction=lps[:3, :3] / spacing,
+    )
+
+
+def read_linear(path: str | Path) -> Affine:
+    """Read a linear ITK transform as a RAS matrix.
+
+    The matrix maps world coordinates of the fixed image to those of the moving image, as ITK
+    applies it ("pull").
+    """
+    import SimpleITK
+
+    transform = SimpleITK.ReadTransform(str(path))
+    origin = np.array(transform.TransformPoint((0.0, 0.0, 0.0)))
+    columns = [np.array(transform.TransformPoint(p)) - origin for p in np.eye(3).tolist()]
+    lps = np.eye(4)
+    lps[:3, :3], lps[:3, 3] = np.array(columns).T, origin
+    ras: Affine = FLIP @ lps @ FLIP
+    return ras
+
+
+def write_linear(matrix: Affine, path: Path) -> None:
+    """Write a RAS matrix (fixed to moving) as an ITK text transform that ANTs reads."""
+    import SimpleITK
+
+    lps = FLIP @ matrix @ FLIP
+    transform = SimpleITK.AffineTransform(3)
+    transform.SetMatrix(lps[:3, :3].ravel().tolist())
+    transform.SetTranslation(lps[:3, 3].tolist())
+    SimpleITK.WriteTransform(transform, str(path))

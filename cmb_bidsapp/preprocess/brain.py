@@ -1,0 +1,70 @@
+"""Brain extraction: SynthStrip where it is installed, our own network otherwise."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import numpy.typing as npt
+
+from cmb_bidsapp.preprocess.resampling import Affine
+from cmb_bidsapp.runtime.errors import CommandMissingError, DataError, TemporaryError
+
+#: The FreeSurfer command, and its stand-alone port, which needs the weights file beside it.
+FREESURFER, PORT = "mri_synthstrip", "nipreps-synthstrip"
+PORT_WEIGHTS = "SYNTHSTRIP_MODEL"
+
+
+def synthstrip_command() -> list[str] | None:
+    """Start of the SynthStrip command line on this machine, or ``None``."""
+    if shutil.which(FREESURFER):
+        return [FREESURFER]
+    weights = os.environ.get(PORT_WEIGHTS)
+    if shutil.which(PORT) and weights and Path(weights).is_file():
+        return [PORT, "--model", weights]
+    return None
+
+
+def choose_brain_extraction(wanted: str) -> str:
+    """Turn ``auto`` into the backend to use.
+
+    Raises
+    ------
+    CommandMissingError
+        ``synthstrip`` was asked for and is not installed.
+    """
+    found = synthstrip_command()
+    if wanted == "synthstrip" and found is None:
+        raise CommandMissingError(
+            f"--brain-extraction synthstrip: neither {FREESURFER} nor {PORT} with "
+            f"{PORT_WEIGHTS}=FILE is there; use the image with FreeSurfer, or embedded"
+        )
+    if wanted == "auto":
+        return "synthstrip" if found else "embedded"
+    return wanted
+
+
+def run_synthstrip(data: npt.NDArray[np.float32], affine: Affine) -> npt.NDArray[np.bool_]:
+    """Brain mask (with CSF, SynthStrip's default border of 1 mm) on the grid of the image."""
+    command = synthstrip_command()
+    if command is None:
+        raise CommandMissingError(f"{FREESURFER} is not installed")
+    with tempfile.TemporaryDirectory(prefix="cmb-synthstrip-") as folder:
+        image, mask = Path(folder) / "image.nii.gz", Path(folder) / "mask.nii.gz"
+        nib.save(nib.Nifti1Image(data, affine), image)
+        argv = [*command, "-i", str(image), "-m", str(mask)]
+        result = subprocess.run(argv, capture_output=True, text=True, check=False)
+        if result.returncode < 0:
+            raise TemporaryError(
+                f"{command[0]} was killed by signal {-result.returncode}; give it more memory"
+            )
+        if result.returncode != 0 or not mask.exists():
+            tail = " ".join((result.stderr or result.stdout).split()[-40:])
+            raise DataError(f"{command[0]} failed with status {result.returncode}: {tail}")
+        brain: npt.NDArray[np.bool_] = np.asarray(nib.load(mask).dataobj) > 0
+    return brain

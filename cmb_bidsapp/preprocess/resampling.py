@@ -1,0 +1,129 @@
+"""Moving images and labels between grids; world coordinates are RAS mm throughout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import nibabel as nib
+import numpy as np
+import numpy.typing as npt
+from nibabel.affines import voxel_sizes
+from scipy import ndimage
+
+Affine = npt.NDArray[np.float64]
+Float = npt.NDArray[np.float32]
+
+IDENTITY: Affine = np.eye(4)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Voxels of an image: array shape and voxel-to-world affine."""
+
+    shape: tuple[int, int, int]
+    affine: Affine
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """Voxel size in mm per array axis."""
+        x, y, z = (float(s) for s in voxel_sizes(self.affine))
+        return x, y, z
+
+    @classmethod
+    def of(cls, data: npt.NDArray[np.generic], affine: Affine) -> Grid:
+        """Grid of an image."""
+        x, y, z = data.shape
+        return cls((x, y, z), affine)
+
+
+def isotropic_grid(grid: Grid, spacing: float, multiple: int = 1) -> Grid:
+    """RAS grid of cubic voxels that covers ``grid`` along its own axes.
+
+    The axes keep the direction of the image's axes (an oblique image stays oblique), in the order
+    and sense closest to RAS. Sizes are rounded up to ``multiple`` voxels.
+    """
+    orientation = nib.orientations.io_orientation(grid.affine)
+    to_ras = nib.orientations.inv_ornt_aff(orientation, grid.shape)
+    affine = grid.affine @ to_ras
+    order = np.argsort(orientation[:, 0])
+    size = np.array(grid.shape)[order] * np.array(grid.spacing)[order]
+    shape = np.maximum(1, np.ceil(size / spacing / multiple)).astype(int) * multiple
+    directions = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    centre = affine @ np.append((np.array(grid.shape)[order] - 1) / 2, 1)
+    result = np.eye(4)
+    result[:3, :3] = directions * spacing
+    result[:3, 3] = centre[:3] - result[:3, :3] @ ((shape - 1) / 2)
+    return Grid((int(shape[0]), int(shape[1]), int(shape[2])), result)
+
+
+def resample(
+    data: npt.NDArray[np.generic],
+    affine: Affine,
+    target: Grid,
+    *,
+    pull: Affine = IDENTITY,
+    order: int = 1,
+    smooth: bool = False,
+) -> Float:
+    """Sample an image at the voxel centres of another grid.
+
+    Parameters
+    ----------
+    data, affine
+        Source image.
+    pull
+        World coordinates of the target to world coordinates of the source (mm).
+    order
+        Spline order; 0 is nearest neighbour.
+    smooth
+        Average over the target voxel where it is the larger one (no aliasing).
+    """
+    volume = data.astype(np.float32)
+    to_source = np.linalg.inv(affine) @ pull @ target.affine
+    if smooth:
+        step = np.abs(to_source[:3, :3]).max(axis=1)
+        sigma = np.where(step > 1, 0.42 * np.sqrt(np.maximum(step**2 - 1, 0)), 0)
+        volume = ndimage.gaussian_filter(volume, sigma)
+    result: Float = ndimage.affine_transform(
+        volume, to_source[:3, :3], to_source[:3, 3], target.shape, np.float32, order, "constant"
+    )
+    return result
+
+
+def resample_labels(
+    dseg: npt.NDArray[np.integer],
+    affine: Affine,
+    target: Grid,
+    *,
+    pull: Affine = IDENTITY,
+    values: Sequence[int],
+    step: float = 1.0,
+) -> npt.NDArray[np.uint8]:
+    """Carry labels to a grid of larger voxels by majority over each voxel.
+
+    A thick slice shows what fills most of it, not what lies in its middle plane. Each target
+    voxel is sampled every ``step`` mm along its longest side.
+
+    Parameters
+    ----------
+    values
+        The labels to keep; at most 255, others count as 0. Ties go to the first.
+    """
+    axis = int(np.argmax(target.spacing))
+    parts = max(1, round(target.spacing[axis] / step))
+    keys = [0, *[v for v in values if v != 0]]
+    votes = np.zeros((len(keys), *target.shape), np.uint8)
+    for part in range(parts):
+        offset = np.zeros(3)
+        offset[axis] = (part + 0.5) / parts - 0.5
+        shifted = target.affine.copy()
+        shifted[:3, 3] += target.affine[:3, :3] @ offset
+        to_source = np.linalg.inv(affine) @ pull @ shifted
+        found = ndimage.affine_transform(
+            dseg, to_source[:3, :3], to_source[:3, 3], target.shape, dseg.dtype, 0, "constant"
+        )
+        for number, key in enumerate(keys):
+            votes[number] += found == key
+    winners: npt.NDArray[np.uint8] = np.array(keys, np.uint8)[votes.argmax(axis=0)]
+    return winners
