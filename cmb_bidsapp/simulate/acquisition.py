@@ -1,0 +1,264 @@
+"""A scanner for simulated heads: T2*w magnitude with microbleeds and mimics, and T1w."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from cmb_bidsapp.labels import STRUCTURES, to_structures
+from cmb_bidsapp.simulate.anatomy import Head, is_brain
+from cmb_bidsapp.simulate.physics import (
+    EXTRACEREBRAL,
+    IRON_RICH,
+    SOFT_TISSUE,
+    TISSUES,
+    Axes,
+    Complex,
+    Protocol,
+    Source,
+    Tissue,
+    Volume,
+    dipole_field,
+    draw,
+    interpolation_matrix,
+    phase_per_ppm,
+    resample,
+    signal_factor,
+)
+
+Affine = npt.NDArray[np.float64]
+
+#: Sources are drawn at this voxel size or finer, in plane and through plane (mm).
+FINE_IN_PLANE, FINE_THROUGH_PLANE = 0.25, 0.5
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The T2*w voxels in head space (mm), and how finely each is subdivided."""
+
+    origin: tuple[float, float, float]
+    voxel: tuple[float, float, float]
+    shape: tuple[int, int, int]
+    slab: int
+    """Sub-slices that are simulated per slice."""
+    in_plane: int
+    """Subdivision of a voxel side where a source is drawn."""
+
+    @classmethod
+    def around(cls, head: Head, protocol: Protocol, margin: float = 12.0) -> Grid:
+        """Slices that cover the brain, in plane with a margin of the head around it (mm)."""
+        inside = np.argwhere(head.brain)
+        low, high = inside.min(axis=0), inside.max(axis=0)
+        low = low - np.array([margin, margin, 2.0])
+        high = high + np.array([margin, margin, 4.0])
+        shape = np.ceil((high - low) / protocol.voxel).astype(int)
+        first = low + np.array(protocol.voxel) / 2
+        return cls(
+            (float(first[0]), float(first[1]), float(first[2])),
+            protocol.voxel,
+            (int(shape[0]), int(shape[1]), int(shape[2])),
+            max(1, round(protocol.voxel[2] / FINE_THROUGH_PLANE)),
+            max(1, int(np.ceil(protocol.voxel[0] / FINE_IN_PLANE))),
+        )
+
+    def centres(self, axis: int, parts: int = 1) -> npt.NDArray[np.float64]:
+        """Centres in mm of the voxels along an axis, each cut into ``parts``."""
+        step = self.voxel[axis] / parts
+        first = self.origin[axis] - self.voxel[axis] / 2 + step / 2
+        return np.asarray(first + step * np.arange(self.shape[axis] * parts), np.float64)
+
+    def mean_of_slices(self, volume: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+        """Average the sub-slices of each slice."""
+        nx, ny, _ = volume.shape
+        averaged: npt.NDArray[np.generic] = volume.reshape(nx, ny, -1, self.slab).mean(axis=-1)
+        return averaged
+
+    def to_slices(self, volume: Volume) -> Volume:
+        """Average a 1 mm head-space volume over the slab of each voxel."""
+        fine = resample(volume, self.matrices(volume.shape))
+        return self.mean_of_slices(fine).astype(np.float32)
+
+    def matrices(self, shape: tuple[int, ...]) -> tuple[Volume, Volume, Volume]:
+        """Interpolation from head space onto voxel columns and sub-slices."""
+        x, y = (interpolation_matrix(shape[a], self.centres(a)) for a in (0, 1))
+        return x, y, interpolation_matrix(shape[2], self.centres(2, self.slab))
+
+    def affine(self, centre: npt.NDArray[np.float64]) -> Affine:
+        """Voxel to world (RAS mm); ``centre`` of head space is the world's origin."""
+        affine = np.diag([*self.voxel, 1.0])
+        affine[:3, 3] = np.array(self.origin) - centre
+        return affine
+
+
+@dataclass(frozen=True)
+class T2starScan:
+    """A simulated T2*w scan and what is known of it, all on the T2*w grid."""
+
+    magnitude: Volume
+    loss: Volume
+    """Share of the noiseless magnitude that the microbleeds take away, 0..1."""
+
+
+def tissue_map(head: Head, table: dict[int, float]) -> Volume:
+    """One value per voxel of the head from one value per id (FreeSurfer or extracerebral)."""
+    lookup = np.full(int(head.dseg.max()) + 1, table[SOFT_KEY], np.float32)
+    for index, value in table.items():
+        if 0 <= index < lookup.size:
+            lookup[index] = value
+    return lookup[head.dseg]
+
+
+SOFT_KEY = -1
+
+
+def tissues_of(head: Head) -> dict[int, Tissue]:
+    """Tissue for each id that occurs in the head; key -1 is any other soft tissue."""
+    present = np.unique(head.dseg)
+    classes = to_structures(present)
+    found = {SOFT_KEY: SOFT_TISSUE}
+    for index, structure in zip(present.tolist(), classes.tolist(), strict=True):
+        if is_brain(np.array([index]))[0] and structure:
+            found[index] = TISSUES[STRUCTURES[structure]]
+        else:
+            found[index] = EXTRACEREBRAL.get(index, SOFT_TISSUE)
+    return found
+
+
+def background(head: Head, protocol: Protocol, rng: np.random.Generator) -> tuple[Volume, Volume]:
+    """Noiseless magnitude and phase (rad) of the head without sources, 1 mm, head space."""
+    tissues = tissues_of(head)
+    csf_weight = rng.uniform(0.5, 1.3)
+    iron = rng.uniform(1.0, 1.6)
+    iron_rich = {TISSUES[name] for name in IRON_RICH}
+    decay_ms = protocol.te_ms * protocol.b0 / 3
+    drawn: dict[Tissue, tuple[float, float]] = {}
+    for tissue in sorted(set(tissues.values()), key=repr):
+        fluid = tissue.t2star_ms >= 200
+        share = iron if tissue in iron_rich else 1.0
+        density = tissue.proton_density * (csf_weight if fluid else rng.uniform(0.96, 1.04))
+        rate = share * rng.uniform(0.93, 1.07) / tissue.t2star_ms
+        drawn[tissue] = density * float(np.exp(-decay_ms * rate)), tissue.chi * share
+    amplitude = {index: drawn[tissue][0] for index, tissue in tissues.items()}
+    chi = {index: drawn[tissue][1] for index, tissue in tissues.items()}
+    magnitude = ndimage.gaussian_filter(tissue_map(head, amplitude), 0.45)
+    texture = ndimage.gaussian_filter(rng.standard_normal(head.dseg.shape, dtype=np.float32), 1.0)
+    magnitude = magnitude * (1 + np.float32(0.1) * texture)
+    field = dipole_field(tissue_map(head, chi), (1.0, 1.0, 1.0))
+    per_ppm = np.float32(phase_per_ppm(protocol.b0, protocol.te_ms))
+    return magnitude, (_shim(field, head.brain) * per_ppm).astype(np.float32)
+
+
+def _shim(field: Volume, brain: npt.NDArray[np.bool_]) -> Volume:
+    """Remove the linear part of the field over the brain, as a scanner's shim does."""
+    axes = [np.linspace(-1, 1, n, dtype=np.float32) for n in field.shape]
+    x, y, z = np.meshgrid(*axes, indexing="ij", sparse=True)
+    step = np.argwhere(brain)[::997]
+    points = np.stack([axes[a][step[:, a]] for a in range(3)], axis=1)
+    design = np.column_stack([np.ones(len(points)), points])
+    weights, *_ = np.linalg.lstsq(design, field[tuple(step.T)], rcond=None)
+    c, wx, wy, wz = (np.float32(w) for w in weights)
+    shimmed: Volume = (field - (c + wx * x + wy * y + wz * z)).astype(np.float32)
+    return shimmed
+
+
+def _box(
+    source: Source, grid: Grid, reach: float
+) -> tuple[tuple[slice, slice, slice], Axes] | None:
+    """Part of the sub-slice grid a source acts on, and finer voxel centres inside it."""
+    low, high = source.path.min(axis=0) - reach, source.path.max(axis=0) + reach
+    window: list[slice] = []
+    axes: list[npt.NDArray[np.float64]] = []
+    for axis, parts in enumerate((1, 1, grid.slab)):
+        step = grid.voxel[axis] / parts
+        edge = grid.origin[axis] - grid.voxel[axis] / 2
+        size = grid.shape[axis] * parts
+        first = max(0, int(np.floor((low[axis] - edge) / step)))
+        last = min(size, int(np.ceil((high[axis] - edge) / step)))
+        if last - first < 2:
+            return None
+        window.append(slice(first, last))
+        # Long vessels are drawn at the voxel size in plane: their field varies slowly.
+        fine = grid.in_plane if axis < 2 and len(source.path) == 1 else 1
+        fine_step = step / fine
+        steps = np.arange((last - first) * fine) + 0.5
+        axes.append(np.asarray(edge + first * step + fine_step * steps, np.float64))
+    return (window[0], window[1], window[2]), (axes[0], axes[1], axes[2])
+
+
+def apply_source(
+    signal: Complex, source: Source, grid: Grid, protocol: Protocol, rng: np.random.Generator
+) -> None:
+    """Multiply the sub-slice signal in place with what one source does to it."""
+    box = _box(source, grid, source.reach(protocol.b0, protocol.te_ms))
+    if box is None:
+        return
+    window, axes = box
+    spacing = (
+        float(axes[0][1] - axes[0][0]),
+        float(axes[1][1] - axes[1][0]),
+        float(axes[2][1] - axes[2][0]),
+    )
+    factor = signal_factor(
+        draw(source, axes, rng), spacing, source.chi, protocol.b0, protocol.te_ms
+    )
+    wx, wy, wz = (w.stop - w.start for w in window)
+    fine = factor.shape[0] // wx
+    averaged = factor.reshape(wx, fine, wy, fine, wz).mean(axis=(1, 3))
+    signal[window] *= averaged
+
+
+def scan_t2star(
+    head: Head,
+    protocol: Protocol,
+    grid: Grid,
+    microbleeds: Sequence[Source],
+    mimics: Sequence[Source],
+    rng: np.random.Generator,
+) -> T2starScan:
+    """Acquire the head with its sources."""
+    magnitude, phase = background(head, protocol, rng)
+    matrices = grid.matrices(head.dseg.shape)
+    signal = resample(magnitude, matrices) * np.exp(1j * resample(phase, matrices))
+    signal = signal.astype(np.complex64)
+    for source in mimics:
+        apply_source(signal, source, grid, protocol, rng)
+    without = np.abs(grid.mean_of_slices(signal))
+    for source in microbleeds:
+        apply_source(signal, source, grid, protocol, rng)
+    acquired = grid.mean_of_slices(signal)
+    loss = 1 - np.abs(acquired) / np.maximum(without, 1e-3)
+    white = float(np.median(without[without > np.percentile(without, 70)]))
+    sigma = white / protocol.snr / rng.uniform(0.8, 1.3)
+    noise = rng.normal(0, sigma, (2, *grid.shape)).astype(np.float32)
+    noisy = np.abs(acquired + noise[0] + 1j * noise[1])
+    return T2starScan(
+        (noisy * receive_field(grid.shape, rng) / white * 600).astype(np.float32),
+        np.clip(loss, 0, 1).astype(np.float32),
+    )
+
+
+def receive_field(shape: tuple[int, ...], rng: np.random.Generator) -> Volume:
+    """Smooth sensitivity of the coil over an image, about 1."""
+    axes = [np.linspace(-1, 1, n, dtype=np.float32) for n in shape]
+    x, y, z = np.meshgrid(*axes, indexing="ij", sparse=True)
+    a, b, c, d, e = (np.float32(v) for v in rng.uniform(-0.15, 0.15, 5))
+    field: Volume = np.exp(a * x + b * y + c * z + d * x * x + e * y * y)
+    return field
+
+
+def scan_t1w(head: Head, rng: np.random.Generator) -> Volume:
+    """A T1w image of the head, 1 mm, head space, noise included."""
+    tissues = tissues_of(head)
+    drawn = {
+        tissue: max(0.0, tissue.t1w + float(rng.normal(0, 3)))
+        for tissue in sorted(set(tissues.values()), key=repr)
+    }
+    brightness = {index: drawn[tissue] for index, tissue in tissues.items()}
+    image = ndimage.gaussian_filter(tissue_map(head, brightness), 0.5)
+    noise = rng.normal(0, rng.uniform(2, 5), (2, *image.shape)).astype(np.float32)
+    noisy: Volume = np.hypot(image + noise[0], noise[1]) * receive_field(image.shape, rng)
+    return noisy

@@ -1,0 +1,102 @@
+"""Head anatomies to simulate from: label maps, or a head made from the packaged atlas."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from scipy import ndimage
+
+from cmb_bidsapp.anatomy.atlas import load_atlas
+from cmb_bidsapp.labels import LAST_EXTRACEREBRAL, mirror_lookup
+
+#: Ids for tissue outside the brain of :func:`atlas_head`, as the public head label maps number it.
+SOFT_TISSUE, SKIN, BONE = 507, 511, 515
+#: Sinus air in those maps.
+SINUS = 509
+
+Dseg = npt.NDArray[np.int16]
+
+
+@dataclass(frozen=True)
+class Head:
+    """A head as labels: 1 mm voxels, RAS axes; voxel ``(i, j, k)`` lies at ``(i, j, k)`` mm.
+
+    ``dseg`` holds FreeSurfer ids in the brain and ids of 500 and more for other tissue.
+    """
+
+    dseg: Dseg
+
+    @property
+    def brain(self) -> npt.NDArray[np.bool_]:
+        """Brain with its CSF."""
+        return is_brain(self.dseg)
+
+
+def is_brain(dseg: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
+    """Voxels of the brain and its CSF (not of skull, scalp or air)."""
+    return (dseg > 0) & ~((dseg >= 500) & (dseg <= LAST_EXTRACEREBRAL))
+
+
+def read_head(path: Path) -> Head:
+    """Read a FreeSurfer-numbered head of 1 mm voxels, in any orientation."""
+    image = nib.as_closest_canonical(nib.load(path))
+    if not np.allclose(image.header.get_zooms()[:3], 1.0, atol=0.05):
+        raise ValueError(f"{path}: label maps of 1 mm voxels are needed")
+    return Head(np.asarray(image.dataobj).astype(np.int16))
+
+
+def atlas_head() -> Head:
+    """The packaged MNI152 atlas with CSF, skull and scalp grown around the brain."""
+    atlas = load_atlas()
+    image = nib.as_closest_canonical(nib.Nifti1Image(atlas.dseg.astype(np.int16), atlas.affine))
+    dseg = np.pad(np.asarray(image.dataobj), 24)
+    brain = ndimage.binary_closing(dseg > 0, iterations=6)
+    brain = ndimage.binary_fill_holes(brain)
+    outside = ndimage.distance_transform_edt(~ndimage.binary_dilation(brain, iterations=2))
+    head = np.zeros_like(dseg)
+    for limit, label in ((16.0, SKIN), (12.0, SOFT_TISSUE), (9.0, BONE)):
+        head[outside <= limit] = label
+    head[outside <= 1.0] = 24
+    head[dseg > 0] = dseg[dseg > 0]
+    return Head(head)
+
+
+def deform(head: Head, rng: np.random.Generator, strength: float = 1.0) -> Head:
+    """A new anatomy: another size, pose and shape of the same head.
+
+    ``strength`` scales all of it; 1 means rotations of about 6 degrees, sizes of +-10 % and
+    local shifts of about 3 mm.
+    """
+    shape = head.dseg.shape
+    axes = [torch.arange(n, dtype=torch.float32) for n in shape]
+    points = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
+    centre = torch.from_numpy(np.argwhere(head.brain).mean(axis=0).astype(np.float32))
+    matrix = torch.eye(3)
+    for axis in range(3):
+        angle = math.radians(float(rng.normal(0, 6 * strength)))
+        turn = torch.eye(3)
+        i, j = [k for k in range(3) if k != axis]
+        turn[i, i] = turn[j, j] = math.cos(angle)
+        turn[i, j], turn[j, i] = -math.sin(angle), math.sin(angle)
+        matrix = matrix @ turn
+    scale = torch.from_numpy((1 + rng.uniform(-0.1, 0.1, 3) * strength).astype(np.float32))
+    knots = torch.from_numpy(rng.normal(0, 3 * strength, (1, 3, 7, 7, 7)).astype(np.float32))
+    shift = F.interpolate(knots, shape, mode="trilinear", align_corners=True)[0]
+    moved = (points - centre) @ (matrix * scale).T + centre + shift.permute(1, 2, 3, 0)
+    grid = (moved / (torch.tensor(shape) - 1) * 2 - 1).flip(-1)[None]
+    labels = torch.from_numpy(head.dseg.astype(np.float32))[None, None]
+    found = F.grid_sample(labels, grid, mode="nearest", align_corners=True)[0, 0]
+    deformed = Head(found.round().numpy().astype(np.int16))
+    return _flip(deformed) if rng.random() < 0.5 else deformed
+
+
+def _flip(head: Head) -> Head:
+    """Mirror left and right, exchanging the labels of the two sides."""
+    return Head(mirror_lookup()[head.dseg[::-1]].astype(np.int16))

@@ -1,0 +1,249 @@
+"""Signal physics of T2*w gradient echo: susceptibility, dipole fields, complex signal.
+
+Arrays are in RAS axis order with B0 along the third axis. Sources of susceptibility are drawn in
+a small box at 0.25 mm or finer, their field is the convolution of the susceptibility with the
+unit dipole, and the complex signal is averaged over each voxel: that average is the blooming.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+from scipy import fft, ndimage
+
+Volume = npt.NDArray[np.float32]
+Complex = npt.NDArray[np.complex64]
+
+#: Gyromagnetic ratio of the proton over 2 pi, in MHz/T.
+GAMMA_BAR = 42.577
+#: Relaxation caused by susceptibility, in 1/s per ppm at 3 T (scales with B0).
+R2_PRIME_PER_PPM = 137.0
+
+
+@dataclass(frozen=True)
+class Tissue:
+    """MR properties of a tissue: proton density, T2* at 3 T (ms), chi (ppm), T1w brightness."""
+
+    proton_density: float
+    t2star_ms: float
+    chi: float
+    t1w: float
+
+
+#: Tissue by structure name of :mod:`cmb_bidsapp.labels`.
+TISSUES = MappingProxyType(
+    {
+        "background": Tissue(0.0, 1.0, 9.2, 2),
+        "cerebral-wm": Tissue(0.70, 53, -0.030, 110),
+        "cerebral-cortex": Tissue(0.82, 66, 0.020, 76),
+        "lateral-ventricle": Tissue(1.00, 400, 0.019, 25),
+        "cerebellar-wm": Tissue(0.70, 50, -0.030, 106),
+        "cerebellar-cortex": Tissue(0.80, 62, 0.020, 76),
+        "thalamus": Tissue(0.76, 52, 0.020, 90),
+        "caudate": Tissue(0.80, 41, 0.044, 80),
+        "putamen": Tissue(0.79, 36, 0.038, 84),
+        "pallidum": Tissue(0.73, 27, 0.131, 98),
+        "third-ventricle": Tissue(1.00, 400, 0.019, 25),
+        "fourth-ventricle": Tissue(1.00, 400, 0.019, 25),
+        "brainstem": Tissue(0.72, 50, -0.010, 100),
+        "hippocampus": Tissue(0.82, 60, 0.015, 76),
+        "amygdala": Tissue(0.82, 60, 0.015, 76),
+        "csf": Tissue(1.00, 400, 0.019, 25),
+        "accumbens": Tissue(0.80, 45, 0.030, 80),
+        "ventral-dc": Tissue(0.72, 44, 0.050, 98),
+    }
+)
+#: Tissue outside the brain; the rest of the ids from 500 on look like soft tissue.
+SOFT_TISSUE = Tissue(0.75, 35, 0.0, 60)
+EXTRACEREBRAL = MappingProxyType(
+    {
+        0: TISSUES["background"],
+        506: Tissue(0.95, 200, 0.0, 30),
+        509: Tissue(0.05, 5, 9.2, 8),
+        511: Tissue(0.90, 30, 0.019, 130),
+        515: Tissue(0.06, 2, -2.1, 15),
+        516: Tissue(0.60, 25, -0.5, 110),
+    }
+)
+#: Structures whose iron grows with age.
+IRON_RICH = ("caudate", "putamen", "pallidum", "accumbens", "ventral-dc")
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Acquisition of a T2*w image: field (T), echo time (ms), voxel (mm), SNR in white matter."""
+
+    name: str
+    b0: float
+    te_ms: float
+    voxel: tuple[float, float, float]
+    snr: float
+
+
+PROTOCOLS = MappingProxyType(
+    {
+        p.name: p
+        for p in (
+            Protocol("paper", 3.0, 20, (0.4286, 0.4286, 6.5), 25),
+            Protocol("gre3t4mm", 3.0, 18, (0.45, 0.45, 4.0), 25),
+            Protocol("gre15t5mm", 1.5, 40, (0.5, 0.5, 5.0), 20),
+            Protocol("gre3t3mm", 3.0, 20, (1.0, 1.0, 3.0), 30),
+            Protocol("swi3t", 3.0, 20, (0.94, 0.94, 1.75), 25),
+            Protocol("gre15t3d", 1.5, 25, (0.49, 0.49, 0.8), 18),
+        )
+    }
+)
+
+
+def phase_per_ppm(b0: float, te_ms: float) -> float:
+    """Phase in radians that one ppm of field gathers until the echo."""
+    return float(2 * np.pi * GAMMA_BAR * b0 * te_ms * 1e-3)
+
+
+def dipole_field(chi: Volume, spacing: tuple[float, float, float]) -> Volume:
+    """Relative field change (ppm) of a susceptibility map (ppm), Lorentz-corrected.
+
+    The convolution is periodic: leave room around the sources.
+    """
+    frequencies = [
+        np.fft.fftfreq(chi.shape[0], spacing[0])[:, None, None],
+        np.fft.fftfreq(chi.shape[1], spacing[1])[None, :, None],
+        np.fft.rfftfreq(chi.shape[2], spacing[2])[None, None, :],
+    ]
+    squares = [np.square(f.astype(np.float32)) for f in frequencies]
+    k2 = squares[0] + squares[1] + squares[2]
+    k2[0, 0, 0] = 1
+    kernel = np.float32(1 / 3) - squares[2] / k2
+    kernel[0, 0, 0] = 0
+    field: Volume = fft.irfftn(fft.rfftn(chi, workers=2) * kernel, chi.shape, workers=2)
+    return field
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source of susceptibility in the head.
+
+    Attributes
+    ----------
+    kind
+        ``cmb``, ``vein`` or ``calcification``.
+    chi
+        Susceptibility in ppm against water.
+    semi_axes
+        Half lengths of an ellipsoid in mm; a vessel repeats its radius.
+    path
+        Centre, or the course of a vessel, in mm; shape ``(n, 3)``.
+    """
+
+    kind: str
+    chi: float
+    semi_axes: tuple[float, float, float]
+    path: npt.NDArray[np.float64]
+
+    @property
+    def diameter(self) -> float:
+        """Diameter in mm of the sphere of the same volume (of a vessel: its calibre)."""
+        return float(2 * np.cbrt(np.prod(self.semi_axes)))
+
+    def reach(self, b0: float, te_ms: float) -> float:
+        """Distance in mm at which the phase has fallen under 0.1 rad, at least its diameter."""
+        radius: float = self.diameter / 2
+        phase = phase_per_ppm(b0, te_ms) * abs(self.chi) * 2 / 3
+        exponent = 1 / 3 if len(self.path) == 1 else 1 / 2
+        return float(min(20.0, radius * max(2.0, (phase / 0.1) ** exponent)))
+
+
+Axes = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]
+
+
+def draw(source: Source, axes: Axes, rng: np.random.Generator | None = None) -> Volume:
+    """Fraction of each voxel of a box that the source fills.
+
+    Parameters
+    ----------
+    axes
+        Voxel centres of the box along each axis, mm, evenly spaced.
+    rng
+        Turns an ellipsoid at random and makes its surface uneven; without it the ellipsoid is
+        smooth and axis-aligned. Vessels do not use it.
+    """
+    spacing = [float(a[1] - a[0]) for a in axes]
+    if len(source.path) > 1:
+        distance = _distance_to_path(source.path, axes, spacing)
+        filled: Volume = np.clip((source.semi_axes[0] - distance) / min(spacing) + 0.5, 0, 1)
+        return filled
+    grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1) - source.path[0]
+    scaled = grid.astype(np.float32)
+    if rng is not None:
+        turn, _ = np.linalg.qr(rng.standard_normal((3, 3)))
+        scaled = scaled @ turn.astype(np.float32)
+    scaled /= np.array(source.semi_axes, np.float32)
+    radius = np.linalg.norm(scaled, axis=-1)
+    for _ in range(0 if rng is None else 3):
+        assert rng is not None
+        wave = rng.normal(0, 1.5, 3).astype(np.float32)
+        radius *= 1 + 0.06 * np.sin(scaled @ wave + np.float32(rng.uniform(0, 2 * np.pi)))
+    occupancy = np.clip((1 - radius) * (source.diameter / 2) / min(spacing) + 0.5, 0, 1)
+    # A source about as small as the voxels keeps its volume, hence its magnetic moment.
+    drawn = float(occupancy.sum()) * float(np.prod(spacing))
+    volume = 4 / 3 * np.pi * float(np.prod(source.semi_axes))
+    share = min(1.0, volume / drawn) if drawn > 0 else 1.0
+    drawn_volume: Volume = (occupancy * share).astype(np.float32)
+    return drawn_volume
+
+
+def _distance_to_path(
+    path: npt.NDArray[np.float64], axes: Axes, spacing: list[float]
+) -> npt.NDArray[np.float32]:
+    """Distance in mm of each box voxel to a polyline."""
+    length = float(np.linalg.norm(np.diff(path, axis=0), axis=1).sum())
+    dense = np.linspace(0, len(path) - 1, max(2, int(2 * length / min(spacing))))
+    points = np.stack([np.interp(dense, np.arange(len(path)), axis) for axis in path.T], axis=1)
+    first = np.array([a[0] for a in axes])
+    index = np.round((points - first) / spacing).astype(int)
+    shape = np.array([len(a) for a in axes])
+    index = index[((index >= 0) & (index < shape)).all(axis=1)]
+    off_path = np.ones(shape, np.bool_)
+    off_path[tuple(index.T)] = False
+    distance: npt.NDArray[np.float32] = ndimage.distance_transform_edt(off_path, spacing)
+    return distance.astype(np.float32)
+
+
+def signal_factor(
+    occupancy: Volume, spacing: tuple[float, float, float], chi: float, b0: float, te_ms: float
+) -> Complex:
+    """What a source multiplies the complex signal with, per voxel of its box: phase and decay."""
+    local_chi = occupancy * np.float32(chi)
+    # Room for the periodic convolution: the neighbours' images must not reach the box.
+    padded = [fft.next_fast_len(n + n // 4, real=True) for n in occupancy.shape]
+    pad = [(0, p - n) for p, n in zip(padded, occupancy.shape, strict=True)]
+    field = dipole_field(np.pad(local_chi, pad), spacing)
+    inside = field[tuple(slice(0, n) for n in occupancy.shape)]
+    decay = np.exp(-R2_PRIME_PER_PPM * np.abs(local_chi) * np.float32(b0 / 3 * te_ms * 1e-3))
+    factor: Complex = (decay * np.exp(1j * inside * np.float32(phase_per_ppm(b0, te_ms)))).astype(
+        np.complex64
+    )
+    return factor
+
+
+def interpolation_matrix(n_in: int, positions: npt.NDArray[np.float64]) -> Volume:
+    """Linear interpolation from unit-spaced samples to ``positions``, as a matrix."""
+    matrix = np.zeros((len(positions), n_in), np.float32)
+    clipped = np.clip(positions, 0, n_in - 1)
+    low = np.minimum(clipped.astype(int), n_in - 2)
+    weight = (clipped - low).astype(np.float32)
+    rows = np.arange(len(positions))
+    matrix[rows, low] = 1 - weight
+    matrix[rows, low + 1] += weight
+    return matrix
+
+
+def resample(volume: Volume, matrices: tuple[Volume, Volume, Volume]) -> Volume:
+    """Apply one matrix per axis."""
+    x, y, z = matrices
+    volume = np.tensordot(volume, z.T, axes=1)
+    volume = np.moveaxis(np.tensordot(y, volume, axes=(1, 1)), 0, 1)
+    return np.ascontiguousarray(np.tensordot(x, volume, axes=1), dtype=np.float32)

@@ -1,0 +1,299 @@
+"""Training of the contrast-agnostic anatomy network (brain extraction and structures).
+
+Nothing but label maps is needed: every step draws an anatomy, deforms it, gives each tissue an
+intensity and degrades the image as scanners do (Billot 2023, SynthSeg; Hoopes 2022, SynthStrip).
+Two thirds of the images look roughly like T1w or T2*w, which a network learns from quickly; in the
+others each tissue has any intensity, which makes it independent of the contrast.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from cmb_bidsapp.anatomy.network import (
+    ANATOMY_ARCHITECTURE,
+    SPACING_MM,
+    build_network,
+    normalize,
+)
+from cmb_bidsapp.labels import STRUCTURES, to_structures
+from cmb_bidsapp.simulate.physics import EXTRACEREBRAL, SOFT_TISSUE, TISSUES, Tissue
+
+log = logging.getLogger(__name__)
+
+#: Voxels of a training image; it is shifted about the head, so necks and faces are seen too.
+CROP = (80, 96, 80)
+SHIFT_MM = 28.0
+CHECKPOINT_EVERY = 50
+FIRST_INSIDE = 10_000
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """A label map made ready for synthesis, 1 mm, RAS axis order.
+
+    Attributes
+    ----------
+    tissue
+        Dense tissue index per voxel; tissues share one intensity distribution.
+    structure
+        Class of :data:`cmb_bidsapp.labels.STRUCTURES` per tissue index, shape ``(n_tissues,)``.
+    centre
+        Centre of the brain in voxels.
+    properties
+        MR properties per tissue index.
+    """
+
+    tissue: torch.Tensor
+    structure: torch.Tensor
+    centre: torch.Tensor
+    properties: tuple[Tissue, ...]
+
+
+def load_anatomy(path: Path) -> Anatomy:
+    """Read a FreeSurfer-numbered label map of 1 mm voxels (any orientation)."""
+    image = nib.as_closest_canonical(nib.load(path))
+    dseg = np.asarray(image.dataobj).astype(np.int32)
+    structures = to_structures(dseg)
+    # Left and right share a tissue; what lies outside the brain keeps one tissue per id. Air
+    # must come first: it is also what lies beyond the image.
+    inside = FIRST_INSIDE + structures.astype(np.int32)
+    keys, tissue = np.unique(np.where(structures > 0, inside, dseg), return_inverse=True)
+    structure = np.where(keys > FIRST_INSIDE, keys - FIRST_INSIDE, 0)
+    centre = np.argwhere(structures > 0).mean(axis=0)
+    properties = tuple(
+        TISSUES[STRUCTURES[number]] if number else EXTRACEREBRAL.get(int(key), SOFT_TISSUE)
+        for key, number in zip(keys.tolist(), structure.tolist(), strict=True)
+    )
+    return Anatomy(
+        torch.from_numpy(tissue.reshape(dseg.shape).astype(np.float32)),
+        torch.from_numpy(structure.astype(np.int64)),
+        torch.from_numpy(centre.astype(np.float32)),
+        properties,
+    )
+
+
+def random_contrast(anatomy: Anatomy, rng: np.random.Generator) -> torch.Tensor:
+    """Mean intensity per tissue, 0..1: like T1w, like T2*w, or at random."""
+    n = len(anatomy.properties)
+    kind = rng.random()
+    if kind < 0.4:
+        mean = np.array([tissue.t1w / 130 for tissue in anatomy.properties])
+    elif kind < 0.65:
+        echo_ms, fluid = rng.uniform(12, 35), rng.uniform(0.5, 1.3)
+        mean = np.array(
+            [
+                t.proton_density
+                * np.exp(-echo_ms / t.t2star_ms)
+                * (fluid if t.t2star_ms > 150 else 1)
+                for t in anatomy.properties
+            ]
+        )
+    else:
+        mean = rng.uniform(0, 1, n)
+        if rng.random() < 0.5:
+            mean[0] = rng.uniform(0, 0.05)
+        return torch.from_numpy(mean.astype(np.float32))
+    jittered = np.clip(mean / mean.max() + rng.normal(0, 0.05, n), 0, 1)
+    return torch.from_numpy(jittered.astype(np.float32))
+
+
+def _uniform(rng: np.random.Generator, low: float, high: float) -> float:
+    return float(rng.uniform(low, high))
+
+
+def _random_affine(rng: np.random.Generator) -> torch.Tensor:
+    """Rotation (+-20 degrees), scale, shear and flip; output mm offsets to input mm offsets."""
+    matrix = np.eye(3)
+    for axis in range(3):
+        angle = math.radians(_uniform(rng, -20, 20))
+        i, j = [k for k in range(3) if k != axis]
+        turn = np.eye(3)
+        turn[[i, i, j, j], [i, j, i, j]] = [
+            math.cos(angle),
+            -math.sin(angle),
+            math.sin(angle),
+            math.cos(angle),
+        ]
+        matrix = matrix @ turn
+    shear = np.eye(3) + np.where(np.eye(3) > 0, 0, rng.uniform(-0.08, 0.08, (3, 3)))
+    scale = np.diag(1 / (_uniform(rng, 0.85, 1.2) * rng.uniform(0.93, 1.07, 3)))
+    if rng.random() < 0.5:
+        scale[0, 0] *= -1
+    return torch.from_numpy((matrix @ shear @ scale).astype(np.float32))
+
+
+def _smooth_field(
+    rng: np.random.Generator, channels: int, knots: tuple[int, int, int]
+) -> torch.Tensor:
+    """Smooth random field over the crop, standard normal at its knots."""
+    coarse = torch.from_numpy(rng.standard_normal((1, channels, *knots)).astype(np.float32))
+    return F.interpolate(coarse, CROP, mode="trilinear", align_corners=True)[0]
+
+
+def _degrade(image: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Thick slices or blur, bias field, noise; what a scanner does to a head."""
+    volume = image[None, None]
+    if rng.random() < 0.5:
+        axis = int(rng.integers(3))
+        size: list[int] = list(CROP)
+        size[axis] = max(8, round(size[axis] / _uniform(rng, 1.5, 4.5)))
+        volume = F.interpolate(volume, size, mode="area")
+        volume = F.interpolate(volume, CROP, mode="trilinear")
+    elif rng.random() < 0.5:
+        volume = F.avg_pool3d(F.pad(volume, (1, 1, 1, 1, 1, 1), mode="replicate"), 3, 1)
+    bias = _smooth_field(rng, 1, (4, 4, 4))[0] * _uniform(rng, 0, 0.35)
+    image = volume[0, 0] * bias.exp()
+    noise = torch.from_numpy(rng.standard_normal(CROP, dtype=np.float32))
+    return (image + noise * _uniform(rng, 0, 0.08)).clamp(min=0)
+
+
+def synthesize(anatomy: Anatomy, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Draw one training pair at 2 mm.
+
+    Returns
+    -------
+    image, structures
+        Of shape :data:`CROP` each; the image is scaled as :func:`normalize` does, the second holds
+        classes of :data:`cmb_bidsapp.labels.STRUCTURES`.
+    """
+    axes = [(torch.arange(n, dtype=torch.float32) - (n - 1) / 2) * SPACING_MM for n in CROP]
+    offset = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
+    warp = _smooth_field(rng, 3, (6, 7, 6)).permute(1, 2, 3, 0) * _uniform(rng, 0, 3)
+    shift = torch.from_numpy(rng.uniform(-SHIFT_MM, SHIFT_MM, 3).astype(np.float32))
+    points = (offset + warp + shift) @ _random_affine(rng).T + anatomy.centre
+
+    extent = torch.tensor(anatomy.tissue.shape, dtype=torch.float32) - 1
+
+    def tissue_at(where: torch.Tensor) -> torch.Tensor:
+        grid = (where / extent * 2 - 1).flip(-1)[None]
+        found = F.grid_sample(anatomy.tissue[None, None], grid, mode="nearest", align_corners=True)
+        return found[0, 0].round().long()
+
+    centre_tissue = tissue_at(points)
+    target = anatomy.structure[centre_tissue]
+
+    mean = random_contrast(anatomy, rng)
+    spread = torch.from_numpy(rng.uniform(0, 0.08, len(mean)).astype(np.float32))
+    spread[0] = 0.01
+    # Partial volume: a voxel shows the mean of the tissues it covers.
+    image = torch.zeros(CROP)
+    samples = 2
+    for _ in range(samples):
+        jitter = torch.from_numpy(rng.uniform(-1, 1, 3).astype(np.float32))
+        tissue = tissue_at(points + jitter)
+        texture = torch.from_numpy(rng.standard_normal(CROP, dtype=np.float32))
+        image += (mean[tissue] + texture * spread[tissue]) / samples
+    image = _degrade(image, rng)
+    if rng.random() < 0.15:
+        image = image * (target > 0)
+    if rng.random() < 0.15:
+        axis, size = int(rng.integers(1, 3)), int(rng.integers(10, 40))
+        cut = [slice(None)] * 3
+        cut[axis] = slice(0, size) if rng.random() < 0.5 else slice(-size, None)
+        image[tuple(cut)] = 0
+    image = normalize(image)
+    return image ** math.exp(_uniform(rng, -0.4, 0.4)), target
+
+
+def segmentation_loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy plus soft Dice over the classes present, of one image."""
+    classes = logits.shape[1]
+    log_probability = logits.float().flatten(2)[0].log_softmax(0)
+    target = target.flatten()
+    log_right = log_probability.gather(0, target[None])[0]
+    probability = log_probability.exp()
+    overlap = torch.zeros(classes, device=logits.device).index_add(0, target, log_right.exp())
+    truth = torch.bincount(target, minlength=classes)
+    present = truth > 0
+    dice = (2 * overlap[present] + 1) / (probability.sum(1)[present] + truth[present] + 1)
+    return 1 - log_right.mean() - dice.mean()
+
+
+def start_from_shares(network: torch.nn.Module, anatomies: Sequence[Anatomy]) -> None:
+    """Set the last bias to the share of each class, which Adam would take hundreds of steps for."""
+    rng = np.random.default_rng(0)
+    counts = torch.ones(len(STRUCTURES))
+    for anatomy in anatomies[:4]:
+        _, target = synthesize(anatomy, rng)
+        counts += torch.bincount(target.flatten(), minlength=len(STRUCTURES))
+    with torch.no_grad():
+        network.decoder.seg_layers[-1].bias.copy_((counts / counts.sum()).log())
+
+
+def train_anatomy(
+    label_maps: Sequence[Path],
+    checkpoint: Path,
+    *,
+    steps: int,
+    seed: int = 0,
+    device: str = "cpu",
+    peak_lr: float = 2e-3,
+    progress: Callable[[int, float], None] | None = None,
+) -> dict[str, torch.Tensor]:
+    """Train, resuming from ``checkpoint`` where it exists, and return the weights.
+
+    Parameters
+    ----------
+    label_maps
+        FreeSurfer-numbered heads, 1 mm.
+    checkpoint
+        File that is rewritten every 50 steps.
+    steps
+        Length of the whole schedule (AdamW, one cycle).
+    progress
+        Called with the step and the smoothed loss.
+    """
+    anatomies = [load_anatomy(path) for path in label_maps]
+    torch.manual_seed(seed)
+    network = build_network(ANATOMY_ARCHITECTURE)
+    start_from_shares(network, anatomies)
+    network.to(device)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=peak_lr, weight_decay=1e-4)
+    first, smoothed = 0, float("nan")
+    if checkpoint.exists():
+        state = torch.load(checkpoint, map_location=device, weights_only=True)
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+        first, smoothed = state["step"], state["loss"]
+        log.info("resumed %s at step %d", checkpoint, first)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, peak_lr, total_steps=steps + 1, pct_start=0.15, last_epoch=first - 1
+    )
+    network.train()
+    for step in range(first, steps):
+        rng = np.random.default_rng((seed, step))
+        image, target = synthesize(anatomies[int(rng.integers(len(anatomies)))], rng)
+        with torch.autocast(device.split(":")[0], dtype=torch.bfloat16):
+            logits = network(image[None, None].to(device))
+        loss = segmentation_loss(logits, target[None].to(device))
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+        optimizer.step()
+        schedule.step()
+        value = float(loss.detach())
+        smoothed = value if math.isnan(smoothed) else 0.98 * smoothed + 0.02 * value
+        if progress is not None:
+            progress(step + 1, smoothed)
+        if (step + 1) % CHECKPOINT_EVERY == 0 or step + 1 == steps:
+            state = {
+                "network": network.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "step": step + 1,
+                "loss": smoothed,
+            }
+            beside = checkpoint.with_suffix(".partial")
+            torch.save(state, beside)
+            beside.replace(checkpoint)
+    weights: dict[str, torch.Tensor] = network.state_dict()
+    return weights

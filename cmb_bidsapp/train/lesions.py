@@ -1,0 +1,189 @@
+"""Training of the lesion network with nnU-Net v2: dataset, planning, preprocessing, training."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+
+from cmb_bidsapp.bids.outputs import write_json
+from cmb_bidsapp.labels import CMB, PROXY
+from cmb_bidsapp.lesions.segment import NOMINAL_SLICE_MM, network_order
+
+log = logging.getLogger(__name__)
+
+DATASET = "Dataset001_CMB"
+CONFIGURATION = "3d_fullres"
+PLANS = "nnUNetPlans"
+IN_PLANE_MM = 0.4286
+
+
+@dataclass(frozen=True)
+class TrainingCase:
+    """Files of one session, as the app and ``simulate`` write them (T2*w grid)."""
+
+    name: str
+    t2star: Path
+    t1w: Path
+    proxy: Path
+    lesions: Path
+
+
+def find_cases(derivatives: Path) -> list[TrainingCase]:
+    """Sessions of a BIDS derivative folder that have images, proxy labels and a CMB mask.
+
+    Raises
+    ------
+    FileNotFoundError
+        No session is complete.
+    """
+    cases = []
+    for mask in sorted(derivatives.glob("sub-*/**/*_space-T2starw_label-CMB_mask.nii.gz")):
+        stem = mask.name.removesuffix("_space-T2starw_label-CMB_mask.nii.gz")
+        files = [
+            mask.with_name(stem + ending)
+            for ending in (
+                "_desc-preproc_T2starw.nii.gz",
+                "_space-T2starw_desc-preproc_T1w.nii.gz",
+                "_space-T2starw_desc-proxy_dseg.nii.gz",
+            )
+        ]
+        missing = [path.name for path in files if not path.exists()]
+        if missing:
+            log.warning("%s is left out: it lacks %s", stem, ", ".join(missing))
+            continue
+        t2star, t1w, proxy = files
+        cases.append(TrainingCase(stem, t2star, t1w, proxy, mask))
+    if not cases:
+        raise FileNotFoundError(
+            f"{derivatives}: no session with *_label-CMB_mask, *_desc-proxy_dseg and both images"
+        )
+    return cases
+
+
+def write_raw_dataset(cases: Sequence[TrainingCase], raw: Path) -> None:
+    """Write the nnU-Net raw dataset: two channels, five classes, nominal slice distance."""
+    folder = raw / DATASET
+    for sub in ("imagesTr", "labelsTr"):
+        (folder / sub).mkdir(parents=True, exist_ok=True)
+    for case in cases:
+        label_path = folder / "labelsTr" / f"{case.name}.nii.gz"
+        if label_path.exists():
+            continue
+        proxy, lesions = nib.load(case.proxy), nib.load(case.lesions)
+        label = np.asarray(proxy.dataobj).astype(np.uint8)
+        label[np.asarray(lesions.dataobj) > 0] = CMB
+        for channel, path in enumerate((case.t2star, case.t1w)):
+            image = nib.load(path)
+            data = np.asarray(image.dataobj, dtype=np.float32)
+            target = folder / "imagesTr" / f"{case.name}_{channel:04d}.nii.gz"
+            _save(target, data, image.affine)
+        _save(label_path, label, proxy.affine)
+    write_json(
+        folder / "dataset.json",
+        {
+            "channel_names": {"0": "T2starw", "1": "T1w"},
+            "labels": {**PROXY, "CMB": CMB},
+            "numTraining": len(cases),
+            "file_ending": ".nii.gz",
+        },
+    )
+
+
+def _save(path: Path, data: Any, affine: Any) -> None:
+    ordered, spacing = network_order(data, affine)
+    # nnU-Net reads arrays as (z, y, x); the file is (x, y, z).
+    image = nib.Nifti1Image(ordered.transpose(2, 1, 0), np.diag([*spacing[::-1], 1.0]))
+    nib.save(image, path)
+
+
+def set_folders(work: Path) -> None:
+    """Point nnU-Net at ``work``; it takes its folders from the environment only."""
+    for name in ("raw", "preprocessed", "results"):
+        folder = work / name
+        folder.mkdir(parents=True, exist_ok=True)
+        os.environ[f"nnUNet_{name}"] = str(folder)
+    os.environ.setdefault("nnUNet_n_proc_DA", "1")
+
+
+def plan_and_preprocess(work: Path, *, memory_gb: float, processes: int) -> None:
+    """nnU-Net's own fingerprint, planning (compact: 16 base features) and preprocessing."""
+    from nnunetv2.experiment_planning.dataset_fingerprint.fingerprint_extractor import (
+        DatasetFingerprintExtractor,
+    )
+    from nnunetv2.experiment_planning.experiment_planners.default_experiment_planner import (
+        ExperimentPlanner,
+    )
+    from nnunetv2.preprocessing.preprocessors.default_preprocessor import DefaultPreprocessor
+
+    set_folders(work)
+    preprocessed = work / "preprocessed" / DATASET
+    done = preprocessed / "preprocessed"
+    if done.exists():
+        return
+    DatasetFingerprintExtractor(DATASET, num_processes=processes).run()
+    planner = ExperimentPlanner(
+        DATASET,
+        gpu_memory_target_in_gb=memory_gb,
+        overwrite_target_spacing=[NOMINAL_SLICE_MM, IN_PLANE_MM, IN_PLANE_MM],
+        suppress_transpose=True,
+    )
+    planner.UNet_base_num_features = 16
+    planner.UNet_max_features_3d = 160
+    planner.plan_experiment()
+    DefaultPreprocessor().run(DATASET, CONFIGURATION, PLANS, num_processes=processes)
+    done.touch()
+
+
+def train_lesions(
+    derivatives: Path,
+    work: Path,
+    *,
+    epochs: int,
+    device: str = "cpu",
+    memory_gb: float = 0.9,
+    processes: int = 2,
+) -> Path:
+    """Train on all sessions of a derivative folder; an interrupted training goes on.
+
+    Parameters
+    ----------
+    derivatives
+        Output of this app with corrected masks, or truth written by ``simulate``.
+    work
+        Folder of nnU-Net's raw, preprocessed and results folders.
+    epochs
+        Epochs of 50 steps.
+    memory_gb
+        nnU-Net's planning target; it decides the patch size.
+
+    Returns
+    -------
+    folder
+        nnU-Net's result folder, to be exported with :mod:`cmb_bidsapp.train.export`.
+    """
+    import torch
+
+    from cmb_bidsapp.train.trainer import ProxyTopKTrainer
+
+    set_folders(work)
+    write_raw_dataset(find_cases(derivatives), work / "raw")
+    plan_and_preprocess(work, memory_gb=memory_gb, processes=processes)
+    preprocessed = work / "preprocessed" / DATASET
+    plans = json.loads((preprocessed / f"{PLANS}.json").read_text())
+    dataset = json.loads((preprocessed / "dataset.json").read_text())
+    plans["continue_training"] = False
+    ProxyTopKTrainer.epochs = epochs
+    trainer = ProxyTopKTrainer(plans, CONFIGURATION, "all", dataset, torch.device(device))
+    trainer.initialize()
+    if Path(trainer.last_checkpoint).exists():
+        trainer.load_checkpoint(trainer.last_checkpoint)
+    trainer.run_training()
+    return Path(trainer.output_folder)

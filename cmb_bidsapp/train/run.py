@@ -1,0 +1,52 @@
+"""The ``train`` verb: train, then export the bundle with its card."""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from cmb_bidsapp.runtime.errors import ExitCode
+
+
+def run_training(given: argparse.Namespace, device: str) -> int:
+    """Train what the command line names, resuming where its work folder says so."""
+    from cmb_bidsapp.anatomy.network import ANATOMY_ARCHITECTURE
+    from cmb_bidsapp.train.anatomy import train_anatomy
+    from cmb_bidsapp.train.export import export_bundle, export_nnunet
+    from cmb_bidsapp.train.lesions import train_lesions
+
+    card = {
+        "name": given.name,
+        "version": given.version,
+        "licence": given.licence,
+        "training_data": given.training_data,
+    }
+    given.work_dir.mkdir(parents=True, exist_ok=True)
+    if given.what == "lesions":
+        results = train_lesions(
+            given.derivatives, given.work_dir, epochs=given.epochs, device=device
+        )
+        export_nnunet(results, given.output_dir, {**card, "task": "lesions"})
+    else:
+        start = time.monotonic()
+
+        def progress(step: int, loss: float) -> None:
+            if step % 25 == 0 or step == given.steps:
+                seconds = time.monotonic() - start
+                print(f"step {step}/{given.steps}  loss {loss:.4f}  {seconds:.0f} s", flush=True)
+
+        weights = train_anatomy(
+            given.label_maps,
+            given.work_dir / "anatomy.ckpt",
+            steps=given.steps,
+            device=device,
+            progress=progress,
+        )
+        architecture = {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in ANATOMY_ARCHITECTURE.items()
+        }
+        details = {"task": "anatomy", "architecture": architecture, "steps": given.steps}
+        export_bundle(given.output_dir, weights, {**card, **details})
+    print(f"bundle: {given.output_dir}")
+    return ExitCode.OK

@@ -1,0 +1,184 @@
+"""nnU-Net v2 trainer of the paper's joint task: microbleeds and proxy regions, Dice + TopK10."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from batchgenerators.utilities.file_and_folder_operations import join
+from nnunetv2.training.dataloading.data_loader import nnUNetDataLoader
+from nnunetv2.training.loss.compound_losses import DC_and_topk_loss
+from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
+from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
+from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as nnunet_module  # noqa: N813
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
+from cmb_bidsapp.labels import CMB
+
+#: Loss of the paper, section 3.3: k = 10, both weights 0.5.
+TOP_K, WEIGHT_DICE, WEIGHT_TOPK = 10.0, 0.5, 0.5
+#: Weight of CMB voxels in the cross-entropy when training starts.
+FIRST_CMB_WEIGHT = 30.0
+
+
+class _MicrobleedLoader(nnUNetDataLoader):  # type: ignore[misc]
+    """Centre the forced patches on microbleeds where the case has any."""
+
+    def get_bbox(
+        self,
+        data_shape: Any,
+        force_fg: bool,
+        class_locations: dict[Any, Any] | None,
+        overwrite_class: Any = None,
+        verbose: bool = False,
+    ) -> Any:
+        if force_fg and class_locations is not None and len(class_locations.get(CMB, ())) > 0:
+            overwrite_class = CMB
+        box_low, box_high = super().get_bbox(
+            data_shape, force_fg, class_locations, overwrite_class, verbose
+        )
+        if overwrite_class == CMB:
+            # A lesion always in the middle of the patch would be a shortcut.
+            for axis, size in enumerate(self.final_patch_size):
+                # nnU-Net seeds the legacy generator of its workers.
+                shift = int(np.random.uniform(-0.3, 0.3) * size)  # noqa: NPY002
+                box_low[axis] += shift
+                box_high[axis] += shift
+        return box_low, box_high
+
+
+class ProxyTopKTrainer(nnUNetTrainer):  # type: ignore[misc]
+    """Dice + TopK10 over background, lobar, deep, infratentorial and CMB (paper, section 3.3).
+
+    What differs from nnU-Net's own trainer, and why:
+
+    * A warm start over the first third of the epochs: TopK tightens from plain cross-entropy
+      (k = 100) to k = 10, because the hardest tenth alone teaches an untrained network next to
+      nothing, and the weight of CMB voxels in it falls from 30 to 1. From then on the loss is the
+      paper's.
+    * Half of the patches hold a microbleed.
+    * Only left and right are mirrored: up and down, front and back tell the regions apart.
+    * T1w is blanked in some samples, so that T2*w alone works with the same weights.
+    * bf16 autocast on the CPU, where nnU-Net runs fp32 (five times slower).
+    * AdamW: SGD needs more steps than a CPU has hours.
+    """
+
+    epochs = 60
+    iterations = 50
+    validation_iterations = 4
+    learning_rate = 1.5e-3
+    blank_t1w = 0.15
+
+    def __init__(
+        self,
+        plans: dict[str, Any],
+        configuration: str,
+        fold: int | str,
+        dataset_json: dict[str, Any],
+        device: torch.device,
+    ) -> None:
+        super().__init__(plans, configuration, fold, dataset_json, device)
+        self.num_epochs = self.epochs
+        self.num_iterations_per_epoch = self.iterations
+        self.num_val_iterations_per_epoch = self.validation_iterations
+        self.initial_lr = self.learning_rate
+        self.oversample_foreground_percent = 0.5
+        self.save_every = 2
+
+    def _build_loss(self) -> DeepSupervisionWrapper:
+        loss = DC_and_topk_loss(
+            {"batch_dice": True, "smooth": 1e-5, "do_bg": False, "ddp": self.is_ddp},
+            {"k": TOP_K, "label_smoothing": 0.0},
+            weight_ce=WEIGHT_TOPK,
+            weight_dice=WEIGHT_DICE,
+        )
+        scales = self._get_deep_supervision_scales()
+        weights = np.array([1 / 2**i for i in range(len(scales))])
+        weights[-1] = 0
+        return DeepSupervisionWrapper(loss, weights / weights.sum())
+
+    def configure_optimizers(self) -> tuple[torch.optim.Optimizer, PolyLRScheduler]:
+        """AdamW with nnU-Net's own schedule."""
+        optimizer = torch.optim.AdamW(
+            self.network.parameters(), lr=self.initial_lr, weight_decay=1e-2
+        )
+        return optimizer, PolyLRScheduler(optimizer, self.initial_lr, self.num_epochs)
+
+    def configure_rotation_dummyDA_mirroring_and_inital_patch_size(self) -> Any:  # noqa: N802
+        """Small rotations in plane, left and right mirrored."""
+        _, dummy_2d, _, _ = super().configure_rotation_dummyDA_mirroring_and_inital_patch_size()
+        angle = np.radians(15)
+        mirror_axes = (2,)
+        self.inference_allowed_mirroring_axes = mirror_axes
+        # Room for the rotation and the zoom-out of the in-plane augmentation.
+        size = np.array(self.configuration_manager.patch_size)
+        initial = np.round(size * 1.3).astype(int)
+        if dummy_2d:
+            initial[0] = size[0]
+        return (-angle, angle), dummy_2d, initial, mirror_axes
+
+    def get_dataloaders(self) -> Any:
+        """nnU-Net's loaders, with ours in their place: it names the class, so that is exchanged."""
+        original = nnunet_module.nnUNetDataLoader
+        nnunet_module.nnUNetDataLoader = _MicrobleedLoader
+        try:
+            return super().get_dataloaders()
+        finally:
+            nnunet_module.nnUNetDataLoader = original
+
+    def plot_network_architecture(self) -> None:
+        """Not drawn: the optional package nnU-Net wants for it is unmaintained."""
+
+    def on_train_epoch_start(self) -> None:
+        """Tighten the loss."""
+        super().on_train_epoch_start()
+        done = min(1.0, self.current_epoch / max(1, self.num_epochs / 3))
+        self.loss.loss.ce.k = 100.0 - (100.0 - TOP_K) * done
+        weight = torch.ones(self.label_manager.num_segmentation_heads, device=self.device)
+        weight[CMB] = FIRST_CMB_WEIGHT ** (1 - done)
+        self.loss.loss.ce.weight = weight
+        self.print_to_log_file(
+            f"TopK k {self.loss.loss.ce.k:.0f}, CMB weight {float(weight[CMB]):.1f}"
+        )
+
+    def _forward(self, batch: dict[str, Any]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        data = batch["data"].to(self.device, non_blocking=True)
+        target = [t.to(self.device, non_blocking=True) for t in batch["target"]]
+        if self.network.training and data.shape[1] > 1:
+            blank = torch.rand(data.shape[0], device=data.device) < self.blank_t1w
+            data[blank, 1] = 0
+        with torch.autocast(self.device.type, dtype=torch.bfloat16):
+            output = self.network(data)
+        return [o.float() for o in output], target
+
+    def train_step(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """One step; no gradient scaling, bf16 does not need it."""
+        self.optimizer.zero_grad(set_to_none=True)
+        output, target = self._forward(batch)
+        loss = self.loss(output, target)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 12)
+        self.optimizer.step()
+        return {"loss": loss.detach().cpu().numpy()}
+
+    def validation_step(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Loss and the true/false positive voxel counts of the pseudo-Dice."""
+        output, target = self._forward(batch)
+        loss = self.loss(output, target)
+        predicted, truth = output[0].argmax(1), target[0][:, 0].long()
+        classes = range(1, output[0].shape[1])
+        counts = {
+            "tp_hard": [((predicted == c) & (truth == c)).sum().item() for c in classes],
+            "fp_hard": [((predicted == c) & (truth != c)).sum().item() for c in classes],
+            "fn_hard": [((predicted != c) & (truth == c)).sum().item() for c in classes],
+        }
+        return {
+            "loss": loss.detach().cpu().numpy(),
+            **{key: np.array(value) for key, value in counts.items()},
+        }
+
+    @property
+    def last_checkpoint(self) -> str:
+        """Checkpoint an interrupted training resumes from."""
+        return str(join(self.output_folder, "checkpoint_latest.pth"))
