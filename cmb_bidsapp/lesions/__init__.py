@@ -1,0 +1,1 @@
+"""Microbleeds: segmentation, candidates, decisions."""

@@ -1,0 +1,196 @@
+"""Candidates: connected pieces of the CMB class, measured one by one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+from scipy.spatial.distance import pdist
+
+from cmb_bidsapp.labels import PROXY_NAMES
+from cmb_bidsapp.preprocess.resampling import Affine, Grid
+
+#: A lesion this close (mm) to another region is flagged: the region call may turn.
+BORDER_MM = 2.0
+#: How far (mm) a lesion outside every region looks for one.
+REGION_REACH_MM = 12.0
+#: Ring (mm) around the lesion that its contrast is measured against.
+RING_MM = (1.0, 4.0)
+
+CONNECTIVITY_26 = np.ones((3, 3, 3), np.bool_)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Measurements of one candidate; lengths in mm, world coordinates RAS mm.
+
+    Attributes
+    ----------
+    diameter
+        Largest distance between two points of the lesion within one slice, voxel included.
+    equivalent_diameter
+        Diameter of the sphere of the same volume.
+    roundness
+        Short by long axis of the largest cross-section, 0..1.
+    contrast
+        Share of the surrounding signal that the lesion lacks, 0..1.
+    region
+        Lobar, deep, infratentorial, or unassigned.
+    region_share
+        Share of the lesion's voxels that voted for the region.
+    border
+        Another region is within 2 mm of the centre.
+    """
+
+    lesion: int
+    x: float
+    y: float
+    z: float
+    voxels: int
+    volume: float
+    diameter: float
+    equivalent_diameter: float
+    roundness: float
+    probability_mean: float
+    probability_max: float
+    contrast: float
+    region: str
+    region_share: float
+    border: bool
+
+
+def find_instances(probability: npt.NDArray[np.float32], threshold: float) -> npt.NDArray[np.int16]:
+    """Number the 26-connected pieces at or above the threshold, from 1."""
+    instances, _ = ndimage.label(probability >= threshold, CONNECTIVITY_26)
+    numbered: npt.NDArray[np.int16] = instances.astype(np.int16)
+    return numbered
+
+
+def measure(
+    instances: npt.NDArray[np.integer],
+    probability: npt.NDArray[np.float32],
+    t2star: npt.NDArray[np.float32],
+    proxy: npt.NDArray[np.integer],
+    affine: Affine,
+) -> list[Candidate]:
+    """Measure every candidate; each looks at its surroundings only.
+
+    Parameters
+    ----------
+    instances
+        0, or the number of the candidate.
+    probability, t2star, proxy
+        CMB probability, preprocessed image and anatomical proxy labels, same grid.
+    affine
+        Voxel to world (RAS mm).
+    """
+    spacing = np.array(Grid.of(instances, affine).spacing)
+    margin = np.ceil(REGION_REACH_MM / spacing).astype(int)
+    found = []
+    for number, box in enumerate(ndimage.find_objects(instances.astype(np.int32)), 1):
+        if box is None:
+            continue
+        window = tuple(
+            slice(max(0, s.start - m), min(n, s.stop + m))
+            for s, m, n in zip(box, margin, instances.shape, strict=True)
+        )
+        start = np.array([s.start for s in window])
+        mask = instances[window] == number
+        voxels = np.argwhere(mask)
+        x, y, z = (affine[:3, :3] @ (voxels.mean(axis=0) + start) + affine[:3, 3]).tolist()
+        region, share, border = _region(mask, proxy[window], spacing)
+        values = probability[window][mask]
+        volume = float(len(voxels) * np.prod(spacing))
+        diameter, roundness = _cross_section(voxels, spacing)
+        found.append(
+            Candidate(
+                number,
+                x,
+                y,
+                z,
+                len(voxels),
+                volume,
+                diameter,
+                float((6 * volume / np.pi) ** (1 / 3)),
+                roundness,
+                float(values.mean()),
+                float(values.max()),
+                _contrast(mask, instances[window] > 0, t2star[window], spacing),
+                region,
+                share,
+                border,
+            )
+        )
+    return found
+
+
+def _region(
+    mask: npt.NDArray[np.bool_],
+    proxy: npt.NDArray[np.integer],
+    spacing: npt.NDArray[np.float64],
+) -> tuple[str, float, bool]:
+    """Majority over the nearest labels of the voxels; ties go to the centre, then to the order."""
+    present = sorted(int(v) for v in np.unique(proxy) if int(v) in PROXY_NAMES and v != 0)
+    if not present:
+        return "unassigned", float("nan"), False
+    distances = np.stack([ndimage.distance_transform_edt(proxy != v, spacing) for v in present])
+    if distances.min(axis=0)[mask].min() > REGION_REACH_MM:
+        return "unassigned", float("nan"), False
+    nearest = distances.argmin(axis=0)
+    votes = np.bincount(nearest[mask], minlength=len(present))
+    voxels = np.argwhere(mask)
+    central = voxels[np.linalg.norm((voxels - voxels.mean(axis=0)) * spacing, axis=1).argmin()]
+    at_centre = int(nearest[tuple(central)])
+    winner = at_centre if votes[at_centre] == votes.max() else int(votes.argmax())
+    others = [k for k in range(len(present)) if k != winner]
+    border = any(distances[(k, *central)] < BORDER_MM for k in others)
+    return PROXY_NAMES[present[winner]], float(votes[winner] / votes.sum()), border
+
+
+def _cross_section(
+    voxels: npt.NDArray[np.intp], spacing: npt.NDArray[np.float64]
+) -> tuple[float, float]:
+    """Largest in-plane diameter over the slices, and roundness of the largest cross-section."""
+    through = int(np.argmax(spacing))
+    plane = [a for a in range(3) if a != through]
+    step = spacing[plane]
+    slices, counts = np.unique(voxels[:, through], return_counts=True)
+    longest = 0.0
+    for index in slices:
+        points = voxels[voxels[:, through] == index][:, plane] * step
+        spread = float(pdist(_hull(points)).max()) if len(points) > 1 else 0.0
+        longest = max(longest, spread)
+    largest = voxels[voxels[:, through] == slices[counts.argmax()]][:, plane] * step
+    # Each voxel is an area, not a point: its own second moment is step^2 / 12.
+    moments = np.cov(largest.T, bias=True) if len(largest) > 1 else np.zeros((2, 2))
+    axes = np.sqrt(np.linalg.eigvalsh(moments + np.diag(step**2 / 12)))
+    return longest + float(step.mean()), float(axes[0] / axes[1])
+
+
+def _hull(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Outline of a large set of points; small sets are returned as they are."""
+    if len(points) < 200:
+        return points
+    from scipy.spatial import ConvexHull, QhullError
+
+    try:
+        outline: npt.NDArray[np.float64] = points[ConvexHull(points).vertices]
+    except QhullError:  # all points on a line
+        return points[[int(points.sum(axis=1).argmin()), int(points.sum(axis=1).argmax())]]
+    return outline
+
+
+def _contrast(
+    mask: npt.NDArray[np.bool_],
+    any_lesion: npt.NDArray[np.bool_],
+    image: npt.NDArray[np.float32],
+    spacing: npt.NDArray[np.float64],
+) -> float:
+    distance = ndimage.distance_transform_edt(~mask, spacing)
+    ring = (distance > RING_MM[0]) & (distance <= RING_MM[1]) & ~any_lesion & (image > 0)
+    if not ring.any():
+        return float("nan")
+    around = float(np.median(image[ring]))
+    return float(np.clip(1 - image[mask].mean() / around, -1, 1)) if around > 0 else float("nan")

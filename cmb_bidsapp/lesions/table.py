@@ -1,0 +1,113 @@
+"""The lesion table: one row per candidate, kept or rejected, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import MappingProxyType
+from typing import Any
+
+from cmb_bidsapp.lesions.candidates import Candidate
+from cmb_bidsapp.lesions.cfpr import Verdict
+from cmb_bidsapp.lesions.grading import grade
+
+
+def _column(description: str, units: str | None = None, **levels: str) -> dict[str, Any]:
+    entry: dict[str, Any] = {"Description": description}
+    if units:
+        entry["Units"] = units
+    if levels:
+        entry["Levels"] = {key.replace("_", "-"): text for key, text in levels.items()}
+    return entry
+
+
+#: Columns of ``*_label-CMB_lesions.tsv`` with their JSON dictionary.
+COLUMNS = MappingProxyType(
+    {
+        "lesion_id": _column("Number of the candidate in *_desc-CMBinstances_dseg"),
+        "status": _column(
+            "Whether the candidate is in the final mask", kept="yes", rejected="no, see reason"
+        ),
+        "reason": _column(
+            "Why: the verdict of CFPR",
+            parenchyma="at least half of its periphery is brain",
+            no_periphery="there is no periphery to judge by; kept",
+            periphery_not_brain="more than half of its periphery is not brain",
+            cfpr_off="CFPR was switched off",
+        ),
+        "grade": _column(
+            "Algorithmic grade after MARS; not a rater's",
+            definite="counted",
+            possible="counted",
+            below_size="smaller than MARS counts; reported apart",
+            macro="larger than 10 mm; reported apart",
+        ),
+        "grade_reason": _column("What the grade rests on"),
+        "region": _column(
+            "Majority of the nearest anatomical proxy labels",
+            lobar="lobar",
+            deep="deep supratentorial",
+            infratentorial="brainstem or cerebellum",
+            unassigned="no region within 12 mm",
+        ),
+        "region_share": _column("Share of the voxels that voted for the region", "arbitrary"),
+        "border": _column("Another region lies within 2 mm of the centre"),
+        "x": _column("Centre, world coordinates of the T2*w image, to the right", "mm"),
+        "y": _column("Centre, world coordinates of the T2*w image, to the front", "mm"),
+        "z": _column("Centre, world coordinates of the T2*w image, upwards", "mm"),
+        "voxels": _column("Number of voxels"),
+        "volume": _column("Volume", "mm3"),
+        "diameter": _column("Largest in-plane diameter", "mm"),
+        "equivalent_diameter": _column("Diameter of the sphere of the same volume", "mm"),
+        "roundness": _column("Short by long axis of the largest cross-section, 0 to 1"),
+        "probability_mean": _column("Mean CMB probability of the network (not calibrated)"),
+        "probability_max": _column("Highest CMB probability of the network (not calibrated)"),
+        "contrast": _column("Share of the surrounding signal that is missing, 0 to 1"),
+        "cfpr_ratio": _column("Share of brain among the peripheral voxels that count"),
+        "shell_lobar": _column("Peripheral voxels predicted lobar"),
+        "shell_deep": _column("Peripheral voxels predicted deep"),
+        "shell_infratentorial": _column("Peripheral voxels predicted infratentorial"),
+        "shell_background": _column("Peripheral voxels predicted background"),
+        "shell_other_cmb": _column("Peripheral voxels of other candidates, not counted"),
+    }
+)
+
+
+def rows(
+    candidates: Sequence[Candidate],
+    verdicts: Sequence[Verdict],
+    *,
+    cfpr: bool,
+    min_diameter: float,
+) -> list[dict[str, Any]]:
+    """Join measurements, verdict and grade of each candidate.
+
+    Parameters
+    ----------
+    cfpr
+        Whether verdicts are carried out; they are reported either way.
+    min_diameter
+        Smallest diameter (mm) that is counted.
+    """
+    by_lesion = {verdict.lesion: verdict for verdict in verdicts}
+    table = []
+    for candidate in candidates:
+        verdict = by_lesion[candidate.lesion]
+        graded = grade(candidate, min_diameter)
+        measured = {k: v for k, v in vars(candidate).items() if k != "lesion"}
+        table.append(
+            {
+                "lesion_id": candidate.lesion,
+                "status": "kept" if verdict.kept or not cfpr else "rejected",
+                "reason": verdict.reason if cfpr else "cfpr-off",
+                "grade": graded.name,
+                "grade_reason": graded.reason,
+                **measured,
+                "cfpr_ratio": verdict.ratio,
+                "shell_lobar": verdict.lobar,
+                "shell_deep": verdict.deep,
+                "shell_infratentorial": verdict.infratentorial,
+                "shell_background": verdict.background,
+                "shell_other_cmb": verdict.other_cmb,
+            }
+        )
+    return table
