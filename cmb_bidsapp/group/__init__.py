@@ -1,0 +1,1 @@
+"""Group level: from derivatives to tables."""
