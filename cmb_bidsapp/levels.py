@@ -1,0 +1,179 @@
+"""The two levels of the app: ``participant`` and ``group``."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from cmb_bidsapp import __version__
+from cmb_bidsapp.bids.derivatives import prepare_dataset
+from cmb_bidsapp.bids.inputs import Choice, Session, check_dataset, choose
+from cmb_bidsapp.bids.outputs import write_json, write_table, write_text
+from cmb_bidsapp.runtime.engine import Outcome, run_sessions
+from cmb_bidsapp.runtime.errors import ExitCode
+from cmb_bidsapp.runtime.progress import Display
+from cmb_bidsapp.settings import Settings
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Counts of sessions for the last line, and the exit code."""
+
+    ok: int = 0
+    failed: int = 0
+    skipped: int = 0
+    code: int = ExitCode.OK
+
+
+def participant(settings: Settings, console: Console) -> Summary:
+    """Process every chosen session, write their reports, and say how it went."""
+    from cmb_bidsapp.report.participant import write_participant_report
+    from cmb_bidsapp.runtime.phase import Job, up_to_date
+
+    check_dataset(settings.bids_dir)
+    choice = choose(
+        settings.bids_dir,
+        participants=settings.selection.participants,
+        excluded=settings.selection.excluded,
+        sessions=settings.selection.sessions,
+        filters=settings.selection.filters,
+        database=settings.bids_database_dir,
+    )
+    show_choice(choice, console, everything=settings.dry_run)
+    if settings.dry_run:
+        return Summary(skipped=len(choice.skipped))
+
+    prepare_dataset(settings.out_dir, settings.bids_dir)
+    logs = _run_folder(settings)
+    stale = [s for s in choice.sessions if not up_to_date(Job(s, settings))]
+    outcomes = [Outcome(s, 0, "", (), 0.0) for s in choice.sessions if s not in stale]
+    if outcomes:
+        console.print(f"{len(outcomes)} sessions are up to date", highlight=False)
+    with Display(console, len(stale)) as display:
+        for outcome in run_sessions(stale, settings, logs, display.step):
+            display.finished(outcome)
+            outcomes.append(outcome)
+
+    reached = {outcome.session.label for outcome in outcomes}
+    outcomes += [
+        Outcome(s, ExitCode.INTERRUPTED, "not reached: stopped after a failure", (), 0.0)
+        for s in choice.sessions
+        if s.label not in reached
+    ]
+    changed = {o.session.participant for o in outcomes if o.ran or not o.ok}
+    for label in sorted({s.participant for s in choice.sessions}):
+        report = settings.out_dir / f"sub-{label}.html"
+        if label in changed or not report.exists():
+            own = [o for o in outcomes if o.session.participant == label]
+            write_participant_report(settings, label, own)
+            console.print(f"report: {report}", markup=False, highlight=False, soft_wrap=True)
+    _write_status(settings, choice, outcomes)
+    failed = [o.code for o in outcomes if not o.ok]
+    return Summary(
+        len(outcomes) - len(failed), len(failed), len(choice.skipped), _exit_code(outcomes)
+    )
+
+
+def group(settings: Settings, console: Console) -> Summary:
+    """Collect the derivatives into group tables and a page; the raw data are not needed."""
+    from cmb_bidsapp.group.tables import collect, write_tables
+    from cmb_bidsapp.report.group import write_group_report
+
+    cohort = collect(settings.out_dir)
+    for problem in cohort.problems:
+        console.print(f"left out: {problem}", markup=False, highlight=False)
+    tables = write_tables(cohort, settings.out_dir)
+    page = write_group_report(cohort, settings.out_dir)
+    for path in (*tables, page):
+        console.print(f"group: {path}", markup=False, highlight=False, soft_wrap=True)
+    return Summary(
+        ok=len(cohort.sessions),
+        failed=len(cohort.problems),
+        code=ExitCode.SOME_FAILED if cohort.problems else ExitCode.OK,
+    )
+
+
+def show_choice(choice: Choice, console: Console, *, everything: bool) -> None:
+    """Print what was chosen; with ``everything`` also what was rejected, and why."""
+
+    def line(text: str) -> None:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    line(f"{len(choice.sessions)} sessions to process, {len(choice.skipped)} without a T2*w")
+    for session in choice.sessions:
+        if everything or session.notes:
+            line(f"{session.label}")
+        if everything:
+            line(f"  T2*w  {session.t2star.path}")
+            line(f"  T1w   {session.t1w.path if session.t1w else 'none'}")
+            for rejected in session.rejected:
+                line(f"  not   {rejected.path.name}: {rejected.reason}")
+        for note in session.notes:
+            line(f"  note  {note}")
+    for skipped in choice.skipped:
+        line(f"{skipped.path}: skipped, {skipped.reason}")
+
+
+def _run_folder(settings: Settings) -> Path:
+    """Start a folder for this run's logs, with its settings."""
+    stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+    folder = settings.out_dir / "logs" / stamp
+    write_text(folder / "cmb_bidsapp.toml", settings.to_toml())
+    write_json(
+        folder / "run.json",
+        {
+            "version": __version__,
+            "python": sys.version.split()[0],
+            "command": sys.argv,
+            "started": stamp,
+        },
+    )
+    return folder
+
+
+def _write_status(settings: Settings, choice: Choice, outcomes: Sequence[Outcome]) -> None:
+    columns = ("participant_id", "session_id", "status", "exit_code", "message", "seconds")
+
+    def row(session: Session, outcome: Outcome) -> dict[str, object]:
+        return {
+            "participant_id": f"sub-{session.participant}",
+            "session_id": f"ses-{session.session}" if session.session else None,
+            "status": "ok" if outcome.ok else "failed",
+            "exit_code": outcome.code,
+            "message": outcome.message or None,
+            "seconds": outcome.seconds,
+        }
+
+    rows = [row(outcome.session, outcome) for outcome in outcomes]
+    rows += [
+        {
+            "participant_id": skipped.path.parts[0],
+            "session_id": skipped.path.parts[1] if len(skipped.path.parts) > 1 else None,
+            "status": "skipped",
+            "message": skipped.reason,
+        }
+        for skipped in choice.skipped
+    ]
+    rows.sort(key=lambda r: (str(r["participant_id"]), str(r["session_id"])))
+    write_table(settings.out_dir / "logs" / "status.tsv", columns, rows)
+    counts = Counter(str(r["status"]) for r in rows)
+    write_text(
+        settings.out_dir / "logs" / "status.json",
+        json.dumps({"counts": counts, "sessions": rows}, indent=2) + "\n",
+    )
+
+
+def _exit_code(outcomes: Sequence[Outcome]) -> int:
+    """0; the common code when everything failed for one reason; else 1."""
+    codes = [outcome.code for outcome in outcomes]
+    bad = {code for code in codes if code}
+    if not bad:
+        return ExitCode.OK
+    return bad.pop() if len(bad) == 1 and all(codes) else ExitCode.SOME_FAILED

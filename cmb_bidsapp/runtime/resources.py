@@ -1,0 +1,76 @@
+"""What this process may use: cores and memory by machine, cgroup and Slurm."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+#: Memory a session needs at most, measured on the paper's grid, in MB.
+SESSION_MB = 5000
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A number and where it comes from."""
+
+    value: int
+    reason: str
+
+
+def available_cpus() -> Limit:
+    """Cores this process may use: the smallest of affinity, cgroup quota and Slurm."""
+    limits = [Limit(len(os.sched_getaffinity(0)), "cores of this machine")]
+    slurm = os.environ.get("SLURM_CPUS_PER_TASK", "")
+    if slurm.isdecimal() and int(slurm):
+        limits.append(Limit(int(slurm), "SLURM_CPUS_PER_TASK"))
+    quota = _read("/sys/fs/cgroup/cpu.max").split()
+    if len(quota) == 2 and quota[0].isdigit():
+        limits.append(Limit(max(1, int(quota[0]) // int(quota[1])), "cgroup quota"))
+    old_quota = _read("/sys/fs/cgroup/cpu/cpu.cfs_quota_us")
+    old_period = _read("/sys/fs/cgroup/cpu/cpu.cfs_period_us")
+    if old_quota.isdigit() and old_period.isdigit():
+        limits.append(Limit(max(1, int(old_quota) // int(old_period)), "cgroup quota"))
+    return min(limits, key=lambda limit: limit.value)
+
+
+def available_memory_mb() -> Limit:
+    """Memory this process may use, in MB."""
+    found = re.search(r"MemAvailable:\s+(\d+)", _read("/proc/meminfo"))
+    limits = [Limit(int(found.group(1)) // 1024, "free memory")] if found else []
+    slurm = os.environ.get("SLURM_MEM_PER_NODE", "")
+    # 0 stands for all of the node.
+    if slurm.isdecimal() and int(slurm):
+        limits.append(Limit(int(slurm), "SLURM_MEM_PER_NODE"))
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        text = _read(path)
+        if text.isdigit() and int(text) < 1 << 50:
+            limits.append(Limit(int(text) >> 20, "cgroup limit"))
+    return min(limits, key=lambda limit: limit.value, default=Limit(SESSION_MB, "unknown"))
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def parse_memory(text: str) -> int:
+    """Memory in MB from ``8000``, ``8G``, ``1.5 GB`` and the like.
+
+    >>> parse_memory("8000"), parse_memory("8G"), parse_memory("1.5 GB")
+    (8000, 8192, 1536)
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\s*", text, re.IGNORECASE)
+    if not found:
+        raise ValueError(f"{text!r} is not an amount of memory; write 8000 (MB), 8G or 1.5GB")
+    factor = {"": 1.0, "K": 1 / 1024, "M": 1.0, "G": 1024.0, "T": 1024.0**2}
+    return int(float(found.group(1)) * factor[found.group(2).upper()])
+
+
+def share(cpus: int, memory_mb: int, threads: int | None) -> tuple[int, int]:
+    """Sessions at a time, and threads of each, for what is available."""
+    each = min(cpus, threads or min(cpus, 4))
+    return max(1, min(cpus // each, memory_mb // SESSION_MB)), each

@@ -1,0 +1,94 @@
+"""Stamps: what was done, from what, so that a rerun does only what changed.
+
+A phase is up to date when its stamp holds the same key (version, parameters, content of its
+inputs) and every output is as it was written. The stamp is written last.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cmb_bidsapp.bids.outputs import write_json
+
+
+@dataclass(frozen=True)
+class FileState:
+    """Size, modification time (ns) and content hash of a file."""
+
+    size: int
+    mtime_ns: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """Record of a finished phase."""
+
+    key: str
+    inputs: dict[str, FileState]
+    outputs: dict[str, FileState]
+    info: dict[str, Any] = field(default_factory=dict)
+
+
+def state_of(path: Path, known: FileState | None = None) -> FileState:
+    """State of a file; hashed again only where size or time differ from ``known``."""
+    stat = path.stat()
+    if known is not None and (stat.st_size, stat.st_mtime_ns) == (known.size, known.mtime_ns):
+        return known
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return FileState(stat.st_size, stat.st_mtime_ns, digest)
+
+
+def read_stamp(path: Path) -> Stamp | None:
+    """Read a stamp; ``None`` where there is none or it is damaged."""
+    try:
+        plain = json.loads(path.read_text(encoding="utf-8"))
+        return Stamp(
+            plain["key"],
+            {name: FileState(**state) for name, state in plain["inputs"].items()},
+            {name: FileState(**state) for name, state in plain["outputs"].items()},
+            plain["info"],
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def write_stamp(path: Path, stamp: Stamp) -> None:
+    """Write a stamp atomically."""
+    write_json(
+        path,
+        {
+            "key": stamp.key,
+            "inputs": {name: vars(state) for name, state in stamp.inputs.items()},
+            "outputs": {name: vars(state) for name, state in stamp.outputs.items()},
+            "info": stamp.info,
+        },
+    )
+
+
+def key_of(parameters: Mapping[str, Any], inputs: Mapping[str, FileState]) -> str:
+    """Digest of everything a result depends on."""
+    content = {"parameters": parameters, "inputs": {n: s.sha256 for n, s in inputs.items()}}
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def states(paths: Iterable[Path], known: Mapping[str, FileState]) -> dict[str, FileState]:
+    """States by path."""
+    return {str(path): state_of(path, known.get(str(path))) for path in paths}
+
+
+def current(stamp: Stamp | None, key: str, root: Path) -> bool:
+    """Whether a stamp vouches for the outputs below ``root`` as they are now."""
+    if stamp is None or stamp.key != key:
+        return False
+    for name, state in stamp.outputs.items():
+        path = root / name
+        if not path.is_file() or state_of(path, state).sha256 != state.sha256:
+            return False
+    return True

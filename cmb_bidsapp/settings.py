@@ -1,0 +1,130 @@
+"""Settings of a run: one frozen object, filled by the command line, saved as TOML."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cmb_bidsapp.lesions.defaults import CFPR_RADIUS_MM, CFPR_RATIO, MIN_DIAMETER_MM, THRESHOLD
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Who and which scans."""
+
+    participants: tuple[str, ...] = ()
+    """Labels without ``sub-``; empty means everyone."""
+    excluded: tuple[str, ...] = ()
+    """Labels to leave out."""
+    sessions: tuple[str, ...] = ()
+    """Session labels without ``ses-``; empty means every session."""
+    filters: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Entity filters for ``t1w`` and ``t2starw``, as in a BIDS filter file."""
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """How brain and regions are found."""
+
+    brain_extraction: str = "auto"
+    """``auto``, ``synthstrip`` or ``embedded``."""
+    parcellation: str = "auto"
+    """``auto`` or ``atlas``."""
+    model: str = "anatomy"
+    """Packaged model name or bundle folder of the anatomy network."""
+
+
+@dataclass(frozen=True)
+class Lesions:
+    """How microbleeds are found and decided on."""
+
+    model: str = "lesions"
+    """Packaged model name or bundle folder of the lesion network."""
+    tta: bool = True
+    """Average over the mirrored image."""
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """What becomes of the candidates."""
+
+    threshold: float = THRESHOLD
+    """Probability at which a voxel is CMB."""
+    cfpr: bool = True
+    """Whether candidates outside the brain are rejected."""
+    cfpr_radius: float = CFPR_RADIUS_MM
+    """Periphery of a candidate, mm."""
+    cfpr_ratio: float = CFPR_RATIO
+    """Smallest share of brain in the periphery."""
+    min_size: float = MIN_DIAMETER_MM
+    """Lesions with a smaller in-plane diameter (mm) are reported apart."""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What the run may use; none of it changes results."""
+
+    processes: int = 1
+    """Sessions that run at the same time."""
+    threads: int = 1
+    """Threads of each."""
+    device: str = "cpu"
+    """``cpu``, ``cuda`` or ``cuda:N``."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything a run depends on."""
+
+    bids_dir: Path
+    out_dir: Path
+    levels: tuple[str, ...]
+    """``participant``, ``group`` or both, in that order."""
+    work_dir: Path | None = None
+    selection: Selection = Selection()
+    anatomy: Anatomy = Anatomy()
+    lesions: Lesions = Lesions()
+    decisions: Decisions = Decisions()
+    resources: Resources = Resources()
+    bids_database_dir: Path | None = None
+    dry_run: bool = False
+    force: bool = False
+    stop_on_first_crash: bool = False
+    seed: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values only, as for JSON or TOML; settings that are not set are left out."""
+        plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self), default=str))
+        return {key: value for key, value in plain.items() if value is not None}
+
+    def to_toml(self) -> str:
+        """Text of a TOML file that holds these settings."""
+        tables: dict[str, dict[str, Any]] = {"": {}}
+        for key, value in self.to_dict().items():
+            if isinstance(value, dict):
+                tables[key] = value
+            else:
+                tables[""][key] = value
+        lines: list[str] = []
+        for table, content in tables.items():
+            lines += ["", f"[{table}]"] if table else []
+            lines += [f"{key} = {_toml(value)}" for key, value in content.items()]
+        return "\n".join(lines).strip() + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_toml_text(k)} = {_toml(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_toml(v) for v in value) + "]"
+    if value is None:
+        return '"null"'
+    return _toml_text(value) if isinstance(value, str) else json.dumps(value)
+
+
+def _toml_text(text: str) -> str:
+    # JSON leaves DEL as it is, TOML does not allow it.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
