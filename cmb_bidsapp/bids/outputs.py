@@ -132,7 +132,23 @@ def _cell(value: object) -> str:
     return str(value).translate({9: " ", 10: " ", 13: " "})
 
 
-def read_table(path: Path) -> list[dict[str, str]]:
-    """Rows of a TSV file as text."""
+def read_table(path: Path, required: Iterable[str] = ()) -> list[dict[str, str]]:
+    """Rows of a TSV file as text.
+
+    Raises
+    ------
+    ValueError
+        A required column is missing, or a row is cut off.
+    """
     with path.open(encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream, delimiter="\t"))
+        reader = csv.DictReader(stream, delimiter="\t")
+        try:
+            rows = list(reader)
+        except csv.Error as error:
+            raise ValueError(f"not a table ({error})") from error
+    lacking = sorted(set(required) - set(reader.fieldnames or ()))
+    if lacking:
+        raise ValueError(f"lacks {', '.join(lacking)}")
+    if any(None in row.values() or None in row for row in rows):
+        raise ValueError("a row does not have the columns of the header")
+    return rows

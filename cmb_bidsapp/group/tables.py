@@ -80,17 +80,14 @@ class Cohort:
 def collect(out_dir: Path) -> Cohort:
     """Read the lesion tables below an output folder."""
     sessions, problems = [], []
-    for path in sorted(out_dir.glob("sub-*/**/anat/*_label-CMB_lesions.tsv")):
+    for path in sorted(out_dir.glob("sub-*/**/anat/sub-*_label-CMB_lesions.tsv")):
         found = re.match(r"sub-([^_]+)(?:_ses-([^_]+))?_", path.name)
         if found is None:
             problems.append(f"{path}: the name has no participant")
             continue
         participant, session = found.group(1), found.group(2)
         try:
-            rows = read_table(path)
-            lacking = {"status", "grade", "region", "border"} - set(rows[0] if rows else COLUMNS)
-            if lacking:
-                raise ValueError(f"lacks {', '.join(sorted(lacking))}")
+            rows = read_table(path, {"status", "grade", "region", "border"})
         except (OSError, ValueError) as error:
             problems.append(f"{path}: {error}")
             continue

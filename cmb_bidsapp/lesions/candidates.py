@@ -61,10 +61,10 @@ class Candidate:
     border: bool
 
 
-def find_instances(probability: npt.NDArray[np.float32], threshold: float) -> npt.NDArray[np.int16]:
+def find_instances(probability: npt.NDArray[np.float32], threshold: float) -> npt.NDArray[np.int32]:
     """Number the 26-connected pieces at or above the threshold, from 1."""
     instances, _ = ndimage.label(probability >= threshold, CONNECTIVITY_26)
-    numbered: npt.NDArray[np.int16] = instances.astype(np.int16)
+    numbered: npt.NDArray[np.int32] = instances.astype(np.int32)
     return numbered
 
 
@@ -153,7 +153,8 @@ def _cross_section(
     voxels: npt.NDArray[np.intp], spacing: npt.NDArray[np.float64]
 ) -> tuple[float, float]:
     """Largest in-plane diameter over the slices, and roundness of the largest cross-section."""
-    through = int(np.argmax(spacing))
+    # In cubic voxels rounding must not choose the plane: the last axis is through-plane then.
+    through = int(np.flatnonzero(spacing >= 0.99 * spacing.max())[-1])
     plane = [a for a in range(3) if a != through]
     step = spacing[plane]
     slices, counts = np.unique(voxels[:, through], return_counts=True)
@@ -177,8 +178,8 @@ def _hull(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
     try:
         outline: npt.NDArray[np.float64] = points[ConvexHull(points).vertices]
-    except QhullError:  # all points on a line
-        return points[[int(points.sum(axis=1).argmin()), int(points.sum(axis=1).argmax())]]
+    except QhullError:  # all points on a line: its ends
+        outline = points[np.lexsort(points.T)[[0, -1]]]
     return outline
 
 

@@ -120,8 +120,8 @@ def judge(
         outside = len(around) - brain - other
         counted = brain + outside
         ratio = brain / counted if counted else float("nan")
-        # Integers, not the quotient: a half is a half.
-        kept = counted == 0 or brain >= min_ratio * counted
+        # A half is a half, and 55 of 100 are 0.55, whatever the rounding.
+        kept = counted == 0 or brain >= min_ratio * counted - 1e-9 * counted
         reason = "no-periphery" if counted == 0 else "parenchyma"
         verdicts.append(
             Verdict(

@@ -86,8 +86,14 @@ def resample(
         sigma = np.where(step > 1, 0.42 * np.sqrt(np.maximum(step**2 - 1, 0)), 0)
         volume = ndimage.gaussian_filter(volume, sigma)
     result: Float = ndimage.affine_transform(
-        volume, to_source[:3, :3], to_source[:3, 3], target.shape, np.float32, order, "constant"
+        volume, to_source[:3, :3], to_source[:3, 3], target.shape, np.float32, order, "nearest"
     )
+    # A voxel reaches half its size beyond its centre (as in ITK): the outer half of a thick slice
+    # is image, what lies farther out is not.
+    x, y, z = np.ogrid[tuple(slice(0, n) for n in target.shape)]
+    for row, size in zip(to_source[:3], data.shape, strict=True):
+        position = row[0] * x + row[1] * y + row[2] * z + row[3]
+        result[(position < -0.5 - 1e-6) | (position > size - 0.5 + 1e-6)] = 0
     return result
 
 
@@ -108,7 +114,7 @@ def resample_labels(
     Parameters
     ----------
     values
-        The labels to keep; at most 255, others count as 0. Ties go to the first.
+        The labels to keep; at most 255, others count as 0. Ties go to 0, then to the first.
     """
     axis = int(np.argmax(target.spacing))
     parts = max(1, round(target.spacing[axis] / step))

@@ -230,7 +230,8 @@ def scan_t2star(
     for source in microbleeds:
         apply_source(signal, source, grid, protocol, rng)
     acquired = grid.mean_of_slices(signal)
-    loss = 1 - np.abs(acquired) / np.maximum(without, 1e-3)
+    # In a void there is nothing to lose.
+    loss = (without - np.abs(acquired)) / np.maximum(without, 1e-3)
     white = float(np.median(without[without > np.percentile(without, 70)]))
     sigma = white / protocol.snr / rng.uniform(0.8, 1.3)
     noise = rng.normal(0, sigma, (2, *grid.shape)).astype(np.float32)

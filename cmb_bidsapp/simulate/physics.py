@@ -118,7 +118,7 @@ def dipole_field(chi: Volume, spacing: tuple[float, float, float]) -> Volume:
     k2[0, 0, 0] = 1
     kernel = np.float32(1 / 3) - squares[2] / k2
     kernel[0, 0, 0] = 0
-    field: Volume = fft.irfftn(fft.rfftn(chi, workers=2) * kernel, chi.shape, workers=2)
+    field: Volume = fft.irfftn(fft.rfftn(chi) * kernel, chi.shape)
     return field
 
 

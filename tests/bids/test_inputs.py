@@ -1,0 +1,487 @@
+import json
+import string
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cmb_bidsapp.bids.inputs import (
+    T2STAR_SUFFIXES,
+    check_dataset,
+    choose,
+    matches,
+    participants_in,
+    plain_labels,
+    read_filters,
+)
+from cmb_bidsapp.runtime.errors import DataError, NoInputError, UsageError
+from tests.skeletons import build_dataset, image_path, tree, write_nifti
+
+quick = settings(max_examples=50, deadline=None)
+
+LABELS = st.text(string.ascii_letters + string.digits, min_size=1, max_size=6)
+SMALL = {"voxel": (0.5, 0.5, 1.0)}
+
+
+def name(scan):
+    return None if scan is None else scan.path.name.removesuffix(".nii.gz")
+
+
+def chosen(root, **options):
+    return {
+        session.label: (name(session.t2star), name(session.t1w))
+        for session in choose(root, **options).sessions
+    }
+
+
+def reasons(session):
+    return {
+        rejected.path.name.removesuffix(".nii.gz"): rejected.reason for rejected in session.rejected
+    }
+
+
+#: Images of a participant, and the one that is to be chosen.
+T2STAR_CASES = {
+    "T2starw before everything": (
+        {suffix: {} for suffix in ("SWI", "swi", "GRE", "MEGRE", "T2starw")},
+        "T2starw",
+    ),
+    "MEGRE before GRE and swi, whatever the voxels": (
+        {"swi": SMALL, "GRE": SMALL, "MEGRE": {}},
+        "MEGRE",
+    ),
+    "GRE before swi": ({"swi": SMALL, "GRE": {}}, "GRE"),
+    "swi alone": ({"swi": {}}, "swi"),
+    "an acquisition named after SWI is behind GRE": (
+        {"acq-SWIhires_T2starw": SMALL, "GRE": {}},
+        "GRE",
+    ),
+    "an acquisition named after SWI is behind the suffix swi": (
+        {"acq-hiswi_T2starw": SMALL, "swi": {}},
+        "swi",
+    ),
+    "the echo nearest to 22.5 ms": (
+        {
+            "echo-1_T2starw": {"EchoTime": 0.008},
+            "echo-2_T2starw": {"EchoTime": 0.021},
+            "echo-3_T2starw": {"EchoTime": 0.035},
+        },
+        "echo-2_T2starw",
+    ),
+    "echo times of single-echo images do not count": (
+        {"acq-a_T2starw": {"EchoTime": 0.022}, "acq-b_T2starw": {"EchoTime": 0.005, **SMALL}},
+        "acq-b_T2starw",
+    ),
+    "smaller voxels": ({"acq-a_T2starw": {}, "acq-b_T2starw": SMALL}, "acq-b_T2starw"),
+    "lower run, as a number": ({"run-10_T2starw": {}, "run-2_T2starw": {}}, "run-2_T2starw"),
+    "voxels count more than runs": (
+        {"run-1_T2starw": {}, "run-2_T2starw": SMALL},
+        "run-2_T2starw",
+    ),
+    "the name decides at last": ({"acq-b_T2starw": {}, "acq-a_T2starw": {}}, "acq-a_T2starw"),
+    "never the phase": (
+        {"part-phase_T2starw": SMALL, "part-mag_T2starw": {}},
+        "part-mag_T2starw",
+    ),
+    "never the real or imaginary part": (
+        {"part-real_T2starw": SMALL, "part-imag_T2starw": SMALL, "swi": {}},
+        "swi",
+    ),
+    "a readable image before an unreadable one": (
+        {"acq-a_T2starw": None, "acq-b_T2starw": {}},
+        "acq-b_T2starw",
+    ),
+    "an unreadable image where there is no other": ({"T2starw": None}, "T2starw"),
+}
+
+
+@pytest.fixture(scope="module")
+def chosen_of_cases(tmp_path_factory):
+    files = {
+        f"sub-{number:02}_{stem}": content
+        for number, (images, _) in enumerate(T2STAR_CASES.values())
+        for stem, content in images.items()
+    }
+    found = chosen(build_dataset(tmp_path_factory.mktemp("cases"), files))
+    return {
+        case: found[f"sub-{number:02}"][0].removeprefix(f"sub-{number:02}_")
+        for number, case in enumerate(T2STAR_CASES)
+    }
+
+
+@pytest.mark.parametrize("case", T2STAR_CASES)
+def test_t2star_of_a_session(chosen_of_cases, case):
+    assert chosen_of_cases[case] == T2STAR_CASES[case][1]
+
+
+def test_t1w_has_smaller_voxels_then_lower_run(tmp_path):
+    root = build_dataset(
+        tmp_path,
+        {
+            "sub-01_T2starw": {},
+            "sub-01_run-1_T1w": {},
+            "sub-01_run-2_T1w": SMALL,
+            "sub-01_run-3_T1w": SMALL,
+        },
+    )
+    (session,) = choose(root).sessions
+    assert name(session.t1w) == "sub-01_run-2_T1w"
+    assert reasons(session) == {
+        "sub-01_run-1_T1w": "sub-01_run-2_T1w.nii.gz has smaller voxels",
+        "sub-01_run-3_T1w": "sub-01_run-2_T1w.nii.gz has the lower run",
+    }
+
+
+def test_t1w_comes_from_the_first_session_that_has_one(tmp_path):
+    root = build_dataset(
+        tmp_path,
+        {
+            "sub-01_ses-1_T2starw": {},
+            "sub-01_ses-2_T1w": {},
+            "sub-01_ses-2_T2starw": {},
+            "sub-01_ses-3_T1w": SMALL,
+        },
+    )
+    choice = choose(root)
+    assert {s.label: name(s.t1w) for s in choice.sessions} == {
+        "sub-01_ses-1": "sub-01_ses-2_T1w",
+        "sub-01_ses-2": "sub-01_ses-2_T1w",
+    }
+    borrowed, own = choice.sessions
+    assert "ses-2" in " ".join(borrowed.notes)
+    assert own.notes == ()
+    (skipped,) = choice.skipped
+    assert skipped.path.as_posix() == "sub-01/ses-3"
+    assert "no T2*w" in skipped.reason
+
+
+def test_t1w_of_another_participant_is_never_used(tmp_path):
+    root = build_dataset(tmp_path, {"sub-01_T2starw": {}, "sub-02_T1w": {}})
+    choice = choose(root)
+    assert [name(s.t1w) for s in choice.sessions] == [None]
+    assert [s.path.as_posix() for s in choice.skipped] == ["sub-02"]
+
+
+def test_t2star_without_t1w_is_processed_with_a_note(tmp_path):
+    root = build_dataset(tmp_path, {"sub-01_T2starw": {}})
+    (session,) = choose(root).sessions
+    assert session.t1w is None
+    assert any("no T1w" in note for note in session.notes)
+
+
+def test_sessions_filter_limits_sessions_but_not_where_a_t1w_may_come_from(tmp_path):
+    files = {f"sub-01_ses-{s}_T2starw": {} for s in "ABC"}
+    root = build_dataset(tmp_path, {**files, "sub-01_ses-A_T1w": {}})
+    assert chosen(root, sessions=["B"]) == {
+        "sub-01_ses-B": ("sub-01_ses-B_T2starw", "sub-01_ses-A_T1w")
+    }
+
+
+def test_sessions_filter_that_leaves_nothing_is_no_input(tmp_path):
+    root = build_dataset(tmp_path, {"sub-01_ses-A_T2starw": {}})
+    with pytest.raises(NoInputError):
+        choose(root, sessions=["Z"])
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ({"acquisition": None}, "sub-01_T2starw"),
+        ({"acquisition": "*"}, "sub-01_acq-a_T2starw"),
+        ({"acquisition": "b"}, "sub-01_acq-b_T2starw"),
+        ({"acquisition": ["b", "c"]}, "sub-01_acq-b_T2starw"),
+        ({"acquisition": [None, "c"]}, "sub-01_T2starw"),
+        ({"suffix": "swi"}, "sub-01_swi"),
+    ],
+)
+def test_filters_choose_among_t2star_images(tmp_path, wanted, expected):
+    files = ("sub-01_T2starw", "sub-01_acq-a_T2starw", "sub-01_acq-b_T2starw", "sub-01_swi")
+    root = build_dataset(tmp_path, {stem: {"voxel": (1, 1, 1 + i)} for i, stem in enumerate(files)})
+    (session,) = choose(root, filters={"t2starw": wanted}).sessions
+    assert name(session.t2star) == expected
+
+
+def test_a_list_of_suffixes_filters_as_any_other_list(tmp_path):
+    root = build_dataset(tmp_path, {"sub-01_T2starw": {}, "sub-01_swi": {}, "sub-01_GRE": {}})
+    filters = {"t2starw": {"suffix": ["swi", "GRE"]}}
+    assert chosen(root, filters=filters) == {"sub-01": ("sub-01_GRE", None)}
+
+
+def test_a_suffix_outside_the_rule_can_be_asked_for(tmp_path):
+    root = build_dataset(tmp_path, {"sub-01_T2w": {}, "sub-01_T2starw": {}})
+    filters = {"t2starw": {"suffix": "T2w"}}
+    assert chosen(root, filters=filters) == {"sub-01": ("sub-01_T2w", None)}
+
+
+def test_t1w_filter_leaves_the_t2star_alone(tmp_path):
+    root = build_dataset(tmp_path, {"sub-01_T2starw": {}, "sub-01_rec-norm_T1w": {}})
+    (session,) = choose(root, filters={"t1w": {"reconstruction": None}}).sessions
+    assert name(session.t2star) == "sub-01_T2starw"
+    assert session.t1w is None
+    assert reasons(session) == {"sub-01_rec-norm_T1w": "the filter file excludes it"}
+
+
+def test_rejected_images_carry_the_criterion_they_lost_on(tmp_path):
+    root = build_dataset(
+        tmp_path,
+        {
+            "sub-01_echo-1_MEGRE": {"EchoTime": 0.005},
+            "sub-01_echo-2_MEGRE": {"EchoTime": 0.02},
+            "sub-01_echo-2_part-phase_MEGRE": {"EchoTime": 0.02},
+            "sub-01_acq-thick_echo-2_MEGRE": {"EchoTime": 0.02, "voxel": (1, 1, 5)},
+            "sub-01_echo-2_run-2_MEGRE": {"EchoTime": 0.02},
+            "sub-01_swi": {},
+        },
+    )
+    (session,) = choose(root).sessions
+    best = "sub-01_echo-2_MEGRE"
+    assert name(session.t2star) == best
+    assert reasons(session) == {
+        "sub-01_echo-1_MEGRE": f"{best}.nii.gz has the better echo time",
+        "sub-01_echo-2_part-phase_MEGRE": "part-phase is not magnitude",
+        "sub-01_acq-thick_echo-2_MEGRE": f"{best}.nii.gz has smaller voxels",
+        "sub-01_echo-2_run-2_MEGRE": f"{best}.nii.gz has the lower run",
+        "sub-01_swi": f"{best}.nii.gz is of a better kind",
+    }
+
+
+def test_rejected_images_belong_to_their_own_session(tmp_path):
+    root = build_dataset(
+        tmp_path,
+        {f"sub-01_ses-{s}_{part}T2starw": {} for s in "AB" for part in ("", "part-phase_")},
+    )
+    for session in choose(root).sessions:
+        assert list(reasons(session)) == [f"{session.label}_part-phase_T2starw"]
+
+
+def test_a_session_with_phase_only_is_skipped_and_says_why(tmp_path):
+    root = build_dataset(
+        tmp_path, {"sub-01_ses-A_part-phase_T2starw": {}, "sub-01_ses-B_T2starw": {}}
+    )
+    (skipped,) = choose(root).skipped
+    assert skipped.path.as_posix() == "sub-01/ses-A"
+    assert "part-phase is not magnitude" in skipped.reason
+
+
+def test_metadata_are_inherited_from_the_root_of_the_dataset(tmp_path):
+    root = build_dataset(tmp_path, {"sub-01_T2starw": {"MagneticFieldStrength": 3}})
+    (root / "T2starw.json").write_text('{"EchoTime": 0.02, "MagneticFieldStrength": 1.5}')
+    (session,) = choose(root).sessions
+    assert session.t2star.metadata["EchoTime"] == 0.02
+    assert session.t2star.metadata["MagneticFieldStrength"] == 3
+
+
+def test_participants_and_excluded_limit_who_is_processed(tmp_path):
+    root = build_dataset(tmp_path, {f"sub-0{i}_T2starw": {} for i in (1, 2, 3)})
+    assert list(chosen(root, participants=["03", "01"])) == ["sub-03", "sub-01"]
+    assert list(chosen(root, excluded=["02"])) == ["sub-01", "sub-03"]
+    with pytest.raises(NoInputError, match="excluded"):
+        choose(root, participants=["01"], excluded=["01"])
+
+
+def test_unknown_participants_are_named_with_those_there_are(tmp_path):
+    root = build_dataset(tmp_path, {f"sub-{i:02}_T2starw": {} for i in range(1, 9)})
+    with pytest.raises(NoInputError) as caught:
+        choose(root, participants=["01", "77", "88"])
+    message = str(caught.value)
+    assert "sub-77, sub-88" in message
+    assert "sub-05 and 3 more" in message
+
+
+def test_participants_that_are_not_wanted_are_not_even_looked_at(tmp_path):
+    root = build_dataset(
+        tmp_path, {"sub-01_T2starw": {}, "sub-010_T2starw": {}, "sub-02_T2starw": None}
+    )
+    for label in ("010", "02"):
+        image_path(root, f"sub-{label}_T2starw").with_name(f"sub-{label}_T2starw.json").write_text(
+            "{ no json"
+        )
+    assert chosen(root, participants=["01"]) == {"sub-01": ("sub-01_T2starw", None)}
+
+
+def test_a_damaged_header_does_not_keep_others_from_being_chosen(tmp_path):
+    root = build_dataset(tmp_path, {"sub-01_T2starw": {}})
+    damaged = image_path(root, "sub-02_T2starw").with_suffix("")
+    damaged.parent.mkdir(parents=True)
+    header = bytearray(348 + 4 + 64)
+    header[0:4] = (348).to_bytes(4, "little")
+    header[40:48] = b"\x03\x00\x04\x00\x04\x00\x04\x00"
+    header[70:72] = (4096).to_bytes(2, "little")
+    header[344:348] = b"n+1\0"
+    damaged.write_bytes(bytes(header))
+    assert list(chosen(root)) == ["sub-01", "sub-02"]
+
+
+def test_a_broken_sidecar_is_bad_data_and_named(tmp_path):
+    root = build_dataset(tmp_path, {"sub-01_T2starw": {"EchoTime": 0.02}})
+    image_path(root, "sub-01_T2starw").with_name("sub-01_T2starw.json").write_text("{ no json")
+    with pytest.raises(DataError, match=r"sub-01_T2starw\.json"):
+        choose(root)
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        "derivatives/x/sub-01/anat",
+        "sourcedata/sub-01/anat",
+        "code/sub-01/anat",
+        ".cache/sub-01/anat",
+        "backup/sub-01/anat",
+        "sub-01/func",
+    ],
+)
+def test_images_elsewhere_in_the_dataset_are_no_input(tmp_path, folder):
+    root = build_dataset(tmp_path, {"sub-01_T2starw": {}})
+    write_nifti(root / folder / "sub-01_acq-other_T2starw.nii.gz", voxel=(0.5, 0.5, 0.5))
+    (session,) = choose(root).sessions
+    assert name(session.t2star) == "sub-01_T2starw"
+    assert session.rejected == ()
+
+
+@pytest.mark.parametrize("where", [".hidden", "func", "derivatives/raw"])
+def test_the_folders_above_the_dataset_do_not_matter(tmp_path, where):
+    root = build_dataset(tmp_path / where, {"sub-01_T2starw": {}})
+    assert list(chosen(root)) == ["sub-01"]
+
+
+def test_a_dataset_behind_a_link_keeps_the_paths_that_were_given(tmp_path):
+    build_dataset(tmp_path / "real", {"sub-01_T2starw": {}})
+    root = tmp_path / "link"
+    root.symlink_to(tmp_path / "real")
+    (session,) = choose(root).sessions
+    assert session.t2star.path == image_path(root, "sub-01_T2starw")
+
+
+def test_nothing_is_written_into_the_dataset(tmp_path):
+    root = build_dataset(
+        tmp_path, {"sub-01_T2starw": {"EchoTime": 0.02}, "sub-01_T1w": {}, "sub-02_T2starw": {}}
+    )
+    before = tree(root)
+    choose(root)
+    assert tree(root) == before
+
+
+def test_an_index_on_disk_serves_other_participants_too(tmp_path):
+    root = build_dataset(tmp_path / "bids", {"sub-01_T2starw": {}, "sub-02_T2starw": {}})
+    database = tmp_path / "index"
+    assert list(chosen(root, participants=["01"], database=database)) == ["sub-01"]
+    assert list(chosen(root, participants=["02"], database=database)) == ["sub-02"]
+
+
+def test_folders_without_participants_and_without_t2star_are_no_input(tmp_path):
+    with pytest.raises(NoInputError, match="sub-"):
+        choose(build_dataset(tmp_path / "empty", {}))
+    with pytest.raises(NoInputError) as caught:
+        choose(build_dataset(tmp_path / "t1only", {"sub-01_T1w": {}}))
+    assert all(suffix in str(caught.value) for suffix in T2STAR_SUFFIXES)
+
+
+def test_participants_are_folders(tmp_path):
+    root = build_dataset(tmp_path, {"sub-02_T1w": {}, "sub-01_T1w": {}})
+    (root / "sub-03").write_text("a file")
+    assert participants_in(root) == ("01", "02")
+
+
+def test_check_dataset_wants_a_readable_description(tmp_path):
+    with pytest.raises(NoInputError, match="not a folder"):
+        check_dataset(tmp_path / "absent")
+    with pytest.raises(DataError, match="missing"):
+        check_dataset(tmp_path)
+    (tmp_path / "dataset_description.json").write_text("{ no json")
+    with pytest.raises(DataError, match="not valid JSON"):
+        check_dataset(tmp_path)
+    (tmp_path / "dataset_description.json").write_text("{}")
+    check_dataset(tmp_path)
+
+
+def test_filter_file_is_read_as_it_is(tmp_path):
+    content = {"t1w": {"acquisition": None, "run": [1, 2]}, "t2starw": {"session": "*"}}
+    path = tmp_path / "filters.json"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    assert read_filters(path) == content
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"bold": {}}', "unknown key bold; valid are t1w, t2starw"),
+        ('{"t1w": "hi"}', "object of objects"),
+        ("[]", "object of objects"),
+        ("{", "not readable as JSON"),
+        (None, "not readable as JSON"),
+    ],
+)
+def test_filter_file_with_a_mistake_is_a_usage_error(tmp_path, text, message):
+    path = tmp_path / "filters.json"
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError, match=message) as caught:
+        read_filters(path)
+    assert str(path) in str(caught.value)
+
+
+@quick
+@given(st.lists(LABELS), st.data())
+def test_labels_are_the_same_however_they_are_spelled(labels, data):
+    spelled = [data.draw(st.sampled_from(["", "sub-", " sub-"])) + label for label in labels]
+    groups, rest = [], spelled
+    while rest:
+        size = data.draw(st.integers(1, len(rest)))
+        groups.append(",".join(rest[:size]))
+        rest = rest[size:]
+    assert plain_labels(groups, "sub-") == tuple(dict.fromkeys(labels))
+
+
+@quick
+@given(st.lists(LABELS))
+def test_plain_labels_of_plain_labels_change_nothing(labels):
+    once = plain_labels(labels, "ses-")
+    assert plain_labels(once, "ses-") == once
+
+
+@quick
+@given(st.dictionaries(LABELS, LABELS | st.integers(0, 20)), st.data())
+def test_an_image_matches_filters_made_from_its_own_entities(entities, data):
+    kinds = [
+        lambda value: value,
+        lambda value: "*",
+        lambda value: [value, None],
+        lambda value: [None, str(value)],
+    ]
+    wanted = {
+        key: data.draw(st.sampled_from(kinds))(value)
+        for key, value in entities.items()
+        if data.draw(st.booleans())
+    }
+    assert matches(entities, wanted)
+
+
+@quick
+@given(st.dictionaries(LABELS, LABELS), LABELS, LABELS)
+def test_what_an_image_lacks_matches_null_only(entities, key, value):
+    entities.pop(key, None)
+    assert matches(entities, {key: None})
+    assert not matches(entities, {key: "*"})
+    assert not matches(entities, {key: value})
+    assert not matches(entities, {key: [value]})
+
+
+@quick
+@given(st.dictionaries(LABELS, LABELS, min_size=1), st.data())
+def test_one_entity_that_differs_is_enough_not_to_match(entities, data):
+    key = data.draw(st.sampled_from(sorted(entities)))
+    assert not matches(entities, {**entities, key: entities[key] + "x"})
+    assert not matches(entities, {**entities, key: []})
+
+
+@quick
+@given(st.integers(0, 999), st.integers(0, 4), st.integers(0, 4))
+def test_indices_match_with_any_number_of_leading_zeros(index, left, right):
+    assert matches({"run": "0" * left + str(index)}, {"run": "0" * right + str(index)})
+    assert not matches({"run": "0" * left + str(index)}, {"run": index + 1})
+
+
+@quick
+@given(st.text("01²a"), st.text("01²a"))
+def test_any_text_can_be_compared_and_is_the_same_both_ways(have, want):
+    assert matches({"run": have}, {"run": want}) == matches({"run": want}, {"run": have})

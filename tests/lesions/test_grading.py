@@ -1,0 +1,89 @@
+import dataclasses
+import math
+
+import pytest
+
+from cmb_bidsapp.lesions.candidates import Candidate
+from cmb_bidsapp.lesions.grading import COUNTED, GRADES, grade
+
+CLEAR = Candidate(
+    lesion=1,
+    x=0.0,
+    y=0.0,
+    z=0.0,
+    voxels=20,
+    volume=20.0,
+    diameter=4.0,
+    equivalent_diameter=3.4,
+    roundness=0.9,
+    probability_mean=0.9,
+    probability_max=0.99,
+    contrast=0.6,
+    region="lobar",
+    region_share=1.0,
+    border=False,
+)
+
+
+def changed(**values):
+    return dataclasses.replace(CLEAR, **values)
+
+
+def test_a_clear_lesion_is_definite():
+    assert grade(CLEAR).name == "definite"
+
+
+@pytest.mark.parametrize(
+    ("diameter", "name"),
+    [
+        (0.4, "below-size"),
+        (1.99, "below-size"),
+        (2.0, "definite"),
+        (10.0, "definite"),
+        (10.01, "macro"),
+        (40.0, "macro"),
+    ],
+)
+def test_mars_counts_2_to_10_mm_inclusive(diameter, name):
+    assert grade(changed(diameter=diameter)).name == name
+
+
+def test_the_smallest_size_is_a_choice():
+    assert grade(changed(diameter=2.5), min_diameter=3.0).name == "below-size"
+    assert grade(changed(diameter=0.5), min_diameter=0.0).name == "definite"
+    assert "3 mm" in grade(changed(diameter=2.5), min_diameter=3.0).reason
+
+
+@pytest.mark.parametrize(
+    ("doubt", "reason"),
+    [
+        ({"probability_max": 0.79}, "low probability"),
+        ({"roundness": 0.49}, "not round"),
+        ({"contrast": 0.24}, "low contrast"),
+        ({"contrast": math.nan}, "low contrast"),
+        ({"contrast": -0.2}, "low contrast"),
+    ],
+)
+def test_one_doubt_makes_it_possible(doubt, reason):
+    found = grade(changed(**doubt))
+    assert (found.name, found.reason) == ("possible", reason)
+
+
+def test_the_limits_themselves_leave_no_doubt():
+    at_limits = changed(probability_max=0.8, roundness=0.5, contrast=0.25)
+    assert grade(at_limits).name == "definite"
+
+
+def test_every_doubt_is_named():
+    found = grade(changed(probability_max=0.5, roundness=0.2, contrast=0.1))
+    assert found.reason == "low probability, not round, low contrast"
+
+
+def test_size_comes_before_doubts():
+    assert grade(changed(diameter=12, probability_max=0.5)).name == "macro"
+    assert grade(changed(diameter=1, probability_max=0.5)).name == "below-size"
+
+
+def test_only_definite_and_possible_are_counted():
+    assert COUNTED == ("definite", "possible")
+    assert set(COUNTED) < set(GRADES)

@@ -1,0 +1,74 @@
+"""Axis order between images and the lesion network; the network itself is not run."""
+
+import itertools
+
+import nibabel as nib
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from cmb_bidsapp.lesions.segment import NOMINAL_SLICE_MM, image_order, network_order
+
+SHAPE = (3, 4, 5)
+ZOOMS = (0.5, 0.7, 6.5)
+ORIENTATIONS = [
+    (order, signs)
+    for order in itertools.permutations(range(3))
+    for signs in itertools.product((1, -1), repeat=3)
+]
+
+
+def affine_of(order, signs, degrees=(0, 0, 0)):
+    """Array axis ``a`` runs along world axis ``order[a]``, in the sense of ``signs[a]``."""
+    affine = np.eye(4)
+    affine[:3, :3] = 0
+    for axis in range(3):
+        affine[order[axis], axis] = signs[axis] * ZOOMS[axis]
+    affine[:3, :3] = Rotation.from_euler("xyz", degrees, degrees=True).as_matrix() @ affine[:3, :3]
+    affine[:3, 3] = (-20, 13, 4)
+    return affine
+
+
+def world(affine):
+    index = np.indices(SHAPE).reshape(3, -1)
+    return (affine[:3, :3] @ index + affine[:3, 3:]).reshape(3, *SHAPE)
+
+
+@pytest.mark.parametrize(("order", "signs"), ORIENTATIONS)
+@pytest.mark.parametrize("degrees", [(0, 0, 0), (14, -9, 21)])
+def test_round_trip_in_every_orientation(order, signs, degrees):
+    affine = affine_of(order, signs, degrees)
+    data = np.arange(np.prod(SHAPE)).reshape(SHAPE)
+    ordered, _ = network_order(data, affine)
+    np.testing.assert_array_equal(image_order(ordered, affine), data)
+
+
+@pytest.mark.parametrize(("order", "signs"), ORIENTATIONS)
+@pytest.mark.parametrize("degrees", [(0, 0, 0), (14, -9, 21)])
+def test_the_network_sees_z_y_x_each_growing(order, signs, degrees):
+    affine = affine_of(order, signs, degrees)
+    x, y, z = world(affine)
+    for coordinate, axis in ((z, 0), (y, 1), (x, 2)):
+        ordered, _ = network_order(coordinate, affine)
+        assert (np.diff(ordered, axis=axis) > 0).all()
+
+
+@pytest.mark.parametrize(("order", "signs"), ORIENTATIONS)
+def test_spacing_follows_the_axes_with_a_nominal_slice_distance(order, signs):
+    affine = affine_of(order, signs, (5, 5, 5))
+    data, spacing = network_order(np.zeros(SHAPE), affine)
+    along_y, along_x = (order.index(axis) for axis in (1, 0))
+    assert spacing == pytest.approx((NOMINAL_SLICE_MM, ZOOMS[along_y], ZOOMS[along_x]))
+    assert data.shape == tuple(SHAPE[order.index(axis)] for axis in (2, 1, 0))
+
+
+def test_agrees_with_nibabels_canonical_orientation():
+    affine = affine_of((2, 0, 1), (-1, 1, -1), (3, 8, -6))
+    data = np.random.default_rng(0).random(SHAPE)
+    canonical = nib.as_closest_canonical(nib.Nifti1Image(data, affine)).get_fdata()
+    np.testing.assert_array_equal(network_order(data, affine)[0], canonical.transpose(2, 1, 0))
+
+
+def test_the_network_gets_contiguous_memory():
+    ordered, _ = network_order(np.zeros(SHAPE), affine_of((1, 2, 0), (-1, -1, 1)))
+    assert ordered.flags["C_CONTIGUOUS"]

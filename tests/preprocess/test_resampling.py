@@ -1,0 +1,236 @@
+import itertools
+
+import nibabel as nib
+import numpy as np
+import pytest
+from nibabel.affines import apply_affine, voxel_sizes
+from scipy.spatial.transform import Rotation
+
+from cmb_bidsapp.preprocess.resampling import Grid, isotropic_grid, resample, resample_labels
+
+#: Rows: array axis by world axis, sense of each, rotation in degrees.
+GEOMETRIES = [
+    ((0, 1, 2), (1, 1, 1), (0, 0, 0)),
+    ((0, 1, 2), (-1, 1, 1), (0, 0, 0)),  # left-handed
+    ((0, 1, 2), (-1, -1, 1), (12, -7, 20)),
+    ((1, 2, 0), (1, -1, 1), (5, 30, -9)),
+    ((2, 1, 0), (1, 1, 1), (-25, 11, 4)),  # left-handed, oblique
+    ((2, 0, 1), (-1, 1, -1), (40, 2, 3)),
+]
+
+
+def affine_of(spacing, order=(0, 1, 2), signs=(1, 1, 1), degrees=(0, 0, 0), origin=(-31, 17, 8)):
+    affine = np.eye(4)
+    affine[:3, :3] = 0
+    for axis in range(3):
+        affine[order[axis], axis] = signs[axis] * spacing[axis]
+    affine[:3, :3] = Rotation.from_euler("xyz", degrees, degrees=True).as_matrix() @ affine[:3, :3]
+    affine[:3, 3] = origin
+    return affine
+
+
+def rigid(degrees, shift):
+    matrix = np.eye(4)
+    matrix[:3, :3] = Rotation.from_euler("xyz", degrees, degrees=True).as_matrix()
+    matrix[:3, 3] = shift
+    return matrix
+
+
+def world(grid):
+    return apply_affine(grid.affine, np.moveaxis(np.indices(grid.shape), 0, -1))
+
+
+def ramp(points):
+    return points @ np.array([1.0, 2.0, -0.5]) + 300
+
+
+def corners(shape):
+    return np.array(list(itertools.product(*((-0.5, n - 0.5) for n in shape))))
+
+
+def inside(grid, shape, affine, pull=None):
+    """Voxels of a grid whose centre lies between the voxel centres of a source."""
+    points = world(grid) if pull is None else apply_affine(pull, world(grid))
+    index = apply_affine(np.linalg.inv(affine), points)
+    return ((index >= 0.01) & (index <= np.array(shape) - 1.01)).all(axis=-1)
+
+
+@pytest.mark.parametrize(("order", "signs", "degrees"), GEOMETRIES)
+@pytest.mark.parametrize("spacing", [1.0, 2.5, 9.0])
+def test_isotropic_grid_covers_the_image(order, signs, degrees, spacing):
+    grid = Grid((31, 20, 7), affine_of((0.8, 1.1, 5.0), order, signs, degrees))
+    found = isotropic_grid(grid, spacing)
+    index = apply_affine(np.linalg.inv(found.affine) @ grid.affine, corners(grid.shape))
+    assert (index >= -0.5 - 1e-6).all()
+    assert (index <= np.array(found.shape) - 0.5 + 1e-6).all()
+    # ... with less than a voxel to spare.
+    spare = np.array(found.shape) - (index.max(axis=0) - index.min(axis=0))
+    assert (spare < 1).all()
+
+
+@pytest.mark.parametrize(("order", "signs", "degrees"), GEOMETRIES)
+def test_isotropic_grid_is_ras_along_the_axes_of_the_image(order, signs, degrees):
+    grid = Grid((31, 20, 7), affine_of((0.8, 1.1, 5.0), order, signs, degrees))
+    found = isotropic_grid(grid, 2.0)
+    assert nib.aff2axcodes(found.affine) == ("R", "A", "S")
+    assert found.spacing == pytest.approx((2.0, 2.0, 2.0))
+    cosines = np.abs(found.affine[:3, :3].T @ grid.affine[:3, :3]) / 2 / grid.spacing
+    np.testing.assert_allclose(np.sort(cosines, axis=0), [[0] * 3, [0] * 3, [1] * 3], atol=1e-9)
+
+
+def test_isotropic_grid_is_centred_on_the_image():
+    grid = Grid((31, 20, 7), affine_of((0.8, 1.1, 5.0), (2, 0, 1), (-1, 1, 1), (9, 8, 7)))
+    found = isotropic_grid(grid, 3.0)
+    middle = [apply_affine(g.affine, (np.array(g.shape) - 1) / 2) for g in (grid, found)]
+    np.testing.assert_allclose(*middle, atol=1e-9)
+
+
+def test_isotropic_grid_rounds_up_to_a_multiple():
+    grid = Grid((31, 32, 33), np.eye(4))
+    assert isotropic_grid(grid, 1.0, multiple=16).shape == (32, 32, 48)
+    assert isotropic_grid(grid, 2.0, multiple=16).shape == (16, 16, 32)
+
+
+@pytest.mark.parametrize(("order", "signs", "degrees"), GEOMETRIES)
+def test_a_world_ramp_stays_one_on_any_grid(order, signs, degrees):
+    source = Grid((30, 28, 12), affine_of((1.2, 1.0, 3.0), order, signs, degrees))
+    target = Grid((20, 22, 18), affine_of((1.0, 1.5, 1.3), degrees=(-8, 15, 33)))
+    target.affine[:3, 3] += world(source).mean(axis=(0, 1, 2)) - world(target).mean(axis=(0, 1, 2))
+    data = ramp(world(source))
+    found = resample(data, source.affine, target)
+    within = inside(target, source.shape, source.affine)
+    assert within.mean() > 0.2
+    np.testing.assert_allclose(found[within], ramp(world(target))[within], atol=1e-2)
+
+
+def test_pull_leads_from_the_target_to_the_source():
+    source = Grid((30, 30, 30), affine_of((1.0, 1.2, 1.1)))
+    pull = rigid((10, -6, 14), (3, -4, 2))
+    centre = world(source).mean(axis=(0, 1, 2))
+    pull[:3, 3] += centre - pull[:3, :3] @ centre
+    found = resample(ramp(world(source)), source.affine, source, pull=pull)
+    within = inside(source, source.shape, source.affine, pull)
+    assert within.mean() > 0.3
+    expected = ramp(apply_affine(pull, world(source)))
+    np.testing.assert_allclose(found[within], expected[within], atol=1e-2)
+
+
+def test_the_same_grid_gives_the_same_image():
+    data = np.random.default_rng(0).random((6, 7, 8)).astype(np.float32)
+    affine = affine_of((0.4, 0.4, 6.5), (1, 2, 0), (1, -1, 1), (3, 4, 5))
+    for smooth in (False, True):
+        found = resample(data, affine, Grid.of(data, affine), smooth=smooth)
+        # The outermost voxels may fall outside by rounding.
+        np.testing.assert_allclose(found[1:-1, 1:-1, 1:-1], data[1:-1, 1:-1, 1:-1], atol=1e-5)
+
+
+def test_outside_the_source_is_zero():
+    data = np.ones((5, 5, 5), np.float32)
+    found = resample(data, np.eye(4), Grid((5, 5, 5), affine_of((1, 1, 1), origin=(3, 0, 0))))
+    assert (found[:2] == 1).all()
+    assert (found[2:] == 0).all()
+
+
+def test_order_zero_takes_the_nearest_voxel():
+    data = np.arange(8, dtype=np.float32)[:, None, None] * np.ones((1, 3, 3), np.float32)
+    target = Grid((7, 3, 3), affine_of((1, 1, 1), origin=(0.4, 0, 0)))
+    assert resample(data, np.eye(4), target, order=0)[:, 1, 1].tolist() == list(range(7))
+    assert resample(data, np.eye(4), target)[:, 1, 1].tolist() == pytest.approx(
+        [n + 0.4 for n in range(7)], abs=1e-5
+    )
+
+
+def test_smoothing_removes_what_larger_voxels_cannot_show():
+    data = (np.indices((33, 33, 33)).sum(axis=0) % 2).astype(np.float32)
+    target = isotropic_grid(Grid.of(data, np.eye(4)), 3.0)
+    centre = np.s_[3:-3, 3:-3, 3:-3]
+    assert resample(data, np.eye(4), target)[centre].std() > 0.1
+    smooth = resample(data, np.eye(4), target, smooth=True)[centre]
+    np.testing.assert_allclose(smooth, 0.5, atol=0.02)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1)])
+def test_smoothing_acts_along_the_axis_that_is_sampled_down(order):
+    """A ramp keeps its place, and detail along the other axes stays."""
+    source = Grid((24, 24, 24), affine_of((1, 1, 1), order))
+    along_z = ramp(world(source))
+    stripes = (np.round(world(source)[..., 0]) % 2) * 100
+    target = Grid((22, 22, 6), affine_of((1, 1, 4), origin=(-30, 18, 10.5)))
+    plain = resample(along_z, source.affine, target, smooth=True)[5:-5, 5:-5, 2:-2]
+    np.testing.assert_allclose(plain, ramp(world(target))[5:-5, 5:-5, 2:-2], atol=0.1)
+    kept = resample(stripes, source.affine, target, smooth=True)[5:-5, 5:-5, 2:-2]
+    assert kept.std() > 45
+
+
+def test_masks_may_be_boolean():
+    mask = np.ones((4, 4, 4), bool)
+    found = resample(mask, np.eye(4), Grid.of(mask, np.eye(4)))
+    assert found.dtype == np.float32
+    assert (found == 1).all()
+
+
+def label_column(heights):
+    """1 mm labels stacked along z, given as ``(label, number of voxels)``."""
+    column = np.repeat([label for label, _ in heights], [n for _, n in heights]).astype(np.int32)
+    return np.broadcast_to(column, (4, 4, len(column))).copy()
+
+
+#: One 6 mm slice around six 1 mm voxels.
+THICK = Grid((4, 4, 1), affine_of((1, 1, 6), origin=(0, 0, 2.5)))
+
+
+@pytest.mark.parametrize(
+    ("heights", "expected"),
+    [
+        ([(1, 6)], 1),
+        ([(1, 2), (2, 4)], 2),
+        ([(2, 2), (1, 1), (2, 3)], 2),
+        ([(1, 2), (2, 2), (1, 2)], 1),  # the middle plane says 2
+        ([(3, 1), (2, 1), (1, 2), (3, 2)], 3),  # a plurality at both ends
+        ([(0, 4), (2, 2)], 0),
+    ],
+)
+def test_a_thick_slice_shows_what_fills_most_of_it(heights, expected):
+    found = resample_labels(label_column(heights), np.eye(4), THICK, values=[1, 2, 3])
+    assert found.dtype == np.uint8
+    assert (found == expected).all()
+
+
+def test_ties_go_to_the_first_label():
+    tie = label_column([(1, 3), (2, 3)])
+    assert (resample_labels(tie, np.eye(4), THICK, values=[1, 2]) == 1).all()
+    assert (resample_labels(tie, np.eye(4), THICK, values=[2, 1]) == 2).all()
+
+
+def test_labels_that_are_not_wanted_count_as_zero():
+    dseg = label_column([(1, 2), (515, 3), (2, 1)])
+    assert (resample_labels(dseg, np.eye(4), THICK, values=[1, 2]) == 1).all()
+    assert not resample_labels(np.full_like(dseg, 7), np.eye(4), THICK, values=[1, 2]).any()
+
+
+@pytest.mark.parametrize("axis", range(3))
+def test_thick_slices_may_lie_along_any_axis(axis):
+    dseg = np.moveaxis(label_column([(1, 2), (2, 2), (1, 2)]), 2, axis)
+    spacing, shape = np.ones(3), [4, 4, 4]
+    spacing[axis], shape[axis] = 6, 1
+    affine = np.diag([*spacing, 1.0])
+    affine[axis, 3] = 2.5
+    found = resample_labels(dseg, np.eye(4), Grid(tuple(shape), affine), values=[1, 2])
+    assert (found == 1).all()
+
+
+def test_labels_follow_the_pull():
+    dseg = np.zeros((20, 20, 12), np.int32)
+    dseg[12:, :, :] = 2
+    pull = rigid((0, 0, 0), (8, 0, 0))
+    target = Grid((10, 20, 2), affine_of((1, 1, 6), origin=(0, 0, 2.5)))
+    found = resample_labels(dseg, np.eye(4), target, pull=pull, values=[2])
+    assert (found[:4] == 0).all()
+    assert (found[4:] == 2).all()
+
+
+def test_grid_of_an_image():
+    affine = affine_of((0.43, 0.44, 6.5), (2, 0, 1), (1, -1, 1), (3, 4, 5))
+    grid = Grid.of(np.zeros((3, 4, 5)), affine)
+    assert grid.shape == (3, 4, 5)
+    assert grid.spacing == pytest.approx(tuple(voxel_sizes(affine)))

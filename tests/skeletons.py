@@ -1,0 +1,59 @@
+"""Tiny BIDS datasets, each described by a dict from file stems to metadata."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+
+from cmb_bidsapp.bids.inputs import Scan, Session
+
+
+def write_nifti(path: Path, voxel=(1.0, 1.0, 1.0), shape=(4, 4, 4), data=None) -> Path:
+    if data is None:
+        data = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(nib.Nifti1Image(data, np.diag([*voxel, 1.0])), path)
+    return path
+
+
+def build_dataset(root: Path, files: Mapping[str, Mapping[str, Any] | None]) -> Path:
+    """Write a dataset below ``root``.
+
+    A key is an image name without folders and extension, such as ``sub-01_ses-A_T1w``; its value
+    is the sidecar's content, where ``voxel`` gives the voxel size instead. ``None`` as the value
+    makes a file that is no image at all.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    description = {"Name": "skeleton", "BIDSVersion": "1.10.0"}
+    (root / "dataset_description.json").write_text(json.dumps(description), encoding="utf-8")
+    for stem, content in files.items():
+        path = image_path(root, stem)
+        if content is None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"no image")
+            continue
+        metadata = {key: value for key, value in content.items() if key != "voxel"}
+        write_nifti(path, voxel=content.get("voxel", (1.0, 1.0, 1.0)))
+        if metadata:
+            sidecar = path.with_name(f"{stem}.json")
+            sidecar.write_text(json.dumps(metadata), encoding="utf-8")
+    return root
+
+
+def image_path(root: Path, stem: str) -> Path:
+    folders = [part for part in stem.split("_") if part.startswith(("sub-", "ses-"))]
+    return root.joinpath(*folders, "anat", f"{stem}.nii.gz")
+
+
+def session(
+    participant: str, label: str | None = None, path: Path = Path("none.nii.gz")
+) -> Session:
+    return Session(participant, label, Scan(path, {"suffix": "T2starw"}, {}, 1.0), None)
+
+
+def tree(root: Path) -> dict[str, int]:
+    """Every path below ``root`` with its modification time."""
+    return {str(p.relative_to(root)): p.stat().st_mtime_ns for p in sorted(root.rglob("*"))}

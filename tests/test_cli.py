@@ -1,0 +1,441 @@
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from cmb_bidsapp import __version__, cli
+from cmb_bidsapp.cli import choose_device, main, read_settings, result_line
+from cmb_bidsapp.lesions import defaults
+from cmb_bidsapp.runtime.engine import Outcome
+from cmb_bidsapp.runtime.errors import UnavailableError, UsageError
+from tests.skeletons import build_dataset, tree
+
+RESULT = re.compile(r"CMB-BIDSAPP RESULT ok=(\d+) failed=(\d+) skipped=(\d+) exit=(\d+)")
+
+
+@pytest.fixture
+def bids(tmp_path):
+    return build_dataset(
+        tmp_path / "bids",
+        {
+            "sub-01_T2starw": {"EchoTime": 0.02},
+            "sub-01_part-phase_T2starw": {},
+            "sub-01_T1w": {},
+            "sub-02_T1w": {},
+            "sub-03_swi": {},
+        },
+    )
+
+
+@pytest.fixture
+def no_gpu(monkeypatch):
+    exists = Path.exists
+    hidden = ("/dev/nvidia", "/dev/dxg")
+    monkeypatch.setattr(
+        Path, "exists", lambda path, **kw: not str(path).startswith(hidden) and exists(path, **kw)
+    )
+
+
+@pytest.fixture
+def settings_of(tmp_path):
+    """Settings of a command line whose folders are a dataset and an output folder."""
+    root = tmp_path / "in"
+    root.mkdir(exist_ok=True)
+
+    def read(*options, level="participant"):
+        return read_settings([str(root), str(tmp_path / "out"), level, *map(str, options)])
+
+    return read
+
+
+def problems_of(arguments):
+    with pytest.raises(UsageError) as caught:
+        read_settings([str(argument) for argument in arguments])
+    return str(caught.value).splitlines()
+
+
+def result_of(output):
+    return tuple(int(n) for n in RESULT.fullmatch(output.splitlines()[-1]).groups())
+
+
+def fake_outcomes(monkeypatch, codes):
+    """Sessions end with these codes, by participant label, without being run."""
+
+    def run_sessions(sessions, *_):
+        for session in sessions:
+            code = codes[session.participant]
+            yield Outcome(session, code, "why" if code else "", () if code else ("all",), 1.0)
+
+    monkeypatch.setattr("cmb_bidsapp.levels.run_sessions", run_sessions)
+    monkeypatch.setattr("cmb_bidsapp.runtime.phase.up_to_date", lambda job: False)
+    monkeypatch.setattr(
+        "cmb_bidsapp.report.participant.write_participant_report", lambda *args: None
+    )
+
+
+def test_all_problems_are_reported_at_once(tmp_path, capsys):
+    arguments = [
+        tmp_path / "absent", tmp_path / "out", "participant", "--threshold", "1.5",
+        "--cfpr-ratio", "-1", "--cfpr-radius", "0", "--min-size", "-3", "--nprocs", "0",
+        "--omp-nthreads", "-2", "--mem", "lots", "--device", "tpu",
+        "--participant-label", f"@{tmp_path / 'nolist'}",
+        "--bids-filter-file", tmp_path / "nofilter.json",
+    ]  # fmt: skip
+    problems = problems_of(arguments)
+    for named in (
+        "absent", "--threshold 1.5", "--cfpr-ratio -1", "--cfpr-radius 0", "--min-size -3",
+        "--nprocs 0", "--omp-nthreads -2", "lots", "--device tpu", "nolist", "nofilter.json",
+    ):  # fmt: skip
+        assert sum(named in problem for problem in problems) == 1, named
+    assert main([str(argument) for argument in arguments]) == 2
+    captured = capsys.readouterr()
+    assert [line.removeprefix("cmb_bidsapp: ") for line in captured.err.splitlines()] == problems
+    assert captured.out == ""
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_a_device_that_is_not_there_hides_no_other_problem(settings_of):
+    with pytest.raises(UsageError, match="--threshold"):
+        settings_of("--device", "cuda", "--threshold", "7")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["in"],
+        ["in", "out"],
+        ["in", "out", "session"],
+        ["in", "out", "participant", "--no-such-option"],
+        ["in", "out", "participant", "--participant", "01"],
+        ["in", "out", "participant", "--threshold", "high"],
+        ["demo", "--no-such-option"],
+        ["train"],
+        ["simulate"],
+    ],
+)
+def test_a_wrong_command_line_is_code_2_and_says_where_help_is(arguments, capsys):
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert "--help" in captured.err
+    assert "Traceback" not in captured.err
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        (["--participant-label", "sub-01", "02"], ("selection", "participants")),
+        (["--participant_label", "01,sub-02"], ("selection", "participants")),
+        (["--exclude-participant-label", "01", "02"], ("selection", "excluded")),
+        (["--session-label", "ses-01", "02"], ("selection", "sessions")),
+        (["--session-id", "01,02"], ("selection", "sessions")),
+    ],
+)
+def test_labels_are_taken_with_or_without_prefix(settings_of, options, field):
+    assert getattr(getattr(settings_of(*options), field[0]), field[1]) == ("01", "02")
+
+
+@pytest.mark.parametrize("option", ["--participant-label", "--exclude-participant-label"])
+def test_labels_may_come_from_a_file(settings_of, tmp_path, option):
+    path = tmp_path / "labels.txt"
+    path.write_text("sub-01\n02,03\n\n  sub-04 05\n")
+    selection = settings_of(option, f"@{path}", "06").selection
+    assert selection.participants + selection.excluded == ("01", "02", "03", "04", "05", "06")
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["--nprocs", "--n-procs", "--n_procs", "--nthreads", "--n_cpus", "--n-cpus", "-n-cpus",
+     "--ncpus"],
+)  # fmt: skip
+def test_spellings_of_the_number_of_cores(settings_of, option):
+    resources = settings_of(option, "6", "--omp-nthreads", "2", "--mem", "1T").resources
+    assert (resources.processes, resources.threads) == (3, 2)
+
+
+@pytest.mark.parametrize("option", ["--mem", "--mem_mb", "--mem-mb"])
+@pytest.mark.parametrize("amount", ["10000", "10000 MB"])
+def test_spellings_of_the_memory(settings_of, option, amount):
+    resources = settings_of(option, amount, "--nprocs", "8", "--omp-nthreads", "1").resources
+    assert resources.processes == 2
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["--skip-bids-validation", "--skip_bids_validation", "--skip_bids_validator", "--notrack"],
+)
+def test_options_of_other_apps_are_accepted_and_change_nothing(settings_of, option):
+    assert settings_of(option) == settings_of()
+
+
+def test_defaults_are_the_documented_ones(settings_of):
+    settings = settings_of()
+    assert settings.decisions.threshold == defaults.THRESHOLD
+    assert settings.decisions.cfpr
+    assert settings.decisions.cfpr_radius == defaults.CFPR_RADIUS_MM
+    assert settings.decisions.cfpr_ratio == defaults.CFPR_RATIO
+    assert settings.decisions.min_size == defaults.MIN_DIAMETER_MM
+    assert settings.lesions.tta
+    assert not settings.dry_run
+    assert not settings.force
+
+
+def test_options_reach_the_settings(settings_of, tmp_path):
+    filters = tmp_path / "filters.json"
+    filters.write_text('{"t1w": {"acquisition": null}}')
+    settings = settings_of(
+        "--no-cfpr", "--no-tta", "--threshold", "0.3", "--cfpr-radius", "3", "--cfpr-ratio", "1",
+        "--min-size", "0", "--model", "other", "--brain-extraction", "embedded",
+        "--parcellation", "atlas", "--device", "cpu", "--dry-run", "--force",
+        "--stop-on-first-crash", "--random-seed", "9", "--bids-filter-file", filters,
+        "-w", tmp_path / "work", "--bids-database-dir", tmp_path / "index",
+    )  # fmt: skip
+    assert vars(settings.decisions) == {
+        "threshold": 0.3, "cfpr": False, "cfpr_radius": 3.0, "cfpr_ratio": 1.0, "min_size": 0.0,
+    }  # fmt: skip
+    assert (settings.lesions.model, settings.lesions.tta) == ("other", False)
+    assert settings.anatomy.brain_extraction == "embedded"
+    assert settings.anatomy.parcellation == "atlas"
+    assert settings.resources.device == "cpu"
+    assert settings.dry_run
+    assert settings.force
+    assert settings.stop_on_first_crash
+    assert settings.seed == 9
+    assert settings.selection.filters == {"t1w": {"acquisition": None}}
+    assert settings.work_dir == tmp_path / "work"
+    assert settings.bids_database_dir == tmp_path / "index"
+
+
+@pytest.mark.parametrize(
+    ("given", "levels"),
+    [
+        (["participant"], ("participant",)),
+        (["group"], ("group",)),
+        (["group", "participant"], ("participant", "group")),
+    ],
+)
+def test_levels_come_in_their_order(tmp_path, given, levels):
+    assert read_settings([str(tmp_path), str(tmp_path.parent / "out"), *given]).levels == levels
+
+
+def test_the_group_level_needs_no_dataset(tmp_path):
+    assert read_settings([str(tmp_path / "absent"), str(tmp_path / "out"), "group"])
+
+
+@pytest.mark.parametrize("option", ["--min-size", "--cfpr-radius", "--cfpr-ratio", "--threshold"])
+@pytest.mark.parametrize("value", ["inf", "nan"])
+def test_numbers_have_to_be_finite(settings_of, option, value):
+    with pytest.raises(UsageError, match=option):
+        settings_of(option, value)
+
+
+@pytest.mark.parametrize("out", [".", "out", "sub-01/out", "code/derivates"])
+def test_outputs_inside_the_dataset_are_refused(bids, out):
+    before = tree(bids)
+    arguments = [str(bids), str(bids / out), "participant"]
+    assert any("BIDS_DIR" in problem for problem in problems_of(arguments))
+    assert main(arguments) == 2
+    assert tree(bids) == before
+
+
+@pytest.mark.parametrize("out", ["derivatives/cmb", "derivatives/a/b", "../out", "../bids-out"])
+def test_outputs_in_derivatives_or_outside_are_fine(bids, out):
+    assert read_settings([str(bids), str(bids / out), "participant"])
+
+
+def test_outputs_behind_dots_or_links_into_the_dataset_are_refused(bids, tmp_path):
+    (tmp_path / "link").symlink_to(bids)
+    for out in (
+        tmp_path / "x" / ".." / "bids" / "out",
+        bids / "derivatives" / ".." / "out",
+        tmp_path / "link" / "out",
+    ):
+        assert any("BIDS_DIR" in p for p in problems_of([bids, out, "participant"])), out
+
+
+def test_work_and_index_inside_the_dataset_are_refused(bids, tmp_path):
+    where = [bids, tmp_path / "out", "participant"]
+    for option in ("-w", "--work-dir", "--bids-database-dir"):
+        for inside in (bids, bids / "work", bids / "derivatives" / "work"):
+            (problem,) = problems_of([*where, option, inside])
+            assert "inside BIDS_DIR" in problem
+
+
+@pytest.mark.parametrize("option", ["--version", "--help"])
+def test_version_and_help_import_nothing_heavy(option):
+    code = (
+        "import sys\n"
+        "from cmb_bidsapp.cli import main\n"
+        f"code = main([{option!r}])\n"
+        "heavy = {'torch', 'ants', 'nnunetv2', 'scipy', 'bids', 'distributed'}\n"
+        "print('heavy', sorted(heavy & set(sys.modules)), code)\n"
+    )
+    child = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert child.stdout.splitlines()[-1] == "heavy [] 0"
+    assert len(child.stdout.splitlines()) > 1
+
+
+def test_the_module_is_the_program():
+    child = subprocess.run(
+        [sys.executable, "-m", "cmb_bidsapp", "--version"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (child.returncode, child.stdout) == (0, f"cmb_bidsapp {__version__}\n")
+
+
+@pytest.mark.parametrize("verb", [[], ["demo"], ["simulate"], ["train"], ["train", "lesions"]])
+def test_every_verb_has_help(verb, capsys):
+    assert main([*verb, "--help"]) == 0
+    assert " ".join(["usage: cmb_bidsapp", *verb]) in capsys.readouterr().out
+
+
+def test_result_line():
+    assert result_line(3, 1, 2, 75) == "CMB-BIDSAPP RESULT ok=3 failed=1 skipped=2 exit=75"
+
+
+@pytest.mark.usefixtures("no_gpu")
+@pytest.mark.parametrize("device", ["cuda", "cuda:0", "cuda:3"])
+def test_cuda_without_a_gpu_is_unavailable(bids, tmp_path, capsys, device):
+    assert main([str(bids), str(tmp_path / "out"), "participant", "--device", device]) == 69
+    captured = capsys.readouterr()
+    assert f"--device {device}" in captured.err
+    assert result_of(captured.out) == (0, 0, 0, 69)
+    with pytest.raises(UnavailableError):
+        choose_device(device)
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_auto_without_a_gpu_is_the_cpu():
+    assert choose_device("auto") == "cpu"
+    assert choose_device("cpu") == "cpu"
+
+
+@pytest.mark.parametrize("device", ["", "gpu", "cuda:", "cuda:x", "CUDA", "cpu:0", "cuda:-1"])
+def test_what_is_no_device_is_a_usage_error(device):
+    with pytest.raises(UsageError, match="cuda:N"):
+        choose_device(device)
+
+
+def test_dry_run_shows_what_is_chosen_and_rejected_and_writes_nothing(bids, tmp_path, capsys):
+    before = tree(tmp_path)
+    out = tmp_path / "out"
+    assert main([str(bids), str(out), "participant", "--dry-run"]) == 0
+    printed = capsys.readouterr().out
+    anat = bids / "sub-01" / "anat"
+    assert f"T2*w  {anat / 'sub-01_T2starw.nii.gz'}" in printed
+    assert f"T1w   {anat / 'sub-01_T1w.nii.gz'}" in printed
+    assert "sub-01_part-phase_T2starw.nii.gz: part-phase is not magnitude" in printed
+    assert str(bids / "sub-03" / "anat" / "sub-03_swi.nii.gz") in printed
+    assert "T1w   none" in printed
+    assert "sub-02: skipped, no T2*w" in printed
+    assert result_of(printed) == (0, 0, 1, 0)
+    assert tree(tmp_path) == before
+
+
+def test_dry_run_of_both_levels_leaves_the_group_alone(bids, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main([str(bids), str(out), "participant", "group", "--dry-run"]) == 0
+    assert not out.exists()
+    assert result_of(capsys.readouterr().out) == (0, 0, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("files", "options", "code"),
+    [
+        ({"sub-01_T1w": {}}, [], 66),
+        ({"sub-01_T2starw": {}}, ["--participant-label", "99"], 66),
+        ({"sub-01_T2starw": {}}, ["--exclude-participant-label", "01"], 66),
+        ({}, [], 66),
+    ],
+)
+def test_nothing_to_process_is_code_66(tmp_path, capsys, files, options, code):
+    root = build_dataset(tmp_path / "bids", files)
+    assert main([str(root), str(tmp_path / "out"), "participant", *options]) == code
+    captured = capsys.readouterr()
+    assert result_of(captured.out) == (0, 0, 0, code)
+    assert captured.err.startswith("cmb_bidsapp: ")
+    assert "Traceback" not in captured.err
+
+
+def test_a_folder_that_is_no_dataset_is_code_65(tmp_path, capsys):
+    (tmp_path / "bids").mkdir()
+    assert main([str(tmp_path / "bids"), str(tmp_path / "out"), "participant"]) == 65
+    assert "dataset_description.json" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("codes", "result"),
+    [
+        ({"01": 0, "03": 0}, (2, 0, 1, 0)),
+        ({"01": 0, "03": 65}, (1, 1, 1, 1)),
+        ({"01": 65, "03": 65}, (0, 2, 1, 65)),
+        ({"01": 65, "03": 75}, (0, 2, 1, 1)),
+    ],
+)
+def test_the_exit_code_tells_how_sessions_ended(bids, tmp_path, capsys, monkeypatch, codes, result):
+    fake_outcomes(monkeypatch, codes)
+    out = tmp_path / "out"
+    assert main([str(bids), str(out), "participant"]) == result[3]
+    assert result_of(capsys.readouterr().out) == result
+    status = json.loads((out / "logs" / "status.json").read_text())
+    rows = {row["participant_id"]: row["status"] for row in status["sessions"]}
+    words = {0: "ok"}
+    assert rows == {
+        "sub-01": words.get(codes["01"], "failed"),
+        "sub-02": "skipped",
+        "sub-03": words.get(codes["03"], "failed"),
+    }
+    assert sum(status["counts"].values()) == 3
+
+
+def test_a_run_writes_its_settings_and_nothing_into_the_dataset(bids, tmp_path, monkeypatch):
+    fake_outcomes(monkeypatch, {"01": 0, "03": 0})
+    before = tree(bids)
+    assert main([str(bids), str(tmp_path / "out"), "participant", "--random-seed", "4"]) == 0
+    (toml,) = (tmp_path / "out" / "logs").glob("*/cmb_bidsapp.toml")
+    assert "seed = 4" in toml.read_text().splitlines()
+    assert tree(bids) == before
+
+
+def test_temporary_files_go_to_the_work_folder(bids, tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", tempfile.gettempdir())
+    monkeypatch.setattr(tempfile, "tempdir", tempfile.gettempdir())
+    work = tmp_path / "deep" / "work"
+    assert (
+        main([str(bids), str(tmp_path / "out"), "participant", "--dry-run", "-w", str(work)]) == 0
+    )
+    assert tempfile.gettempdir() == str(work)
+    with tempfile.NamedTemporaryFile() as made:
+        assert Path(made.name).parent == work
+
+
+def test_an_unexpected_error_is_one_line_unless_debugging(bids, tmp_path, monkeypatch, capsys):
+    def broken(_):
+        raise RuntimeError("not\nforeseen")
+
+    monkeypatch.setattr(cli, "run_levels", broken)
+    arguments = [str(bids), str(tmp_path / "out"), "participant"]
+    assert main(arguments) == 70
+    captured = capsys.readouterr()
+    assert captured.err == "cmb_bidsapp: RuntimeError: not foreseen\n"
+    assert result_of(captured.out) == (0, 0, 0, 70)
+    with pytest.raises(RuntimeError):
+        main([*arguments, "--debug"])
+
+
+def test_an_interrupt_is_code_130(bids, tmp_path, monkeypatch, capsys):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "run_levels", interrupted)
+    assert main([str(bids), str(tmp_path / "out"), "participant", "--debug"]) == 130
+    assert result_of(capsys.readouterr().out) == (0, 0, 0, 130)

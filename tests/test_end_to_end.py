@@ -1,0 +1,186 @@
+"""The whole app on a simulated dataset: one good participant and one with a damaged image."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from cmb_bidsapp.bids.outputs import read_table
+from cmb_bidsapp.cli import main
+from cmb_bidsapp.simulate.anatomy import atlas_head
+from cmb_bidsapp.simulate.dataset import simulate_dataset
+
+SESSION_FILES = {
+    "sub-01_T2starw_preproc": "sub-01_desc-preproc_T2starw",
+    "brain": "sub-01_space-T2starw_desc-brain_mask",
+    "t1w": "sub-01_desc-preproc_T1w",
+    "t1w_brain": "sub-01_space-T1w_desc-brain_mask",
+    "t1w_on_t2star": "sub-01_space-T2starw_desc-preproc_T1w",
+    "parcellation": "sub-01_space-T1w_res-1mm_desc-aparcaseg_dseg",
+    "proxy": "sub-01_space-T2starw_desc-proxy_dseg",
+    "classes": "sub-01_space-T2starw_desc-nnunet_dseg",
+    "probability": "sub-01_space-T2starw_label-CMB_probseg",
+    "raw": "sub-01_space-T2starw_label-CMB_desc-raw_mask",
+    "final": "sub-01_space-T2starw_label-CMB_mask",
+    "instances": "sub-01_space-T2starw_desc-CMBinstances_dseg",
+}
+EXPECTED = (
+    {f"{name}.nii.gz" for name in SESSION_FILES.values()}
+    | {f"{name}.json" for name in SESSION_FILES.values()}
+    | {f"{SESSION_FILES[name]}.tsv" for name in ("parcellation", "proxy", "classes")}
+    | {f"sub-01_label-CMB_lesions.{end}" for end in ("tsv", "json")}
+    | {"sub-01_from-T1w_to-T2starw_mode-image_xfm.txt"}
+)
+
+
+def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
+    return {
+        str(p.relative_to(folder)): (p.stat().st_size, p.stat().st_mtime_ns)
+        for p in folder.rglob("*")
+        if p.is_file() and "logs" not in p.parts
+    }
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bids")
+    simulate_dataset(
+        [atlas_head()], folder, participants=1, protocols=["gre3t3mm"], counts=lambda _: 8, seed=3
+    )
+    broken = folder / "sub-02" / "anat"
+    broken.mkdir(parents=True)
+    for suffix in ("T1w", "T2starw"):
+        source = folder / "sub-01" / "anat" / f"sub-01_{suffix}.nii.gz"
+        shutil.copy(source, broken / f"sub-02_{suffix}.nii.gz")
+    image = broken / "sub-02_T2starw.nii.gz"
+    image.write_bytes(image.read_bytes()[:20_000])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def result(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int, dict]:
+    before = snapshot(dataset)
+    out_dir = tmp_path_factory.mktemp("out")
+    code = main([str(dataset), str(out_dir), "participant", "group"])
+    assert snapshot(dataset) == before, "something was written into BIDS_DIR"
+    return out_dir, code, before
+
+
+def test_a_damaged_participant_fails_alone_and_is_named(result: tuple[Path, int, dict]) -> None:
+    out_dir, code, _ = result
+    assert code == 1
+    status = {row["participant_id"]: row for row in read_table(out_dir / "logs" / "status.tsv")}
+    assert status["sub-01"]["status"] == "ok"
+    assert status["sub-02"]["status"] == "failed"
+    assert status["sub-02"]["exit_code"] == "65"
+    assert "sub-02_T2starw.nii.gz" in status["sub-02"]["message"]
+    assert "sub-02_T2starw.nii.gz" in (out_dir / "sub-02.html").read_text()
+
+
+def test_every_expected_file_is_there_and_no_other(result: tuple[Path, int, dict]) -> None:
+    found = {path.name for path in (result[0] / "sub-01" / "anat").iterdir()}
+    assert EXPECTED - found == set(), "expected but not found"
+    assert found - EXPECTED == set(), "found but not expected"
+
+
+def test_outputs_keep_the_grid_of_the_t2star(dataset: Path, result: tuple[Path, int, dict]) -> None:
+    raw = nib.load(dataset / "sub-01" / "anat" / "sub-01_T2starw.nii.gz")
+    for name in SESSION_FILES.values():
+        image = nib.load(result[0] / "sub-01" / "anat" / f"{name}.nii.gz")
+        if "space-T2starw" in name:
+            assert image.shape == raw.shape
+            np.testing.assert_allclose(image.affine, raw.affine, atol=1e-4)
+        assert int(image.header["sform_code"]) == int(image.header["qform_code"]) == 1
+
+
+def test_brain_and_regions_agree_with_the_truth(
+    dataset: Path, result: tuple[Path, int, dict]
+) -> None:
+    truth = dataset / "derivatives" / "truth" / "sub-01" / "anat"
+    ours = result[0] / "sub-01" / "anat"
+
+    def dice(name: str, value: int) -> float:
+        a, b = (
+            np.asarray(nib.load(folder / f"{name}.nii.gz").dataobj) == value
+            for folder in (truth, ours)
+        )
+        return float(2 * (a & b).sum() / (a.sum() + b.sum()))
+
+    assert dice(SESSION_FILES["brain"], 1) > 0.90
+    for value, least in ((1, 0.80), (2, 0.60), (3, 0.75)):
+        assert dice(SESSION_FILES["proxy"], value) > least
+
+
+def test_masks_and_table_tell_the_same(result: tuple[Path, int, dict]) -> None:
+    folder = result[0] / "sub-01" / "anat"
+    rows = read_table(folder / "sub-01_label-CMB_lesions.tsv")
+    instances = np.asarray(nib.load(folder / f"{SESSION_FILES['instances']}.nii.gz").dataobj)
+    final = np.asarray(nib.load(folder / f"{SESSION_FILES['final']}.nii.gz").dataobj)
+    raw = np.asarray(nib.load(folder / f"{SESSION_FILES['raw']}.nii.gz").dataobj)
+    kept = [int(row["lesion_id"]) for row in rows if row["status"] == "kept"]
+    assert sorted(int(row["lesion_id"]) for row in rows) == list(range(1, int(instances.max()) + 1))
+    np.testing.assert_array_equal(final > 0, np.isin(instances, kept))
+    np.testing.assert_array_equal(raw > 0, instances > 0)
+
+
+def test_group_tables_count_the_lesions(result: tuple[Path, int, dict]) -> None:
+    out_dir = result[0]
+    lesions = read_table(out_dir / "group_lesions.tsv")
+    (mars,) = read_table(out_dir / "group_mars.tsv")
+    counted = [
+        row
+        for row in lesions
+        if row["status"] == "kept" and row["grade"] in ("definite", "possible")
+    ]
+    assert mars["participant_id"] == "sub-01"
+    assert int(mars["total"]) == len(counted)
+    assert int(mars["lobar"]) == sum(row["region"] == "lobar" for row in counted)
+
+
+def test_pages_need_nothing_from_elsewhere(result: tuple[Path, int, dict]) -> None:
+    for name in ("sub-01.html", "group.html"):
+        page = (result[0] / name).read_text()
+        assert "http://" not in page
+        assert "https://" not in page
+        assert "<script src" not in page
+
+
+def test_the_bids_validator_finds_no_error(result: tuple[Path, int, dict]) -> None:
+    validator = Path(sys.executable).with_name("bids-validator-deno")
+    if not validator.exists():
+        pytest.skip("bids-validator-deno is not installed")
+    done = subprocess.run(
+        [str(validator), str(result[0]), "--json"], capture_output=True, text=True, check=False
+    )
+    issues = json.loads(done.stdout)["issues"]["issues"]
+    assert [issue for issue in issues if issue["severity"] == "error"] == []
+
+
+def test_a_rerun_changes_nothing(
+    dataset: Path, result: tuple[Path, int, dict], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = snapshot(result[0])
+    assert main([str(dataset), str(result[0]), "participant", "--participant-label", "01"]) == 0
+    assert snapshot(result[0]) == before
+    printed = capsys.readouterr().out
+    assert "up to date" in printed
+    assert printed.splitlines()[-1] == "CMB-BIDSAPP RESULT ok=1 failed=0 skipped=0 exit=0"
+
+
+def test_a_changed_decision_runs_the_last_phase_only(
+    dataset: Path, result: tuple[Path, int, dict], tmp_path: Path
+) -> None:
+    out_dir = tmp_path / "out"
+    shutil.copytree(result[0], out_dir)
+    segmented = out_dir / "sub-01" / "anat" / f"{SESSION_FILES['probability']}.nii.gz"
+    written = segmented.stat().st_mtime_ns
+    options = ["--participant-label", "sub-01", "--no-cfpr", "--threshold", "0.2"]
+    assert main([str(dataset), str(out_dir), "participant", *options]) == 0
+    assert segmented.stat().st_mtime_ns == written
+    rows = read_table(out_dir / "sub-01" / "anat" / "sub-01_label-CMB_lesions.tsv")
+    assert all(row["status"] == "kept" for row in rows)
