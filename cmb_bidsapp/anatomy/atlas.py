@@ -124,7 +124,10 @@ def _deform_atlas(
     atlas = load_atlas()
     brightness = np.zeros(len(STRUCTURES), np.float32)
     brightness[structure_classes(BRIGHTNESS)] = list(BRIGHTNESS.values())
-    seen = np.tensordot(brightness, anatomy.probabilities, axes=1)
+    head = isotropic_grid(grid, REGISTRATION_MM)
+    seen = resample(
+        np.tensordot(brightness, anatomy.probabilities, axes=1), anatomy.grid.affine, head
+    )
     expected = brightness[to_structures(atlas.dseg)]
     coarse = isotropic_grid(Grid.of(expected, atlas.affine), REGISTRATION_MM)
     picture = resample(expected, atlas.affine, coarse, smooth=True)
@@ -132,7 +135,7 @@ def _deform_atlas(
     x = np.tensordot(atlas.affine[0, :3].astype(np.float32), index, axes=1) + atlas.affine[0, 3]
     with tempfile.TemporaryDirectory(prefix="cmb-syn-") as folder:
         found = ants.registration(
-            to_ants(seen, anatomy.grid.affine),
+            to_ants(seen, head.affine),
             to_ants(picture, coarse.affine),
             type_of_transform="SyN",
             outprefix=f"{folder}/",

@@ -9,7 +9,7 @@ from cmb_bidsapp.preprocess.ants import to_ants
 from cmb_bidsapp.preprocess.resampling import Affine, Grid, isotropic_grid, resample
 
 #: The field is smooth: it is estimated at this voxel size (mm) and carried to the image's grid.
-ESTIMATION_MM = 3.0
+ESTIMATION_MM = 4.0
 
 
 def correct_bias(

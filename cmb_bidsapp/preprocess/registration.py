@@ -14,7 +14,7 @@ from cmb_bidsapp.preprocess.ants import read_linear, to_ants, write_linear
 from cmb_bidsapp.preprocess.resampling import IDENTITY, Affine, Grid, isotropic_grid, resample
 
 #: Registration runs at this voxel size; thick slices are interpolated to it.
-WORKING_MM = 1.5
+WORKING_MM = 2.0
 #: Overlap of the two brain masks after registration below which other starts are tried.
 GOOD_DICE = 0.90
 #: Start rotations in degrees (x, y, z) that are tried when the plain ones end badly.

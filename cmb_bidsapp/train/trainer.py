@@ -53,10 +53,10 @@ class ProxyTopKTrainer(nnUNetTrainer):  # type: ignore[misc]
 
     What differs from nnU-Net's own trainer, and why:
 
-    * A warm start over the first third of the epochs: TopK tightens from plain cross-entropy
+    * A warm start. Over the first third of the epochs TopK tightens from plain cross-entropy
       (k = 100) to k = 10, because the hardest tenth alone teaches an untrained network next to
-      nothing, and the weight of CMB voxels in it falls from 30 to 1. From then on the loss is the
-      paper's.
+      nothing; over the second third the weight of CMB voxels in it falls from 30 to 1. In the
+      last third the loss is the paper's.
     * Half of the patches hold a microbleed.
     * Only left and right are mirrored: up and down, front and back tell the regions apart.
     * T1w is blanked in some samples, so that T2*w alone works with the same weights.
@@ -133,10 +133,11 @@ class ProxyTopKTrainer(nnUNetTrainer):  # type: ignore[misc]
     def on_train_epoch_start(self) -> None:
         """Tighten the loss."""
         super().on_train_epoch_start()
-        done = min(1.0, self.current_epoch / max(1, self.num_epochs / 3))
+        thirds = 3 * self.current_epoch / self.num_epochs
+        done = min(1.0, thirds)
         self.loss.loss.ce.k = 100.0 - (100.0 - TOP_K) * done
         weight = torch.ones(self.label_manager.num_segmentation_heads, device=self.device)
-        weight[CMB] = FIRST_CMB_WEIGHT ** (1 - done)
+        weight[CMB] = FIRST_CMB_WEIGHT ** float(np.clip(2 - thirds, 0, 1))
         self.loss.loss.ce.weight = weight
         self.print_to_log_file(
             f"TopK k {self.loss.loss.ce.k:.0f}, CMB weight {float(weight[CMB]):.1f}"
