@@ -18,7 +18,7 @@ import numpy as np
 from cmb_bidsapp.bids.derivatives import SessionFiles, raw_uri
 from cmb_bidsapp.bids.images import read_derivative, read_image, read_labels, spacing_of
 from cmb_bidsapp.bids.inputs import Session
-from cmb_bidsapp.bids.outputs import write_image, write_table
+from cmb_bidsapp.bids.outputs import atomic, write_image, write_table
 from cmb_bidsapp.labels import CMB, PROXY_COLORS, PROXY_NAMES, table
 from cmb_bidsapp.models.registry import load_bundle, load_card
 from cmb_bidsapp.preprocess.ants import write_linear
@@ -26,6 +26,7 @@ from cmb_bidsapp.preprocess.bias import correct_bias
 from cmb_bidsapp.preprocess.brain import choose_brain_extraction, run_synthstrip
 from cmb_bidsapp.preprocess.registration import register_rigid
 from cmb_bidsapp.preprocess.resampling import IDENTITY, Grid, resample, resample_labels
+from cmb_bidsapp.runtime.errors import DataError
 from cmb_bidsapp.settings import Settings
 
 Step = Callable[[str], None]
@@ -50,16 +51,18 @@ def prepare(session: Session, files: SessionFiles, settings: Settings, step: Ste
     bundle = load_bundle(settings.anatomy.model)
     network = AnatomyNetwork(bundle, settings.resources.device)
 
-    def extract(data: Any, affine: Any) -> tuple[Any, Any]:
+    def extract(data: Any, affine: Any, path: Path) -> tuple[Any, Any]:
         seen = network(data, affine)
-        if backend == "synthstrip":
-            return seen, run_synthstrip(data, affine)
-        return seen, seen.brain_mask(Grid.of(data, affine))
+        own = backend != "synthstrip"
+        brain = seen.brain_mask(Grid.of(data, affine)) if own else run_synthstrip(data, affine)
+        if not brain.any():
+            raise DataError(f"{path}: no brain was found; is it a head, and its affine right?")
+        return seen, brain
 
     step("brain extraction of T2*w")
     t2star, affine = read_image(session.t2star.path)
     grid = Grid.of(t2star, affine)
-    seen, brain = extract(t2star, affine)
+    seen, brain = extract(t2star, affine, session.t2star.path)
     step("bias correction of T2*w")
     t2star = correct_bias(t2star, affine, brain) * brain
 
@@ -79,7 +82,7 @@ def prepare(session: Session, files: SessionFiles, settings: Settings, step: Ste
         space = "T1w"
         step("brain extraction of T1w")
         t1w, t1w_affine = read_image(session.t1w.path)
-        seen, t1w_brain = extract(t1w, t1w_affine)
+        seen, t1w_brain = extract(t1w, t1w_affine, session.t1w.path)
         step("bias correction of T1w")
         t1w = correct_bias(t1w, t1w_affine, t1w_brain) * t1w_brain
         step("registration of T1w to T2*w")
@@ -90,7 +93,8 @@ def prepare(session: Session, files: SessionFiles, settings: Settings, step: Ste
         t1w_source = raw_uri(settings.bids_dir, session.t1w.path)
         native = {"Sources": [t1w_source], "SpatialReference": t1w_source}
         moved = {**stripped, "Sources": [t1w_source, files.uri(files.transform)]}
-        write_linear(pull, files.transform)
+        with atomic(files.transform) as beside:
+            write_linear(pull, beside)
         write_image(files.t1w, t1w, t1w_affine, {**stripped, **native})
         write_image(
             files.t1w_brain, t1w_brain.astype(np.uint8), t1w_affine, {**native, "Type": "Brain"}
@@ -124,7 +128,7 @@ def prepare(session: Session, files: SessionFiles, settings: Settings, step: Ste
             "Parcellation": "atlas",
         },
     )
-    _write_lut(
+    dseg_lut = _write_lut(
         dseg_path,
         {i: (table()[i].name, table()[i].color) for i in np.unique(parcellation.dseg)[1:]},
     )
@@ -134,8 +138,10 @@ def prepare(session: Session, files: SessionFiles, settings: Settings, step: Ste
         affine,
         {**made, "Sources": [files.uri(dseg_path)], "ProxyRules": "paper, putamen deep"},
     )
-    _write_lut(files.proxy, {i: (n, PROXY_COLORS[i]) for i, n in PROXY_NAMES.items() if i})
-    outputs += [dseg_path, files.proxy]
+    proxy_lut = _write_lut(
+        files.proxy, {i: (n, PROXY_COLORS[i]) for i, n in PROXY_NAMES.items() if i}
+    )
+    outputs += [dseg_path, dseg_lut, files.proxy, proxy_lut]
     return Result(tuple(outputs), info)
 
 
@@ -161,9 +167,9 @@ def segment(session: Session, files: SessionFiles, settings: Settings, step: Ste
     write_image(files.probability, result.cmb_probability, affine, sidecar)
     write_image(files.network_labels, result.labels, affine, sidecar)
     names = {**PROXY_NAMES, CMB: "CMB"}
-    _write_lut(files.network_labels, {i: (n, PROXY_COLORS[i]) for i, n in names.items() if i})
+    lut = _write_lut(files.network_labels, {i: (n, PROXY_COLORS[i]) for i, n in names.items() if i})
     return Result(
-        (files.probability, files.network_labels),
+        (files.probability, files.network_labels, lut),
         {"lesion_model": bundle.name, "lesion_model_sha256": bundle.sha256},
     )
 
@@ -273,7 +279,7 @@ PHASES = (
 )
 
 
-def _write_lut(dseg: Path, labels: Mapping[int, tuple[str, str]]) -> None:
+def _write_lut(dseg: Path, labels: Mapping[int, tuple[str, str]]) -> Path:
     """Write the label table beside a dseg."""
     path = dseg.with_name(dseg.name.replace(".nii.gz", ".tsv"))
     rows = [
@@ -281,3 +287,4 @@ def _write_lut(dseg: Path, labels: Mapping[int, tuple[str, str]]) -> None:
         for index, (name, color) in labels.items()
     ]
     write_table(path, ("index", "name", "color"), rows)
+    return path

@@ -87,9 +87,9 @@ def random_contrast(anatomy: Anatomy, rng: np.random.Generator) -> torch.Tensor:
     """Mean intensity per tissue, 0..1: like T1w, like T2*w, or at random."""
     n = len(anatomy.properties)
     kind = rng.random()
-    if kind < 0.45:
+    if kind < 0.48:
         mean = np.array([tissue.t1w / 130 for tissue in anatomy.properties])
-    elif kind < 0.88:
+    elif kind < 0.96:
         echo_ms, fluid = rng.uniform(12, 35), rng.uniform(0.5, 1.3)
         mean = np.array(
             [
@@ -104,7 +104,7 @@ def random_contrast(anatomy: Anatomy, rng: np.random.Generator) -> torch.Tensor:
         if rng.random() < 0.5:
             mean[0] = rng.uniform(0, 0.05)
         return torch.from_numpy(mean.astype(np.float32))
-    jittered = np.clip(mean / mean.max() + rng.normal(0, 0.05, n), 0, 1)
+    jittered = np.clip(mean / mean.max() + rng.normal(0, 0.04, n), 0, 1)
     return torch.from_numpy(jittered.astype(np.float32))
 
 
@@ -113,10 +113,10 @@ def _uniform(rng: np.random.Generator, low: float, high: float) -> float:
 
 
 def _random_affine(rng: np.random.Generator) -> torch.Tensor:
-    """Rotation (+-15 degrees), scale, shear and flip; output mm offsets to input mm offsets."""
+    """Rotation (+-10 degrees), scale, shear and flip; output mm offsets to input mm offsets."""
     matrix = np.eye(3)
     for axis in range(3):
-        angle = math.radians(_uniform(rng, -15, 15))
+        angle = math.radians(_uniform(rng, -10, 10))
         i, j = [k for k in range(3) if k != axis]
         turn = np.eye(3)
         turn[[i, i, j, j], [i, j, i, j]] = [
@@ -126,7 +126,7 @@ def _random_affine(rng: np.random.Generator) -> torch.Tensor:
             math.cos(angle),
         ]
         matrix = matrix @ turn
-    shear = np.eye(3) + np.where(np.eye(3) > 0, 0, rng.uniform(-0.08, 0.08, (3, 3)))
+    shear = np.eye(3) + np.where(np.eye(3) > 0, 0, rng.uniform(-0.04, 0.04, (3, 3)))
     scale = np.diag(1 / (_uniform(rng, 0.85, 1.2) * rng.uniform(0.93, 1.07, 3)))
     if rng.random() < 0.5:
         scale[0, 0] *= -1
@@ -152,10 +152,10 @@ def _degrade(image: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
         volume = F.interpolate(volume, CROP, mode="trilinear")
     elif rng.random() < 0.5:
         volume = F.avg_pool3d(F.pad(volume, (1, 1, 1, 1, 1, 1), mode="replicate"), 3, 1)
-    bias = _smooth_field(rng, 1, (4, 4, 4))[0] * _uniform(rng, 0, 0.3)
+    bias = _smooth_field(rng, 1, (4, 4, 4))[0] * _uniform(rng, 0, 0.25)
     image = volume[0, 0] * bias.exp()
     noise = torch.from_numpy(rng.standard_normal(CROP, dtype=np.float32))
-    return (image + noise * _uniform(rng, 0, 0.05)).clamp(min=0)
+    return (image + noise * _uniform(rng, 0, 0.04)).clamp(min=0)
 
 
 def synthesize(anatomy: Anatomy, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
@@ -169,7 +169,7 @@ def synthesize(anatomy: Anatomy, rng: np.random.Generator) -> tuple[torch.Tensor
     """
     axes = [(torch.arange(n, dtype=torch.float32) - (n - 1) / 2) * SPACING_MM for n in CROP]
     offset = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
-    warp = _smooth_field(rng, 3, (6, 7, 6)).permute(1, 2, 3, 0) * _uniform(rng, 0, 3)
+    warp = _smooth_field(rng, 3, (6, 7, 6)).permute(1, 2, 3, 0) * _uniform(rng, 0, 2.5)
     shift = torch.from_numpy(rng.uniform(-SHIFT_MM, SHIFT_MM, 3).astype(np.float32))
     points = (offset + warp + shift) @ _random_affine(rng).T + anatomy.centre
 
@@ -184,7 +184,7 @@ def synthesize(anatomy: Anatomy, rng: np.random.Generator) -> tuple[torch.Tensor
     target = anatomy.structure[centre_tissue]
 
     mean = random_contrast(anatomy, rng)
-    spread = torch.from_numpy(rng.uniform(0, 0.08, len(mean)).astype(np.float32))
+    spread = torch.from_numpy(rng.uniform(0, 0.05, len(mean)).astype(np.float32))
     spread[0] = 0.01
     # Partial volume: a voxel shows the mean of the tissues it covers.
     image = torch.zeros(CROP)
@@ -195,15 +195,15 @@ def synthesize(anatomy: Anatomy, rng: np.random.Generator) -> tuple[torch.Tensor
         texture = torch.from_numpy(rng.standard_normal(CROP, dtype=np.float32))
         image += (mean[tissue] + texture * spread[tissue]) / samples
     image = _degrade(image, rng)
-    if rng.random() < 0.15:
+    if rng.random() < 0.1:
         image = image * (target > 0)
-    if rng.random() < 0.15:
+    if rng.random() < 0.05:
         axis, size = int(rng.integers(1, 3)), int(rng.integers(10, 40))
         cut = [slice(None)] * 3
         cut[axis] = slice(0, size) if rng.random() < 0.5 else slice(-size, None)
         image[tuple(cut)] = 0
     image = normalize(image)
-    return image ** math.exp(_uniform(rng, -0.4, 0.4)), target
+    return image ** math.exp(_uniform(rng, -0.25, 0.25)), target
 
 
 def segmentation_loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
