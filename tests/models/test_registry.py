@@ -1,0 +1,89 @@
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+
+from cmb_bidsapp.models.registry import load_bundle, load_card, packaged_models
+from cmb_bidsapp.runtime.errors import ExitCode, ModelError
+from cmb_bidsapp.train.export import export_bundle
+
+CARD = {"name": "toy", "version": "1", "licence": "Apache-2.0", "training_data": "none"}
+
+
+def network() -> torch.nn.Module:
+    torch.manual_seed(0)
+    first = torch.nn.Linear(3, 2)
+    # The same layer under two names, as nnU-Net's networks have it.
+    return torch.nn.ModuleDict({"a": first, "b": torch.nn.Sequential(first)})
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    export_bundle(tmp_path, network().state_dict(), CARD, {"plans.json": {"x": 1}})
+    return tmp_path
+
+
+def test_weights_come_back_in_half_precision(folder: Path) -> None:
+    trained, fresh = network(), network()
+    torch.nn.init.zeros_(fresh["a"].weight)
+    load_bundle(str(folder)).load_into(fresh)
+    torch.testing.assert_close(fresh["a"].weight, trained["a"].weight, atol=1e-3, rtol=1e-3)
+
+
+def test_a_shared_tensor_is_stored_once(folder: Path) -> None:
+    state = torch.load(folder / "weights.pt", weights_only=True)
+    assert sorted(state) == ["a.bias", "a.weight"]
+    assert all(value.dtype == torch.float16 for value in state.values())
+
+
+@pytest.mark.parametrize("name", ["weights.pt", "plans.json"])
+def test_a_changed_file_is_refused(folder: Path, name: str) -> None:
+    path = folder / name
+    path.write_bytes(path.read_bytes() + b" ")
+    with pytest.raises(ModelError, match="SHA-256") as caught:
+        load_bundle(str(folder))
+    assert caught.value.code == ExitCode.CONFIG
+
+
+def test_a_missing_file_is_refused(folder: Path) -> None:
+    (folder / "plans.json").unlink()
+    with pytest.raises(ModelError, match="missing"):
+        load_bundle(str(folder))
+
+
+def test_code_in_a_weights_file_is_not_run(folder: Path, tmp_path: Path) -> None:
+    trace = tmp_path / "was-run"
+
+    class Hostile:
+        def __reduce__(self):
+            return (Path.touch, (trace,))
+
+    (folder / "weights.pt").write_bytes(pickle.dumps(Hostile()))
+    card = json.loads((folder / "model.json").read_text())
+    from cmb_bidsapp.models.registry import sha256_of
+
+    card["files"]["weights.pt"] = sha256_of(folder / "weights.pt")
+    (folder / "model.json").write_text(json.dumps(card))
+    with pytest.raises(ModelError):
+        load_bundle(str(folder)).load_into(network())
+    assert not trace.exists()
+
+
+def test_weights_of_another_network_are_refused(folder: Path) -> None:
+    with pytest.raises(ModelError, match="another network"):
+        load_bundle(str(folder)).load_into(torch.nn.Linear(5, 5))
+
+
+def test_an_unknown_model_names_the_packaged_ones() -> None:
+    with pytest.raises(ModelError, match="anatomy, lesions"):
+        load_card("nothing-of-this-name")
+
+
+@pytest.mark.parametrize("name", ["anatomy", "lesions"])
+def test_packaged_models_are_whole_small_and_described(name: str) -> None:
+    assert name in packaged_models()
+    bundle = load_bundle(name)
+    assert {"name", "version", "licence", "training_data", "task"} <= set(bundle.card)
+    assert (bundle.folder / "weights.pt").stat().st_size < 25 * 2**20

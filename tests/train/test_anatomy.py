@@ -1,0 +1,91 @@
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+
+from cmb_bidsapp.anatomy.network import ANATOMY_ARCHITECTURE, AnatomyNetwork, normalize
+from cmb_bidsapp.labels import STRUCTURES
+from cmb_bidsapp.models.registry import load_bundle
+from cmb_bidsapp.preprocess.resampling import Grid
+from cmb_bidsapp.train.anatomy import (
+    CROP,
+    load_anatomy,
+    segmentation_loss,
+    synthesize,
+    train_anatomy,
+)
+from cmb_bidsapp.train.export import export_bundle
+
+
+@pytest.fixture(scope="module")
+def label_map(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ball of brain in a skull: cortex around white matter, two ventricles."""
+    x, y, z = np.ogrid[-45:45, -50:50, -45:45]
+    radius = np.sqrt(x**2 + (0.9 * y) ** 2 + z**2)
+    dseg = np.zeros((90, 100, 90), np.int16)
+    left = np.broadcast_to(x < 0, dseg.shape)
+    for limit, inside in ((42, (511, 511)), (38, (515, 515)), (35, (24, 24)), (33, (3, 42))):
+        dseg[(radius < limit) & left], dseg[(radius < limit) & ~left] = inside
+    dseg[(radius < 29) & left], dseg[(radius < 29) & ~left] = 2, 41
+    dseg[(radius < 8) & left], dseg[(radius < 8) & ~left] = 4, 43
+    path = tmp_path_factory.mktemp("maps") / "head.nii.gz"
+    nib.save(nib.Nifti1Image(dseg, np.eye(4)), path)
+    return path
+
+
+def test_synthesis_is_seeded_scaled_and_holds_the_structures(label_map: Path) -> None:
+    anatomy = load_anatomy(label_map)
+    image, target = synthesize(anatomy, np.random.default_rng(3))
+    again, _ = synthesize(anatomy, np.random.default_rng(3))
+    other, _ = synthesize(anatomy, np.random.default_rng(4))
+    assert image.shape == target.shape == CROP
+    assert torch.equal(image, again)
+    assert not torch.equal(image, other)
+    assert 0 <= float(image.min()) <= float(image.max()) <= 1
+    names = {STRUCTURES[i] for i in target.unique().tolist()}
+    assert {"background", "cerebral-wm", "cerebral-cortex", "csf"} <= names
+
+
+def test_what_lies_beyond_the_label_map_is_background(label_map: Path) -> None:
+    _, target = synthesize(load_anatomy(label_map), np.random.default_rng(0))
+    # The crop is larger than the map, so its corners are outside.
+    assert (target[:3, :3, :3] == 0).all()
+
+
+def test_the_loss_is_lowest_for_the_truth() -> None:
+    target = torch.randint(0, 3, (1, 6, 6, 6), generator=torch.Generator().manual_seed(0))
+    right = torch.nn.functional.one_hot(target, 3).movedim(-1, 1) * 10.0
+    assert float(segmentation_loss(right, target)) < 0.05
+    assert float(segmentation_loss(right.flip(1), target)) > 1
+
+
+def test_training_resumes_and_its_bundle_segments(label_map: Path, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "anatomy.ckpt"
+    seen: list[int] = []
+    train_anatomy([label_map], checkpoint, steps=1, progress=lambda step, _: seen.append(step))
+    weights = train_anatomy(
+        [label_map], checkpoint, steps=2, progress=lambda step, _: seen.append(step)
+    )
+    assert seen == [1, 2]
+    architecture = {
+        key: list(value) if isinstance(value, tuple) else value
+        for key, value in ANATOMY_ARCHITECTURE.items()
+    }
+    export_bundle(tmp_path / "bundle", weights, {"name": "t", "architecture": architecture})
+    network = AnatomyNetwork(load_bundle(str(tmp_path / "bundle")))
+    data = np.random.default_rng(0).random((40, 30, 20)).astype(np.float32)
+    affine = np.diag([2.0, 3.0, 5.0, 1.0])
+    found = network(data, affine)
+    np.testing.assert_allclose(found.probabilities.sum(axis=0), 1, atol=1e-3)
+    assert found.brain_mask(Grid.of(data, affine)).shape == data.shape
+
+
+def test_normalize_ignores_the_blank_outside() -> None:
+    image = torch.zeros(10, 10, 10)
+    image[2:8, 2:8, 2:8] = torch.linspace(50, 150, 216).reshape(6, 6, 6)
+    scaled = normalize(image)
+    assert float(scaled.max()) == 1
+    assert float(scaled[5, 5, 5]) == pytest.approx((image[5, 5, 5].item() - 51) / 98, abs=0.02)
+    assert normalize(torch.zeros(4, 4, 4)).sum() == 0
