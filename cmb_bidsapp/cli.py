@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import math
 import os
 import re
@@ -12,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from cmb_bidsapp import __version__
+from cmb_bidsapp.parser import LEVELS, Parser, build_parser
 from cmb_bidsapp.runtime.errors import (
     AppError,
     ExitCode,
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from cmb_bidsapp.levels import Summary
     from cmb_bidsapp.settings import Settings
 
-LEVELS = ("participant", "group")
 T = TypeVar("T")
 
 
@@ -57,182 +55,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 def result_line(ok: int, failed: int, skipped: int, code: int) -> str:
     """The last line on standard output, for scripts."""
     return f"CMB-BIDSAPP RESULT ok={ok} failed={failed} skipped={skipped} exit={int(code)}"
-
-
-class _Parser(argparse.ArgumentParser):
-    """Leaves through UsageError, so that all problems are reported in one way."""
-
-    def error(self, message: str) -> Any:
-        raise UsageError(f"{message}\nusage: see {self.prog} --help")
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """Parser of the BIDS-App signature."""
-    from cmb_bidsapp.lesions import defaults
-
-    parser = _Parser(
-        prog="cmb_bidsapp",
-        description="Cerebral microbleeds in T1w and T2*w brain MRI: masks, regions, MARS tables.",
-        epilog="Other verbs: cmb_bidsapp demo | simulate | train (each has its own --help). "
-        "The results are an imaging summary, not a diagnosis.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("bids_dir", type=Path, metavar="BIDS_DIR", help="root of the BIDS dataset")
-    parser.add_argument("output_dir", type=Path, metavar="OUTPUT_DIR", help="derivatives go here")
-    parser.add_argument(
-        "level", nargs="+", choices=LEVELS, metavar="{participant,group}", help="what to run"
-    )
-    parser.add_argument("--version", action="version", version=f"cmb_bidsapp {__version__}")
-
-    who = parser.add_argument_group("who and which scans")
-    who.add_argument(
-        "--participant-label",
-        "--participant_label",
-        nargs="+",
-        default=[],
-        metavar="LABEL",
-        help="participants, with or without sub-; several, comma lists, or @FILE",
-    )
-    who.add_argument(
-        "--exclude-participant-label",
-        nargs="+",
-        default=[],
-        metavar="LABEL",
-        help="participants to leave out",
-    )
-    who.add_argument(
-        "--session-label",
-        "--session-id",
-        nargs="+",
-        default=[],
-        metavar="LABEL",
-        help="sessions, with or without ses-",
-    )
-    who.add_argument(
-        "--bids-filter-file",
-        type=Path,
-        metavar="FILE",
-        help='JSON with entity filters for t1w and t2starw; null is absent, "*" is any',
-    )
-    who.add_argument(
-        "--bids-database-dir", type=Path, metavar="DIR", help="where pybids keeps its index"
-    )
-    who.add_argument(
-        "--skip-bids-validation",
-        "--skip_bids_validation",
-        "--skip_bids_validator",
-        action="store_true",
-        help="accepted; the dataset is not validated here",
-    )
-
-    anatomy = parser.add_argument_group("anatomy")
-    anatomy.add_argument(
-        "--brain-extraction",
-        choices=("auto", "synthstrip", "embedded"),
-        default="auto",
-        help="auto: SynthStrip where it is installed, else our own network (%(default)s)",
-    )
-    anatomy.add_argument(
-        "--parcellation",
-        choices=("auto", "atlas"),
-        default="auto",
-        help="atlas: our own network and a deformable atlas (%(default)s)",
-    )
-
-    lesions = parser.add_argument_group("lesions")
-    lesions.add_argument(
-        "--model", default="lesions", metavar="NAME|DIR", help="lesion model (%(default)s)"
-    )
-    lesions.add_argument(
-        "--tta",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="average over the mirrored image (on)",
-    )
-    lesions.add_argument(
-        "--threshold",
-        type=float,
-        default=defaults.THRESHOLD,
-        metavar="P",
-        help="probability at which a voxel is CMB (%(default)s)",
-    )
-    lesions.add_argument(
-        "--cfpr",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="reject candidates whose periphery is not brain (on)",
-    )
-    lesions.add_argument(
-        "--cfpr-radius",
-        type=float,
-        default=defaults.CFPR_RADIUS_MM,
-        metavar="MM",
-        help="periphery in mm (%(default)s)",
-    )
-    lesions.add_argument(
-        "--cfpr-ratio",
-        type=float,
-        default=defaults.CFPR_RATIO,
-        metavar="SHARE",
-        help="smallest share of brain in the periphery (%(default)s)",
-    )
-    lesions.add_argument(
-        "--min-size",
-        type=float,
-        default=defaults.MIN_DIAMETER_MM,
-        metavar="MM",
-        help="smallest in-plane diameter that is counted (%(default)s)",
-    )
-
-    machine = parser.add_argument_group("resources")
-    machine.add_argument(
-        "--nprocs",
-        "--n-procs",
-        "--n_procs",
-        "--nthreads",
-        "--n_cpus",
-        "--n-cpus",
-        "-n-cpus",
-        "--ncpus",
-        type=int,
-        metavar="N",
-        dest="nprocs",
-        help="cores in all (what is available)",
-    )
-    machine.add_argument(
-        "--omp-nthreads", type=int, metavar="N", help="cores of one session (at most 4)"
-    )
-    machine.add_argument(
-        "--mem",
-        "--mem_mb",
-        "--mem-mb",
-        dest="mem",
-        metavar="MB",
-        help="memory: 8000 (MB), 8G, 1.5GB (what is available)",
-    )
-    machine.add_argument(
-        "--device",
-        default="auto",
-        metavar="{auto,cpu,cuda,cuda:N}",
-        help="auto: a GPU where there is one",
-    )
-    machine.add_argument(
-        "-w", "--work-dir", type=Path, metavar="DIR", help="scratch; never inside BIDS_DIR"
-    )
-
-    control = parser.add_argument_group("control")
-    control.add_argument(
-        "--dry-run", action="store_true", help="show what would be processed, and why"
-    )
-    control.add_argument("--force", action="store_true", help="run what is up to date again")
-    control.add_argument(
-        "--stop-on-first-crash", action="store_true", help="stop everything at the first failure"
-    )
-    control.add_argument("--random-seed", type=int, default=0, metavar="N")
-    control.add_argument("-v", "--verbose", action="count", default=0, help="more details")
-    control.add_argument("--debug", action="store_true", help="show tracebacks")
-    control.add_argument("--notrack", action="store_true", help="accepted; nothing is tracked")
-    return parser
 
 
 def read_settings(arguments: Sequence[str]) -> Settings:
@@ -409,7 +231,7 @@ def run_levels(settings: Settings) -> Summary:
 
 
 def _demo(arguments: list[str]) -> int:
-    parser = _Parser(
+    parser = Parser(
         prog="cmb_bidsapp demo",
         description="Make a small dataset with known microbleeds, run the app on it, show results.",
     )
@@ -421,7 +243,7 @@ def _demo(arguments: list[str]) -> int:
 
 
 def _simulate(arguments: list[str]) -> int:
-    parser = _Parser(
+    parser = Parser(
         prog="cmb_bidsapp simulate",
         description="Simulate T1w and T2*w images with microbleeds, veins and calcifications "
         "as a BIDS dataset, with the truth as derivatives.",
@@ -486,7 +308,7 @@ def _simulate(arguments: list[str]) -> int:
 
 
 def _train(arguments: list[str]) -> int:
-    parser = _Parser(
+    parser = Parser(
         prog="cmb_bidsapp train", description="Train the anatomy or the lesion network."
     )
     verbs = parser.add_subparsers(dest="what", required=True, metavar="{anatomy,lesions}")
