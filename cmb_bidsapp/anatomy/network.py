@@ -19,6 +19,9 @@ from cmb_bidsapp.preprocess.resampling import Affine, Grid, isotropic_grid, resa
 #: Voxel size the network works at, in mm.
 SPACING_MM = 2.0
 
+#: Bridges up to twice this thick (in voxels) do not belong to the brain.
+BRIDGE_VOXELS = 2
+
 #: A plain 3D U-Net; :func:`build_network` turns these values into a module.
 ANATOMY_ARCHITECTURE: MappingProxyType[str, Any] = MappingProxyType(
     {
@@ -82,13 +85,18 @@ class Anatomy:
     grid: Grid
 
     def brain_mask(self, target: Grid) -> npt.NDArray[np.bool_]:
-        """Brain with its CSF on another grid: the largest piece, holes filled."""
+        """Brain with its CSF on another grid: the largest compact piece, holes filled."""
         brain = 1 - self.probabilities[0]
-        components, count = ndimage.label(brain > 0.5)
+        likely = brain > 0.5
+        # Thin bridges to scalp and neck are cut before the largest piece is taken.
+        core = ndimage.binary_erosion(likely, iterations=BRIDGE_VOXELS)
+        components, count = ndimage.label(core if core.any() else likely)
         if count == 0:
             return np.zeros(target.shape, np.bool_)
         sizes = np.bincount(components.ravel())
-        largest = ndimage.binary_fill_holes(components == 1 + int(sizes[1:].argmax()))
+        largest = components == 1 + int(sizes[1:].argmax())
+        largest = likely & ndimage.binary_dilation(largest, iterations=BRIDGE_VOXELS + 1)
+        largest = ndimage.binary_fill_holes(largest)
         # Other pieces are dropped, the soft edge of the largest is kept.
         near = ndimage.binary_dilation(largest, iterations=2)
         soft = np.where(largest, np.maximum(brain, 0.5 + 1e-3), np.where(near, brain, 0))

@@ -32,8 +32,8 @@ from cmb_bidsapp.simulate.physics import EXTRACEREBRAL, SOFT_TISSUE, TISSUES, Ti
 log = logging.getLogger(__name__)
 
 #: Voxels of a training image; it is shifted about the head, so necks and faces are seen too.
-CROP = (80, 96, 80)
-SHIFT_MM = 28.0
+CROP = (96, 112, 96)
+SHIFT_MM = 26.0
 CHECKPOINT_EVERY = 50
 FIRST_INSIDE = 10_000
 
