@@ -325,6 +325,9 @@ def _train(arguments: list[str]) -> int:
         one.add_argument("--version", default="1", help="version in its card")
         one.add_argument("--licence", default="not stated")
         one.add_argument("--training-data", default="not stated", help="statement for the card")
+        one.add_argument(
+            "--start-from", metavar="NAME|DIR", help="model whose weights training starts from"
+        )
         one.add_argument("--device", default="auto")
     given = parser.parse_args(arguments)
     from cmb_bidsapp.train.run import run_training

@@ -27,6 +27,7 @@ from cmb_bidsapp.anatomy.network import (
     normalize,
 )
 from cmb_bidsapp.labels import STRUCTURES, to_structures
+from cmb_bidsapp.models.registry import Bundle
 from cmb_bidsapp.simulate.physics import EXTRACEREBRAL, SOFT_TISSUE, TISSUES, Tissue
 
 log = logging.getLogger(__name__)
@@ -239,6 +240,7 @@ def train_anatomy(
     seed: int = 0,
     device: str = "cpu",
     peak_lr: float = 2e-3,
+    start_from: Bundle | None = None,
     progress: Callable[[int, float], None] | None = None,
 ) -> dict[str, torch.Tensor]:
     """Train, resuming from ``checkpoint`` where it exists, and return the weights.
@@ -251,13 +253,18 @@ def train_anatomy(
         File that is rewritten every 50 steps.
     steps
         Length of the whole schedule (AdamW, one cycle).
+    start_from
+        Weights to start from instead of random ones.
     progress
         Called with the step and the smoothed loss.
     """
     anatomies = [load_anatomy(path) for path in label_maps]
     torch.manual_seed(seed)
     network = build_network(ANATOMY_ARCHITECTURE)
-    start_from_shares(network, anatomies)
+    if start_from is None:
+        start_from_shares(network, anatomies)
+    else:
+        start_from.load_into(network)
     network.to(device)
     optimizer = torch.optim.AdamW(network.parameters(), lr=peak_lr, weight_decay=1e-4)
     first, smoothed = 0, float("nan")

@@ -16,6 +16,7 @@ import numpy as np
 from cmb_bidsapp.bids.outputs import write_json
 from cmb_bidsapp.labels import CMB, PROXY
 from cmb_bidsapp.lesions.segment import NOMINAL_SLICE_MM, network_order
+from cmb_bidsapp.models.registry import Bundle
 
 log = logging.getLogger(__name__)
 
@@ -150,6 +151,7 @@ def train_lesions(
     device: str = "cpu",
     memory_gb: float = 0.9,
     processes: int = 2,
+    start_from: Bundle | None = None,
 ) -> Path:
     """Train on all sessions of a derivative folder; an interrupted training goes on.
 
@@ -163,6 +165,8 @@ def train_lesions(
         Epochs of 50 steps.
     memory_gb
         nnU-Net's planning target; it decides the patch size.
+    start_from
+        Weights to start from instead of random ones; its network must be the planned one.
 
     Returns
     -------
@@ -185,5 +189,7 @@ def train_lesions(
     trainer.initialize()
     if Path(trainer.last_checkpoint).exists():
         trainer.load_checkpoint(trainer.last_checkpoint)
+    elif start_from is not None:
+        start_from.load_into(trainer.network)
     trainer.run_training()
     return Path(trainer.output_folder)

@@ -11,6 +11,7 @@ from cmb_bidsapp.runtime.errors import ExitCode
 def run_training(given: argparse.Namespace, device: str) -> int:
     """Train what the command line names, resuming where its work folder says so."""
     from cmb_bidsapp.anatomy.network import ANATOMY_ARCHITECTURE
+    from cmb_bidsapp.models.registry import load_bundle
     from cmb_bidsapp.train.anatomy import train_anatomy
     from cmb_bidsapp.train.export import export_bundle, export_nnunet
     from cmb_bidsapp.train.lesions import train_lesions
@@ -21,18 +22,19 @@ def run_training(given: argparse.Namespace, device: str) -> int:
         "licence": given.licence,
         "training_data": given.training_data,
     }
+    start = load_bundle(given.start_from) if given.start_from else None
     given.work_dir.mkdir(parents=True, exist_ok=True)
     if given.what == "lesions":
         results = train_lesions(
-            given.derivatives, given.work_dir, epochs=given.epochs, device=device
+            given.derivatives, given.work_dir, epochs=given.epochs, device=device, start_from=start
         )
         export_nnunet(results, given.output_dir, {**card, "task": "lesions"})
     else:
-        start = time.monotonic()
+        began = time.monotonic()
 
         def progress(step: int, loss: float) -> None:
             if step % 25 == 0 or step == given.steps:
-                seconds = time.monotonic() - start
+                seconds = time.monotonic() - began
                 print(f"step {step}/{given.steps}  loss {loss:.4f}  {seconds:.0f} s", flush=True)
 
         weights = train_anatomy(
@@ -40,6 +42,7 @@ def run_training(given: argparse.Namespace, device: str) -> int:
             given.work_dir / "anatomy.ckpt",
             steps=given.steps,
             device=device,
+            start_from=start,
             progress=progress,
         )
         architecture = {
