@@ -314,7 +314,7 @@ def _train(arguments: list[str]) -> int:
     verbs = parser.add_subparsers(dest="what", required=True, metavar="{anatomy,lesions}")
     anatomy = verbs.add_parser("anatomy", help="brain and structures, from label maps alone")
     anatomy.add_argument("label_maps", nargs="+", type=Path, metavar="LABEL_MAP")
-    anatomy.add_argument("--steps", type=int, default=1300)
+    anatomy.add_argument("--steps", type=int, default=1290)
     lesions = verbs.add_parser("lesions", help="microbleeds and proxy regions, with nnU-Net")
     lesions.add_argument("derivatives", type=Path, help="images, proxy dseg and CMB masks")
     lesions.add_argument("--epochs", type=int, default=60, help="of 50 steps each")
