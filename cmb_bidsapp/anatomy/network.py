@@ -12,7 +12,7 @@ import torch
 from dynamic_network_architectures.architectures.unet import PlainConvUNet
 from scipy import ndimage
 
-from cmb_bidsapp.labels import STRUCTURES
+from cmb_bidsapp.labels import STRUCTURES, structure_classes
 from cmb_bidsapp.models.registry import Bundle
 from cmb_bidsapp.preprocess.resampling import Affine, Grid, isotropic_grid, resample
 
@@ -21,6 +21,11 @@ SPACING_MM = 2.0
 
 #: Bridges up to twice this thick (in voxels) do not belong to the brain.
 BRIDGE_VOXELS = 2
+
+#: Field of the second look, in voxels of 2 mm, and how far it is centred above the deep nuclei.
+FIELD_VOXELS = (96, 112, 96)
+FIELD_LIFT_MM = 8.0
+DEEP_STRUCTURES = ("thalamus", "putamen", "pallidum", "ventral-dc", "third-ventricle")
 
 #: A plain 3D U-Net; :func:`build_network` turns these values into a module.
 ANATOMY_ARCHITECTURE: MappingProxyType[str, Any] = MappingProxyType(
@@ -114,6 +119,25 @@ class Anatomy:
         return winner
 
 
+def _around_deep_structures(anatomy: Anatomy) -> Grid | None:
+    """A field around the middle of the brain, where the image shows much more than a head."""
+    size = np.array(FIELD_VOXELS)
+    shape = np.array(anatomy.grid.shape)
+    deep = np.isin(anatomy.probabilities.argmax(axis=0), structure_classes(DEEP_STRUCTURES))
+    if (shape <= size).all() or not deep.any():
+        return None
+    components, _ = ndimage.label(deep)
+    largest = components == 1 + int(np.bincount(components.ravel())[1:].argmax())
+    middle = np.argwhere(largest).mean(axis=0) + np.array([0, 0, FIELD_LIFT_MM / SPACING_MM])
+    first = np.round(middle - size / 2).astype(int)
+    # Along axes where the image is no larger than the field, all of it is kept.
+    first = np.where(shape <= size, 0, np.clip(first, 0, np.maximum(shape - size, 0)))
+    extent = np.minimum(shape, size)
+    affine = anatomy.grid.affine.copy()
+    affine[:3, 3] += affine[:3, :3] @ first
+    return Grid((int(extent[0]), int(extent[1]), int(extent[2])), affine)
+
+
 class AnatomyNetwork:
     """The network with its weights, loaded once and used for every image."""
 
@@ -127,6 +151,12 @@ class AnatomyNetwork:
         """Segment a head or a skull-stripped brain of any contrast and voxel size (mm)."""
         # 16: four halvings inside the network.
         grid = isotropic_grid(Grid.of(data, affine), SPACING_MM, multiple=16)
+        overview = self._segment(data, affine, grid)
+        closer = _around_deep_structures(overview)
+        # Necks and shoulders mislead; a second look is at a field like those of the training.
+        return overview if closer is None else self._segment(data, affine, closer)
+
+    def _segment(self, data: npt.NDArray[np.float32], affine: Affine, grid: Grid) -> Anatomy:
         volume = torch.from_numpy(resample(data, affine, grid, smooth=True))
         image = normalize(volume).to(self.device)[None, None]
         with torch.inference_mode(), torch.autocast(self.device.type, dtype=torch.bfloat16):
