@@ -46,6 +46,11 @@ class Registration:
     attempts: int
 
     @property
+    def score(self) -> float:
+        """What the best start is chosen by: the images and the masks must agree."""
+        return self.mutual_information * self.mask_dice
+
+    @property
     def good(self) -> bool:
         """Whether the masks overlap as those of one head should."""
         return self.mask_dice >= GOOD_DICE
@@ -98,7 +103,7 @@ def register_rigid(
     best: Registration | None = None
     for number, (name, start) in enumerate(starts, 1):
         found = attempt(name, start, number)
-        if best is None or found.mask_dice > best.mask_dice:
+        if best is None or found.score > best.score:
             best = found
         if best.good:
             break
