@@ -20,9 +20,9 @@ BIDS_VERSION = "1.10.0"
 IGNORED = """\
 *.html
 logs/
-**/figures/
-**/*_xfm.*
-**/*_lesions.*
+figures/
+*_xfm.*
+*_lesions.*
 group_*
 status.*
 """
