@@ -20,7 +20,7 @@ BIDS_VERSION = "1.10.0"
 IGNORED = """\
 *.html
 logs/
-figures/
+figures
 *_xfm.*
 *_lesions.*
 group_*
