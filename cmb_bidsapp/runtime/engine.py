@@ -199,7 +199,9 @@ def _dask(threads: int) -> Iterator[Submit]:
             n_workers=1,
             threads_per_worker=threads,
             processes=False,
-            dashboard_address=None,
+            # Dask insists on status pages; nobody but this machine may see them.
+            dashboard_address="127.0.0.1:0",
+            worker_dashboard_address="127.0.0.1:0",
             memory_limit=0,
         ) as cluster,
         Client(cluster) as client,

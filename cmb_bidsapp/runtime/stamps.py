@@ -73,8 +73,8 @@ def write_stamp(path: Path, stamp: Stamp) -> None:
 
 
 def key_of(parameters: Mapping[str, Any], inputs: Mapping[str, FileState]) -> str:
-    """Digest of everything a result depends on."""
-    content = {"parameters": parameters, "inputs": {n: s.sha256 for n, s in inputs.items()}}
+    """Digest of everything a result depends on; where the inputs lie does not matter."""
+    content = {"parameters": parameters, "inputs": [s.sha256 for s in inputs.values()]}
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 
