@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-#: Memory a session needs at most, measured on the paper's grid, in MB.
-SESSION_MB = 5000
+#: Memory to set aside for a session, in MB: twice what one takes on the paper's grid.
+SESSION_MB = 4000
 
 
 @dataclass(frozen=True)
