@@ -183,7 +183,9 @@ def build_parser() -> argparse.ArgumentParser:
         "--stop-on-first-crash", action="store_true", help="stop everything at the first failure"
     )
     control.add_argument("--random-seed", type=int, default=0, metavar="N")
-    control.add_argument("-v", "--verbose", action="count", default=0, help="more details")
+    control.add_argument(
+        "-v", "--verbose", action="count", default=0, help="accepted; every step is shown anyway"
+    )
     control.add_argument("--debug", action="store_true", help="show tracebacks")
     control.add_argument("--notrack", action="store_true", help="accepted; nothing is tracked")
     return parser

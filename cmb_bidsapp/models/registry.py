@@ -7,7 +7,6 @@ and ``dataset.json``.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from importlib.resources import files
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cmb_bidsapp.runtime.errors import ModelError
+from cmb_bidsapp.runtime.stamps import sha256_of
 
 if TYPE_CHECKING:
     import torch
@@ -73,12 +73,6 @@ class Bundle:
         if not isinstance(state, dict) or not all(torch.is_tensor(v) for v in state.values()):
             raise ModelError(f"{self.folder / WEIGHTS} does not hold plain tensors")
         return {key: value.float() for key, value in state.items()}
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _folder(name_or_folder: str) -> Path:

@@ -35,14 +35,18 @@ class Stamp:
     info: dict[str, Any] = field(default_factory=dict)
 
 
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 def state_of(path: Path, known: FileState | None = None) -> FileState:
     """State of a file; hashed again only where size or time differ from ``known``."""
     stat = path.stat()
     if known is not None and (stat.st_size, stat.st_mtime_ns) == (known.size, known.mtime_ns):
         return known
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return FileState(stat.st_size, stat.st_mtime_ns, digest)
+    return FileState(stat.st_size, stat.st_mtime_ns, sha256_of(path))
 
 
 def read_stamp(path: Path) -> Stamp | None:

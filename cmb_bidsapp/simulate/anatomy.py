@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from scipy import ndimage
+from scipy.spatial.transform import Rotation
 
 from cmb_bidsapp.anatomy.atlas import load_atlas
 from cmb_bidsapp.labels import LAST_EXTRACEREBRAL, mirror_lookup
@@ -68,6 +68,16 @@ def atlas_head() -> Head:
     return Head(head)
 
 
+def rotation(degrees: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Rotate about x, y and z, one after the other."""
+    x, y, z = np.asarray(degrees, float)
+    # The sense of the second angle keeps seeded datasets what they have been.
+    matrix: npt.NDArray[np.float64] = Rotation.from_euler(
+        "XYZ", (x, -y, z), degrees=True
+    ).as_matrix()
+    return matrix
+
+
 def deform(head: Head, rng: np.random.Generator, strength: float = 1.0) -> Head:
     """A new anatomy: another size, pose and shape of the same head.
 
@@ -78,14 +88,7 @@ def deform(head: Head, rng: np.random.Generator, strength: float = 1.0) -> Head:
     axes = [torch.arange(n, dtype=torch.float32) for n in shape]
     points = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
     centre = torch.from_numpy(np.argwhere(head.brain).mean(axis=0).astype(np.float32))
-    matrix = torch.eye(3)
-    for axis in range(3):
-        angle = math.radians(float(rng.normal(0, 6 * strength)))
-        turn = torch.eye(3)
-        i, j = [k for k in range(3) if k != axis]
-        turn[i, i] = turn[j, j] = math.cos(angle)
-        turn[i, j], turn[j, i] = -math.sin(angle), math.sin(angle)
-        matrix = matrix @ turn
+    matrix = torch.from_numpy(rotation(rng.normal(0, 6 * strength, 3)).astype(np.float32))
     scale = torch.from_numpy((1 + rng.uniform(-0.1, 0.1, 3) * strength).astype(np.float32))
     knots = torch.from_numpy(rng.normal(0, 3 * strength, (1, 3, 7, 7, 7)).astype(np.float32))
     shift = F.interpolate(knots, shape, mode="trilinear", align_corners=True)[0]

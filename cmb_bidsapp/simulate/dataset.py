@@ -17,7 +17,7 @@ from cmb_bidsapp.anatomy.proxy import proxy_labels
 from cmb_bidsapp.bids.outputs import bids_name, write_image, write_json, write_table, write_text
 from cmb_bidsapp.labels import PROXY_NAMES
 from cmb_bidsapp.simulate.acquisition import Grid, scan_t1w, scan_t2star
-from cmb_bidsapp.simulate.anatomy import Head, deform
+from cmb_bidsapp.simulate.anatomy import Head, deform, rotation
 from cmb_bidsapp.simulate.physics import PROTOCOLS, Protocol, Source, Volume, interpolation_matrix
 from cmb_bidsapp.simulate.sources import Sites, choose_microbleeds, choose_mimics
 
@@ -78,14 +78,8 @@ class Case:
 
 def random_rigid(rng: np.random.Generator, degrees: float, mm: float) -> npt.NDArray[np.float64]:
     """A small rigid motion about the origin."""
-    angles = np.radians(rng.uniform(-degrees, degrees, 3))
     motion = np.eye(4)
-    for axis, angle in enumerate(angles):
-        i, j = [k for k in range(3) if k != axis]
-        turn = np.eye(4)
-        turn[i, i] = turn[j, j] = math.cos(angle)
-        turn[i, j], turn[j, i] = -math.sin(angle), math.sin(angle)
-        motion = motion @ turn
+    motion[:3, :3] = rotation(rng.uniform(-degrees, degrees, 3))
     motion[:3, 3] = rng.uniform(-mm, mm, 3)
     return motion
 

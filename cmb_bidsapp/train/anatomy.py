@@ -28,6 +28,7 @@ from cmb_bidsapp.anatomy.network import (
 )
 from cmb_bidsapp.labels import STRUCTURES, to_structures
 from cmb_bidsapp.models.registry import Bundle
+from cmb_bidsapp.simulate.anatomy import rotation
 from cmb_bidsapp.simulate.physics import EXTRACEREBRAL, SOFT_TISSUE, TISSUES, Tissue
 
 log = logging.getLogger(__name__)
@@ -115,18 +116,7 @@ def _uniform(rng: np.random.Generator, low: float, high: float) -> float:
 
 def _random_affine(rng: np.random.Generator) -> torch.Tensor:
     """Rotation (+-10 degrees), scale, shear and flip; output mm offsets to input mm offsets."""
-    matrix = np.eye(3)
-    for axis in range(3):
-        angle = math.radians(_uniform(rng, -10, 10))
-        i, j = [k for k in range(3) if k != axis]
-        turn = np.eye(3)
-        turn[[i, i, j, j], [i, j, i, j]] = [
-            math.cos(angle),
-            -math.sin(angle),
-            math.sin(angle),
-            math.cos(angle),
-        ]
-        matrix = matrix @ turn
+    matrix = rotation(rng.uniform(-10, 10, 3))
     shear = np.eye(3) + np.where(np.eye(3) > 0, 0, rng.uniform(-0.04, 0.04, (3, 3)))
     scale = np.diag(1 / (_uniform(rng, 0.85, 1.2) * rng.uniform(0.93, 1.07, 3)))
     if rng.random() < 0.5:

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from cmb_bidsapp.bids.outputs import atomic, write_json
-from cmb_bidsapp.models.registry import CARD, WEIGHTS, sha256_of
+from cmb_bidsapp.models.registry import CARD, WEIGHTS
+from cmb_bidsapp.runtime.stamps import sha256_of
 from cmb_bidsapp.train.lesions import CONFIGURATION
 
 
