@@ -45,6 +45,10 @@ CMB = 4
 
 #: Colour-blind-safe display colours (Okabe and Ito) of the proxy classes and of CMBs.
 PROXY_COLORS = MappingProxyType({1: "#56b4e9", 2: "#e69f00", 3: "#009e73", CMB: "#d55e00"})
+#: Name and colour, for the tables beside a dseg.
+PROXY_LOOK = MappingProxyType(
+    {value: (PROXY_NAMES.get(value, "CMB"), color) for value, color in PROXY_COLORS.items()}
+)
 
 #: Ids from 500 on are tissue outside the brain in the label maps used for simulation.
 FIRST_EXTRACEREBRAL = 500

@@ -8,7 +8,6 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import numpy.typing as npt
-from nibabel.affines import voxel_sizes
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
@@ -77,9 +76,3 @@ def read_labels(path: Path) -> tuple[npt.NDArray[np.int32], Affine]:
     """Read an integer label image and its affine."""
     image = nib.load(path)
     return np.asarray(image.dataobj).astype(np.int32), np.asarray(image.affine, dtype=np.float64)
-
-
-def spacing_of(affine: Affine) -> tuple[float, float, float]:
-    """Voxel size in mm along each array axis."""
-    x, y, z = (float(s) for s in voxel_sizes(affine))
-    return x, y, z

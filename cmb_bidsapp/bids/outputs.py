@@ -152,3 +152,22 @@ def read_table(path: Path, required: Iterable[str] = ()) -> list[dict[str, str]]
     if any(None in row.values() or None in row for row in rows):
         raise ValueError("a row does not have the columns of the header")
     return rows
+
+
+def write_dseg(
+    path: Path,
+    labels: npt.NDArray[np.integer],
+    affine: npt.NDArray[np.float64],
+    look: Mapping[int, tuple[str, str]],
+    sidecar: Mapping[str, Any],
+) -> list[Path]:
+    """Write labels, with the table of those that occur (name and colour) beside them."""
+    write_image(path, labels, affine, sidecar)
+    lut = path.with_name(path.name.replace(".nii.gz", ".tsv"))
+    rows = [
+        {"index": int(index), "name": look[index][0], "color": look[index][1]}
+        for index in np.unique(labels)
+        if index
+    ]
+    write_table(lut, ("index", "name", "color"), rows)
+    return [path, lut]

@@ -20,6 +20,7 @@ from typing import Any
 
 from cmb_bidsapp.bids.derivatives import SessionFiles, locked
 from cmb_bidsapp.bids.inputs import Session
+from cmb_bidsapp.phases.base import Phase
 from cmb_bidsapp.runtime.errors import classify
 from cmb_bidsapp.runtime.stamps import (
     Stamp,
@@ -30,7 +31,7 @@ from cmb_bidsapp.runtime.stamps import (
     write_stamp,
 )
 from cmb_bidsapp.settings import Settings
-from cmb_bidsapp.workflow import PHASES, Phase
+from cmb_bidsapp.workflow import PHASES
 
 Emit = Callable[[dict[str, Any]], None]
 

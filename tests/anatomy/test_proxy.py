@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from cmb_bidsapp.anatomy.proxy import proxy_labels
-from cmb_bidsapp.bids.images import read_labels, spacing_of
+from cmb_bidsapp.bids.images import read_labels
 from cmb_bidsapp.labels import mirror_lookup, table
+from cmb_bidsapp.preprocess.resampling import Grid
 
 BACKGROUND, LOBAR, DEEP, INFRATENTORIAL = range(4)
 ONE = (1.0, 1.0, 1.0)
@@ -216,7 +217,7 @@ def test_regions_of_a_real_head_have_plausible_sizes(data_dir):
     dseg, affine = read_labels(path)
     # Every second voxel: an eighth of the work, the same proportions.
     dseg, affine = dseg[::2, ::2, ::2], affine @ np.diag([2.0, 2.0, 2.0, 1.0])
-    proxy = proxy_labels(np.where(dseg < 500, dseg, 0), spacing_of(affine))
+    proxy = proxy_labels(np.where(dseg < 500, dseg, 0), Grid.of(dseg, affine).spacing)
     background, lobar, deep, infratentorial = (
         np.bincount(proxy.ravel(), minlength=4) * abs(np.linalg.det(affine[:3, :3])) / 1000
     )

@@ -5,12 +5,12 @@ import sys
 
 import pytest
 
+from cmb_bidsapp.phases.base import Phase, Result
 from cmb_bidsapp.runtime import phase as module
 from cmb_bidsapp.runtime.errors import DataError
 from cmb_bidsapp.runtime.phase import Job, run, up_to_date
 from cmb_bidsapp.runtime.stamps import read_stamp
 from cmb_bidsapp.settings import Decisions, Settings
-from cmb_bidsapp.workflow import Phase, Result
 from tests.skeletons import session, tree
 
 
@@ -185,7 +185,7 @@ import os, pickle, sys
 from pathlib import Path
 from cmb_bidsapp.runtime import phase
 from cmb_bidsapp.runtime.errors import DataError
-from cmb_bidsapp.workflow import Phase, Result
+from cmb_bidsapp.phases.base import Phase, Result
 
 def work(session, files, settings, step):
     step("working")

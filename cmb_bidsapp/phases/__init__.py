@@ -1,0 +1,1 @@
+"""The phases of a session: each reads files, writes derivatives and tells what it wrote."""

@@ -1,0 +1,174 @@
+"""Raw images -> preprocessed images, brain masks, transform, regions (paper, 3.2 and 2.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cmb_bidsapp.bids.derivatives import SessionFiles, raw_uri
+from cmb_bidsapp.bids.images import read_image
+from cmb_bidsapp.bids.inputs import Scan, Session
+from cmb_bidsapp.bids.outputs import atomic, write_dseg, write_image
+from cmb_bidsapp.labels import PROXY_LOOK, PROXY_NAMES, table
+from cmb_bidsapp.models.registry import load_bundle, load_card
+from cmb_bidsapp.phases.base import Phase, Result, Step
+from cmb_bidsapp.preprocess.ants import write_linear
+from cmb_bidsapp.preprocess.bias import correct_bias
+from cmb_bidsapp.preprocess.brain import choose_brain_extraction, run_synthstrip
+from cmb_bidsapp.preprocess.registration import Registration, register_rigid
+from cmb_bidsapp.preprocess.resampling import IDENTITY, Affine, Grid, resample, resample_labels
+from cmb_bidsapp.runtime.errors import DataError
+from cmb_bidsapp.settings import Settings
+
+if TYPE_CHECKING:
+    from cmb_bidsapp.anatomy.network import Anatomy, AnatomyNetwork
+
+
+@dataclass(frozen=True)
+class Head:
+    """An image after brain extraction and bias correction, on its own grid."""
+
+    data: npt.NDArray[np.float32]
+    affine: Affine
+    brain: npt.NDArray[np.bool_]
+    anatomy: Anatomy
+    about: Mapping[str, Any]
+
+    @property
+    def grid(self) -> Grid:
+        """Voxels of the image."""
+        return Grid.of(self.data, self.affine)
+
+    @property
+    def brain_ml(self) -> float:
+        """Volume of the brain with its CSF."""
+        return float(self.brain.sum() * np.prod(self.grid.spacing) / 1000)
+
+
+def prepare(session: Session, files: SessionFiles, settings: Settings, step: Step) -> Result:
+    """Raw images -> preprocessed images, brain masks, transform, proxy labels (paper, 3.2)."""
+    from cmb_bidsapp.anatomy.network import AnatomyNetwork
+
+    step("loading the anatomy network")
+    bundle = load_bundle(settings.anatomy.model)
+    network = AnatomyNetwork(bundle, settings.resources.device)
+    info: dict[str, Any] = {
+        "brain_extraction": choose_brain_extraction(settings.anatomy.brain_extraction),
+        "anatomy_model": bundle.name,
+    }
+    head = t2star = _strip(session.t2star, network, settings, step)
+    outputs = _write_head(files.t2star, files.t2star_brain, t2star)
+    info["t2star_brain_ml"] = t2star.brain_ml
+    pull, space = IDENTITY, "T2starw"
+    if session.t1w is not None:
+        head, space = _strip(session.t1w, network, settings, step), "T1w"
+        outputs += _write_head(files.t1w, files.t1w_brain, head)
+        info["t1w_brain_ml"] = head.brain_ml
+        step("registration of T1w to T2*w")
+        found = _register(t2star, head, settings.seed)
+        pull = found.pull
+        outputs += _write_moved(t2star, head, pull, files)
+        measured = {key: value for key, value in vars(found).items() if key != "pull"}
+        info["registration"] = {**measured, "good": found.good}
+    outputs += _write_regions(t2star, head, pull, files.parcellation(space), files, settings, step)
+    return Result(tuple(outputs), info)
+
+
+def _strip(scan: Scan, network: AnatomyNetwork, settings: Settings, step: Step) -> Head:
+    """Read an image, find its brain, correct its bias."""
+    backend = choose_brain_extraction(settings.anatomy.brain_extraction)
+    name = scan.entities.get("suffix", "image")
+    step(f"brain extraction of {name}")
+    data, affine = read_image(scan.path)
+    anatomy = network(data, affine)
+    if backend == "synthstrip":
+        brain = run_synthstrip(data, affine)
+    else:
+        brain = anatomy.brain_mask(Grid.of(data, affine))
+    if not brain.any():
+        raise DataError(f"{scan.path}: no brain was found; is it a head, and its affine right?")
+    step(f"bias correction of {name}")
+    uri = raw_uri(settings.bids_dir, scan.path)
+    about = {"Sources": [uri], "SpatialReference": uri, "BrainExtraction": backend}
+    return Head(correct_bias(data, affine, brain) * brain, affine, brain, anatomy, about)
+
+
+def _write_head(image: Path, mask: Path, head: Head) -> list[Path]:
+    write_image(image, head.data, head.affine, {**head.about, "SkullStripped": True})
+    write_image(mask, head.brain.astype(np.uint8), head.affine, {**head.about, "Type": "Brain"})
+    return [image, mask]
+
+
+def _register(t2star: Head, t1w: Head, seed: int) -> Registration:
+    fixed = t2star.data, t2star.affine, t2star.brain
+    return register_rigid(*fixed, t1w.data, t1w.affine, t1w.brain, seed=seed)
+
+
+def _write_moved(t2star: Head, t1w: Head, pull: Affine, files: SessionFiles) -> list[Path]:
+    """Write the transform, and the T1w on the T2*w grid."""
+    with atomic(files.transform) as beside:
+        write_linear(pull, beside)
+    moved = resample(t1w.data, t1w.affine, t2star.grid, pull=pull) * t2star.brain
+    about = {
+        **t2star.about,
+        "Sources": [*t1w.about["Sources"], files.uri(files.transform)],
+        "SkullStripped": True,
+    }
+    write_image(files.t1w_on_t2star, moved, t2star.affine, about)
+    return [files.transform, files.t1w_on_t2star]
+
+
+def _write_regions(
+    t2star: Head,
+    head: Head,
+    pull: Affine,
+    dseg_path: Path,
+    files: SessionFiles,
+    settings: Settings,
+    step: Step,
+) -> list[Path]:
+    """Label the head in FreeSurfer ids, and the T2*w in proxy classes (paper, 2.1)."""
+    from cmb_bidsapp.anatomy.atlas import parcellate
+    from cmb_bidsapp.anatomy.proxy import proxy_labels
+
+    step("parcellation (deformable atlas)")
+    labelled = parcellate(head.anatomy, seed=settings.seed)
+    fine = {"Resolution": "1 mm isotropic, around the brain", "Parcellation": "atlas"}
+    names = {index: (label.name, label.color) for index, label in table().items()}
+    written = write_dseg(
+        dseg_path, labelled.dseg, labelled.grid.affine, names, {**head.about, **fine}
+    )
+    step("proxy labels")
+    proxy = resample_labels(
+        proxy_labels(labelled.dseg, labelled.grid.spacing),
+        labelled.grid.affine,
+        t2star.grid,
+        pull=pull,
+        values=list(PROXY_NAMES),
+    )
+    about = {**t2star.about, "Sources": [files.uri(dseg_path)], "ProxyRules": "paper, putamen deep"}
+    proxy = proxy * t2star.brain
+    return written + write_dseg(files.proxy, proxy, t2star.affine, PROXY_LOOK, about)
+
+
+def _prepare_inputs(session: Session, _: SessionFiles) -> list[Path]:
+    return [scan.path for scan in (session.t2star, session.t1w) if scan is not None]
+
+
+def _prepare_parameters(settings: Settings, _: Session) -> dict[str, Any]:
+    extraction = choose_brain_extraction(settings.anatomy.brain_extraction)
+    return {
+        "version": 1,
+        "brain_extraction": extraction,
+        "parcellation": settings.anatomy.parcellation,
+        "model": load_card(settings.anatomy.model)["files"],
+        "seed": settings.seed,
+    }
+
+
+PREPARE = Phase("prepare", prepare, _prepare_inputs, _prepare_parameters)
