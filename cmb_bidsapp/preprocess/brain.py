@@ -50,7 +50,17 @@ def choose_brain_extraction(wanted: str) -> str:
 
 
 def run_synthstrip(data: npt.NDArray[np.float32], affine: Affine) -> npt.NDArray[np.bool_]:
-    """Brain mask (with CSF, SynthStrip's default border of 1 mm) on the grid of the image."""
+    """Brain mask (with CSF, SynthStrip's default border of 1 mm) on the grid of the image.
+
+    Raises
+    ------
+    CommandMissingError
+        SynthStrip is not installed.
+    TemporaryError
+        It was killed.
+    DataError
+        It failed, or wrote no mask of the image's shape.
+    """
     command = synthstrip_command()
     if command is None:
         raise CommandMissingError(f"{FREESURFER} is not installed")
@@ -67,4 +77,6 @@ def run_synthstrip(data: npt.NDArray[np.float32], affine: Affine) -> npt.NDArray
             tail = " ".join((result.stderr or result.stdout).split()[-40:])
             raise DataError(f"{command[0]} failed with status {result.returncode}: {tail}")
         brain: npt.NDArray[np.bool_] = np.asarray(nib.load(mask).dataobj) > 0
+    if brain.shape != data.shape:
+        raise DataError(f"{command[0]} wrote a mask of shape {brain.shape} for {data.shape} voxels")
     return brain
