@@ -57,7 +57,7 @@ def participant(settings: Settings, console: Console) -> Summary:
     if outcomes:
         console.print(f"{len(outcomes)} sessions are up to date", highlight=False)
     with Display(console, len(stale)) as display:
-        for outcome in run_sessions(stale, settings, logs, display.step):
+        for outcome in run_sessions(stale, settings, logs, display.event):
             display.finished(outcome)
             outcomes.append(outcome)
 

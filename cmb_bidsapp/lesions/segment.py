@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 #: Slice distance the network is told, whatever it is: slices are never resampled, so no lesion
 #: is lost between them. The network sees slices of all distances in training.
 NOMINAL_SLICE_MM = 5.0
+
+#: Voxels this many times larger or smaller than any of the training are worth a note.
+UNFAMILIAR = 1.3
 
 Affine = npt.NDArray[np.float64]
 
@@ -42,6 +46,13 @@ class Segmentation:
     cmb_probability: npt.NDArray[np.float32]
 
 
+def ras_zooms(affine: Affine) -> tuple[float, float, float]:
+    """Voxel size in mm along the axes nearest to x, y and z."""
+    axes = nib.orientations.io_orientation(affine)[:, 0]
+    x, y, z = (float(zoom) for zoom in voxel_sizes(affine)[np.argsort(axes)])
+    return x, y, z
+
+
 def network_order(
     data: npt.NDArray[Any], affine: Affine
 ) -> tuple[npt.NDArray[Any], tuple[float, float, float]]:
@@ -54,8 +65,8 @@ def network_order(
     """
     orientation = nib.orientations.io_orientation(affine)
     ras = nib.orientations.apply_orientation(data, orientation)
-    zooms = voxel_sizes(affine)[np.argsort(orientation[:, 0])]
-    spacing = (NOMINAL_SLICE_MM, float(zooms[1]), float(zooms[0]))
+    x, y, _ = ras_zooms(affine)
+    spacing = (NOMINAL_SLICE_MM, y, x)
     return np.ascontiguousarray(ras.transpose(2, 1, 0)), spacing
 
 
@@ -67,6 +78,26 @@ def image_order(data: npt.NDArray[Any], affine: Affine) -> npt.NDArray[Any]:
     back = nib.orientations.ornt_transform(canonical, to_ras)
     restored: npt.NDArray[Any] = nib.orientations.apply_orientation(ras, back)
     return restored
+
+
+def unfamiliar_voxels(affine: Affine, training: Mapping[str, Any]) -> list[str]:
+    """Say where the voxels of an image are far from all of the training.
+
+    Parameters
+    ----------
+    training
+        ``in_plane_mm`` and ``slice_mm``: smallest and largest voxel size of the training images.
+    """
+    x, y, z = ras_zooms(affine)
+    found = []
+    for key, name, size in (("in_plane_mm", "in plane", max(x, y)), ("slice_mm", "apart", z)):
+        low, high = training[key]
+        if not low / UNFAMILIAR <= size <= high * UNFAMILIAR:
+            found.append(
+                f"voxels are {size:.2g} mm {name}, the lesion model was trained on "
+                f"{low:.2g} to {high:.2g} mm: expect more errors"
+            )
+    return found
 
 
 class LesionNetwork:

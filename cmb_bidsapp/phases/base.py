@@ -17,10 +17,11 @@ Step = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Result:
-    """What a phase wrote, and facts for the report."""
+    """What a phase wrote, facts for the report, and what a person must be told."""
 
     outputs: tuple[Path, ...]
     info: dict[str, Any]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

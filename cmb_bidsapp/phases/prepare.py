@@ -65,6 +65,7 @@ def prepare(session: Session, files: SessionFiles, settings: Settings, step: Ste
     outputs = _write_head(files.t2star, files.t2star_brain, t2star)
     info["t2star_brain_ml"] = t2star.brain_ml
     pull, space = IDENTITY, "T2starw"
+    notes = []
     if session.t1w is not None:
         head, space = _strip(session.t1w, network, settings, step), "T1w"
         outputs += _write_head(files.t1w, files.t1w_brain, head)
@@ -75,8 +76,13 @@ def prepare(session: Session, files: SessionFiles, settings: Settings, step: Ste
         outputs += _write_moved(t2star, head, pull, files)
         measured = {key: value for key, value in vars(found).items() if key != "pull"}
         info["registration"] = {**measured, "good": found.good}
+        if not found.good:
+            notes.append(
+                "the registration of T1w to T2*w is poor (overlap of the brain masks "
+                f"{found.mask_dice:.2f}): regions of lesions may be wrong"
+            )
     outputs += _write_regions(t2star, head, pull, files.parcellation(space), files, settings, step)
-    return Result(tuple(outputs), info)
+    return Result(tuple(outputs), info, tuple(notes))
 
 
 def _strip(scan: Scan, network: AnatomyNetwork, settings: Settings, step: Step) -> Head:

@@ -17,7 +17,7 @@ from cmb_bidsapp.settings import Settings
 
 def segment(session: Session, files: SessionFiles, settings: Settings, step: Step) -> Result:
     """Preprocessed images -> CMB probability and predicted classes (paper, 2.1)."""
-    from cmb_bidsapp.lesions.segment import LesionNetwork
+    from cmb_bidsapp.lesions.segment import LesionNetwork, unfamiliar_voxels
 
     step("loading the lesion network")
     bundle = load_bundle(settings.lesions.model)
@@ -39,6 +39,7 @@ def segment(session: Session, files: SessionFiles, settings: Settings, step: Ste
     return Result(
         (files.probability, *written),
         {"lesion_model": bundle.name, "lesion_model_sha256": bundle.sha256},
+        tuple(unfamiliar_voxels(affine, bundle.json("dataset.json"))),
     )
 
 

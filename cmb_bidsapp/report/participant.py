@@ -25,7 +25,7 @@ class SessionView:
 
     label: str
     error: str
-    notes: tuple[str, ...]
+    notes: list[str]
     inputs: dict[str, str]
     counts: dict[str, Any]
     info: dict[str, Any]
@@ -59,9 +59,11 @@ def _view(settings: Settings, outcome: Outcome) -> SessionView:
     stamps = [read_stamp(files.stamp(phase.name)) for phase in PHASES]
     info: dict[str, Any] = {}
     seconds: dict[str, float] = {}
+    notes = list(session.notes)
     for stamp in stamps:
         if stamp is not None:
-            info |= {k: v for k, v in stamp.info.items() if k != "seconds"}
+            info |= {k: v for k, v in stamp.info.items() if k not in ("notes", "seconds")}
+            notes += stamp.info.get("notes", [])
             seconds |= stamp.info.get("seconds", {})
     lesions = read_table(files.lesions) if files.lesions.exists() and outcome.ok else []
     pictured = [
@@ -73,7 +75,7 @@ def _view(settings: Settings, outcome: Outcome) -> SessionView:
     return SessionView(
         session.label,
         outcome.message,
-        session.notes,
+        notes,
         _inputs(settings, session),
         mars_row(SessionLesions(session.participant, session.session, tuple(lesions), {})),
         info,

@@ -43,7 +43,8 @@ class Outcome:
         return self.code == ExitCode.OK
 
 
-OnStep = Callable[[Session, str], None]
+#: Told of a session, ``step`` or ``note``, and its text; from several threads.
+OnEvent = Callable[[Session, str, str], None]
 
 
 class Children:
@@ -54,7 +55,7 @@ class Children:
         self._running: set[subprocess.Popen[bytes]] = set()
         self.stopped = False
 
-    def run(self, session: Session, settings: Settings, log: Path, on_step: OnStep) -> Outcome:
+    def run(self, session: Session, settings: Settings, log: Path, on_event: OnEvent) -> Outcome:
         """Run one session to its end in a child process."""
         start = time.monotonic()
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -84,8 +85,8 @@ class Children:
                         event = json.loads(line)
                     except ValueError:
                         continue  # torn by the child's death, or printed by a library
-                    if event["event"] == "step":
-                        on_step(session, event["name"])
+                    if event["event"] in ("step", "note"):
+                        on_event(session, event["event"], event["text"])
                     elif event["event"] == "done":
                         code, ran = ExitCode.OK, tuple(event["ran"])
                     elif event["event"] == "failed":
@@ -139,7 +140,7 @@ def _environment(threads: int) -> dict[str, str]:
 
 
 def run_sessions(
-    sessions: Sequence[Session], settings: Settings, logs: Path, on_step: OnStep
+    sessions: Sequence[Session], settings: Settings, logs: Path, on_event: OnEvent
 ) -> Iterator[Outcome]:
     """Run sessions and yield their outcomes as they come.
 
@@ -147,15 +148,15 @@ def run_sessions(
     ----------
     logs
         Folder that gets one text file per session: what its libraries printed.
-    on_step
-        Told of every step of every session, from other threads.
+    on_event
+        Told of every step and note of every session, from other threads.
     """
     if not sessions:
         return
     children = Children()
 
     def work(session: Session) -> Outcome:
-        outcome = children.run(session, settings, logs / f"{session.label}.log", on_step)
+        outcome = children.run(session, settings, logs / f"{session.label}.log", on_event)
         if not outcome.ok and settings.stop_on_first_crash:
             children.stop()
         return outcome

@@ -91,16 +91,18 @@ def run(job: Job, emit: Emit) -> list[str]:
                     timings[clock[1]] = round(now - clock[0], 2)
                 clock[:] = [now, name]
                 if name:
-                    emit({"event": "step", "name": name})
+                    emit({"event": "step", "text": name})
 
             result = phase.run(job.session, job.files, job.settings, step)
             step("")
+            for note in result.notes:
+                emit({"event": "note", "text": note})
             root = job.settings.out_dir
             outputs = states(result.outputs, {})
             relative = {os.path.relpath(name, root): state for name, state in outputs.items()}
             # The key is taken again: a phase before this one may have made the inputs.
             checked = check(phase, job)
-            info = {**result.info, "seconds": timings}
+            info = {**result.info, "notes": list(result.notes), "seconds": timings}
             write_stamp(
                 job.files.stamp(phase.name), Stamp(checked.key, checked.inputs, relative, info)
             )

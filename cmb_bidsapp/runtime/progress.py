@@ -55,13 +55,16 @@ class Display:
         if self._live:
             self._live.stop()
 
-    def step(self, session: Session, name: str) -> None:
-        """A session begins a step."""
+    def event(self, session: Session, kind: str, text: str) -> None:
+        """A session begins a ``step``, or has a ``note`` for the person, which stays."""
         with self._lock:
-            if self._live is None:
-                self._console.print(f"{session.label}: {name}", markup=False, highlight=False)
+            if self._live is None or kind == "note":
+                shown = f"note: {text}" if kind == "note" else text
+                self._console.print(
+                    f"{session.label}: {shown}", markup=False, highlight=False, soft_wrap=True
+                )
                 return
-            text = f"{escape(session.label)}: {escape(name)}"
+            text = f"{escape(session.label)}: {escape(text)}"
             if session.label in self._tasks:
                 self._live.update(self._tasks[session.label], description=text)
             else:

@@ -15,7 +15,7 @@ import numpy as np
 
 from cmb_bidsapp.bids.outputs import write_json
 from cmb_bidsapp.labels import CMB, PROXY
-from cmb_bidsapp.lesions.segment import NOMINAL_SLICE_MM, network_order
+from cmb_bidsapp.lesions.segment import NOMINAL_SLICE_MM, network_order, ras_zooms
 from cmb_bidsapp.models.registry import Bundle
 
 log = logging.getLogger(__name__)
@@ -94,8 +94,17 @@ def write_raw_dataset(cases: Sequence[TrainingCase], raw: Path) -> None:
             "labels": {**PROXY, "CMB": CMB},
             "numTraining": len(cases),
             "file_ending": ".nii.gz",
+            **_voxels(cases),
         },
     )
+
+
+def _voxels(cases: Sequence[TrainingCase]) -> dict[str, list[float]]:
+    """Smallest and largest voxel size, which the app compares with those it is given."""
+    zooms = [ras_zooms(nib.load(case.t2star).affine) for case in cases]
+    in_plane = [max(x, y) for x, y, _ in zooms]
+    across = [z for *_, z in zooms]
+    return {"in_plane_mm": [min(in_plane), max(in_plane)], "slice_mm": [min(across), max(across)]}
 
 
 def _save(path: Path, data: Any, affine: Any) -> None:

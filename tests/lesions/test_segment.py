@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from cmb_bidsapp.lesions.segment import NOMINAL_SLICE_MM, image_order, network_order
+from cmb_bidsapp.lesions.segment import (
+    NOMINAL_SLICE_MM,
+    image_order,
+    network_order,
+    unfamiliar_voxels,
+)
 
 SHAPE = (3, 4, 5)
 ZOOMS = (0.5, 0.7, 6.5)
@@ -72,3 +77,23 @@ def test_agrees_with_nibabels_canonical_orientation():
 def test_the_network_gets_contiguous_memory():
     ordered, _ = network_order(np.zeros(SHAPE), affine_of((1, 2, 0), (-1, -1, 1)))
     assert ordered.flags["C_CONTIGUOUS"]
+
+
+@pytest.mark.parametrize(
+    ("zooms", "said"),
+    [
+        ((0.5, 0.5, 6.5), []),
+        ((1.2, 1.2, 8.0), []),
+        ((0.5, 3.0, 3.0), ["in plane"]),
+        ((1.0, 1.0, 0.8), ["apart"]),
+        ((3.0, 3.0, 9.0), ["in plane", "apart"]),
+    ],
+)
+def test_voxels_far_from_the_training_are_named(zooms, said):
+    training = {"in_plane_mm": [0.43, 1.0], "slice_mm": [1.75, 6.5]}
+    # The slices lie along the first array axis.
+    affine = np.zeros((4, 4))
+    affine[2, 0], affine[0, 1], affine[1, 2], affine[3, 3] = zooms[2], zooms[0], -zooms[1], 1
+    found = unfamiliar_voxels(affine, training)
+    assert len(found) == len(said)
+    assert all(word in text for word, text in zip(said, found, strict=True))

@@ -75,18 +75,12 @@ def test_a_failed_session_shows_its_cause_and_no_counts(finished) -> None:
     assert "Microbleeds (" not in page
 
 
-def test_a_poor_registration_is_a_warning(finished) -> None:
+def test_the_notes_of_a_phase_are_shown(finished) -> None:
     settings, session, files = finished
-    poor = {
-        "mask_dice": 0.5,
-        "mutual_information": 0.1,
-        "start": "header",
-        "attempts": 6,
-        "good": False,
-    }
-    write_stamp(files.stamp("prepare"), Stamp("key", {}, {}, {"registration": poor}))
+    info = {"notes": ["the registration of T1w to T2*w is <poor>"]}
+    write_stamp(files.stamp("prepare"), Stamp("key", {}, {}, info))
     page = write_participant_report(settings, "01", [Outcome(session, 0, "", (), 0)]).read_text()
-    assert "The registration of T1w to T2*w is poor" in page
+    assert '<p class="notice">the registration of T1w to T2*w is &lt;poor&gt;</p>' in page
 
 
 def test_the_group_page_warns_when_sequences_are_mixed(finished) -> None:

@@ -42,9 +42,9 @@ if label == "env":
     say(event="failed", code=70, message=os.environ["OMP_NUM_THREADS"])
     sys.exit(70)
 if label == "slow":
-    say(event="step", name="sleeping")
+    say(event="step", text="sleeping")
     time.sleep(3)
-say(event="step", name="working")
+say(event="step", text="working")
 sys.stderr.write("a library complains")
 say(event="done", ran=["prepare"])
 mark("end " + label)
@@ -78,20 +78,20 @@ def marks(tmp_path, monkeypatch):
 def run(tmp_path, marks):
     """Run sessions with the stand-in; the settings' options may be given."""
 
-    def runs(*labels, processes=2, on_step=lambda *_: None, **options):
+    def runs(*labels, processes=2, on_event=lambda *_: None, **options):
         settings = _settings(tmp_path, processes, **options)
         sessions = [session(label) for label in labels]
-        return run_sessions(sessions, settings, tmp_path / "logs", on_step)
+        return run_sessions(sessions, settings, tmp_path / "logs", on_event)
 
     return runs
 
 
 @pytest.fixture
 def run_one(tmp_path, marks):
-    def runs(label, children=None, on_step=lambda *_: None):
+    def runs(label, children=None, on_event=lambda *_: None):
         log = tmp_path / "logs" / "log"
         settings = _settings(tmp_path, 1)
-        return (children or Children()).run(session(label), settings, log, on_step)
+        return (children or Children()).run(session(label), settings, log, on_event)
 
     return runs
 
@@ -119,7 +119,7 @@ def test_a_child_killed_while_it_speaks_takes_nothing_with_it(run):
 def test_every_session_has_an_outcome_steps_and_a_log(run, tmp_path):
     steps = []
     labels = [f"isgood{i}" for i in range(5)]
-    outcomes = list(run(*labels, on_step=lambda s, name: steps.append((s.label, name))))
+    outcomes = list(run(*labels, on_event=lambda s, _, name: steps.append((s.label, name))))
     assert sorted(o.session.participant for o in outcomes) == labels
     assert all(o.ok and o.ran == ("prepare",) and o.seconds >= 0 for o in outcomes)
     assert sorted(steps) == [(f"sub-{label}", "working") for label in labels]
@@ -183,7 +183,7 @@ def test_stopped_children_start_nothing_more(run_one, marks):
 
 def test_a_child_that_was_stopped_is_interrupted(run_one, marks):
     children = Children()
-    outcome = run_one("isslow", children, on_step=lambda *_: children.stop())
+    outcome = run_one("isslow", children, on_event=lambda *_: children.stop())
     assert outcome.code == 130
     assert outcome.message == "stopped"
     assert marks() == ["start slow"]

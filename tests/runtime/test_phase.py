@@ -174,10 +174,23 @@ def test_stamps_tell_facts_steps_and_outputs(done):
     assert set(stamp.info["seconds"]) == {"reading", "writing"}
 
 
+def test_notes_are_told_and_kept(job, monkeypatch):
+    def work(*_):
+        return Result((), {}, ("look at this",))
+
+    monkeypatch.setattr(
+        "cmb_bidsapp.runtime.phase.PHASES", (Phase("only", work, lambda *_: [], lambda *_: {}),)
+    )
+    events = []
+    run(job, events.append)
+    assert events == [{"event": "note", "text": "look at this"}]
+    assert read_stamp(job.files.stamp("only")).info["notes"] == ["look at this"]
+
+
 def test_steps_are_told_as_they_begin(job):
     events = []
     run(job, events.append)
-    assert events == [{"event": "step", "name": "reading"}, {"event": "step", "name": "writing"}]
+    assert events == [{"event": "step", "text": "reading"}, {"event": "step", "text": "writing"}]
 
 
 CHILD = """\
@@ -230,7 +243,7 @@ def test_a_child_speaks_in_events_only(job, tmp_path, ending, code, last):
     )
     assert child.returncode == code, child.stderr.decode()
     events = [json.loads(line) for line in child.stdout.splitlines()]
-    assert events == [{"event": "step", "name": "working"}, last]
+    assert events == [{"event": "step", "text": "working"}, last]
     said = child.stderr.decode()
     assert "a library prints" in said
     assert "a program prints" in said
