@@ -55,6 +55,7 @@ def session(table: Path, out_dir: Path) -> dict[str, float]:
     mask, true_mask = volume(ours.mask) > 0, volume(truth.mask) > 0
     return {
         "brain": dice(volume(ours.t2star_brain) > 0, true_brain),
+        "brain_t1w": dice(volume(ours.t1w_brain) > 0, volume(truth.t1w_brain) > 0),
         **{
             f"{kind}_{name}": dice(labels == value, true_proxy == value)
             for kind, labels in (("atlas", proxy), ("nnunet", network))
@@ -85,7 +86,9 @@ def main() -> None:
     keys = next(iter(results.values()))
     column = {key: np.array([result[key] for result in results.values()]) for key in keys}
     print(f"\n{len(results)} sessions")
-    for key in ("brain", *(k for k in column if k.startswith(("atlas", "nnunet"))), "voxel_dice"):
+    for key in column:
+        if not key.startswith(("brain", "atlas", "nnunet", "voxel")):
+            continue
         values = column[key]
         print(f"{key:24s} Dice mean {np.nanmean(values):.3f}  lowest {np.nanmin(values):.3f}")
     tp, fn, fp = (int(column[key].sum()) for key in ("tp", "fn", "fp"))

@@ -58,12 +58,13 @@ class Case:
     """One simulated session: images, transform and truth.
 
     T1w voxel ``i`` lies at ``t1w_affine @ i``; ``t1w_to_t2star`` moves T1w world coordinates to
-    T2*w world coordinates (mm). Everything else is on the T2*w grid.
+    T2*w world coordinates (mm). What is not named after the T1w is on the T2*w grid.
     """
 
     t2star: Volume
     affine: npt.NDArray[np.float64]
     t1w: Volume
+    t1w_brain: npt.NDArray[np.uint8]
     t1w_affine: npt.NDArray[np.float64]
     t1w_to_t2star: npt.NDArray[np.float64]
     t1w_on_t2star: Volume
@@ -127,6 +128,7 @@ def simulate_case(
         t2star=scan.magnitude,
         affine=affine,
         t1w=t1w,
+        t1w_brain=head.brain.astype(np.uint8),
         t1w_affine=t1w_affine,
         t1w_to_t2star=motion,
         t1w_on_t2star=_t1w_on(t1w, grid, rng),
@@ -256,6 +258,10 @@ def write_case(
         (name("mask", **space, label="CMB", desc="ignore"), case.ignore, manual),
     ):
         write_image(truth / path, labels, case.affine, sidecar)
+    t1w_mask = {"SpatialReference": f"bids:raw:{folder}/anat/{name('T1w')}", "Type": "Brain"}
+    write_image(
+        truth / name("mask", space="T1w", desc="brain"), case.t1w_brain, case.t1w_affine, t1w_mask
+    )
     write_table(
         truth / name("lesions", ".tsv", label="CMB"),
         list(LESION_COLUMNS),

@@ -326,6 +326,7 @@ def test_a_case_is_written_as_these_files(case, tmp_path, session):
             f"{stem}_desc-preproc_T2starw",
             f"{stem}_space-T2starw_desc-preproc_T1w",
             f"{stem}_space-T2starw_desc-brain_mask",
+            f"{stem}_space-T1w_desc-brain_mask",
             f"{stem}_space-T2starw_desc-proxy_dseg",
             f"{stem}_space-T2starw_desc-CMBinstances_dseg",
             f"{stem}_space-T2starw_label-CMB_mask",
@@ -352,6 +353,7 @@ def test_the_files_hold_the_case(case, tmp_path):
         ("space-T2starw_label-CMB_mask", case.instances > 0),
         ("space-T2starw_desc-proxy_dseg", case.proxy),
         ("space-T2starw_desc-brain_mask", case.brain),
+        ("space-T1w_desc-brain_mask", HEAD.brain),
     ):
         np.testing.assert_array_equal(np.asarray(read(truth, name).dataobj), image)
     stripped = read(truth, "desc-preproc_T2starw").get_fdata()
