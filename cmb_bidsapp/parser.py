@@ -108,7 +108,7 @@ def build_parser() -> argparse.ArgumentParser:
         type=float,
         default=defaults.THRESHOLD,
         metavar="P",
-        help="probability at which a voxel is CMB (%(default)s)",
+        help="probability that a microbleed reaches somewhere; it extends to 0.5 (%(default)s)",
     )
     lesions.add_argument(
         "--cfpr",

@@ -52,7 +52,7 @@ class Decisions:
     """What becomes of the candidates."""
 
     threshold: float = THRESHOLD
-    """Probability at which a voxel is CMB."""
+    """Probability that a microbleed reaches somewhere; it extends to 0.5."""
     cfpr: bool = True
     """Whether candidates outside the brain are rejected."""
     cfpr_radius: float = CFPR_RADIUS_MM

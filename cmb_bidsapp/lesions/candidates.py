@@ -12,6 +12,8 @@ from scipy.spatial.distance import pdist
 from cmb_bidsapp.labels import PROXY_NAMES
 from cmb_bidsapp.preprocess.resampling import Affine, Grid
 
+#: A lesion extends to this probability.
+EXTENT = 0.5
 #: A lesion this close (mm) to another region is flagged: the region call may turn.
 BORDER_MM = 2.0
 #: How far (mm) a lesion outside every region looks for one.
@@ -62,10 +64,17 @@ class Candidate:
 
 
 def find_instances(probability: npt.NDArray[np.float32], threshold: float) -> npt.NDArray[np.int32]:
-    """Number the 26-connected pieces at or above the threshold, from 1."""
-    instances, _ = ndimage.label(probability >= threshold, CONNECTIVITY_26)
-    numbered: npt.NDArray[np.int32] = instances.astype(np.int32)
-    return numbered
+    """Number the 26-connected pieces that reach the threshold somewhere, from 1.
+
+    A piece extends to a probability of 0.5, or to the threshold where that is lower: the threshold
+    decides which lesions there are, not how large they are.
+    """
+    pieces, count = ndimage.label(probability >= min(threshold, EXTENT), CONNECTIVITY_26)
+    reach = np.zeros(count + 1, np.bool_)
+    reach[pieces[probability >= threshold]] = True
+    number = np.cumsum(reach) * reach
+    instances: npt.NDArray[np.int32] = number[pieces].astype(np.int32)
+    return instances
 
 
 def measure(

@@ -1,6 +1,6 @@
 """Default decisions, free of heavy imports so that the command line can show them."""
 
-#: Probability at which a voxel is CMB.
+#: Probability that a microbleed reaches somewhere.
 THRESHOLD = 0.5
 #: Distance in mm that counts as periphery of a candidate (paper, figure 4b).
 CFPR_RADIUS_MM = 2.0

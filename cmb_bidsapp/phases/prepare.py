@@ -169,7 +169,7 @@ def _prepare_inputs(session: Session, _: SessionFiles) -> list[Path]:
 def _prepare_parameters(settings: Settings, _: Session) -> dict[str, Any]:
     extraction = choose_brain_extraction(settings.anatomy.brain_extraction)
     return {
-        "version": 1,
+        "version": 2,
         "brain_extraction": extraction,
         "parcellation": settings.anatomy.parcellation,
         "model": load_card(settings.anatomy.model)["files"],

@@ -49,7 +49,7 @@ def _segment_inputs(session: Session, files: SessionFiles) -> list[Path]:
 
 def _segment_parameters(settings: Settings, session: Session) -> dict[str, Any]:
     return {
-        "version": 1,
+        "version": 2,
         "model": load_card(settings.lesions.model)["files"],
         "tta": settings.lesions.tta,
         "t1w": session.t1w is not None,

@@ -57,6 +57,19 @@ def test_instances_are_pieces_at_or_above_the_threshold():
     assert sorted(np.unique(instances)) == [0, 1, 2]
 
 
+@pytest.mark.parametrize(
+    ("threshold", "sizes"),
+    [(0.3, [3, 1, 2]), (0.5, [2, 2]), (0.8, [2]), (0.95, [])],
+)
+def test_the_threshold_chooses_lesions_and_does_not_shrink_them(threshold, sizes):
+    probability = np.zeros((9, 3, 3), np.float32)
+    probability[0:3, 0, 0] = 0.4, 0.6, 0.9
+    probability[4, 0, 0] = 0.3
+    probability[6:8, 0, 0] = 0.6, 0.7
+    instances = find_instances(probability, threshold)
+    assert np.bincount(instances.ravel())[1:].tolist() == sizes
+
+
 def test_voxels_that_touch_at_a_corner_are_one_piece():
     probability = np.zeros((6, 6, 6), np.float32)
     probability[1, 1, 1] = probability[2, 2, 2] = 1
