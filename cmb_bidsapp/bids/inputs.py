@@ -22,8 +22,8 @@ from cmb_bidsapp.runtime.errors import DataError, NoInputError, UsageError
 if TYPE_CHECKING:
     from bids import BIDSLayout
 
-#: Keys of a BIDS filter file.
-FILTER_KEYS = ("t1w", "t2starw")
+#: Keys of a BIDS filter file; without ``swi``, the filter of ``t2starw`` holds for SWI too.
+FILTER_KEYS = ("t1w", "t2starw", "swi")
 #: T2*w-like suffixes, best first; an acquisition label with "swi" ranks behind them all.
 T2STAR_SUFFIXES = ("T2starw", "MEGRE", "GRE", "swi", "SWI")
 #: Echo time in ms that shows microbleeds best at 3 T.
@@ -247,8 +247,13 @@ def choose_participant(
 ) -> tuple[list[Session], list[Rejected]]:
     """Apply the rule of this module to the images of one participant."""
     t1w, t1w_rejected = _candidates(images, ("T1w",), filters.get("t1w", {}))
-    t2star, t2star_rejected = _candidates(images, T2STAR_SUFFIXES, filters.get("t2starw", {}))
-    rejected = t1w_rejected + t2star_rejected
+    t2star, rejected = [], t1w_rejected
+    wanted = filters.get("t2starw", {})
+    for are_swi, rule in ((False, wanted), (True, filters.get("swi", wanted))):
+        of_kind = [image for image in images if _is_swi(image) == are_swi]
+        accepted, dropped = _candidates(of_kind, T2STAR_SUFFIXES, rule)
+        t2star += accepted
+        rejected = rejected + dropped
     labels = sorted(
         {_label(s) for s in [*t1w, *t2star]} | {_label_of(r.path) for r in rejected},
         key=lambda label: label or "",
@@ -319,10 +324,15 @@ def _run(scan: Scan) -> int:
     return int(run) if run is not None and str(run).isdecimal() else 0
 
 
+def _is_swi(scan: Scan) -> bool:
+    names = (scan.entities.get("suffix"), scan.entities.get("acquisition"))
+    return any("swi" in str(name).lower() for name in names)
+
+
 def _kind(scan: Scan) -> int:
-    if "swi" in str(scan.entities.get("acquisition", "")).lower():
-        return len(T2STAR_SUFFIXES)
     suffix = scan.entities["suffix"]
+    if _is_swi(scan) and suffix.lower() != "swi":
+        return len(T2STAR_SUFFIXES)
     # Only a filter file lets another suffix in.
     return T2STAR_SUFFIXES.index(suffix) if suffix in T2STAR_SUFFIXES else len(T2STAR_SUFFIXES)
 

@@ -213,6 +213,17 @@ def test_a_suffix_outside_the_rule_can_be_asked_for(tmp_path):
     assert chosen(root, filters=filters) == {"sub-01": ("sub-01_T2w", None)}
 
 
+def test_swi_has_a_filter_of_its_own(tmp_path):
+    root = build_dataset(
+        tmp_path, {"sub-01_acq-a_swi": {}, "sub-01_acq-b_swi": {}, "sub-01_acq-aswi_T2starw": {}}
+    )
+    filters = {"t2starw": {"acquisition": "b"}, "swi": {"acquisition": "a"}}
+    assert chosen(root, filters=filters) == {"sub-01": ("sub-01_acq-a_swi", None)}
+    assert chosen(root, filters={"swi": {"suffix": "T2starw"}}) == {
+        "sub-01": ("sub-01_acq-aswi_T2starw", None)
+    }
+
+
 def test_t1w_filter_leaves_the_t2star_alone(tmp_path):
     root = build_dataset(tmp_path, {"sub-01_T2starw": {}, "sub-01_rec-norm_T1w": {}})
     (session,) = choose(root, filters={"t1w": {"reconstruction": None}}).sessions
