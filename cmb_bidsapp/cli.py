@@ -65,7 +65,7 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     UsageError
         One line per problem, each with what was expected.
     """
-    from cmb_bidsapp.bids.inputs import plain_labels, read_filters
+    from cmb_bidsapp.bids.filters import plain_labels, read_filters
     from cmb_bidsapp.runtime import resources
     from cmb_bidsapp.settings import Anatomy, Decisions, Lesions, Resources, Selection, Settings
 

@@ -1,0 +1,106 @@
+import json
+import string
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cmb_bidsapp.bids.filters import matches, plain_labels, read_filters
+from cmb_bidsapp.runtime.errors import UsageError
+
+quick = settings(max_examples=50, deadline=None)
+
+LABELS = st.text(string.ascii_letters + string.digits, min_size=1, max_size=6)
+
+
+def test_filter_file_is_read_as_it_is(tmp_path):
+    content = {"t1w": {"acquisition": None, "run": [1, 2]}, "t2starw": {"session": "*"}}
+    path = tmp_path / "filters.json"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    assert read_filters(path) == content
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"bold": {}}', "unknown key bold; valid are t1w, t2starw, swi"),
+        ('{"t1w": "hi"}', "object of objects"),
+        ("[]", "object of objects"),
+        ("{", "not readable as JSON"),
+        (None, "not readable as JSON"),
+    ],
+)
+def test_filter_file_with_a_mistake_is_a_usage_error(tmp_path, text, message):
+    path = tmp_path / "filters.json"
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError, match=message) as caught:
+        read_filters(path)
+    assert str(path) in str(caught.value)
+
+
+@quick
+@given(st.lists(LABELS), st.data())
+def test_labels_are_the_same_however_they_are_spelled(labels, data):
+    spelled = [data.draw(st.sampled_from(["", "sub-", " sub-"])) + label for label in labels]
+    groups, rest = [], spelled
+    while rest:
+        size = data.draw(st.integers(1, len(rest)))
+        groups.append(",".join(rest[:size]))
+        rest = rest[size:]
+    assert plain_labels(groups, "sub-") == tuple(dict.fromkeys(labels))
+
+
+@quick
+@given(st.lists(LABELS))
+def test_plain_labels_of_plain_labels_change_nothing(labels):
+    once = plain_labels(labels, "ses-")
+    assert plain_labels(once, "ses-") == once
+
+
+@quick
+@given(st.dictionaries(LABELS, LABELS | st.integers(0, 20)), st.data())
+def test_an_image_matches_filters_made_from_its_own_entities(entities, data):
+    kinds = [
+        lambda value: value,
+        lambda value: "*",
+        lambda value: [value, None],
+        lambda value: [None, str(value)],
+    ]
+    wanted = {
+        key: data.draw(st.sampled_from(kinds))(value)
+        for key, value in entities.items()
+        if data.draw(st.booleans())
+    }
+    assert matches(entities, wanted)
+
+
+@quick
+@given(st.dictionaries(LABELS, LABELS), LABELS, LABELS)
+def test_what_an_image_lacks_matches_null_only(entities, key, value):
+    entities.pop(key, None)
+    assert matches(entities, {key: None})
+    assert not matches(entities, {key: "*"})
+    assert not matches(entities, {key: value})
+    assert not matches(entities, {key: [value]})
+
+
+@quick
+@given(st.dictionaries(LABELS, LABELS, min_size=1), st.data())
+def test_one_entity_that_differs_is_enough_not_to_match(entities, data):
+    key = data.draw(st.sampled_from(sorted(entities)))
+    assert not matches(entities, {**entities, key: entities[key] + "x"})
+    assert not matches(entities, {**entities, key: []})
+
+
+@quick
+@given(st.integers(0, 999), st.integers(0, 4), st.integers(0, 4))
+def test_indices_match_with_any_number_of_leading_zeros(index, left, right):
+    assert matches({"run": "0" * left + str(index)}, {"run": "0" * right + str(index)})
+    assert not matches({"run": "0" * left + str(index)}, {"run": index + 1})
+
+
+@quick
+@given(st.text("01²a"), st.text("01²a"))
+def test_any_text_can_be_compared_and_is_the_same_both_ways(have, want):
+    assert matches({"run": have}, {"run": want}) == matches({"run": want}, {"run": have})
