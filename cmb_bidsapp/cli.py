@@ -11,10 +11,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from cmb_bidsapp.parser import LEVELS, Parser, build_parser
+from cmb_bidsapp.parser import (
+    LEVELS,
+    build_parser,
+    demo_parser,
+    simulate_parser,
+    train_parser,
+)
 from cmb_bidsapp.runtime.errors import (
     AppError,
-    ExitCode,
     UnavailableError,
     UsageError,
     classify,
@@ -231,105 +236,21 @@ def run_levels(settings: Settings) -> Summary:
 
 
 def _demo(arguments: list[str]) -> int:
-    parser = Parser(
-        prog="cmb_bidsapp demo",
-        description="Make a small dataset with known microbleeds, run the app on it, show results.",
-    )
-    parser.add_argument("folder", nargs="?", type=Path, default=Path("cmb_demo"))
-    given = parser.parse_args(arguments)
+    given = demo_parser().parse_args(arguments)
     from cmb_bidsapp.demo import run_demo
 
     return run_demo(given.folder)
 
 
 def _simulate(arguments: list[str]) -> int:
-    parser = Parser(
-        prog="cmb_bidsapp simulate",
-        description="Simulate T1w and T2*w images with microbleeds, veins and calcifications "
-        "as a BIDS dataset, with the truth as derivatives.",
-    )
-    parser.add_argument("output_dir", type=Path, metavar="OUTPUT_DIR")
-    parser.add_argument(
-        "--label-maps",
-        nargs="+",
-        type=Path,
-        metavar="FILE",
-        help="FreeSurfer-numbered heads, 1 mm (a head made from the packaged atlas)",
-    )
-    parser.add_argument("--participants", type=int, default=2, metavar="N")
-    parser.add_argument(
-        "--protocol",
-        nargs="+",
-        default=["paper"],
-        metavar="NAME",
-        help="acquisitions, taken in turn: paper, gre3t4mm, gre15t5mm, gre3t3mm, swi3t, gre15t3d",
-    )
-    parser.add_argument(
-        "--microbleeds",
-        type=int,
-        nargs=2,
-        default=(0, 10),
-        metavar=("MIN", "MAX"),
-        help="sources per session, visible or not",
-    )
-    parser.add_argument(
-        "--free",
-        type=float,
-        default=0.0,
-        metavar="SHARE",
-        help="share of sessions without any (%(default)s)",
-    )
-    parser.add_argument("--random-seed", type=int, default=0, metavar="N")
-    given = parser.parse_args(arguments)
-    from cmb_bidsapp.simulate.anatomy import atlas_head, read_head
-    from cmb_bidsapp.simulate.dataset import simulate_dataset
-    from cmb_bidsapp.simulate.physics import PROTOCOLS
+    given = simulate_parser().parse_args(arguments)
+    from cmb_bidsapp.simulate.run import run_simulation
 
-    unknown = sorted(set(given.protocol) - set(PROTOCOLS))
-    if unknown:
-        raise UsageError(f"--protocol {', '.join(unknown)}: one of {', '.join(PROTOCOLS)}")
-    low, high = given.microbleeds
-    if not 0 <= low <= high:
-        raise UsageError(f"--microbleeds {low} {high}: 0 <= MIN <= MAX is expected")
-    if not 0 <= given.free <= 1:
-        raise UsageError(f"--free {given.free}: 0 to 1 is expected")
-    heads = [read_head(p) for p in given.label_maps] if given.label_maps else [atlas_head()]
-    truth = simulate_dataset(
-        heads,
-        given.output_dir,
-        participants=given.participants,
-        protocols=given.protocol,
-        counts=lambda rng: 0 if rng.random() < given.free else int(rng.integers(low, high + 1)),
-        seed=given.random_seed,
-        progress=lambda text: print(f"simulating {text}", flush=True),
-    )
-    print(f"images: {given.output_dir}\ntruth: {truth}")
-    return ExitCode.OK
+    return run_simulation(given)
 
 
 def _train(arguments: list[str]) -> int:
-    parser = Parser(
-        prog="cmb_bidsapp train", description="Train the anatomy or the lesion network."
-    )
-    verbs = parser.add_subparsers(dest="what", required=True, metavar="{anatomy,lesions}")
-    anatomy = verbs.add_parser("anatomy", help="brain and structures, from label maps alone")
-    anatomy.add_argument("label_maps", nargs="+", type=Path, metavar="LABEL_MAP")
-    anatomy.add_argument("--steps", type=int, default=1290)
-    lesions = verbs.add_parser("lesions", help="microbleeds and proxy regions, with nnU-Net")
-    lesions.add_argument("derivatives", type=Path, help="images, proxy dseg and CMB masks")
-    lesions.add_argument("--epochs", type=int, default=60, help="of 50 steps each")
-    for one in (anatomy, lesions):
-        one.add_argument("--output-dir", type=Path, required=True, help="the bundle is made here")
-        one.add_argument("--work-dir", type=Path, required=True, help="checkpoints; resumable")
-        one.add_argument("--name", required=True, help="name of the model in its card")
-        one.add_argument("--version", default="1", help="version in its card")
-        one.add_argument("--licence", default="not stated")
-        one.add_argument("--training-data", default="not stated", help="statement for the card")
-        one.add_argument(
-            "--start-from", metavar="NAME|DIR", help="model whose weights training starts from"
-        )
-        one.add_argument("--device", default="auto")
-    given = parser.parse_args(arguments)
+    given = train_parser().parse_args(arguments)
     from cmb_bidsapp.train.run import run_training
 
     return run_training(given, choose_device(given.device))

@@ -1,4 +1,4 @@
-"""The options of the BIDS-App signature; what is not here is no option."""
+"""The options of the BIDS-App signature and of the other verbs; what is not here is no option."""
 
 from __future__ import annotations
 
@@ -188,4 +188,82 @@ def build_parser() -> argparse.ArgumentParser:
     )
     control.add_argument("--debug", action="store_true", help="show tracebacks")
     control.add_argument("--notrack", action="store_true", help="accepted; nothing is tracked")
+    return parser
+
+
+def demo_parser() -> argparse.ArgumentParser:
+    """Parser of the ``demo`` verb."""
+    parser = Parser(
+        prog="cmb_bidsapp demo",
+        description="Make a small dataset with known microbleeds, run the app on it, show results.",
+    )
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("cmb_demo"))
+    return parser
+
+
+def simulate_parser() -> argparse.ArgumentParser:
+    """Parser of the ``simulate`` verb."""
+    parser = Parser(
+        prog="cmb_bidsapp simulate",
+        description="Simulate T1w and T2*w images with microbleeds, veins and calcifications "
+        "as a BIDS dataset, with the truth as derivatives.",
+    )
+    parser.add_argument("output_dir", type=Path, metavar="OUTPUT_DIR")
+    parser.add_argument(
+        "--label-maps",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="FreeSurfer-numbered heads, 1 mm (a head made from the packaged atlas)",
+    )
+    parser.add_argument("--participants", type=int, default=2, metavar="N")
+    parser.add_argument(
+        "--protocol",
+        nargs="+",
+        default=["paper"],
+        metavar="NAME",
+        help="acquisitions, taken in turn: paper, gre3t4mm, gre15t5mm, gre3t3mm, swi3t, gre15t3d",
+    )
+    parser.add_argument(
+        "--microbleeds",
+        type=int,
+        nargs=2,
+        default=(0, 10),
+        metavar=("MIN", "MAX"),
+        help="sources per session, visible or not",
+    )
+    parser.add_argument(
+        "--free",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="share of sessions without any (%(default)s)",
+    )
+    parser.add_argument("--random-seed", type=int, default=0, metavar="N")
+    return parser
+
+
+def train_parser() -> argparse.ArgumentParser:
+    """Parser of the ``train`` verb."""
+    parser = Parser(
+        prog="cmb_bidsapp train", description="Train the anatomy or the lesion network."
+    )
+    verbs = parser.add_subparsers(dest="what", required=True, metavar="{anatomy,lesions}")
+    anatomy = verbs.add_parser("anatomy", help="brain and structures, from label maps alone")
+    anatomy.add_argument("label_maps", nargs="+", type=Path, metavar="LABEL_MAP")
+    anatomy.add_argument("--steps", type=int, default=5400)
+    lesions = verbs.add_parser("lesions", help="microbleeds and proxy regions, with nnU-Net")
+    lesions.add_argument("derivatives", type=Path, help="images, proxy dseg and CMB masks")
+    lesions.add_argument("--epochs", type=int, default=60, help="of 50 steps each")
+    for one in (anatomy, lesions):
+        one.add_argument("--output-dir", type=Path, required=True, help="the bundle is made here")
+        one.add_argument("--work-dir", type=Path, required=True, help="checkpoints; resumable")
+        one.add_argument("--name", required=True, help="name of the model in its card")
+        one.add_argument("--version", default="1", help="version in its card")
+        one.add_argument("--licence", default="not stated")
+        one.add_argument("--training-data", default="not stated", help="statement for the card")
+        one.add_argument(
+            "--start-from", metavar="NAME|DIR", help="model whose weights training starts from"
+        )
+        one.add_argument("--device", default="auto")
     return parser
