@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,23 @@ WORKING_MM = 2.0
 GOOD_DICE = 0.90
 #: Start rotations in degrees (x, y, z) that are tried when the plain ones end badly.
 RESTARTS = ((20.0, 0.0, 0.0), (-20.0, 0.0, 0.0), (0.0, 0.0, 20.0), (0.0, 0.0, -20.0))
+
+
+#: Width of the brain's rim that does not count at the end.
+RIM_MM = 4.0
+
+
+@dataclass(frozen=True)
+class Levels:
+    """A coarse-to-fine schedule of ANTs; shrink factors and sigmas in voxels."""
+
+    iterations: tuple[int, ...]
+    shrink: tuple[int, ...]
+    sigmas: tuple[int, ...]
+
+
+COARSE = Levels((500, 250, 100), (4, 2, 1), (2, 1, 0))
+FINE = Levels((200, 100), (2, 1), (1, 0))
 
 
 @dataclass(frozen=True)
@@ -69,7 +86,8 @@ def register_rigid(
     """Register the T1w (moving) brain to the T2*w (fixed) brain.
 
     The scanner's own coordinates are the first start, the centres of the brains the second; when
-    both end with poorly overlapping masks, tilted starts follow. The best of all is returned.
+    both end with poorly overlapping masks, tilted starts follow. The best of all is refined on the
+    inside of the brain.
     """
     working = isotropic_grid(Grid.of(fixed, fixed_affine), WORKING_MM)
     still = resample(fixed * fixed_mask, fixed_affine, working, smooth=True)
@@ -78,8 +96,7 @@ def register_rigid(
     move = resample(moving * moving_mask, moving_affine, moving_grid, smooth=True)
     move_mask = resample(moving_mask, moving_affine, moving_grid, smooth=True) > 0.5
 
-    def attempt(name: str, start: Affine, attempts: int) -> Registration:
-        pull = _ants_rigid(still, working.affine, move, moving_grid.affine, start, seed)
+    def measured(pull: Affine, name: str, attempts: int) -> Registration:
         carried = resample(move, moving_grid.affine, working, pull=pull)
         carried_mask = resample(move_mask, moving_grid.affine, working, pull=pull) > 0.5
         both = still_mask & carried_mask
@@ -102,13 +119,26 @@ def register_rigid(
     ]
     best: Registration | None = None
     for number, (name, start) in enumerate(starts, 1):
-        found = attempt(name, start, number)
+        pull = _ants_rigid(still, working.affine, move, moving_grid.affine, start, COARSE, seed)
+        found = measured(pull, name, number)
         if best is None or found.score > best.score:
             best = found
         if best.good:
             break
     assert best is not None
-    return Registration(best.pull, best.mutual_information, best.mask_dice, best.start, number)
+    # The outlines of the two masks differ by contrast and pull the images apart: at the end only
+    # the inside of the brain counts.
+    inside = ndimage.binary_erosion(
+        still_mask, iterations=round(RIM_MM / WORKING_MM), border_value=True
+    )
+    if inside.any():
+        pull = _ants_rigid(
+            still, working.affine, move, moving_grid.affine, best.pull, FINE, seed, inside
+        )
+        refined = measured(pull, best.start, number)
+        if refined.mutual_information > best.mutual_information:
+            best = refined
+    return replace(best, attempts=number)
 
 
 def _ants_rigid(
@@ -117,8 +147,11 @@ def _ants_rigid(
     moving: npt.NDArray[np.float32],
     moving_affine: Affine,
     start: Affine,
+    levels: Levels,
     seed: int,
+    inside: npt.NDArray[np.bool_] | None = None,
 ) -> Affine:
+    """Pull of a rigid registration; voxels outside ``inside`` do not count."""
     import ants
 
     with tempfile.TemporaryDirectory(prefix="cmb-rigid-") as folder:
@@ -133,9 +166,10 @@ def _ants_rigid(
             aff_metric="mattes",
             aff_sampling=32,
             aff_random_sampling_rate=0.3,
-            aff_iterations=(500, 250, 100),
-            aff_shrink_factors=(4, 2, 1),
-            aff_smoothing_sigmas=(2, 1, 0),
+            aff_iterations=levels.iterations,
+            aff_shrink_factors=levels.shrink,
+            aff_smoothing_sigmas=levels.sigmas,
+            mask=None if inside is None else to_ants(inside.astype(np.float32), fixed_affine),
             random_seed=seed + 1,
         )
         matrix = IDENTITY
