@@ -14,6 +14,7 @@ from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import read_table
 
 HIT_MM = 5.0
+SWEEP = (0.5, 0.9, 0.98, 0.99, 0.999)
 
 
 def dice(a: np.ndarray, b: np.ndarray) -> float:
@@ -69,7 +70,14 @@ def session(table: Path, out_dir: Path) -> dict[str, float]:
         "fp_before_cfpr": len(rows) - len(before),
         "region_right": sum(visible[i]["region"] == kept[j]["region"] for i, j in matched),
         "free": float(not visible),
+        **{f"tp_{t}": len(hits(points(visible), points(reaching(kept, t)))) for t in SWEEP},
+        **{f"kept_{t}": len(reaching(kept, t)) for t in SWEEP},
     }
+
+
+def reaching(rows: list[dict[str, str]], threshold: float) -> list[dict[str, str]]:
+    """Lesions that a threshold no lower than the run's own would have kept."""
+    return [row for row in rows if float(row["probability_max"]) >= threshold]
 
 
 def main() -> None:
@@ -82,7 +90,7 @@ def main() -> None:
         except FileNotFoundError as error:
             print(f"{table.name}: no result ({error.filename})")
     for name, result in results.items():
-        print(name, {key: round(value, 3) for key, value in result.items()})
+        print(name, {k: round(v, 3) for k, v in result.items() if "_0." not in k})
     keys = next(iter(results.values()))
     column = {key: np.array([result[key] for result in results.values()]) for key in keys}
     print(f"\n{len(results)} sessions")
@@ -98,6 +106,10 @@ def main() -> None:
     print(f"F1 (5 mm, pooled) {2 * tp / max(1, 2 * tp + fn + fp):.3f}")
     print(f"FP per scan {fp / len(results):.2f}", end="")
     print(f", per scan without microbleeds {column['fp'][free].mean():.2f}" if free.any() else "")
+    for t in SWEEP:
+        found, all_kept = int(column[f"tp_{t}"].sum()), int(column[f"kept_{t}"].sum())
+        score = 2 * found / max(1, all_kept + tp + fn)
+        print(f"threshold {t} (or the run's): TP {found}, FP {all_kept - found}, F1 {score:.3f}")
     print(f"region right in {int(column['region_right'].sum())} of {tp} matched lesions")
 
 

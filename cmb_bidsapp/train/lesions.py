@@ -24,6 +24,8 @@ DATASET = "Dataset001_CMB"
 CONFIGURATION = "3d_fullres"
 PLANS = "nnUNetPlans"
 IN_PLANE_MM = 0.4286
+#: Learning rate of a training that starts from a trained model.
+GOING_ON_RATE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -194,6 +196,9 @@ def train_lesions(
     dataset = json.loads((preprocessed / "dataset.json").read_text())
     plans["continue_training"] = False
     ProxyTopKTrainer.epochs = epochs
+    if start_from is not None:
+        ProxyTopKTrainer.gentle_start = False
+        ProxyTopKTrainer.learning_rate = GOING_ON_RATE
     trainer = ProxyTopKTrainer(plans, CONFIGURATION, "all", dataset, torch.device(device))
     trainer.initialize()
     if Path(trainer.last_checkpoint).exists():

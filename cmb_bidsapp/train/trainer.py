@@ -53,10 +53,10 @@ class ProxyTopKTrainer(nnUNetTrainer):  # type: ignore[misc]
 
     What differs from nnU-Net's own trainer, and why:
 
-    * A warm start. Over the first third of the epochs TopK tightens from plain cross-entropy
-      (k = 100) to k = 10, because the hardest tenth alone teaches an untrained network next to
-      nothing; over the second third the weight of CMB voxels in it falls from 30 to 1. In the
-      last third the loss is the paper's.
+    * A gentle start, unless the weights are a trained model's. Over the first third of the epochs
+      TopK tightens from plain cross-entropy (k = 100) to k = 10, because the hardest tenth alone
+      teaches an untrained network next to nothing; over the second third the weight of CMB
+      voxels in it falls from 30 to 1. In the last third the loss is the paper's.
     * Half of the patches hold a microbleed.
     * Only left and right are mirrored: up and down, front and back tell the regions apart.
     * T1w is blanked in some samples, so that T2*w alone works with the same weights.
@@ -68,6 +68,7 @@ class ProxyTopKTrainer(nnUNetTrainer):  # type: ignore[misc]
     iterations = 50
     validation_iterations = 4
     learning_rate = 1.5e-3
+    gentle_start = True
     blank_t1w = 0.15
 
     def __init__(
@@ -133,7 +134,7 @@ class ProxyTopKTrainer(nnUNetTrainer):  # type: ignore[misc]
     def on_train_epoch_start(self) -> None:
         """Tighten the loss."""
         super().on_train_epoch_start()
-        thirds = 3 * self.current_epoch / self.num_epochs
+        thirds = 3 * self.current_epoch / self.num_epochs if self.gentle_start else 3.0
         done = min(1.0, thirds)
         self.loss.loss.ce.k = 100.0 - (100.0 - TOP_K) * done
         weight = torch.ones(self.label_manager.num_segmentation_heads, device=self.device)

@@ -17,7 +17,7 @@ CLEAR = Candidate(
     equivalent_diameter=3.4,
     roundness=0.9,
     probability_mean=0.9,
-    probability_max=0.99,
+    probability_max=1.0,
     contrast=0.6,
     region="lobar",
     region_share=1.0,
@@ -57,7 +57,7 @@ def test_the_smallest_size_is_a_choice():
 @pytest.mark.parametrize(
     ("doubt", "reason"),
     [
-        ({"probability_max": 0.79}, "low probability"),
+        ({"probability_max": 0.998}, "low probability"),
         ({"roundness": 0.49}, "not round"),
         ({"contrast": 0.24}, "low contrast"),
         ({"contrast": math.nan}, "low contrast"),
@@ -70,7 +70,7 @@ def test_one_doubt_makes_it_possible(doubt, reason):
 
 
 def test_the_limits_themselves_leave_no_doubt():
-    at_limits = changed(probability_max=0.8, roundness=0.5, contrast=0.25)
+    at_limits = changed(probability_max=0.999, roundness=0.5, contrast=0.25)
     assert grade(at_limits).name == "definite"
 
 
