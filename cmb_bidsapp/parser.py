@@ -252,6 +252,7 @@ def train_parser() -> argparse.ArgumentParser:
     anatomy = verbs.add_parser("anatomy", help="brain and structures, from label maps alone")
     anatomy.add_argument("label_maps", nargs="+", type=Path, metavar="LABEL_MAP")
     anatomy.add_argument("--steps", type=int, default=5400)
+    anatomy.add_argument("--random-seed", type=int, default=0, metavar="N")
     lesions = verbs.add_parser("lesions", help="microbleeds and proxy regions, with nnU-Net")
     lesions.add_argument("derivatives", type=Path, help="images, proxy dseg and CMB masks")
     lesions.add_argument("--epochs", type=int, default=60, help="of 50 steps each")

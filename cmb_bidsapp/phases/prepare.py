@@ -26,7 +26,7 @@ from cmb_bidsapp.runtime.errors import DataError
 from cmb_bidsapp.settings import Settings
 
 if TYPE_CHECKING:
-    from cmb_bidsapp.anatomy.network import Anatomy, AnatomyNetwork
+    from cmb_bidsapp.anatomy.network import Anatomy, AnatomyNetwork, Contrast
 
 
 @dataclass(frozen=True)
@@ -61,13 +61,13 @@ def prepare(session: Session, files: SessionFiles, settings: Settings, step: Ste
         "brain_extraction": choose_brain_extraction(settings.anatomy.brain_extraction),
         "anatomy_model": bundle.name,
     }
-    head = t2star = _strip(session.t2star, network, settings, step)
+    head = t2star = _strip(session.t2star, "T2starw", network, settings, step)
     outputs = _write_head(files.t2star, files.t2star_brain, t2star)
     info["t2star_brain_ml"] = t2star.brain_ml
     pull, space = IDENTITY, "T2starw"
     notes = []
     if session.t1w is not None:
-        head, space = _strip(session.t1w, network, settings, step), "T1w"
+        head, space = _strip(session.t1w, "T1w", network, settings, step), "T1w"
         outputs += _write_head(files.t1w, files.t1w_brain, head)
         info["t1w_brain_ml"] = head.brain_ml
         step("registration of T1w to T2*w")
@@ -85,20 +85,21 @@ def prepare(session: Session, files: SessionFiles, settings: Settings, step: Ste
     return Result(tuple(outputs), info, tuple(notes))
 
 
-def _strip(scan: Scan, network: AnatomyNetwork, settings: Settings, step: Step) -> Head:
+def _strip(
+    scan: Scan, contrast: Contrast, network: AnatomyNetwork, settings: Settings, step: Step
+) -> Head:
     """Read an image, find its brain, correct its bias."""
     backend = choose_brain_extraction(settings.anatomy.brain_extraction)
-    name = scan.entities.get("suffix", "image")
-    step(f"brain extraction of {name}")
+    step(f"brain extraction of {contrast}")
     data, affine = read_image(scan.path)
-    anatomy = network(data, affine)
+    anatomy = network(data, affine, contrast)
     if backend == "synthstrip":
         brain = run_synthstrip(data, affine)
     else:
         brain = anatomy.brain_mask(Grid.of(data, affine))
     if not brain.any():
         raise DataError(f"{scan.path}: no brain was found; is it a head, and its affine right?")
-    step(f"bias correction of {name}")
+    step(f"bias correction of {contrast}")
     uri = raw_uri(settings.bids_dir, scan.path)
     about = {"Sources": [uri], "SpatialReference": uri, "BrainExtraction": backend}
     return Head(correct_bias(data, affine, brain) * brain, affine, brain, anatomy, about)

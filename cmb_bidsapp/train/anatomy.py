@@ -1,10 +1,12 @@
-"""Training of the contrast-agnostic anatomy network (brain extraction and structures).
+"""Training of the anatomy network (brain extraction and structures).
 
 Nothing but label maps is needed: every step draws an anatomy, deforms it, gives each tissue an
 intensity and degrades the image as scanners do (Billot 2023, SynthSeg; Hoopes 2022, SynthStrip).
-Most images look roughly like T1w or T2*w, which a network learns from quickly; in the others each
-tissue has any intensity, which keeps it from relying on one contrast. (With any contrast in every
-image it had learnt no more than the shape of a head after 800 steps.)
+Most images look roughly like T1w or T2*w, each in its own channel; in the others each tissue has
+any intensity, which keeps the network from relying on one look of a contrast.
+
+Most steps see a small part of a head: four of them cost as much as one of the field that the
+network is used on, and teach far more. The last ones see that field.
 """
 
 from __future__ import annotations
@@ -22,7 +24,11 @@ import torch.nn.functional as F
 
 from cmb_bidsapp.anatomy.network import (
     ANATOMY_ARCHITECTURE,
+    CONTRASTS,
+    FIELD_VOXELS,
     SPACING_MM,
+    Contrast,
+    as_input,
     build_network,
     normalize,
 )
@@ -33,10 +39,19 @@ from cmb_bidsapp.simulate.physics import EXTRACEREBRAL, SOFT_TISSUE, TISSUES, Ti
 
 log = logging.getLogger(__name__)
 
-#: Voxels of a training image; it is shifted about the head, so necks and faces are seen too.
-CROP = (96, 112, 96)
+Shape = tuple[int, int, int]
+
+#: Voxels of most training images, and the share of the steps, at the end, that see the whole field.
+PART_VOXELS: Shape = (64, 64, 64)
+FIELD_SHARE = 0.08
+#: How far the field is shifted about the head, so that necks and faces are seen too.
 SHIFT_MM = 26.0
+#: How often slices are thick, per contrast, and how often those lie across the body's axis.
+THICK = {"T1w": 0.2, "T2starw": 0.7}
+AXIAL = 0.7
 CHECKPOINT_EVERY = 50
+#: Highest learning rate, from random weights and from a trained model's.
+FIRST_RATE, GOING_ON_RATE = 3e-3, 1.5e-3
 FIRST_INSIDE = 10_000
 
 
@@ -85,13 +100,19 @@ def load_anatomy(path: Path) -> Anatomy:
     )
 
 
-def random_contrast(anatomy: Anatomy, rng: np.random.Generator) -> torch.Tensor:
-    """Mean intensity per tissue, 0..1: like T1w, like T2*w, or at random."""
+def random_intensities(
+    anatomy: Anatomy, contrast: Contrast, rng: np.random.Generator
+) -> torch.Tensor:
+    """Mean intensity per tissue, 0..1: roughly like the contrast, now and then at random."""
     n = len(anatomy.properties)
-    kind = rng.random()
-    if kind < 0.48:
-        mean = np.array([tissue.t1w / 130 for tissue in anatomy.properties])
-    elif kind < 0.96:
+    if rng.random() < 0.04:
+        mean = rng.uniform(0, 1, n)
+        if rng.random() < 0.5:
+            mean[0] = rng.uniform(0, 0.05)
+        return torch.from_numpy(mean.astype(np.float32))
+    if contrast == "T1w":
+        mean = np.array([tissue.t1w for tissue in anatomy.properties])
+    else:
         echo_ms, fluid = rng.uniform(12, 35), rng.uniform(0.5, 1.3)
         mean = np.array(
             [
@@ -101,11 +122,6 @@ def random_contrast(anatomy: Anatomy, rng: np.random.Generator) -> torch.Tensor:
                 for t in anatomy.properties
             ]
         )
-    else:
-        mean = rng.uniform(0, 1, n)
-        if rng.random() < 0.5:
-            mean[0] = rng.uniform(0, 0.05)
-        return torch.from_numpy(mean.astype(np.float32))
     jittered = np.clip(mean / mean.max() + rng.normal(0, 0.04, n), 0, 1)
     return torch.from_numpy(jittered.astype(np.float32))
 
@@ -125,43 +141,49 @@ def _random_affine(rng: np.random.Generator) -> torch.Tensor:
 
 
 def _smooth_field(
-    rng: np.random.Generator, channels: int, knots: tuple[int, int, int]
+    rng: np.random.Generator, channels: int, shape: Shape, every_mm: float
 ) -> torch.Tensor:
-    """Smooth random field over the crop, standard normal at its knots."""
+    """Smooth random field, standard normal at knots this far apart (mm)."""
+    knots = [max(2, round(n * SPACING_MM / every_mm)) for n in shape]
     coarse = torch.from_numpy(rng.standard_normal((1, channels, *knots)).astype(np.float32))
-    return F.interpolate(coarse, CROP, mode="trilinear", align_corners=True)[0]
+    return F.interpolate(coarse, shape, mode="trilinear", align_corners=True)[0]
 
 
-def _degrade(image: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+def _degrade(image: torch.Tensor, contrast: Contrast, rng: np.random.Generator) -> torch.Tensor:
     """Thick slices or blur, bias field, noise; what a scanner does to a head."""
     volume = image[None, None]
-    if rng.random() < 0.5:
-        axis = int(rng.integers(3))
-        size: list[int] = list(CROP)
+    if rng.random() < THICK[contrast]:
+        axis = 2 if rng.random() < AXIAL else int(rng.integers(2))
+        size = list(image.shape)
         size[axis] = max(8, round(size[axis] / _uniform(rng, 1.5, 4.5)))
         volume = F.interpolate(volume, size, mode="area")
-        volume = F.interpolate(volume, CROP, mode="trilinear")
+        volume = F.interpolate(volume, image.shape, mode="trilinear")
     elif rng.random() < 0.5:
         volume = F.avg_pool3d(F.pad(volume, (1, 1, 1, 1, 1, 1), mode="replicate"), 3, 1)
-    bias = _smooth_field(rng, 1, (4, 4, 4))[0] * _uniform(rng, 0, 0.25)
+    bias = _smooth_field(rng, 1, _shape(image), 50)[0] * _uniform(rng, 0, 0.25)
     image = volume[0, 0] * bias.exp()
-    noise = torch.from_numpy(rng.standard_normal(CROP, dtype=np.float32))
+    noise = torch.from_numpy(rng.standard_normal(_shape(image), dtype=np.float32))
     return (image + noise * _uniform(rng, 0, 0.04)).clamp(min=0)
 
 
-def synthesize(anatomy: Anatomy, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draw one training pair at 2 mm.
+def synthesize(
+    anatomy: Anatomy, shape: Shape, rng: np.random.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Draw one training pair of ``shape`` voxels of 2 mm.
 
     Returns
     -------
-    image, structures
-        Of shape :data:`CROP` each; the image is scaled as :func:`normalize` does, the second holds
-        classes of :data:`cmb_bidsapp.labels.STRUCTURES`.
+    channels, structures
+        The network's input ``(contrasts, x, y, z)`` and classes of
+        :data:`cmb_bidsapp.labels.STRUCTURES`, ``(x, y, z)``.
     """
-    axes = [(torch.arange(n, dtype=torch.float32) - (n - 1) / 2) * SPACING_MM for n in CROP]
+    contrast = CONTRASTS[int(rng.integers(len(CONTRASTS)))]
+    axes = [(torch.arange(n, dtype=torch.float32) - (n - 1) / 2) * SPACING_MM for n in shape]
     offset = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
-    warp = _smooth_field(rng, 3, (6, 7, 6)).permute(1, 2, 3, 0) * _uniform(rng, 0, 2.5)
-    shift = torch.from_numpy(rng.uniform(-SHIFT_MM, SHIFT_MM, 3).astype(np.float32))
+    warp = _smooth_field(rng, 3, shape, 32).permute(1, 2, 3, 0) * _uniform(rng, 0, 2.5)
+    # A part may lie anywhere in the field.
+    reach = SHIFT_MM + (np.array(FIELD_VOXELS) - shape) * SPACING_MM / 2
+    shift = torch.from_numpy(rng.uniform(-reach, reach).astype(np.float32))
     points = (offset + warp + shift) @ _random_affine(rng).T + anatomy.centre
 
     extent = torch.tensor(anatomy.tissue.shape, dtype=torch.float32) - 1
@@ -171,21 +193,20 @@ def synthesize(anatomy: Anatomy, rng: np.random.Generator) -> tuple[torch.Tensor
         found = F.grid_sample(anatomy.tissue[None, None], grid, mode="nearest", align_corners=True)
         return found[0, 0].round().long()
 
-    centre_tissue = tissue_at(points)
-    target = anatomy.structure[centre_tissue]
+    target = anatomy.structure[tissue_at(points)]
 
-    mean = random_contrast(anatomy, rng)
+    mean = random_intensities(anatomy, contrast, rng)
     spread = torch.from_numpy(rng.uniform(0, 0.05, len(mean)).astype(np.float32))
     spread[0] = 0.01
     # Partial volume: a voxel shows the mean of the tissues it covers.
-    image = torch.zeros(CROP)
+    image = torch.zeros(shape)
     samples = 2
     for _ in range(samples):
         jitter = torch.from_numpy(rng.uniform(-1, 1, 3).astype(np.float32))
         tissue = tissue_at(points + jitter)
-        texture = torch.from_numpy(rng.standard_normal(CROP, dtype=np.float32))
+        texture = torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
         image += (mean[tissue] + texture * spread[tissue]) / samples
-    image = _degrade(image, rng)
+    image = _degrade(image, contrast, rng)
     if rng.random() < 0.1:
         image = image * (target > 0)
     if rng.random() < 0.05:
@@ -193,8 +214,13 @@ def synthesize(anatomy: Anatomy, rng: np.random.Generator) -> tuple[torch.Tensor
         cut = [slice(None)] * 3
         cut[axis] = slice(0, size) if rng.random() < 0.5 else slice(-size, None)
         image[tuple(cut)] = 0
-    image = normalize(image)
-    return image ** math.exp(_uniform(rng, -0.25, 0.25)), target
+    image = normalize(image) ** math.exp(_uniform(rng, -0.25, 0.25))
+    return as_input(image, contrast), target
+
+
+def _shape(image: torch.Tensor) -> Shape:
+    x, y, z = image.shape
+    return x, y, z
 
 
 def segmentation_loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -216,7 +242,7 @@ def start_from_shares(network: torch.nn.Module, anatomies: Sequence[Anatomy]) ->
     rng = np.random.default_rng(0)
     counts = torch.ones(len(STRUCTURES))
     for anatomy in anatomies[:4]:
-        _, target = synthesize(anatomy, rng)
+        _, target = synthesize(anatomy, FIELD_VOXELS, rng)
         counts += torch.bincount(target.flatten(), minlength=len(STRUCTURES))
     with torch.no_grad():
         network.decoder.seg_layers[-1].bias.copy_((counts / counts.sum()).log())
@@ -229,7 +255,6 @@ def train_anatomy(
     steps: int,
     seed: int = 0,
     device: str = "cpu",
-    peak_lr: float = 2e-3,
     start_from: Bundle | None = None,
     progress: Callable[[int, float], None] | None = None,
 ) -> dict[str, torch.Tensor]:
@@ -243,12 +268,15 @@ def train_anatomy(
         File that is rewritten every 50 steps.
     steps
         Length of the whole schedule (AdamW, one cycle).
+    seed
+        A training that goes on from a model should not see the same images again.
     start_from
         Weights to start from instead of random ones.
     progress
         Called with the step and the smoothed loss.
     """
     anatomies = [load_anatomy(path) for path in label_maps]
+    rate = FIRST_RATE if start_from is None else GOING_ON_RATE
     torch.manual_seed(seed)
     network = build_network(ANATOMY_ARCHITECTURE)
     if start_from is None:
@@ -256,7 +284,9 @@ def train_anatomy(
     else:
         start_from.load_into(network)
     network.to(device)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=peak_lr, weight_decay=1e-4)
+    optimizer = torch.optim.AdamW(
+        network.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=1e-4
+    )
     first, smoothed = 0, float("nan")
     if checkpoint.exists():
         state = torch.load(checkpoint, map_location=device, weights_only=True)
@@ -265,14 +295,20 @@ def train_anatomy(
         first, smoothed = state["step"], state["loss"]
         log.info("resumed %s at step %d", checkpoint, first)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, peak_lr, total_steps=steps + 1, pct_start=0.15, last_epoch=first - 1
+        optimizer,
+        rate,
+        total_steps=steps + 1,
+        pct_start=0.15,
+        cycle_momentum=False,
+        last_epoch=first - 1,
     )
     network.train()
     for step in range(first, steps):
         rng = np.random.default_rng((seed, step))
-        image, target = synthesize(anatomies[int(rng.integers(len(anatomies)))], rng)
+        shape = PART_VOXELS if step < (1 - FIELD_SHARE) * steps else FIELD_VOXELS
+        channels, target = synthesize(anatomies[int(rng.integers(len(anatomies)))], shape, rng)
         with torch.autocast(device.split(":")[0], dtype=torch.bfloat16):
-            logits = network(image[None, None].to(device))
+            logits = network(channels[None].to(device))
         loss = segmentation_loss(logits, target[None].to(device))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

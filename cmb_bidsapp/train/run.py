@@ -41,6 +41,7 @@ def run_training(given: argparse.Namespace, device: str) -> int:
             given.label_maps,
             given.work_dir / "anatomy.ckpt",
             steps=given.steps,
+            seed=given.random_seed,
             device=device,
             start_from=start,
             progress=progress,

@@ -5,12 +5,18 @@ import numpy as np
 import pytest
 import torch
 
-from cmb_bidsapp.anatomy.network import ANATOMY_ARCHITECTURE, AnatomyNetwork, normalize
+from cmb_bidsapp.anatomy.network import (
+    ANATOMY_ARCHITECTURE,
+    FIELD_VOXELS,
+    AnatomyNetwork,
+    as_input,
+    normalize,
+)
 from cmb_bidsapp.labels import STRUCTURES
 from cmb_bidsapp.models.registry import load_bundle
 from cmb_bidsapp.preprocess.resampling import Grid
 from cmb_bidsapp.train.anatomy import (
-    CROP,
+    PART_VOXELS,
     load_anatomy,
     segmentation_loss,
     synthesize,
@@ -35,23 +41,46 @@ def label_map(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_synthesis_is_seeded_scaled_and_holds_the_structures(label_map: Path) -> None:
+@pytest.mark.parametrize("shape", [PART_VOXELS, FIELD_VOXELS])
+def test_synthesis_is_seeded_scaled_and_holds_the_structures(label_map: Path, shape) -> None:
     anatomy = load_anatomy(label_map)
-    image, target = synthesize(anatomy, np.random.default_rng(3))
-    again, _ = synthesize(anatomy, np.random.default_rng(3))
-    other, _ = synthesize(anatomy, np.random.default_rng(4))
-    assert image.shape == target.shape == CROP
-    assert torch.equal(image, again)
-    assert not torch.equal(image, other)
-    assert 0 <= float(image.min()) <= float(image.max()) <= 1
+    channels, target = synthesize(anatomy, shape, np.random.default_rng(5))
+    again, _ = synthesize(anatomy, shape, np.random.default_rng(5))
+    other, _ = synthesize(anatomy, shape, np.random.default_rng(6))
+    assert channels.shape == (2, *shape)
+    assert target.shape == shape
+    assert torch.equal(channels, again)
+    assert not torch.equal(channels, other)
+    assert 0 <= float(channels.min()) < float(channels.max()) <= 1
     names = {STRUCTURES[i] for i in target.unique().tolist()}
     assert {"background", "cerebral-wm", "cerebral-cortex", "csf"} <= names
 
 
+def test_white_matter_is_brighter_than_cortex_in_t1w_only(label_map: Path) -> None:
+    anatomy = load_anatomy(label_map)
+    brighter: dict[int, list[bool]] = {0: [], 1: []}
+    for seed in range(24):
+        channels, target = synthesize(anatomy, PART_VOXELS, np.random.default_rng(seed))
+        (channel,) = channels.flatten(1).any(1).nonzero().flatten().tolist()
+        white = target == STRUCTURES.index("cerebral-wm")
+        cortex = target == STRUCTURES.index("cerebral-cortex")
+        if white.sum() > 500 and cortex.sum() > 500:
+            mean = [float(channels[channel][mask].mean()) for mask in (white, cortex)]
+            brighter[channel].append(mean[0] > mean[1])
+    assert np.mean(brighter[0]) > 0.8
+    assert np.mean(brighter[1]) < 0.2
+
+
 def test_what_lies_beyond_the_label_map_is_background(label_map: Path) -> None:
-    _, target = synthesize(load_anatomy(label_map), np.random.default_rng(0))
-    # The crop is larger than the map, so its corners are outside.
+    _, target = synthesize(load_anatomy(label_map), FIELD_VOXELS, np.random.default_rng(0))
+    # The field is larger than the map, so its corners are outside.
     assert (target[:3, :3, :3] == 0).all()
+
+
+def test_each_contrast_has_its_channel() -> None:
+    image = torch.rand(2, 3, 4)
+    assert torch.equal(as_input(image, "T1w"), torch.stack([image, torch.zeros(2, 3, 4)]))
+    assert torch.equal(as_input(image, "T2starw"), torch.stack([torch.zeros(2, 3, 4), image]))
 
 
 def test_the_loss_is_lowest_for_the_truth() -> None:
@@ -77,7 +106,7 @@ def test_training_resumes_and_its_bundle_segments(label_map: Path, tmp_path: Pat
     network = AnatomyNetwork(load_bundle(str(tmp_path / "bundle")))
     data = np.random.default_rng(0).random((40, 30, 20)).astype(np.float32)
     affine = np.diag([2.0, 3.0, 5.0, 1.0])
-    found = network(data, affine)
+    found = network(data, affine, "T2starw")
     np.testing.assert_allclose(found.probabilities.sum(axis=0), 1, atol=1e-3)
     assert found.brain_mask(Grid.of(data, affine)).shape == data.shape
 
