@@ -66,7 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--bids-filter-file",
         type=Path,
         metavar="FILE",
-        help='JSON with entity filters for t1w and t2starw; null is absent, "*" is any',
+        help='JSON with entity filters for t1w, t2starw and swi; null is absent, "*" is any',
     )
     who.add_argument(
         "--bids-database-dir", type=Path, metavar="DIR", help="where pybids keeps its index"

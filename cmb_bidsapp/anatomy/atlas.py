@@ -109,10 +109,7 @@ def _around_brain(anatomy: Anatomy) -> Grid:
         return fine
     low = np.maximum(inside.min(axis=0) - 3, 0)
     high = np.minimum(inside.max(axis=0) + 4, fine.shape)
-    affine = fine.affine.copy()
-    affine[:3, 3] += affine[:3, :3] @ low
-    size = high - low
-    return Grid((int(size[0]), int(size[1]), int(size[2])), affine)
+    return fine.part(low, high - low)
 
 
 def _deform_atlas(

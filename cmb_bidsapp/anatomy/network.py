@@ -148,10 +148,7 @@ def _around_deep_structures(anatomy: Anatomy) -> Grid | None:
     first = np.round(middle - size / 2).astype(int)
     # Along axes where the image is no larger than the field, all of it is kept.
     first = np.where(shape <= size, 0, np.clip(first, 0, np.maximum(shape - size, 0)))
-    extent = np.minimum(shape, size)
-    affine = anatomy.grid.affine.copy()
-    affine[:3, 3] += affine[:3, :3] @ first
-    return Grid((int(extent[0]), int(extent[1]), int(extent[2])), affine)
+    return anatomy.grid.part(first, np.minimum(shape, size))
 
 
 class AnatomyNetwork:

@@ -57,13 +57,13 @@ def prepare(session: Session, files: SessionFiles, settings: Settings, step: Ste
     step("loading the anatomy network")
     bundle = load_bundle(settings.anatomy.model)
     network = AnatomyNetwork(bundle, settings.resources.device)
-    info: dict[str, Any] = {
-        "brain_extraction": choose_brain_extraction(settings.anatomy.brain_extraction),
-        "anatomy_model": bundle.name,
-    }
     head = t2star = _strip(session.t2star, "T2starw", network, settings, step)
     outputs = _write_head(files.t2star, files.t2star_brain, t2star)
-    info["t2star_brain_ml"] = t2star.brain_ml
+    info: dict[str, Any] = {
+        "brain_extraction": t2star.about["BrainExtraction"],
+        "anatomy_model": bundle.name,
+        "t2star_brain_ml": t2star.brain_ml,
+    }
     pull, space = IDENTITY, "T2starw"
     notes = []
     if session.t1w is not None:

@@ -19,8 +19,6 @@ WORKING_MM = 2.0
 GOOD_DICE = 0.90
 #: Start rotations in degrees (x, y, z) that are tried when the plain ones end badly.
 RESTARTS = ((20.0, 0.0, 0.0), (-20.0, 0.0, 0.0), (0.0, 0.0, 20.0), (0.0, 0.0, -20.0))
-
-
 #: Width of the brain's rim that does not count at the end.
 RIM_MM = 4.0
 

@@ -36,6 +36,13 @@ class Grid:
         x, y, z = data.shape
         return cls((x, y, z), affine)
 
+    def part(self, first: npt.NDArray[np.integer], size: npt.NDArray[np.integer]) -> Grid:
+        """The box of ``size`` voxels that begins at voxel ``first``."""
+        affine = self.affine.copy()
+        affine[:3, 3] += affine[:3, :3] @ first
+        x, y, z = (int(n) for n in size)
+        return Grid((x, y, z), affine)
+
 
 def isotropic_grid(grid: Grid, spacing: float, multiple: int = 1) -> Grid:
     """RAS grid of cubic voxels that covers ``grid`` along its own axes.

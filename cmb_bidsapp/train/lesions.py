@@ -195,11 +195,11 @@ def train_lesions(
     plans = json.loads((preprocessed / f"{PLANS}.json").read_text())
     dataset = json.loads((preprocessed / "dataset.json").read_text())
     plans["continue_training"] = False
-    ProxyTopKTrainer.epochs = epochs
-    if start_from is not None:
-        ProxyTopKTrainer.gentle_start = False
-        ProxyTopKTrainer.learning_rate = GOING_ON_RATE
     trainer = ProxyTopKTrainer(plans, CONFIGURATION, "all", dataset, torch.device(device))
+    trainer.num_epochs = epochs
+    if start_from is not None:
+        trainer.gentle_start = False
+        trainer.initial_lr = GOING_ON_RATE
     trainer.initialize()
     if Path(trainer.last_checkpoint).exists():
         trainer.load_checkpoint(trainer.last_checkpoint)

@@ -234,3 +234,14 @@ def test_grid_of_an_image():
     grid = Grid.of(np.zeros((3, 4, 5)), affine)
     assert grid.shape == (3, 4, 5)
     assert grid.spacing == pytest.approx(tuple(voxel_sizes(affine)))
+
+
+def test_a_part_of_a_grid_keeps_its_place_in_the_world():
+    whole = Grid(
+        (8, 9, 10), np.array([[0, -2.0, 0, 5], [1.5, 0, 0, -3], [0, 0, 3, 7], [0, 0, 0, 1]])
+    )
+    part = whole.part(np.array([1, 2, 3]), np.array([4, 5, 6]))
+    assert part.shape == (4, 5, 6)
+    np.testing.assert_allclose(
+        apply_affine(part.affine, [0, 1, 2]), apply_affine(whole.affine, [1, 3, 5])
+    )
