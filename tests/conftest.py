@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.skeletons import build_dataset
+
 
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
@@ -16,3 +18,17 @@ def data_dir() -> Path:
     if not path.is_dir():
         pytest.skip(f"CMB_TEST_DATA is {folder}, which is no folder")
     return path
+
+
+@pytest.fixture
+def bids(tmp_path):
+    return build_dataset(
+        tmp_path / "bids",
+        {
+            "sub-01_T2starw": {"EchoTime": 0.02},
+            "sub-01_part-phase_T2starw": {},
+            "sub-01_T1w": {},
+            "sub-02_T1w": {},
+            "sub-03_swi": {},
+        },
+    )

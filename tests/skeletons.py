@@ -1,6 +1,7 @@
-"""Tiny BIDS datasets, each described by a dict from file stems to metadata."""
+"""Tiny BIDS datasets, each a dict from file stems to metadata; the last line of a run."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ import nibabel as nib
 import numpy as np
 
 from cmb_bidsapp.bids.inputs import Scan, Session
+
+RESULT = re.compile(r"CMB-BIDSAPP RESULT ok=(\d+) failed=(\d+) skipped=(\d+) exit=(\d+)")
 
 
 def write_nifti(path: Path, voxel=(1.0, 1.0, 1.0), shape=(4, 4, 4), data=None) -> Path:
@@ -57,3 +60,7 @@ def session(
 def tree(root: Path) -> dict[str, int]:
     """Every path below ``root`` with its modification time."""
     return {str(p.relative_to(root)): p.stat().st_mtime_ns for p in sorted(root.rglob("*"))}
+
+
+def result_of(output):
+    return tuple(int(n) for n in RESULT.fullmatch(output.splitlines()[-1]).groups())

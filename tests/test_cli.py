@@ -1,34 +1,14 @@
-import json
-import re
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
 
-from cmb_bidsapp import __version__, cli
+from cmb_bidsapp import __version__
 from cmb_bidsapp.cli import choose_device, main, read_settings, result_line
 from cmb_bidsapp.lesions import defaults
-from cmb_bidsapp.runtime.engine import Outcome
 from cmb_bidsapp.runtime.errors import UnavailableError, UsageError
-from tests.skeletons import build_dataset, tree
-
-RESULT = re.compile(r"CMB-BIDSAPP RESULT ok=(\d+) failed=(\d+) skipped=(\d+) exit=(\d+)")
-
-
-@pytest.fixture
-def bids(tmp_path):
-    return build_dataset(
-        tmp_path / "bids",
-        {
-            "sub-01_T2starw": {"EchoTime": 0.02},
-            "sub-01_part-phase_T2starw": {},
-            "sub-01_T1w": {},
-            "sub-02_T1w": {},
-            "sub-03_swi": {},
-        },
-    )
+from tests.skeletons import result_of, tree
 
 
 @pytest.fixture
@@ -56,25 +36,6 @@ def problems_of(arguments):
     with pytest.raises(UsageError) as caught:
         read_settings([str(argument) for argument in arguments])
     return str(caught.value).splitlines()
-
-
-def result_of(output):
-    return tuple(int(n) for n in RESULT.fullmatch(output.splitlines()[-1]).groups())
-
-
-def fake_outcomes(monkeypatch, codes):
-    """Sessions end with these codes, by participant label, without being run."""
-
-    def run_sessions(sessions, *_):
-        for session in sessions:
-            code = codes[session.participant]
-            yield Outcome(session, code, "why" if code else "", () if code else ("all",), 1.0)
-
-    monkeypatch.setattr("cmb_bidsapp.levels.run_sessions", run_sessions)
-    monkeypatch.setattr("cmb_bidsapp.runtime.phase.up_to_date", lambda job: False)
-    monkeypatch.setattr(
-        "cmb_bidsapp.report.participant.write_participant_report", lambda *args: None
-    )
 
 
 def test_all_problems_are_reported_at_once(tmp_path, capsys):
@@ -323,119 +284,3 @@ def test_auto_without_a_gpu_is_the_cpu():
 def test_what_is_no_device_is_a_usage_error(device):
     with pytest.raises(UsageError, match="cuda:N"):
         choose_device(device)
-
-
-def test_dry_run_shows_what_is_chosen_and_rejected_and_writes_nothing(bids, tmp_path, capsys):
-    before = tree(tmp_path)
-    out = tmp_path / "out"
-    assert main([str(bids), str(out), "participant", "--dry-run"]) == 0
-    printed = capsys.readouterr().out
-    anat = bids / "sub-01" / "anat"
-    assert f"T2*w  {anat / 'sub-01_T2starw.nii.gz'}" in printed
-    assert f"T1w   {anat / 'sub-01_T1w.nii.gz'}" in printed
-    assert "sub-01_part-phase_T2starw.nii.gz: part-phase is not magnitude" in printed
-    assert str(bids / "sub-03" / "anat" / "sub-03_swi.nii.gz") in printed
-    assert "T1w   none" in printed
-    assert "sub-02: skipped, no T2*w" in printed
-    assert result_of(printed) == (0, 0, 1, 0)
-    assert tree(tmp_path) == before
-
-
-def test_dry_run_of_both_levels_leaves_the_group_alone(bids, tmp_path, capsys):
-    out = tmp_path / "out"
-    assert main([str(bids), str(out), "participant", "group", "--dry-run"]) == 0
-    assert not out.exists()
-    assert result_of(capsys.readouterr().out) == (0, 0, 1, 0)
-
-
-@pytest.mark.parametrize(
-    ("files", "options", "code"),
-    [
-        ({"sub-01_T1w": {}}, [], 66),
-        ({"sub-01_T2starw": {}}, ["--participant-label", "99"], 66),
-        ({"sub-01_T2starw": {}}, ["--exclude-participant-label", "01"], 66),
-        ({}, [], 66),
-    ],
-)
-def test_nothing_to_process_is_code_66(tmp_path, capsys, files, options, code):
-    root = build_dataset(tmp_path / "bids", files)
-    assert main([str(root), str(tmp_path / "out"), "participant", *options]) == code
-    captured = capsys.readouterr()
-    assert result_of(captured.out) == (0, 0, 0, code)
-    assert captured.err.startswith("cmb_bidsapp: ")
-    assert "Traceback" not in captured.err
-
-
-def test_a_folder_that_is_no_dataset_is_code_65(tmp_path, capsys):
-    (tmp_path / "bids").mkdir()
-    assert main([str(tmp_path / "bids"), str(tmp_path / "out"), "participant"]) == 65
-    assert "dataset_description.json" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("codes", "result"),
-    [
-        ({"01": 0, "03": 0}, (2, 0, 1, 0)),
-        ({"01": 0, "03": 65}, (1, 1, 1, 1)),
-        ({"01": 65, "03": 65}, (0, 2, 1, 65)),
-        ({"01": 65, "03": 75}, (0, 2, 1, 1)),
-    ],
-)
-def test_the_exit_code_tells_how_sessions_ended(bids, tmp_path, capsys, monkeypatch, codes, result):
-    fake_outcomes(monkeypatch, codes)
-    out = tmp_path / "out"
-    assert main([str(bids), str(out), "participant"]) == result[3]
-    assert result_of(capsys.readouterr().out) == result
-    status = json.loads((out / "logs" / "status.json").read_text())
-    rows = {row["participant_id"]: row["status"] for row in status["sessions"]}
-    words = {0: "ok"}
-    assert rows == {
-        "sub-01": words.get(codes["01"], "failed"),
-        "sub-02": "skipped",
-        "sub-03": words.get(codes["03"], "failed"),
-    }
-    assert sum(status["counts"].values()) == 3
-
-
-def test_a_run_writes_its_settings_and_nothing_into_the_dataset(bids, tmp_path, monkeypatch):
-    fake_outcomes(monkeypatch, {"01": 0, "03": 0})
-    before = tree(bids)
-    assert main([str(bids), str(tmp_path / "out"), "participant", "--random-seed", "4"]) == 0
-    (toml,) = (tmp_path / "out" / "logs").glob("*/cmb_bidsapp.toml")
-    assert "seed = 4" in toml.read_text().splitlines()
-    assert tree(bids) == before
-
-
-def test_temporary_files_go_to_the_work_folder(bids, tmp_path, monkeypatch):
-    monkeypatch.setenv("TMPDIR", tempfile.gettempdir())
-    monkeypatch.setattr(tempfile, "tempdir", tempfile.gettempdir())
-    work = tmp_path / "deep" / "work"
-    assert (
-        main([str(bids), str(tmp_path / "out"), "participant", "--dry-run", "-w", str(work)]) == 0
-    )
-    assert tempfile.gettempdir() == str(work)
-    with tempfile.NamedTemporaryFile() as made:
-        assert Path(made.name).parent == work
-
-
-def test_an_unexpected_error_is_one_line_unless_debugging(bids, tmp_path, monkeypatch, capsys):
-    def broken(_):
-        raise RuntimeError("not\nforeseen")
-
-    monkeypatch.setattr(cli, "run_levels", broken)
-    arguments = [str(bids), str(tmp_path / "out"), "participant"]
-    assert main(arguments) == 70
-    captured = capsys.readouterr()
-    assert captured.err == "cmb_bidsapp: RuntimeError: not foreseen\n"
-    assert result_of(captured.out) == (0, 0, 0, 70)
-    with pytest.raises(RuntimeError):
-        main([*arguments, "--debug"])
-
-
-def test_an_interrupt_is_code_130(bids, tmp_path, monkeypatch, capsys):
-    def interrupted(_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(cli, "run_levels", interrupted)
-    assert main([str(bids), str(tmp_path / "out"), "participant", "--debug"]) == 130
-    assert result_of(capsys.readouterr().out) == (0, 0, 0, 130)

@@ -8,9 +8,7 @@ import pytest
 from nibabel.affines import apply_affine
 
 from cmb_bidsapp.bids.outputs import read_table
-from cmb_bidsapp.labels import FIRST_EXTRACEREBRAL, mirror_lookup
 from cmb_bidsapp.simulate.acquisition import Grid, scan_t2star
-from cmb_bidsapp.simulate.anatomy import Head, deform, is_brain, read_head
 from cmb_bidsapp.simulate.dataset import (
     LESION_COLUMNS,
     LESION_LOSS,
@@ -26,45 +24,11 @@ from cmb_bidsapp.simulate.dataset import (
     write_case,
 )
 from cmb_bidsapp.simulate.physics import PROTOCOLS, Source
+from tests.simulate.heads import HEAD, SIZE
 
-SIZE = 60
 PROTOCOL = PROTOCOLS["gre3t3mm"]
 
 
-def toy_head():
-    """Shells around the middle, nuclei and ventricles inside, cerebellum and stem below."""
-    i, j, k = np.indices((SIZE, SIZE, SIZE)) - 29.5
-    r = np.sqrt(i**2 + j**2 + k**2)
-    left = i < 0
-    dseg = np.zeros(r.shape, np.int16)
-    for radius, inner, outer in (
-        (28, 511, 511),
-        (26, 515, 515),
-        (24, 24, 24),
-        (22, 3, 42),
-        (18, 2, 41),
-    ):
-        dseg[r < radius] = np.where(left, inner, outer)[r < radius]
-    side = np.abs(i)
-    for low, high, depth, left_id, right_id in (
-        (1, 4, 5, 4, 43),
-        (4, 7, 4, 11, 50),
-        (9, 11, 4, 13, 52),
-        (11, 14, 5, 12, 51),
-    ):
-        here = (side >= low) & (side < high) & (np.abs(k) < depth) & (np.abs(j - 4) < 6)
-        dseg[here] = np.where(left, left_id, right_id)[here]
-    here = (side >= 1) & (side < 6) & (np.abs(k) < 4) & (np.abs(j + 7) < 4)
-    dseg[here] = np.where(left, 10, 49)[here]
-    below = (r < 22) & (k < -8)
-    dseg[below & (j < -4)] = np.where(left, 8, 47)[below & (j < -4)]
-    deep = (r < 18) & (k < -10) & (j < -6)
-    dseg[deep] = np.where(left, 7, 46)[deep]
-    dseg[(np.hypot(i, j) < 4) & (k < -8) & (r < 22)] = 16
-    return Head(dseg)
-
-
-HEAD = toy_head()
 SITES = Sites(HEAD)
 CENTRE = np.argwhere(HEAD.brain).mean(axis=0)
 
@@ -409,41 +373,3 @@ def test_descriptions_of_the_dataset_and_its_truth(tmp_path):
     )
     assert (raw["DatasetType"], truth["DatasetType"]) == ("raw", "derivative")
     assert truth["DatasetLinks"]["raw"] == str(tmp_path / "raw")
-
-
-def test_a_deformed_head_is_another_and_still_a_head():
-    first, again, other = (deform(HEAD, np.random.default_rng(seed)) for seed in (2, 2, 3))
-    np.testing.assert_array_equal(first.dseg, again.dseg)
-    assert (first.dseg != other.dseg).mean() > 0.02
-    assert set(np.unique(first.dseg)) <= set(np.unique(HEAD.dseg))
-    assert first.brain.sum() == pytest.approx(HEAD.brain.sum(), rel=0.4)
-
-
-def test_deformed_heads_keep_left_on_the_left():
-    """Half of them are mirrored, with the labels of the sides exchanged."""
-    for seed in range(6):
-        head = deform(HEAD, np.random.default_rng(seed), strength=0.3)
-        left, right = (np.argwhere(head.dseg == label)[:, 0].mean() for label in (2, 41))
-        assert left < right
-
-
-def test_mirroring_a_symmetric_head_changes_nothing():
-    np.testing.assert_array_equal(mirror_lookup()[HEAD.dseg[::-1]], HEAD.dseg)
-
-
-def test_brain_is_what_is_not_skull_scalp_or_air():
-    labels = np.array([0, 2, 24, 164, FIRST_EXTRACEREBRAL, 515, 999, 1001, 2035])
-    assert is_brain(labels).tolist() == [False, True, True, True, *[False] * 3, True, True]
-
-
-def test_a_label_map_is_read_in_ras_whatever_its_orientation(tmp_path):
-    affine = np.diag([-1.0, 1.0, 1.0, 1.0])
-    nib.save(nib.Nifti1Image(HEAD.dseg[::-1].copy(), affine), tmp_path / "las.nii.gz")
-    np.testing.assert_array_equal(read_head(tmp_path / "las.nii.gz").dseg, HEAD.dseg)
-
-
-def test_a_label_map_of_other_voxels_is_refused(tmp_path):
-    affine = np.diag([2.0, 2.0, 2.0, 1.0])
-    nib.save(nib.Nifti1Image(HEAD.dseg, affine), tmp_path / "coarse.nii.gz")
-    with pytest.raises(ValueError, match=r"coarse\.nii\.gz.*1 mm"):
-        read_head(tmp_path / "coarse.nii.gz")

@@ -1,0 +1,45 @@
+import nibabel as nib
+import numpy as np
+import pytest
+
+from cmb_bidsapp.labels import FIRST_EXTRACEREBRAL, mirror_lookup
+from cmb_bidsapp.simulate.anatomy import deform, is_brain, read_head
+from tests.simulate.heads import HEAD
+
+
+def test_a_deformed_head_is_another_and_still_a_head():
+    first, again, other = (deform(HEAD, np.random.default_rng(seed)) for seed in (2, 2, 3))
+    np.testing.assert_array_equal(first.dseg, again.dseg)
+    assert (first.dseg != other.dseg).mean() > 0.02
+    assert set(np.unique(first.dseg)) <= set(np.unique(HEAD.dseg))
+    assert first.brain.sum() == pytest.approx(HEAD.brain.sum(), rel=0.4)
+
+
+def test_deformed_heads_keep_left_on_the_left():
+    """Half of them are mirrored, with the labels of the sides exchanged."""
+    for seed in range(6):
+        head = deform(HEAD, np.random.default_rng(seed), strength=0.3)
+        left, right = (np.argwhere(head.dseg == label)[:, 0].mean() for label in (2, 41))
+        assert left < right
+
+
+def test_mirroring_a_symmetric_head_changes_nothing():
+    np.testing.assert_array_equal(mirror_lookup()[HEAD.dseg[::-1]], HEAD.dseg)
+
+
+def test_brain_is_what_is_not_skull_scalp_or_air():
+    labels = np.array([0, 2, 24, 164, FIRST_EXTRACEREBRAL, 515, 999, 1001, 2035])
+    assert is_brain(labels).tolist() == [False, True, True, True, *[False] * 3, True, True]
+
+
+def test_a_label_map_is_read_in_ras_whatever_its_orientation(tmp_path):
+    affine = np.diag([-1.0, 1.0, 1.0, 1.0])
+    nib.save(nib.Nifti1Image(HEAD.dseg[::-1].copy(), affine), tmp_path / "las.nii.gz")
+    np.testing.assert_array_equal(read_head(tmp_path / "las.nii.gz").dseg, HEAD.dseg)
+
+
+def test_a_label_map_of_other_voxels_is_refused(tmp_path):
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    nib.save(nib.Nifti1Image(HEAD.dseg, affine), tmp_path / "coarse.nii.gz")
+    with pytest.raises(ValueError, match=r"coarse\.nii\.gz.*1 mm"):
+        read_head(tmp_path / "coarse.nii.gz")
