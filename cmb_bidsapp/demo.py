@@ -16,17 +16,19 @@ HIT_MM = 5.0
 def make_demo_dataset(folder: Path) -> Path:
     """Simulate two participants, the first with two sessions; returns the truth derivatives."""
     from cmb_bidsapp.simulate.anatomy import atlas_head
-    from cmb_bidsapp.simulate.dataset import simulate_dataset
+    from cmb_bidsapp.simulate.dataset import Cohort, simulate_dataset
+    from cmb_bidsapp.simulate.protocols import PROTOCOLS
 
-    return simulate_dataset(
-        [atlas_head()],
-        folder,
+    cohort = Cohort(
+        heads=[atlas_head()],
         participants=2,
-        protocols=["paper"],
-        counts=lambda rng: int(rng.integers(6, 12)),
-        sessions=lambda number: ("A", "B") if number == 0 else (None,),
+        protocols=[PROTOCOLS["paper"]],
+        microbleeds=(6, 11),
+        sessions={0: ("A", "B")},
         seed=20,
-        progress=lambda text: print(f"simulating {text}", flush=True),
+    )
+    return simulate_dataset(
+        cohort, folder, progress=lambda text: print(f"simulated {text}", flush=True)
     )
 
 

@@ -221,8 +221,9 @@ def simulate_parser() -> argparse.ArgumentParser:
         "--protocol",
         nargs="+",
         default=["paper"],
-        metavar="NAME",
-        help="acquisitions, taken in turn: paper, gre3t4mm, gre15t5mm, gre3t3mm, swi3t, gre15t3d",
+        metavar="NAME|SPEC",
+        help="acquisitions, taken in turn: paper, gre3t4mm, gre15t5mm, gre3t3mm, swi3t, gre15t3d, "
+        "or any other: b0=3,te=20,voxel=0.5x0.5x4,gap=0.4,snr=25",
     )
     parser.add_argument(
         "--microbleeds",
@@ -238,6 +239,10 @@ def simulate_parser() -> argparse.ArgumentParser:
         default=0.0,
         metavar="SHARE",
         help="share of sessions without any (%(default)s)",
+    )
+    parser.add_argument("--phase", action="store_true", help="write the phase of the T2*w as well")
+    parser.add_argument(
+        "--nprocs", type=int, default=1, metavar="N", help="participants at a time (%(default)s)"
     )
     parser.add_argument("--random-seed", type=int, default=0, metavar="N")
     return parser

@@ -13,7 +13,8 @@ import pytest
 from cmb_bidsapp.bids.outputs import read_table
 from cmb_bidsapp.cli import main
 from cmb_bidsapp.simulate.anatomy import atlas_head
-from cmb_bidsapp.simulate.dataset import simulate_dataset
+from cmb_bidsapp.simulate.dataset import Cohort, simulate_dataset
+from cmb_bidsapp.simulate.protocols import PROTOCOLS
 
 SESSION_FILES = {
     "sub-01_T2starw_preproc": "sub-01_desc-preproc_T2starw",
@@ -49,9 +50,8 @@ def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bids")
-    simulate_dataset(
-        [atlas_head()], folder, participants=1, protocols=["gre3t3mm"], counts=lambda _: 8, seed=3
-    )
+    protocol = PROTOCOLS["gre3t3mm"]
+    simulate_dataset(Cohort([atlas_head()], 1, [protocol], microbleeds=(8, 8), seed=3), folder)
     broken = folder / "sub-02" / "anat"
     broken.mkdir(parents=True)
     for suffix in ("T1w", "T2starw"):

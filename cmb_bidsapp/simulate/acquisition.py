@@ -7,20 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from scipy import ndimage
 
 from cmb_bidsapp.labels import STRUCTURES, to_structures
 from cmb_bidsapp.simulate.anatomy import Head, is_brain
+from cmb_bidsapp.simulate.artefacts import MOTION_SHARE, add_noise, ghost, receive_field
+from cmb_bidsapp.simulate.nuclei import NUCLEI, iron_nuclei
 from cmb_bidsapp.simulate.physics import (
-    EXTRACEREBRAL,
-    IRON_RICH,
-    SOFT_TISSUE,
-    TISSUES,
     Axes,
     Complex,
-    Protocol,
     Source,
-    Tissue,
     Volume,
     dipole_field,
     draw,
@@ -29,11 +26,15 @@ from cmb_bidsapp.simulate.physics import (
     resample,
     signal_factor,
 )
+from cmb_bidsapp.simulate.protocols import Protocol
+from cmb_bidsapp.simulate.tissues import EXTRACEREBRAL, IRON_RICH, SOFT_TISSUE, TISSUES, Tissue
 
 Affine = npt.NDArray[np.float64]
 
 #: Sources are drawn at this voxel size or finer, in plane and through plane (mm).
 FINE_IN_PLANE, FINE_THROUGH_PLANE = 0.25, 0.5
+#: Kinds of mimics, in the order of their numbers in the truth.
+MIMIC_KINDS = ("vein", "calcification")
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,9 @@ class Grid:
     voxel: tuple[float, float, float]
     shape: tuple[int, int, int]
     slab: int
-    """Sub-slices that are simulated per slice."""
+    """Sub-slices that are simulated per slice distance."""
+    excited: int
+    """Sub-slices of them, in the middle, that the slice thickness covers; the rest is gap."""
     in_plane: int
     """Subdivision of a voxel side where a source is drawn."""
 
@@ -57,11 +60,16 @@ class Grid:
         high = high + np.array([margin, margin, 4.0])
         shape = np.ceil((high - low) / protocol.voxel).astype(int)
         first = low + np.array(protocol.voxel) / 2
+        slab = max(1, round(protocol.voxel[2] / FINE_THROUGH_PLANE))
+        gap = round(slab * protocol.gap / protocol.voxel[2])
+        # Both sides of a slice lose as much.
+        excited = max(1, slab - gap - (gap % 2))
         return cls(
             (float(first[0]), float(first[1]), float(first[2])),
             protocol.voxel,
             (int(shape[0]), int(shape[1]), int(shape[2])),
-            max(1, round(protocol.voxel[2] / FINE_THROUGH_PLANE)),
+            slab,
+            excited,
             max(1, int(np.ceil(protocol.voxel[0] / FINE_IN_PLANE))),
         )
 
@@ -71,16 +79,19 @@ class Grid:
         first = self.origin[axis] - self.voxel[axis] / 2 + step / 2
         return np.asarray(first + step * np.arange(self.shape[axis] * parts), np.float64)
 
-    def mean_of_slices(self, volume: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-        """Average the sub-slices of each slice."""
-        nx, ny, _ = volume.shape
-        averaged: npt.NDArray[np.generic] = volume.reshape(nx, ny, -1, self.slab).mean(axis=-1)
+    def mean_of_slices(self, fine: Complex) -> Complex:
+        """Average the sub-slices of each slice that are excited."""
+        first = (self.slab - self.excited) // 2
+        sub_slices = torch.from_numpy(fine).unflatten(2, (-1, self.slab))
+        averaged: Complex = sub_slices[..., first : first + self.excited].mean(-1).numpy()
         return averaged
 
     def to_slices(self, volume: Volume) -> Volume:
         """Average a 1 mm head-space volume over the slab of each voxel."""
-        fine = resample(volume, self.matrices(volume.shape))
-        return self.mean_of_slices(fine).astype(np.float32)
+        x, y, z = self.matrices(volume.shape)
+        first = (self.slab - self.excited) // 2
+        sub_slices = z.reshape(-1, self.slab, volume.shape[2])
+        return resample(volume, (x, y, sub_slices[:, first : first + self.excited].mean(axis=1)))
 
     def matrices(self, shape: tuple[int, ...]) -> tuple[Volume, Volume, Volume]:
         """Interpolation from head space onto voxel columns and sub-slices."""
@@ -99,8 +110,12 @@ class T2starScan:
     """A simulated T2*w scan and what is known of it, all on the T2*w grid."""
 
     magnitude: Volume
+    phase: Volume
+    """Phase in rad, wrapped."""
     loss: Volume
     """Share of the noiseless magnitude that the microbleeds take away, 0..1."""
+    mimic_loss: dict[str, Volume]
+    """The same for each kind of mimic."""
 
 
 def tissue_map(head: Head, table: dict[int, float]) -> Volume:
@@ -144,10 +159,16 @@ def background(head: Head, protocol: Protocol, rng: np.random.Generator) -> tupl
         drawn[tissue] = density * float(np.exp(-decay_ms * rate)), tissue.chi * share
     amplitude = {index: drawn[tissue][0] for index, tissue in tissues.items()}
     chi = {index: drawn[tissue][1] for index, tissue in tissues.items()}
-    magnitude = ndimage.gaussian_filter(tissue_map(head, amplitude), 0.45)
+    amplitudes, susceptibility = tissue_map(head, amplitude), tissue_map(head, chi)
+    for name, mask in iron_nuclei(head.dseg).items():
+        nucleus = NUCLEI[name]
+        load = iron * rng.uniform(0.7, 1.1)
+        amplitudes[mask] = nucleus.proton_density * np.exp(-decay_ms * load / nucleus.t2star_ms)
+        susceptibility[mask] = nucleus.chi * load
+    magnitude = ndimage.gaussian_filter(amplitudes, 0.45)
     texture = ndimage.gaussian_filter(rng.standard_normal(head.dseg.shape, dtype=np.float32), 1.0)
     magnitude = magnitude * (1 + np.float32(0.1) * texture)
-    field = dipole_field(tissue_map(head, chi), (1.0, 1.0, 1.0))
+    field = dipole_field(susceptibility, (1.0, 1.0, 1.0))
     per_ppm = np.float32(phase_per_ppm(protocol.b0, protocol.te_ms))
     return magnitude, (_shim(field, head.brain) * per_ppm).astype(np.float32)
 
@@ -181,8 +202,9 @@ def _box(
         if last - first < 2:
             return None
         window.append(slice(first, last))
-        # Long vessels are drawn at the voxel size in plane: their field varies slowly.
-        fine = grid.in_plane if axis < 2 and len(source.path) == 1 else 1
+        # Vessels are drawn less finely in plane: their field varies slowly.
+        vessel = max(1, round(grid.voxel[axis] / FINE_THROUGH_PLANE))
+        fine = (grid.in_plane if len(source.path) == 1 else vessel) if axis < 2 else 1
         fine_step = step / fine
         steps = np.arange((last - first) * fine) + 0.5
         axes.append(np.asarray(edge + first * step + fine_step * steps, np.float64))
@@ -222,33 +244,36 @@ def scan_t2star(
     """Acquire the head with its sources."""
     magnitude, phase = background(head, protocol, rng)
     matrices = grid.matrices(head.dseg.shape)
-    signal = resample(magnitude, matrices) * np.exp(1j * resample(phase, matrices))
-    signal = signal.astype(np.complex64)
-    for source in mimics:
-        apply_source(signal, source, grid, protocol, rng)
-    without = np.abs(grid.mean_of_slices(signal))
+    fine = (torch.from_numpy(resample(volume, matrices)) for volume in (magnitude, phase))
+    signal = torch.polar(*fine).numpy()
+    acquired = grid.mean_of_slices(signal)
+    mimic_loss: dict[str, Volume] = {}
+    for kind in MIMIC_KINDS:
+        before = acquired
+        for source in mimics:
+            if source.kind == kind:
+                apply_source(signal, source, grid, protocol, rng)
+        acquired = grid.mean_of_slices(signal)
+        mimic_loss[kind] = _loss(before, acquired)
+    before = acquired
     for source in microbleeds:
         apply_source(signal, source, grid, protocol, rng)
     acquired = grid.mean_of_slices(signal)
-    # In a void there is nothing to lose.
-    loss = (without - np.abs(acquired)) / np.maximum(without, 1e-3)
-    white = float(np.median(without[without > np.percentile(without, 70)]))
-    sigma = white / protocol.snr / rng.uniform(0.8, 1.3)
-    noise = rng.normal(0, sigma, (2, *grid.shape)).astype(np.float32)
-    noisy = np.abs(acquired + noise[0] + 1j * noise[1])
-    return T2starScan(
-        (noisy * receive_field(grid.shape, rng) / white * 600).astype(np.float32),
-        np.clip(loss, 0, 1).astype(np.float32),
-    )
+    loss = _loss(before, acquired)
+    bright = np.abs(before)
+    white = float(np.median(bright[bright > np.percentile(bright, 70)]))
+    if rng.random() < MOTION_SHARE:
+        acquired = ghost(acquired, grid.voxel[1], rng)
+    noisy = add_noise(acquired, white / protocol.snr / rng.uniform(0.8, 1.3), rng)
+    measured = np.abs(noisy) * receive_field(grid.shape, rng) * np.float32(600 / white)
+    return T2starScan(measured, np.angle(noisy), loss, mimic_loss)
 
 
-def receive_field(shape: tuple[int, ...], rng: np.random.Generator) -> Volume:
-    """Smooth sensitivity of the coil over an image, about 1."""
-    axes = [np.linspace(-1, 1, n, dtype=np.float32) for n in shape]
-    x, y, z = np.meshgrid(*axes, indexing="ij", sparse=True)
-    a, b, c, d, e = (np.float32(v) for v in rng.uniform(-0.15, 0.15, 5))
-    field: Volume = np.exp(a * x + b * y + c * z + d * x * x + e * y * y)
-    return field
+def _loss(before: Complex, after: Complex) -> Volume:
+    """Share of the magnitude that is lost; in a void there is nothing to lose."""
+    whole = np.abs(before)
+    lost: Volume = np.clip((whole - np.abs(after)) / np.maximum(whole, 1e-3), 0, 1)
+    return lost
 
 
 def scan_t1w(head: Head, rng: np.random.Generator) -> Volume:

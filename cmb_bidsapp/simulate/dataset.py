@@ -2,55 +2,41 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from cmb_bidsapp import __version__
 from cmb_bidsapp.anatomy.proxy import proxy_labels
-from cmb_bidsapp.bids.outputs import bids_name, write_image, write_json, write_table, write_text
+from cmb_bidsapp.bids.outputs import (
+    bids_name,
+    write_dseg,
+    write_image,
+    write_json,
+    write_table,
+    write_text,
+)
 from cmb_bidsapp.labels import PROXY_NAMES
 from cmb_bidsapp.simulate.acquisition import Grid, scan_t1w, scan_t2star
 from cmb_bidsapp.simulate.anatomy import Head, deform, rotation
-from cmb_bidsapp.simulate.physics import PROTOCOLS, Protocol, Source, Volume, interpolation_matrix
+from cmb_bidsapp.simulate.physics import Source, Volume, interpolation_matrix, resample
+from cmb_bidsapp.simulate.protocols import Protocol
 from cmb_bidsapp.simulate.sources import Sites, choose_microbleeds, choose_mimics
-
-Mask = npt.NDArray[np.bool_]
-
-#: A voxel belongs to a microbleed where the lesion takes at least this share of the magnitude ...
-LESION_LOSS = 0.25
-#: ... and a lesion is visible where it takes this share somewhere, over at least 1 mm in plane.
-VISIBLE_LOSS, VISIBLE_DIAMETER_MM = 0.40, 1.0
-
-LESION_COLUMNS = {
-    "lesion_id": {"Description": "Value of the lesion in the instance dseg; n/a where not visible"},
-    "x": {"Description": "Centre in world coordinates of the T2*w image", "Units": "mm"},
-    "y": {"Description": "Centre in world coordinates of the T2*w image", "Units": "mm"},
-    "z": {"Description": "Centre in world coordinates of the T2*w image", "Units": "mm"},
-    "chi": {"Description": "Susceptibility against water", "Units": "ppm"},
-    "true_diameter": {"Description": "Diameter of a sphere of the source's volume", "Units": "mm"},
-    "apparent_diameter": {
-        "Description": "Diameter of a disc of the largest cross-section in the mask",
-        "Units": "mm",
-    },
-    "volume": {"Description": "Volume in the mask", "Units": "mm3"},
-    "region": {"Description": "Proxy class at the centre"},
-    "visible": {"Description": "Above the visibility threshold; others are in the ignore mask"},
-}
-MIMIC_COLUMNS = {
-    "kind": {"Description": "vein or calcification"},
-    "x": {"Description": "Centre in world coordinates of the T2*w image", "Units": "mm"},
-    "y": {"Description": "Centre in world coordinates of the T2*w image", "Units": "mm"},
-    "z": {"Description": "Centre in world coordinates of the T2*w image", "Units": "mm"},
-    "chi": {"Description": "Susceptibility against water", "Units": "ppm"},
-    "diameter": {"Description": "Diameter; of a vessel its calibre", "Units": "mm"},
-}
+from cmb_bidsapp.simulate.truth import (
+    LESION_COLUMNS,
+    MIMIC_COLUMNS,
+    MIMIC_LOOK,
+    lesion_truth,
+    mimic_rows,
+    mimic_truth,
+)
 
 
 @dataclass(frozen=True)
@@ -62,6 +48,7 @@ class Case:
     """
 
     t2star: Volume
+    phase: Volume
     affine: npt.NDArray[np.float64]
     t1w: Volume
     t1w_brain: npt.NDArray[np.uint8]
@@ -72,6 +59,7 @@ class Case:
     proxy: npt.NDArray[np.uint8]
     instances: npt.NDArray[np.int16]
     ignore: npt.NDArray[np.uint8]
+    mimic_dseg: npt.NDArray[np.uint8]
     lesions: list[dict[str, Any]]
     mimics: list[dict[str, Any]]
     protocol: Protocol
@@ -91,7 +79,7 @@ def simulate_case(
     rng: np.random.Generator,
     *,
     count: int,
-    veins: int = 50,
+    veins: int = 70,
     sites: Sites | None = None,
     microbleeds: Sequence[Source] | None = None,
 ) -> Case:
@@ -116,16 +104,19 @@ def simulate_case(
     affine = grid.affine(centre)
 
     brain = (grid.to_slices(head.brain.astype(np.float32)) > 0.5).astype(np.uint8)
-    fine_proxy = proxy_labels(head.dseg, (1.0, 1.0, 1.0))
+    fine_proxy = proxy_labels(np.where(head.brain, head.dseg, 0), (1.0, 1.0, 1.0))
     votes = np.stack([grid.to_slices((fine_proxy == k).astype(np.float32)) for k in PROXY_NAMES])
     proxy = (votes.argmax(axis=0) * brain).astype(np.uint8)
-    instances, ignore, lesions = _truth(scan.loss, brain, proxy, grid, microbleeds, affine)
+    instances, ignore, lesions = lesion_truth(
+        scan.loss, brain, proxy, affine, microbleeds, head.dseg, centre
+    )
 
     t1w = scan_t1w(head, rng)
     motion = random_rigid(rng, degrees=4, mm=5)
     t1w_affine = np.linalg.inv(motion) @ _translation(-centre)
     return Case(
         t2star=scan.magnitude,
+        phase=scan.phase,
         affine=affine,
         t1w=t1w,
         t1w_brain=head.brain.astype(np.uint8),
@@ -136,16 +127,9 @@ def simulate_case(
         proxy=proxy,
         instances=instances,
         ignore=ignore,
+        mimic_dseg=mimic_truth(scan.mimic_loss, brain),
         lesions=lesions,
-        mimics=[
-            {
-                "kind": m.kind,
-                **dict(zip("xyz", m.path.mean(axis=0) - centre, strict=True)),
-                "chi": m.chi,
-                "diameter": m.diameter,
-            }
-            for m in mimics
-        ],
+        mimics=mimic_rows(mimics, centre),
         protocol=protocol,
     )
 
@@ -158,70 +142,24 @@ def _translation(offset: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 def _t1w_on(t1w: Volume, grid: Grid, rng: np.random.Generator) -> Volume:
     """T1w at the T2*w voxel centres, up to half a millimetre off as after registration."""
-    matrices = tuple(
+    x, y, z = (
         interpolation_matrix(t1w.shape[a], grid.centres(a) + rng.normal(0, 0.3)) for a in range(3)
     )
-    x, y, z = matrices
-    moved: Volume = np.einsum("xi,yj,zk,ijk->xyz", x, y, z, t1w, optimize=True).astype(np.float32)
-    return moved
-
-
-def _truth(
-    loss: Volume,
-    brain: npt.NDArray[np.uint8],
-    proxy: npt.NDArray[np.uint8],
-    grid: Grid,
-    microbleeds: Sequence[Source],
-    affine: npt.NDArray[np.float64],
-) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.uint8], list[dict[str, Any]]]:
-    """Masks and table of the microbleeds as a rater would draw them."""
-    drawn = (loss >= LESION_LOSS) & (brain > 0)
-    components, _ = ndimage.label(drawn, np.ones((3, 3, 3)))
-    instances = np.zeros(loss.shape, np.int16)
-    ignore = ((loss >= LESION_LOSS / 2) & (brain > 0)).astype(np.uint8)
-    voxel_mm3 = float(np.prod(grid.voxel))
-    rows: list[dict[str, Any]] = []
-    to_voxel = np.linalg.inv(affine)
-    for source in microbleeds:
-        head_offset = np.array(grid.origin) - affine[:3, 3]
-        world = source.path[0] - head_offset
-        centre = np.round(to_voxel[:3, :3] @ world + to_voxel[:3, 3]).astype(int)
-        centre = np.clip(centre, 0, np.array(loss.shape) - 1)
-        near = tuple(
-            slice(max(0, c - r), c + r + 1)
-            for c, r in zip(centre, np.ceil(2.0 / np.array(grid.voxel)).astype(int), strict=True)
-        )
-        found = components[near]
-        component = int(found.flat[int(np.where(found > 0, loss[near], 0).argmax())])
-        mask = components == component if component else np.zeros(loss.shape, np.bool_)
-        free = bool(mask.any()) and not instances[mask].any()
-        area = float(mask.sum(axis=(0, 1)).max()) * grid.voxel[0] * grid.voxel[1]
-        diameter = 2 * math.sqrt(area / math.pi)
-        strongest = float(loss[mask].max()) if mask.any() else 0.0
-        visible = free and strongest >= VISIBLE_LOSS and diameter >= VISIBLE_DIAMETER_MM
-        number = 1 + sum(1 for row in rows if row["visible"])
-        if visible:
-            instances[mask] = number
-        rows.append(
-            {
-                "lesion_id": number if visible else None,
-                **dict(zip("xyz", world.tolist(), strict=True)),
-                "chi": source.chi,
-                "true_diameter": source.diameter,
-                "apparent_diameter": diameter if visible else None,
-                "volume": float(mask.sum()) * voxel_mm3 if visible else None,
-                "region": PROXY_NAMES[int(proxy[tuple(centre)])],
-                "visible": visible,
-            }
-        )
-    ignore[ndimage.binary_dilation(instances > 0)] = 0
-    return instances, ignore, rows
+    return resample(t1w, (x, y, z))
 
 
 def write_case(
-    bids_dir: Path, truth_dir: Path, entities: dict[str, str | None], case: Case
+    bids_dir: Path,
+    truth_dir: Path,
+    entities: dict[str, str | None],
+    case: Case,
+    *,
+    phase: bool = False,
 ) -> None:
-    """Write one session: raw images into ``bids_dir``, truth into ``truth_dir``."""
+    """Write one session: raw images into ``bids_dir``, truth into ``truth_dir``.
+
+    With ``phase`` the T2*w has two parts, magnitude and phase.
+    """
     folder = Path(f"sub-{entities['sub']}")
     if entities.get("ses") is not None:
         folder /= f"ses-{entities['ses']}"
@@ -234,15 +172,22 @@ def write_case(
     sequence = {
         "MagneticFieldStrength": case.protocol.b0,
         "EchoTime": case.protocol.te_ms / 1000,
-        "SliceThickness": case.protocol.voxel[2],
+        "SliceThickness": case.protocol.thickness,
+        "ProtocolName": case.protocol.name,
         **simulated,
     }
-    write_image(raw / name("T2starw"), _int16(case.t2star), case.affine, sequence)
+    if phase:
+        write_image(raw / name("T2starw", part="mag"), _int16(case.t2star), case.affine, sequence)
+        radians = {**sequence, "Units": "rad"}
+        write_image(raw / name("T2starw", part="phase"), case.phase, case.affine, radians)
+    else:
+        write_image(raw / name("T2starw"), _int16(case.t2star), case.affine, sequence)
     write_image(raw / name("T1w"), _int16(case.t1w), case.t1w_affine, simulated)
 
     space = {"space": "T2starw"}
     reference: dict[str, Any] = {"SpatialReference": f"bids:raw:{folder}/anat/{name('T2starw')}"}
-    stripped = {**reference, "SkullStripped": True}
+    protocol = {key: sequence[key] for key in ("MagneticFieldStrength", "EchoTime", "ProtocolName")}
+    stripped = {**reference, **protocol, "SkullStripped": True}
     mask, manual = {**reference, "Type": "Brain"}, {**reference, "Type": "Lesion"}
     inside = case.brain > 0
     for path, data, sidecar in (
@@ -258,6 +203,13 @@ def write_case(
         (name("mask", **space, label="CMB", desc="ignore"), case.ignore, manual),
     ):
         write_image(truth / path, labels, case.affine, sidecar)
+    write_dseg(
+        truth / name("dseg", **space, desc="mimics"),
+        case.mimic_dseg,
+        case.affine,
+        MIMIC_LOOK,
+        reference,
+    )
     t1w_mask = {"SpatialReference": f"bids:raw:{folder}/anat/{name('T1w')}", "Type": "Brain"}
     write_image(
         truth / name("mask", space="T1w", desc="brain"), case.t1w_brain, case.t1w_affine, t1w_mask
@@ -301,18 +253,44 @@ def describe_dataset(folder: Path, name: str, *, derivative_of: Path | None = No
     )
 
 
+@dataclass(frozen=True)
+class Cohort:
+    """What a simulated dataset is made of.
+
+    Attributes
+    ----------
+    heads
+        Every participant is a new deformation of one of them, taken in turn.
+    protocols
+        Taken in turn as well.
+    microbleeds
+        Least and most sources per session, visible or not.
+    free
+        Share of the sessions without any.
+    sessions
+        Session labels of those participants (from 0) that have any.
+    phase
+        Whether to write the phase beside the magnitude.
+    """
+
+    heads: Sequence[Head]
+    participants: int
+    protocols: Sequence[Protocol]
+    microbleeds: tuple[int, int]
+    seed: int
+    free: float = 0.0
+    sessions: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    phase: bool = False
+
+
 def simulate_dataset(
-    heads: Sequence[Head],
+    cohort: Cohort,
     bids_dir: Path,
     *,
-    participants: int,
-    protocols: Sequence[str],
-    counts: Callable[[np.random.Generator], int],
-    seed: int,
-    sessions: Callable[[int], Sequence[str | None]] = lambda _: (None,),
+    processes: int = 1,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Path:
-    """Simulate a cohort; every participant is a new deformation of one of the heads.
+    """Simulate a cohort.
 
     Returns the folder of the truth derivatives, ``bids_dir/derivatives/truth``. Finished sessions
     are left as they are, so an interrupted run goes on where it stopped.
@@ -320,20 +298,50 @@ def simulate_dataset(
     truth_dir = bids_dir / "derivatives" / "truth"
     describe_dataset(bids_dir, "Simulated microbleeds")
     describe_dataset(truth_dir, "Simulated microbleeds: truth", derivative_of=Path("../.."))
-    for number in range(participants):
-        label = f"{number + 1:02d}"
-        rng = np.random.default_rng((seed, number))
-        head = deform(heads[number % len(heads)], rng)
-        protocol = PROTOCOLS[protocols[number % len(protocols)]]
-        sites = Sites(head)
-        for session in sessions(number):
-            entities = {"sub": label, "ses": session}
-            done = truth_dir / f"sub-{label}" / (f"ses-{session}" if session else "") / "anat"
-            last = done / bids_name(
-                {**entities, "from": "T1w", "to": "T2starw", "mode": "image"}, "xfm", ".json"
-            )
-            if not last.exists():
-                progress(f"sub-{label}" + (f" ses-{session}" if session else ""))
-                case = simulate_case(head, protocol, rng, count=counts(rng), sites=sites)
-                write_case(bids_dir, truth_dir, entities, case)
+    if processes == 1:
+        for number in range(cohort.participants):
+            for label in simulate_participant(cohort, number, bids_dir, truth_dir):
+                progress(label)
+        return truth_dir
+    # Spawned, not forked: torch has threads.
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        simulate = partial(simulate_participant, cohort, bids_dir=bids_dir, truth_dir=truth_dir)
+        for made in pool.map(simulate, range(cohort.participants)):
+            for label in made:
+                progress(label)
     return truth_dir
+
+
+def simulate_participant(cohort: Cohort, number: int, bids_dir: Path, truth_dir: Path) -> list[str]:
+    """Simulate the sessions of one participant that are not there; returns their labels."""
+    label = f"{number + 1:02d}"
+    rng = np.random.default_rng((cohort.seed, number))
+    made: list[str] = []
+    wanted = [
+        entities
+        for session in cohort.sessions.get(number, (None,))
+        if not _last_file(truth_dir, entities := {"sub": label, "ses": session}).exists()
+    ]
+    if not wanted:
+        return made
+    head = deform(cohort.heads[number % len(cohort.heads)], rng)
+    sites = Sites(head)
+    for entities in wanted:
+        free = rng.random() < cohort.free
+        low, high = cohort.microbleeds
+        count = 0 if free else int(rng.integers(low, high + 1))
+        protocol = cohort.protocols[number % len(cohort.protocols)]
+        case = simulate_case(head, protocol, rng, count=count, sites=sites)
+        write_case(bids_dir, truth_dir, entities, case, phase=cohort.phase)
+        session = entities["ses"]
+        made.append(f"sub-{label}" + (f" ses-{session}" if session else ""))
+    return made
+
+
+def _last_file(truth_dir: Path, entities: dict[str, str | None]) -> Path:
+    """The file that :func:`write_case` writes last."""
+    folder = truth_dir / f"sub-{entities['sub']}"
+    if entities["ses"] is not None:
+        folder /= f"ses-{entities['ses']}"
+    transform = {"from": "T1w", "to": "T2starw", "mode": "image"}
+    return folder / "anat" / bids_name({**entities, **transform}, "xfm", ".json")

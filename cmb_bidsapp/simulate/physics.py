@@ -8,7 +8,6 @@ unit dipole, and the complex signal is averaged over each voxel: that average is
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -21,81 +20,6 @@ Complex = npt.NDArray[np.complex64]
 GAMMA_BAR = 42.577
 #: Relaxation caused by susceptibility, in 1/s per ppm at 3 T (scales with B0).
 R2_PRIME_PER_PPM = 137.0
-
-
-@dataclass(frozen=True)
-class Tissue:
-    """MR properties of a tissue: proton density, T2* at 3 T (ms), chi (ppm), T1w brightness."""
-
-    proton_density: float
-    t2star_ms: float
-    chi: float
-    t1w: float
-
-
-#: Tissue by structure name of :mod:`cmb_bidsapp.labels`.
-TISSUES = MappingProxyType(
-    {
-        "background": Tissue(0.0, 1.0, 9.2, 2),
-        "cerebral-wm": Tissue(0.70, 53, -0.030, 110),
-        "cerebral-cortex": Tissue(0.82, 66, 0.020, 76),
-        "lateral-ventricle": Tissue(1.00, 400, 0.019, 25),
-        "cerebellar-wm": Tissue(0.70, 50, -0.030, 106),
-        "cerebellar-cortex": Tissue(0.80, 62, 0.020, 76),
-        "thalamus": Tissue(0.76, 52, 0.020, 90),
-        "caudate": Tissue(0.80, 41, 0.044, 80),
-        "putamen": Tissue(0.79, 36, 0.038, 84),
-        "pallidum": Tissue(0.73, 27, 0.131, 98),
-        "third-ventricle": Tissue(1.00, 400, 0.019, 25),
-        "fourth-ventricle": Tissue(1.00, 400, 0.019, 25),
-        "brainstem": Tissue(0.72, 50, -0.010, 100),
-        "hippocampus": Tissue(0.82, 60, 0.015, 76),
-        "amygdala": Tissue(0.82, 60, 0.015, 76),
-        "csf": Tissue(1.00, 400, 0.019, 25),
-        "accumbens": Tissue(0.80, 45, 0.030, 80),
-        "ventral-dc": Tissue(0.72, 44, 0.050, 98),
-    }
-)
-#: Tissue outside the brain; the rest of the ids from 500 on look like soft tissue.
-SOFT_TISSUE = Tissue(0.75, 35, 0.0, 60)
-EXTRACEREBRAL = MappingProxyType(
-    {
-        0: TISSUES["background"],
-        506: Tissue(0.95, 200, 0.0, 30),
-        509: Tissue(0.05, 5, 9.2, 8),
-        511: Tissue(0.90, 30, 0.019, 130),
-        515: Tissue(0.06, 2, -2.1, 15),
-        516: Tissue(0.60, 25, -0.5, 110),
-    }
-)
-#: Structures whose iron grows with age.
-IRON_RICH = ("caudate", "putamen", "pallidum", "accumbens", "ventral-dc")
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """Acquisition of a T2*w image: field (T), echo time (ms), voxel (mm), SNR in white matter."""
-
-    name: str
-    b0: float
-    te_ms: float
-    voxel: tuple[float, float, float]
-    snr: float
-
-
-PROTOCOLS = MappingProxyType(
-    {
-        p.name: p
-        for p in (
-            Protocol("paper", 3.0, 20, (0.4286, 0.4286, 6.5), 25),
-            Protocol("gre3t4mm", 3.0, 18, (0.45, 0.45, 4.0), 25),
-            Protocol("gre15t5mm", 1.5, 40, (0.5, 0.5, 5.0), 20),
-            Protocol("gre3t3mm", 3.0, 20, (1.0, 1.0, 3.0), 30),
-            Protocol("swi3t", 3.0, 20, (0.94, 0.94, 1.75), 25),
-            Protocol("gre15t3d", 1.5, 25, (0.49, 0.49, 0.8), 18),
-        )
-    }
-)
 
 
 def phase_per_ppm(b0: float, te_ms: float) -> float:
@@ -174,7 +98,9 @@ def draw(source: Source, axes: Axes, rng: np.random.Generator | None = None) -> 
     if len(source.path) > 1:
         distance = _distance_to_path(source.path, axes, spacing)
         filled: Volume = np.clip((source.semi_axes[0] - distance) / min(spacing) + 0.5, 0, 1)
-        return filled
+        # A vessel finer than the voxels is drawn about one voxel wide: keep its cross-section.
+        section, width = np.pi * source.semi_axes[0] ** 2, min(spacing)
+        return filled * np.float32(min(1.0, section / width**2))
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1) - source.path[0]
     scaled = grid.astype(np.float32)
     if rng is not None:
@@ -243,7 +169,11 @@ def interpolation_matrix(n_in: int, positions: npt.NDArray[np.float64]) -> Volum
 
 def resample(volume: Volume, matrices: tuple[Volume, Volume, Volume]) -> Volume:
     """Apply one matrix per axis."""
-    x, y, z = matrices
-    volume = np.tensordot(volume, z.T, axes=1)
-    volume = np.moveaxis(np.tensordot(y, volume, axes=(1, 1)), 0, 1)
-    return np.ascontiguousarray(np.tensordot(x, volume, axes=1), dtype=np.float32)
+    used = [np.flatnonzero(matrix.any(axis=0)) for matrix in matrices]
+    parts = tuple(slice(int(u[0]), int(u[-1]) + 1) for u in used)
+    x, y, z = (matrix[:, part] for matrix, part in zip(matrices, parts, strict=True))
+    # In this order nothing is transposed in memory.
+    along_z = np.matmul(volume[parts], z.T)
+    along_y = np.matmul(y, along_z)
+    resampled: Volume = x @ along_y.reshape(len(along_y), -1)
+    return resampled.reshape(len(x), len(y), len(z))

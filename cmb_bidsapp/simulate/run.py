@@ -16,26 +16,34 @@ def run_simulation(given: argparse.Namespace) -> int:
         A protocol is unknown, or a number out of range.
     """
     from cmb_bidsapp.simulate.anatomy import atlas_head, read_head
-    from cmb_bidsapp.simulate.dataset import simulate_dataset
-    from cmb_bidsapp.simulate.physics import PROTOCOLS
+    from cmb_bidsapp.simulate.dataset import Cohort, simulate_dataset
+    from cmb_bidsapp.simulate.protocols import read_protocol
 
-    unknown = sorted(set(given.protocol) - set(PROTOCOLS))
-    if unknown:
-        raise UsageError(f"--protocol {', '.join(unknown)}: one of {', '.join(PROTOCOLS)}")
     low, high = given.microbleeds
     if not 0 <= low <= high:
         raise UsageError(f"--microbleeds {low} {high}: 0 <= MIN <= MAX is expected")
     if not 0 <= given.free <= 1:
         raise UsageError(f"--free {given.free}: 0 to 1 is expected")
+    if given.nprocs < 1:
+        raise UsageError(f"--nprocs {given.nprocs}: at least 1 is expected")
+    try:
+        protocols = [read_protocol(text) for text in given.protocol]
+    except ValueError as error:
+        raise UsageError(f"--protocol {error}") from error
     heads = [read_head(p) for p in given.label_maps] if given.label_maps else [atlas_head()]
     truth = simulate_dataset(
-        heads,
+        Cohort(
+            heads=heads,
+            participants=given.participants,
+            protocols=protocols,
+            microbleeds=(low, high),
+            free=given.free,
+            seed=given.random_seed,
+            phase=given.phase,
+        ),
         given.output_dir,
-        participants=given.participants,
-        protocols=given.protocol,
-        counts=lambda rng: 0 if rng.random() < given.free else int(rng.integers(low, high + 1)),
-        seed=given.random_seed,
-        progress=lambda text: print(f"simulating {text}", flush=True),
+        processes=given.nprocs,
+        progress=lambda text: print(f"simulated {text}", flush=True),
     )
     print(f"images: {given.output_dir}\ntruth: {truth}")
     return ExitCode.OK

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,8 @@ from cmb_bidsapp.simulate.physics import Source
 
 Mask = npt.NDArray[np.bool_]
 
+#: Radius of a microbleed's source, its share of faint ones, and the step of a vein's course.
+RADIUS_MM, FAINT_SHARE, VEIN_STEP_MM = (0.3, 2.4), 0.1, 2.0
 #: Share of microbleeds by site (see docs/simulation.md).
 SITES = {
     "junction": 0.38,
@@ -56,7 +59,9 @@ class Sites:
             "choroid": ventricle,
             **named,
         }
+        self._masks = masks
         self._voxels = {name: np.argwhere(mask) for name, mask in masks.items()}
+        self._to_ventricle = to_ventricle
 
     def draw(self, site: str, rng: np.random.Generator) -> npt.NDArray[np.float64] | None:
         """A random point (mm, head space) of a site; ``None`` where the head has none."""
@@ -68,11 +73,29 @@ class Sites:
         )
         return point
 
+    def contains(self, site: str, point: npt.NDArray[np.float64]) -> bool:
+        """Whether a point (mm, head space) lies in a site."""
+        mask = self._masks[site]
+        i, j, k = np.round(point - self._offset).astype(int)
+        inside = 0 <= i < mask.shape[0] and 0 <= j < mask.shape[1] and 0 <= k < mask.shape[2]
+        return inside and bool(mask[i, j, k])
+
+    def away_from_ventricle(self, point: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Direction in which the distance to the lateral ventricles grows."""
+        distance = self._to_ventricle
+        low = np.clip(np.round(point - self._offset).astype(int) - 2, 0, None)
+        around = distance[tuple(slice(i, i + 5) for i in low)]
+        slope = [float(np.diff(around, axis=axis).mean()) for axis in range(3)]
+        return np.asarray(slope, np.float64)
+
 
 def choose_microbleeds(
     sites: Sites, count: int, rng: np.random.Generator, *, min_chi: float = 0.2
 ) -> list[Source]:
-    """Draw ``count`` microbleeds, at least 6 mm apart, sizes and susceptibilities log-uniform."""
+    """Draw ``count`` microbleeds, at least 6 mm apart, sizes and susceptibilities log-uniform.
+
+    One in ten is faint (0.05 ppm up to ``min_chi``), as iron below a rater's threshold.
+    """
     chosen: list[Source] = []
     for _ in range(50 * count):
         if len(chosen) == count:
@@ -81,38 +104,84 @@ def choose_microbleeds(
         centre = sites.draw(site, rng)
         if centre is None or any(np.linalg.norm(centre - s.path[0]) < 6 for s in chosen):
             continue
-        radius = math.exp(rng.uniform(math.log(0.4), math.log(2.2)))
+        radius = _log_uniform(rng, *RADIUS_MM)
         b, c = (radius * float(v) for v in rng.uniform(0.7, 1.0, 2))
-        chi = math.exp(rng.uniform(math.log(min_chi), math.log(2.0)))
+        faint = rng.random() < FAINT_SHARE
+        chi = _log_uniform(rng, 0.05, min_chi) if faint else _log_uniform(rng, min_chi, 2.0)
         chosen.append(Source("cmb", chi, (radius, b, c), centre[None]))
     return chosen
 
 
+def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
+    return math.exp(rng.uniform(math.log(low), math.log(high)))
+
+
 def choose_mimics(sites: Sites, rng: np.random.Generator, veins: int) -> list[Source]:
-    """Sulcal and medullary veins, in plane and through plane, and calcifications."""
+    """Veins of the sulci and of the deep white matter, and calcifications."""
     mimics: list[Source] = []
-    for _ in range(veins):
-        medullary = rng.random() < 0.25
-        start = sites.draw("periventricular" if medullary else "sulcus", rng)
-        if start is None:
-            continue
-        direction = rng.standard_normal(3)
-        if not medullary and rng.random() < 0.4:
-            direction = np.array([0.0, 0.0, 1.0]) + rng.normal(0, 0.25, 3)
-        steps = int(rng.integers(4, 14))
-        path = [start]
-        for _ in range(steps):
-            direction = direction / np.linalg.norm(direction)
-            path.append(path[-1] + 2.0 * direction)
-            direction = direction + rng.normal(0, 0.25, 3)
-        radius = float(rng.uniform(0.2, 0.45) if medullary else rng.uniform(0.25, 1.0))
-        chi = float(rng.uniform(0.15, 0.45))
-        mimics.append(Source("vein", chi, (radius, radius, radius), np.array(path)))
+    while len(mimics) < veins:
+        kind = rng.random()
+        if kind < 0.70:
+            found = [_walk(sites, "sulcus", rng, radius=float(rng.uniform(0.3, 1.1)))]
+        elif kind < 0.85:
+            found = [_walk(sites, "periventricular", rng, radius=float(rng.uniform(0.25, 0.6)))]
+        else:
+            found = _medullary(sites, rng)
+        mimics += [vein for vein in found if vein is not None]
+        if not any(found):
+            veins -= 1
     for site, most in (("choroid", 3), ("basal-ganglia", 2), ("sulcus", 3)):
         for _ in range(int(rng.integers(0, most + 1))):
             centre = sites.draw(site, rng)
             if centre is not None:
                 radius = float(rng.uniform(0.5, 2.5))
-                chi = -math.exp(rng.uniform(math.log(0.1), math.log(3.0)))
+                chi = -_log_uniform(rng, 0.1, 3.0)
                 mimics.append(Source("calcification", chi, (radius,) * 3, centre[None]))
     return mimics
+
+
+def _vein(path: Sequence[npt.NDArray[np.float64]], radius: float, chi: float) -> Source:
+    return Source("vein", chi, (radius, radius, radius), np.array(path))
+
+
+def _walk(sites: Sites, site: str, rng: np.random.Generator, *, radius: float) -> Source | None:
+    """A vein that keeps to a sulcus, or to the wall of a ventricle (subependymal, septal)."""
+    start = sites.draw(site, rng)
+    if start is None:
+        return None
+    direction = rng.standard_normal(3)
+    if rng.random() < 0.35:
+        # Through the slices: the likeliest to be taken for a microbleed.
+        direction = np.array([0.0, 0.0, 1.0]) + rng.normal(0, 0.25, 3)
+    path = [start]
+    for _ in range(int(rng.integers(5, 22))):
+        for bend in (0.2, 0.3, 0.5, 0.8, 1.2):
+            turned = direction / np.linalg.norm(direction) + rng.normal(0, bend, 3)
+            turned /= np.linalg.norm(turned)
+            ahead = path[-1] + VEIN_STEP_MM * turned
+            if sites.contains(site, ahead):
+                path.append(ahead)
+                direction = turned
+                break
+        else:
+            break
+    return _vein(path, radius, float(rng.uniform(0.15, 0.45))) if len(path) > 2 else None
+
+
+def _medullary(sites: Sites, rng: np.random.Generator) -> list[Source | None]:
+    """A few deep medullary veins side by side, from the ventricle straight into white matter."""
+    root = sites.draw("periventricular", rng)
+    if root is None:
+        return [None]
+    outward = sites.away_from_ventricle(root)
+    if not np.linalg.norm(outward) > 0:
+        return [None]
+    outward = outward / np.linalg.norm(outward)
+    veins: list[Source | None] = []
+    for number in range(int(rng.integers(2, 6))):
+        start = root + np.array([0.0, 3.0 * number, 0.0]) + rng.normal(0, 0.5, 3)
+        direction = outward + rng.normal(0, 0.1, 3)
+        steps = np.arange(int(rng.integers(5, 12)))
+        path = list(start + VEIN_STEP_MM * steps[:, None] * direction)
+        veins.append(_vein(path, float(rng.uniform(0.12, 0.35)), float(rng.uniform(0.15, 0.45))))
+    return veins

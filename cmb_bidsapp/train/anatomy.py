@@ -35,7 +35,7 @@ from cmb_bidsapp.anatomy.network import (
 from cmb_bidsapp.labels import STRUCTURES, to_structures
 from cmb_bidsapp.models.registry import Bundle
 from cmb_bidsapp.simulate.anatomy import rotation
-from cmb_bidsapp.simulate.physics import EXTRACEREBRAL, SOFT_TISSUE, TISSUES, Tissue
+from cmb_bidsapp.simulate.tissues import EXTRACEREBRAL, SOFT_TISSUE, TISSUES, Tissue
 
 log = logging.getLogger(__name__)
 

@@ -10,20 +10,23 @@ from nibabel.affines import apply_affine
 from cmb_bidsapp.bids.outputs import read_table
 from cmb_bidsapp.simulate.acquisition import Grid, scan_t2star
 from cmb_bidsapp.simulate.dataset import (
-    LESION_COLUMNS,
-    LESION_LOSS,
-    MIMIC_COLUMNS,
-    VISIBLE_DIAMETER_MM,
-    Sites,
-    choose_microbleeds,
-    choose_mimics,
+    Cohort,
     describe_dataset,
     random_rigid,
     simulate_case,
     simulate_dataset,
     write_case,
 )
-from cmb_bidsapp.simulate.physics import PROTOCOLS, Source
+from cmb_bidsapp.simulate.physics import Source
+from cmb_bidsapp.simulate.protocols import PROTOCOLS
+from cmb_bidsapp.simulate.sources import Sites, choose_microbleeds, choose_mimics
+from cmb_bidsapp.simulate.truth import (
+    LESION_COLUMNS,
+    LESION_LOSS,
+    MIMIC_COLUMNS,
+    VISIBLE_DIAMETER_MM,
+    mimic_truth,
+)
 from tests.simulate.heads import HEAD, SIZE
 
 PROTOCOL = PROTOCOLS["gre3t3mm"]
@@ -232,8 +235,8 @@ def test_microbleeds_keep_their_distance_and_range():
     assert distance[~np.eye(12, dtype=bool)].min() >= 6
     for source in chosen:
         assert source.kind == "cmb"
-        assert 0.2 <= source.chi <= 2.0
-        assert 0.5 <= source.diameter <= 5
+        assert 0.05 <= source.chi <= 2.0
+        assert 0.4 <= source.diameter <= 5
         at = np.round(source.path[0]).astype(int)
         assert HEAD.brain[tuple(at)]
 
@@ -252,6 +255,32 @@ def test_mimics_are_veins_and_calcifications():
         else:
             assert -3 <= mimic.chi <= -0.1
             assert len(mimic.path) == 1
+
+
+def test_most_veins_keep_to_their_sulcus_or_ventricle():
+    veins = [m for m in choose_mimics(SITES, np.random.default_rng(0), 30) if m.kind == "vein"]
+    kept = [
+        all(SITES.contains(site, point) for point in vein.path)
+        for vein in veins
+        for site in ("sulcus", "periventricular")
+    ]
+    assert sum(kept) > len(veins) / 2
+
+
+def test_a_mimic_is_marked_where_it_darkens_the_image():
+    rng = np.random.default_rng(1)
+    vein = Source("vein", 0.45, (1.0,) * 3, np.array([[20.0, 35.0, 30.0], [20.0, 35.0, 48.0]]))
+    stone = Source("calcification", -2.0, (1.5,) * 3, np.array([[40.0, 35.0, 40.0]]))
+    grid = Grid.around(HEAD, PROTOCOL)
+    scan = scan_t2star(HEAD, PROTOCOL, grid, [], [vein, stone], rng)
+    brain = np.ones(grid.shape, np.uint8)
+    marked = mimic_truth(scan.mimic_loss, brain)
+    to_voxel = np.linalg.inv(grid.affine(np.zeros(3)))
+    for number, source in ((1, vein), (2, stone)):
+        voxel = np.round(apply_affine(to_voxel, source.path.mean(axis=0))).astype(int)
+        around = marked[tuple(slice(i - 1, i + 2) for i in voxel)]
+        assert (around == number).any()
+    assert not mimic_truth(scan.mimic_loss, np.zeros(grid.shape, np.uint8)).any()
 
 
 def test_random_motions_are_rigid_and_small():
@@ -297,6 +326,7 @@ def test_a_case_is_written_as_these_files(case, tmp_path, session):
             f"{stem}_space-T2starw_label-CMB_desc-ignore_mask",
         )
         | {f"{stem}_label-CMB_{t}.{e}" for t in ("lesions", "mimics") for e in ("tsv", "json")}
+        | {f"{stem}_space-T2starw_desc-mimics_dseg.{e}" for e in ("nii.gz", "json", "tsv")}
         | {f"{stem}_from-T1w_to-T2starw_mode-image_xfm.json"},
     )
 
@@ -316,6 +346,7 @@ def test_the_files_hold_the_case(case, tmp_path):
         ("space-T2starw_desc-CMBinstances_dseg", case.instances),
         ("space-T2starw_label-CMB_mask", case.instances > 0),
         ("space-T2starw_desc-proxy_dseg", case.proxy),
+        ("space-T2starw_desc-mimics_dseg", case.mimic_dseg),
         ("space-T2starw_desc-brain_mask", case.brain),
         ("space-T1w_desc-brain_mask", HEAD.brain),
     ):
@@ -338,19 +369,43 @@ def test_the_files_hold_the_case(case, tmp_path):
     np.testing.assert_allclose(json.loads(transform.read_text())["Matrix"], case.t1w_to_t2star)
 
 
+def test_the_phase_is_written_as_a_part_of_its_own(case, tmp_path):
+    write_case(tmp_path / "raw", tmp_path / "truth", {"sub": "01", "ses": None}, case, phase=True)
+    anat = tmp_path / "raw" / "sub-01" / "anat"
+    assert not (anat / "sub-01_T2starw.nii.gz").exists()
+    assert (anat / "sub-01_part-mag_T2starw.nii.gz").exists()
+    phase = nib.load(anat / "sub-01_part-phase_T2starw.nii.gz").get_fdata()
+    assert -np.pi <= phase.min() < -1
+    assert 1 < phase.max() <= np.pi + 1e-6
+    sidecar = json.loads((anat / "sub-01_part-phase_T2starw.json").read_text())
+    assert (sidecar["Units"], sidecar["ProtocolName"]) == ("rad", "gre3t3mm")
+
+
+def test_a_dataset_is_the_same_however_many_processes_make_it(tmp_path):
+    cohort = Cohort(
+        [HEAD],
+        2,
+        [PROTOCOL],
+        microbleeds=(1, 3),
+        free=0.5,
+        sessions={0: ("A", "B")},
+        seed=4,
+    )
+    for processes in (1, 2):
+        simulate_dataset(cohort, tmp_path / str(processes), processes=processes)
+    one, two = (sorted((tmp_path / n).rglob("*_T2starw.nii.gz")) for n in ("1", "2"))
+    assert [p.name for p in one] == [p.name for p in two]
+    assert len([p for p in one if "desc" not in p.name]) == 3
+    for first, second in zip(one, two, strict=True):
+        np.testing.assert_array_equal(nib.load(first).get_fdata(), nib.load(second).get_fdata())
+
+
 def test_a_dataset_goes_on_where_it_stopped(tmp_path):
     said = []
 
     def simulate():
-        return simulate_dataset(
-            [HEAD],
-            tmp_path / "bids",
-            participants=1,
-            protocols=["gre3t3mm"],
-            counts=lambda rng: 1,
-            seed=0,
-            progress=said.append,
-        )
+        cohort = Cohort([HEAD], 1, [PROTOCOL], microbleeds=(1, 1), seed=0)
+        return simulate_dataset(cohort, tmp_path / "bids", progress=said.append)
 
     truth = simulate()
     assert truth == tmp_path / "bids" / "derivatives" / "truth"

@@ -7,9 +7,7 @@ from scipy import ndimage
 from cmb_bidsapp.labels import STRUCTURES
 from cmb_bidsapp.simulate.physics import (
     GAMMA_BAR,
-    PROTOCOLS,
     R2_PRIME_PER_PPM,
-    TISSUES,
     Source,
     dipole_field,
     draw,
@@ -18,6 +16,7 @@ from cmb_bidsapp.simulate.physics import (
     resample,
     signal_factor,
 )
+from cmb_bidsapp.simulate.tissues import TISSUES
 
 STEP = 0.25
 #: Half of a box of 96 voxels: the middle lies on a voxel.
@@ -298,9 +297,3 @@ def test_tissues_are_as_bright_as_in_t2star_weighted_images():
 
     assert bright("csf") > bright("cerebral-cortex") > bright("cerebral-wm") > bright("pallidum")
     assert TISSUES["cerebral-wm"].chi < 0 < TISSUES["pallidum"].chi
-
-
-def test_protocols_go_by_their_name():
-    for name, protocol in PROTOCOLS.items():
-        assert protocol.name == name
-    assert PROTOCOLS["paper"].voxel == (0.4286, 0.4286, 6.5)

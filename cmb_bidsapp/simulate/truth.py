@@ -1,0 +1,180 @@
+"""What is true of a simulated scan, as a rater would have drawn it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from nibabel.affines import apply_affine
+from scipy import ndimage
+
+from cmb_bidsapp.labels import PROXY_NAMES, table
+from cmb_bidsapp.simulate.acquisition import MIMIC_KINDS
+from cmb_bidsapp.simulate.anatomy import Dseg
+from cmb_bidsapp.simulate.physics import Source, Volume
+
+Affine = npt.NDArray[np.float64]
+
+#: A voxel belongs to a microbleed where the lesion takes at least this share of the magnitude ...
+LESION_LOSS = 0.25
+#: ... and a lesion is visible where it takes this share somewhere, over at least 1 mm in plane.
+VISIBLE_LOSS, VISIBLE_DIAMETER_MM = 0.40, 1.0
+#: How far from its centre a lesion may show, mm (half a thick slice, and the lobes of its field).
+NEAR_MM = 2.0
+
+#: Regions of the MARS form by region of ``labels.tsv``, where a label map without cortical
+#: parcels can tell them.
+MARS = MappingProxyType(
+    {
+        **dict.fromkeys(("caudate", "putamen", "pallidum", "accumbens"), "basal-ganglia"),
+        **{
+            name: name
+            for name in (
+                "brainstem",
+                "cerebellum",
+                "thalamus",
+                "corpus-callosum",
+                "frontal",
+                "parietal",
+                "temporal",
+                "occipital",
+                "insula",
+            )
+        },
+    }
+)
+
+_WORLD = {"Description": "Centre in world coordinates of the T2*w image", "Units": "mm"}
+LESION_COLUMNS: dict[str, dict[str, Any]] = {
+    "lesion_id": {"Description": "Value of the lesion in the instance dseg; n/a where not visible"},
+    **dict.fromkeys("xyz", _WORLD),
+    "chi": {"Description": "Susceptibility against water", "Units": "ppm"},
+    "true_diameter": {"Description": "Diameter of a sphere of the source's volume", "Units": "mm"},
+    "apparent_diameter": {
+        "Description": "Diameter of a disc of the largest cross-section in the mask",
+        "Units": "mm",
+    },
+    "volume": {"Description": "Volume in the mask", "Units": "mm3"},
+    "region": {"Description": "Proxy class at the centre"},
+    "mars_region": {"Description": "MARS region at the centre, n/a where the label map has none"},
+    "visible": {"Description": "Above the visibility threshold; others are in the ignore mask"},
+}
+MIMIC_COLUMNS: dict[str, dict[str, Any]] = {
+    "kind": {"Description": " or ".join(MIMIC_KINDS)},
+    **dict.fromkeys("xyz", _WORLD),
+    "chi": {"Description": "Susceptibility against water", "Units": "ppm"},
+    "diameter": {"Description": "Diameter; of a vessel its calibre", "Units": "mm"},
+}
+#: Names and colours of the values of the mimics dseg.
+MIMIC_LOOK = MappingProxyType(
+    {
+        number: (kind, color)
+        for number, (kind, color) in enumerate(
+            zip(MIMIC_KINDS, ("#0072b2", "#f0e442"), strict=True), start=1
+        )
+    }
+)
+
+
+def lesion_truth(
+    loss: Volume,
+    brain: npt.NDArray[np.uint8],
+    proxy: npt.NDArray[np.uint8],
+    affine: Affine,
+    microbleeds: Sequence[Source],
+    dseg: Dseg,
+    centre: npt.NDArray[np.float64],
+) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.uint8], list[dict[str, Any]]]:
+    """Masks and table of the microbleeds.
+
+    Parameters
+    ----------
+    loss, brain, proxy
+        Share of the magnitude the lesions take, brain mask and proxy classes, T2*w grid.
+    affine
+        Voxel to world (mm) of that grid.
+    dseg, centre
+        The head as labels, and the point of head space that is the world's origin.
+
+    Returns
+    -------
+    instances, ignore, rows
+        Visible lesions by number from 1; what is too faint to be one; one row per lesion.
+    """
+    pieces, _ = ndimage.label((loss >= LESION_LOSS) & (brain > 0), np.ones((3, 3, 3)))
+    boxes = ndimage.find_objects(pieces)
+    instances = np.zeros(loss.shape, np.int16)
+    voxel = np.linalg.norm(affine[:3, :3], axis=0)
+    near = np.ceil(NEAR_MM / voxel).astype(int)
+    to_voxel = np.linalg.inv(affine)
+    rows: list[dict[str, Any]] = []
+    number = 0
+    for source in microbleeds:
+        world = source.path[0] - centre
+        middle = np.round(apply_affine(to_voxel, world)).astype(int)
+        middle = np.clip(middle, 0, np.array(loss.shape) - 1)
+        window = tuple(slice(max(0, c - r), c + r + 1) for c, r in zip(middle, near, strict=True))
+        found = pieces[window]
+        piece = int(found.flat[int(np.where(found > 0, loss[window], 0).argmax())])
+        row = {
+            "lesion_id": None,
+            **dict(zip("xyz", world.tolist(), strict=True)),
+            "chi": source.chi,
+            "true_diameter": source.diameter,
+            "apparent_diameter": None,
+            "volume": None,
+            "region": PROXY_NAMES[int(proxy[tuple(middle)])],
+            "mars_region": _mars(dseg, source.path[0]),
+            "visible": False,
+        }
+        rows.append(row)
+        if not piece:
+            continue
+        box = boxes[piece - 1]
+        mask = pieces[box] == piece
+        area = float(mask.sum(axis=(0, 1)).max()) * voxel[0] * voxel[1]
+        diameter = 2 * math.sqrt(area / math.pi)
+        taken = bool(instances[box][mask].any())
+        if taken or loss[box][mask].max() < VISIBLE_LOSS or diameter < VISIBLE_DIAMETER_MM:
+            continue
+        number += 1
+        instances[box][mask] = number
+        volume = float(mask.sum()) * float(np.prod(voxel))
+        row |= {"lesion_id": number, "visible": True}
+        row |= {"apparent_diameter": diameter, "volume": volume}
+    ignore = (loss >= LESION_LOSS / 2) & (brain > 0)
+    ignore &= ~ndimage.binary_dilation(instances > 0)
+    return instances, ignore.astype(np.uint8), rows
+
+
+def _mars(dseg: Dseg, point: npt.NDArray[np.float64]) -> str | None:
+    index = np.clip(np.round(point).astype(int), 0, np.array(dseg.shape) - 1)
+    label = table().get(int(dseg[tuple(index)]))
+    return MARS.get(label.region) if label else None
+
+
+def mimic_truth(
+    mimic_loss: Mapping[str, Volume], brain: npt.NDArray[np.uint8]
+) -> npt.NDArray[np.uint8]:
+    """Voxels that a mimic darkens as a microbleed would, by the kind of mimic (from 1)."""
+    mimics = np.zeros(brain.shape, np.uint8)
+    for number, kind in enumerate(MIMIC_KINDS, start=1):
+        mimics[(mimic_loss[kind] >= LESION_LOSS) & (brain > 0)] = number
+    return mimics
+
+
+def mimic_rows(mimics: Sequence[Source], centre: npt.NDArray[np.float64]) -> list[dict[str, Any]]:
+    """One row per mimic."""
+    return [
+        {
+            "kind": mimic.kind,
+            **dict(zip("xyz", (mimic.path.mean(axis=0) - centre).tolist(), strict=True)),
+            "chi": mimic.chi,
+            "diameter": mimic.diameter,
+        }
+        for mimic in mimics
+    ]
