@@ -261,6 +261,23 @@ def train_parser() -> argparse.ArgumentParser:
     lesions = verbs.add_parser("lesions", help="microbleeds and proxy regions, with nnU-Net")
     lesions.add_argument("derivatives", type=Path, help="images, proxy dseg and CMB masks")
     lesions.add_argument("--epochs", type=int, default=60, help="of 50 steps each")
+    lesions.add_argument(
+        "--loss",
+        choices=("topk", "ce"),
+        default="topk",
+        help="Dice + TopK10, as in the paper, or Dice + cross-entropy (%(default)s)",
+    )
+    lesions.add_argument(
+        "--no-proxy",
+        dest="proxy",
+        action="store_false",
+        help="microbleeds alone, without the regions (plain nnU-Net)",
+    )
+    lesions.add_argument(
+        "--mimics",
+        action="store_true",
+        help="learn veins and calcifications as a class, where *_desc-mimics_dseg names them",
+    )
     for one in (anatomy, lesions):
         one.add_argument("--output-dir", type=Path, required=True, help="the bundle is made here")
         one.add_argument("--work-dir", type=Path, required=True, help="checkpoints; resumable")

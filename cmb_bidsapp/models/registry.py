@@ -8,6 +8,7 @@ and ``dataset.json``.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -45,15 +46,17 @@ class Bundle:
         content: dict[str, Any] = json.loads((self.folder / name).read_text(encoding="utf-8"))
         return content
 
-    def load_into(self, network: torch.nn.Module) -> None:
-        """Give a network the bundle's weights; nothing in the file is executed.
+    def load_into(
+        self, network: torch.nn.Module, weights: Mapping[str, torch.Tensor] | None = None
+    ) -> None:
+        """Give a network the bundle's weights, or ``weights`` derived from them.
 
         Raises
         ------
         ModelError
             The file holds something else than this network's weights.
         """
-        weights = self._weights()
+        weights = self.weights() if weights is None else weights
         state = network.state_dict()
         misfits = [k for k, v in weights.items() if k not in state or state[k].shape != v.shape]
         # nnU-Net's networks list most tensors under several names; the bundle holds each once.
@@ -63,7 +66,14 @@ class Bundle:
             raise ModelError(f"{self.folder / WEIGHTS} is of another network ({misfits[0]})")
         network.load_state_dict(weights, strict=False)
 
-    def _weights(self) -> dict[str, torch.Tensor]:
+    def weights(self) -> dict[str, torch.Tensor]:
+        """Tensors by name; nothing in the file is executed.
+
+        Raises
+        ------
+        ModelError
+            The file holds something else.
+        """
         import torch
 
         try:

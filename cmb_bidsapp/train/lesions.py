@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nibabel as nib
 import numpy as np
+import numpy.typing as npt
 
 from cmb_bidsapp.bids.outputs import write_json
-from cmb_bidsapp.labels import CMB, PROXY
+from cmb_bidsapp.labels import PROXY
 from cmb_bidsapp.lesions.segment import NOMINAL_SLICE_MM, network_order, ras_zooms
 from cmb_bidsapp.models.registry import Bundle
+
+if TYPE_CHECKING:
+    import torch
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +41,10 @@ class TrainingCase:
     t1w: Path
     proxy: Path
     lesions: Path
+    ignore: Path | None = None
+    """Lesions too faint to be counted, or to be called none."""
+    mimics: Path | None = None
+    """Veins and calcifications."""
 
 
 def find_cases(derivatives: Path) -> list[TrainingCase]:
@@ -63,7 +71,14 @@ def find_cases(derivatives: Path) -> list[TrainingCase]:
             log.warning("%s is left out: it lacks %s", stem, ", ".join(missing))
             continue
         t2star, t1w, proxy = files
-        cases.append(TrainingCase(stem, t2star, t1w, proxy, mask))
+        known = [
+            path if (path := mask.with_name(stem + ending)).exists() else None
+            for ending in (
+                "_space-T2starw_label-CMB_desc-ignore_mask.nii.gz",
+                "_space-T2starw_desc-mimics_dseg.nii.gz",
+            )
+        ]
+        cases.append(TrainingCase(stem, t2star, t1w, proxy, mask, *known))
     if not cases:
         raise FileNotFoundError(
             f"{derivatives}: no session with *_label-CMB_mask, *_desc-proxy_dseg and both images"
@@ -71,29 +86,62 @@ def find_cases(derivatives: Path) -> list[TrainingCase]:
     return cases
 
 
-def write_raw_dataset(cases: Sequence[TrainingCase], raw: Path) -> None:
-    """Write the nnU-Net raw dataset: two channels, five classes, nominal slice distance."""
+def class_labels(cases: Sequence[TrainingCase], *, proxy: bool, mimics: bool) -> dict[str, int]:
+    """Classes of a training by name, background first, as nnU-Net's ``dataset.json`` wants them.
+
+    Raises
+    ------
+    ValueError
+        Mimics are asked for and a case does not name them.
+    """
+    if mimics and (lacking := next((c for c in cases if c.mimics is None), None)) is not None:
+        raise ValueError(f"{lacking.name} has no *_desc-mimics_dseg; train without --mimics")
+    names = [*(PROXY if proxy else ["background"]), "CMB", *(["mimic"] if mimics else [])]
+    if any(case.ignore is not None for case in cases):
+        names.append("ignore")
+    return {name: value for value, name in enumerate(names)}
+
+
+def training_labels(case: TrainingCase, classes: Mapping[str, int]) -> npt.NDArray[np.uint8]:
+    """Label image of a case, T2*w grid: lesions over mimics over regions."""
+    regions = _data(case.proxy)
+    labels = np.zeros(regions.shape, np.uint8)
+    for name, value in PROXY.items():
+        labels[regions == value] = classes.get(name, 0)
+    if "mimic" in classes and case.mimics is not None:
+        labels[_data(case.mimics) > 0] = classes["mimic"]
+    if case.ignore is not None:
+        labels[_data(case.ignore) > 0] = classes["ignore"]
+    labels[_data(case.lesions) > 0] = classes["CMB"]
+    return labels
+
+
+def _data(path: Path) -> npt.NDArray[Any]:
+    return np.asarray(nib.load(path).dataobj)
+
+
+def write_raw_dataset(
+    cases: Sequence[TrainingCase], raw: Path, *, proxy: bool = True, mimics: bool = False
+) -> None:
+    """Write the nnU-Net raw dataset: two channels, classes as asked for, nominal slice distance."""
     folder = raw / DATASET
+    classes = class_labels(cases, proxy=proxy, mimics=mimics)
     for sub in ("imagesTr", "labelsTr"):
         (folder / sub).mkdir(parents=True, exist_ok=True)
     for case in cases:
         label_path = folder / "labelsTr" / f"{case.name}.nii.gz"
         if label_path.exists():
             continue
-        proxy, lesions = nib.load(case.proxy), nib.load(case.lesions)
-        label = np.asarray(proxy.dataobj).astype(np.uint8)
-        label[np.asarray(lesions.dataobj) > 0] = CMB
         for channel, path in enumerate((case.t2star, case.t1w)):
             image = nib.load(path)
             data = np.asarray(image.dataobj, dtype=np.float32)
-            target = folder / "imagesTr" / f"{case.name}_{channel:04d}.nii.gz"
-            _save(target, data, image.affine)
-        _save(label_path, label, proxy.affine)
+            _save(folder / "imagesTr" / f"{case.name}_{channel:04d}.nii.gz", data, image.affine)
+        _save(label_path, training_labels(case, classes), nib.load(case.proxy).affine)
     write_json(
         folder / "dataset.json",
         {
             "channel_names": {"0": "T2starw", "1": "T1w"},
-            "labels": {**PROXY, "CMB": CMB},
+            "labels": classes,
             "numTraining": len(cases),
             "file_ending": ".nii.gz",
             **_voxels(cases),
@@ -159,6 +207,9 @@ def train_lesions(
     work: Path,
     *,
     epochs: int,
+    loss: str = "topk",
+    proxy: bool = True,
+    mimics: bool = False,
     device: str = "cpu",
     memory_gb: float = 0.9,
     processes: int = 2,
@@ -174,10 +225,15 @@ def train_lesions(
         Folder of nnU-Net's raw, preprocessed and results folders.
     epochs
         Epochs of 50 steps.
+    loss
+        ``topk`` (Dice + TopK10, the paper's) or ``ce`` (Dice + cross-entropy, nnU-Net's).
+    proxy, mimics
+        Whether the regions, and veins with calcifications, are classes beside the microbleeds.
     memory_gb
         nnU-Net's planning target; it decides the patch size.
     start_from
-        Weights to start from instead of random ones; its network must be the planned one.
+        Weights to start from instead of random ones; its network must be the planned one, but
+        for its classes, which are matched by name.
 
     Returns
     -------
@@ -186,16 +242,16 @@ def train_lesions(
     """
     import torch
 
-    from cmb_bidsapp.train.trainer import ProxyTopKTrainer
+    from cmb_bidsapp.train.trainer import TRAINERS
 
     set_folders(work)
-    write_raw_dataset(find_cases(derivatives), work / "raw")
+    write_raw_dataset(find_cases(derivatives), work / "raw", proxy=proxy, mimics=mimics)
     plan_and_preprocess(work, memory_gb=memory_gb, processes=processes)
     preprocessed = work / "preprocessed" / DATASET
     plans = json.loads((preprocessed / f"{PLANS}.json").read_text())
     dataset = json.loads((preprocessed / "dataset.json").read_text())
     plans["continue_training"] = False
-    trainer = ProxyTopKTrainer(plans, CONFIGURATION, "all", dataset, torch.device(device))
+    trainer = TRAINERS[loss](plans, CONFIGURATION, "all", dataset, torch.device(device))
     trainer.num_epochs = epochs
     if start_from is not None:
         trainer.gentle_start = False
@@ -204,6 +260,27 @@ def train_lesions(
     if Path(trainer.last_checkpoint).exists():
         trainer.load_checkpoint(trainer.last_checkpoint)
     elif start_from is not None:
-        start_from.load_into(trainer.network)
+        start_network(trainer.network, start_from, dataset["labels"])
     trainer.run_training()
     return Path(trainer.output_folder)
+
+
+def start_network(network: torch.nn.Module, start_from: Bundle, classes: Mapping[str, int]) -> None:
+    """Give a network the weights of a model, its output layers class by class as they are named.
+
+    Raises
+    ------
+    ModelError
+        Something else than the output layers differs.
+    """
+    known = start_from.json("dataset.json")["labels"]
+    pairs = [(known[n], i) for n, i in classes.items() if n in known and n != "ignore"]
+    own = network.state_dict()
+    weights = start_from.weights()
+    for name, given in weights.items():
+        if ".seg_layers." in name and name in own and given.shape != own[name].shape:
+            filled = own[name].clone()
+            for there, here in pairs:
+                filled[here] = given[there]
+            weights[name] = filled
+    start_from.load_into(network, weights)

@@ -1,4 +1,4 @@
-"""nnU-Net v2 trainer of the paper's joint task: microbleeds and proxy regions, Dice + TopK10."""
+"""nnU-Net v2 trainers of the paper's joint task: microbleeds and proxy regions."""
 
 from __future__ import annotations
 
@@ -8,22 +8,26 @@ import numpy as np
 import torch
 from batchgenerators.utilities.file_and_folder_operations import join
 from nnunetv2.training.dataloading.data_loader import nnUNetDataLoader
-from nnunetv2.training.loss.compound_losses import DC_and_topk_loss
+from nnunetv2.training.loss.compound_losses import DC_and_CE_loss, DC_and_topk_loss
 from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
+from nnunetv2.training.loss.robust_ce_loss import TopKLoss
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as nnunet_module  # noqa: N813
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
-from cmb_bidsapp.labels import CMB
-
 #: Loss of the paper, section 3.3: k = 10, both weights 0.5.
 TOP_K, WEIGHT_DICE, WEIGHT_TOPK = 10.0, 0.5, 0.5
+#: Share of the patches without a forced microbleed that are centred on a mimic.
+MIMIC_SHARE = 0.5
 #: Weight of CMB voxels in the cross-entropy when training starts.
 FIRST_CMB_WEIGHT = 30.0
 
 
 class _MicrobleedLoader(nnUNetDataLoader):  # type: ignore[misc]
-    """Centre the forced patches on microbleeds where the case has any."""
+    """Centre the forced patches on microbleeds where the case has any, many others on mimics."""
+
+    centre: int
+    mimic: int | None
 
     def get_bbox(
         self,
@@ -33,31 +37,39 @@ class _MicrobleedLoader(nnUNetDataLoader):  # type: ignore[misc]
         overwrite_class: Any = None,
         verbose: bool = False,
     ) -> Any:
-        if force_fg and class_locations is not None and len(class_locations.get(CMB, ())) > 0:
-            overwrite_class = CMB
+        # nnU-Net seeds the legacy generator of its workers.
+        if force_fg:
+            overwrite_class = self._present(class_locations, self.centre)
+        elif np.random.uniform() < MIMIC_SHARE:  # noqa: NPY002
+            overwrite_class = self._present(class_locations, self.mimic)
+        force_fg = force_fg or overwrite_class is not None
         box_low, box_high = super().get_bbox(
             data_shape, force_fg, class_locations, overwrite_class, verbose
         )
-        if overwrite_class == CMB:
+        if overwrite_class is not None:
             # A lesion always in the middle of the patch would be a shortcut.
             for axis, size in enumerate(self.final_patch_size):
-                # nnU-Net seeds the legacy generator of its workers.
                 shift = int(np.random.uniform(-0.3, 0.3) * size)  # noqa: NPY002
                 box_low[axis] += shift
                 box_high[axis] += shift
         return box_low, box_high
 
+    @staticmethod
+    def _present(class_locations: dict[Any, Any] | None, label: int | None) -> int | None:
+        return label if class_locations and len(class_locations.get(label, ())) > 0 else None
 
-class ProxyTopKTrainer(nnUNetTrainer):  # type: ignore[misc]
-    """Dice + TopK10 over background, lobar, deep, infratentorial and CMB (paper, section 3.3).
+
+class MicrobleedTrainer(nnUNetTrainer):  # type: ignore[misc]
+    """nnU-Net v2's trainer for microbleeds, with or without the proxy regions.
 
     What differs from nnU-Net's own trainer, and why:
 
     * A gentle start, unless the weights are a trained model's. Over the first third of the epochs
       TopK tightens from plain cross-entropy (k = 100) to k = 10, because the hardest tenth alone
       teaches an untrained network next to nothing; over the second third the weight of CMB
-      voxels in it falls from 30 to 1. In the last third the loss is the paper's.
-    * Half of the patches hold a microbleed.
+      voxels in the cross-entropy falls from 30 to 1. In the last third the loss is the one named.
+    * Half of the patches hold a microbleed; where the labels name mimics, half of the rest hold
+      one of them.
     * Only left and right are mirrored: up and down, front and back tell the regions apart.
     * T1w is blanked in some samples, so that T2*w alone works with the same weights.
     * bf16 autocast on the CPU, where nnU-Net runs fp32 (five times slower).
@@ -87,17 +99,23 @@ class ProxyTopKTrainer(nnUNetTrainer):  # type: ignore[misc]
         self.oversample_foreground_percent = 0.5
         self.save_every = 2
 
+    def _compound_loss(self) -> torch.nn.Module:
+        """Dice and cross-entropy, the latter as ``loss.ce``."""
+        raise NotImplementedError
+
+    def _dice_options(self) -> dict[str, Any]:
+        return {"batch_dice": True, "smooth": 1e-5, "do_bg": False, "ddp": self.is_ddp}
+
     def _build_loss(self) -> DeepSupervisionWrapper:
-        loss = DC_and_topk_loss(
-            {"batch_dice": True, "smooth": 1e-5, "do_bg": False, "ddp": self.is_ddp},
-            {"k": TOP_K, "label_smoothing": 0.0},
-            weight_ce=WEIGHT_TOPK,
-            weight_dice=WEIGHT_DICE,
-        )
         scales = self._get_deep_supervision_scales()
         weights = np.array([1 / 2**i for i in range(len(scales))])
         weights[-1] = 0
-        return DeepSupervisionWrapper(loss, weights / weights.sum())
+        return DeepSupervisionWrapper(self._compound_loss(), weights / weights.sum())
+
+    def initialize(self) -> None:
+        """Build the network; in channels-last order, in which CPUs convolve faster."""
+        super().initialize()
+        self.network.to(memory_format=torch.channels_last_3d)
 
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, PolyLRScheduler]:
         """AdamW with nnU-Net's own schedule."""
@@ -122,6 +140,9 @@ class ProxyTopKTrainer(nnUNetTrainer):  # type: ignore[misc]
     def get_dataloaders(self) -> Any:
         """nnU-Net's loaders, with ours in their place: it names the class, so that is exchanged."""
         original = nnunet_module.nnUNetDataLoader
+        labels = self.dataset_json["labels"]
+        _MicrobleedLoader.centre = labels["CMB"]
+        _MicrobleedLoader.mimic = labels.get("mimic")
         nnunet_module.nnUNetDataLoader = _MicrobleedLoader
         try:
             return super().get_dataloaders()
@@ -136,12 +157,14 @@ class ProxyTopKTrainer(nnUNetTrainer):  # type: ignore[misc]
         super().on_train_epoch_start()
         thirds = 3 * self.current_epoch / self.num_epochs if self.gentle_start else 3.0
         done = min(1.0, thirds)
-        self.loss.loss.ce.k = 100.0 - (100.0 - TOP_K) * done
+        cross_entropy, cmb = self.loss.loss.ce, self.dataset_json["labels"]["CMB"]
+        if isinstance(cross_entropy, TopKLoss):
+            cross_entropy.k = 100.0 - (100.0 - TOP_K) * done
         weight = torch.ones(self.label_manager.num_segmentation_heads, device=self.device)
-        weight[CMB] = FIRST_CMB_WEIGHT ** float(np.clip(2 - thirds, 0, 1))
-        self.loss.loss.ce.weight = weight
+        weight[cmb] = FIRST_CMB_WEIGHT ** float(np.clip(2 - thirds, 0, 1))
+        cross_entropy.weight = weight
         self.print_to_log_file(
-            f"TopK k {self.loss.loss.ce.k:.0f}, CMB weight {float(weight[CMB]):.1f}"
+            f"k {getattr(cross_entropy, 'k', 100):.0f}, CMB weight {float(weight[cmb]):.1f}"
         )
 
     def _forward(self, batch: dict[str, Any]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
@@ -150,6 +173,7 @@ class ProxyTopKTrainer(nnUNetTrainer):  # type: ignore[misc]
         if self.network.training and data.shape[1] > 1:
             blank = torch.rand(data.shape[0], device=data.device) < self.blank_t1w
             data[blank, 1] = 0
+        data = data.contiguous(memory_format=torch.channels_last_3d)
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
             output = self.network(data)
         return [o.float() for o in output], target
@@ -168,7 +192,9 @@ class ProxyTopKTrainer(nnUNetTrainer):  # type: ignore[misc]
         """Loss and the true/false positive voxel counts of the pseudo-Dice."""
         output, target = self._forward(batch)
         loss = self.loss(output, target)
-        predicted, truth = output[0].argmax(1), target[0][:, 0].long()
+        truth = target[0][:, 0].long()
+        known = truth < output[0].shape[1]
+        predicted, truth = output[0].argmax(1)[known], truth[known]
         classes = range(1, output[0].shape[1])
         counts = {
             "tp_hard": [((predicted == c) & (truth == c)).sum().item() for c in classes],
@@ -184,3 +210,29 @@ class ProxyTopKTrainer(nnUNetTrainer):  # type: ignore[misc]
     def last_checkpoint(self) -> str:
         """Checkpoint an interrupted training resumes from."""
         return str(join(self.output_folder, "checkpoint_latest.pth"))
+
+
+class DiceTopK10Trainer(MicrobleedTrainer):
+    """The paper's loss (section 3.3): soft Dice and TopK, k = 10, one half each."""
+
+    def _compound_loss(self) -> torch.nn.Module:
+        return DC_and_topk_loss(
+            self._dice_options(),
+            {"k": TOP_K, "label_smoothing": 0.0},
+            weight_ce=WEIGHT_TOPK,
+            weight_dice=WEIGHT_DICE,
+            ignore_label=self.label_manager.ignore_label,
+        )
+
+
+class DiceCETrainer(MicrobleedTrainer):
+    """nnU-Net's own loss, the paper's baseline: soft Dice and cross-entropy, one each."""
+
+    def _compound_loss(self) -> torch.nn.Module:
+        return DC_and_CE_loss(
+            self._dice_options(), {}, ignore_label=self.label_manager.ignore_label
+        )
+
+
+#: Trainer by the name of its loss.
+TRAINERS: dict[str, type[MicrobleedTrainer]] = {"topk": DiceTopK10Trainer, "ce": DiceCETrainer}
