@@ -278,6 +278,12 @@ def train_parser() -> argparse.ArgumentParser:
     anatomy.add_argument("--random-seed", type=int, default=0, metavar="N")
     lesions = verbs.add_parser("lesions", help="microbleeds and proxy regions, with nnU-Net")
     lesions.add_argument("derivatives", type=Path, help="images, proxy dseg and CMB masks")
+    lesions.add_argument(
+        "--masks",
+        type=Path,
+        metavar="DIR",
+        help="derivatives that hold the CMB masks, where they are not those of DERIVATIVES",
+    )
     lesions.add_argument("--epochs", type=int, default=60, help="of 50 steps each")
     for one in (anatomy, lesions):
         one.add_argument("--output-dir", type=Path, required=True, help="the bundle is made here")

@@ -26,7 +26,12 @@ def run_training(given: argparse.Namespace, device: str) -> int:
     given.work_dir.mkdir(parents=True, exist_ok=True)
     if given.what == "lesions":
         results = train_lesions(
-            given.derivatives, given.work_dir, epochs=given.epochs, device=device, start_from=start
+            given.derivatives,
+            given.work_dir,
+            truth=given.masks,
+            epochs=given.epochs,
+            device=device,
+            start_from=start,
         )
         export_nnunet(results, given.output_dir, {**card, "task": "lesions"})
     else:
