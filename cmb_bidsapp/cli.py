@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from cmb_bidsapp.parser import (
     LEVELS,
     build_parser,
+    convert_parser,
     demo_parser,
     simulate_parser,
     train_parser,
@@ -38,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     verbs: dict[str, Callable[[list[str]], int]] = {
         "demo": _demo,
         "simulate": _simulate,
+        "convert": _convert,
         "train": _train,
     }
     try:
@@ -247,6 +249,13 @@ def _simulate(arguments: list[str]) -> int:
     from cmb_bidsapp.simulate.run import run_simulation
 
     return run_simulation(given)
+
+
+def _convert(arguments: list[str]) -> int:
+    given = convert_parser().parse_args(arguments)
+    from cmb_bidsapp.convert.run import run_conversion
+
+    return run_conversion(given)
 
 
 def _train(arguments: list[str]) -> int:

@@ -27,8 +27,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="cmb_bidsapp",
         description="Cerebral microbleeds in T1w and T2*w brain MRI: masks, regions, MARS tables.",
-        epilog="Other verbs: cmb_bidsapp demo | simulate | train (each has its own --help). "
-        "The results are an imaging summary, not a diagnosis.",
+        epilog="Other verbs: cmb_bidsapp demo | simulate | convert | train (each has its own "
+        "--help). The results are an imaging summary, not a diagnosis.",
         allow_abbrev=False,
     )
     parser.add_argument("bids_dir", type=Path, metavar="BIDS_DIR", help="root of the BIDS dataset")
@@ -248,6 +248,29 @@ def simulate_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def convert_parser() -> argparse.ArgumentParser:
+    """Parser of the ``convert`` verb."""
+    parser = Parser(
+        prog="cmb_bidsapp convert",
+        description="Convert a dataset with microbleed masks to BIDS, as training takes it.",
+    )
+    sources = parser.add_subparsers(dest="what", required=True, metavar="{valdo}")
+    valdo = sources.add_parser("valdo", help="VALDO 2021, Task 2 (microbleeds)")
+    valdo.add_argument(
+        "valdo_dir",
+        type=Path,
+        metavar="VALDO_DIR",
+        help="folder of the challenge's data, which stays as it is",
+    )
+    valdo.add_argument(
+        "bids_dir",
+        type=Path,
+        metavar="BIDS_DIR",
+        help="images go here, the raters' masks into BIDS_DIR/derivatives/valdo; resumable",
+    )
+    return parser
+
+
 def train_parser() -> argparse.ArgumentParser:
     """Parser of the ``train`` verb."""
     parser = Parser(
@@ -260,6 +283,12 @@ def train_parser() -> argparse.ArgumentParser:
     anatomy.add_argument("--random-seed", type=int, default=0, metavar="N")
     lesions = verbs.add_parser("lesions", help="microbleeds and proxy regions, with nnU-Net")
     lesions.add_argument("derivatives", type=Path, help="images, proxy dseg and CMB masks")
+    lesions.add_argument(
+        "--masks",
+        type=Path,
+        metavar="DIR",
+        help="derivatives that hold the CMB masks, where they are not those of DERIVATIVES",
+    )
     lesions.add_argument("--epochs", type=int, default=60, help="of 50 steps each")
     lesions.add_argument(
         "--loss",

@@ -28,18 +28,18 @@ UNREADABLE = (
 )
 
 
-def read_image(path: Path) -> tuple[npt.NDArray[np.float32], Affine]:
-    """Read a 3D image, or a 4D one that holds one volume.
+def read_volume(path: Path) -> tuple[npt.NDArray[np.float32], Affine]:
+    """Read a 3D image, or a 4D one that holds one volume, with its values as they are.
 
     Returns
     -------
     data, affine
-        Values (NaN and infinite ones become 0) and voxel-to-world (RAS mm).
+        Values, NaN and infinite ones among them, and voxel-to-world (RAS mm).
 
     Raises
     ------
     DataError
-        The file is not fetched, damaged, empty, not 3D, or has no usable geometry.
+        The file is not fetched, damaged, not 3D, or has no usable geometry.
     """
     if not path.exists():
         if path.is_symlink():
@@ -60,6 +60,23 @@ def read_image(path: Path) -> tuple[npt.NDArray[np.float32], Affine]:
     affine = np.asarray(image.affine, dtype=np.float64)
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-6:
         raise DataError(f"{path} has no usable affine; set its sform or qform")
+    return data, affine
+
+
+def read_image(path: Path) -> tuple[npt.NDArray[np.float32], Affine]:
+    """Read an image of one volume that shows something.
+
+    Returns
+    -------
+    data, affine
+        Values (NaN and infinite ones become 0) and voxel-to-world (RAS mm).
+
+    Raises
+    ------
+    DataError
+        As :func:`read_volume`, and where every voxel has the same value.
+    """
+    data, affine = read_volume(path)
     data = np.nan_to_num(data, nan=0.0, posinf=0.0, neginf=0.0)
     if float(data.max()) <= float(data.min()):
         raise DataError(f"{path} is empty: every voxel has the same value")

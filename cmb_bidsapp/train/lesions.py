@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import os
@@ -13,11 +14,14 @@ from typing import TYPE_CHECKING, Any
 import nibabel as nib
 import numpy as np
 import numpy.typing as npt
+from nibabel.affines import apply_affine
 
+from cmb_bidsapp.bids.images import UNREADABLE
 from cmb_bidsapp.bids.outputs import write_json
 from cmb_bidsapp.labels import PROXY
 from cmb_bidsapp.lesions.segment import NOMINAL_SLICE_MM, network_order, ras_zooms
 from cmb_bidsapp.models.registry import Bundle
+from cmb_bidsapp.runtime.errors import DataError, NoInputError, UsageError
 
 if TYPE_CHECKING:
     import torch
@@ -30,6 +34,20 @@ PLANS = "nnUNetPlans"
 IN_PLANE_MM = 0.4286
 #: Learning rate of a training that starts from a trained model.
 GOING_ON_RATE = 1e-3
+#: File names of a session after ``sub-..[_ses-..]``: T2*w, T1w, proxy labels; and the mask.
+IMAGE_ENDINGS = (
+    "_desc-preproc_T2starw.nii.gz",
+    "_space-T2starw_desc-preproc_T1w.nii.gz",
+    "_space-T2starw_desc-proxy_dseg.nii.gz",
+)
+MASK_ENDING = "_space-T2starw_label-CMB_mask.nii.gz"
+#: What may lie beside the mask: lesions too faint to count, and mimics.
+KNOWN_ENDINGS = (
+    "_space-T2starw_label-CMB_desc-ignore_mask.nii.gz",
+    "_space-T2starw_desc-mimics_dseg.nii.gz",
+)
+#: Grids are the same where no corner is further off than this, in voxels.
+GRID_TOLERANCE = 0.05
 
 
 @dataclass(frozen=True)
@@ -47,43 +65,68 @@ class TrainingCase:
     """Veins and calcifications."""
 
 
-def find_cases(derivatives: Path) -> list[TrainingCase]:
-    """Sessions of a BIDS derivative folder that have images, proxy labels and a CMB mask.
+def find_cases(derivatives: Path, truth: Path | None = None) -> list[TrainingCase]:
+    """Sessions that have images, proxy labels and a CMB mask; the others are named and left out.
+
+    Parameters
+    ----------
+    derivatives
+        BIDS derivatives with the preprocessed images and proxy labels.
+    truth
+        BIDS derivatives with the CMB masks, in the same folders and on the same grids; without
+        it they are those of ``derivatives``.
 
     Raises
     ------
-    FileNotFoundError
+    NoInputError
         No session is complete.
+    DataError
+        A mask does not lie on the grid of its image.
     """
+    masks = truth or derivatives
+    sessions = {
+        path.relative_to(root).with_name(path.name.removesuffix(ending))
+        for root, ending in ((masks, MASK_ENDING), (derivatives, IMAGE_ENDINGS[0]))
+        for path in root.glob(f"sub-*/**/*{ending}")
+    }
     cases = []
-    for mask in sorted(derivatives.glob("sub-*/**/*_space-T2starw_label-CMB_mask.nii.gz")):
-        stem = mask.name.removesuffix("_space-T2starw_label-CMB_mask.nii.gz")
-        files = [
-            mask.with_name(stem + ending)
-            for ending in (
-                "_desc-preproc_T2starw.nii.gz",
-                "_space-T2starw_desc-preproc_T1w.nii.gz",
-                "_space-T2starw_desc-proxy_dseg.nii.gz",
-            )
-        ]
-        missing = [path.name for path in files if not path.exists()]
+    for session in sorted(sessions):
+        files = [derivatives / f"{session}{ending}" for ending in IMAGE_ENDINGS]
+        files.append(masks / f"{session}{MASK_ENDING}")
+        missing = [str(path) for path in files if not path.exists()]
         if missing:
-            log.warning("%s is left out: it lacks %s", stem, ", ".join(missing))
+            log.warning("%s is left out: it lacks %s", session.name, ", ".join(missing))
             continue
-        t2star, t1w, proxy = files
+        t2star, t1w, proxy, mask = files
+        _check_grid(mask, t2star)
         known = [
-            path if (path := mask.with_name(stem + ending)).exists() else None
-            for ending in (
-                "_space-T2starw_label-CMB_desc-ignore_mask.nii.gz",
-                "_space-T2starw_desc-mimics_dseg.nii.gz",
-            )
+            path if (path := masks / f"{session}{ending}").exists() else None
+            for ending in KNOWN_ENDINGS
         ]
-        cases.append(TrainingCase(stem, t2star, t1w, proxy, mask, *known))
+        cases.append(TrainingCase(session.name, t2star, t1w, proxy, mask, *known))
     if not cases:
-        raise FileNotFoundError(
-            f"{derivatives}: no session with *_label-CMB_mask, *_desc-proxy_dseg and both images"
+        raise NoInputError(
+            f"{derivatives}: no session with *_desc-proxy_dseg, both images and, in {masks}, "
+            "*_label-CMB_mask"
         )
     return cases
+
+
+def _check_grid(mask: Path, image: Path) -> None:
+    try:
+        one, other = nib.load(mask), nib.load(image)
+    except UNREADABLE as error:
+        raise DataError(f"{mask} or {image} cannot be read ({error})") from error
+    same = one.shape == other.shape
+    if same:
+        corners = np.array(list(itertools.product(*((0, n - 1) for n in other.shape[:3]))))
+        moved = apply_affine(np.linalg.inv(other.affine) @ one.affine, corners)
+        same = float(np.abs(moved - corners).max()) <= GRID_TOLERANCE
+    if not same:
+        raise DataError(
+            f"{mask} (shape {one.shape}) is not on the grid of {image} (shape {other.shape}); "
+            "draw it on that image, or resample it"
+        )
 
 
 def class_labels(cases: Sequence[TrainingCase], *, proxy: bool, mimics: bool) -> dict[str, int]:
@@ -91,11 +134,11 @@ def class_labels(cases: Sequence[TrainingCase], *, proxy: bool, mimics: bool) ->
 
     Raises
     ------
-    ValueError
+    UsageError
         Mimics are asked for and a case does not name them.
     """
     if mimics and (lacking := next((c for c in cases if c.mimics is None), None)) is not None:
-        raise ValueError(f"{lacking.name} has no *_desc-mimics_dseg; train without --mimics")
+        raise UsageError(f"{lacking.name} has no *_desc-mimics_dseg; train without --mimics")
     names = [*(PROXY if proxy else ["background"]), "CMB", *(["mimic"] if mimics else [])]
     if any(case.ignore is not None for case in cases):
         names.append("ignore")
@@ -126,6 +169,7 @@ def write_raw_dataset(
     """Write the nnU-Net raw dataset: two channels, classes as asked for, nominal slice distance."""
     folder = raw / DATASET
     classes = class_labels(cases, proxy=proxy, mimics=mimics)
+    _claim(folder, {"classes": classes, "masks": [str(c.lesions.absolute()) for c in cases]})
     for sub in ("imagesTr", "labelsTr"):
         (folder / sub).mkdir(parents=True, exist_ok=True)
     for case in cases:
@@ -147,6 +191,17 @@ def write_raw_dataset(
             **_voxels(cases),
         },
     )
+
+
+def _claim(folder: Path, training: dict[str, Any]) -> None:
+    """Refuse to go on with the images of another training."""
+    claim = folder / "training.json"
+    if claim.exists() and json.loads(claim.read_text(encoding="utf-8")) != training:
+        raise UsageError(
+            f"{folder} holds another training (other scans, masks or classes); "
+            "give a fresh --work-dir"
+        )
+    write_json(claim, training)
 
 
 def _voxels(cases: Sequence[TrainingCase]) -> dict[str, list[float]]:
@@ -206,6 +261,7 @@ def train_lesions(
     derivatives: Path,
     work: Path,
     *,
+    truth: Path | None = None,
     epochs: int,
     loss: str = "topk",
     proxy: bool = True,
@@ -223,6 +279,8 @@ def train_lesions(
         Output of this app with corrected masks, or truth written by ``simulate``.
     work
         Folder of nnU-Net's raw, preprocessed and results folders.
+    truth
+        Where the CMB masks are, if not in ``derivatives``.
     epochs
         Epochs of 50 steps.
     loss
@@ -245,7 +303,8 @@ def train_lesions(
     from cmb_bidsapp.train.trainer import TRAINERS
 
     set_folders(work)
-    write_raw_dataset(find_cases(derivatives), work / "raw", proxy=proxy, mimics=mimics)
+    cases = find_cases(derivatives, truth)
+    write_raw_dataset(cases, work / "raw", proxy=proxy, mimics=mimics)
     plan_and_preprocess(work, memory_gb=memory_gb, processes=processes)
     preprocessed = work / "preprocessed" / DATASET
     plans = json.loads((preprocessed / f"{PLANS}.json").read_text())

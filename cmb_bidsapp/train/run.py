@@ -28,6 +28,7 @@ def run_training(given: argparse.Namespace, device: str) -> int:
         results = train_lesions(
             given.derivatives,
             given.work_dir,
+            truth=given.masks,
             epochs=given.epochs,
             loss=given.loss,
             proxy=given.proxy,

@@ -1,0 +1,1 @@
+"""Datasets of others with microbleed masks, converted to BIDS."""

@@ -1,0 +1,72 @@
+"""The ``convert`` verb: participant after participant, each one's failure its own."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cmb_bidsapp.runtime.errors import DataError, ExitCode, NoInputError, UsageError
+
+if TYPE_CHECKING:
+    from cmb_bidsapp.convert.dataset import Outputs
+
+
+def run_conversion(given: argparse.Namespace) -> int:
+    """Convert what the command line names; participants that are complete stay as they are.
+
+    Raises
+    ------
+    UsageError
+        A folder is missing, or BIDS_DIR would change the source.
+    NoInputError
+        Nothing in VALDO_DIR has a name of VALDO Task 2.
+    """
+    from cmb_bidsapp.convert.dataset import Outputs, describe_datasets, list_participants
+    from cmb_bidsapp.convert.valdo import find_participants
+
+    valdo_dir, bids_dir = given.valdo_dir.resolve(), given.bids_dir.resolve()
+    if not valdo_dir.is_dir():
+        raise UsageError(f"VALDO_DIR {valdo_dir}: not a folder")
+    if valdo_dir in [bids_dir, *bids_dir.parents]:
+        raise UsageError(f"BIDS_DIR {bids_dir} is or lies in VALDO_DIR, where nothing is written")
+    found = find_participants(valdo_dir)
+    if not found:
+        raise NoInputError(f"{valdo_dir}: no file like sub-101_space-T2S_CMB.nii.gz in it or below")
+    outputs = Outputs(bids_dir)
+    describe_datasets(outputs)
+    done = [label for label, files in found.items() if _convert(label, files, outputs)]
+    list_participants(outputs, done)
+    print(f"images: {outputs.bids_dir}\nmasks: {outputs.masks_dir}")
+    return _finish(len(done), len(found) - len(done))
+
+
+def _convert(label: str, files: dict[str, list[Path]], outputs: Outputs) -> bool:
+    """Convert one participant and say how it went; whether its outputs are there."""
+    from cmb_bidsapp.convert.dataset import write_participant
+    from cmb_bidsapp.convert.valdo import read_participant
+
+    if outputs.are_complete(label):
+        print(f"sub-{label}: already converted", flush=True)
+        return True
+    try:
+        participant = read_participant(label, files)
+    except DataError as error:
+        print(f"sub-{label}: failed: {error}", file=sys.stderr, flush=True)
+        return False
+    write_participant(participant, outputs)
+    print(f"sub-{label}: {participant.instances.max()} microbleeds", flush=True)
+    for note in participant.notes:
+        print(f"  note  {note}", flush=True)
+    return True
+
+
+def _finish(ok: int, failed: int) -> int:
+    from cmb_bidsapp.cli import result_line
+
+    code = ExitCode.OK
+    if failed:
+        code = ExitCode.SOME_FAILED if ok else ExitCode.DATA
+    print(result_line(ok, failed, 0, code), flush=True)
+    return code
