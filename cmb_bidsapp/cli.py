@@ -16,6 +16,7 @@ from cmb_bidsapp.parser import (
     build_parser,
     convert_parser,
     demo_parser,
+    evaluate_parser,
     simulate_parser,
     train_parser,
 )
@@ -41,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "simulate": _simulate,
         "convert": _convert,
         "train": _train,
+        "evaluate": _evaluate,
     }
     try:
         if arguments and arguments[0] in verbs:
@@ -263,3 +265,10 @@ def _train(arguments: list[str]) -> int:
     from cmb_bidsapp.train.run import run_training
 
     return run_training(given, choose_device(given.device))
+
+
+def _evaluate(arguments: list[str]) -> int:
+    given = evaluate_parser().parse_args(arguments)
+    from cmb_bidsapp.evaluation.run import run_evaluation
+
+    return run_evaluation(given)

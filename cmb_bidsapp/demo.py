@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.bids.outputs import read_table
-
-#: Lesions within this distance (mm) are the same (paper, section 3.4).
-HIT_MM = 5.0
 
 
 def make_demo_dataset(folder: Path) -> Path:
@@ -41,29 +35,29 @@ def run_demo(folder: Path) -> int:
     settings = read_settings([str(bids_dir), str(out_dir), "participant", "group"])
     summary = run_levels(settings)
     print("\nmicrobleeds found, of those that are visible (within 5 mm):")
-    for path in sorted(truth.glob("sub-*/**/*_lesions.tsv")):
-        print("  " + _compare(path, out_dir.absolute()))
+    for line in compare_with_truth(truth, out_dir.absolute()):
+        print(f"  {line}")
     print("\nreports:")
     for page in sorted(out_dir.absolute().glob("sub-*.html")):
         print(f"  {page}")
     print(f"group page:  {out_dir.absolute() / 'group.html'}")
     print(f"group table: {out_dir.absolute() / 'group_mars.tsv'}")
+    print(f"more:        cmb_bidsapp evaluate {out_dir} {truth} {folder / 'evaluation'}")
     print(result_line(summary.ok, summary.failed, summary.skipped, summary.code), flush=True)
     return int(summary.code)
 
 
-def _compare(truth: Path, out_dir: Path) -> str:
-    entities = dict(part.split("-", 1) for part in truth.name.split("_")[:-1])
-    files = SessionFiles(out_dir, entities["sub"], entities.get("ses"))
-    if not files.lesions.exists():
-        return f"{files.label}: no result"
-    visible = _points([row for row in read_table(truth) if row["visible"] == "true"])
-    kept = _points([row for row in read_table(files.lesions) if row["status"] == "kept"])
-    distance = np.linalg.norm(visible[:, None] - kept[None], axis=-1)
-    found = int((distance.min(axis=1) <= HIT_MM).sum()) if kept.size and visible.size else 0
-    extra = int((distance.min(axis=0) > HIT_MM).sum()) if kept.size and visible.size else len(kept)
-    return f"{files.label}: {found} of {len(visible)}, and {extra} elsewhere"
+def compare_with_truth(truth: Path, out_dir: Path) -> list[str]:
+    """Say of every simulated session how many microbleeds were found."""
+    from cmb_bidsapp.evaluation.results import AFTER
+    from cmb_bidsapp.evaluation.session import evaluate_session, find_sessions
 
-
-def _points(rows: list[dict[str, str]]) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    return np.array([[float(row[axis]) for axis in "xyz"] for row in rows]).reshape(-1, 3)
+    lines = []
+    for label, reference in find_sessions(truth)[0].items():
+        predicted = SessionFiles(out_dir, reference.participant, reference.session)
+        if not predicted.mask.exists():
+            lines.append(f"{label}: no result")
+            continue
+        counts = evaluate_session(predicted, reference).stages[AFTER].counts
+        lines.append(f"{label}: {counts.tp} of {counts.reference}, and {counts.fp} elsewhere")
+    return lines

@@ -27,8 +27,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="cmb_bidsapp",
         description="Cerebral microbleeds in T1w and T2*w brain MRI: masks, regions, MARS tables.",
-        epilog="Other verbs: cmb_bidsapp demo | simulate | convert | train (each has its own "
-        "--help). The results are an imaging summary, not a diagnosis.",
+        epilog="Other verbs: cmb_bidsapp demo | simulate | convert | train | evaluate (each has "
+        "its own --help). The results are an imaging summary, not a diagnosis.",
         allow_abbrev=False,
     )
     parser.add_argument("bids_dir", type=Path, metavar="BIDS_DIR", help="root of the BIDS dataset")
@@ -318,4 +318,40 @@ def train_parser() -> argparse.ArgumentParser:
             "--start-from", metavar="NAME|DIR", help="model whose weights training starts from"
         )
         one.add_argument("--device", default="auto")
+    return parser
+
+
+def evaluate_parser() -> argparse.ArgumentParser:
+    """Parser of the ``evaluate`` verb."""
+    parser = Parser(
+        prog="cmb_bidsapp evaluate",
+        description="Hold the app's output against a reference: lesions, voxels, regions, anatomy, "
+        "per session, per protocol and in all.",
+        epilog="Lesions match one to one within 5 mm between centres. A reference session without "
+        "a prediction is listed, counts as failed and enters no figure.",
+    )
+    parser.add_argument(
+        "predicted", type=Path, metavar="PRED_DERIVATIVES", help="output folder of this app"
+    )
+    parser.add_argument(
+        "reference",
+        type=Path,
+        metavar="REF_DERIVATIVES",
+        help="truth of a simulation, or *_space-T2starw_label-CMB_mask.nii.gz of a rater",
+    )
+    parser.add_argument("output_dir", type=Path, metavar="OUTPUT_DIR", help="tables go here")
+    parser.add_argument(
+        "--thresholds",
+        type=float,
+        nargs="+",
+        default=[0.1, 0.3, 0.5, 0.7, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999],
+        metavar="P",
+        help="probabilities of the sweep (%(default)s)",
+    )
+    parser.add_argument(
+        "--nprocs", type=int, metavar="N", help="sessions at a time (what is available)"
+    )
+    parser.add_argument(
+        "--random-seed", type=int, default=0, metavar="N", help="of the bootstrap (%(default)s)"
+    )
     return parser

@@ -253,7 +253,9 @@ def test_the_module_is_the_program():
     assert (child.returncode, child.stdout) == (0, f"cmb_bidsapp {__version__}\n")
 
 
-@pytest.mark.parametrize("verb", [[], ["demo"], ["simulate"], ["train"], ["train", "lesions"]])
+@pytest.mark.parametrize(
+    "verb", [[], ["demo"], ["simulate"], ["train"], ["train", "lesions"], ["evaluate"]]
+)
 def test_every_verb_has_help(verb, capsys):
     assert main([*verb, "--help"]) == 0
     assert " ".join(["usage: cmb_bidsapp", *verb]) in capsys.readouterr().out

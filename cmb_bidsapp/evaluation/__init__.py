@@ -1,0 +1,1 @@
+"""Holding the app's derivatives against a reference."""
