@@ -290,8 +290,8 @@ def train_lesions(
     memory_gb
         nnU-Net's planning target; it decides the patch size.
     start_from
-        Weights to start from instead of random ones; its network must be the planned one, but
-        for its classes, which are matched by name.
+        Model whose weights training starts from; its network and patch size are kept, its
+        classes are matched by name.
 
     Returns
     -------
@@ -310,6 +310,11 @@ def train_lesions(
     plans = json.loads((preprocessed / f"{PLANS}.json").read_text())
     dataset = json.loads((preprocessed / "dataset.json").read_text())
     plans["continue_training"] = False
+    if start_from is not None:
+        # Other scans plan another patch and other strides: the network stays what it was.
+        known = start_from.json("plans.json")["configurations"][CONFIGURATION]
+        for key in ("architecture", "patch_size", "batch_size"):
+            plans["configurations"][CONFIGURATION][key] = known[key]
     trainer = TRAINERS[loss](plans, CONFIGURATION, "all", dataset, torch.device(device))
     trainer.num_epochs = epochs
     if start_from is not None:
