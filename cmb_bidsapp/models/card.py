@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -190,14 +189,18 @@ def is_count(value: Any) -> bool:
 
 
 def is_size(value: Any) -> bool:
-    """Whether a value is a positive finite number."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and math.isfinite(value) and value > 0
+    """Whether a value is a size in mm: a positive number below a kilometre."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e6
+
+
+def is_axis(value: Any) -> bool:
+    """Whether a value is the number of an axis."""
+    return type(value) is int and value in (0, 1, 2)
 
 
 def is_mirroring(value: Any) -> bool:
     """Whether a value is a list of different axes."""
-    return is_list(value, lambda axis: axis in (0, 1, 2)) and len(set(value)) == len(value)
+    return is_list(value, is_axis) and len(set(value)) == len(value)
 
 
 def is_numbered(labels: Mapping[str, Any]) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from cmb_bidsapp.models.card import is_count, is_list, is_size
+from cmb_bidsapp.models.card import is_axis, is_count, is_list, is_size
 from cmb_bidsapp.runtime.errors import ModelError
 
 _ARCHITECTURES = "dynamic_network_architectures.architectures."
@@ -171,11 +171,6 @@ def _network_problems(one: Mapping[str, Any]) -> Iterator[str]:
         part = arguments.get(key)
         if not (part is None or (isinstance(part, str) and part in PARTS)):
             yield f"{key} {part!r} of the network is not supported"
-
-
-def is_axis(value: Any) -> bool:
-    """Whether a value is the number of an axis."""
-    return isinstance(value, int) and not isinstance(value, bool) and value in (0, 1, 2)
 
 
 def is_normalization(value: Any) -> bool:

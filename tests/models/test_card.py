@@ -35,6 +35,7 @@ def test_a_card_comes_back_as_it_was_written(name, tmp_path):
         ("spacing", [1.0], "spacing should be"),
         ("spacing", [1.0, -1.0, 1.0], "spacing should be"),
         ("spacing", [1.0, float("inf"), 1.0], "spacing should be"),
+        ("spacing", [1.0, 1.0, 10**400], "spacing should be"),
         ("spacing", "111", "spacing should be"),
         ("channels", [], "channels should be"),
         ("channels", [1, 2], "channels should be"),
@@ -49,6 +50,7 @@ def test_a_card_comes_back_as_it_was_written(name, tmp_path):
         ("nominal_slice_mm", 3.0, "one of the spacing"),
         ("configuration", "", "configuration should"),
         ("mirror_axes", [3], "mirror_axes should"),
+        ("mirror_axes", [1.0], "mirror_axes should"),
         ("mirror_axes", [1, 1], "mirror_axes should"),
     ],
 )
