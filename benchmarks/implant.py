@@ -19,7 +19,7 @@ from cmb_bidsapp.lesions.candidates import CONNECTIVITY_26, find_instances
 from cmb_bidsapp.lesions.cfpr import judge
 from cmb_bidsapp.lesions.defaults import THRESHOLD
 from cmb_bidsapp.lesions.segment import LesionNetwork
-from cmb_bidsapp.models.registry import load_bundle
+from cmb_bidsapp.models.registry import load_lesion_model
 from cmb_bidsapp.simulate.acquisition import Grid, apply_source
 from cmb_bidsapp.simulate.physics import Source
 from cmb_bidsapp.simulate.protocols import Protocol
@@ -84,7 +84,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=10)
     parser.add_argument("--threshold", type=float, default=THRESHOLD)
     given = parser.parse_args()
-    network = LesionNetwork(load_bundle(given.model))
+    network = LesionNetwork(load_lesion_model(given.model))
     crops = sorted(path.parent for path in given.folder.glob("*/Mag.nii"))
     print(f"{len(crops)} crops, {given.draws} draws, up to {IMPLANTED} implants each")
     print("slice mm  visible  found  (after CFPR)  false per crop  (after CFPR)  false, no implant")

@@ -111,6 +111,11 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     expect(0 <= given.cfpr_ratio <= 1, f"--cfpr-ratio {given.cfpr_ratio}: 0 to 1 is expected")
     expect(0 < given.cfpr_radius <= 20, f"--cfpr-radius {given.cfpr_radius}: up to 20 mm")
     expect(0 <= given.min_size < math.inf, f"--min-size {given.min_size}: 0 mm or more is expected")
+    for fold in given.folds:
+        expect(
+            fold == "all" or (fold.isascii() and fold.isdigit()),
+            f"--folds {fold}: a number or all is expected",
+        )
     for option, value in (("--nprocs", given.nprocs), ("--omp-nthreads", given.omp_nthreads)):
         expect(value is None or value > 0, f"{option} {value}: at least 1 is expected")
 
@@ -154,7 +159,7 @@ def read_settings(arguments: Sequence[str]) -> Settings:
             participants, excluded, plain_labels(given.session_label, "ses-"), filters
         ),
         anatomy=Anatomy(given.brain_extraction, given.parcellation),
-        lesions=Lesions(given.model, given.tta),
+        lesions=Lesions(given.model, given.tta, tuple(given.folds)),
         decisions=Decisions(
             given.threshold, given.cfpr, given.cfpr_radius, given.cfpr_ratio, given.min_size
         ),

@@ -16,6 +16,7 @@ from cmb_bidsapp import __version__
 from cmb_bidsapp.bids.derivatives import prepare_dataset
 from cmb_bidsapp.bids.inputs import Choice, Session, check_dataset, choose
 from cmb_bidsapp.bids.outputs import write_json, write_table, write_text
+from cmb_bidsapp.models.registry import check_lesion_model
 from cmb_bidsapp.runtime.engine import Outcome, run_sessions
 from cmb_bidsapp.runtime.errors import ExitCode
 from cmb_bidsapp.runtime.progress import Display
@@ -47,6 +48,7 @@ def participant(settings: Settings, console: Console) -> Summary:
         database=settings.bids_database_dir,
     )
     show_choice(choice, console, everything=settings.dry_run)
+    check_lesion_model(settings.lesions.model, settings.lesions.folds)
     if settings.dry_run:
         return Summary(skipped=len(choice.skipped))
 

@@ -95,7 +95,17 @@ def build_parser() -> argparse.ArgumentParser:
 
     lesions = parser.add_argument_group("lesions")
     lesions.add_argument(
-        "--model", default="lesions", metavar="NAME|DIR", help="lesion model (%(default)s)"
+        "--model",
+        default="lesions",
+        metavar="NAME|DIR",
+        help="lesion model: packaged, bundle folder, or nnU-Net v2 model folder (%(default)s)",
+    )
+    lesions.add_argument(
+        "--folds",
+        nargs="+",
+        default=[],
+        metavar="FOLD",
+        help="folds of an nnU-Net folder to average: numbers or all (every fold found)",
     )
     lesions.add_argument(
         "--tta",

@@ -42,9 +42,12 @@ class Lesions:
     """How microbleeds are found and decided on."""
 
     model: str = "lesions"
-    """Packaged model name or bundle folder of the lesion network."""
+    """Packaged model name, bundle folder, or trained model folder of nnU-Net v2."""
     tta: bool = True
     """Average over the mirrored image."""
+    folds: tuple[str, ...] = ()
+    """Folds of an nnU-Net folder that are averaged: numbers or ``all``; empty means every
+    numbered one, or else ``all``."""
 
 
 @dataclass(frozen=True)

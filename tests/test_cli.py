@@ -44,12 +44,13 @@ def test_all_problems_are_reported_at_once(tmp_path, capsys):
         "--cfpr-ratio", "-1", "--cfpr-radius", "0", "--min-size", "-3", "--nprocs", "0",
         "--omp-nthreads", "-2", "--mem", "lots", "--device", "tpu",
         "--participant-label", f"@{tmp_path / 'nolist'}",
-        "--bids-filter-file", tmp_path / "nofilter.json",
+        "--bids-filter-file", tmp_path / "nofilter.json", "--folds", "1", "../0",
     ]  # fmt: skip
     problems = problems_of(arguments)
     for named in (
         "absent", "--threshold 1.5", "--cfpr-ratio -1", "--cfpr-radius 0", "--min-size -3",
         "--nprocs 0", "--omp-nthreads -2", "lots", "--device tpu", "nolist", "nofilter.json",
+        "--folds ../0",
     ):  # fmt: skip
         assert sum(named in problem for problem in problems) == 1, named
     assert main([str(argument) for argument in arguments]) == 2
@@ -150,8 +151,9 @@ def test_options_reach_the_settings(settings_of, tmp_path):
     filters.write_text('{"t1w": {"acquisition": null}}')
     settings = settings_of(
         "--no-cfpr", "--no-tta", "--threshold", "0.3", "--cfpr-radius", "3", "--cfpr-ratio", "1",
-        "--min-size", "0", "--model", "other", "--brain-extraction", "embedded",
-        "--parcellation", "atlas", "--device", "cpu", "--dry-run", "--force",
+        "--min-size", "0", "--model", "other", "--folds", "0", "all",
+        "--brain-extraction", "embedded", "--parcellation", "atlas", "--device", "cpu",
+        "--dry-run", "--force",
         "--stop-on-first-crash", "--random-seed", "9", "--bids-filter-file", filters,
         "-w", tmp_path / "work", "--bids-database-dir", tmp_path / "index",
     )  # fmt: skip
@@ -159,6 +161,7 @@ def test_options_reach_the_settings(settings_of, tmp_path):
         "threshold": 0.3, "cfpr": False, "cfpr_radius": 3.0, "cfpr_ratio": 1.0, "min_size": 0.0,
     }  # fmt: skip
     assert (settings.lesions.model, settings.lesions.tta) == ("other", False)
+    assert settings.lesions.folds == ("0", "all")
     assert settings.anatomy.brain_extraction == "embedded"
     assert settings.anatomy.parcellation == "atlas"
     assert settings.resources.device == "cpu"

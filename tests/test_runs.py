@@ -99,6 +99,19 @@ def test_the_exit_code_tells_how_sessions_ended(bids, tmp_path, capsys, monkeypa
     assert sum(status["counts"].values()) == 3
 
 
+@pytest.mark.parametrize(
+    "options", [["--model", "absent"], ["--model", "anatomy"], ["--folds", "0"]]
+)
+def test_a_model_that_cannot_be_used_is_code_78_before_anything_is_done(
+    bids, tmp_path, capsys, options
+):
+    assert main([str(bids), str(tmp_path / "out"), "participant", *options]) == 78
+    captured = capsys.readouterr()
+    assert len(captured.err.splitlines()) == 1
+    assert result_of(captured.out) == (0, 0, 0, 78)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_run_writes_its_settings_and_nothing_into_the_dataset(bids, tmp_path, monkeypatch):
     fake_outcomes(monkeypatch, {"01": 0, "03": 0})
     before = tree(bids)

@@ -7,6 +7,7 @@ slowly, and the app always knows.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
@@ -47,7 +48,7 @@ ANATOMY_ARCHITECTURE: MappingProxyType[str, Any] = MappingProxyType(
 )
 
 
-def build_network(architecture: MappingProxyType[str, Any] | dict[str, Any]) -> torch.nn.Module:
+def build_network(architecture: Mapping[str, Any]) -> torch.nn.Module:
     """Build the U-Net that ``architecture`` describes, with untrained weights."""
     features = list(architecture["features"])
     stages = len(features)
@@ -156,7 +157,7 @@ class AnatomyNetwork:
 
     def __init__(self, bundle: Bundle, device: str = "cpu") -> None:
         self.device = torch.device(device)
-        self.network = build_network(bundle.card["architecture"])
+        self.network = build_network(bundle.card.architecture)
         bundle.load_into(self.network)
         self.network.to(self.device).eval()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,14 +15,17 @@ import numpy.typing as npt
 from nibabel.affines import voxel_sizes
 
 from cmb_bidsapp.labels import CMB
+from cmb_bidsapp.runtime.errors import ModelError
 
 if TYPE_CHECKING:
+    import torch
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
-    from cmb_bidsapp.models.registry import Bundle
+    from cmb_bidsapp.models.classes import Classes
+    from cmb_bidsapp.models.nnunet import LesionModel
 
-#: Slice distance the network is told, whatever it is: slices are never resampled, so no lesion
-#: is lost between them. The network sees slices of all distances in training.
+#: Slice distance our own networks are told, whatever it is: slices are never resampled, so no
+#: lesion is lost between them. Those networks see slices of all distances in training.
 NOMINAL_SLICE_MM = 5.0
 
 #: Voxels this many times larger or smaller than any of the training are worth a note.
@@ -37,7 +41,8 @@ class Segmentation:
     Attributes
     ----------
     labels
-        0 background, 1 lobar, 2 deep, 3 infratentorial, 4 CMB.
+        0 background, 1 lobar, 2 deep, 3 infratentorial, 4 CMB; 0 and 4 only where the model
+        does not predict regions.
     cmb_probability
         Softmax of the CMB class, 0..1.
     """
@@ -54,19 +59,24 @@ def ras_zooms(affine: Affine) -> tuple[float, float, float]:
 
 
 def network_order(
-    data: npt.NDArray[Any], affine: Affine
+    data: npt.NDArray[Any], affine: Affine, slice_mm: float | None = NOMINAL_SLICE_MM
 ) -> tuple[npt.NDArray[Any], tuple[float, float, float]]:
     """Reorient an image to RAS and reorder it to the network's axes (z, y, x).
+
+    Parameters
+    ----------
+    slice_mm
+        Slice distance to be told instead of the true one; ``None`` tells the true one.
 
     Returns
     -------
     data, spacing
-        Spacing in mm in the same order; along z always :data:`NOMINAL_SLICE_MM`.
+        Spacing in mm in the same order.
     """
     orientation = nib.orientations.io_orientation(affine)
     ras = nib.orientations.apply_orientation(data, orientation)
-    x, y, _ = ras_zooms(affine)
-    spacing = (NOMINAL_SLICE_MM, y, x)
+    x, y, z = ras_zooms(affine)
+    spacing = (z if slice_mm is None else slice_mm, y, x)
     return np.ascontiguousarray(ras.transpose(2, 1, 0)), spacing
 
 
@@ -100,40 +110,62 @@ def unfamiliar_voxels(affine: Affine, training: Mapping[str, Any]) -> list[str]:
     return found
 
 
+def class_map(
+    probabilities: npt.NDArray[np.floating[Any]], classes: Classes
+) -> npt.NDArray[np.uint8]:
+    """Most probable of background, regions and CMB at every voxel.
+
+    Parameters
+    ----------
+    probabilities
+        Shape ``(channels, ...)``; channels that are none of these (mimics, say) never win.
+
+    Returns
+    -------
+    labels
+        0 background, 1 to 3 regions, :data:`cmb_bidsapp.labels.CMB`.
+    """
+    channels = [0, *classes.regions.values(), classes.cmb]
+    values = np.array([0, *classes.regions, CMB], np.uint8)
+    labels: npt.NDArray[np.uint8] = values[probabilities[channels].argmax(axis=0)]
+    return labels
+
+
+def with_regions(
+    labels: npt.NDArray[np.uint8], proxy: npt.NDArray[np.integer[Any]]
+) -> npt.NDArray[np.uint8]:
+    """Classes of a model that predicts no regions, completed by those of the anatomy."""
+    return np.where(labels == CMB, labels, proxy).astype(np.uint8)
+
+
 class LesionNetwork:
     """The nnU-Net with its weights, loaded once and used for every session."""
 
-    def __init__(self, bundle: Bundle, device: str = "cpu", *, mirror: bool = True) -> None:
+    def __init__(self, model: LesionModel, device: str = "cpu", *, mirror: bool = True) -> None:
         import torch
         from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
-        from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
         from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
+        self._card, self._classes = model.card, model.classes
         self._device = torch.device(device)
-        self._plans = PlansManager(bundle.json("plans.json"))
-        self._configuration = self._plans.get_configuration(bundle.card["configuration"])
-        self._dataset = bundle.json("dataset.json")
-        network = get_network_from_plans(
-            self._configuration.network_arch_class_name,
-            self._configuration.network_arch_init_kwargs,
-            self._configuration.network_arch_init_kwargs_req_import,
-            len(self._dataset["channel_names"]),
-            self._plans.get_label_manager(self._dataset).num_segmentation_heads,
-            deep_supervision=False,
-        )
-        bundle.load_into(network)
+        # nnU-Net changes plans of its first years in place.
+        plans = PlansManager(copy.deepcopy(dict(model.plans)))
         with contextlib.redirect_stdout(io.StringIO()):
             self._predictor: nnUNetPredictor = nnUNetPredictor(
-                use_mirroring=mirror, device=self._device, allow_tqdm=False
+                use_mirroring=mirror and bool(model.card.mirror_axes),
+                device=self._device,
+                allow_tqdm=False,
             )
+            configuration = plans.get_configuration(model.card.configuration)
+            network = _build(configuration, model)
         self._predictor.manual_initialization(
             network,
-            self._plans,
-            self._configuration,
-            [network.state_dict()],
-            self._dataset,
-            bundle.card["trainer"],
-            tuple(bundle.card["mirror_axes"]),
+            plans,
+            configuration,
+            _parameters(network, model),
+            dict(model.dataset),
+            model.card.trainer,
+            model.card.mirror_axes,
         )
 
     def __call__(
@@ -147,21 +179,56 @@ class LesionNetwork:
         Parameters
         ----------
         t2star, t1w
-            Skull-stripped and bias-corrected, both on the T2*w grid; without a T1w its channel
-            is blank, as in part of the training.
+            Skull-stripped and bias-corrected, both on the T2*w grid; without a T1w its channel,
+            where the model has one, is blank, as in part of our own training.
         affine
             Voxel to world (mm) of that grid.
         """
         import torch
 
-        channels = [t2star, np.zeros_like(t2star) if t1w is None else t1w]
-        ordered = [network_order(channel, affine) for channel in channels]
+        given = {"T2starw": t2star, "T1w": np.zeros_like(t2star) if t1w is None else t1w}
+        ordered = [
+            network_order(given[contrast], affine, self._card.nominal_slice_mm)
+            for contrast in self._card.channels
+        ]
         stack, spacing = np.stack([data for data, _ in ordered]), ordered[0][1]
         with torch.autocast(self._device.type, dtype=torch.bfloat16):
-            labels, probabilities = self._predictor.predict_single_npy_array(
+            _, probabilities = self._predictor.predict_single_npy_array(
                 stack, {"spacing": list(spacing)}, save_or_return_probabilities=True
             )
         return Segmentation(
-            image_order(labels, affine).astype(np.uint8),
-            image_order(probabilities[CMB], affine).astype(np.float32),
+            image_order(class_map(probabilities, self._classes), affine),
+            image_order(probabilities[self._classes.cmb], affine).astype(np.float32),
         )
+
+
+def _build(configuration: Any, model: LesionModel) -> torch.nn.Module:
+    """Build the network that the (checked) plans describe."""
+    from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
+
+    try:
+        network: torch.nn.Module = get_network_from_plans(
+            configuration.network_arch_class_name,
+            configuration.network_arch_init_kwargs,
+            configuration.network_arch_init_kwargs_req_import,
+            len(model.card.channels),
+            len(model.card.labels),
+            deep_supervision=False,
+        )
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise ModelError(f"plans.json of {model.name} does not describe a network") from error
+    return network
+
+
+def _parameters(network: torch.nn.Module, model: LesionModel) -> list[Mapping[str, torch.Tensor]]:
+    """Tensors of every fold under all names that the network has for them."""
+    from cmb_bidsapp.models.weights import copied, load_into
+
+    parameters = []
+    for path, weights in model.weights.items():
+        load_into(network, weights, path)
+        whole = weights.keys() == network.state_dict().keys()
+        parameters.append(weights if whole else copied(network.state_dict()))
+    return parameters

@@ -1,27 +1,37 @@
-"""Model bundles: folders with weights, their description, and a checksum that is verified.
+"""Models by name or folder: packaged bundles, bundle folders, nnU-Net's own folders.
 
-A bundle holds ``model.json`` (the card: name, version, licence, training data, SHA-256 of every
-other file), ``weights.pt`` (fp16 tensors, nothing else) and, for nnU-Net models, ``plans.json``
-and ``dataset.json``.
+A bundle is a folder with ``model.json`` (the card), ``weights.pt`` (fp16 tensors, nothing else)
+and, for lesion models, ``plans.json`` and ``dataset.json``. Its card holds the SHA-256 of every
+other file, and they are verified when it is opened.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cmb_bidsapp.models.card import CARD, WEIGHTS, Card, read_card
+from cmb_bidsapp.models.nnunet import (
+    LesionModel,
+    ResultFolder,
+    check_bundle,
+    is_result_folder,
+    model_of_bundle,
+    open_result_folder,
+)
+from cmb_bidsapp.models.weights import load_into, read_tensors
 from cmb_bidsapp.runtime.errors import ModelError
 from cmb_bidsapp.runtime.stamps import sha256_of
 
 if TYPE_CHECKING:
     import torch
 
-CARD = "model.json"
-WEIGHTS = "weights.pt"
+#: Folder of the packaged bundles.
+PACKAGED = Path(str(files("cmb_bidsapp.models")))
 
 
 @dataclass(frozen=True)
@@ -29,87 +39,46 @@ class Bundle:
     """A verified model bundle."""
 
     folder: Path
-    card: dict[str, Any]
+    card: Card
 
     @property
     def name(self) -> str:
         """Name and version, as written into sidecars."""
-        return f"{self.card['name']}-{self.card['version']}"
+        return f"{self.card.name}-{self.card.version}"
 
-    @property
-    def sha256(self) -> str:
-        """Checksum of the weights."""
-        return str(self.card["files"][WEIGHTS])
-
-    def json(self, name: str) -> dict[str, Any]:
-        """One of the bundle's JSON files."""
-        content: dict[str, Any] = json.loads((self.folder / name).read_text(encoding="utf-8"))
-        return content
-
-    def load_into(
-        self, network: torch.nn.Module, weights: Mapping[str, torch.Tensor] | None = None
-    ) -> None:
-        """Give a network the bundle's weights, or ``weights`` derived from them.
+    def load_into(self, network: torch.nn.Module) -> None:
+        """Give a network the bundle's weights; nothing in the file is executed.
 
         Raises
         ------
         ModelError
             The file holds something else than this network's weights.
         """
-        weights = self.weights() if weights is None else weights
-        state = network.state_dict()
-        misfits = [k for k, v in weights.items() if k not in state or state[k].shape != v.shape]
-        # nnU-Net's networks list most tensors under several names; the bundle holds each once.
-        given = {state[key].data_ptr() for key in weights if key in state}
-        misfits += [k for k, v in state.items() if v.data_ptr() not in given]
-        if misfits:
-            raise ModelError(f"{self.folder / WEIGHTS} is of another network ({misfits[0]})")
-        network.load_state_dict(weights, strict=False)
-
-    def weights(self) -> dict[str, torch.Tensor]:
-        """Tensors by name; nothing in the file is executed.
-
-        Raises
-        ------
-        ModelError
-            The file holds something else.
-        """
-        import torch
-
-        try:
-            state = torch.load(self.folder / WEIGHTS, map_location="cpu", weights_only=True)
-        except Exception as error:
-            raise ModelError(f"{self.folder / WEIGHTS} does not hold plain tensors") from error
-        if not isinstance(state, dict) or not all(torch.is_tensor(v) for v in state.values()):
-            raise ModelError(f"{self.folder / WEIGHTS} does not hold plain tensors")
-        return {key: value.float() for key, value in state.items()}
+        path = self.folder / WEIGHTS
+        load_into(network, read_tensors(path), path)
 
 
-def _folder(name_or_folder: str) -> Path:
-    packaged = Path(str(files("cmb_bidsapp.models"))) / name_or_folder
-    return packaged if (packaged / CARD).is_file() else Path(name_or_folder)
+def packaged_models() -> list[str]:
+    """Names of the models that come with the app."""
+    return sorted(path.parent.name for path in PACKAGED.glob(f"*/{CARD}"))
 
 
-def load_card(name_or_folder: str) -> dict[str, Any]:
+def load_card(name_or_folder: str) -> Card:
     """Read the card of a packaged model (by name) or of a bundle folder.
 
     Raises
     ------
     ModelError
-        There is no such bundle, or its card is unreadable.
+        There is no such bundle, or its card is not one.
     """
-    path = _folder(name_or_folder) / CARD
-    if not path.is_file():
+    folder = _folder(name_or_folder)
+    if not (folder / CARD).is_file():
         raise ModelError(
             f"{name_or_folder}: no such model; packaged are {', '.join(packaged_models())}, "
-            f"or give a folder with a {CARD}"
+            f"or give a folder with a {CARD}, or (lesions) a trained model folder of nnU-Net v2"
+            + "".join(f", such as {inside}" for inside in sorted(folder.glob("*__*__*"))[:1])
         )
-    try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-        dict(card["files"])[WEIGHTS]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{path} is not a model card; install the model again") from error
-    return dict(card)
+    return read_card(folder / CARD)
 
 
 def load_bundle(name_or_folder: str) -> Bundle:
@@ -121,16 +90,87 @@ def load_bundle(name_or_folder: str) -> Bundle:
         There is no such bundle, or a file is not what the card says.
     """
     card, folder = load_card(name_or_folder), _folder(name_or_folder)
-    for file_name, expected in card["files"].items():
+    for file_name, expected in card.files.items():
         path = folder / file_name
-        if Path(file_name).name != file_name or not path.is_file():
+        if not path.is_file():
             raise ModelError(f"{path} is missing; install the model again")
         if sha256_of(path) != expected:
             raise ModelError(f"{path} is damaged (SHA-256 differs); install the model again")
     return Bundle(folder, card)
 
 
-def packaged_models() -> list[str]:
-    """Names of the models that come with the app."""
-    root = Path(str(files("cmb_bidsapp.models")))
-    return sorted(path.parent.name for path in root.glob(f"*/{CARD}"))
+def load_lesion_model(name_or_folder: str, folds: Sequence[str] = ()) -> LesionModel:
+    """Open a lesion model: a packaged one, a bundle, or a trained model folder of nnU-Net v2.
+
+    Parameters
+    ----------
+    folds
+        Folds (numbers or ``all``) of an nnU-Net folder that are averaged; see
+        :func:`cmb_bidsapp.models.nnunet.open_result_folder`.
+
+    Raises
+    ------
+    ModelError
+        There is no such model, or it is damaged, hostile, or of a kind that is not supported.
+    """
+    results = _results(name_or_folder, folds)
+    if results is not None:
+        return results.load()
+    _refuse_folds(name_or_folder, folds)
+    bundle = load_bundle(name_or_folder)
+    return model_of_bundle(bundle.folder, bundle.card)
+
+
+def check_lesion_model(name_or_folder: str, folds: Sequence[str] = ()) -> None:
+    """Refuse a lesion model that can be refused without reading its weights.
+
+    Raises
+    ------
+    ModelError
+        As :func:`load_lesion_model`.
+    """
+    results = _results(name_or_folder, folds)
+    if results is not None:
+        results.check()
+        return
+    _refuse_folds(name_or_folder, folds)
+    check_bundle(_folder(name_or_folder), load_card(name_or_folder))
+
+
+def lesion_model_parameters(name_or_folder: str, folds: Sequence[str] = ()) -> Mapping[str, Any]:
+    """Everything of a lesion model that its results depend on, for stamps."""
+    results = _results(name_or_folder, folds)
+    if results is not None:
+        root = results.folder
+        return {str(path.relative_to(root)): _known_sha256(path) for path in results.files}
+    card = load_card(name_or_folder)
+    stated = {key: getattr(card, key) for key in ("nominal_slice_mm", "configuration")}
+    return {**card.files, **stated, "mirror_axes": list(card.mirror_axes)}
+
+
+def _folder(name_or_folder: str) -> Path:
+    packaged = name_or_folder in packaged_models()
+    return PACKAGED / name_or_folder if packaged else Path(name_or_folder)
+
+
+def _results(name_or_folder: str, folds: Sequence[str]) -> ResultFolder | None:
+    folder = _folder(name_or_folder)
+    if (folder / CARD).is_file() or not is_result_folder(folder):
+        return None
+    return open_result_folder(folder, folds)
+
+
+def _refuse_folds(name_or_folder: str, folds: Sequence[str]) -> None:
+    if folds:
+        raise ModelError(f"{name_or_folder} has no folds; leave out --folds")
+
+
+def _known_sha256(path: Path) -> str:
+    """Checksum, taken once per version of a file: checkpoints are large and asked for often."""
+    stat = path.stat()
+    return _sha256_at(path, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _sha256_at(path: Path, _size: int, _mtime_ns: int) -> str:
+    return sha256_of(path)

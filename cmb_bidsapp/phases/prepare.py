@@ -173,7 +173,7 @@ def _prepare_parameters(settings: Settings, _: Session) -> dict[str, Any]:
         "version": 2,
         "brain_extraction": extraction,
         "parcellation": settings.anatomy.parcellation,
-        "model": load_card(settings.anatomy.model)["files"],
+        "model": load_card(settings.anatomy.model).files,
         "seed": settings.seed,
     }
 

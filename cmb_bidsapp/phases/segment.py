@@ -6,51 +6,66 @@ from pathlib import Path
 from typing import Any
 
 from cmb_bidsapp.bids.derivatives import SessionFiles, raw_uri
-from cmb_bidsapp.bids.images import read_derivative
+from cmb_bidsapp.bids.images import read_derivative, read_labels
 from cmb_bidsapp.bids.inputs import Session
 from cmb_bidsapp.bids.outputs import write_dseg, write_image
 from cmb_bidsapp.labels import PROXY_LOOK
-from cmb_bidsapp.models.registry import load_bundle, load_card
+from cmb_bidsapp.models.registry import lesion_model_parameters, load_lesion_model
 from cmb_bidsapp.phases.base import Phase, Result, Step
 from cmb_bidsapp.settings import Settings
 
 
 def segment(session: Session, files: SessionFiles, settings: Settings, step: Step) -> Result:
     """Preprocessed images -> CMB probability and predicted classes (paper, 2.1)."""
-    from cmb_bidsapp.lesions.segment import LesionNetwork, unfamiliar_voxels
+    from cmb_bidsapp.lesions.segment import LesionNetwork, unfamiliar_voxels, with_regions
 
     step("loading the lesion network")
-    bundle = load_bundle(settings.lesions.model)
-    network = LesionNetwork(bundle, settings.resources.device, mirror=settings.lesions.tta)
+    model = load_lesion_model(settings.lesions.model, settings.lesions.folds)
+    network = LesionNetwork(model, settings.resources.device, mirror=settings.lesions.tta)
     step("segmentation")
     t2star, affine = read_derivative(files.t2star)
-    t1w = read_derivative(files.t1w_on_t2star)[0] if session.t1w is not None else None
+    available = {"T2starw": files.t2star}
+    if session.t1w is not None:
+        available["T1w"] = files.t1w_on_t2star
+    used = [contrast for contrast in model.card.channels if contrast in available]
+    t1w = read_derivative(available["T1w"])[0] if "T1w" in used else None
     result = network(t2star, t1w, affine)
+    sources = [files.uri(available[contrast]) for contrast in used]
     sidecar = {
-        "Sources": [files.uri(files.t2star)]
-        + ([files.uri(files.t1w_on_t2star)] if session.t1w is not None else []),
+        "Sources": sources,
         "SpatialReference": raw_uri(settings.bids_dir, session.t2star.path),
-        "Model": bundle.name,
-        "ModelSHA256": bundle.sha256,
-        "Channels": ["T2starw", "T1w"] if session.t1w is not None else ["T2starw"],
+        "Model": model.name,
+        "ModelSHA256": model.sha256,
+        "Channels": used,
     }
     write_image(files.probability, result.cmb_probability, affine, sidecar)
-    written = write_dseg(files.network_labels, result.labels, affine, PROXY_LOOK, sidecar)
+    labels, notes = result.labels, list(model.notes)
+    if not model.classes.regions:
+        labels = with_regions(labels, read_labels(files.proxy)[0])
+        sidecar["Sources"] = [*sources, files.uri(files.proxy)]
+        notes.append(
+            "the lesion model predicts no brain regions: false-positive reduction (CFPR) uses "
+            "those of the anatomy"
+        )
+    if model.training_voxels is not None:
+        notes += unfamiliar_voxels(affine, model.training_voxels)
+    written = write_dseg(files.network_labels, labels, affine, PROXY_LOOK, sidecar)
     return Result(
         (files.probability, *written),
-        {"lesion_model": bundle.name, "lesion_model_sha256": bundle.sha256},
-        tuple(unfamiliar_voxels(affine, bundle.json("dataset.json"))),
+        {"lesion_model": model.name, "lesion_model_sha256": model.sha256},
+        tuple(notes),
     )
 
 
 def _segment_inputs(session: Session, files: SessionFiles) -> list[Path]:
-    return [files.t2star] + ([files.t1w_on_t2star] if session.t1w is not None else [])
+    made = [files.t2star, files.proxy]
+    return made + ([files.t1w_on_t2star] if session.t1w is not None else [])
 
 
 def _segment_parameters(settings: Settings, session: Session) -> dict[str, Any]:
     return {
-        "version": 2,
-        "model": load_card(settings.lesions.model)["files"],
+        "version": 3,
+        "model": lesion_model_parameters(settings.lesions.model, settings.lesions.folds),
         "tta": settings.lesions.tta,
         "t1w": session.t1w is not None,
     }

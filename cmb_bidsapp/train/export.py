@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from cmb_bidsapp.anatomy.network import ANATOMY_ARCHITECTURE, CONTRASTS, SPACING_MM
 from cmb_bidsapp.bids.outputs import atomic, write_json
-from cmb_bidsapp.models.registry import CARD, WEIGHTS
+from cmb_bidsapp.labels import STRUCTURES
+from cmb_bidsapp.lesions.segment import NOMINAL_SLICE_MM
+from cmb_bidsapp.models.card import CARD, WEIGHTS, card_of, read_json, write_card
+from cmb_bidsapp.models.nnunet import dataset_facts
+from cmb_bidsapp.models.weights import read_checkpoint
 from cmb_bidsapp.runtime.stamps import sha256_of
 from cmb_bidsapp.train.lesions import CONFIGURATION
 
@@ -28,9 +32,15 @@ def export_bundle(
     weights
         Tensors by name; stored in half precision.
     card
-        At least ``name``, ``version``, ``licence`` and ``training_data``.
+        Fields of :class:`cmb_bidsapp.models.card.Card`, all but ``files``; ``metrics`` may be
+        left out.
     extra
         JSON files of the bundle by name.
+
+    Raises
+    ------
+    ModelError
+        The card is not complete.
     """
     folder.mkdir(parents=True, exist_ok=True)
     once: dict[int, str] = {}
@@ -43,32 +53,64 @@ def export_bundle(
     for name, content in (extra or {}).items():
         write_json(folder / name, content)
     names = [WEIGHTS, *(extra or {})]
-    write_json(folder / CARD, {**card, "files": {n: sha256_of(folder / n) for n in names}})
+    plain = {"metrics": {}, **card, "files": {n: sha256_of(folder / n) for n in names}}
+    write_card(folder / CARD, card_of(plain, folder / CARD))
+
+
+def export_anatomy(
+    weights: Mapping[str, torch.Tensor], folder: Path, card: Mapping[str, Any], *, steps: int
+) -> None:
+    """Make a bundle of a trained anatomy network.
+
+    Parameters
+    ----------
+    card
+        ``name``, ``version``, ``licence`` and ``training_data``.
+    """
+    architecture = {
+        key: list(value) if isinstance(value, tuple) else value
+        for key, value in ANATOMY_ARCHITECTURE.items()
+    }
+    facts = {
+        "task": "anatomy",
+        "trainer": "train_anatomy",
+        "spacing": [SPACING_MM] * 3,
+        "channels": list(CONTRASTS),
+        "labels": {name: number for number, name in enumerate(STRUCTURES)},
+        "schedule": {"steps": steps},
+        "architecture": architecture,
+    }
+    export_bundle(folder, weights, {**card, **facts})
 
 
 def export_nnunet(results: Path, folder: Path, card: Mapping[str, Any]) -> None:
     """Make a bundle of an nnU-Net result folder (``fold_*``), its final or else latest checkpoint.
 
-    The checkpoint is the user's own training and is unpickled in full; the bundle made of it is
-    not, ever.
+    Parameters
+    ----------
+    card
+        ``name``, ``version``, ``licence`` and ``training_data``; ``nominal_slice_mm`` where the
+        training had another one than ours.
     """
     final, latest = results / "checkpoint_final.pth", results / "checkpoint_latest.pth"
-    checkpoint = torch.load(
-        final if final.exists() else latest, map_location="cpu", weights_only=False
-    )
-    plans = json.loads((results.parent / "plans.json").read_text(encoding="utf-8"))
+    checkpoint = read_checkpoint(final if final.exists() else latest)
+    plans, dataset = (read_json(results.parent / name) for name in ("plans.json", "dataset.json"))
     plans["configurations"] = {CONFIGURATION: plans["configurations"][CONFIGURATION]}
     plans.pop("continue_training", None)
-    dataset = json.loads((results.parent / "dataset.json").read_text(encoding="utf-8"))
+    channels, labels, _ = dataset_facts(dataset, results.parent / "dataset.json")
+    facts = {
+        "task": "lesions",
+        "trainer": checkpoint.trainer,
+        "spacing": plans["configurations"][CONFIGURATION]["spacing"],
+        "channels": list(channels),
+        "labels": labels,
+        "schedule": {"epochs": checkpoint.epochs},
+        "configuration": CONFIGURATION,
+        "mirror_axes": list(checkpoint.mirror_axes),
+    }
     export_bundle(
         folder,
-        checkpoint["network_weights"],
-        {
-            **card,
-            "epochs": int(checkpoint["current_epoch"]),
-            "mirror_axes": list(checkpoint["inference_allowed_mirroring_axes"]),
-            "configuration": CONFIGURATION,
-            "trainer": checkpoint["trainer_name"],
-        },
+        checkpoint.weights,
+        {"nominal_slice_mm": NOMINAL_SLICE_MM, **card, **facts},
         {"plans.json": plans, "dataset.json": dataset},
     )

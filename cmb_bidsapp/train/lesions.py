@@ -20,7 +20,8 @@ from cmb_bidsapp.bids.images import UNREADABLE
 from cmb_bidsapp.bids.outputs import write_json
 from cmb_bidsapp.labels import PROXY
 from cmb_bidsapp.lesions.segment import NOMINAL_SLICE_MM, network_order, ras_zooms
-from cmb_bidsapp.models.registry import Bundle
+from cmb_bidsapp.models.nnunet import LesionModel
+from cmb_bidsapp.models.weights import load_into
 from cmb_bidsapp.runtime.errors import DataError, NoInputError, UsageError
 
 if TYPE_CHECKING:
@@ -269,7 +270,7 @@ def train_lesions(
     device: str = "cpu",
     memory_gb: float = 0.9,
     processes: int = 2,
-    start_from: Bundle | None = None,
+    start_from: LesionModel | None = None,
 ) -> Path:
     """Train on all sessions of a derivative folder; an interrupted training goes on.
 
@@ -312,7 +313,7 @@ def train_lesions(
     plans["continue_training"] = False
     if start_from is not None:
         # Other scans plan another patch and other strides: the network stays what it was.
-        known = start_from.json("plans.json")["configurations"][CONFIGURATION]
+        known = start_from.plans["configurations"][start_from.card.configuration]
         for key in ("architecture", "patch_size", "batch_size"):
             plans["configurations"][CONFIGURATION][key] = known[key]
     trainer = TRAINERS[loss](plans, CONFIGURATION, "all", dataset, torch.device(device))
@@ -329,22 +330,27 @@ def train_lesions(
     return Path(trainer.output_folder)
 
 
-def start_network(network: torch.nn.Module, start_from: Bundle, classes: Mapping[str, int]) -> None:
+def start_network(
+    network: torch.nn.Module, start_from: LesionModel, classes: Mapping[str, int]
+) -> None:
     """Give a network the weights of a model, its output layers class by class as they are named.
+
+    Of several folds the first is taken.
 
     Raises
     ------
     ModelError
         Something else than the output layers differs.
     """
-    known = start_from.json("dataset.json")["labels"]
-    pairs = [(known[n], i) for n, i in classes.items() if n in known and n != "ignore"]
+    known = start_from.card.labels
+    pairs = [(known[name], value) for name, value in classes.items() if name in known]
     own = network.state_dict()
-    weights = start_from.weights()
+    path, weights = next(iter(start_from.weights.items()))
+    fitted = dict(weights)
     for name, given in weights.items():
         if ".seg_layers." in name and name in own and given.shape != own[name].shape:
             filled = own[name].clone()
             for there, here in pairs:
                 filled[here] = given[there]
-            weights[name] = filled
-    start_from.load_into(network, weights)
+            fitted[name] = filled
+    load_into(network, fitted, path)

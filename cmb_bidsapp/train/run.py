@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 import time
 
-from cmb_bidsapp.runtime.errors import ExitCode
+from cmb_bidsapp.runtime.errors import ExitCode, UsageError
 
 
 def run_training(given: argparse.Namespace, device: str) -> int:
     """Train what the command line names, resuming where its work folder says so."""
-    from cmb_bidsapp.anatomy.network import ANATOMY_ARCHITECTURE
-    from cmb_bidsapp.models.registry import load_bundle
+    from cmb_bidsapp.models.card import text_problems
+    from cmb_bidsapp.models.registry import load_bundle, load_lesion_model
     from cmb_bidsapp.train.anatomy import train_anatomy
-    from cmb_bidsapp.train.export import export_bundle, export_nnunet
+    from cmb_bidsapp.train.export import export_anatomy, export_nnunet
     from cmb_bidsapp.train.lesions import train_lesions
 
     card = {
@@ -22,9 +22,11 @@ def run_training(given: argparse.Namespace, device: str) -> int:
         "licence": given.licence,
         "training_data": given.training_data,
     }
-    start = load_bundle(given.start_from) if given.start_from else None
+    if problems := list(text_problems(card)):
+        raise UsageError("\n".join(problems))
     given.work_dir.mkdir(parents=True, exist_ok=True)
     if given.what == "lesions":
+        lesion_model = load_lesion_model(given.start_from) if given.start_from else None
         results = train_lesions(
             given.derivatives,
             given.work_dir,
@@ -34,10 +36,11 @@ def run_training(given: argparse.Namespace, device: str) -> int:
             proxy=given.proxy,
             mimics=given.mimics,
             device=device,
-            start_from=start,
+            start_from=lesion_model,
         )
-        export_nnunet(results, given.output_dir, {**card, "task": "lesions"})
+        export_nnunet(results, given.output_dir, card)
     else:
+        anatomy_model = load_bundle(given.start_from) if given.start_from else None
         began = time.monotonic()
 
         def progress(step: int, loss: float) -> None:
@@ -51,14 +54,9 @@ def run_training(given: argparse.Namespace, device: str) -> int:
             steps=given.steps,
             seed=given.random_seed,
             device=device,
-            start_from=start,
+            start_from=anatomy_model,
             progress=progress,
         )
-        architecture = {
-            key: list(value) if isinstance(value, tuple) else value
-            for key, value in ANATOMY_ARCHITECTURE.items()
-        }
-        details = {"task": "anatomy", "architecture": architecture, "steps": given.steps}
-        export_bundle(given.output_dir, weights, {**card, **details})
+        export_anatomy(weights, given.output_dir, card, steps=given.steps)
     print(f"bundle: {given.output_dir}")
     return ExitCode.OK

@@ -67,6 +67,13 @@ def test_spacing_follows_the_axes_with_a_nominal_slice_distance(order, signs):
     assert data.shape == tuple(SHAPE[order.index(axis)] for axis in (2, 1, 0))
 
 
+def test_the_true_slice_distance_is_told_where_no_other_is_given():
+    affine = affine_of((2, 0, 1), (-1, 1, -1), (3, 8, -6))
+    _, spacing = network_order(np.zeros(SHAPE), affine, None)
+    assert spacing == pytest.approx((ZOOMS[0], ZOOMS[2], ZOOMS[1]))
+    assert network_order(np.zeros(SHAPE), affine, 2.0)[1][0] == 2.0
+
+
 def test_agrees_with_nibabels_canonical_orientation():
     affine = affine_of((2, 0, 1), (-1, 1, -1), (3, 8, -6))
     data = np.random.default_rng(0).random(SHAPE)

@@ -1,15 +1,32 @@
+import dataclasses
 import json
-import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
-from cmb_bidsapp.models.registry import load_bundle, load_card, packaged_models
+from cmb_bidsapp.models.registry import (
+    load_bundle,
+    load_card,
+    load_lesion_model,
+    packaged_models,
+)
 from cmb_bidsapp.runtime.errors import ExitCode, ModelError
+from cmb_bidsapp.runtime.stamps import sha256_of
 from cmb_bidsapp.train.export import export_bundle
+from tests.models.toys import STATED, Hostile
 
-CARD = {"name": "toy", "version": "1", "licence": "Apache-2.0", "training_data": "none"}
+CARD = {
+    **STATED,
+    "task": "anatomy",
+    "trainer": "none",
+    "spacing": [1.0, 1.0, 1.0],
+    "channels": ["T1w"],
+    "labels": {"background": 0},
+    "architecture": {"in_channels": 1, "classes": 1, "features": [1], "convolutions": [1]},
+}
 
 
 def network() -> torch.nn.Module:
@@ -56,14 +73,8 @@ def test_a_missing_file_is_refused(folder: Path) -> None:
 def test_code_in_a_weights_file_is_not_run(folder: Path, tmp_path: Path) -> None:
     trace = tmp_path / "was-run"
 
-    class Hostile:
-        def __reduce__(self):
-            return (Path.touch, (trace,))
-
-    (folder / "weights.pt").write_bytes(pickle.dumps(Hostile()))
+    torch.save({"a.bias": Hostile(trace)}, folder / "weights.pt")
     card = json.loads((folder / "model.json").read_text())
-    from cmb_bidsapp.models.registry import sha256_of
-
     card["files"]["weights.pt"] = sha256_of(folder / "weights.pt")
     (folder / "model.json").write_text(json.dumps(card))
     with pytest.raises(ModelError):
@@ -85,5 +96,27 @@ def test_an_unknown_model_names_the_packaged_ones() -> None:
 def test_packaged_models_are_whole_small_and_described(name: str) -> None:
     assert name in packaged_models()
     bundle = load_bundle(name)
-    assert {"name", "version", "licence", "training_data", "task"} <= set(bundle.card)
+    card = dataclasses.asdict(bundle.card)
+    stated = ("licence", "training_data", "trainer", "spacing", "channels", "labels", "metrics")
+    assert all(card[key] for key in stated)
+    assert (card["name"], card["task"]) == (name, name)
     assert (bundle.folder / "weights.pt").stat().st_size < 25 * 2**20
+
+
+def test_the_packaged_lesion_model_keeps_slices_and_knows_the_regions() -> None:
+    model = load_lesion_model("lesions")
+    assert model.card.nominal_slice_mm == model.card.spacing[0]
+    assert model.card.channels == ("T2starw", "T1w")
+    assert (model.classes.cmb, dict(model.classes.regions)) == (4, {1: 1, 2: 2, 3: 3})
+    assert model.training_voxels is not None
+
+
+def test_the_registry_is_read_without_torch() -> None:
+    code = (
+        "import sys\n"
+        "from cmb_bidsapp.models.registry import check_lesion_model, lesion_model_parameters\n"
+        "check_lesion_model('lesions'), lesion_model_parameters('lesions')\n"
+        "print(sorted({'torch', 'nnunetv2'} & set(sys.modules)))\n"
+    )
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert child.stdout == "[]\n"

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from cmb_bidsapp.anatomy.network import (
-    ANATOMY_ARCHITECTURE,
     FIELD_VOXELS,
     AnatomyNetwork,
     as_input,
@@ -22,7 +21,7 @@ from cmb_bidsapp.train.anatomy import (
     synthesize,
     train_anatomy,
 )
-from cmb_bidsapp.train.export import export_bundle
+from cmb_bidsapp.train.export import export_anatomy
 
 
 @pytest.fixture(scope="module")
@@ -98,11 +97,8 @@ def test_training_resumes_and_its_bundle_segments(label_map: Path, tmp_path: Pat
         [label_map], checkpoint, steps=2, progress=lambda step, _: seen.append(step)
     )
     assert seen == [1, 2]
-    architecture = {
-        key: list(value) if isinstance(value, tuple) else value
-        for key, value in ANATOMY_ARCHITECTURE.items()
-    }
-    export_bundle(tmp_path / "bundle", weights, {"name": "t", "architecture": architecture})
+    stated = {"name": "t", "version": "1", "licence": "none", "training_data": "a ball"}
+    export_anatomy(weights, tmp_path / "bundle", stated, steps=2)
     network = AnatomyNetwork(load_bundle(str(tmp_path / "bundle")))
     data = np.random.default_rng(0).random((40, 30, 20)).astype(np.float32)
     affine = np.diag([2.0, 3.0, 5.0, 1.0])

@@ -1,0 +1,95 @@
+import dataclasses
+import json
+
+import pytest
+
+from cmb_bidsapp.models.card import card_of, read_card, write_card
+from cmb_bidsapp.models.registry import load_card
+from cmb_bidsapp.runtime.errors import ExitCode, ModelError
+
+DIGEST = "0" * 64
+
+
+@pytest.fixture
+def plain():
+    return json.loads(json.dumps(dataclasses.asdict(load_card("lesions"))))
+
+
+@pytest.mark.parametrize("name", ["anatomy", "lesions"])
+def test_a_card_comes_back_as_it_was_written(name, tmp_path):
+    card = load_card(name)
+    write_card(tmp_path / "model.json", card)
+    assert read_card(tmp_path / "model.json") == card
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("name", None, "name should be"),
+        ("name", "two\nlines", "name should be"),
+        ("version", 2, "version should be"),
+        ("licence", " ", "licence should be"),
+        ("training_data", [], "training_data should be"),
+        ("trainer", None, "trainer should be"),
+        ("task", "brains", "anatomy or lesions"),
+        ("spacing", [1.0], "spacing should be"),
+        ("spacing", [1.0, -1.0, 1.0], "spacing should be"),
+        ("spacing", [1.0, float("inf"), 1.0], "spacing should be"),
+        ("spacing", [1.0, 1.0, 10**400], "spacing should be"),
+        ("spacing", "111", "spacing should be"),
+        ("channels", [], "channels should be"),
+        ("channels", [1, 2], "channels should be"),
+        ("labels", {"background": 0, "CMB": 2}, "labels should number"),
+        ("labels", {"CMB": 0}, "labels should number"),
+        ("metrics", [], "metrics should be"),
+        ("files", {"plans.json": DIGEST}, "SHA-256 of weights.pt"),
+        ("files", {"weights.pt": "abc"}, "64 hexadecimal digits"),
+        ("files", {"weights.pt": DIGEST, "../plans.json": DIGEST}, "'../plans.json' is not"),
+        ("files", {"weights.pt": DIGEST, "/etc/passwd": DIGEST}, "'/etc/passwd' is not"),
+        ("files", {"weights.pt": DIGEST, "..": DIGEST}, "'..' is not"),
+        ("nominal_slice_mm", 3.0, "one of the spacing"),
+        ("configuration", "", "configuration should"),
+        ("mirror_axes", [3], "mirror_axes should"),
+        ("mirror_axes", [1.0], "mirror_axes should"),
+        ("mirror_axes", [1, 1], "mirror_axes should"),
+    ],
+)
+def test_what_is_wrong_in_a_card_is_said_in_one_line(plain, tmp_path, key, value, said):
+    path = tmp_path / "model.json"
+    with pytest.raises(ModelError, match=said) as caught:
+        card_of({**plain, key: value}, path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert caught.value.code == ExitCode.CONFIG
+
+
+@pytest.mark.parametrize(
+    "key", ["name", "spacing", "channels", "labels", "files", "metrics", "nominal_slice_mm"]
+)
+def test_a_card_lacks_nothing(plain, tmp_path, key):
+    del plain[key]
+    with pytest.raises(ModelError, match=key):
+        card_of(plain, tmp_path)
+
+
+def test_all_problems_of_a_card_are_said_at_once(plain, tmp_path):
+    with pytest.raises(ModelError, match=r"name.*spacing.*mirror_axes"):
+        card_of({**plain, "name": 1, "spacing": 1, "mirror_axes": 1}, tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "\xff", "[" * 100_000])
+def test_a_card_that_is_no_json_object_is_refused(tmp_path, text):
+    path = tmp_path / "model.json"
+    path.write_text(text, encoding="latin-1")
+    with pytest.raises(ModelError, match="JSON"):
+        read_card(path)
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [{}, {"features": [1], "convolutions": [1, 1]}, {"features": "ab", "convolutions": [1, 1]}],
+)
+def test_an_anatomy_card_describes_its_network(tmp_path, architecture):
+    plain = dataclasses.asdict(load_card("anatomy"))
+    with pytest.raises(ModelError, match="architecture"):
+        card_of({**plain, "architecture": architecture}, tmp_path)

@@ -1,0 +1,95 @@
+"""The segment phase with models of users: what it writes and what it says."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from cmb_bidsapp.bids.derivatives import SessionFiles
+from cmb_bidsapp.bids.images import read_derivative, read_labels
+from cmb_bidsapp.bids.inputs import Scan
+from cmb_bidsapp.bids.outputs import write_image
+from cmb_bidsapp.labels import CMB
+from cmb_bidsapp.phases.segment import SEGMENT
+from cmb_bidsapp.settings import Lesions, Settings
+from tests.models.toys import toy_dataset, toy_folder
+from tests.skeletons import session as session_of
+from tests.skeletons import write_nifti
+
+SHAPE = (18, 20, 5)
+AFFINE = np.diag([1.0, 1.0, 5.0, 1.0])
+BINARY = toy_dataset({"0": "T2starw"}, {"background": 0, "microbleed": 1, "mimic": 2})
+
+
+@pytest.fixture
+def prepared(tmp_path):
+    """A session as the prepare phase leaves it, and the files around it."""
+    raw = write_nifti(tmp_path / "bids" / "T2starw.nii.gz")
+    t1w = Scan(raw, {"suffix": "T1w"}, {}, 1.0)
+    session = dataclasses.replace(session_of("01", None, raw), t1w=t1w)
+    files = SessionFiles(tmp_path / "out", "01", None)
+    rng = np.random.default_rng(0)
+    about = {"SkullStripped": True}
+    for path in (files.t2star, files.t1w_on_t2star):
+        write_image(path, rng.uniform(50, 150, SHAPE).astype(np.float32), AFFINE, about)
+    write_image(files.proxy, rng.integers(0, 4, SHAPE).astype(np.uint8), AFFINE, {})
+    return session, files
+
+
+def run(prepared, model, **options):
+    session, files = prepared
+    bids = session.t2star.path.parent
+    settings = Settings(
+        bids, files.out_dir, ("participant",), lesions=Lesions(str(model), False, **options)
+    )
+    result = SEGMENT.run(session, files, settings, lambda text: None)
+    sidecar = json.loads(files.network_labels.with_suffix("").with_suffix(".json").read_text())
+    return result, read_labels(files.network_labels)[0], sidecar
+
+
+def test_without_predicted_regions_those_of_the_anatomy_are_used_and_it_is_said(prepared, tmp_path):
+    result, labels, sidecar = run(prepared, toy_folder(tmp_path, dataset=BINARY))
+    proxy, _ = read_labels(prepared[1].proxy)
+    probability, _ = read_derivative(prepared[1].probability)
+    found = labels == CMB
+    assert 0 < found.sum() < found.size
+    np.testing.assert_array_equal(labels[~found], proxy[~found])
+    assert probability[found].min() > 0
+    (note,) = result.notes
+    assert "no brain regions" in note
+    assert any("desc-proxy_dseg" in source for source in sidecar["Sources"])
+    assert sidecar["Channels"] == ["T2starw"]
+    assert not any("T1w" in source for source in sidecar["Sources"])
+
+
+def test_predicted_regions_are_kept_and_nothing_is_said(prepared, tmp_path):
+    result, labels, sidecar = run(prepared, toy_folder(tmp_path, ("0", "1")), folds=("1",))
+    assert set(np.unique(labels)) & {1, 2, 3}
+    assert result.notes == ()
+    assert sidecar["Channels"] == ["T2starw", "T1w"]
+    assert sidecar["Model"].endswith("fold_1")
+    assert result.info["lesion_model_sha256"] == sidecar["ModelSHA256"]
+
+
+def test_unfamiliar_voxels_are_told_where_the_model_states_its_own(prepared, tmp_path):
+    ranges = {"in_plane_mm": [0.4, 0.5], "slice_mm": [1.0, 2.0]}
+    result, _, _ = run(prepared, toy_folder(tmp_path, dataset={**toy_dataset(), **ranges}))
+    assert [("in plane" in note, "apart" in note) for note in result.notes] == [
+        (True, False),
+        (False, True),
+    ]
+
+
+def test_the_folds_are_part_of_what_a_stamp_depends_on(prepared, tmp_path):
+    session, files = prepared
+    folder = toy_folder(tmp_path, ("0", "1"))
+
+    def parameters(*folds):
+        lesions = Lesions(str(folder), folds=folds)
+        settings = Settings(tmp_path, files.out_dir, ("participant",), lesions=lesions)
+        return SEGMENT.parameters(settings, session)
+
+    assert parameters() == parameters("0", "1")
+    assert parameters("0") != parameters("1")
+    assert files.proxy in SEGMENT.inputs(session, files)
