@@ -319,11 +319,11 @@ def train_lesions(
     trainer = TRAINERS[loss](plans, CONFIGURATION, "all", dataset, torch.device(device))
     trainer.num_epochs = epochs
     if start_from is not None:
-        trainer.gentle_start = False
+        trainer.trained = tuple(start_from.card.labels)
         trainer.initial_lr = GOING_ON_RATE
     trainer.initialize()
-    if Path(trainer.last_checkpoint).exists():
-        trainer.load_checkpoint(trainer.last_checkpoint)
+    if trainer.last_checkpoint is not None:
+        trainer.load_checkpoint(str(trainer.last_checkpoint))
     elif start_from is not None:
         start_network(trainer.network, start_from, dataset["labels"])
     trainer.run_training()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from batchgenerators.utilities.file_and_folder_operations import join
 from nnunetv2.training.dataloading.data_loader import nnUNetDataLoader
 from nnunetv2.training.loss.compound_losses import DC_and_CE_loss, DC_and_topk_loss
 from nnunetv2.training.loss.deep_supervision import DeepSupervisionWrapper
@@ -19,8 +20,8 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 TOP_K, WEIGHT_DICE, WEIGHT_TOPK = 10.0, 0.5, 0.5
 #: Share of the patches without a forced microbleed that are centred on a mimic.
 MIMIC_SHARE = 0.5
-#: Weight of CMB voxels in the cross-entropy when training starts.
-FIRST_CMB_WEIGHT = 30.0
+#: Classes of few voxels, and their weight in the cross-entropy when they start untrained.
+RARE, FIRST_RARE_WEIGHT = ("CMB", "mimic"), 30.0
 
 
 class _MicrobleedLoader(nnUNetDataLoader):  # type: ignore[misc]
@@ -64,10 +65,11 @@ class MicrobleedTrainer(nnUNetTrainer):  # type: ignore[misc]
 
     What differs from nnU-Net's own trainer, and why:
 
-    * A gentle start, unless the weights are a trained model's. Over the first third of the epochs
-      TopK tightens from plain cross-entropy (k = 100) to k = 10, because the hardest tenth alone
-      teaches an untrained network next to nothing; over the second third the weight of CMB
-      voxels in the cross-entropy falls from 30 to 1. In the last third the loss is the one named.
+    * A gentle start. Unless the weights are a trained model's, TopK tightens from plain
+      cross-entropy (k = 100) to k = 10 over the first third of the epochs, because the hardest
+      tenth alone teaches an untrained network next to nothing; over the second third the weight
+      of rare classes that start untrained (CMB, mimics) in the cross-entropy falls from 30 to 1.
+      In the last third the loss is the one named.
     * Half of the patches hold a microbleed; where the labels name mimics, half of the rest hold
       one of them.
     * Only left and right are mirrored: up and down, front and back tell the regions apart.
@@ -80,7 +82,8 @@ class MicrobleedTrainer(nnUNetTrainer):  # type: ignore[misc]
     iterations = 50
     validation_iterations = 4
     learning_rate = 1.5e-3
-    gentle_start = True
+    trained: Collection[str] | None = None
+    """Classes that the weights training starts from know; ``None`` for random weights."""
     blank_t1w = 0.15
 
     def __init__(
@@ -155,16 +158,18 @@ class MicrobleedTrainer(nnUNetTrainer):  # type: ignore[misc]
     def on_train_epoch_start(self) -> None:
         """Tighten the loss."""
         super().on_train_epoch_start()
-        thirds = 3 * self.current_epoch / self.num_epochs if self.gentle_start else 3.0
-        done = min(1.0, thirds)
-        cross_entropy, cmb = self.loss.loss.ce, self.dataset_json["labels"]["CMB"]
+        thirds = 3 * self.current_epoch / self.num_epochs
+        done = min(1.0, thirds) if self.trained is None else 1.0
+        cross_entropy, labels = self.loss.loss.ce, self.dataset_json["labels"]
+        untrained = [labels[n] for n in RARE if n in labels and n not in (self.trained or ())]
         if isinstance(cross_entropy, TopKLoss):
             cross_entropy.k = 100.0 - (100.0 - TOP_K) * done
         weight = torch.ones(self.label_manager.num_segmentation_heads, device=self.device)
-        weight[cmb] = FIRST_CMB_WEIGHT ** float(np.clip(2 - thirds, 0, 1))
+        weight[untrained] = FIRST_RARE_WEIGHT ** float(np.clip(2 - thirds, 0, 1))
         cross_entropy.weight = weight
         self.print_to_log_file(
-            f"k {getattr(cross_entropy, 'k', 100):.0f}, CMB weight {float(weight[cmb]):.1f}"
+            f"k {getattr(cross_entropy, 'k', 100):.0f}, class weights "
+            + " ".join(f"{w:.1f}" for w in weight.tolist())
         )
 
     def _forward(self, batch: dict[str, Any]) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
@@ -207,9 +212,11 @@ class MicrobleedTrainer(nnUNetTrainer):  # type: ignore[misc]
         }
 
     @property
-    def last_checkpoint(self) -> str:
-        """Checkpoint an interrupted training resumes from."""
-        return str(join(self.output_folder, "checkpoint_latest.pth"))
+    def last_checkpoint(self) -> Path | None:
+        """Checkpoint that an interrupted training, or a finished one made longer, resumes from."""
+        names = ("checkpoint_latest.pth", "checkpoint_final.pth")
+        found = [path for name in names if (path := Path(self.output_folder) / name).exists()]
+        return found[0] if found else None
 
 
 class DiceTopK10Trainer(MicrobleedTrainer):
