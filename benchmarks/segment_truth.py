@@ -1,0 +1,117 @@
+"""A lesion model on the true preprocessing of simulated scans, for ``cmb_bidsapp evaluate``.
+
+What the model does without the errors of brain extraction and registration, at the price of the
+segmentation alone: for comparing models, slice thicknesses and inputs.
+
+Usage: python benchmarks/segment_truth.py TRUTH OUT [--model NAME|DIR] [--without-t1w] [--merge MM]
+"""
+
+import argparse
+import multiprocessing
+import time
+from functools import partial
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from cmb_bidsapp.bids.derivatives import SessionFiles
+from cmb_bidsapp.bids.outputs import read_table, write_dseg, write_image, write_table
+from cmb_bidsapp.labels import PROXY_LOOK
+from cmb_bidsapp.lesions.candidates import find_instances, measure
+from cmb_bidsapp.lesions.cfpr import judge
+from cmb_bidsapp.lesions.defaults import THRESHOLD
+from cmb_bidsapp.lesions.segment import LesionNetwork, Segmentation, ras_zooms
+from cmb_bidsapp.lesions.table import COLUMNS, rows
+from cmb_bidsapp.models.registry import load_lesion_model
+
+Images = tuple[np.ndarray, np.ndarray | None, np.ndarray]
+
+
+def merged(network: LesionNetwork, images: Images, slices: int) -> Segmentation:
+    """Average groups of slices, once from every first slice, and keep the largest probability."""
+    t2star, t1w, affine = images
+    thick = affine.copy()
+    thick[:, 2] *= slices
+    probability = np.zeros_like(t2star)
+    labels = np.zeros(t2star.shape, np.uint8)
+    for first in range(slices):
+        groups = (t2star.shape[2] - first) // slices
+        part = slice(first, first + groups * slices)
+        means = [
+            image[..., part].reshape(*image.shape[:2], groups, slices).mean(axis=-1)
+            for image in (t2star, t1w)
+            if image is not None
+        ]
+        result = network(means[0], means[1] if t1w is not None else None, thick)
+        found = np.repeat(result.cmb_probability, slices, axis=2)
+        np.maximum(probability[..., part], found, out=probability[..., part])
+        if not first:
+            labels[..., part] = np.repeat(result.labels, slices, axis=2)
+    return Segmentation(labels, probability)
+
+
+def segment(session: Path, given: argparse.Namespace) -> str:
+    """Segment one session and write what ``evaluate`` reads."""
+    import torch
+
+    torch.set_num_threads(1)
+    entities = dict(p.split("-", 1) for p in session.parts if p[:4] in ("sub-", "ses-"))
+    truth, out = (
+        SessionFiles(root, entities["sub"], entities.get("ses"))
+        for root in (given.truth, given.out)
+    )
+    if out.lesions.exists():
+        return f"{out.label}: there"
+    began = time.perf_counter()
+    network = LesionNetwork(load_lesion_model(given.model), mirror=given.tta)
+    image = nib.load(truth.t2star)
+    affine, t2star = image.affine, image.get_fdata(dtype=np.float32)
+    t1w = None if given.without_t1w else nib.load(truth.t1w_on_t2star).get_fdata(dtype=np.float32)
+    spacing = ras_zooms(affine)
+    slices = max(1, round(given.merge / spacing[2]))
+    if slices > 1:
+        result = merged(network, (t2star, t1w, affine), slices)
+    else:
+        result = network(t2star, t1w, affine)
+    instances = find_instances(result.cmb_probability, given.threshold)
+    proxy = np.asarray(nib.load(truth.proxy).dataobj)
+    candidates = measure(instances, result.cmb_probability, t2star, proxy, affine)
+    table = rows(candidates, judge(instances, result.labels, spacing), cfpr=True, min_diameter=0.0)
+    kept = [row["lesion_id"] for row in table if row["status"] == "kept"]
+    write_image(out.probability, result.cmb_probability, affine, {})
+    write_dseg(out.network_labels, result.labels, affine, PROXY_LOOK, {})
+    write_image(out.instances, instances, affine, {})
+    write_image(out.raw_mask, (instances > 0).astype(np.uint8), affine, {})
+    write_image(out.mask, np.isin(instances, kept).astype(np.uint8), affine, {})
+    write_table(out.lesions, list(COLUMNS), table, COLUMNS)
+    visible = sum(row["visible"] == "true" for row in read_table(truth.lesions))
+    seconds = time.perf_counter() - began
+    return f"{out.label}: {len(kept)} kept, {visible} visible, {seconds:.0f} s"
+
+
+def main() -> None:
+    """Segment all sessions."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("truth", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--model", default="lesions")
+    parser.add_argument("--without-t1w", action="store_true")
+    parser.add_argument("--merge", type=float, default=0.0, help="least slice thickness, mm")
+    parser.add_argument("--no-tta", dest="tta", action="store_false")
+    parser.add_argument("--threshold", type=float, default=THRESHOLD)
+    parser.add_argument("--only", nargs="*", default=[""], help="texts, one of which a label has")
+    parser.add_argument("--nprocs", type=int, default=1)
+    given = parser.parse_args()
+    sessions = sorted(
+        path.parent
+        for path in given.truth.glob("sub-*/**/*_space-T2starw_label-CMB_mask.nii.gz")
+        if any(text in path.name for text in given.only)
+    )
+    with multiprocessing.get_context("spawn").Pool(given.nprocs) as pool:
+        for line in pool.imap(partial(segment, given=given), sessions):
+            print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()
