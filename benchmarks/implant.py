@@ -1,13 +1,16 @@
 """Microbleeds implanted into real multi-echo GRE: what is found, and what is found falsely.
 
 Sources are drawn and multiplied into the complex signal of real crops (their veins stay), which
-are then reconstructed at several slice thicknesses. The regions around them come from the network.
+are then reconstructed at several slice thicknesses. The network sees intensities relative to a
+whole brain's, and CFPR needs regions, so each crop is set into a plain simulated brain; what is
+found outside the crop is not counted.
 
 Usage: python benchmarks/implant.py FOLDER [--model NAME|DIR] [--draws N]
 FOLDER holds */Mag.nii and */Phase.nii with echoes along the fourth axis, in voxels of at most 1 mm.
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -20,7 +23,8 @@ from cmb_bidsapp.lesions.cfpr import judge
 from cmb_bidsapp.lesions.defaults import THRESHOLD
 from cmb_bidsapp.lesions.segment import LesionNetwork
 from cmb_bidsapp.models.registry import load_lesion_model
-from cmb_bidsapp.simulate.acquisition import Grid, apply_source
+from cmb_bidsapp.simulate.acquisition import Grid, apply_source, background
+from cmb_bidsapp.simulate.anatomy import atlas_head
 from cmb_bidsapp.simulate.physics import Source
 from cmb_bidsapp.simulate.protocols import Protocol
 from cmb_bidsapp.simulate.truth import LESION_LOSS, VISIBLE_LOSS
@@ -61,6 +65,35 @@ def implant(signal: np.ndarray, voxel: tuple, rng: np.random.Generator) -> np.nd
     return grid.mean_of_slices(fine)
 
 
+def plain_brain(voxel: tuple, slices: int) -> np.ndarray:
+    """Slices of a simulated brain above its ventricles, without lesions, veins or noise."""
+    head = atlas_head()
+    protocol = Protocol("3T", 3.0, 20, tuple(map(float, voxel)), 30)
+    whole = Grid.around(head, protocol, margin=0)
+    ventricles = np.argwhere(np.isin(head.dseg, (4, 43)))[:, 2]
+    bottom = float(np.percentile(ventricles, 95))
+    grid = replace(
+        whole,
+        origin=(*whole.origin[:2], bottom),
+        shape=(*whole.shape[:2], slices),
+        slab=1,
+        excited=1,
+    )
+    magnitude, _ = background(head, protocol, np.random.default_rng(0))
+    inside = grid.to_slices(head.brain.astype(np.float32)) > 0.5
+    return np.where(inside, grid.to_slices(magnitude), 0)
+
+
+def in_a_brain(crop: np.ndarray, brain: np.ndarray, rng: np.random.Generator) -> tuple:
+    """The crop in the middle of a brain of its brightness, and where it is."""
+    start = [(n - m) // 2 for n, m in zip(brain.shape, crop.shape, strict=True)]
+    place = tuple(slice(s, s + m) for s, m in zip(start, crop.shape, strict=True))
+    noise = rng.normal(1, 0.04, brain.shape)
+    whole = brain * noise * (np.median(crop) / np.median(brain[place]))
+    whole[place] = crop
+    return whole.astype(np.float32), place
+
+
 def merge(volume: np.ndarray, slices: int) -> np.ndarray:
     """Average groups of slices, as a thicker slice would."""
     whole = volume.shape[2] // slices * slices
@@ -97,16 +130,19 @@ def main() -> None:
             before = merge(signal, slices)
             # The images are about 5e-4 bright; half precision would lose them.
             scale = 600 / np.median(np.abs(before))
+            brain = merge(plain_brain(voxel, signal.shape[2]), slices)
             for draw in range(given.draws + 1):
                 rng = np.random.default_rng((number, draw))
                 factor = implant(signal, voxel, rng) if draw else 1.0
                 after = merge(signal * factor, slices)
-                result = network((np.abs(after) * scale).astype(np.float32), None, affine)
+                whole, place = in_a_brain(np.abs(after) * scale, brain, rng)
+                result = network(whole, None, affine)
                 instances = find_instances(result.cmb_probability, given.threshold)
                 verdicts = judge(instances, result.labels, thick)
-                kept = np.isin(instances, [v.lesion for v in verdicts if v.kept])
+                kept = np.isin(instances, [v.lesion for v in verdicts if v.kept])[place]
+                instances = instances[place]
                 if not draw:
-                    clean += int(instances.max())
+                    clean += len(lesions_of(instances, affine))
                     continue
                 reference = lesions_of(truth(before, after), affine)
                 scans, visible = scans + 1, visible + len(reference)

@@ -67,9 +67,9 @@ class MicrobleedTrainer(nnUNetTrainer):  # type: ignore[misc]
 
     * A gentle start. Unless the weights are a trained model's, TopK tightens from plain
       cross-entropy (k = 100) to k = 10 over the first third of the epochs, because the hardest
-      tenth alone teaches an untrained network next to nothing; over the second third the weight
-      of rare classes that start untrained (CMB, mimics) in the cross-entropy falls from 30 to 1.
-      In the last third the loss is the one named.
+      tenth alone teaches an untrained network next to nothing. The weight of rare classes that
+      start untrained (CMB, mimics) in the cross-entropy falls from 30 to 1 over the third that
+      follows, or over the first where nothing is tightened. Then the loss is the one named.
     * Half of the patches hold a microbleed; where the labels name mimics, half of the rest hold
       one of them.
     * Only left and right are mirrored: up and down, front and back tell the regions apart.
@@ -165,7 +165,8 @@ class MicrobleedTrainer(nnUNetTrainer):  # type: ignore[misc]
         if isinstance(cross_entropy, TopKLoss):
             cross_entropy.k = 100.0 - (100.0 - TOP_K) * done
         weight = torch.ones(self.label_manager.num_segmentation_heads, device=self.device)
-        weight[untrained] = FIRST_RARE_WEIGHT ** float(np.clip(2 - thirds, 0, 1))
+        until = 2 if self.trained is None else 1
+        weight[untrained] = FIRST_RARE_WEIGHT ** float(np.clip(until - thirds, 0, 1))
         cross_entropy.weight = weight
         self.print_to_log_file(
             f"k {getattr(cross_entropy, 'k', 100):.0f}, class weights "
