@@ -20,7 +20,6 @@ from scipy import ndimage
 from cmb_bidsapp.evaluation.matching import centres_of, lesions_of, match
 from cmb_bidsapp.lesions.candidates import CONNECTIVITY_26, find_instances
 from cmb_bidsapp.lesions.cfpr import judge
-from cmb_bidsapp.lesions.defaults import THRESHOLD
 from cmb_bidsapp.lesions.segment import LesionNetwork
 from cmb_bidsapp.models.registry import load_lesion_model
 from cmb_bidsapp.simulate.acquisition import Grid, apply_source, background
@@ -115,9 +114,10 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model", default="lesions")
     parser.add_argument("--draws", type=int, default=10)
-    parser.add_argument("--threshold", type=float, default=THRESHOLD)
+    parser.add_argument("--threshold", type=float, help="the model's own")
     given = parser.parse_args()
-    network = LesionNetwork(load_lesion_model(given.model))
+    model = load_lesion_model(given.model)
+    network, threshold = LesionNetwork(model), given.threshold or model.card.threshold
     crops = sorted(path.parent for path in given.folder.glob("*/Mag.nii"))
     print(f"{len(crops)} crops, {given.draws} draws, up to {IMPLANTED} implants each")
     print("slice mm  visible  found  (after CFPR)  false per crop  (after CFPR)  false, no implant")
@@ -137,7 +137,7 @@ def main() -> None:
                 after = merge(signal * factor, slices)
                 whole, place = in_a_brain(np.abs(after) * scale, brain, rng)
                 result = network(whole, None, affine)
-                instances = find_instances(result.cmb_probability, given.threshold)
+                instances = find_instances(result.cmb_probability, threshold)
                 verdicts = judge(instances, result.labels, thick)
                 kept = np.isin(instances, [v.lesion for v in verdicts if v.kept])[place]
                 instances = instances[place]

@@ -20,7 +20,6 @@ from cmb_bidsapp.bids.outputs import read_table, write_dseg, write_image, write_
 from cmb_bidsapp.labels import PROXY_LOOK
 from cmb_bidsapp.lesions.candidates import find_instances, measure
 from cmb_bidsapp.lesions.cfpr import judge
-from cmb_bidsapp.lesions.defaults import THRESHOLD
 from cmb_bidsapp.lesions.segment import LesionNetwork, Segmentation, ras_zooms
 from cmb_bidsapp.lesions.table import COLUMNS, rows
 from cmb_bidsapp.models.registry import load_lesion_model
@@ -64,7 +63,8 @@ def segment(session: Path, given: argparse.Namespace) -> str:
     if out.lesions.exists():
         return f"{out.label}: there"
     began = time.perf_counter()
-    network = LesionNetwork(load_lesion_model(given.model), mirror=given.tta)
+    model = load_lesion_model(given.model)
+    network = LesionNetwork(model, mirror=given.tta)
     image = nib.load(truth.t2star)
     affine, t2star = image.affine, image.get_fdata(dtype=np.float32)
     t1w = None if given.without_t1w else nib.load(truth.t1w_on_t2star).get_fdata(dtype=np.float32)
@@ -74,7 +74,7 @@ def segment(session: Path, given: argparse.Namespace) -> str:
         result = merged(network, (t2star, t1w, affine), slices)
     else:
         result = network(t2star, t1w, affine)
-    instances = find_instances(result.cmb_probability, given.threshold)
+    instances = find_instances(result.cmb_probability, given.threshold or model.card.threshold)
     proxy = np.asarray(nib.load(truth.proxy).dataobj)
     candidates = measure(instances, result.cmb_probability, t2star, proxy, affine)
     table = rows(candidates, judge(instances, result.labels, spacing), cfpr=True, min_diameter=0.0)
@@ -99,7 +99,7 @@ def main() -> None:
     parser.add_argument("--without-t1w", action="store_true")
     parser.add_argument("--merge", type=float, default=0.0, help="least slice thickness, mm")
     parser.add_argument("--no-tta", dest="tta", action="store_false")
-    parser.add_argument("--threshold", type=float, default=THRESHOLD)
+    parser.add_argument("--threshold", type=float, help="the model's own")
     parser.add_argument("--only", nargs="*", default=[""], help="texts, one of which a label has")
     parser.add_argument("--nprocs", type=int, default=1)
     given = parser.parse_args()

@@ -75,6 +75,7 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         One line per problem, each with what was expected.
     """
     from cmb_bidsapp.bids.filters import plain_labels, read_filters
+    from cmb_bidsapp.lesions.defaults import THRESHOLD
     from cmb_bidsapp.runtime import resources
     from cmb_bidsapp.settings import Anatomy, Decisions, Lesions, Resources, Selection, Settings
 
@@ -107,7 +108,8 @@ def read_settings(arguments: Sequence[str]) -> Settings:
                 bids_dir not in [path.resolve(), *path.resolve().parents],
                 f"{option} {path} lies inside BIDS_DIR",
             )
-    expect(0 < given.threshold < 1, f"--threshold {given.threshold}: between 0 and 1 is expected")
+    threshold = THRESHOLD if given.threshold is None else given.threshold
+    expect(0 < threshold < 1, f"--threshold {given.threshold}: between 0 and 1 is expected")
     expect(0 <= given.cfpr_ratio <= 1, f"--cfpr-ratio {given.cfpr_ratio}: 0 to 1 is expected")
     expect(0 < given.cfpr_radius <= 20, f"--cfpr-radius {given.cfpr_radius}: up to 20 mm")
     expect(0 <= given.min_size < math.inf, f"--min-size {given.min_size}: 0 mm or more is expected")
@@ -144,6 +146,10 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         raise UsageError("\n".join([*problems, *([str(absent)] if absent else [])]))
     if absent is not None:
         raise absent
+    if given.threshold is None and "participant" in given.level:
+        from cmb_bidsapp.models.registry import threshold_of  # heavier than --help may be
+
+        threshold = threshold_of(given.model)
     processes, threads = resources.share(given.nprocs or cpus.value, megabytes, given.omp_nthreads)
     print(
         f"{processes} session(s) at a time, {threads} thread(s) each, on {device} "
@@ -161,7 +167,7 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         anatomy=Anatomy(given.brain_extraction, given.parcellation),
         lesions=Lesions(given.model, given.tta, tuple(given.folds)),
         decisions=Decisions(
-            given.threshold, given.cfpr, given.cfpr_radius, given.cfpr_ratio, given.min_size
+            threshold, given.cfpr, given.cfpr_radius, given.cfpr_ratio, given.min_size
         ),
         resources=Resources(processes, threads, device),
         bids_database_dir=given.bids_database_dir,

@@ -116,9 +116,8 @@ def build_parser() -> argparse.ArgumentParser:
     lesions.add_argument(
         "--threshold",
         type=float,
-        default=defaults.THRESHOLD,
         metavar="P",
-        help="probability that a microbleed reaches somewhere; it extends to 0.5 (%(default)s)",
+        help="probability that a microbleed reaches somewhere; it extends to 0.5 (the model's own)",
     )
     lesions.add_argument(
         "--cfpr",

@@ -7,6 +7,7 @@ import pytest
 from cmb_bidsapp import __version__
 from cmb_bidsapp.cli import choose_device, main, read_settings, result_line
 from cmb_bidsapp.lesions import defaults
+from cmb_bidsapp.models.registry import load_card
 from cmb_bidsapp.runtime.errors import UnavailableError, UsageError
 from tests.skeletons import result_of, tree
 
@@ -136,7 +137,7 @@ def test_options_of_other_apps_are_accepted_and_change_nothing(settings_of, opti
 
 def test_defaults_are_the_documented_ones(settings_of):
     settings = settings_of()
-    assert settings.decisions.threshold == defaults.THRESHOLD
+    assert settings.decisions.threshold == load_card("lesions").threshold
     assert settings.decisions.cfpr
     assert settings.decisions.cfpr_radius == defaults.CFPR_RADIUS_MM
     assert settings.decisions.cfpr_ratio == defaults.CFPR_RATIO

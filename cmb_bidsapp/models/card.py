@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from cmb_bidsapp.bids.outputs import write_json
+from cmb_bidsapp.lesions.defaults import THRESHOLD
 from cmb_bidsapp.runtime.errors import ModelError
 
 CARD = "model.json"
@@ -51,6 +52,8 @@ class Card:
     """Lesions: configuration of the nnU-Net plans."""
     mirror_axes: tuple[int, ...] = ()
     """Lesions: axes that may be mirrored."""
+    threshold: float = THRESHOLD
+    """Lesions: probability that a microbleed reaches somewhere, unless ``--threshold`` is given."""
     architecture: Mapping[str, Any] = field(default_factory=dict)
     """Anatomy: arguments of ``build_network``."""
 
@@ -103,7 +106,7 @@ def write_card(path: Path, card: Card) -> None:
     """Write ``model.json``, what the task does not have left out."""
     other = {
         "lesions": ("architecture",),
-        "anatomy": ("nominal_slice_mm", "configuration", "mirror_axes"),
+        "anatomy": ("nominal_slice_mm", "configuration", "mirror_axes", "threshold"),
     }
     plain = dataclasses.asdict(card)
     write_json(path, {k: v for k, v in plain.items() if k not in other[card.task]})
@@ -161,6 +164,9 @@ def _lesion_problems(plain: Mapping[str, Any]) -> Iterator[str]:
         yield "configuration should name one of plans.json"
     if not is_mirroring(plain.get("mirror_axes")):
         yield "mirror_axes should be a list of axes, 0 to 2"
+    threshold = plain.get("threshold", THRESHOLD)
+    if not (is_size(threshold) and threshold < 1):
+        yield "threshold should be a probability between 0 and 1"
 
 
 def _architecture_problems(plain: Mapping[str, Any]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cmb_bidsapp.lesions.defaults import THRESHOLD
 from cmb_bidsapp.models.card import CARD, WEIGHTS, Card, read_card
 from cmb_bidsapp.models.nnunet import (
     LesionModel,
@@ -135,6 +136,19 @@ def check_lesion_model(name_or_folder: str, folds: Sequence[str] = ()) -> None:
         return
     _refuse_folds(name_or_folder, folds)
     check_bundle(_folder(name_or_folder), load_card(name_or_folder))
+
+
+def threshold_of(name_or_folder: str) -> float:
+    """Probability that a microbleed reaches, by the model's card; nnU-Net's own folders have none.
+
+    Raises
+    ------
+    ModelError
+        There is no such model.
+    """
+    if _results(name_or_folder, ()) is not None:
+        return THRESHOLD
+    return load_card(name_or_folder).threshold
 
 
 def lesion_model_parameters(name_or_folder: str, folds: Sequence[str] = ()) -> Mapping[str, Any]:

@@ -8,10 +8,12 @@ import pytest
 import torch
 
 from cmb_bidsapp.models.registry import (
+    PACKAGED,
     load_bundle,
     load_card,
     load_lesion_model,
     packaged_models,
+    threshold_of,
 )
 from cmb_bidsapp.runtime.errors import ExitCode, ModelError
 from cmb_bidsapp.runtime.stamps import sha256_of
@@ -120,3 +122,23 @@ def test_the_registry_is_read_without_torch() -> None:
     )
     child = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
     assert child.stdout == "[]\n"
+
+
+def with_threshold(folder: Path, **stated: object) -> str:
+    """The packaged lesion model with another threshold in its card, or none."""
+    card = json.loads((PACKAGED / "lesions" / "model.json").read_text())
+    card.pop("threshold", None)
+    folder.mkdir()
+    (folder / "model.json").write_text(json.dumps({**card, **stated}))
+    return str(folder)
+
+
+def test_the_threshold_is_the_card_s_or_a_half(tmp_path: Path):
+    assert threshold_of(with_threshold(tmp_path / "a", threshold=0.8)) == 0.8
+    assert threshold_of(with_threshold(tmp_path / "b")) == 0.5
+
+
+@pytest.mark.parametrize("threshold", [0, 1, "half", True, None])
+def test_a_threshold_that_is_no_probability_is_refused(tmp_path: Path, threshold: object):
+    with pytest.raises(ModelError, match="threshold should be a probability"):
+        threshold_of(with_threshold(tmp_path / "a", threshold=threshold))
