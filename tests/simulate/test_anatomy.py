@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from cmb_bidsapp.labels import FIRST_EXTRACEREBRAL, mirror_lookup
-from cmb_bidsapp.simulate.anatomy import deform, is_brain, read_head
+from cmb_bidsapp.simulate.anatomy import SINUS, deform, is_brain, read_head, without_specks
 from tests.simulate.heads import HEAD
 
 
@@ -43,3 +43,15 @@ def test_a_label_map_of_other_voxels_is_refused(tmp_path):
     nib.save(nib.Nifti1Image(HEAD.dseg, affine), tmp_path / "coarse.nii.gz")
     with pytest.raises(ValueError, match=r"coarse\.nii\.gz.*1 mm"):
         read_head(tmp_path / "coarse.nii.gz")
+
+
+def test_specks_of_air_are_gaps_and_cavities_are_not():
+    dseg = HEAD.dseg.copy()
+    dseg[20, 35, 40] = dseg[21, 35, 40] = 0
+    dseg[40, 35, 45] = SINUS
+    cavity = np.zeros(dseg.shape, bool)
+    cavity[26:34, 26:34, 2:6] = True
+    dseg[cavity] = SINUS
+    cleaned = without_specks(dseg)
+    np.testing.assert_array_equal(cleaned[~cavity], HEAD.dseg[~cavity])
+    assert (cleaned[cavity] == SINUS).all()
