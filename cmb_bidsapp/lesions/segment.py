@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 #: lesion is lost between them. Those networks see slices of all distances in training.
 NOMINAL_SLICE_MM = 5.0
 
+#: Overlapping windows advance by this share of their size: nnU-Net's own 0.5 takes twice as long.
+TILE_STEP = 0.75
+
 #: Voxels this many times larger or smaller than any of the training are worth a note.
 UNFAMILIAR = 1.3
 
@@ -152,12 +155,14 @@ class LesionNetwork:
         plans = PlansManager(copy.deepcopy(dict(model.plans)))
         with contextlib.redirect_stdout(io.StringIO()):
             self._predictor: nnUNetPredictor = nnUNetPredictor(
+                tile_step_size=TILE_STEP,
                 use_mirroring=mirror and bool(model.card.mirror_axes),
                 device=self._device,
                 allow_tqdm=False,
             )
             configuration = plans.get_configuration(model.card.configuration)
-            network = _build(configuration, model)
+            # In channels-last order CPUs convolve faster.
+            network = _build(configuration, model).to(memory_format=torch.channels_last_3d)
         self._predictor.manual_initialization(
             network,
             plans,
