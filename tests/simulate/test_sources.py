@@ -1,0 +1,70 @@
+"""Where microbleeds, veins and calcifications are put, and what is marked as a mimic."""
+
+import numpy as np
+from nibabel.affines import apply_affine
+
+from cmb_bidsapp.simulate.acquisition import Grid, scan_t2star
+from cmb_bidsapp.simulate.physics import Source
+from cmb_bidsapp.simulate.protocols import PROTOCOLS
+from cmb_bidsapp.simulate.sources import Sites, choose_microbleeds, choose_mimics
+from cmb_bidsapp.simulate.truth import mimic_truth
+from tests.simulate.heads import HEAD
+
+PROTOCOL = PROTOCOLS["gre3t3mm"]
+SITES = Sites(HEAD)
+
+
+def test_microbleeds_keep_their_distance_and_range():
+    chosen = choose_microbleeds(SITES, 12, np.random.default_rng(3))
+    centres = np.array([source.path[0] for source in chosen])
+    distance = np.linalg.norm(centres[:, None] - centres[None], axis=-1)
+    assert len(chosen) == 12
+    assert distance[~np.eye(12, dtype=bool)].min() >= 6
+    for source in chosen:
+        assert source.kind == "cmb"
+        assert 0.05 <= source.chi <= 2.0
+        assert 0.4 <= source.diameter <= 5
+        at = np.round(source.path[0]).astype(int)
+        assert HEAD.brain[tuple(at)]
+
+
+def test_a_crowded_head_gets_fewer_microbleeds():
+    assert 0 < len(choose_microbleeds(SITES, 200, np.random.default_rng(0))) < 200
+
+
+def test_mimics_are_veins_and_calcifications():
+    mimics = [m for seed in range(5) for m in choose_mimics(SITES, np.random.default_rng(seed), 8)]
+    assert {m.kind for m in mimics} == {"vein", "calcification"}
+    for mimic in mimics:
+        if mimic.kind == "vein":
+            assert 0.15 <= mimic.chi <= 0.45
+            assert len(mimic.path) > 1
+        else:
+            assert -3 <= mimic.chi <= -0.1
+            assert len(mimic.path) == 1
+
+
+def test_most_veins_keep_to_their_sulcus_or_ventricle():
+    veins = [m for m in choose_mimics(SITES, np.random.default_rng(0), 30) if m.kind == "vein"]
+    kept = [
+        all(SITES.contains(site, point) for point in vein.path)
+        for vein in veins
+        for site in ("sulcus", "periventricular")
+    ]
+    assert sum(kept) > len(veins) / 2
+
+
+def test_a_mimic_is_marked_where_it_darkens_the_image():
+    rng = np.random.default_rng(1)
+    vein = Source("vein", 0.45, (1.0,) * 3, np.array([[20.0, 35.0, 30.0], [20.0, 35.0, 48.0]]))
+    stone = Source("calcification", -2.0, (1.5,) * 3, np.array([[40.0, 35.0, 40.0]]))
+    grid = Grid.around(HEAD, PROTOCOL)
+    scan = scan_t2star(HEAD, PROTOCOL, grid, [], [vein, stone], rng)
+    brain = np.ones(grid.shape, np.uint8)
+    marked = mimic_truth(scan.mimic_loss, brain)
+    to_voxel = np.linalg.inv(grid.affine(np.zeros(3)))
+    for number, source in ((1, vein), (2, stone)):
+        voxel = np.round(apply_affine(to_voxel, source.path.mean(axis=0))).astype(int)
+        around = marked[tuple(slice(i - 1, i + 2) for i in voxel)]
+        assert (around == number).any()
+    assert not mimic_truth(scan.mimic_loss, np.zeros(grid.shape, np.uint8)).any()
