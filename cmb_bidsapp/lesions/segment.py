@@ -161,8 +161,7 @@ class LesionNetwork:
                 allow_tqdm=False,
             )
             configuration = plans.get_configuration(model.card.configuration)
-            # In channels-last order CPUs convolve faster.
-            network = _build(configuration, model).to(memory_format=torch.channels_last_3d)
+            network = _build(configuration, model)
         self._predictor.manual_initialization(
             network,
             plans,
