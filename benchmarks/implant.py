@@ -118,19 +118,21 @@ def main() -> None:
     given = parser.parse_args()
     model = load_lesion_model(given.model)
     network, threshold = LesionNetwork(model), given.threshold or model.card.threshold
-    crops = sorted(path.parent for path in given.folder.glob("*/Mag.nii"))
+    crops = []
+    for path in sorted(given.folder.glob("*/Mag.nii")):
+        signal, voxel = read_complex(path.parent)
+        crops.append((signal, voxel, plain_brain(voxel, signal.shape[2])))
     print(f"{len(crops)} crops, {given.draws} draws, up to {IMPLANTED} implants each")
     print("slice mm  visible  found  (after CFPR)  false per crop  (after CFPR)  false, no implant")
     for slices in MERGED:
         visible, found, extra, scans, clean = 0, [0, 0], [0, 0], 0, 0
-        for number, folder in enumerate(crops):
-            signal, voxel = read_complex(folder)
+        for number, (signal, voxel, surroundings) in enumerate(crops):
             thick = (*map(float, voxel[:2]), float(voxel[2]) * slices)
             affine = np.diag([*thick, 1.0])
             before = merge(signal, slices)
             # The images are about 5e-4 bright; half precision would lose them.
             scale = 600 / np.median(np.abs(before))
-            brain = merge(plain_brain(voxel, signal.shape[2]), slices)
+            brain = merge(surroundings, slices)
             for draw in range(given.draws + 1):
                 rng = np.random.default_rng((number, draw))
                 factor = implant(signal, voxel, rng) if draw else 1.0

@@ -42,6 +42,8 @@ STRUCTURES = (
 PROXY = MappingProxyType({"background": 0, "lobar": 1, "deep": 2, "infratentorial": 3})
 PROXY_NAMES = MappingProxyType({index: name for name, index in PROXY.items()})
 CMB = 4
+#: What looks like a microbleed, by its value in ``*_desc-mimics_dseg``.
+MIMICS = MappingProxyType({1: "vein", 2: "calcification"})
 
 #: Colour-blind-safe display colours (Okabe and Ito) of the proxy classes and of CMBs.
 PROXY_COLORS = MappingProxyType({1: "#56b4e9", 2: "#e69f00", 3: "#009e73", CMB: "#d55e00"})

@@ -10,9 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cmb_bidsapp.evaluation.matching import Affine, Lesion, centres_of, lesions_of, match
+from cmb_bidsapp.labels import MIMICS
 
-#: Values of the mimics image.
-MIMICS = MappingProxyType({1: "vein", 2: "calcification"})
 #: What a false positive lies on where no mimic is known.
 NOTHING_KNOWN = "nothing-known"
 #: Where the lesion's region is not known.
@@ -74,7 +73,7 @@ def compare(
         Not 0 where a lesion may be marked or not: a predicted lesion without a match that has a
         voxel there is neither right nor wrong.
     mimics
-        1 on veins, 2 on calcifications (:data:`MIMICS`).
+        1 on veins, 2 on calcifications (:data:`cmb_bidsapp.labels.MIMICS`).
     reference_regions, predicted_regions
         Region of each lesion by its number.
     """

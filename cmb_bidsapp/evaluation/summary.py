@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cmb_bidsapp.evaluation.comparison import MIMICS, NOTHING_KNOWN, UNASSIGNED, Fate
+from cmb_bidsapp.evaluation.comparison import NOTHING_KNOWN, UNASSIGNED, Fate
 from cmb_bidsapp.evaluation.metrics import (
     NAN,
     Counts,
@@ -18,6 +18,7 @@ from cmb_bidsapp.evaluation.metrics import (
     ratio,
 )
 from cmb_bidsapp.evaluation.results import ANATOMY, SessionResult
+from cmb_bidsapp.labels import MIMICS
 
 Figure = float | int | None
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from scipy import ndimage
 
-from cmb_bidsapp.labels import STRUCTURES, to_structures
+from cmb_bidsapp.labels import MIMICS, STRUCTURES, to_structures
 from cmb_bidsapp.simulate.anatomy import Head, is_brain
 from cmb_bidsapp.simulate.artefacts import MOTION_SHARE, add_noise, ghost, receive_field
 from cmb_bidsapp.simulate.nuclei import NUCLEI, iron_nuclei
@@ -33,8 +33,6 @@ Affine = npt.NDArray[np.float64]
 
 #: Sources are drawn at this voxel size or finer, in plane and through plane (mm).
 FINE_IN_PLANE, FINE_THROUGH_PLANE = 0.25, 0.5
-#: Kinds of mimics, in the order of their numbers in the truth.
-MIMIC_KINDS = ("vein", "calcification")
 
 
 @dataclass(frozen=True)
@@ -248,7 +246,7 @@ def scan_t2star(
     signal = torch.polar(*fine).numpy()
     acquired = grid.mean_of_slices(signal)
     mimic_loss: dict[str, Volume] = {}
-    for kind in MIMIC_KINDS:
+    for kind in MIMICS.values():
         before = acquired
         for source in mimics:
             if source.kind == kind:

@@ -12,8 +12,7 @@ import numpy.typing as npt
 from nibabel.affines import apply_affine
 from scipy import ndimage
 
-from cmb_bidsapp.labels import PROXY_NAMES, table
-from cmb_bidsapp.simulate.acquisition import MIMIC_KINDS
+from cmb_bidsapp.labels import MIMICS, PROXY_NAMES, table
 from cmb_bidsapp.simulate.anatomy import Dseg
 from cmb_bidsapp.simulate.physics import Source, Volume
 
@@ -64,7 +63,7 @@ LESION_COLUMNS: dict[str, dict[str, Any]] = {
     "visible": {"Description": "Above the visibility threshold; others are in the ignore mask"},
 }
 MIMIC_COLUMNS: dict[str, dict[str, Any]] = {
-    "kind": {"Description": " or ".join(MIMIC_KINDS)},
+    "kind": {"Description": " or ".join(MIMICS.values())},
     **dict.fromkeys("xyz", _WORLD),
     "chi": {"Description": "Susceptibility against water", "Units": "ppm"},
     "diameter": {"Description": "Diameter; of a vessel its calibre", "Units": "mm"},
@@ -73,9 +72,7 @@ MIMIC_COLUMNS: dict[str, dict[str, Any]] = {
 MIMIC_LOOK = MappingProxyType(
     {
         number: (kind, color)
-        for number, (kind, color) in enumerate(
-            zip(MIMIC_KINDS, ("#0072b2", "#f0e442"), strict=True), start=1
-        )
+        for (number, kind), color in zip(MIMICS.items(), ("#0072b2", "#f0e442"), strict=True)
     }
 )
 
@@ -162,7 +159,7 @@ def mimic_truth(
 ) -> npt.NDArray[np.uint8]:
     """Voxels that a mimic darkens as a microbleed would, by the kind of mimic (from 1)."""
     mimics = np.zeros(brain.shape, np.uint8)
-    for number, kind in enumerate(MIMIC_KINDS, start=1):
+    for number, kind in MIMICS.items():
         mimics[(mimic_loss[kind] >= LESION_LOSS) & (brain > 0)] = number
     return mimics
 
