@@ -46,7 +46,7 @@ SETTINGS = st.builds(
     force=st.booleans(),
     seed=st.integers(0, 2**32),
 )
-quick = effort(max_examples=40, deadline=None)
+quick = effort(max_examples=40)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from cmb_bidsapp.bids.filters import matches, plain_labels, read_filters
 from cmb_bidsapp.runtime.errors import UsageError
 
-quick = settings(max_examples=50, deadline=None)
+quick = settings(max_examples=50)
 
 LABELS = st.text(string.ascii_letters + string.digits, min_size=1, max_size=6)
 

@@ -21,7 +21,7 @@ from cmb_bidsapp.bids.outputs import (
     write_text,
 )
 
-quick = settings(max_examples=20, deadline=None)
+quick = settings(max_examples=20)
 
 VALUES = st.text(string.ascii_letters + string.digits, min_size=1, max_size=8)
 ENTITIES = st.dictionaries(st.sampled_from(ENTITY_ORDER), st.none() | VALUES)

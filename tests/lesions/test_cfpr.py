@@ -23,7 +23,7 @@ SPACINGS = (
     (3.0, 1.0, 1.0),
 )
 SEEDS = st.integers(0, 2**32 - 1)
-quick = settings(max_examples=25, deadline=None, derandomize=True)
+quick = settings(max_examples=25, derandomize=True)
 
 
 def one_voxel(shape=(15, 15, 7), at=None):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from cmb_bidsapp.runtime import resources
 from cmb_bidsapp.runtime.resources import SESSION_MB, parse_memory, share
 
-quick = settings(max_examples=50, deadline=None)
+quick = settings(max_examples=50)
 
 
 @pytest.fixture

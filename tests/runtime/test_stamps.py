@@ -17,7 +17,7 @@ from cmb_bidsapp.runtime.stamps import (
     write_stamp,
 )
 
-quick = settings(max_examples=20, deadline=None)
+quick = settings(max_examples=20)
 
 STATES = st.builds(FileState, st.integers(0), st.integers(0), st.text("0123456789abcdef"))
 PLAIN = st.none() | st.booleans() | st.integers() | st.text()
