@@ -17,9 +17,6 @@ from cmb_bidsapp.runtime.errors import DataError
 Labels = npt.NDArray[np.int32]
 Image = TypeVar("Image", Labels, npt.NDArray[np.float32])
 
-#: Two grids are one where no corner moves by more than this share of the smallest voxel side.
-SAME_GRID = 0.1
-
 
 def labels_of(path: Path) -> tuple[Labels, Grid]:
     """Labels of a file, and their grid.
@@ -77,10 +74,7 @@ def _need(path: Path) -> None:
 
 
 def _check(path: Path, own: Grid, grid: Grid) -> None:
-    difference = own.affine - grid.affine
-    corners = np.array([*np.ndindex(2, 2, 2)]) * (np.array(grid.shape) - 1)
-    moved = corners @ difference[:3, :3].T + difference[:3, 3]
-    if own.shape != grid.shape or abs(moved).max() > SAME_GRID * min(grid.spacing):
+    if not own.is_same_as(grid):
         sizes = (" x ".join(map(str, g.shape)) for g in (own, grid))
         raise DataError(
             "{} ({} voxels) does not lie on the grid of the reference ({}); "

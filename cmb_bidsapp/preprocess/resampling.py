@@ -15,6 +15,8 @@ Affine = npt.NDArray[np.float64]
 Float = npt.NDArray[np.float32]
 
 IDENTITY: Affine = np.eye(4)
+#: Two grids are one where no corner moves by more than this share of the smallest voxel side.
+SAME_GRID = 0.1
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,15 @@ class Grid:
         """Grid of an image."""
         x, y, z = data.shape
         return cls((x, y, z), affine)
+
+    def is_same_as(self, other: Grid) -> bool:
+        """Whether the voxels are the same ones, but for the rounding of headers."""
+        if self.shape != other.shape:
+            return False
+        difference = self.affine - other.affine
+        corners = np.array([*np.ndindex(2, 2, 2)]) * (np.array(self.shape) - 1)
+        moved = corners @ difference[:3, :3].T + difference[:3, 3]
+        return bool(np.abs(moved).max() <= SAME_GRID * min(other.spacing))
 
     def part(self, first: npt.NDArray[np.integer], size: npt.NDArray[np.integer]) -> Grid:
         """The box of ``size`` voxels that begins at voxel ``first``."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import logging
 import os
@@ -14,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import nibabel as nib
 import numpy as np
 import numpy.typing as npt
-from nibabel.affines import apply_affine
 
 from cmb_bidsapp.bids.images import UNREADABLE
 from cmb_bidsapp.bids.outputs import write_json
@@ -22,6 +20,7 @@ from cmb_bidsapp.labels import PROXY
 from cmb_bidsapp.lesions.segment import NOMINAL_SLICE_MM, network_order, ras_zooms
 from cmb_bidsapp.models.nnunet import LesionModel
 from cmb_bidsapp.models.weights import load_into
+from cmb_bidsapp.preprocess.resampling import Grid
 from cmb_bidsapp.runtime.errors import DataError, NoInputError, UsageError
 
 if TYPE_CHECKING:
@@ -47,8 +46,6 @@ KNOWN_ENDINGS = (
     "_space-T2starw_label-CMB_desc-ignore_mask.nii.gz",
     "_space-T2starw_desc-mimics_dseg.nii.gz",
 )
-#: Grids are the same where no corner is further off than this, in voxels.
-GRID_TOLERANCE = 0.05
 
 
 @dataclass(frozen=True)
@@ -118,12 +115,7 @@ def _check_grid(mask: Path, image: Path) -> None:
         one, other = nib.load(mask), nib.load(image)
     except UNREADABLE as error:
         raise DataError(f"{mask} or {image} cannot be read ({error})") from error
-    same = one.shape == other.shape
-    if same:
-        corners = np.array(list(itertools.product(*((0, n - 1) for n in other.shape[:3]))))
-        moved = apply_affine(np.linalg.inv(other.affine) @ one.affine, corners)
-        same = float(np.abs(moved - corners).max()) <= GRID_TOLERANCE
-    if not same:
+    if not Grid(one.shape, one.affine).is_same_as(Grid(other.shape, other.affine)):
         raise DataError(
             f"{mask} (shape {one.shape}) is not on the grid of {image} (shape {other.shape}); "
             "draw it on that image, or resample it"
