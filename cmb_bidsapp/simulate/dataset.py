@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -79,7 +79,7 @@ def simulate_case(
     rng: np.random.Generator,
     *,
     count: int,
-    veins: int = 70,
+    veins: int | None = None,
     sites: Sites | None = None,
     microbleeds: Sequence[Source] | None = None,
 ) -> Case:
@@ -92,7 +92,7 @@ def simulate_case(
     count
         Number of microbleeds to draw, ignored where ``microbleeds`` are given.
     veins
-        Number of vessels among the mimics.
+        Number of vessels among the mimics; ``None`` draws it.
     """
     sites = sites or Sites(head)
     grid = Grid.around(head, protocol)
@@ -305,8 +305,11 @@ def simulate_dataset(
         return truth_dir
     # Spawned, not forked: torch has threads.
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        simulate = partial(simulate_participant, cohort, bids_dir=bids_dir, truth_dir=truth_dir)
-        for made in pool.map(simulate, range(cohort.participants)):
+        simulate = partial(simulate_participant, bids_dir=bids_dir, truth_dir=truth_dir)
+        numbers = range(cohort.participants)
+        # Each takes its own head along, not all of them.
+        heads = [cohort.heads[number % len(cohort.heads)] for number in numbers]
+        for made in pool.map(simulate, (replace(cohort, heads=[h]) for h in heads), numbers):
             for label in made:
                 progress(label)
     return truth_dir

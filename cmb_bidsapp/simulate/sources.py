@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from cmb_bidsapp.labels import ids
+from cmb_bidsapp.labels import ids, table
 from cmb_bidsapp.simulate.anatomy import Head
 from cmb_bidsapp.simulate.physics import Source
 
@@ -17,6 +17,17 @@ Mask = npt.NDArray[np.bool_]
 
 #: Radius of a microbleed's source, its share of faint ones, and the step of a vein's course.
 RADIUS_MM, FAINT_SHARE, VEIN_STEP_MM = (0.3, 2.4), 0.1, 2.0
+#: How many veins a head has.
+VEINS = (40, 110)
+#: Sites that calcify together, the share of heads in which they do, and the most in one site:
+#: two thirds of adults in the choroid plexus, few elsewhere (CT of 1,569 adults, Daghighi et al.
+#: 2007, Folia Morphol 66:115; basal ganglia after Kwak et al. 1988, No To Shinkei 40:569).
+CALCIFIED: tuple[tuple[tuple[str, ...], float, int], ...] = (
+    (("choroid",), 0.66, 4),
+    (("falx",), 0.10, 2),
+    (("sulcus",), 0.07, 2),
+    (("left-pallidum", "right-pallidum"), 0.08, 2),
+)
 #: Share of microbleeds by site (see docs/simulation.md).
 SITES = {
     "junction": 0.38,
@@ -41,6 +52,7 @@ class Sites:
         to_cortex = ndimage.distance_transform_edt(~cortex)
         ventricle = np.isin(dseg, ids(structure="lateral-ventricle"))
         to_ventricle = ndimage.distance_transform_edt(~ventricle)
+        across = np.broadcast_to(np.arange(dseg.shape[0])[:, None, None], dseg.shape)
         inner = ndimage.distance_transform_edt(dseg > 0)
         named = {
             name: np.isin(dseg, [i for s in structures for i in ids(structure=s)])
@@ -56,7 +68,11 @@ class Sites:
             "subcortical": white & (to_cortex > 2),
             "sulcus": fluid & (to_cortex <= 2),
             "periventricular": white & (to_ventricle <= 3),
-            "choroid": ventricle,
+            # The wide parts, where the plexus hangs free.
+            "choroid": ndimage.distance_transform_edt(ventricle) >= 2,
+            "falx": fluid & (np.abs(across - across[cortex].mean()) <= 3),
+            "left-pallidum": np.isin(dseg, _pallidum("L")),
+            "right-pallidum": np.isin(dseg, _pallidum("R")),
             **named,
         }
         self._masks = masks
@@ -89,6 +105,10 @@ class Sites:
         return np.asarray(slope, np.float64)
 
 
+def _pallidum(side: str) -> list[int]:
+    return [x.index for x in table().values() if x.structure == "pallidum" and x.side == side]
+
+
 def choose_microbleeds(
     sites: Sites, count: int, rng: np.random.Generator, *, min_chi: float = 0.2
 ) -> list[Source]:
@@ -116,10 +136,16 @@ def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
     return math.exp(rng.uniform(math.log(low), math.log(high)))
 
 
-def choose_mimics(sites: Sites, rng: np.random.Generator, veins: int) -> list[Source]:
-    """Veins of the sulci and of the deep white matter, and calcifications."""
+def choose_mimics(sites: Sites, rng: np.random.Generator, veins: int | None = None) -> list[Source]:
+    """Veins of the sulci and of the deep white matter, and calcifications.
+
+    ``veins`` is their number; without it, one that a head has.
+    """
+    wanted = int(rng.integers(*VEINS, endpoint=True)) if veins is None else veins
     mimics: list[Source] = []
-    while len(mimics) < veins:
+    for _ in range(4 * wanted):
+        if len(mimics) >= wanted:
+            break
         kind = rng.random()
         if kind < 0.70:
             found = [_walk(sites, "sulcus", rng, radius=float(rng.uniform(0.3, 1.1)))]
@@ -128,16 +154,23 @@ def choose_mimics(sites: Sites, rng: np.random.Generator, veins: int) -> list[So
         else:
             found = _medullary(sites, rng)
         mimics += [vein for vein in found if vein is not None]
-        if not any(found):
-            veins -= 1
-    for site, most in (("choroid", 3), ("basal-ganglia", 2), ("sulcus", 3)):
-        for _ in range(int(rng.integers(0, most + 1))):
-            centre = sites.draw(site, rng)
-            if centre is not None:
-                radius = float(rng.uniform(0.5, 2.5))
-                chi = -_log_uniform(rng, 0.1, 3.0)
-                mimics.append(Source("calcification", chi, (radius,) * 3, centre[None]))
-    return mimics
+    return mimics + choose_calcifications(sites, rng)
+
+
+def choose_calcifications(sites: Sites, rng: np.random.Generator) -> list[Source]:
+    """Calcium in the places and in the share of heads in which people have it."""
+    chosen: list[Source] = []
+    for together, share, most in CALCIFIED:
+        if rng.random() >= share:
+            continue
+        for site in together:
+            for _ in range(int(rng.integers(1, most + 1))):
+                centre = sites.draw(site, rng)
+                if centre is not None:
+                    radius = float(rng.uniform(0.5, 2.5))
+                    chi = -_log_uniform(rng, 0.1, 3.0)
+                    chosen.append(Source("calcification", chi, (radius,) * 3, centre[None]))
+    return chosen
 
 
 def _vein(path: Sequence[npt.NDArray[np.float64]], radius: float, chi: float) -> Source:
