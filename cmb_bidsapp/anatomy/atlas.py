@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from cmb_bidsapp.anatomy.refine import refined_structures
 from cmb_bidsapp.labels import (
     STRUCTURES,
     ids,
@@ -30,7 +31,7 @@ from cmb_bidsapp.labels import (
     to_structures,
 )
 from cmb_bidsapp.preprocess.ants import to_ants
-from cmb_bidsapp.preprocess.resampling import Affine, Grid, isotropic_grid, resample
+from cmb_bidsapp.preprocess.resampling import Affine, Float, Grid, isotropic_grid, resample
 
 if TYPE_CHECKING:
     from cmb_bidsapp.anatomy.network import Anatomy
@@ -86,19 +87,22 @@ class Parcellation:
     grid: Grid
 
 
-def parcellate(anatomy: Anatomy, *, seed: int = 0) -> Parcellation:
+def parcellate(anatomy: Anatomy, image: Float, affine: Affine, *, seed: int = 0) -> Parcellation:
     """Label a head in FreeSurfer ids, 1 mm, along the axes of its image.
 
     Parameters
     ----------
     anatomy
         What the anatomy network saw.
+    image, affine
+        The image it saw it in, bias-corrected and without what is not brain.
     seed
         Seed of ANTs' metric sampling.
     """
     grid = _around_brain(anatomy)
     atlas, side = _deform_atlas(anatomy, grid, seed)
-    return Parcellation(merge(anatomy.structures(grid), atlas, side), grid)
+    structures = refined_structures(anatomy, image, affine, grid)
+    return Parcellation(merge(structures, atlas, side), grid)
 
 
 def _around_brain(anatomy: Anatomy) -> Grid:

@@ -125,16 +125,6 @@ class Anatomy:
         mask: npt.NDArray[np.bool_] = resample(soft, self.grid.affine, target) > 0.5
         return mask
 
-    def structures(self, target: Grid) -> npt.NDArray[np.uint8]:
-        """Most probable class at the voxels of another grid."""
-        best = np.full(target.shape, -1, np.float32)
-        winner = np.zeros(target.shape, np.uint8)
-        for number, probability in enumerate(self.probabilities):
-            here = resample(probability, self.grid.affine, target)
-            better = here > best
-            best[better], winner[better] = here[better], number
-        return winner
-
 
 def _around_deep_structures(anatomy: Anatomy) -> Grid | None:
     """A field around the middle of the brain, where the image shows much more than a head."""

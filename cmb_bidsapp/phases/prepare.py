@@ -144,7 +144,7 @@ def _write_regions(
     from cmb_bidsapp.anatomy.proxy import proxy_labels
 
     step("parcellation (deformable atlas)")
-    labelled = parcellate(head.anatomy, seed=settings.seed)
+    labelled = parcellate(head.anatomy, head.data, head.affine, seed=settings.seed)
     fine = {"Resolution": "1 mm isotropic, around the brain", "Parcellation": "atlas"}
     names = {index: (label.name, label.color) for index, label in table().items()}
     written = write_dseg(
@@ -170,7 +170,7 @@ def _prepare_inputs(session: Session, _: SessionFiles) -> list[Path]:
 def _prepare_parameters(settings: Settings, _: Session) -> dict[str, Any]:
     extraction = choose_brain_extraction(settings.anatomy.brain_extraction)
     return {
-        "version": 2,
+        "version": 3,
         "brain_extraction": extraction,
         "parcellation": settings.anatomy.parcellation,
         "model": load_card(settings.anatomy.model).files,
