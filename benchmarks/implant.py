@@ -16,6 +16,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 from scipy import ndimage
+from segment_truth import thicker
 
 from cmb_bidsapp.evaluation.matching import centres_of, lesions_of, match
 from cmb_bidsapp.labels import ids
@@ -101,12 +102,6 @@ def in_a_brain(
     return whole.astype(np.float32)
 
 
-def merge(volume: np.ndarray, slices: int) -> np.ndarray:
-    """Average groups of slices, as a thicker slice would."""
-    whole = volume.shape[2] // slices * slices
-    return volume[..., :whole].reshape(*volume.shape[:2], -1, slices).mean(axis=-1)
-
-
 def truth(before: np.ndarray, after: np.ndarray, voxel: tuple) -> tuple[np.ndarray, np.ndarray]:
     """Visible implants by number, as the simulation defines them, and all that implants darken."""
     loss = (np.abs(before) - np.abs(after)) / np.abs(before)
@@ -140,14 +135,14 @@ def main() -> None:
         for number, (signal, voxel, surroundings, place) in enumerate(crops):
             thick = (*map(float, voxel[:2]), float(voxel[2]) * slices)
             affine = np.diag([*thick, 1.0])
-            before = merge(signal, slices)
+            before = thicker(signal, slices)
             # The images are about 5e-4 bright; half precision would lose them.
             scale = 600 / np.median(np.abs(before))
-            brain = merge(surroundings, slices)
+            brain = thicker(surroundings, slices)
             for draw in range(given.draws + 1):
                 rng = np.random.default_rng((number, draw))
                 factor = implant(signal, voxel, rng) if draw else 1.0
-                after = merge(signal * factor, slices)
+                after = thicker(signal * factor, slices)
                 whole = in_a_brain(np.abs(after) * scale, brain, place, rng)
                 result = network(whole, None, affine)
                 instances = find_instances(result.cmb_probability, threshold)

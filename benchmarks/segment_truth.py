@@ -20,11 +20,21 @@ from cmb_bidsapp.bids.outputs import read_table, write_dseg, write_image, write_
 from cmb_bidsapp.labels import PROXY_LOOK
 from cmb_bidsapp.lesions.candidates import find_instances, measure
 from cmb_bidsapp.lesions.cfpr import judge
-from cmb_bidsapp.lesions.segment import LesionNetwork, Segmentation, ras_zooms
+from cmb_bidsapp.lesions.segment import LesionNetwork, Segmentation, ras_zooms, with_regions
 from cmb_bidsapp.lesions.table import COLUMNS, rows
 from cmb_bidsapp.models.registry import load_lesion_model
 
 Images = tuple[np.ndarray, np.ndarray | None, np.ndarray]
+
+
+def thicker(volume: np.ndarray, slices: int, first: int = 0) -> np.ndarray:
+    """Means of groups of slices, the first group from slice ``first`` on; what is left is dropped.
+
+    Complex images average as one thicker slice would.
+    """
+    groups = (volume.shape[2] - first) // slices
+    part = volume[..., first : first + groups * slices]
+    return part.reshape(*volume.shape[:2], groups, slices).mean(axis=-1)
 
 
 def merged(network: LesionNetwork, images: Images, slices: int) -> Segmentation:
@@ -35,15 +45,13 @@ def merged(network: LesionNetwork, images: Images, slices: int) -> Segmentation:
     probability = np.zeros_like(t2star)
     labels = np.zeros(t2star.shape, np.uint8)
     for first in range(slices):
-        groups = (t2star.shape[2] - first) // slices
-        part = slice(first, first + groups * slices)
-        means = [
-            image[..., part].reshape(*image.shape[:2], groups, slices).mean(axis=-1)
-            for image in (t2star, t1w)
-            if image is not None
-        ]
-        result = network(means[0], means[1] if t1w is not None else None, thick)
+        result = network(
+            thicker(t2star, slices, first),
+            None if t1w is None else thicker(t1w, slices, first),
+            thick,
+        )
         found = np.repeat(result.cmb_probability, slices, axis=2)
+        part = slice(first, first + found.shape[2])
         np.maximum(probability[..., part], found, out=probability[..., part])
         if not first:
             labels[..., part] = np.repeat(result.labels, slices, axis=2)
@@ -76,11 +84,13 @@ def segment(session: Path, given: argparse.Namespace) -> str:
         result = network(t2star, t1w, affine)
     instances = find_instances(result.cmb_probability, given.threshold or model.card.threshold)
     proxy = np.asarray(nib.load(truth.proxy).dataobj)
+    # As the app does: CFPR needs regions.
+    labels = result.labels if model.classes.regions else with_regions(result.labels, proxy)
     candidates = measure(instances, result.cmb_probability, t2star, proxy, affine)
-    table = rows(candidates, judge(instances, result.labels, spacing), cfpr=True, min_diameter=0.0)
+    table = rows(candidates, judge(instances, labels, spacing), cfpr=True, min_diameter=0.0)
     kept = [row["lesion_id"] for row in table if row["status"] == "kept"]
     write_image(out.probability, result.cmb_probability, affine, {})
-    write_dseg(out.network_labels, result.labels, affine, PROXY_LOOK, {})
+    write_dseg(out.network_labels, labels, affine, PROXY_LOOK, {})
     write_image(out.instances, instances, affine, {})
     write_image(out.raw_mask, (instances > 0).astype(np.uint8), affine, {})
     write_image(out.mask, np.isin(instances, kept).astype(np.uint8), affine, {})
