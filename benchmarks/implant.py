@@ -40,6 +40,8 @@ B0, TE_MS = 7.0, 12.0
 #: Slices averaged together: 1, 3 and 5 mm of the crops' 1 mm.
 MERGED = (1, 3, 5)
 IMPLANTED = 3
+#: Voxels of the brain that are shown around a crop: half of what the network sees at a time.
+MARGIN = 64
 
 
 def read_complex(folder: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -89,7 +91,10 @@ def plain_brain(voxel: tuple, shape: tuple) -> tuple[np.ndarray, tuple[slice, sl
     brain = grid.to_slices(head.brain.astype(np.float32)) > 0.5
     whole = np.where(brain, grid.to_slices(magnitude), 0)[..., z : z + shape[2]]
     print(f"crop of {shape} voxels: {share.max():.0%} in white matter")
-    return whole, (slice(x, x + shape[0]), slice(y, y + shape[1]))
+    left, front = max(0, x - MARGIN), max(0, y - MARGIN)
+    around = whole[left : x + shape[0] + MARGIN, front : y + shape[1] + MARGIN]
+    x, y = x - left, y - front
+    return around, (slice(x, x + shape[0]), slice(y, y + shape[1]))
 
 
 def in_a_brain(

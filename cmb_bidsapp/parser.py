@@ -353,7 +353,7 @@ def evaluate_parser() -> argparse.ArgumentParser:
         "--thresholds",
         type=float,
         nargs="+",
-        default=[0.1, 0.3, 0.5, 0.7, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999],
+        default=[0.1, 0.3, 0.5, 0.7, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995],
         metavar="P",
         help="probabilities of the sweep (%(default)s)",
     )

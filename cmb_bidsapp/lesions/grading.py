@@ -11,7 +11,7 @@ from cmb_bidsapp.lesions.candidates import Candidate
 from cmb_bidsapp.lesions.defaults import MAX_DIAMETER_MM, MIN_DIAMETER_MM
 
 #: A definite microbleed is at least this probable, round and dark.
-DEFINITE_PROBABILITY, DEFINITE_ROUNDNESS, DEFINITE_CONTRAST = 0.999, 0.5, 0.25
+DEFINITE_PROBABILITY, DEFINITE_ROUNDNESS, DEFINITE_CONTRAST = 0.9999, 0.5, 0.25
 
 GRADES = ("definite", "possible", "below-size", "macro")
 #: Grades that MARS counts.

@@ -72,7 +72,7 @@ def _finish_inputs(session: Session, files: SessionFiles) -> list[Path]:
 
 def _finish_parameters(settings: Settings, session: Session) -> dict[str, Any]:
     metadata = {k: session.t2star.metadata.get(k) for k in ("MagneticFieldStrength", "EchoTime")}
-    return {"version": 2, **dataclasses.asdict(settings.decisions), **metadata}
+    return {"version": 3, **dataclasses.asdict(settings.decisions), **metadata}
 
 
 FINISH = Phase("finish", finish, _finish_inputs, _finish_parameters)

@@ -70,7 +70,7 @@ def test_one_doubt_makes_it_possible(doubt, reason):
 
 
 def test_the_limits_themselves_leave_no_doubt():
-    at_limits = changed(probability_max=0.999, roundness=0.5, contrast=0.25)
+    at_limits = changed(probability_max=0.9999, roundness=0.5, contrast=0.25)
     assert grade(at_limits).name == "definite"
 
 
