@@ -245,3 +245,26 @@ def test_a_part_of_a_grid_keeps_its_place_in_the_world():
     np.testing.assert_allclose(
         apply_affine(part.affine, [0, 1, 2]), apply_affine(whole.affine, [1, 3, 5])
     )
+
+
+@pytest.mark.parametrize(
+    ("shape", "moved", "same"),
+    [
+        ((9, 8, 7), 0.0, True),
+        ((9, 8, 7), 0.09, True),
+        ((9, 8, 7), 0.11, False),
+        ((9, 8, 8), 0.0, False),
+    ],
+)
+def test_grids_are_the_same_up_to_a_tenth_of_the_smallest_voxel_side(shape, moved, same):
+    grid = Grid((9, 8, 7), np.diag([1.0, 2.0, 5.0, 1.0]))
+    affine = grid.affine.copy()
+    affine[2, 3] += moved
+    assert Grid(shape, affine).is_same_as(grid) == same
+
+
+def test_a_small_turn_is_noticed_at_the_far_corner():
+    grid = Grid((200, 200, 10), np.eye(4))
+    turned = np.eye(4)
+    turned[:3, :3] = Rotation.from_euler("z", 0.1, degrees=True).as_matrix()
+    assert not Grid(grid.shape, turned).is_same_as(grid)

@@ -6,7 +6,14 @@ from nibabel.affines import apply_affine
 from cmb_bidsapp.simulate.acquisition import Grid, scan_t2star
 from cmb_bidsapp.simulate.physics import Source
 from cmb_bidsapp.simulate.protocols import PROTOCOLS
-from cmb_bidsapp.simulate.sources import Sites, choose_microbleeds, choose_mimics
+from cmb_bidsapp.simulate.sources import (
+    CALCIFIED,
+    VEINS,
+    Sites,
+    choose_calcifications,
+    choose_microbleeds,
+    choose_mimics,
+)
 from cmb_bidsapp.simulate.truth import mimic_truth
 from tests.simulate.heads import HEAD
 
@@ -42,6 +49,27 @@ def test_mimics_are_veins_and_calcifications():
         else:
             assert -3 <= mimic.chi <= -0.1
             assert len(mimic.path) == 1
+
+
+def test_calcium_lies_where_people_have_it_and_no_more_often():
+    heads = [choose_calcifications(SITES, np.random.default_rng(seed)) for seed in range(400)]
+    for together, share, most in CALCIFIED:
+        for site in together:
+            counts = [sum(SITES.contains(site, stone.path[0]) for stone in head) for head in heads]
+            if max(counts):  # the small head of the tests lacks some sites
+                assert np.mean(np.array(counts) > 0) <= share + 0.1
+                assert max(counts) <= most + 2  # sites touch
+    assert np.mean([any(head) for head in heads]) < 0.85
+
+
+def test_the_number_of_veins_varies_within_its_range():
+    numbers = [
+        sum(m.kind == "vein" for m in choose_mimics(SITES, np.random.default_rng(seed)))
+        for seed in range(3)
+    ]
+    assert len(set(numbers)) > 1
+    # The last group may go a little beyond.
+    assert all(VEINS[0] <= number <= VEINS[1] + 5 for number in numbers)
 
 
 def test_most_veins_keep_to_their_sulcus_or_ventricle():
