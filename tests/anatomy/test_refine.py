@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from cmb_bidsapp.anatomy import refine
 from cmb_bidsapp.anatomy.network import Anatomy
 from cmb_bidsapp.anatomy.refine import refined_structures
 from cmb_bidsapp.labels import STRUCTURES
@@ -55,11 +56,15 @@ def test_an_image_without_contrast_changes_nothing():
     assert wrong(found) == pytest.approx(wrong(plain(anatomy)), abs=0.03)
 
 
-def test_brightness_is_learnt_in_the_neighbourhood():
+def test_brightness_is_learnt_in_the_neighbourhood(monkeypatch):
     # The image gets three times as bright from one side to the other: one mean would not do.
     ramp = np.linspace(0.5, 1.5, FINE.shape[1], dtype=np.float32)[None, :, None]
-    found = refined_structures(unsure(), picture(dark=35.0) * ramp, FINE.affine, FINE)
-    assert wrong(found) < wrong(plain(unsure())) / 2
+    image = picture(dark=35.0) * ramp
+    monkeypatch.setattr(refine, "NEIGHBOURHOOD_MM", 1000.0)
+    everywhere = refined_structures(unsure(), image, FINE.affine, FINE)
+    monkeypatch.setattr(refine, "NEIGHBOURHOOD_MM", 8.0)
+    nearby = refined_structures(unsure(), image, FINE.affine, FINE)
+    assert wrong(nearby) < 0.8 * wrong(everywhere)
 
 
 def test_what_the_network_is_sure_of_stays():
