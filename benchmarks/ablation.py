@@ -33,25 +33,15 @@ def train_and_evaluate(name: str, given: argparse.Namespace) -> Path:
     """One row: train, segment, evaluate; returns the folder of the tables."""
     folder = given.work / name.replace(", ", "-")
     model, out, tables = (folder / part for part in ("model", "out", "tables"))
+    processes = ["--nprocs", str(given.nprocs)]
     if not model.exists():
-        # fmt: off
-        call("-m", "cmb_bidsapp", "train", "lesions", given.training, *ROWS[name],
-             "--epochs", str(given.epochs), "--work-dir", folder / "training",
-             "--output-dir", model, "--name", "lesions")
-    call(
-        Path(__file__).with_name("segment_truth.py"),
-        given.test,
-        out,
-        "--model",
-        model,
-        "--threshold",
-        "0.5",
-        "--no-tta",
-        "--nprocs",
-        str(given.nprocs),
-    )
-    call("-m", "cmb_bidsapp", "evaluate", out, given.test, tables, "--nprocs", str(given.nprocs))
-    # fmt: on
+        where = ["--work-dir", folder / "training", "--output-dir", model, "--name", "lesions"]
+        budget = ["--epochs", str(given.epochs)]
+        call("-m", "cmb_bidsapp", "train", "lesions", given.training, *ROWS[name], *budget, *where)
+    segment = Path(__file__).with_name("segment_truth.py")
+    alike = ["--threshold", "0.5", "--no-tta", *processes]
+    call(segment, given.test, out, "--model", model, *alike)
+    call("-m", "cmb_bidsapp", "evaluate", out, given.test, tables, *processes)
     return tables
 
 

@@ -28,12 +28,7 @@ from cmb_bidsapp.simulate.acquisition import Grid, apply_source, background
 from cmb_bidsapp.simulate.anatomy import atlas_head
 from cmb_bidsapp.simulate.physics import Source
 from cmb_bidsapp.simulate.protocols import Protocol
-from cmb_bidsapp.simulate.truth import (
-    LESION_LOSS,
-    VISIBLE_DIAMETER_MM,
-    VISIBLE_LOSS,
-    in_plane_diameter,
-)
+from cmb_bidsapp.simulate.truth import LESION_LOSS, is_visible
 
 #: Field (T) and echo time (ms) of the last echo of the public crops.
 B0, TE_MS = 7.0, 12.0
@@ -113,8 +108,7 @@ def truth(before: np.ndarray, after: np.ndarray, voxel: tuple) -> tuple[np.ndarr
     pieces, _ = ndimage.label(loss >= LESION_LOSS, CONNECTIVITY_26)
     for number, box in enumerate(ndimage.find_objects(pieces), start=1):
         mask = pieces[box] == number
-        large = in_plane_diameter(mask, voxel) >= VISIBLE_DIAMETER_MM
-        if not large or loss[box][mask].max() < VISIBLE_LOSS:
+        if not is_visible(mask, loss[box], voxel):
             pieces[box][mask] = 0
     return pieces, loss >= LESION_LOSS / 2
 

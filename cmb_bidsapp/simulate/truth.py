@@ -84,6 +84,12 @@ def in_plane_diameter(mask: npt.NDArray[np.bool_], voxel: Sequence[float]) -> fl
     return 2 * math.sqrt(area / math.pi)
 
 
+def is_visible(mask: npt.NDArray[np.bool_], loss: Volume, voxel: Sequence[float]) -> bool:
+    """Whether a rater would draw the lesion ``mask``, given what is lost there of the magnitude."""
+    dark = bool(loss[mask].max() >= VISIBLE_LOSS)
+    return dark and in_plane_diameter(mask, voxel) >= VISIBLE_DIAMETER_MM
+
+
 def lesion_truth(
     loss: Volume,
     brain: npt.NDArray[np.uint8],
@@ -140,15 +146,14 @@ def lesion_truth(
             continue
         box = boxes[piece - 1]
         mask = pieces[box] == piece
-        diameter = in_plane_diameter(mask, voxel)
         taken = bool(instances[box][mask].any())
-        if taken or loss[box][mask].max() < VISIBLE_LOSS or diameter < VISIBLE_DIAMETER_MM:
+        if taken or not is_visible(mask, loss[box], voxel):
             continue
         number += 1
         instances[box][mask] = number
         volume = float(mask.sum()) * float(np.prod(voxel))
         row |= {"lesion_id": number, "visible": True}
-        row |= {"apparent_diameter": diameter, "volume": volume}
+        row |= {"apparent_diameter": in_plane_diameter(mask, voxel), "volume": volume}
     ignore = (loss >= LESION_LOSS / 2) & (brain > 0)
     ignore &= ~ndimage.binary_dilation(instances > 0)
     return instances, ignore.astype(np.uint8), rows

@@ -115,7 +115,8 @@ def _check_grid(mask: Path, image: Path) -> None:
         one, other = nib.load(mask), nib.load(image)
     except UNREADABLE as error:
         raise DataError(f"{mask} or {image} cannot be read ({error})") from error
-    if not Grid(one.shape, one.affine).is_same_as(Grid(other.shape, other.affine)):
+    grids = [Grid(found.shape[:3], found.affine) for found in (one, other)]
+    if one.shape != other.shape or not grids[0].is_same_as(grids[1]):
         raise DataError(
             f"{mask} (shape {one.shape}) is not on the grid of {image} (shape {other.shape}); "
             "draw it on that image, or resample it"
