@@ -14,12 +14,12 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from cmb_bidsapp.anatomy.atlas import load_atlas
-from cmb_bidsapp.labels import LAST_EXTRACEREBRAL, mirror_lookup
+from cmb_bidsapp.labels import LAST_EXTRACEREBRAL, ids, mirror_lookup
 
 #: Ids for tissue outside the brain of :func:`atlas_head`, as the public head label maps number it.
 SOFT_TISSUE, SKIN, BONE = 507, 511, 515
-#: Sinus air in those maps.
-SINUS = 509
+#: Sinus air and fluid outside the brain (as of the eyes) in those maps.
+SINUS, FLUID = 509, 506
 
 #: Pieces of air with fewer voxels (of 1 mm) are none.
 SPECK_VOXELS = 100
@@ -52,7 +52,7 @@ def read_head(path: Path) -> Head:
     image = nib.as_closest_canonical(nib.load(path))
     if not np.allclose(image.header.get_zooms()[:3], 1.0, atol=0.05):
         raise ValueError(f"{path}: label maps of 1 mm voxels are needed")
-    return Head(without_specks(np.asarray(image.dataobj).astype(np.int16)))
+    return Head(without_spine(without_specks(np.asarray(image.dataobj).astype(np.int16))))
 
 
 def without_specks(dseg: Dseg) -> Dseg:
@@ -68,6 +68,21 @@ def without_specks(dseg: Dseg) -> Dseg:
     nearest = ndimage.distance_transform_edt(specks, return_distances=False, return_indices=True)
     filled: Dseg = dseg[tuple(nearest)]
     return filled
+
+
+def without_spine(dseg: Dseg) -> Dseg:
+    """Give the fluid below the brainstem and the cerebellum, and stray pieces, the id of fluid.
+
+    Head label maps number the spinal canal, and specks in face and neck, as CSF of the brain.
+    """
+    brain = is_brain(dseg)
+    floor = np.isin(dseg, ids(region="brainstem") + ids(region="cerebellum")).any(axis=(0, 1))
+    within = brain & (np.arange(dseg.shape[2]) >= (int(floor.argmax()) if floor.any() else 0))
+    pieces, count = ndimage.label(within)
+    if count == 0:
+        return dseg
+    largest = pieces == 1 + int(np.bincount(pieces.ravel())[1:].argmax())
+    return np.where(brain & ~largest, np.int16(FLUID), dseg)
 
 
 def atlas_head() -> Head:

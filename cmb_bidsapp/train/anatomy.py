@@ -17,7 +17,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -34,7 +33,8 @@ from cmb_bidsapp.anatomy.network import (
 )
 from cmb_bidsapp.labels import STRUCTURES, to_structures
 from cmb_bidsapp.models.registry import Bundle
-from cmb_bidsapp.simulate.anatomy import rotation
+from cmb_bidsapp.simulate.anatomy import read_head, rotation
+from cmb_bidsapp.simulate.physics import dipole_field
 from cmb_bidsapp.simulate.tissues import EXTRACEREBRAL, SOFT_TISSUE, TISSUES, Tissue
 
 log = logging.getLogger(__name__)
@@ -49,6 +49,11 @@ SHIFT_MM = 26.0
 #: How often slices are thick, per contrast, and how often those lie across the body's axis.
 THICK = {"T1w": 0.2, "T2starw": 0.7}
 AXIAL = 0.7
+#: From this T2* (ms, at 3 T) on a tissue is fluid.
+FLUID_T2STAR_MS = 200
+#: Turns of the phase across a slice, per ppm/mm of the field along it: 1.5 T, 15 ms and 1 mm to
+#: 3 T, 35 ms and 6 mm.
+DEPHASING = (1.0, 27.0)
 CHECKPOINT_EVERY = 50
 #: Highest learning rate, from random weights and from a trained model's.
 FIRST_RATE, GOING_ON_RATE = 3e-3, 1.5e-3
@@ -69,18 +74,20 @@ class Anatomy:
         Centre of the brain in voxels.
     properties
         MR properties per tissue index.
+    gradient
+        How fast the field changes along the body's axis, in ppm/mm: large next to air.
     """
 
     tissue: torch.Tensor
     structure: torch.Tensor
     centre: torch.Tensor
     properties: tuple[Tissue, ...]
+    gradient: torch.Tensor
 
 
 def load_anatomy(path: Path) -> Anatomy:
     """Read a FreeSurfer-numbered label map of 1 mm voxels (any orientation)."""
-    image = nib.as_closest_canonical(nib.load(path))
-    dseg = np.asarray(image.dataobj).astype(np.int32)
+    dseg = read_head(path).dseg.astype(np.int32)
     structures = to_structures(dseg)
     # Left and right share a tissue; what lies outside the brain keeps one tissue per id. Air
     # must come first: it is also what lies beyond the image.
@@ -92,11 +99,15 @@ def load_anatomy(path: Path) -> Anatomy:
         TISSUES[STRUCTURES[number]] if number else EXTRACEREBRAL.get(int(key), SOFT_TISSUE)
         for key, number in zip(keys.tolist(), structure.tolist(), strict=True)
     )
+    tissue = tissue.reshape(dseg.shape)
+    chi = np.array([one.chi for one in properties], np.float32)
+    gradient = np.gradient(dipole_field(chi[tissue], (1.0, 1.0, 1.0)), axis=2)
     return Anatomy(
-        torch.from_numpy(tissue.reshape(dseg.shape).astype(np.float32)),
+        torch.from_numpy(tissue.astype(np.float32)),
         torch.from_numpy(structure.astype(np.int64)),
         torch.from_numpy(centre.astype(np.float32)),
         properties,
+        torch.from_numpy(gradient.astype(np.float32)),
     )
 
 
@@ -113,15 +124,14 @@ def random_intensities(
     if contrast == "T1w":
         mean = np.array([tissue.t1w for tissue in anatomy.properties])
     else:
-        echo_ms, fluid = rng.uniform(12, 35), rng.uniform(0.5, 1.3)
-        mean = np.array(
-            [
-                t.proton_density
-                * np.exp(-echo_ms / t.t2star_ms)
-                * (fluid if t.t2star_ms > 150 else 1)
-                for t in anatomy.properties
-            ]
+        # The flip angle and the repetition time decide how bright fluid is.
+        echo_ms, fluid = rng.uniform(10, 45), rng.uniform(0.4, 1.5)
+        density = np.array([t.proton_density for t in anatomy.properties]) * rng.uniform(
+            0.85, 1.15, n
         )
+        t2star_ms = np.array([t.t2star_ms for t in anatomy.properties]) * rng.uniform(0.7, 1.4, n)
+        is_fluid = np.array([t.t2star_ms >= FLUID_T2STAR_MS for t in anatomy.properties])
+        mean = np.where(is_fluid, fluid, density) * np.exp(-echo_ms / t2star_ms)
     jittered = np.clip(mean / mean.max() + rng.normal(0, 0.04, n), 0, 1)
     return torch.from_numpy(jittered.astype(np.float32))
 
@@ -147,6 +157,13 @@ def _smooth_field(
     knots = [max(2, round(n * SPACING_MM / every_mm)) for n in shape]
     coarse = torch.from_numpy(rng.standard_normal((1, channels, *knots)).astype(np.float32))
     return F.interpolate(coarse, shape, mode="trilinear", align_corners=True)[0]
+
+
+def _sample(volume: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
+    """Values of a volume of 1 mm voxels at points (mm), nearest neighbour; 0 beyond it."""
+    extent = torch.tensor(volume.shape, dtype=torch.float32) - 1
+    grid = (points / extent * 2 - 1).flip(-1)[None]
+    return F.grid_sample(volume[None, None], grid, mode="nearest", align_corners=True)[0, 0]
 
 
 def _degrade(image: torch.Tensor, contrast: Contrast, rng: np.random.Generator) -> torch.Tensor:
@@ -186,14 +203,7 @@ def synthesize(
     shift = torch.from_numpy(rng.uniform(-reach, reach).astype(np.float32))
     points = (offset + warp + shift) @ _random_affine(rng).T + anatomy.centre
 
-    extent = torch.tensor(anatomy.tissue.shape, dtype=torch.float32) - 1
-
-    def tissue_at(where: torch.Tensor) -> torch.Tensor:
-        grid = (where / extent * 2 - 1).flip(-1)[None]
-        found = F.grid_sample(anatomy.tissue[None, None], grid, mode="nearest", align_corners=True)
-        return found[0, 0].round().long()
-
-    target = anatomy.structure[tissue_at(points)]
+    target = anatomy.structure[_sample(anatomy.tissue, points).long()]
 
     mean = random_intensities(anatomy, contrast, rng)
     spread = torch.from_numpy(rng.uniform(0, 0.05, len(mean)).astype(np.float32))
@@ -203,9 +213,12 @@ def synthesize(
     samples = 2
     for _ in range(samples):
         jitter = torch.from_numpy(rng.uniform(-1, 1, 3).astype(np.float32))
-        tissue = tissue_at(points + jitter)
+        tissue = _sample(anatomy.tissue, points + jitter).long()
         texture = torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
         image += (mean[tissue] + texture * spread[tissue]) / samples
+    if contrast == "T2starw":
+        turns = _uniform(rng, *DEPHASING) * _sample(anatomy.gradient, points)
+        image *= torch.sinc(turns).abs()
     image = _degrade(image, contrast, rng)
     if rng.random() < 0.1:
         image = image * (target > 0)

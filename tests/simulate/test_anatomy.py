@@ -3,7 +3,15 @@ import numpy as np
 import pytest
 
 from cmb_bidsapp.labels import FIRST_EXTRACEREBRAL, mirror_lookup
-from cmb_bidsapp.simulate.anatomy import SINUS, deform, is_brain, read_head, without_specks
+from cmb_bidsapp.simulate.anatomy import (
+    FLUID,
+    SINUS,
+    deform,
+    is_brain,
+    read_head,
+    without_specks,
+    without_spine,
+)
 from tests.simulate.heads import HEAD
 
 
@@ -35,7 +43,8 @@ def test_brain_is_what_is_not_skull_scalp_or_air():
 def test_a_label_map_is_read_in_ras_whatever_its_orientation(tmp_path):
     affine = np.diag([-1.0, 1.0, 1.0, 1.0])
     nib.save(nib.Nifti1Image(HEAD.dseg[::-1].copy(), affine), tmp_path / "las.nii.gz")
-    np.testing.assert_array_equal(read_head(tmp_path / "las.nii.gz").dseg, HEAD.dseg)
+    found = read_head(tmp_path / "las.nii.gz").dseg
+    np.testing.assert_array_equal(found, without_spine(HEAD.dseg))
 
 
 def test_a_label_map_of_other_voxels_is_refused(tmp_path):
@@ -55,3 +64,26 @@ def test_specks_of_air_are_gaps_and_cavities_are_not():
     cleaned = without_specks(dseg)
     np.testing.assert_array_equal(cleaned[~cavity], HEAD.dseg[~cavity])
     assert (cleaned[cavity] == SINUS).all()
+
+
+def test_the_spinal_canal_and_stray_fluid_are_not_brain():
+    lowest = int(np.argwhere(HEAD.dseg == 16)[:, 2].min())
+    dseg = HEAD.dseg.copy()
+    canal = np.zeros(dseg.shape, bool)
+    canal[30:33, 33:36, :lowest] = True
+    speck = np.zeros(dseg.shape, bool)
+    speck[1, 1, -2] = True
+    dseg[canal | speck] = 24
+    clean = without_spine(HEAD.dseg)
+    found = without_spine(dseg)
+    assert (found[canal | speck] == FLUID).all()
+    np.testing.assert_array_equal(found[~(canal | speck)], clean[~(canal | speck)])
+    assert (clean[:, :, lowest:] == HEAD.dseg[:, :, lowest:]).all()
+    np.testing.assert_array_equal(without_spine(found), found)
+
+
+def test_without_brainstem_only_stray_fluid_is_taken_away():
+    dseg = np.where(np.isin(HEAD.dseg, (16, 7, 8, 46, 47)), 2, HEAD.dseg).astype(np.int16)
+    np.testing.assert_array_equal(without_spine(dseg), dseg)
+    empty = np.zeros((4, 4, 4), np.int16)
+    np.testing.assert_array_equal(without_spine(empty), empty)

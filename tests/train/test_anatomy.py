@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -57,6 +58,8 @@ def test_synthesis_is_seeded_scaled_and_holds_the_structures(label_map: Path, sh
 
 def test_white_matter_is_brighter_than_cortex_in_t1w_only(label_map: Path) -> None:
     anatomy = load_anatomy(label_map)
+    # A ball of tissue in air dephases more than a head does.
+    anatomy = replace(anatomy, gradient=torch.zeros_like(anatomy.gradient))
     brighter: dict[int, list[bool]] = {0: [], 1: []}
     for seed in range(24):
         channels, target = synthesize(anatomy, PART_VOXELS, np.random.default_rng(seed))
@@ -68,6 +71,30 @@ def test_white_matter_is_brighter_than_cortex_in_t1w_only(label_map: Path) -> No
             brighter[channel].append(mean[0] > mean[1])
     assert np.mean(brighter[0]) > 0.8
     assert np.mean(brighter[1]) < 0.2
+
+
+def test_signal_is_lost_where_the_field_is_steep_in_t2starw_only(label_map: Path) -> None:
+    anatomy = load_anatomy(label_map)
+    flat, steep = (replace(anatomy, gradient=g) for g in (0 * anatomy.gradient, anatomy.gradient))
+    lost: dict[int, list[bool]] = {0: [], 1: []}
+    for seed in range(8):
+        without, with_it = (
+            synthesize(one, PART_VOXELS, np.random.default_rng(seed))[0] for one in (flat, steep)
+        )
+        (channel,) = with_it.flatten(1).any(1).nonzero().flatten().tolist()
+        lost[channel].append(not torch.equal(without, with_it))
+    assert lost[0]
+    assert not any(lost[0])
+    assert lost[1]
+    assert all(lost[1])
+
+
+def test_next_to_air_the_field_is_steep(label_map: Path) -> None:
+    anatomy = load_anatomy(label_map)
+    steep = anatomy.gradient.abs()
+    white = anatomy.structure[anatomy.tissue.long()] == STRUCTURES.index("cerebral-wm")
+    bone = anatomy.tissue == float(anatomy.tissue[45, 50, 4])
+    assert float(steep[bone].mean()) > 5 * float(steep[white].mean())
 
 
 def test_what_lies_beyond_the_label_map_is_background(label_map: Path) -> None:
