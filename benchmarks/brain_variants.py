@@ -1,6 +1,6 @@
 """Brain extraction where an image shows less than a head: Dice with the truth of a simulation.
 
-Usage: python benchmarks/brain_variants.py BIDS_DIR [--only sub-01 sub-02 ...]
+Usage: python benchmarks/brain_variants.py BIDS_DIR [--only sub-01 sub-02 ...] [--model NAME|DIR]
 BIDS_DIR is written by ``cmb_bidsapp simulate``.
 """
 
@@ -39,8 +39,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("bids_dir", type=Path)
     parser.add_argument("--only", nargs="*", default=["sub-"])
+    parser.add_argument("--model", default="anatomy")
     given = parser.parse_args()
-    network = AnatomyNetwork(load_bundle("anatomy"))
+    network = AnatomyNetwork(load_bundle(given.model))
     dice: dict[tuple[str, str], list[float]] = defaultdict(list)
     contrasts: tuple[Contrast, ...] = ("T1w", "T2starw")
     for contrast in contrasts:
