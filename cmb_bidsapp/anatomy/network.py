@@ -18,6 +18,7 @@ import torch
 from dynamic_network_architectures.architectures.unet import PlainConvUNet
 from scipy import ndimage
 
+from cmb_bidsapp.anatomy.pieces import largest_piece
 from cmb_bidsapp.labels import STRUCTURES, structure_classes
 from cmb_bidsapp.models.registry import Bundle
 from cmb_bidsapp.preprocess.resampling import Affine, Grid, isotropic_grid, resample
@@ -112,11 +113,9 @@ class Anatomy:
         likely = brain > 0.5
         # Thin bridges to scalp and neck are cut before the largest piece is taken.
         core = ndimage.binary_erosion(likely, iterations=BRIDGE_VOXELS)
-        components, count = ndimage.label(core if core.any() else likely)
-        if count == 0:
+        largest = largest_piece(core if core.any() else likely)
+        if not largest.any():
             return np.zeros(target.shape, np.bool_)
-        sizes = np.bincount(components.ravel())
-        largest = components == 1 + int(sizes[1:].argmax())
         largest = likely & ndimage.binary_dilation(largest, iterations=BRIDGE_VOXELS + 1)
         largest = ndimage.binary_fill_holes(largest)
         # Other pieces are dropped, the soft edge of the largest is kept.
@@ -133,8 +132,7 @@ def _around_deep_structures(anatomy: Anatomy) -> Grid | None:
     deep = np.isin(anatomy.probabilities.argmax(axis=0), structure_classes(DEEP_STRUCTURES))
     if (shape <= size).all() or not deep.any():
         return None
-    components, _ = ndimage.label(deep)
-    largest = components == 1 + int(np.bincount(components.ravel())[1:].argmax())
+    largest = largest_piece(deep)
     middle = np.argwhere(largest).mean(axis=0) + np.array([0, 0, FIELD_LIFT_MM / SPACING_MM])
     first = np.round(middle - size / 2).astype(int)
     # Along axes where the image is no larger than the field, all of it is kept.

@@ -150,9 +150,8 @@ def background(head: Head, protocol: Protocol, rng: np.random.Generator) -> tupl
     decay_ms = protocol.te_ms * protocol.b0 / 3
     drawn: dict[Tissue, tuple[float, float]] = {}
     for tissue in sorted(set(tissues.values()), key=repr):
-        fluid = tissue.t2star_ms >= 200
         share = iron if tissue in iron_rich else 1.0
-        density = tissue.proton_density * (csf_weight if fluid else rng.uniform(0.9, 1.1))
+        density = tissue.proton_density * (csf_weight if tissue.is_fluid else rng.uniform(0.9, 1.1))
         rate = share * rng.uniform(0.75, 1.3) / tissue.t2star_ms
         drawn[tissue] = density * float(np.exp(-decay_ms * rate)), tissue.chi * share
     amplitude = {index: drawn[tissue][0] for index, tissue in tissues.items()}

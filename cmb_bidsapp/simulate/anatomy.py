@@ -14,6 +14,7 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from cmb_bidsapp.anatomy.atlas import load_atlas
+from cmb_bidsapp.anatomy.pieces import largest_piece
 from cmb_bidsapp.labels import LAST_EXTRACEREBRAL, ids, mirror_lookup
 
 #: Ids for tissue outside the brain of :func:`atlas_head`, as the public head label maps number it.
@@ -77,12 +78,9 @@ def without_spine(dseg: Dseg) -> Dseg:
     """
     brain = is_brain(dseg)
     floor = np.isin(dseg, ids(region="brainstem") + ids(region="cerebellum")).any(axis=(0, 1))
-    within = brain & (np.arange(dseg.shape[2]) >= (int(floor.argmax()) if floor.any() else 0))
-    pieces, count = ndimage.label(within)
-    if count == 0:
-        return dseg
-    largest = pieces == 1 + int(np.bincount(pieces.ravel())[1:].argmax())
-    return np.where(brain & ~largest, np.int16(FLUID), dseg)
+    # Without either, argmax is 0: nothing is below.
+    above = np.arange(dseg.shape[2]) >= floor.argmax()
+    return np.where(brain & ~largest_piece(brain & above), np.int16(FLUID), dseg)
 
 
 def atlas_head() -> Head:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from types import MappingProxyType
 
+#: From this T2* (ms, at 3 T) on a tissue is fluid.
+FLUID_T2STAR_MS = 200
+
 
 @dataclass(frozen=True)
 class Tissue:
@@ -14,6 +17,11 @@ class Tissue:
     t2star_ms: float
     chi: float
     t1w: float
+
+    @property
+    def is_fluid(self) -> bool:
+        """Whether it looks like CSF, whose brightness the flip angle and repetition time decide."""
+        return self.t2star_ms >= FLUID_T2STAR_MS
 
 
 #: Tissue by structure name of :mod:`cmb_bidsapp.labels`.

@@ -49,8 +49,6 @@ SHIFT_MM = 26.0
 #: How often slices are thick, per contrast, and how often those lie across the body's axis.
 THICK = {"T1w": 0.2, "T2starw": 0.7}
 AXIAL = 0.7
-#: From this T2* (ms, at 3 T) on a tissue is fluid.
-FLUID_T2STAR_MS = 200
 #: Turns of the phase across a slice, per ppm/mm of the field along it: 1.5 T, 15 ms and 1 mm to
 #: 3 T, 35 ms and 6 mm.
 DEPHASING = (1.0, 27.0)
@@ -124,13 +122,12 @@ def random_intensities(
     if contrast == "T1w":
         mean = np.array([tissue.t1w for tissue in anatomy.properties])
     else:
-        # The flip angle and the repetition time decide how bright fluid is.
         echo_ms, fluid = rng.uniform(10, 45), rng.uniform(0.4, 1.5)
         density = np.array([t.proton_density for t in anatomy.properties]) * rng.uniform(
             0.85, 1.15, n
         )
         t2star_ms = np.array([t.t2star_ms for t in anatomy.properties]) * rng.uniform(0.7, 1.4, n)
-        is_fluid = np.array([t.t2star_ms >= FLUID_T2STAR_MS for t in anatomy.properties])
+        is_fluid = np.array([t.is_fluid for t in anatomy.properties])
         mean = np.where(is_fluid, fluid, density) * np.exp(-echo_ms / t2star_ms)
     jittered = np.clip(mean / mean.max() + rng.normal(0, 0.04, n), 0, 1)
     return torch.from_numpy(jittered.astype(np.float32))

@@ -93,8 +93,8 @@ def test_next_to_air_the_field_is_steep(label_map: Path) -> None:
     anatomy = load_anatomy(label_map)
     steep = anatomy.gradient.abs()
     white = anatomy.structure[anatomy.tissue.long()] == STRUCTURES.index("cerebral-wm")
-    bone = anatomy.tissue == float(anatomy.tissue[45, 50, 4])
-    assert float(steep[bone].mean()) > 5 * float(steep[white].mean())
+    outermost = anatomy.tissue == float(anatomy.tissue[45, 50, 4])
+    assert float(steep[outermost].mean()) > 5 * float(steep[white].mean())
 
 
 def test_what_lies_beyond_the_label_map_is_background(label_map: Path) -> None:
