@@ -3,8 +3,9 @@
 Four networks are trained from random weights on the same scans for as many steps each, and
 evaluated before and after CFPR. What is there from an earlier run is used.
 
-Usage: python benchmarks/ablation.py TRAINING_TRUTH TEST_TRUTH WORK [--epochs N] [--nprocs N]
-TRAINING_TRUTH (one protocol) and TEST_TRUTH (others) are written by ``cmb_bidsapp simulate``.
+Usage: python benchmarks/ablation.py TRAINING_TRUTH WORK NAME=TEST_TRUTH ... [--epochs N]
+TRAINING_TRUTH (one protocol) and TEST_TRUTH (the same protocol, others) are written by
+``cmb_bidsapp simulate``.
 """
 
 import argparse
@@ -29,19 +30,25 @@ def call(*arguments: str | Path) -> None:
     subprocess.run([sys.executable, *map(str, arguments)], check=True)
 
 
-def train_and_evaluate(name: str, given: argparse.Namespace) -> Path:
-    """One row: train, segment, evaluate; returns the folder of the tables."""
-    folder = given.work / name.replace(", ", "-")
-    model, out, tables = (folder / part for part in ("model", "out", "tables"))
-    processes = ["--nprocs", str(given.nprocs)]
-    if not model.exists():
-        where = ["--work-dir", folder / "training", "--output-dir", model, "--name", "lesions"]
-        budget = ["--epochs", str(given.epochs)]
+def train(name: str, given: argparse.Namespace) -> Path:
+    """Train one row; returns the folder it lies in."""
+    folder: Path = given.work / name.replace(", ", "-")
+    if not (folder / "model").exists():
+        where = ["--work-dir", folder / "training", "--output-dir", folder / "model"]
+        budget = ["--epochs", str(given.epochs), "--name", "lesions"]
         call("-m", "cmb_bidsapp", "train", "lesions", given.training, *ROWS[name], *budget, *where)
+    return folder
+
+
+def evaluate(folder: Path, test: str, given: argparse.Namespace) -> Path:
+    """Segment and evaluate a test set with a trained row; returns the folder of the tables."""
+    name, _, truth = test.partition("=")
+    out, tables = folder / f"out-{name}", folder / f"tables-{name}"
+    processes = ["--nprocs", str(given.nprocs)]
     segment = Path(__file__).with_name("segment_truth.py")
     alike = ["--threshold", "0.5", "--no-tta", *processes]
-    call(segment, given.test, out, "--model", model, *alike)
-    call("-m", "cmb_bidsapp", "evaluate", out, given.test, tables, *processes)
+    call(segment, truth, out, "--model", folder / "model", *alike)
+    call("-m", "cmb_bidsapp", "evaluate", out, truth, tables, *processes)
     return tables
 
 
@@ -49,18 +56,21 @@ def main() -> None:
     """Train and evaluate all rows, then print them below each other."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("training", type=Path)
-    parser.add_argument("test", type=Path)
     parser.add_argument("work", type=Path)
+    parser.add_argument("tests", nargs="+", metavar="NAME=TEST_TRUTH")
     parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--nprocs", type=int, default=1)
     given = parser.parse_args()
-    tables = {name: train_and_evaluate(name, given) for name in ROWS}
-    print(f"\n{'':34s}{'Dice of voxels':26s}{'F1, pooled':26s}" + "  ".join(OTHERS))
-    for name, folder in tables.items():
-        for row in read_table(folder / "evaluation_summary.tsv"):
-            if row["group"] == "all":
-                cells = [f"{name}, {row['stage']}", interval(row, DICE), interval(row, F1)]
-                print("{:34s}{:26s}{:26s}".format(*cells) + "  ".join(row[key] for key in OTHERS))
+    folders = {name: train(name, given) for name in ROWS}
+    for test in given.tests:
+        tables = {name: evaluate(folder, test, given) for name, folder in folders.items()}
+        print(f"\n{test:34s}{'Dice of voxels':26s}{'F1, pooled':26s}" + "  ".join(OTHERS))
+        for name, folder in tables.items():
+            for row in read_table(folder / "evaluation_summary.tsv"):
+                if row["group"] == "all":
+                    cells = [f"{name}, {row['stage']}", interval(row, DICE), interval(row, F1)]
+                    values = "  ".join(row[key] for key in OTHERS)
+                    print("{:34s}{:26s}{:26s}".format(*cells) + values)
 
 
 def interval(row: dict[str, str], name: str) -> str:

@@ -1,7 +1,7 @@
 """FreeSurfer label ids and what they mean here.
 
-``labels.tsv`` is the one table that turns FreeSurfer ids (``aseg``, ``aparc+aseg``) into the
-structures the anatomy network knows and the regions the proxy labels are built from.
+``labels.tsv`` is the one table that turns FreeSurfer ids (``aseg``, ``aparc+aseg``, ``wmparc``)
+into the structures the anatomy network knows and the regions the proxy labels are built from.
 """
 
 from __future__ import annotations
@@ -107,10 +107,11 @@ def _structure_lookup() -> npt.NDArray[np.uint8]:
 
 @cache
 def mirror_lookup() -> npt.NDArray[np.int32]:
-    """Id of the other side for every id up to 2100; ids without a side map to themselves."""
+    """Id of the other side for every id of the table; ids without a side map to themselves."""
     by_name = {label.name: label.index for label in table().values()}
-    swap = {"Left": "Right", "Right": "Left", "ctx-lh": "ctx-rh", "ctx-rh": "ctx-lh"}
-    lookup = np.arange(2101, dtype=np.int32)
+    pairs = [("Left", "Right"), ("ctx-lh", "ctx-rh"), ("wm-lh", "wm-rh")]
+    swap = dict([*pairs, *[(right, left) for left, right in pairs]])
+    lookup = np.arange(max(table()) + 1, dtype=np.int32)
     for label in table().values():
         for here, there in swap.items():
             if label.name.startswith(here + "-"):

@@ -65,6 +65,16 @@ def test_every_cortical_area_of_aparc_is_in_the_table():
     assert {2000 + area for area in listed} <= set(table())
 
 
+@pytest.mark.parametrize("hemisphere", [1000, 2000])
+def test_white_matter_of_wmparc_has_the_lobe_of_its_cortex(hemisphere):
+    for area in set(range(1, 36)) - {4}:
+        cortex, white = table()[hemisphere + area], table()[hemisphere + 2000 + area]
+        assert (white.region, white.side) == (cortex.region, cortex.side), white.name
+        assert white.structure == "cerebral-wm"
+    deep = table()[5000 + hemisphere // 1000]
+    assert (deep.structure, deep.region) == ("cerebral-wm", "white-matter")
+
+
 def test_callosum_is_white_matter_of_its_own_region():
     assert ids(region="corpus-callosum") == (251, 252, 253, 254, 255)
     assert all(table()[i].structure == "cerebral-wm" for i in range(251, 256))
@@ -126,7 +136,7 @@ def test_to_structures_groups_labels(structure, labels):
     assert found.tolist() == [STRUCTURES.index(structure)] * len(labels)
 
 
-@pytest.mark.parametrize("label", [0, -1, -30000, 515, 999, 2100, 5001, 32000])
+@pytest.mark.parametrize("label", [0, -1, -30000, 515, 999, 2100, 5003, 32000])
 def test_to_structures_turns_unknown_labels_into_background(label):
     assert to_structures(np.array([2, label, 2])).tolist() == [1, 0, 1]
 

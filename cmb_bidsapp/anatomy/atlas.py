@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from cmb_bidsapp.anatomy.parcellation import Parcellation
 from cmb_bidsapp.anatomy.refine import refined_structures
 from cmb_bidsapp.labels import (
     STRUCTURES,
@@ -77,14 +78,6 @@ def load_atlas() -> Atlas:
     path = Path(spec.origin).parent / "data" / "atlases" / "atlas_desikan_killiany.nii.gz"
     image = nib.load(path)
     return Atlas(np.asarray(image.dataobj).astype(np.int32), np.asarray(image.affine, np.float64))
-
-
-@dataclass(frozen=True)
-class Parcellation:
-    """A dseg in FreeSurfer ids, the common shape every backend ends in."""
-
-    dseg: npt.NDArray[np.int32]
-    grid: Grid
 
 
 def parcellate(anatomy: Anatomy, image: Float, affine: Affine, *, seed: int = 0) -> Parcellation:

@@ -80,7 +80,7 @@ def _proxy_labels(
 ) -> npt.NDArray[np.uint8]:
     white = _where(dseg, "cerebral-wm")
     cortex = _where(dseg, "cerebral-cortex")
-    insula = np.isin(dseg, ids(region="insula"))
+    insula = np.isin(dseg, ids(structure="cerebral-cortex", region="insula"))
     to_cortex = _distance(cortex, spacing)
     to_medial = _distance(_where(dseg, "caudate", "thalamus"), spacing)
     to_putamen = _distance(_where(dseg, "putamen"), spacing)

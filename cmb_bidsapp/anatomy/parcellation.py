@@ -1,0 +1,36 @@
+"""The common shape that every parcellation ends in, whoever made it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from cmb_bidsapp.preprocess.resampling import Affine, Grid
+
+
+@dataclass(frozen=True)
+class Parcellation:
+    """A head labelled in FreeSurfer ids.
+
+    Attributes
+    ----------
+    dseg
+        Ids of ``aseg``, with those of ``aparc`` (1001-2035) where the cortex is named.
+    grid
+        Its voxels, about 1 mm; world coordinates are those of the labelled image (RAS mm).
+    white
+        Ids of ``wmparc`` on the same grid, where there are any: white matter by the nearest
+        cortical area (3001-4035), or too deep to have one (5001, 5002).
+    to_mni305
+        World coordinates to MNI305 (FreeSurfer's ``talairach.xfm``), where known.
+    source
+        Who made it, in words for the sidecar: ``embedded``, ``FreeSurfer``, ...
+    """
+
+    dseg: npt.NDArray[np.int32]
+    grid: Grid
+    white: npt.NDArray[np.int32] | None = None
+    to_mni305: Affine | None = None
+    source: str = "embedded"
