@@ -1,19 +1,29 @@
-"""Proxy labels: lobar, deep supratentorial and infratentorial regions of a FreeSurfer dseg.
+"""Which tissue is lobar, deep or infratentorial: Algorithm 1, in the terms of the MARS form.
 
-Implements Algorithm 1 of Kwon, Seo and Park (MICCAI 2024) with two additions that MARS asks for:
+Implements Algorithm 1 of Kwon, Seo and Park (MICCAI 2024), with two additions that MARS asks for:
 the putamen is deep, and the internal and external capsules are found geometrically where no
-white-matter atlas is given.
+white-matter atlas is given. The deep regions of MARS are told apart on the way, so that the proxy
+classes and the MARS map never disagree.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from cmb_bidsapp.labels import PROXY, ids
+from cmb_bidsapp.labels import MARS, MARS_FORM, PROXY, ids, where
 
 Mask = npt.NDArray[np.bool_]
+Spacing = tuple[float, float, float]
+
+#: ``paper``: white matter around ventricles and nuclei is deep. ``reference``: as the authors'
+#: published code, all white matter too deep to belong to a cortical area.
+ProxyRules = Literal["paper", "reference"]
+PROXY_RULES: tuple[ProxyRules, ...] = get_args(ProxyRules)
 
 #: White matter farther than this from the cortex is deep white matter, as in FreeSurfer's wmparc.
 CORTEX_BAND_MM = 5.0
@@ -29,30 +39,56 @@ CALLOSUM_MM = 6.0
 #: ... where a lateral ventricle is no farther than this (the occipital lobes touch as well).
 CALLOSUM_REACH_MM = 12.0
 
-DEEP_NUCLEI = ("thalamus", "caudate", "putamen", "pallidum", "accumbens", "ventral-dc")
-INFRATENTORIAL = ("brainstem", "cerebellar-wm", "cerebellar-cortex")
-LOBAR_GREY = ("cerebral-cortex", "hippocampus", "amygdala")
+#: Region of lobar tissue before its lobe is known, beside the numbers of :data:`MARS`.
+UNNAMED_LOBE = len(MARS) + 1
+#: White matter of wmparc that belongs to no cortical area.
+UNSEGMENTED = (5001, 5002)
 
 
-def _where(dseg: npt.NDArray[np.integer], *structures: str) -> Mask:
-    wanted = [index for name in structures for index in ids(structure=name)]
-    return np.isin(dseg, wanted)
+@dataclass(frozen=True)
+class Capsules:
+    """Internal and external capsule from a white-matter atlas, on the grid of the labels."""
+
+    internal: Mask
+    external: Mask
 
 
-def _distance(mask: Mask, spacing: tuple[float, float, float]) -> npt.NDArray[np.float32]:
-    """Distance to the mask in mm; infinite where the mask is empty."""
-    if not mask.any():
-        return np.full(mask.shape, np.inf, np.float32)
-    distance: npt.NDArray[np.float32] = ndimage.distance_transform_edt(~mask, spacing).astype(
-        np.float32
-    )
-    return distance
-
-
-def proxy_labels(
-    dseg: npt.NDArray[np.integer], spacing: tuple[float, float, float]
-) -> npt.NDArray[np.uint8]:
+def proxy_labels(dseg: npt.NDArray[np.integer], spacing: Spacing) -> npt.NDArray[np.uint8]:
     """Group FreeSurfer labels into the proxy classes of the paper (Algorithm 1, section 2.1).
+
+    Parameters are those of :func:`tissue_regions`.
+
+    Returns
+    -------
+    proxy
+        0 background, ventricles and CSF; 1 lobar; 2 deep supratentorial; 3 infratentorial.
+    """
+    return to_proxy(tissue_regions(dseg, spacing))
+
+
+def to_proxy(regions: npt.NDArray[np.integer]) -> npt.NDArray[np.uint8]:
+    """Proxy class of MARS regions, with or without their side.
+
+    >>> to_proxy(np.array([0, 1, 3, 14, 113, 203])).tolist()
+    [0, 3, 2, 1, 1, 2]
+    """
+    lookup = np.zeros(UNNAMED_LOBE + 1, np.uint8)
+    for name, number in MARS.items():
+        lookup[number] = PROXY[MARS_FORM[name][1]]
+    lookup[UNNAMED_LOBE] = PROXY["lobar"]
+    proxy: npt.NDArray[np.uint8] = lookup[regions % 100]
+    return proxy
+
+
+def tissue_regions(
+    dseg: npt.NDArray[np.integer],
+    spacing: Spacing,
+    *,
+    white: npt.NDArray[np.integer] | None = None,
+    capsules: Capsules | None = None,
+    rules: ProxyRules = "paper",
+) -> npt.NDArray[np.uint8]:
+    """Number the tissue after MARS, lobes not yet told apart.
 
     Parameters
     ----------
@@ -60,60 +96,100 @@ def proxy_labels(
         FreeSurfer ids (``aseg`` or ``aparc+aseg``), any axis order.
     spacing
         Voxel size in mm, one value per axis; about 1 mm is meant.
+    white
+        Ids of ``wmparc``, which then decide what white matter is deep.
+    capsules
+        From an atlas; otherwise they are found between the nuclei.
 
     Returns
     -------
-    proxy
-        0 background, ventricles and CSF; 1 lobar; 2 deep supratentorial; 3 infratentorial.
+    regions
+        0 background, ventricles and CSF; numbers of :data:`cmb_bidsapp.labels.MARS`, of the lobes
+        :data:`UNNAMED_LOBE` only.
     """
-    proxy = np.zeros(dseg.shape, np.uint8)
+    regions = np.zeros(dseg.shape, np.uint8)
     brain = dseg > 0
     if not brain.any():
-        return proxy
+        return regions
     box = ndimage.find_objects(brain.astype(np.uint8))[0]
-    proxy[box] = _proxy_labels(dseg[box], spacing)
-    return proxy
-
-
-def _proxy_labels(
-    dseg: npt.NDArray[np.integer], spacing: tuple[float, float, float]
-) -> npt.NDArray[np.uint8]:
-    white = _where(dseg, "cerebral-wm")
-    cortex = _where(dseg, "cerebral-cortex")
-    insula = np.isin(dseg, ids(structure="cerebral-cortex", region="insula"))
-    to_cortex = _distance(cortex, spacing)
-    to_medial = _distance(_where(dseg, "caudate", "thalamus"), spacing)
-    to_putamen = _distance(_where(dseg, "putamen"), spacing)
-    to_pallidum = _distance(_where(dseg, "pallidum"), spacing)
-    to_ventricle = _distance(np.isin(dseg, (4, 43)), spacing)
-    to_insula = _distance(insula, spacing) if insula.any() else to_cortex
-
-    surrounding = (to_ventricle <= PERIVENTRICULAR_MM) | (
-        np.minimum(to_medial, to_pallidum) <= PERINUCLEAR_MM
+    regions[box] = _tissue_regions(
+        dseg[box],
+        spacing,
+        None if white is None else white[box],
+        None if capsules is None else Capsules(capsules.internal[box], capsules.external[box]),
+        rules,
     )
-    deep_white = surrounding & (to_cortex > CORTEX_BAND_MM)
-    to_lateral = np.minimum(to_putamen, to_pallidum)
-    internal_capsule = to_medial + to_lateral <= INTERNAL_CAPSULE_MM
-    external_capsule = to_putamen + to_insula <= EXTERNAL_CAPSULE_MM
-    deep = deep_white | internal_capsule | external_capsule | _callosum(dseg, spacing, to_ventricle)
+    return regions
 
-    proxy = np.zeros(dseg.shape, np.uint8)
-    proxy[white | _where(dseg, *LOBAR_GREY)] = PROXY["lobar"]
-    proxy[(white & deep) | _where(dseg, *DEEP_NUCLEI)] = PROXY["deep"]
-    proxy[_where(dseg, *INFRATENTORIAL)] = PROXY["infratentorial"]
-    return proxy
+
+def _tissue_regions(
+    dseg: npt.NDArray[np.integer],
+    spacing: Spacing,
+    wmparc: npt.NDArray[np.integer] | None,
+    capsules: Capsules | None,
+    rules: ProxyRules,
+) -> npt.NDArray[np.uint8]:
+    white = _has(dseg, "cerebral-wm")
+    insula = where(dseg, ids(structure="cerebral-cortex", region="insula"))
+    to_cortex = distance(_has(dseg, "cerebral-cortex"), spacing)
+    to_insula = distance(insula, spacing) if insula.any() else to_cortex
+    to_medial = distance(_has(dseg, "caudate", "thalamus"), spacing)
+    to_putamen = distance(_has(dseg, "putamen"), spacing)
+    to_pallidum = distance(_has(dseg, "pallidum"), spacing)
+    to_ventricle = distance(where(dseg, (4, 43)), spacing)
+
+    far, insular = to_cortex > CORTEX_BAND_MM, to_insula <= to_cortex
+    if wmparc is not None:
+        # The callosum keeps its aseg ids there: where nothing is named, the distance decides.
+        named = where(wmparc, [i for i in ids(structure="cerebral-wm") if i >= 3000])
+        far = np.where(named, where(wmparc, UNSEGMENTED), far)
+        insular = where(wmparc, ids(structure="cerebral-wm", region="insula"))
+    if capsules is None:
+        to_lateral = np.minimum(to_putamen, to_pallidum)
+        capsules = Capsules(
+            to_medial + to_lateral <= INTERNAL_CAPSULE_MM,
+            to_putamen + to_insula <= EXTERNAL_CAPSULE_MM,
+        )
+    if rules == "paper":
+        near = np.minimum(to_medial, to_pallidum) <= PERINUCLEAR_MM
+        deep_white = far & (near | (to_ventricle <= PERIVENTRICULAR_MM))
+    else:
+        deep_white = far
+        capsules = Capsules(capsules.internal & far, capsules.external & (far | insular))
+
+    regions = np.zeros(dseg.shape, np.uint8)
+    regions[white | _has(dseg, "cerebral-cortex", "hippocampus", "amygdala")] = UNNAMED_LOBE
+    regions[white & deep_white] = MARS["dpwm"]
+    regions[white & capsules.external] = MARS["external-capsule"]
+    regions[white & capsules.internal] = MARS["internal-capsule"]
+    regions[white & _callosum(dseg, spacing, to_ventricle)] = MARS["corpus-callosum"]
+    for name in ("brainstem", "cerebellum", "basal-ganglia", "thalamus"):
+        regions[where(dseg, ids(region=name))] = MARS[name]
+    return regions
+
+
+def _has(dseg: npt.NDArray[np.integer], *structures: str) -> Mask:
+    return where(dseg, [index for name in structures for index in ids(structure=name)])
+
+
+def distance(mask: Mask, spacing: Spacing) -> npt.NDArray[np.float32]:
+    """Distance to the mask in mm; infinite where the mask is empty."""
+    if not mask.any():
+        return np.full(mask.shape, np.inf, np.float32)
+    found: npt.NDArray[np.float32] = ndimage.distance_transform_edt(~mask, spacing).astype(
+        np.float32
+    )
+    return found
 
 
 def _callosum(
-    dseg: npt.NDArray[np.integer],
-    spacing: tuple[float, float, float],
-    to_ventricle: npt.NDArray[np.float32],
+    dseg: npt.NDArray[np.integer], spacing: Spacing, to_ventricle: npt.NDArray[np.float32]
 ) -> Mask:
     """Callosum as labelled, or white matter that meets the other hemisphere's above a ventricle."""
-    labelled = np.isin(dseg, ids(region="corpus-callosum"))
-    left, right = np.isin(dseg, (2, 25, 78)), np.isin(dseg, (41, 57, 79))
-    near_right = _distance(right, spacing) <= CALLOSUM_MM
-    near_left = _distance(left, spacing) <= CALLOSUM_MM
+    labelled = where(dseg, ids(region="corpus-callosum"))
+    left, right = (where(dseg, ids(structure="cerebral-wm", side=side)) for side in "LR")
+    near_right = distance(right, spacing) <= CALLOSUM_MM
+    near_left = distance(left, spacing) <= CALLOSUM_MM
     bridge = (left & near_right) | (right & near_left)
     found: Mask = labelled | (bridge & (to_ventricle <= CALLOSUM_REACH_MM))
     return found

@@ -115,6 +115,56 @@ def resample(
     return result
 
 
+def label_samples(
+    dseg: npt.NDArray[np.integer],
+    affine: Affine,
+    target: Grid,
+    *,
+    pull: Affine = IDENTITY,
+    step: float = 1.0,
+) -> npt.NDArray[np.integer]:
+    """Labels found every ``step`` mm along the longest side of each voxel of another grid.
+
+    Returns
+    -------
+    samples
+        Shape ``(samples, x, y, z)``; 0 outside the source.
+    """
+    axis = int(np.argmax(target.spacing))
+    parts = max(1, round(target.spacing[axis] / step))
+    samples = np.empty((parts, *target.shape), dseg.dtype)
+    for part in range(parts):
+        offset = np.zeros(3)
+        offset[axis] = (part + 0.5) / parts - 0.5
+        shifted = target.affine.copy()
+        shifted[:3, 3] += target.affine[:3, :3] @ offset
+        to_source = np.linalg.inv(affine) @ pull @ shifted
+        ndimage.affine_transform(
+            dseg, to_source[:3, :3], to_source[:3, 3], output=samples[part], order=0
+        )
+    return samples
+
+
+def majority(samples: npt.NDArray[np.integer], values: Sequence[int]) -> npt.NDArray[np.uint8]:
+    """Most frequent label along the first axis.
+
+    A thick slice shows what fills most of it, not what lies in its middle plane.
+
+    Parameters
+    ----------
+    values
+        The labels that vote, beside 0; at most 255. Ties go to 0, then to the first.
+    """
+    wanted = [value for value in values if value != 0]
+    most = (samples == 0).sum(axis=0, dtype=np.uint8)
+    winner = np.zeros(samples.shape[1:], np.uint8)
+    for value in wanted:
+        votes = (samples == value).sum(axis=0, dtype=np.uint8)
+        better = votes > most
+        most[better], winner[better] = votes[better], value
+    return winner
+
+
 def resample_labels(
     dseg: npt.NDArray[np.integer],
     affine: Affine,
@@ -122,32 +172,6 @@ def resample_labels(
     *,
     pull: Affine = IDENTITY,
     values: Sequence[int],
-    step: float = 1.0,
 ) -> npt.NDArray[np.uint8]:
-    """Carry labels to a grid of larger voxels by majority over each voxel.
-
-    A thick slice shows what fills most of it, not what lies in its middle plane. Each target
-    voxel is sampled every ``step`` mm along its longest side.
-
-    Parameters
-    ----------
-    values
-        The labels to keep; at most 255, others count as 0. Ties go to 0, then to the first.
-    """
-    axis = int(np.argmax(target.spacing))
-    parts = max(1, round(target.spacing[axis] / step))
-    keys = [0, *[v for v in values if v != 0]]
-    votes = np.zeros((len(keys), *target.shape), np.uint8)
-    for part in range(parts):
-        offset = np.zeros(3)
-        offset[axis] = (part + 0.5) / parts - 0.5
-        shifted = target.affine.copy()
-        shifted[:3, 3] += target.affine[:3, :3] @ offset
-        to_source = np.linalg.inv(affine) @ pull @ shifted
-        found = ndimage.affine_transform(
-            dseg, to_source[:3, :3], to_source[:3, 3], target.shape, dseg.dtype, 0, "constant"
-        )
-        for number, key in enumerate(keys):
-            votes[number] += found == key
-    winners: npt.NDArray[np.uint8] = np.array(keys, np.uint8)[votes.argmax(axis=0)]
-    return winners
+    """Carry labels to a grid of larger voxels by :func:`majority` of its :func:`label_samples`."""
+    return majority(label_samples(dseg, affine, target, pull=pull), values)

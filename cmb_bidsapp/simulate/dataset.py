@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cmb_bidsapp import __version__
-from cmb_bidsapp.anatomy.proxy import proxy_labels
+from cmb_bidsapp.anatomy.mars import on_grid, with_sides
+from cmb_bidsapp.anatomy.proxy import tissue_regions, to_proxy
 from cmb_bidsapp.bids.outputs import (
     bids_name,
     write_dseg,
@@ -23,7 +24,8 @@ from cmb_bidsapp.bids.outputs import (
     write_table,
     write_text,
 )
-from cmb_bidsapp.labels import PROXY_NAMES
+from cmb_bidsapp.labels import MARS_LOOK, PROXY_NAMES
+from cmb_bidsapp.preprocess.resampling import Grid as ImageGrid
 from cmb_bidsapp.simulate.acquisition import Grid, scan_t1w, scan_t2star
 from cmb_bidsapp.simulate.anatomy import Head, deform, rotation
 from cmb_bidsapp.simulate.physics import Source, Volume, interpolation_matrix, resample
@@ -37,6 +39,9 @@ from cmb_bidsapp.simulate.truth import (
     mimic_rows,
     mimic_truth,
 )
+
+#: Voxels of a head.
+ONE_MM = (1.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,7 @@ class Case:
     t1w_on_t2star: Volume
     brain: npt.NDArray[np.uint8]
     proxy: npt.NDArray[np.uint8]
+    mars: npt.NDArray[np.uint8]
     instances: npt.NDArray[np.int16]
     ignore: npt.NDArray[np.uint8]
     mimic_dseg: npt.NDArray[np.uint8]
@@ -104,11 +110,15 @@ def simulate_case(
     affine = grid.affine(centre)
 
     brain = (grid.to_slices(head.brain.astype(np.float32)) > 0.5).astype(np.uint8)
-    fine_proxy = proxy_labels(np.where(head.brain, head.dseg, 0), (1.0, 1.0, 1.0))
+    tissue = np.where(head.brain, head.dseg, 0)
+    fine_mars = with_sides(tissue_regions(tissue, ONE_MM), tissue, ONE_MM)
+    fine_proxy = to_proxy(fine_mars)
     votes = np.stack([grid.to_slices((fine_proxy == k).astype(np.float32)) for k in PROXY_NAMES])
     proxy = (votes.argmax(axis=0) * brain).astype(np.uint8)
+    head_grid = ImageGrid.of(tissue, _translation(-centre))
+    _, mars = on_grid(fine_mars, head_grid, ImageGrid.of(brain, affine))
     instances, ignore, lesions = lesion_truth(
-        scan.loss, brain, proxy, affine, microbleeds, head.dseg, centre
+        scan.loss, brain, proxy, affine, microbleeds, fine_mars, centre
     )
 
     t1w = scan_t1w(head, rng)
@@ -125,6 +135,7 @@ def simulate_case(
         t1w_on_t2star=_t1w_on(t1w, grid, rng),
         brain=brain,
         proxy=proxy,
+        mars=mars * (to_proxy(mars) == proxy),
         instances=instances,
         ignore=ignore,
         mimic_dseg=mimic_truth(scan.mimic_loss, brain),
@@ -203,13 +214,11 @@ def write_case(
         (name("mask", **space, label="CMB", desc="ignore"), case.ignore, manual),
     ):
         write_image(truth / path, labels, case.affine, sidecar)
-    write_dseg(
-        truth / name("dseg", **space, desc="mimics"),
-        case.mimic_dseg,
-        case.affine,
-        MIMIC_LOOK,
-        reference,
-    )
+    for desc, dseg, look in (
+        ("mars", case.mars, MARS_LOOK),
+        ("mimics", case.mimic_dseg, MIMIC_LOOK),
+    ):
+        write_dseg(truth / name("dseg", **space, desc=desc), dseg, case.affine, look, reference)
     t1w_mask = {"SpatialReference": f"bids:raw:{folder}/anat/{name('T1w')}", "Type": "Brain"}
     write_image(
         truth / name("mask", space="T1w", desc="brain"), case.t1w_brain, case.t1w_affine, t1w_mask

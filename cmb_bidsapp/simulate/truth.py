@@ -12,8 +12,7 @@ import numpy.typing as npt
 from nibabel.affines import apply_affine
 from scipy import ndimage
 
-from cmb_bidsapp.labels import MIMICS, PROXY_NAMES, table
-from cmb_bidsapp.simulate.anatomy import Dseg
+from cmb_bidsapp.labels import MARS, MIMICS, PROXY_NAMES, SIDES
 from cmb_bidsapp.simulate.physics import Source, Volume
 
 Affine = npt.NDArray[np.float64]
@@ -25,28 +24,6 @@ LESION_LOSS = 0.25
 VISIBLE_LOSS, VISIBLE_DIAMETER_MM = 0.40, 2.0
 #: How far from its centre a lesion may show, mm (half a thick slice, and the lobes of its field).
 NEAR_MM = 2.0
-
-#: Regions of the MARS form by region of ``labels.tsv``, where a label map without cortical
-#: parcels can tell them.
-MARS = MappingProxyType(
-    {
-        **dict.fromkeys(("caudate", "putamen", "pallidum", "accumbens"), "basal-ganglia"),
-        **{
-            name: name
-            for name in (
-                "brainstem",
-                "cerebellum",
-                "thalamus",
-                "corpus-callosum",
-                "frontal",
-                "parietal",
-                "temporal",
-                "occipital",
-                "insula",
-            )
-        },
-    }
-)
 
 _WORLD = {"Description": "Centre in world coordinates of the T2*w image", "Units": "mm"}
 LESION_COLUMNS: dict[str, dict[str, Any]] = {
@@ -61,6 +38,7 @@ LESION_COLUMNS: dict[str, dict[str, Any]] = {
     "volume": {"Description": "Volume in the mask", "Units": "mm3"},
     "region": {"Description": "Proxy class at the centre"},
     "mars_region": {"Description": "MARS region at the centre, n/a where the label map has none"},
+    "side": {"Description": "Hemisphere of the centre"},
     "visible": {"Description": "Above the visibility threshold; others are in the ignore mask"},
 }
 MIMIC_COLUMNS: dict[str, dict[str, Any]] = {
@@ -96,7 +74,7 @@ def lesion_truth(
     proxy: npt.NDArray[np.uint8],
     affine: Affine,
     microbleeds: Sequence[Source],
-    dseg: Dseg,
+    mars: npt.NDArray[np.uint8],
     centre: npt.NDArray[np.float64],
 ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.uint8], list[dict[str, Any]]]:
     """Masks and table of the microbleeds.
@@ -107,8 +85,8 @@ def lesion_truth(
         Share of the magnitude the lesions take, brain mask and proxy classes, T2*w grid.
     affine
         Voxel to world (mm) of that grid.
-    dseg, centre
-        The head as labels, and the point of head space that is the world's origin.
+    mars, centre
+        MARS regions with their side in head space, and its point that is the world's origin.
 
     Returns
     -------
@@ -138,7 +116,7 @@ def lesion_truth(
             "apparent_diameter": None,
             "volume": None,
             "region": PROXY_NAMES[int(proxy[tuple(middle)])],
-            "mars_region": _mars(dseg, source.path[0]),
+            **_mars(mars, source.path[0]),
             "visible": False,
         }
         rows.append(row)
@@ -159,10 +137,11 @@ def lesion_truth(
     return instances, ignore.astype(np.uint8), rows
 
 
-def _mars(dseg: Dseg, point: npt.NDArray[np.float64]) -> str | None:
-    index = np.clip(np.round(point).astype(int), 0, np.array(dseg.shape) - 1)
-    label = table().get(int(dseg[tuple(index)]))
-    return MARS.get(label.region) if label else None
+def _mars(mars: npt.NDArray[np.uint8], point: npt.NDArray[np.float64]) -> dict[str, str | None]:
+    index = np.clip(np.round(point).astype(int), 0, np.array(mars.shape) - 1)
+    side, number = divmod(int(mars[tuple(index)]), 100)
+    names = {value: name for name, value in MARS.items()}
+    return {"mars_region": names.get(number), "side": SIDES.get(100 * side)}
 
 
 def mimic_truth(

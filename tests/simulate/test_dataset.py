@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from nibabel.affines import apply_affine
 
+from cmb_bidsapp.anatomy.proxy import to_proxy
 from cmb_bidsapp.bids.outputs import read_table
 from cmb_bidsapp.simulate.acquisition import Grid, scan_t2star
 from cmb_bidsapp.simulate.dataset import (
@@ -146,6 +147,23 @@ def test_proxy_classes_of_the_case(case):
     assert (case.proxy == 1).sum() > (case.proxy == 2).sum()
 
 
+def test_the_mars_map_agrees_with_the_proxy_classes_and_knows_no_lobes(case):
+    known = case.mars > 0
+    assert (to_proxy(case.mars)[known] == case.proxy[known]).all()
+    assert set(np.unique(case.mars[known] % 100)) <= set(range(1, 9))
+    assert (case.mars[case.proxy == 3] > 0).mean() > 0.95
+    x = (np.indices(case.mars.shape)[0] * case.affine[0, 0] + case.affine[0, 3])[known]
+    right = case.mars[known] >= 200
+    assert x[right].mean() > 5 > -5 > x[~right].mean()  # mm, RAS
+
+
+def test_lesions_tell_their_side(case):
+    for row in case.lesions:
+        assert row["side"] in ("left", "right", None)
+        if abs(row["x"]) > 10:
+            assert row["side"] in (("right" if row["x"] > 0 else "left"), None)
+
+
 def test_a_microbleed_lies_where_it_was_put(strong):
     point, case = strong
     (row,) = case.lesions
@@ -269,7 +287,11 @@ def test_a_case_is_written_as_these_files(case, tmp_path, session):
             f"{stem}_space-T2starw_label-CMB_desc-ignore_mask",
         )
         | {f"{stem}_label-CMB_{t}.{e}" for t in ("lesions", "mimics") for e in ("tsv", "json")}
-        | {f"{stem}_space-T2starw_desc-mimics_dseg.{e}" for e in ("nii.gz", "json", "tsv")}
+        | {
+            f"{stem}_space-T2starw_desc-{desc}_dseg.{extension}"
+            for desc in ("mars", "mimics")
+            for extension in ("nii.gz", "json", "tsv")
+        }
         | {f"{stem}_from-T1w_to-T2starw_mode-image_xfm.json"},
     )
 
@@ -289,6 +311,7 @@ def test_the_files_hold_the_case(case, tmp_path):
         ("space-T2starw_desc-CMBinstances_dseg", case.instances),
         ("space-T2starw_label-CMB_mask", case.instances > 0),
         ("space-T2starw_desc-proxy_dseg", case.proxy),
+        ("space-T2starw_desc-mars_dseg", case.mars),
         ("space-T2starw_desc-mimics_dseg", case.mimic_dseg),
         ("space-T2starw_desc-brain_mask", case.brain),
         ("space-T1w_desc-brain_mask", HEAD.brain),

@@ -1,0 +1,144 @@
+"""The MARS map: thirteen regions, left and right (Gregoire et al., Neurology 2009)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from cmb_bidsapp.anatomy.parcellation import Parcellation
+from cmb_bidsapp.anatomy.proxy import (
+    UNNAMED_LOBE,
+    Capsules,
+    ProxyRules,
+    Spacing,
+    distance,
+    tissue_regions,
+    to_proxy,
+)
+from cmb_bidsapp.labels import (
+    LEFT,
+    MARS,
+    MARS_FORM,
+    MARS_LOOK,
+    PROXY_NAMES,
+    RIGHT,
+    ids,
+    translate,
+    where,
+)
+from cmb_bidsapp.preprocess.resampling import IDENTITY, Affine, Grid, label_samples, majority
+
+_NO_VOTE = 255
+LOBES = tuple(name for name, (_, proxy, _) in MARS_FORM.items() if proxy == "lobar")
+
+
+def mars_labels(
+    parcellation: Parcellation, *, capsules: Capsules | None = None, rules: ProxyRules = "paper"
+) -> npt.NDArray[np.uint8]:
+    """Number every voxel of brain tissue after MARS, on the grid of the parcellation.
+
+    Cortex and hippocampus have the lobe of their own label; white matter has that of ``wmparc``,
+    else of the nearest cortex; what has no side of its own takes that of the nearest tissue
+    that has one.
+
+    Parameters
+    ----------
+    parcellation
+        With a named cortex.
+    capsules
+        Internal and external capsule of an atlas; otherwise they are found between the nuclei.
+
+    Returns
+    -------
+    mars
+        0 outside the brain and in ventricles and CSF, else 100 (left) or 200 (right) + the number
+        of :data:`cmb_bidsapp.labels.MARS`.
+
+    Raises
+    ------
+    ValueError
+        There is cortex, and none of it is named.
+    """
+    mars = np.zeros(parcellation.dseg.shape, np.uint8)
+    boxes = ndimage.find_objects((parcellation.dseg > 0).astype(np.uint8))
+    if not boxes:
+        return mars
+    spacing = parcellation.grid.spacing
+    regions = tissue_regions(
+        parcellation.dseg, spacing, white=parcellation.white, capsules=capsules, rules=rules
+    )
+    # Nothing outside is nearer, and distances are cheaper in the smaller volume.
+    box = boxes[0]
+    dseg, white = parcellation.dseg[box], parcellation.white
+    named = _with_lobes(regions[box], dseg, None if white is None else white[box], spacing)
+    mars[box] = with_sides(named, dseg, spacing)
+    return mars
+
+
+def with_sides(
+    regions: npt.NDArray[np.uint8], dseg: npt.NDArray[np.integer], spacing: Spacing
+) -> npt.NDArray[np.uint8]:
+    """Add the side to regions that have none, from FreeSurfer ids on the same grid."""
+    right, left = where(dseg, ids(side="R")), where(dseg, ids(side="L"))
+    nearer_right = distance(right, spacing) < distance(left, spacing)
+    return np.where(regions > 0, regions + np.where(nearer_right, RIGHT, LEFT), 0).astype(np.uint8)
+
+
+def on_grid(
+    mars: npt.NDArray[np.uint8], grid: Grid, target: Grid, *, pull: Affine = IDENTITY
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """Carry a MARS map to the T2*w: what fills most of a voxel, first by class, then by region.
+
+    Parameters
+    ----------
+    pull
+        World coordinates of the target to those of the map (mm).
+
+    Returns
+    -------
+    proxy, mars
+        Proxy classes, and the regions of that class; the two agree in every voxel.
+    """
+    samples = label_samples(mars, grid.affine, target, pull=pull)
+    classes = to_proxy(samples)
+    proxy = majority(classes, list(PROXY_NAMES))
+    return proxy, majority(np.where(classes == proxy, samples, _NO_VOTE), list(MARS_LOOK))
+
+
+def _with_lobes(
+    regions: npt.NDArray[np.uint8],
+    dseg: npt.NDArray[np.integer],
+    white: npt.NDArray[np.integer] | None,
+    spacing: Spacing,
+) -> npt.NDArray[np.uint8]:
+    """Regions with the lobes told apart."""
+    lobar = regions == UNNAMED_LOBE
+    if not lobar.any():
+        return regions
+    cortex = _lobes(dseg, ("cerebral-cortex",))
+    if not cortex.any():
+        raise ValueError("the cortex of the parcellation has no names (aparc)")
+    own = _lobes(dseg, ("cerebral-cortex", "hippocampus", "amygdala"))
+    if white is not None:
+        own = np.where(own > 0, own, _lobes(white, ("cerebral-wm",)))
+    nearest = ndimage.distance_transform_edt(
+        cortex == 0, spacing, return_distances=False, return_indices=True
+    )
+    lobes = np.where(own > 0, own, cortex[tuple(nearest)])
+    return np.where(lobar, lobes, regions).astype(np.uint8)
+
+
+def _lobes(dseg: npt.NDArray[np.integer], structures: Iterable[str]) -> npt.NDArray[np.uint8]:
+    """MARS number of labels that belong to a lobe, 0 elsewhere."""
+    return translate(
+        dseg,
+        {
+            index: MARS[name]
+            for structure in structures
+            for name in LOBES
+            for index in ids(structure=structure, region=name)
+        },
+    )
