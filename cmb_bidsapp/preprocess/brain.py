@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 
@@ -13,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cmb_bidsapp.preprocess.resampling import Affine
-from cmb_bidsapp.runtime.errors import CommandMissingError, DataError, TemporaryError
+from cmb_bidsapp.runtime import external
+from cmb_bidsapp.runtime.errors import CommandMissingError, DataError
 
 #: The FreeSurfer command, and its stand-alone port, which needs the weights file beside it.
 FREESURFER, PORT = "mri_synthstrip", "nipreps-synthstrip"
@@ -61,21 +61,14 @@ def run_synthstrip(data: npt.NDArray[np.float32], affine: Affine) -> npt.NDArray
     DataError
         It failed, or wrote no mask of the image's shape.
     """
-    command = synthstrip_command()
-    if command is None:
-        raise CommandMissingError(f"{FREESURFER} is not installed")
+    command = synthstrip_command() or [FREESURFER]
     with tempfile.TemporaryDirectory(prefix="cmb-synthstrip-") as folder:
         image, mask = Path(folder) / "image.nii.gz", Path(folder) / "mask.nii.gz"
         nib.save(nib.Nifti1Image(data, affine), image)
         argv = [*command, "-i", str(image), "-m", str(mask)]
-        result = subprocess.run(argv, capture_output=True, text=True, check=False)
-        if result.returncode < 0:
-            raise TemporaryError(
-                f"{command[0]} was killed by signal {-result.returncode}; give it more memory"
-            )
-        if result.returncode != 0 or not mask.exists():
-            tail = " ".join((result.stderr or result.stdout).split()[-40:])
-            raise DataError(f"{command[0]} failed with status {result.returncode}: {tail}")
+        external.run(argv, instead="--brain-extraction embedded")
+        if not mask.exists():
+            raise DataError(f"{command[0]} ended with status 0 but wrote no mask")
         brain: npt.NDArray[np.bool_] = np.asarray(nib.load(mask).dataobj) > 0
     if brain.shape != data.shape:
         raise DataError(f"{command[0]} wrote a mask of shape {brain.shape} for {data.shape} voxels")

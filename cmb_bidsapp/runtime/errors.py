@@ -72,6 +72,12 @@ class ModelError(AppError):
     code = ExitCode.CONFIG
 
 
+class LicenceError(AppError):
+    """A licence that an external program asks for is not there."""
+
+    code = ExitCode.LICENCE
+
+
 class CommandMissingError(AppError):
     """An external program is not installed."""
 

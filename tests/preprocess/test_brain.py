@@ -112,8 +112,12 @@ def test_the_image_keeps_its_geometry_on_the_way_there(machine, head, tmp_path):
     ("script", "error", "said"),
     [
         ("import sys; sys.exit('out of weights')", DataError, "status 1: out of weights"),
-        ("", DataError, "status 0"),
-        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", TemporaryError, "signal 9"),
+        ("", DataError, "status 0 but wrote no mask"),
+        (
+            "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+            TemporaryError,
+            f"{FREESURFER} was killed by signal 9 .SIGKILL, most likely out of memory",
+        ),
         (
             "import nibabel, numpy, sys\n"
             "nibabel.save(nibabel.Nifti1Image(numpy.ones((2, 2, 2), 'u1'), numpy.eye(4)), "
@@ -126,4 +130,9 @@ def test_the_image_keeps_its_geometry_on_the_way_there(machine, head, tmp_path):
 def test_what_goes_wrong_is_named(machine, head, script, error, said):
     machine(FREESURFER, script)
     with pytest.raises(error, match=said):
+        run_synthstrip(head, AFFINE)
+
+
+def test_running_what_is_not_installed_says_what_to_choose(machine, head):
+    with pytest.raises(CommandMissingError, match=f"{FREESURFER}.*full.*embedded"):
         run_synthstrip(head, AFFINE)
