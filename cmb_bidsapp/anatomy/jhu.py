@@ -1,0 +1,182 @@
+"""Internal and external capsule from the JHU-ICBM-DTI-81 white-matter labels (Mori 2008).
+
+The labels are not shipped, since their licence is non-commercial: a user names the file, such as
+FSL's ``JHU-ICBM-labels-1mm.nii.gz``. Copies of it are mirrored or misnumbered often enough
+(Rohlfing 2013, Front Neurosci 7:4) that the anatomy is looked at before a label is believed.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from cmb_bidsapp.bids.images import read_volume
+from cmb_bidsapp.preprocess.resampling import Affine, Grid
+from cmb_bidsapp.runtime.errors import DataError
+
+log = logging.getLogger(__name__)
+
+Mask = npt.NDArray[np.bool_]
+
+#: Odd labels are right, even ones left, from the corticospinal tract (7, 8) to the tapetum.
+FIRST_PAIR, LAST_LABEL = 7, 48
+#: Anterior limb, posterior limb and retrolenticular part of the internal capsule.
+INTERNAL_CAPSULE = (17, 18, 19, 20, 21, 22)
+EXTERNAL_CAPSULE = (33, 34)
+
+#: Where the pair that begins with a label lies: distance from the midline, y and z in MNI152
+#: (mm). Measured on the labels; the capsules of a map of MARS regions are centred within 1 mm.
+CENTRES = MappingProxyType(
+    {
+        17: (17.7, 7.5, 8.2),
+        19: (20.0, -13.2, 7.9),
+        21: (30.9, -29.3, 5.9),
+        33: (30.1, 0.3, 1.4),
+    }
+)
+#: Neighbours in the list lie 19 mm apart or more; large voxels move a centre 1 or 2 mm.
+CENTRE_TOLERANCE_MM = 6.0
+#: x halfway between a pair in FSL's file, mm: its midline is not quite at 0.
+MIDLINE_MM = 0.5
+#: The field of MNI152, mm: lowest and highest x, y and z that a voxel may have.
+FIELD_MM = (-91.5, -127.0, -73.0), (92.0, 92.5, 110.0)
+
+
+@dataclass(frozen=True)
+class Jhu:
+    """White-matter labels in MNI152.
+
+    Attributes
+    ----------
+    labels
+        JHU labels 0 to 48, shape ``(x, y, z)``.
+    affine
+        Voxel to MNI152 (RAS mm), with the sides put right.
+    mirrored
+        Whether the file had left and right exchanged.
+    """
+
+    labels: npt.NDArray[np.uint8]
+    affine: Affine
+    mirrored: bool
+
+
+def read_jhu(path: Path) -> Jhu:
+    """Read the labels, check them by their anatomy, and put left and right where they belong.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read, holds other than integers 0 to 48, does not lie in MNI152, or
+        its capsules are not where capsules are (numbering shifted by one, or another atlas).
+    """
+    data, affine = read_volume(path)
+    if not np.isfinite(data).all() or (data != np.rint(data)).any():
+        raise DataError(f"{path} holds other than whole numbers; name the JHU label file itself")
+    # One more than the last label, so that shifted numbers can be told from another atlas.
+    if data.min() < 0 or data.max() > LAST_LABEL + 1:
+        raise DataError(
+            f"{path} holds values {data.min():.0f} to {data.max():.0f}; the JHU labels are 0 to "
+            f"{LAST_LABEL}"
+        )
+    labels = data.astype(np.uint8)
+    points = np.argwhere(labels > 0) @ affine[:3, :3].T + affine[:3, 3]
+    if len(points) == 0:
+        raise DataError(f"{path} holds no labels")
+    low, high = points.min(axis=0), points.max(axis=0)
+    if (low < FIELD_MM[0]).any() or (high > FIELD_MM[1]).any():
+        raise DataError(
+            f"{path} reaches from {np.round(low)} to {np.round(high)} mm and so beyond MNI152; "
+            "its affine is not that of the JHU labels"
+        )
+    centres = _centres(labels[labels > 0], points)
+    _check_numbers(path, centres)
+    mirrored, midline = _sides(centres)
+    if mirrored:
+        log.warning("%s has left and right exchanged; its x axis is turned round", path)
+        affine = np.diag([-1.0, 1.0, 1.0, 1.0]) @ affine
+        # Who mirrors an image by its header seldom gets the origin right: the public copy that
+        # is 181 voxels wide ends up 1 mm off, a third of the external capsule's thickness.
+        affine[0, 3] += MIDLINE_MM + midline
+    return Jhu(labels, affine, mirrored)
+
+
+def _centres(
+    values: npt.NDArray[np.uint8], points: npt.NDArray[np.float64]
+) -> dict[int, npt.NDArray[np.float64]]:
+    """Centre of mass (mm) of every label."""
+    count = np.bincount(values)
+    sums = np.stack([np.bincount(values, axis) for axis in points.T], axis=1)
+    return {int(label): sums[label] / count[label] for label in np.flatnonzero(count)}
+
+
+def _check_numbers(path: Path, centres: dict[int, npt.NDArray[np.float64]]) -> None:
+    """Refuse labels that do not lie where their names say."""
+    if _fits(centres, 0):
+        if max(centres) > LAST_LABEL:
+            raise DataError(f"{path} holds label {max(centres)}; the last one is {LAST_LABEL}")
+        return
+    for shift, words in ((1, "one too high"), (-1, "one too low")):
+        if _fits(centres, shift):
+            raise DataError(
+                f"{path}: the labels are {words} (the internal capsule is not 17 to 22 but "
+                f"{17 + shift} to {22 + shift}); use FSL's JHU-ICBM-labels file"
+            )
+    raise DataError(
+        f"{path}: labels 17 to 22, 33 and 34 are not where the internal and external capsules "
+        "lie in MNI152; is it the JHU-ICBM-DTI-81 label file (not the tracts)?"
+    )
+
+
+def _fits(centres: dict[int, npt.NDArray[np.float64]], shift: int) -> bool:
+    """Whether the capsules lie where they should, were all labels ``shift`` too high."""
+    for first, (x, y, z) in CENTRES.items():
+        left, right = centres.get(first + shift), centres.get(first + 1 + shift)
+        # One side each; which one is another question.
+        if left is None or right is None or left[0] * right[0] >= 0:
+            return False
+        for centre in (left, right):
+            away = np.abs([abs(centre[0]) - x, centre[1] - y, centre[2] - z])
+            if away.max() > CENTRE_TOLERANCE_MM:
+                return False
+    return True
+
+
+def _sides(centres: dict[int, npt.NDArray[np.float64]]) -> tuple[bool, float]:
+    """Whether odd labels lie left, and x of the midline (mm)."""
+    pairs = [
+        (centres[odd][0], centres[odd + 1][0])
+        for odd in range(FIRST_PAIR, LAST_LABEL, 2)
+        if odd in centres and odd + 1 in centres
+    ]
+    right, left = np.array(pairs).T
+    # Medians: a few tracts are drawn longer on one side.
+    return bool(np.median(right - left) < 0), float(np.median((right + left) / 2))
+
+
+def capsules(jhu: Jhu, grid: Grid, world_to_mni152: Affine) -> tuple[Mask, Mask]:
+    """Find the voxels of another grid whose centres lie in the capsules.
+
+    Parameters
+    ----------
+    grid
+        Voxels of a head.
+    world_to_mni152
+        World coordinates of the head to MNI152 (RAS mm), shape ``(4, 4)``.
+
+    Returns
+    -------
+    internal, external
+        Shape ``grid.shape``. The label at a voxel is that of the nearest JHU voxel.
+    """
+    to_jhu = np.linalg.inv(jhu.affine) @ world_to_mni152 @ grid.affine
+    found = ndimage.affine_transform(
+        jhu.labels, to_jhu[:3, :3], to_jhu[:3, 3], grid.shape, np.uint8, order=0, mode="constant"
+    )
+    return np.isin(found, INTERNAL_CAPSULE), np.isin(found, EXTERNAL_CAPSULE)

@@ -1,0 +1,298 @@
+"""Parcellations that others have made: finding, reading and checking them.
+
+FreeSurfer and FastSurfer subjects, sMRIPrep or fMRIPrep derivatives, and SynthSeg's output all
+use FreeSurfer's ids. World coordinates are scanner RAS (mm), as nibabel reads them from any of
+these files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+from nibabel.affines import apply_affine
+from scipy import ndimage
+
+from cmb_bidsapp.anatomy.parcellation import Parcellation
+from cmb_bidsapp.anatomy.talairach import read_lta, to_mni305
+from cmb_bidsapp.bids.images import read_volume
+from cmb_bidsapp.labels import STRUCTURES, ids, table, to_structures
+from cmb_bidsapp.preprocess.resampling import Affine, Grid
+from cmb_bidsapp.runtime.errors import DataError
+
+#: Files of a subject's ``mri`` folder by who wrote them, best first. FastSurfer also leaves an
+#: ``aparc+aseg.mgz``; its surfaces' result is better than its network's.
+SUBJECT_FILES = (
+    ("FastSurfer", "aparc.DKTatlas+aseg.mapped.mgz"),
+    ("FastSurfer", "aparc.DKTatlas+aseg.deep.withCC.mgz"),
+    ("FastSurfer", "aparc.DKTatlas+aseg.deep.mgz"),
+    ("FreeSurfer", "aparc+aseg.mgz"),
+)
+WHITE_FILES = ("wmparc.mgz", "wmparc.DKTatlas.mapped.mgz")
+#: In the name of a longitudinal run, between the session's and the template's.
+LONG = ".long."
+#: Images of other apps, best first: desc entity and the words of the name that are no entities.
+DERIVATIVES = MappingProxyType(
+    {
+        ("aparcaseg", ("dseg",)): "sMRIPrep",
+        ("aseg", ("dseg",)): "sMRIPrep",
+        ("synthseg", ("dseg",)): "SynthSeg",
+        ("", ("t1w", "synthseg")): "SynthSeg",
+        ("", ("synthseg",)): "SynthSeg",
+    }
+)
+EXTENSIONS = (".nii.gz", ".nii", ".mgz")
+#: Ids that ``aseg`` has and SynthSeg never writes: vessels, choroid plexus, hypointensities, optic
+#: chiasm, corpus callosum.
+NOT_SYNTHSEG = (30, 62, 31, 63, 77, 85, 251, 252, 253, 254, 255)
+
+#: FreeSurfer's ids, those of other atlases among them, are smaller than this.
+ID_LIMIT = 20_000
+#: Smallest share of the labelled voxels whose ids are known; the rest are rare extras.
+LEAST_KNOWN = 0.9
+#: Voxels kept around the brain.
+MARGIN = 3
+#: Smallest share of the labelled tissue inside the brain mask. Of the right head at least 0.995
+#: lay inside (five heads, masks by the anatomy network and by FreeSurfer); shifts of 10 mm left
+#: 0.91 to 0.98, FreeSurfer's tkregister RAS (19 mm) 0.82 to 0.92.
+LEAST_INSIDE = 0.95
+
+
+@dataclass(frozen=True)
+class Found:
+    """A parcellation on disk.
+
+    Attributes
+    ----------
+    dseg
+        Image of ``aseg`` or ``aparc+aseg`` ids.
+    kind
+        ``FreeSurfer``, ``FastSurfer``, ``sMRIPrep`` or ``SynthSeg``, by its place; its ids may
+        overrule that (:attr:`Parcellation.source`).
+    white
+        Image of ``wmparc`` ids.
+    subject_dir
+        The FreeSurfer subject it belongs to.
+    """
+
+    dseg: Path
+    kind: str
+    white: Path | None = None
+    subject_dir: Path | None = None
+
+
+def find_parcellation(
+    folders: Sequence[Path], participant: str, session: str | None
+) -> Found | None:
+    """Find the parcellation of a session, else of its participant, in the first folder with one.
+
+    Parameters
+    ----------
+    folders
+        FreeSurfer's SUBJECTS_DIR, FastSurfer's output, BIDS derivatives, SynthSeg's output.
+    participant, session
+        Labels without ``sub-`` and ``ses-``.
+    """
+    for folder in folders:
+        # A session without one of its own takes the participant's.
+        for label in dict.fromkeys((session, None)):
+            for search in (_subject, _derivative):
+                found = search(folder, participant, label)
+                if found is not None:
+                    return found
+    return None
+
+
+def _is_listed(path: Path) -> bool:
+    """Whether there is a file, or the pointer to one that is not fetched (reading tells)."""
+    return path.is_file() or path.is_symlink()
+
+
+def _subject(folder: Path, participant: str, session: str | None) -> Found | None:
+    """Look for a FreeSurfer or FastSurfer subject."""
+    name = f"sub-{participant}" + (f"_ses-{session}" if session else "")
+    others = (
+        [participant]
+        if session is None
+        else sorted(path.name for path in folder.glob(f"{name}{LONG}*"))
+    )
+    for subject in (folder / name for name in (name, *others)):
+        # The template of a longitudinal run lies between its sessions, in no scan's space.
+        if any(subject.glob("base-tps*")):
+            continue
+        mri = subject / "mri"
+        white = next((mri / file for file in WHITE_FILES if _is_listed(mri / file)), None)
+        for kind, file in SUBJECT_FILES:
+            if _is_listed(mri / file):
+                return Found(mri / file, kind, white, subject)
+    return None
+
+
+def _derivative(folder: Path, participant: str, session: str | None) -> Found | None:
+    """Look for a dseg of sMRIPrep, fMRIPrep or SynthSeg in the space of the T1w."""
+    own = folder / f"sub-{participant}"
+    places = [folder, own, own / "anat"]
+    if session is not None:
+        places += [own / f"ses-{session}", own / f"ses-{session}" / "anat"]
+    ranked = []
+    for path in (path for place in places for path in place.glob(f"sub-{participant}_*")):
+        extension = next((e for e in EXTENSIONS if path.name.endswith(e)), None)
+        if extension is None or not _is_listed(path):
+            continue
+        parts = [part.partition("-") for part in path.name.removesuffix(extension).split("_")]
+        entities = {key: value for key, dash, value in parts if dash}
+        words = tuple(key.lower() for key, dash, _ in parts if not dash)
+        look = entities.get("desc", "").lower(), words
+        # Resampled images have a res.
+        native = entities.get("space", "T1w") == "T1w" and "res" not in entities
+        if look in DERIVATIVES and native and entities.get("ses") == session:
+            ranked.append(([*DERIVATIVES].index(look), "space" in entities, path))
+    if not ranked:
+        return None
+    rank, _, path = min(ranked)
+    return Found(path, [*DERIVATIVES.values()][rank])
+
+
+def read_parcellation(found: Found) -> Parcellation:
+    """Read and check a parcellation, cropped to the brain and 3 voxels around it.
+
+    Returns
+    -------
+    parcellation
+        In scanner RAS of the T1w (mm); voxels are the file's. A longitudinal run is moved from
+        its template to its session. ``source`` heeds the ids: a FreeSurfer folder with none
+        that SynthSeg does not write is SynthSeg's.
+
+    Raises
+    ------
+    DataError
+        A file is not fetched or damaged; the ids are not whole numbers or not FreeSurfer's; a
+        hemisphere or its white matter is missing; ``wmparc`` has other voxels; a transform is
+        damaged.
+    """
+    dseg, affine = _read_ids(found.dseg)
+    _check_hemispheres(found.dseg, dseg)
+    grid = Grid.of(dseg, affine)
+    brain = ndimage.find_objects((dseg > 0).astype(np.uint8))[0]
+    box = tuple(slice(max(s.start - MARGIN, 0), s.stop + MARGIN) for s in brain)
+    cropped = dseg[box].copy()
+    part = grid.part(np.array([s.start for s in box]), np.array(cropped.shape))
+    white = None
+    if found.white is not None:
+        white, other = _read_ids(found.white)
+        if not Grid.of(white, other).is_same_as(grid):
+            raise DataError(f"{found.white} has other voxels than {found.dseg}; rerun FreeSurfer")
+        white = white[box].copy()
+    to_template, to_standard = np.eye(4), None
+    if found.subject_dir is not None:
+        to_template, to_standard = _to_template(found.subject_dir), to_mni305(found.subject_dir)
+    return Parcellation(
+        cropped,
+        Grid(part.shape, np.linalg.inv(to_template) @ part.affine),
+        white,
+        None if to_standard is None else to_standard @ to_template,
+        _source(found.kind, dseg),
+    )
+
+
+def _to_template(subject_dir: Path) -> Affine:
+    """World of a session to world of its longitudinal template (mm), where it was run in that."""
+    session, long, template = subject_dir.name.partition(LONG)
+    if not long:
+        return np.eye(4)
+    name = f"{session}_to_{template}.lta"
+    return read_lta(subject_dir.with_name(template) / "mri" / "transforms" / name)
+
+
+def _source(kind: str, dseg: npt.NDArray[np.int32]) -> str:
+    """Who made a parcellation, by its place and its ids."""
+    if kind != "FastSurfer" and not np.isin(dseg, NOT_SYNTHSEG).any():
+        return "SynthSeg"
+    return "FreeSurfer" if kind == "SynthSeg" else kind
+
+
+def _read_ids(path: Path) -> tuple[npt.NDArray[np.int32], Affine]:
+    """Read an image of FreeSurfer ids."""
+    data, affine = read_volume(path)
+    whole = bool(np.isfinite(data).all()) and bool((data == np.rint(data)).all())
+    if not whole or data.min() < 0 or data.max() >= ID_LIMIT:
+        raise DataError(f"{path} holds other than FreeSurfer ids; is it a label image?")
+    dseg = data.astype(np.int32)
+    count = np.bincount(dseg.ravel())
+    count[0] = 0
+    unknown = {int(i): count[i] / count.sum() for i in np.flatnonzero(count) if i not in table()}
+    if not count.any() or sum(unknown.values()) > 1 - LEAST_KNOWN:
+        worst = sorted(unknown, key=lambda index: -unknown[index])[:3]
+        what = ", ".join(f"{index} ({unknown[index]:.0%})" for index in worst) or "nothing"
+        raise DataError(
+            f"{path} is no aseg, aparc+aseg or wmparc: it holds {what}; parcellations by "
+            "Destrieux (a2009s) and tissue classes cannot be used"
+        )
+    return dseg, affine
+
+
+def _check_hemispheres(path: Path, dseg: npt.NDArray[np.int32]) -> None:
+    for side, word in (("L", "left"), ("R", "right")):
+        white = [i for i in ids(structure="cerebral-wm") if table()[i].side == side]
+        if not np.isin(dseg, white).any():
+            raise DataError(f"{path} has no {word} cerebral white matter; did the run finish?")
+
+
+def has_lobes(dseg: npt.NDArray[np.integer]) -> bool:
+    """Whether the cortex is named by area; ``aseg`` and SynthSeg without ``--parc`` do not.
+
+    >>> has_lobes(np.array([2, 3, 42])), has_lobes(np.array([2, 1024, 2024, 3]))
+    (False, True)
+    """
+    cortex = ids(structure="cerebral-cortex")
+    plain = ids(structure="cerebral-cortex", region="cortex")
+    # A real aparc+aseg keeps a few voxels of plain cortex.
+    return bool(np.isin(dseg, cortex).sum() > 2 * np.isin(dseg, plain).sum())
+
+
+def check_same_head(
+    parcellation: Parcellation, brain_mask: npt.NDArray[np.bool_], affine: Affine
+) -> float:
+    """Make sure that a parcellation lies where the brain of the T1w is.
+
+    It finds other coordinates and heads that lie elsewhere; two heads of one size in one place
+    it cannot tell apart.
+
+    Parameters
+    ----------
+    brain_mask, affine
+        Brain with its CSF, shape ``(x, y, z)``, and voxel-to-world (RAS mm).
+
+    Returns
+    -------
+    inside
+        Share of the labelled tissue (no CSF, which some label and others do not) that lies
+        inside the mask; how much CSF the mask has does not matter.
+
+    Raises
+    ------
+    DataError
+        Less than 0.95 lies inside.
+    """
+    structures = to_structures(parcellation.dseg)
+    tissue = (structures > 0) & (structures != STRUCTURES.index("csf"))
+    grid = parcellation.grid
+    to_mask = np.linalg.inv(affine) @ grid.affine
+    brain = ndimage.affine_transform(
+        brain_mask.astype(np.uint8), to_mask[:3, :3], to_mask[:3, 3], tissue.shape, order=0
+    )
+    inside = float(brain[tissue].mean())
+    if inside < LEAST_INSIDE:
+        centre = apply_affine(grid.affine, np.argwhere(tissue).mean(axis=0))
+        offset = centre - apply_affine(affine, np.argwhere(brain_mask).mean(axis=0))
+        raise DataError(
+            f"the {parcellation.source} parcellation is not of this T1w: {inside:.1%} of it lies "
+            f"in the brain, its centre {np.linalg.norm(offset):.0f} mm away "
+            f"({', '.join(f'{mm:+.0f}' for mm in offset)} in x, y, z); another participant, "
+            "another scan, or coordinates in FreeSurfer's tkregister space?"
+        )
+    return inside
