@@ -86,7 +86,8 @@ def segment(session: Path, given: argparse.Namespace) -> str:
     proxy = np.asarray(nib.load(truth.proxy).dataobj)
     # As the app does: CFPR needs regions.
     labels = result.labels if model.classes.regions else with_regions(result.labels, proxy)
-    candidates = measure(instances, result.cmb_probability, t2star, proxy, affine)
+    mars = np.asarray(nib.load(truth.mars).dataobj)
+    candidates = measure(instances, result.cmb_probability, t2star, mars, affine)
     table = rows(candidates, judge(instances, labels, spacing), cfpr=True, min_diameter=0.0)
     kept = [row["lesion_id"] for row in table if row["status"] == "kept"]
     write_image(out.probability, result.cmb_probability, affine, {})

@@ -11,20 +11,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from cmb_bidsapp.parser import (
-    LEVELS,
-    build_parser,
+from cmb_bidsapp.parser import LEVELS, build_parser
+from cmb_bidsapp.runtime.errors import AppError, UnavailableError, UsageError, classify
+from cmb_bidsapp.verbs import (
     convert_parser,
     demo_parser,
     evaluate_parser,
     simulate_parser,
     train_parser,
-)
-from cmb_bidsapp.runtime.errors import (
-    AppError,
-    UnavailableError,
-    UsageError,
-    classify,
 )
 
 if TYPE_CHECKING:
@@ -131,6 +125,17 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         lambda: read_filters(given.bids_filter_file) if given.bids_filter_file else unfiltered,
         unfiltered,
     )
+    nothing: tuple[Path, ...] = ()
+    derivatives = checked(lambda: _folders(given.derivatives), nothing)
+    for option, path in (
+        ("--jhu-atlas", given.jhu_atlas),
+        ("--fs-license-file", given.fs_license_file),
+    ):
+        expect(path is None or path.is_file(), f"{option} {path}: not a file")
+    expect(
+        not (given.fs_no_reconall and given.parcellation == "synthseg"),
+        "--fs-no-reconall: has no meaning with --parcellation synthseg",
+    )
     cpus, memory = resources.available_cpus(), resources.available_memory_mb()
     megabytes = checked(
         lambda: resources.parse_memory(given.mem) if given.mem else memory.value, memory.value
@@ -164,7 +169,17 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         selection=Selection(
             participants, excluded, plain_labels(given.session_label, "ses-"), filters
         ),
-        anatomy=Anatomy(given.brain_extraction, given.parcellation),
+        anatomy=Anatomy(
+            brain_extraction=given.brain_extraction,
+            parcellation=given.parcellation,
+            proxy_rules=given.proxy_rules,
+            jhu_atlas=given.jhu_atlas,
+            derivatives=derivatives,
+            subjects_dir=given.fs_subjects_dir,
+            licence_file=given.fs_license_file,
+            run_reconall=not given.fs_no_reconall,
+            resume_reconall=not given.fs_no_resume,
+        ),
         lesions=Lesions(given.model, given.tta, tuple(given.folds)),
         decisions=Decisions(
             threshold, given.cfpr, given.cfpr_radius, given.cfpr_ratio, given.min_size
@@ -219,6 +234,19 @@ def _expand(values: Sequence[str]) -> list[str]:
         else:
             words.append(value)
     return words
+
+
+def _folders(values: Sequence[str]) -> tuple[Path, ...]:
+    """Folders of ``NAME=PATH`` or plain ``PATH``; the name is for people."""
+    folders = []
+    for value in values:
+        path = Path(value)
+        if not path.exists() and "=" in value:
+            path = Path(value.partition("=")[2])
+        if not path.is_dir():
+            raise UsageError(f"--derivatives {value}: NAME=PATH of a folder is expected")
+        folders.append(path.resolve())
+    return tuple(folders)
 
 
 def _bids_app(arguments: list[str]) -> int:

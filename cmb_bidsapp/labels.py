@@ -63,6 +63,7 @@ MARS_FORM = MappingProxyType(
 )
 #: Number of a MARS region; in ``*_desc-mars_dseg`` the hundreds tell the side.
 MARS = MappingProxyType({name: number for number, name in enumerate(MARS_FORM, start=1)})
+MARS_NAMES = MappingProxyType({number: name for name, number in MARS.items()})
 LEFT, RIGHT = 100, 200
 SIDES = MappingProxyType({LEFT: "left", RIGHT: "right"})
 #: Name and colour of the values of ``*_desc-mars_dseg``.

@@ -6,7 +6,7 @@ import dataclasses
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from cmb_bidsapp.lesions.defaults import CFPR_RADIUS_MM, CFPR_RATIO, MIN_DIAMETER_MM, THRESHOLD
 
@@ -32,7 +32,21 @@ class Anatomy:
     brain_extraction: str = "auto"
     """``auto``, ``synthstrip`` or ``embedded``."""
     parcellation: str = "auto"
-    """``auto`` or ``atlas``."""
+    """``auto``, ``freesurfer``, ``synthseg`` or ``atlas``."""
+    proxy_rules: Literal["paper", "reference"] = "paper"
+    """``paper`` or ``reference``: which white matter is deep."""
+    jhu_atlas: Path | None = None
+    """White-matter labels for the capsules."""
+    derivatives: tuple[Path, ...] = ()
+    """Outputs of FreeSurfer, FastSurfer, sMRIPrep or SynthSeg to reuse."""
+    subjects_dir: Path | None = None
+    """FreeSurfer subjects, reused and written; see :attr:`Settings.subjects_dir`."""
+    licence_file: Path | None = None
+    """FreeSurfer licence."""
+    run_reconall: bool = True
+    """Whether FreeSurfer may run where there is nothing to reuse."""
+    resume_reconall: bool = True
+    """Whether an unfinished subject is gone on with."""
     model: str = "anatomy"
     """Packaged model name or bundle folder of the anatomy network."""
 
@@ -98,10 +112,15 @@ class Settings:
     stop_on_first_crash: bool = False
     seed: int = 0
 
+    @property
+    def subjects_dir(self) -> Path:
+        """FreeSurfer subjects that are written."""
+        return self.anatomy.subjects_dir or self.out_dir / "sourcedata" / "freesurfer"
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values only, as for JSON or TOML; settings that are not set are left out."""
         plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self), default=str))
-        return {key: value for key, value in plain.items() if value is not None}
+        return _without_none(plain)
 
     def to_toml(self) -> str:
         """Text of a TOML file that holds these settings."""
@@ -116,6 +135,14 @@ class Settings:
             lines += ["", f"[{table}]"] if table else []
             lines += [f"{key} = {_toml(value)}" for key, value in content.items()]
         return "\n".join(lines).strip() + "\n"
+
+
+def _without_none(table: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_none(value) if isinstance(value, dict) and key != "filters" else value
+        for key, value in table.items()
+        if value is not None
+    }
 
 
 def _toml(value: Any) -> str:

@@ -24,6 +24,7 @@ SESSION_FILES = {
     "t1w_on_t2star": "sub-01_space-T2starw_desc-preproc_T1w",
     "parcellation": "sub-01_space-T1w_res-1mm_desc-aparcaseg_dseg",
     "proxy": "sub-01_space-T2starw_desc-proxy_dseg",
+    "mars": "sub-01_space-T2starw_desc-mars_dseg",
     "classes": "sub-01_space-T2starw_desc-nnunet_dseg",
     "probability": "sub-01_space-T2starw_label-CMB_probseg",
     "raw": "sub-01_space-T2starw_label-CMB_desc-raw_mask",
@@ -33,8 +34,9 @@ SESSION_FILES = {
 EXPECTED = (
     {f"{name}.nii.gz" for name in SESSION_FILES.values()}
     | {f"{name}.json" for name in SESSION_FILES.values()}
-    | {f"{SESSION_FILES[name]}.tsv" for name in ("parcellation", "proxy", "classes")}
+    | {f"{SESSION_FILES[name]}.tsv" for name in ("parcellation", "proxy", "mars", "classes")}
     | {f"sub-01_label-CMB_lesions.{end}" for end in ("tsv", "json")}
+    | {f"sub-01_desc-anatomy_qc.{end}" for end in ("tsv", "json")}
     | {"sub-01_from-T1w_to-T2starw_mode-image_xfm.txt"}
 )
 
@@ -184,3 +186,55 @@ def test_a_changed_decision_runs_the_last_phase_only(
     assert segmented.stat().st_mtime_ns == written
     rows = read_table(out_dir / "sub-01" / "anat" / "sub-01_label-CMB_lesions.tsv")
     assert all(row["status"] == "kept" for row in rows)
+
+
+@pytest.fixture(scope="module")
+def subjects(result: tuple[Path, int, dict], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The parcellation of the first run, as a FreeSurfer subject."""
+    folder = tmp_path_factory.mktemp("subjects")
+    own = nib.load(result[0] / "sub-01" / "anat" / f"{SESSION_FILES['parcellation']}.nii.gz")
+    (folder / "sub-01" / "mri").mkdir(parents=True)
+    labels = np.asarray(own.dataobj).astype(np.int32)
+    nib.save(nib.MGHImage(labels, own.affine), folder / "sub-01" / "mri" / "aparc+aseg.mgz")
+    return folder
+
+
+def test_a_freesurfer_subject_is_reused(
+    dataset: Path, result: tuple[Path, int, dict], subjects: Path, tmp_path: Path
+) -> None:
+    out_dir = tmp_path / "out"
+    shutil.copytree(result[0], out_dir)
+    options = ["--participant-label", "01", "--no-tta", "-d", f"freesurfer={subjects}"]
+    assert main([str(dataset), str(out_dir), "participant", *options]) == 0
+    ours = out_dir / "sub-01" / "anat"
+    sidecar = json.loads((ours / f"{SESSION_FILES['parcellation']}.json").read_text())
+    assert sidecar["Parcellation"] == "FreeSurfer"
+    for name in ("proxy", "mars"):
+        file = f"{SESSION_FILES[name]}.nii.gz"
+        one, other = (
+            np.asarray(nib.load(folder / file).dataobj)
+            for folder in (result[0] / "sub-01" / "anat", ours)
+        )
+        # MGH headers are rounded: a sample on the border of two voxels may go either way.
+        assert (one != other)[one > 0].mean() < 1e-3
+    before = snapshot(out_dir)
+    assert main([str(dataset), str(out_dir), "participant", *options]) == 0
+    assert snapshot(out_dir) == before
+    # Another head's parcellation is refused, and nothing is lost.
+    path = subjects / "sub-01" / "mri" / "aparc+aseg.mgz"
+    image = nib.load(path)
+    moved = image.affine.copy()
+    moved[:3, 3] += (0, 30, 0)
+    nib.save(nib.MGHImage(np.asarray(image.dataobj), moved), path)
+    assert main([str(dataset), str(out_dir), "participant", *options]) == 65
+    assert snapshot(out_dir).keys() == before.keys()
+
+
+def test_freesurfer_that_is_not_there_is_missed_at_once(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    options = ["--participant-label", "01", "--parcellation", "freesurfer"]
+    assert main([str(dataset), str(tmp_path / "out"), "participant", *options]) == 127
+    assert "recon-all" in capsys.readouterr().out
+    assert not (tmp_path / "out" / "sub-01" / "anat").exists()

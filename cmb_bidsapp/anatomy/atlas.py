@@ -9,7 +9,7 @@ it is the same for a T1w, a T2*w or any other contrast.
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,6 +30,7 @@ from cmb_bidsapp.labels import (
     structure_classes,
     table,
     to_structures,
+    where,
 )
 from cmb_bidsapp.preprocess.ants import to_ants
 from cmb_bidsapp.preprocess.resampling import Affine, Float, Grid, isotropic_grid, resample
@@ -93,9 +94,31 @@ def parcellate(anatomy: Anatomy, image: Float, affine: Affine, *, seed: int = 0)
         Seed of ANTs' metric sampling.
     """
     grid = _around_brain(anatomy)
-    atlas, side = _deform_atlas(anatomy, grid, seed)
+    seen = np.tensordot(_brightness(), anatomy.probabilities, axes=1)
+    atlas, x = _deform_atlas(seen, anatomy.grid.affine, grid, seed)
     structures = refined_structures(anatomy, image, affine, grid)
-    return Parcellation(merge(structures, atlas, side), grid)
+    return Parcellation(merge(structures, atlas, x), grid)
+
+
+def with_cortical_names(parcellation: Parcellation, *, seed: int = 0) -> Parcellation:
+    """Name the cortex of an ``aseg`` after the nearest area of the deformed atlas.
+
+    For parcellations that tell the cortex apart by side only (ids 3 and 42).
+    """
+    seen = _brightness()[to_structures(parcellation.dseg)]
+    grid = parcellation.grid
+    atlas, _ = _deform_atlas(seen, grid.affine, grid, seed)
+    dseg = parcellation.dseg.copy()
+    right = where(dseg, ids(side="R"))
+    _name_from_atlas(dseg, right, atlas, "cerebral-cortex", range(1001, 2100))
+    return replace(parcellation, dseg=dseg)
+
+
+def _brightness() -> npt.NDArray[np.float32]:
+    """Brightness by class of :data:`cmb_bidsapp.labels.STRUCTURES`."""
+    brightness = np.zeros(len(STRUCTURES), np.float32)
+    brightness[structure_classes(BRIGHTNESS)] = list(BRIGHTNESS.values())
+    return brightness
 
 
 def _around_brain(anatomy: Anatomy) -> Grid:
@@ -110,34 +133,33 @@ def _around_brain(anatomy: Anatomy) -> Grid:
 
 
 def _deform_atlas(
-    anatomy: Anatomy, grid: Grid, seed: int
+    picture: Float, affine: Affine, grid: Grid, seed: int
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-    """Atlas labels, and the MNI x coordinate (mm; left is negative), on a grid of the head."""
+    """Atlas labels, and the MNI x coordinate (mm; left is negative), on a grid of the head.
+
+    ``picture`` shows the structures of the head in their brightness.
+    """
     import ants
 
     atlas = load_atlas()
-    brightness = np.zeros(len(STRUCTURES), np.float32)
-    brightness[structure_classes(BRIGHTNESS)] = list(BRIGHTNESS.values())
     head = isotropic_grid(grid, REGISTRATION_MM)
-    seen = resample(
-        np.tensordot(brightness, anatomy.probabilities, axes=1), anatomy.grid.affine, head
-    )
-    expected = brightness[to_structures(atlas.dseg)]
+    seen = resample(picture, affine, head, smooth=True)
+    expected = _brightness()[to_structures(atlas.dseg)]
     coarse = isotropic_grid(Grid.of(expected, atlas.affine), REGISTRATION_MM)
-    picture = resample(expected, atlas.affine, coarse, smooth=True)
+    standard = resample(expected, atlas.affine, coarse, smooth=True)
     index = np.indices(atlas.dseg.shape, dtype=np.float32)
     x = np.tensordot(atlas.affine[0, :3].astype(np.float32), index, axes=1) + atlas.affine[0, 3]
     with tempfile.TemporaryDirectory(prefix="cmb-syn-") as folder:
         found = ants.registration(
             to_ants(seen, head.affine),
-            to_ants(picture, coarse.affine),
+            to_ants(standard, coarse.affine),
             type_of_transform="SyN",
             outprefix=f"{folder}/",
             reg_iterations=(60, 40, 20),
             random_seed=seed + 1,
         )
         reference = to_ants(np.zeros(grid.shape, np.float32), grid.affine)
-        labels, where = (
+        labels, x_there = (
             ants.apply_transforms(
                 reference,
                 to_ants(volume, atlas.affine),
@@ -149,7 +171,7 @@ def _deform_atlas(
                 (x, "linear"),
             )
         )
-    return np.round(labels).astype(np.int32), where.astype(np.float32)
+    return np.round(labels).astype(np.int32), x_there.astype(np.float32)
 
 
 def merge(

@@ -22,7 +22,6 @@ from cmb_bidsapp.labels import (
     LEFT,
     MARS,
     MARS_FORM,
-    MARS_LOOK,
     PROXY_NAMES,
     RIGHT,
     ids,
@@ -105,7 +104,8 @@ def on_grid(
     samples = label_samples(mars, grid.affine, target, pull=pull)
     classes = to_proxy(samples)
     proxy = majority(classes, list(PROXY_NAMES))
-    return proxy, majority(np.where(classes == proxy, samples, _NO_VOTE), list(MARS_LOOK))
+    within = np.where(classes == proxy, samples, _NO_VOTE)
+    return proxy, majority(within, np.unique(mars).tolist())
 
 
 def _with_lobes(

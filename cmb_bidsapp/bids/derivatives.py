@@ -23,6 +23,7 @@ logs/
 figures
 *_xfm.*
 *_lesions.*
+*_qc.*
 group_*
 status.*
 """
@@ -89,13 +90,23 @@ class SessionFiles:
         return self.anat("xfm", ".txt", **{"from": "T1w", "to": "T2starw", "mode": "image"})
 
     def parcellation(self, space: str) -> Path:
-        """FreeSurfer-numbered dseg, 1 mm."""
+        """FreeSurfer-numbered dseg around the brain, about 1 mm."""
         return self.anat("dseg", space=space, res="1mm", desc="aparcaseg")
+
+    @property
+    def quality(self) -> Path:
+        """Numbers of the anatomy with their limits."""
+        return self.anat("qc", ".tsv", desc="anatomy")
 
     @property
     def proxy(self) -> Path:
         """Anatomical proxy labels on the T2*w grid."""
         return self.anat("dseg", space="T2starw", desc="proxy")
+
+    @property
+    def mars(self) -> Path:
+        """MARS regions with their side on the T2*w grid."""
+        return self.anat("dseg", space="T2starw", desc="mars")
 
     @property
     def network_labels(self) -> Path:

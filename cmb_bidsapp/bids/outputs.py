@@ -161,13 +161,16 @@ def write_dseg(
     look: Mapping[int, tuple[str, str]],
     sidecar: Mapping[str, Any],
 ) -> list[Path]:
-    """Write labels, with the table of those that occur (name and colour) beside them."""
+    """Write labels, with the table of those that occur (name and colour) beside them.
+
+    Labels that have no name are in the image only.
+    """
     write_image(path, labels, affine, sidecar)
     lut = path.with_name(path.name.replace(".nii.gz", ".tsv"))
     rows = [
         {"index": int(index), "name": look[index][0], "color": look[index][1]}
         for index in np.unique(labels)
-        if index
+        if index in look
     ]
     write_table(lut, ("index", "name", "color"), rows)
     return [path, lut]

@@ -9,7 +9,8 @@ import numpy.typing as npt
 from scipy import ndimage
 from scipy.spatial.distance import pdist
 
-from cmb_bidsapp.labels import PROXY_NAMES
+from cmb_bidsapp.anatomy.proxy import to_proxy
+from cmb_bidsapp.labels import MARS_NAMES, PROXY_NAMES, SIDES
 from cmb_bidsapp.preprocess.resampling import Affine, Grid
 
 #: A lesion extends to this probability.
@@ -18,6 +19,8 @@ EXTENT = 0.5
 BORDER_MM = 2.0
 #: How far (mm) a lesion outside every region looks for one.
 REGION_REACH_MM = 12.0
+#: Class, region and side of a lesion that is near none.
+UNASSIGNED = "unassigned"
 #: Ring (mm) around the lesion that its contrast is measured against.
 RING_MM = (1.0, 4.0)
 
@@ -40,8 +43,10 @@ class Candidate:
         Share of the surrounding signal that the lesion lacks, 0..1.
     region
         Lobar, deep, infratentorial, or unassigned.
+    mars_region, side
+        Region of the MARS form within that class, and ``left`` or ``right``.
     region_share
-        Share of the lesion's voxels that voted for the region.
+        Share of the lesion's voxels that voted for the class.
     border
         Another region is within 2 mm of the centre.
     """
@@ -59,6 +64,8 @@ class Candidate:
     probability_max: float
     contrast: float
     region: str
+    mars_region: str
+    side: str
     region_share: float
     border: bool
 
@@ -81,7 +88,7 @@ def measure(
     instances: npt.NDArray[np.integer],
     probability: npt.NDArray[np.float32],
     t2star: npt.NDArray[np.float32],
-    proxy: npt.NDArray[np.integer],
+    mars: npt.NDArray[np.integer],
     affine: Affine,
 ) -> list[Candidate]:
     """Measure every candidate; each looks at its surroundings only.
@@ -90,8 +97,8 @@ def measure(
     ----------
     instances
         0, or the number of the candidate.
-    probability, t2star, proxy
-        CMB probability, preprocessed image and anatomical proxy labels, same grid.
+    probability, t2star, mars
+        CMB probability, preprocessed image and MARS regions with their side, same grid.
     affine
         Voxel to world (RAS mm).
     """
@@ -109,7 +116,7 @@ def measure(
         mask = instances[window] == number
         voxels = np.argwhere(mask)
         x, y, z = (affine[:3, :3] @ (voxels.mean(axis=0) + start) + affine[:3, 3]).tolist()
-        region, share, border = _region(mask, proxy[window], spacing)
+        place = _place(mask, mars[window], spacing)
         values = probability[window][mask]
         volume = float(len(voxels) * np.prod(spacing))
         diameter, roundness = _cross_section(voxels, spacing)
@@ -127,26 +134,51 @@ def measure(
                 float(values.mean()),
                 float(values.max()),
                 _contrast(mask, instances[window] > 0, t2star[window], spacing),
-                region,
-                share,
-                border,
+                *place,
             )
         )
     return found
 
 
-def _region(
+def _place(
     mask: npt.NDArray[np.bool_],
-    proxy: npt.NDArray[np.integer],
+    mars: npt.NDArray[np.integer],
     spacing: npt.NDArray[np.float64],
-) -> tuple[str, float, bool]:
-    """Majority over the nearest labels of the voxels; ties go to the centre, then to the order."""
-    present = sorted(int(v) for v in np.unique(proxy) if int(v) in PROXY_NAMES and v != 0)
+) -> tuple[str, str, str, float, bool]:
+    """Class, MARS region within it, side, share of the votes for the class, and border flag."""
+    proxy = to_proxy(mars)
+    found = _vote(mask, proxy, spacing)
+    if found is None:
+        return UNASSIGNED, UNASSIGNED, UNASSIGNED, float("nan"), False
+    winner, share, border, voters = found
+    # The class decides first: a lesion between three deep regions and a lobe may well be deep.
+    within = _vote(voters, np.where(proxy == winner, mars, 0), spacing)
+    side, number = divmod(0 if within is None else within[0], 100)
+    return (
+        PROXY_NAMES[winner],
+        MARS_NAMES.get(number, UNASSIGNED),
+        SIDES.get(100 * side, UNASSIGNED),
+        share,
+        border,
+    )
+
+
+def _vote(
+    mask: npt.NDArray[np.bool_],
+    labels: npt.NDArray[np.integer],
+    spacing: npt.NDArray[np.float64],
+) -> tuple[int, float, bool, npt.NDArray[np.bool_]] | None:
+    """Majority over the nearest labels of the voxels; ties go to the centre, then to the order.
+
+    Returns the label, its share of the votes, whether another one is near the centre, and the
+    voxels that voted for it.
+    """
+    present = [int(value) for value in np.unique(labels) if value != 0]
     if not present:
-        return "unassigned", float("nan"), False
-    distances = np.stack([ndimage.distance_transform_edt(proxy != v, spacing) for v in present])
+        return None
+    distances = np.stack([ndimage.distance_transform_edt(labels != v, spacing) for v in present])
     if distances.min(axis=0)[mask].min() > REGION_REACH_MM:
-        return "unassigned", float("nan"), False
+        return None
     nearest = distances.argmin(axis=0)
     votes = np.bincount(nearest[mask], minlength=len(present))
     voxels = np.argwhere(mask)
@@ -155,7 +187,8 @@ def _region(
     winner = at_centre if votes[at_centre] == votes.max() else int(votes.argmax())
     others = [k for k in range(len(present)) if k != winner]
     border = any(distances[(k, *central)] < BORDER_MM for k in others)
-    return PROXY_NAMES[present[winner]], float(votes[winner] / votes.sum()), border
+    share = float(votes[winner] / votes.sum())
+    return present[winner], share, border, mask & (nearest == winner)
 
 
 def _cross_section(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Any
 
+from cmb_bidsapp.labels import MARS_FORM
 from cmb_bidsapp.lesions.candidates import Candidate
 from cmb_bidsapp.lesions.cfpr import Verdict
 from cmb_bidsapp.lesions.grading import grade
@@ -43,12 +44,17 @@ COLUMNS = MappingProxyType(
         ),
         "grade_reason": _column("What the grade rests on"),
         "region": _column(
-            "Majority of the nearest anatomical proxy labels",
+            "Class of most voxels, by the nearest region of the MARS map",
             lobar="lobar",
             deep="deep supratentorial",
             infratentorial="brainstem or cerebellum",
             unassigned="no region within 12 mm",
         ),
+        "mars_region": _column(
+            "Region of the MARS form of most voxels, within the class; or unassigned",
+            **{name: abbreviation for name, (abbreviation, *_) in MARS_FORM.items()},
+        ),
+        "side": _column("Hemisphere, left or right; or unassigned"),
         "region_share": _column("Share of the voxels that voted for the region", "arbitrary"),
         "border": _column("Another region lies within 2 mm of the centre"),
         "x": _column("Centre, world coordinates of the T2*w image, to the right", "mm"),

@@ -30,5 +30,5 @@ class Phase:
 
     name: str
     run: Callable[[Session, SessionFiles, Settings, Step], Result]
-    inputs: Callable[[Session, SessionFiles], list[Path]]
+    inputs: Callable[[Session, SessionFiles, Settings], list[Path]]
     parameters: Callable[[Settings, Session], dict[str, Any]]

@@ -30,9 +30,9 @@ def finish(session: Session, files: SessionFiles, settings: Settings, step: Step
     spacing = Grid.of(probability, affine).spacing
     t2star, _ = read_derivative(files.t2star)
     labels, _ = read_labels(files.network_labels)
-    proxy, _ = read_labels(files.proxy)
+    mars, _ = read_labels(files.mars)
     instances = find_instances(probability, rule.threshold)
-    candidates = measure(instances, probability, t2star, proxy, affine)
+    candidates = measure(instances, probability, t2star, mars, affine)
     step("false-positive reduction (CFPR)")
     verdicts = judge(instances, labels, spacing, radius=rule.cfpr_radius, min_ratio=rule.cfpr_ratio)
     lesions = rows(candidates, verdicts, cfpr=rule.cfpr, min_diameter=rule.min_size)
@@ -65,14 +65,15 @@ def finish(session: Session, files: SessionFiles, settings: Settings, step: Step
     )
 
 
-def _finish_inputs(session: Session, files: SessionFiles) -> list[Path]:
-    made = [files.t2star, files.t2star_brain, files.proxy, files.probability, files.network_labels]
+def _finish_inputs(session: Session, files: SessionFiles, _: Settings) -> list[Path]:
+    made = [files.t2star, files.t2star_brain, files.proxy, files.mars]
+    made += [files.probability, files.network_labels]
     return made + ([files.t1w_on_t2star] if session.t1w is not None else [])
 
 
 def _finish_parameters(settings: Settings, session: Session) -> dict[str, Any]:
     metadata = {k: session.t2star.metadata.get(k) for k in ("MagneticFieldStrength", "EchoTime")}
-    return {"version": 3, **dataclasses.asdict(settings.decisions), **metadata}
+    return {"version": 4, **dataclasses.asdict(settings.decisions), **metadata}
 
 
 FINISH = Phase("finish", finish, _finish_inputs, _finish_parameters)

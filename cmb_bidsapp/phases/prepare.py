@@ -10,18 +10,31 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from cmb_bidsapp.anatomy.quality import (
+    brain_measures,
+    region_measures,
+    registration_measures,
+    share_shown,
+    warnings,
+)
 from cmb_bidsapp.bids.derivatives import SessionFiles, raw_uri
 from cmb_bidsapp.bids.images import read_image
 from cmb_bidsapp.bids.inputs import Scan, Session
-from cmb_bidsapp.bids.outputs import atomic, write_dseg, write_image
-from cmb_bidsapp.labels import PROXY_LOOK, PROXY_NAMES, table
+from cmb_bidsapp.bids.outputs import atomic, write_image
 from cmb_bidsapp.models.registry import load_bundle, load_card
 from cmb_bidsapp.phases.base import Phase, Result, Step
+from cmb_bidsapp.phases.regions import (
+    find_or_make,
+    label_head,
+    reused_files,
+    write_quality,
+    write_regions,
+)
 from cmb_bidsapp.preprocess.ants import write_linear
 from cmb_bidsapp.preprocess.bias import correct_bias
 from cmb_bidsapp.preprocess.brain import choose_brain_extraction, run_synthstrip
 from cmb_bidsapp.preprocess.registration import Registration, register_rigid
-from cmb_bidsapp.preprocess.resampling import IDENTITY, Affine, Grid, resample, resample_labels
+from cmb_bidsapp.preprocess.resampling import IDENTITY, Affine, Grid, resample
 from cmb_bidsapp.runtime.errors import DataError
 from cmb_bidsapp.settings import Settings
 
@@ -54,6 +67,9 @@ def prepare(session: Session, files: SessionFiles, settings: Settings, step: Ste
     """Raw images -> preprocessed images, brain masks, transform, proxy labels (paper, 3.2)."""
     from cmb_bidsapp.anatomy.network import AnatomyNetwork
 
+    notes: list[str] = []
+    # First of all: a program or licence that is not there must not be missed after minutes.
+    parcellation = find_or_make(session, settings, step, notes)
     step("loading the anatomy network")
     bundle = load_bundle(settings.anatomy.model)
     network = AnatomyNetwork(bundle, settings.resources.device)
@@ -65,7 +81,7 @@ def prepare(session: Session, files: SessionFiles, settings: Settings, step: Ste
         "t2star_brain_ml": t2star.brain_ml,
     }
     pull, space = IDENTITY, "T2starw"
-    notes = []
+    measures = brain_measures("T2starw", t2star.brain, t2star.grid.spacing)
     if session.t1w is not None:
         head, space = _strip(session.t1w, "T1w", network, settings, step), "T1w"
         outputs += _write_head(files.t1w, files.t1w_brain, head)
@@ -81,8 +97,17 @@ def prepare(session: Session, files: SessionFiles, settings: Settings, step: Ste
                 "the registration of T1w to T2*w is poor (overlap of the brain masks "
                 f"{found.mask_dice:.2f}): regions of lesions may be wrong"
             )
-    outputs += _write_regions(t2star, head, pull, files.parcellation(space), files, settings, step)
-    return Result(tuple(outputs), info, tuple(notes))
+        shown = share_shown(head.brain, head.affine, t2star.grid, pull=pull)
+        measures += brain_measures("T1w", head.brain, head.grid.spacing)
+        measures += registration_measures(found.mask_dice, found.mutual_information, shown)
+    labelled = label_head(head, parcellation, settings, step, notes)
+    info["parcellation"] = labelled.source
+    step("proxy and MARS labels")
+    path = files.parcellation(space)
+    outputs += write_regions(labelled, head, t2star, pull, path, files, settings)
+    measures += region_measures(labelled)
+    outputs += write_quality(measures, files)
+    return Result(tuple(outputs), info, (*notes, *warnings(measures)))
 
 
 def _strip(
@@ -130,49 +155,18 @@ def _write_moved(t2star: Head, t1w: Head, pull: Affine, files: SessionFiles) -> 
     return [files.transform, files.t1w_on_t2star]
 
 
-def _write_regions(
-    t2star: Head,
-    head: Head,
-    pull: Affine,
-    dseg_path: Path,
-    files: SessionFiles,
-    settings: Settings,
-    step: Step,
-) -> list[Path]:
-    """Label the head in FreeSurfer ids, and the T2*w in proxy classes (paper, 2.1)."""
-    from cmb_bidsapp.anatomy.atlas import parcellate
-    from cmb_bidsapp.anatomy.proxy import proxy_labels
-
-    step("parcellation (deformable atlas)")
-    labelled = parcellate(head.anatomy, head.data, head.affine, seed=settings.seed)
-    fine = {"Resolution": "1 mm isotropic, around the brain", "Parcellation": "atlas"}
-    names = {index: (label.name, label.color) for index, label in table().items()}
-    written = write_dseg(
-        dseg_path, labelled.dseg, labelled.grid.affine, names, {**head.about, **fine}
-    )
-    step("proxy labels")
-    proxy = resample_labels(
-        proxy_labels(labelled.dseg, labelled.grid.spacing),
-        labelled.grid.affine,
-        t2star.grid,
-        pull=pull,
-        values=list(PROXY_NAMES),
-    )
-    about = {**t2star.about, "Sources": [files.uri(dseg_path)], "ProxyRules": "paper, putamen deep"}
-    proxy = proxy * t2star.brain
-    return written + write_dseg(files.proxy, proxy, t2star.affine, PROXY_LOOK, about)
-
-
-def _prepare_inputs(session: Session, _: SessionFiles) -> list[Path]:
-    return [scan.path for scan in (session.t2star, session.t1w) if scan is not None]
+def _prepare_inputs(session: Session, _: SessionFiles, settings: Settings) -> list[Path]:
+    scans = [scan.path for scan in (session.t2star, session.t1w) if scan is not None]
+    return scans + reused_files(settings, session)
 
 
 def _prepare_parameters(settings: Settings, _: Session) -> dict[str, Any]:
     extraction = choose_brain_extraction(settings.anatomy.brain_extraction)
     return {
-        "version": 3,
+        "version": 4,
         "brain_extraction": extraction,
         "parcellation": settings.anatomy.parcellation,
+        "proxy_rules": settings.anatomy.proxy_rules,
         "model": load_card(settings.anatomy.model).files,
         "seed": settings.seed,
     }

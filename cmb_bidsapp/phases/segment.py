@@ -57,7 +57,7 @@ def segment(session: Session, files: SessionFiles, settings: Settings, step: Ste
     )
 
 
-def _segment_inputs(session: Session, files: SessionFiles) -> list[Path]:
+def _segment_inputs(session: Session, files: SessionFiles, _: Settings) -> list[Path]:
     made = [files.t2star, files.proxy]
     return made + ([files.t1w_on_t2star] if session.t1w is not None else [])
 

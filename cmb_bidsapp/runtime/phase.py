@@ -61,7 +61,7 @@ class Check:
 def check(phase: Phase, job: Job) -> Check:
     """Compare a phase's stamp with its parameters, inputs and outputs as they are."""
     stamp = read_stamp(job.files.stamp(phase.name))
-    paths = phase.inputs(job.session, job.files)
+    paths = phase.inputs(job.session, job.files, job.settings)
     if not all(path.exists() for path in paths):
         return Check(True, "")
     inputs = states(paths, stamp.inputs if stamp else {})

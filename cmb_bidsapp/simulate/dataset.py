@@ -24,7 +24,7 @@ from cmb_bidsapp.bids.outputs import (
     write_table,
     write_text,
 )
-from cmb_bidsapp.labels import MARS_LOOK, PROXY_NAMES
+from cmb_bidsapp.labels import PROXY_NAMES
 from cmb_bidsapp.preprocess.resampling import Grid as ImageGrid
 from cmb_bidsapp.simulate.acquisition import Grid, scan_t1w, scan_t2star
 from cmb_bidsapp.simulate.anatomy import Head, deform, rotation
@@ -33,6 +33,7 @@ from cmb_bidsapp.simulate.protocols import Protocol
 from cmb_bidsapp.simulate.sources import Sites, choose_microbleeds, choose_mimics
 from cmb_bidsapp.simulate.truth import (
     LESION_COLUMNS,
+    MARS_TRUTH_LOOK,
     MIMIC_COLUMNS,
     MIMIC_LOOK,
     lesion_truth,
@@ -215,7 +216,7 @@ def write_case(
     ):
         write_image(truth / path, labels, case.affine, sidecar)
     for desc, dseg, look in (
-        ("mars", case.mars, MARS_LOOK),
+        ("mars", case.mars, MARS_TRUTH_LOOK),
         ("mimics", case.mimic_dseg, MIMIC_LOOK),
     ):
         write_dseg(truth / name("dseg", **space, desc=desc), dseg, case.affine, look, reference)

@@ -12,7 +12,8 @@ import numpy.typing as npt
 from nibabel.affines import apply_affine
 from scipy import ndimage
 
-from cmb_bidsapp.labels import MARS, MIMICS, PROXY_NAMES, SIDES
+from cmb_bidsapp.anatomy.proxy import UNNAMED_LOBE
+from cmb_bidsapp.labels import MARS_LOOK, MARS_NAMES, MIMICS, PROXY_COLORS, PROXY_NAMES, SIDES
 from cmb_bidsapp.simulate.physics import Source, Volume
 
 Affine = npt.NDArray[np.float64]
@@ -47,6 +48,13 @@ MIMIC_COLUMNS: dict[str, dict[str, Any]] = {
     "chi": {"Description": "Susceptibility against water", "Units": "ppm"},
     "diameter": {"Description": "Diameter; of a vessel its calibre", "Units": "mm"},
 }
+#: Names and colours of the MARS map: label maps without cortical parcels know no lobes.
+MARS_TRUTH_LOOK = MappingProxyType(
+    {
+        **MARS_LOOK,
+        **{side + UNNAMED_LOBE: (f"{name}-lobar", PROXY_COLORS[1]) for side, name in SIDES.items()},
+    }
+)
 #: Names and colours of the values of the mimics dseg.
 MIMIC_LOOK = MappingProxyType(
     {
@@ -140,8 +148,7 @@ def lesion_truth(
 def _mars(mars: npt.NDArray[np.uint8], point: npt.NDArray[np.float64]) -> dict[str, str | None]:
     index = np.clip(np.round(point).astype(int), 0, np.array(mars.shape) - 1)
     side, number = divmod(int(mars[tuple(index)]), 100)
-    names = {value: name for name, value in MARS.items()}
-    return {"mars_region": names.get(number), "side": SIDES.get(100 * side)}
+    return {"mars_region": MARS_NAMES.get(number), "side": SIDES.get(100 * side)}
 
 
 def mimic_truth(

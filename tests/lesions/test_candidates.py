@@ -7,7 +7,8 @@ from scipy.spatial.transform import Rotation
 
 from cmb_bidsapp.lesions.candidates import find_instances, measure
 
-LOBAR, DEEP, INFRATENTORIAL = 1, 2, 3
+#: Left frontal lobe, left thalamus, right cerebellum.
+LOBAR, DEEP, INFRATENTORIAL = 109, 104, 202
 SHAPE = (40, 40, 12)
 GRE = (0.5, 0.5, 4.0)
 
@@ -21,7 +22,7 @@ def affine_of(spacing, origin=(0, 0, 0), degrees=(0, 0, 0)):
 
 
 def measured(
-    mask, *, spacing=GRE, affine=None, proxy=None, probability=None, image=None, instances=None
+    mask, *, spacing=GRE, affine=None, mars=None, probability=None, image=None, instances=None
 ):
     """Candidates of a mask in an even image of lobar tissue, unless told otherwise."""
     shape = mask.shape
@@ -29,7 +30,7 @@ def measured(
         mask.astype(np.int16) if instances is None else instances,
         np.where(mask, 0.9, 0.0).astype(np.float32) if probability is None else probability,
         np.full(shape, 100.0, np.float32) if image is None else image,
-        np.full(shape, LOBAR, np.uint8) if proxy is None else proxy,
+        np.full(shape, LOBAR, np.uint8) if mars is None else mars,
         affine_of(spacing) if affine is None else affine,
     )
 
@@ -194,9 +195,9 @@ def test_contrast_without_surroundings_is_unknown():
 
 def test_region_is_the_majority_of_the_voxels():
     mask = box(slice(10, 20), 10, 5)
-    proxy = np.full(SHAPE, LOBAR, np.uint8)
-    proxy[13:] = DEEP
-    (found,) = measured(mask, proxy=proxy)
+    mars = np.full(SHAPE, LOBAR, np.uint8)
+    mars[13:] = DEEP
+    (found,) = measured(mask, mars=mars)
     assert (found.region, found.region_share) == ("deep", pytest.approx(0.7))
 
 
@@ -205,50 +206,64 @@ def test_region_is_the_majority_of_the_voxels():
 )
 def test_a_tie_goes_to_the_region_at_the_centre(rows, region):
     """Two voxels on each side; the centre of the four lies on row 14 or on row 15."""
-    proxy = np.full(SHAPE, LOBAR, np.uint8)
-    proxy[:15] = DEEP
-    (found,) = measured(box(list(rows), 10, 5), proxy=proxy)
+    mars = np.full(SHAPE, LOBAR, np.uint8)
+    mars[:15] = DEEP
+    (found,) = measured(box(list(rows), 10, 5), mars=mars)
     assert (found.region, found.region_share) == (region, 0.5)
 
 
 def test_a_lesion_beside_the_labels_takes_the_nearest_region():
-    proxy = np.zeros(SHAPE, np.uint8)
-    proxy[:12] = LOBAR
-    proxy[24:] = INFRATENTORIAL
-    (found,) = measured(box(20, 10, 5), proxy=proxy)
+    mars = np.zeros(SHAPE, np.uint8)
+    mars[:12] = LOBAR
+    mars[24:] = INFRATENTORIAL
+    (found,) = measured(box(20, 10, 5), mars=mars)
     assert (found.region, found.region_share) == ("infratentorial", 1.0)
 
 
+def test_region_and_side_are_those_of_most_voxels_within_the_class():
+    mars = np.full(SHAPE, LOBAR, np.uint8)
+    mars[:, :12], mars[:, 12:14], mars[:, 14:] = 211, 103, 207
+    (found,) = measured(box(20, slice(8, 19), 5), mars=mars)
+    # 4 voxels temporal, 2 basal ganglia on the left, 5 callosum on the right: deep, callosum.
+    assert (found.region, found.mars_region, found.side) == ("deep", "corpus-callosum", "right")
+    assert found.region_share == pytest.approx(7 / 11)
+
+
+def test_a_lobe_that_is_not_told_is_unassigned_but_has_a_side():
+    (found,) = measured(box(20, 10, 5), mars=np.full(SHAPE, 214, np.uint8))
+    assert (found.region, found.mars_region, found.side) == ("lobar", "unassigned", "right")
+
+
 def test_a_lesion_far_from_every_region_is_unassigned():
-    proxy = np.zeros((80, 20, 4), np.uint8)
-    proxy[:4] = LOBAR
-    far, near = (box(at, 10, 2, shape=proxy.shape) for at in (30, 25))
-    (unassigned,) = measured(far, proxy=proxy)
-    assert unassigned.region == "unassigned"
+    mars = np.zeros((80, 20, 4), np.uint8)
+    mars[:4] = LOBAR
+    far, near = (box(at, 10, 2, shape=mars.shape) for at in (30, 25))
+    (unassigned,) = measured(far, mars=mars)
+    assert {unassigned.region, unassigned.mars_region, unassigned.side} == {"unassigned"}
     assert math.isnan(unassigned.region_share)
     assert not unassigned.border
-    (assigned,) = measured(near, proxy=proxy)
+    (assigned,) = measured(near, mars=mars)
     assert assigned.region == "lobar"
 
 
 def test_without_any_labels_a_lesion_is_unassigned():
-    (found,) = measured(box(20, 10, 5), proxy=np.zeros(SHAPE, np.uint8))
+    (found,) = measured(box(20, 10, 5), mars=np.zeros(SHAPE, np.uint8))
     assert found.region == "unassigned"
 
 
 @pytest.mark.parametrize(("steps", "border"), [(3, True), (4, False), (1, True), (9, False)])
 def test_border_means_another_region_closer_than_2_mm(steps, border):
-    proxy = np.full(SHAPE, LOBAR, np.uint8)
-    proxy[20 + steps :] = DEEP
-    (found,) = measured(box(20, 20, 6), proxy=proxy)
+    mars = np.full(SHAPE, LOBAR, np.uint8)
+    mars[20 + steps :] = DEEP
+    (found,) = measured(box(20, 20, 6), mars=mars)
     assert found.region == "lobar"
     assert found.border is border
 
 
 def test_background_is_no_region_to_border_on():
-    proxy = np.full(SHAPE, LOBAR, np.uint8)
-    proxy[21:] = 0
-    (found,) = measured(box(20, 20, 6), proxy=proxy)
+    mars = np.full(SHAPE, LOBAR, np.uint8)
+    mars[21:] = 0
+    (found,) = measured(box(20, 20, 6), mars=mars)
     assert not found.border
 
 

@@ -20,6 +20,8 @@ CLEAR = Candidate(
     probability_max=1.0,
     contrast=0.6,
     region="lobar",
+    mars_region="frontal",
+    side="left",
     region_share=1.0,
     border=False,
 )

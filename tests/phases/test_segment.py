@@ -85,11 +85,13 @@ def test_the_folds_are_part_of_what_a_stamp_depends_on(prepared, tmp_path):
     session, files = prepared
     folder = toy_folder(tmp_path, ("0", "1"))
 
-    def parameters(*folds):
+    def settings(*folds):
         lesions = Lesions(str(folder), folds=folds)
-        settings = Settings(tmp_path, files.out_dir, ("participant",), lesions=lesions)
-        return SEGMENT.parameters(settings, session)
+        return Settings(tmp_path, files.out_dir, ("participant",), lesions=lesions)
+
+    def parameters(*folds):
+        return SEGMENT.parameters(settings(*folds), session)
 
     assert parameters() == parameters("0", "1")
     assert parameters("0") != parameters("1")
-    assert files.proxy in SEGMENT.inputs(session, files)
+    assert files.proxy in SEGMENT.inputs(session, files, settings())

@@ -8,6 +8,7 @@ from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.inputs import Scan, Session
 from cmb_bidsapp.bids.outputs import write_image, write_table
 from cmb_bidsapp.group.tables import collect
+from cmb_bidsapp.labels import MARS, RIGHT
 from cmb_bidsapp.lesions.candidates import find_instances, measure
 from cmb_bidsapp.lesions.cfpr import judge
 from cmb_bidsapp.lesions.table import COLUMNS, rows
@@ -41,7 +42,9 @@ def finished(tmp_path: Path) -> tuple[Settings, Session, SessionFiles]:
     write_image(files.proxy, brain, affine)
     instances = find_instances(probability, 0.5)
     write_image(files.instances, instances, affine)
-    candidates = measure(instances, probability, t2star, brain, affine)
+    mars = brain * (RIGHT + MARS["frontal"])
+    write_image(files.mars, mars, affine)
+    candidates = measure(instances, probability, t2star, mars, affine)
     table = rows(candidates, judge(instances, brain, (1, 1, 4)), cfpr=True, min_diameter=2)
     write_table(files.lesions, list(COLUMNS), table, COLUMNS)
     session_figures(files, table)

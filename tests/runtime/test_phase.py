@@ -42,13 +42,13 @@ PHASES = (
     Phase(
         "first",
         run_first,
-        lambda s, _: [s.t2star.path],
+        lambda s, *_: [s.t2star.path],
         lambda settings, _: {"seed": settings.seed},
     ),
     Phase(
         "second",
         run_second,
-        lambda _, files: [first_file(files)],
+        lambda _, files, __: [first_file(files)],
         lambda settings, _: {"threshold": settings.decisions.threshold},
     ),
 )

@@ -1,0 +1,103 @@
+"""Which parcellation a session gets: one that is there, one to be made, or the embedded one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cmb_bidsapp.anatomy.reuse import Found, find_parcellation
+from cmb_bidsapp.runtime.errors import DataError
+
+#: ``--parcellation`` by whose outputs satisfy it.
+KINDS = {
+    "auto": ("FreeSurfer", "FastSurfer", "sMRIPrep", "SynthSeg"),
+    "freesurfer": ("FreeSurfer", "FastSurfer", "sMRIPrep"),
+    "synthseg": ("SynthSeg",),
+    "atlas": (),
+}
+
+
+@dataclass(frozen=True)
+class Backend:
+    """What a person asks of the parcellation.
+
+    Attributes
+    ----------
+    wanted
+        ``auto``, ``freesurfer``, ``synthseg`` or ``atlas``.
+    given
+        Folders of other apps' outputs, best first.
+    subjects_dir, synthseg_dir
+        Where outputs of FreeSurfer and SynthSeg lie that are made here.
+    licence_file
+        FreeSurfer's licence.
+    run, resume
+        Whether recon-all may run at all, and go on with an unfinished subject.
+    """
+
+    wanted: str
+    given: tuple[Path, ...]
+    subjects_dir: Path
+    synthseg_dir: Path
+    licence_file: Path | None = None
+    run: bool = True
+    resume: bool = True
+
+    def find(self, participant: str, session: str | None) -> Found | None:
+        """Output that is there and of the wanted kind."""
+        made = {"freesurfer": (self.subjects_dir,), "synthseg": (self.synthseg_dir,)}
+        for folder in (*self.given, *made.get(self.wanted, ())):
+            found = find_parcellation((folder,), participant, session)
+            if found is not None and found.kind in KINDS[self.wanted]:
+                return found
+        return None
+
+    def obtain(
+        self,
+        t1w: Path,
+        participant: str,
+        session: str | None,
+        *,
+        threads: int,
+        device: str,
+        step: Callable[[str], None],
+    ) -> Found | None:
+        """Output that is there, or made now; ``None`` where the embedded backend is to do it.
+
+        Raises
+        ------
+        DataError
+            There is none and recon-all may not run, or a program failed.
+        CommandMissingError, LicenceError, TemporaryError
+            See :mod:`cmb_bidsapp.anatomy.freesurfer`, :mod:`cmb_bidsapp.anatomy.synthseg`.
+        """
+        found = self.find(participant, session)
+        if found is not None or self.wanted in ("auto", "atlas"):
+            return found
+        subject = f"sub-{participant}" + (f"_ses-{session}" if session else "")
+        if self.wanted == "synthseg":
+            from cmb_bidsapp.anatomy.synthseg import run_synthseg
+
+            step("SynthSeg")
+            output = self.synthseg_dir / f"{subject}_desc-synthseg_dseg.nii.gz"
+            run_synthseg(t1w, output, threads=threads, device=device)
+        else:
+            from cmb_bidsapp.anatomy.freesurfer import run_recon_all
+
+            if not self.run:
+                looked = ", ".join(map(str, (*self.given, self.subjects_dir)))
+                raise DataError(
+                    f"no FreeSurfer output of {subject} in {looked}, and --fs-no-reconall; "
+                    "name its folder with -d, or use --parcellation atlas"
+                )
+            step("FreeSurfer (recon-all)")
+            run_recon_all(
+                t1w,
+                subject,
+                self.subjects_dir,
+                threads=threads,
+                licence_file=self.licence_file,
+                resume=self.resume,
+            )
+        return self.find(participant, session)

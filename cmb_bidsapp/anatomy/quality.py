@@ -1,0 +1,184 @@
+"""Numbers that tell whether masks, registration and regions can be trusted, with their limits.
+
+The limits are wide: they are to catch what went wrong, not unusual people. Volumes are those that
+FreeSurfer reports for adults of 20 to 95 years, widened by a quarter for atrophy and for other
+methods.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cmb_bidsapp.anatomy.parcellation import Parcellation
+from cmb_bidsapp.labels import ids, where
+from cmb_bidsapp.preprocess.resampling import Affine, Grid
+
+#: Least and most volume (ml) of brain with CSF, and of structures, both sides together.
+BRAIN_ML = (900.0, 2400.0)
+STRUCTURE_ML = MappingProxyType(
+    {
+        "thalamus": (8.0, 27.0),
+        "caudate": (3.5, 13.0),
+        "putamen": (5.0, 20.0),
+        "pallidum": (1.5, 6.0),
+        "hippocampus": (3.5, 12.0),
+        "brainstem": (12.0, 38.0),
+        "cerebellum": (75.0, 220.0),
+        "cerebrum": (600.0, 1600.0),
+        "ventricles": (3.0, 200.0),
+    }
+)
+#: Label sets that are no single structure of the table.
+_PARTS = MappingProxyType(
+    {
+        "cerebellum": ("cerebellar-wm", "cerebellar-cortex"),
+        "cerebrum": ("cerebral-wm", "cerebral-cortex"),
+        "ventricles": ("lateral-ventricle",),
+    }
+)
+#: Largest difference of the sides, as a share of their mean.
+ASYMMETRY = MappingProxyType(
+    {"cerebrum": 0.10, "cerebellum": 0.25, "thalamus": 0.25, "putamen": 0.30, "hippocampus": 0.35}
+)
+#: Least overlap (Dice) of the two brain masks, and share of the T1w's brain that the T2*w shows.
+MASK_DICE, COVERAGE = 0.90, 0.90
+#: Least mutual information (nats) of two registered images inside the brain.
+MUTUAL_INFORMATION = 0.10
+#: Largest part of the brain's widest cross-section that may lie on a face of the image.
+CUT = 0.10
+
+COLUMNS: Mapping[str, dict[str, Any]] = MappingProxyType(
+    {
+        "measure": {"Description": "What is measured"},
+        "value": {"Description": "Its value"},
+        "units": {"Description": "Units of value, low and high"},
+        "low": {"Description": "Least value that is plausible"},
+        "high": {"Description": "Largest value that is plausible"},
+        "flag": {
+            "Description": "Whether the value is within its limits",
+            "Levels": {"ok": "yes", "low": "below", "high": "above"},
+        },
+    }
+)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number with its limits."""
+
+    measure: str
+    value: float
+    units: str
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def flag(self) -> str:
+        """``ok``, ``low`` or ``high``."""
+        if self.low is not None and not self.value >= self.low:
+            return "low"
+        return "high" if self.high is not None and not self.value <= self.high else "ok"
+
+    def row(self) -> dict[str, Any]:
+        """As the table has it."""
+        return {**vars(self), "flag": self.flag}
+
+
+def brain_measures(
+    contrast: str, mask: npt.NDArray[np.bool_], spacing: tuple[float, float, float]
+) -> list[Measure]:
+    """Volume of a brain mask, and how much of the brain the image cuts off.
+
+    Parameters
+    ----------
+    contrast
+        ``T1w`` or ``T2starw``, for the names.
+    mask, spacing
+        Brain with CSF on the grid of the image, and its voxel size (mm).
+    """
+    volume = float(mask.sum()) * math.prod(spacing) / 1000
+    areas = [mask.sum(axis=tuple(a for a in range(3) if a != axis)) for axis in range(3)]
+    cut = max(max(area[0], area[-1]) / max(area.max(), 1) for area in areas)
+    return [
+        Measure(f"{contrast} brain volume", volume, "ml", *BRAIN_ML),
+        Measure(f"{contrast} brain cut by the field of view", float(cut), "share", None, CUT),
+    ]
+
+
+def registration_measures(
+    mask_dice: float, mutual_information: float, coverage: float
+) -> list[Measure]:
+    """How well T1w and T2*w lie on each other.
+
+    Parameters
+    ----------
+    mask_dice, mutual_information
+        As the registration found them.
+    coverage
+        See :func:`share_shown`.
+    """
+    return [
+        Measure("overlap of the brain masks", mask_dice, "Dice", MASK_DICE),
+        Measure(
+            "mutual information of T1w and T2*w", mutual_information, "nats", MUTUAL_INFORMATION
+        ),
+        Measure("brain of the T1w within the T2*w", coverage, "share", COVERAGE),
+    ]
+
+
+def share_shown(
+    brain: npt.NDArray[np.bool_], affine: Affine, image: Grid, *, pull: Affine
+) -> float:
+    """Share of a brain (of the T1w) that lies within another image (the T2*w).
+
+    Parameters
+    ----------
+    brain, affine
+        Mask, and voxel to world (mm).
+    pull
+        World of the other image to world of the mask.
+    """
+    to_voxel = np.linalg.inv(pull @ image.affine) @ affine
+    # A few thousand voxels tell the share as well as millions do.
+    voxels = np.argwhere(brain)
+    voxels = voxels[:: max(1, len(voxels) // 20_000)]
+    there = voxels @ to_voxel[:3, :3].T + to_voxel[:3, 3]
+    inside = (there >= -0.5) & (there <= np.array(image.shape) - 0.5)
+    return float(inside.all(axis=1).mean()) if len(voxels) else 0.0
+
+
+def region_measures(parcellation: Parcellation) -> list[Measure]:
+    """Volumes of structures against those of adults, and differences of the sides."""
+    millilitres = math.prod(parcellation.grid.spacing) / 1000
+
+    def volume(name: str, side: str | None = None) -> float:
+        wanted = [i for part in _PARTS.get(name, (name,)) for i in ids(structure=part, side=side)]
+        return float(where(parcellation.dseg, wanted).sum()) * millilitres
+
+    found = [
+        Measure(f"{name} volume", volume(name), "ml", *limits)
+        for name, limits in STRUCTURE_ML.items()
+    ]
+    for name, most in ASYMMETRY.items():
+        left, right = volume(name, "L"), volume(name, "R")
+        difference = 2 * abs(left - right) / (left + right) if left + right else math.inf
+        found.append(Measure(f"{name} asymmetry", difference, "share", None, most))
+    return found
+
+
+def warnings(measures: Iterable[Measure]) -> tuple[str, ...]:
+    """What is out of its limits, in words."""
+    return tuple(
+        f"check the anatomy: {m.measure} is {m.value:.3g} {m.units}, "
+        + (f"at least {m.low:g}" if m.flag == "low" else f"at most {m.high:g}")
+        + " is expected"
+        for m in measures
+        if m.flag != "ok"
+    )

@@ -1,0 +1,153 @@
+"""Regions of a head: parcellation, MARS map, proxy classes (paper, 2.1, Algorithm 1)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cmb_bidsapp.anatomy.backends import Backend
+from cmb_bidsapp.bids.derivatives import SessionFiles
+from cmb_bidsapp.bids.inputs import Session
+from cmb_bidsapp.bids.outputs import write_dseg, write_table
+from cmb_bidsapp.labels import MARS_LOOK, PROXY_LOOK, table
+from cmb_bidsapp.phases.base import Step
+from cmb_bidsapp.preprocess.resampling import Affine
+from cmb_bidsapp.settings import Settings
+
+if TYPE_CHECKING:
+    from cmb_bidsapp.anatomy.parcellation import Parcellation
+    from cmb_bidsapp.anatomy.proxy import Capsules
+    from cmb_bidsapp.anatomy.quality import Measure
+    from cmb_bidsapp.anatomy.reuse import Found
+    from cmb_bidsapp.phases.prepare import Head
+
+
+def backend(settings: Settings) -> Backend:
+    """What the settings ask of the parcellation."""
+    asked = settings.anatomy
+    given = asked.derivatives
+    if asked.subjects_dir is not None:
+        given = (asked.subjects_dir, *given)
+    return Backend(
+        asked.parcellation,
+        given,
+        settings.subjects_dir,
+        settings.out_dir / "sourcedata" / "synthseg",
+        asked.licence_file,
+        asked.run_reconall,
+        asked.resume_reconall,
+    )
+
+
+def reused_files(settings: Settings, session: Session) -> list[Path]:
+    """Files of the parcellation that a session reuses; none where it is made."""
+    if session.t1w is None:
+        return []
+    found = backend(settings).find(*_of_t1w(session))
+    paths = [] if found is None else [found.dseg, *([found.white] if found.white else [])]
+    return paths + ([settings.anatomy.jhu_atlas] if settings.anatomy.jhu_atlas else [])
+
+
+def _of_t1w(session: Session) -> tuple[str, str | None]:
+    """Participant, and session of the T1w (which may be borrowed)."""
+    assert session.t1w is not None
+    return session.participant, session.t1w.entities.get("session")
+
+
+def find_or_make(
+    session: Session, settings: Settings, step: Step, notes: list[str]
+) -> Found | None:
+    """Parcellation of another app, run here where asked; ``None`` is the embedded one.
+
+    What a person must know is added to ``notes``.
+    """
+    asked = backend(settings)
+    if session.t1w is None:
+        if asked.wanted in ("freesurfer", "synthseg"):
+            notes.append(f"no T1w: {asked.wanted} cannot run; the embedded parcellation is used")
+        return None
+    found = asked.obtain(
+        session.t1w.path,
+        *_of_t1w(session),
+        threads=settings.resources.threads,
+        device=settings.resources.device,
+        step=step,
+    )
+    if found is None and asked.given and asked.wanted == "auto":
+        looked = ", ".join(map(str, asked.given))
+        notes.append(f"no parcellation to reuse in {looked}: the embedded one is used")
+    return found
+
+
+def label_head(
+    head: Head, found: Found | None, settings: Settings, step: Step, notes: list[str]
+) -> Parcellation:
+    """Label a head in FreeSurfer ids: as found, or by the embedded parcellation."""
+    from cmb_bidsapp.anatomy.atlas import parcellate, with_cortical_names
+    from cmb_bidsapp.anatomy.reuse import check_same_head, has_lobes, read_parcellation
+
+    if found is None:
+        step("parcellation (deformable atlas)")
+        return parcellate(head.anatomy, head.data, head.affine, seed=settings.seed)
+    step(f"parcellation ({found.kind})")
+    labelled = read_parcellation(found)
+    check_same_head(labelled, head.brain, head.affine)
+    if not has_lobes(labelled.dseg):
+        notes.append(f"{found.dseg} names no cortical areas: lobes are those of the atlas")
+        labelled = with_cortical_names(labelled, seed=settings.seed)
+    return labelled
+
+
+def write_regions(
+    labelled: Parcellation,
+    head: Head,
+    t2star: Head,
+    pull: Affine,
+    path: Path,
+    files: SessionFiles,
+    settings: Settings,
+) -> list[Path]:
+    """Write the parcellation, and on the T2*w grid the MARS map and the proxy classes."""
+    from cmb_bidsapp.anatomy.mars import mars_labels, on_grid
+
+    names = {index: (label.name, label.color) for index, label in table().items()}
+    fine = {
+        "Resolution": "about 1 mm isotropic, around the brain",
+        "Parcellation": labelled.source,
+    }
+    written = write_dseg(path, labelled.dseg, labelled.grid.affine, names, {**head.about, **fine})
+    atlas = settings.anatomy.jhu_atlas
+    rules = settings.anatomy.proxy_rules
+    regions = mars_labels(
+        labelled, capsules=None if atlas is None else _capsules(labelled, atlas), rules=rules
+    )
+    proxy, mars = on_grid(regions, labelled.grid, t2star.grid, pull=pull)
+    about = {
+        **t2star.about,
+        "Sources": [files.uri(path)],
+        "ProxyRules": rules,
+        "Capsules": "between the nuclei" if atlas is None else f"JHU labels, {atlas.name}",
+    }
+    for target, labels, look in ((files.proxy, proxy, PROXY_LOOK), (files.mars, mars, MARS_LOOK)):
+        written += write_dseg(target, labels * t2star.brain, t2star.affine, look, about)
+    return written
+
+
+def _capsules(labelled: Parcellation, atlas: Path) -> Capsules:
+    from cmb_bidsapp.anatomy.jhu import capsules, read_jhu
+    from cmb_bidsapp.anatomy.proxy import Capsules
+    from cmb_bidsapp.anatomy.talairach import MNI305_TO_MNI152, affine_by_structures
+
+    if labelled.to_mni305 is not None:
+        to_mni152 = MNI305_TO_MNI152 @ labelled.to_mni305
+    else:
+        to_mni152 = affine_by_structures(labelled.dseg, labelled.grid.affine)
+    return Capsules(*capsules(read_jhu(atlas), labelled.grid, to_mni152))
+
+
+def write_quality(measures: list[Measure], files: SessionFiles) -> list[Path]:
+    """Write the numbers of the anatomy with their limits."""
+    from cmb_bidsapp.anatomy.quality import COLUMNS
+
+    write_table(files.quality, list(COLUMNS), (m.row() for m in measures), COLUMNS)
+    return [files.quality]
