@@ -16,7 +16,6 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 from scipy import ndimage
-from segment_truth import thicker
 
 from cmb_bidsapp.evaluation.matching import centres_of, lesions_of, match
 from cmb_bidsapp.labels import ids
@@ -45,6 +44,16 @@ def read_complex(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     phase = nib.as_closest_canonical(nib.load(folder / "Phase.nii")).get_fdata()[..., -1]
     radians = phase / np.abs(phase).max() * np.pi
     return magnitude.get_fdata()[..., -1] * np.exp(1j * radians), magnitude.header.get_zooms()[:3]
+
+
+def thicker(volume: np.ndarray, slices: int) -> np.ndarray:
+    """Means of groups of slices; what is left is dropped.
+
+    Complex images average as one thicker slice would.
+    """
+    groups = volume.shape[2] // slices
+    part = volume[..., : groups * slices]
+    return part.reshape(*volume.shape[:2], groups, slices).mean(axis=-1)
 
 
 def implant(signal: np.ndarray, voxel: tuple, rng: np.random.Generator) -> np.ndarray:

@@ -3,7 +3,7 @@
 What the model does without the errors of brain extraction and registration, at the price of the
 segmentation alone: for comparing models, slice thicknesses and inputs.
 
-Usage: python benchmarks/segment_truth.py TRUTH OUT [--model NAME|DIR] [--without-t1w] [--merge MM]
+Usage: python benchmarks/segment_truth.py TRUTH OUT [--model NAME|DIR] [--without-t1w] [--slab MM]
 """
 
 import argparse
@@ -20,42 +20,10 @@ from cmb_bidsapp.bids.outputs import read_table, write_dseg, write_image, write_
 from cmb_bidsapp.labels import PROXY_LOOK
 from cmb_bidsapp.lesions.candidates import find_instances, measure
 from cmb_bidsapp.lesions.cfpr import judge
-from cmb_bidsapp.lesions.segment import LesionNetwork, Segmentation, ras_zooms, with_regions
+from cmb_bidsapp.lesions.segment import LesionNetwork, ras_zooms, with_regions
+from cmb_bidsapp.lesions.slabs import SLAB_MM
 from cmb_bidsapp.lesions.table import COLUMNS, rows
 from cmb_bidsapp.models.registry import load_lesion_model
-
-Images = tuple[np.ndarray, np.ndarray | None, np.ndarray]
-
-
-def thicker(volume: np.ndarray, slices: int, first: int = 0) -> np.ndarray:
-    """Means of groups of slices, the first group from slice ``first`` on; what is left is dropped.
-
-    Complex images average as one thicker slice would.
-    """
-    groups = (volume.shape[2] - first) // slices
-    part = volume[..., first : first + groups * slices]
-    return part.reshape(*volume.shape[:2], groups, slices).mean(axis=-1)
-
-
-def merged(network: LesionNetwork, images: Images, slices: int) -> Segmentation:
-    """Average groups of slices, once from every first slice, and keep the largest probability."""
-    t2star, t1w, affine = images
-    thick = affine.copy()
-    thick[:, 2] *= slices
-    probability = np.zeros_like(t2star)
-    labels = np.zeros(t2star.shape, np.uint8)
-    for first in range(slices):
-        result = network(
-            thicker(t2star, slices, first),
-            None if t1w is None else thicker(t1w, slices, first),
-            thick,
-        )
-        found = np.repeat(result.cmb_probability, slices, axis=2)
-        part = slice(first, first + found.shape[2])
-        np.maximum(probability[..., part], found, out=probability[..., part])
-        if not first:
-            labels[..., part] = np.repeat(result.labels, slices, axis=2)
-    return Segmentation(labels, probability)
 
 
 def segment(session: Path, given: argparse.Namespace) -> str:
@@ -72,16 +40,12 @@ def segment(session: Path, given: argparse.Namespace) -> str:
         return f"{out.label}: there"
     began = time.perf_counter()
     model = load_lesion_model(given.model)
-    network = LesionNetwork(model, mirror=given.tta)
+    network = LesionNetwork(model, mirror=given.tta, slab_mm=given.slab)
     image = nib.load(truth.t2star)
     affine, t2star = image.affine, image.get_fdata(dtype=np.float32)
     t1w = None if given.without_t1w else nib.load(truth.t1w_on_t2star).get_fdata(dtype=np.float32)
     spacing = ras_zooms(affine)
-    slices = max(1, round(given.merge / spacing[2]))
-    if slices > 1:
-        result = merged(network, (t2star, t1w, affine), slices)
-    else:
-        result = network(t2star, t1w, affine)
+    result = network(t2star, t1w, affine)
     instances = find_instances(result.cmb_probability, given.threshold or model.card.threshold)
     proxy = np.asarray(nib.load(truth.proxy).dataobj)
     # As the app does: CFPR needs regions.
@@ -108,7 +72,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--model", default="lesions")
     parser.add_argument("--without-t1w", action="store_true")
-    parser.add_argument("--merge", type=float, default=0.0, help="least slice thickness, mm")
+    parser.add_argument("--slab", type=float, default=SLAB_MM, help="mm; 0 takes slices as are")
     parser.add_argument("--no-tta", dest="tta", action="store_false")
     parser.add_argument("--threshold", type=float, help="the model's own")
     parser.add_argument("--only", nargs="*", default=[""], help="texts, one of which a label has")

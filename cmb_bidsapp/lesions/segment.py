@@ -15,6 +15,7 @@ import numpy.typing as npt
 from nibabel.affines import voxel_sizes
 
 from cmb_bidsapp.labels import CMB
+from cmb_bidsapp.lesions.slabs import SLAB_MM, from_slabs, slices_in_slab, to_slabs
 from cmb_bidsapp.runtime.errors import ModelError
 
 if TYPE_CHECKING:
@@ -144,13 +145,21 @@ def with_regions(
 class LesionNetwork:
     """The nnU-Net with its weights, loaded once and used for every session."""
 
-    def __init__(self, model: LesionModel, device: str = "cpu", *, mirror: bool = True) -> None:
+    def __init__(
+        self,
+        model: LesionModel,
+        device: str = "cpu",
+        *,
+        mirror: bool = True,
+        slab_mm: float = SLAB_MM,
+    ) -> None:
         import torch
         from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
         from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
         self._card, self._classes = model.card, model.classes
         self._device = torch.device(device)
+        self._slab_mm = slab_mm
         # nnU-Net changes plans of its first years in place.
         plans = PlansManager(copy.deepcopy(dict(model.plans)))
         with contextlib.redirect_stdout(io.StringIO()):
@@ -188,22 +197,57 @@ class LesionNetwork:
         affine
             Voxel to world (mm) of that grid.
         """
-        import torch
-
         given = {"T2starw": t2star, "T1w": np.zeros_like(t2star) if t1w is None else t1w}
         ordered = [
             network_order(given[contrast], affine, self._card.nominal_slice_mm)
             for contrast in self._card.channels
         ]
         stack, spacing = np.stack([data for data, _ in ordered]), ordered[0][1]
-        with torch.autocast(self._device.type, dtype=torch.bfloat16):
-            _, probabilities = self._predictor.predict_single_npy_array(
-                stack, {"spacing": list(spacing)}, save_or_return_probabilities=True
-            )
+        # Networks that are told the true slice distance resample by themselves.
+        told = self._card.nominal_slice_mm is not None
+        slices = slices_in_slab(ras_zooms(affine)[2], self._slab_mm) if told else 1
+        probabilities = self._in_slabs(stack, spacing, slices)
         return Segmentation(
             image_order(class_map(probabilities, self._classes), affine),
             image_order(probabilities[self._classes.cmb], affine).astype(np.float32),
         )
+
+    def _in_slabs(
+        self, stack: npt.NDArray[np.float32], spacing: tuple[float, float, float], slices: int
+    ) -> npt.NDArray[np.floating[Any]]:
+        """Class probabilities of every slice, averaged in groups that begin at every slice.
+
+        Regions are the mean of the passes. A microbleed keeps the largest probability: that of
+        the groups it lies in, not beside.
+        """
+        if slices == 1:
+            return self._predict(stack, spacing)
+        depth, cmb = stack.shape[1], self._classes.cmb
+        probabilities: npt.NDArray[np.floating[Any]] | None = None
+        for first in range(slices):
+            found = self._predict(to_slabs(stack, slices, first), spacing)
+            found = from_slabs(found, slices, first, depth) / slices
+            if probabilities is None:
+                probabilities = found
+                continue
+            most = np.maximum(probabilities[cmb], found[cmb])
+            probabilities += found
+            probabilities[cmb] = most
+        assert probabilities is not None
+        probabilities[cmb] *= slices
+        return probabilities
+
+    def _predict(
+        self, stack: npt.NDArray[np.floating[Any]], spacing: tuple[float, float, float]
+    ) -> npt.NDArray[np.floating[Any]]:
+        import torch
+
+        with torch.autocast(self._device.type, dtype=torch.bfloat16):
+            _, probabilities = self._predictor.predict_single_npy_array(
+                stack, {"spacing": list(spacing)}, save_or_return_probabilities=True
+            )
+        found: npt.NDArray[np.floating[Any]] = probabilities
+        return found
 
 
 def _build(configuration: Any, model: LesionModel) -> torch.nn.Module:

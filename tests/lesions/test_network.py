@@ -85,6 +85,24 @@ def test_the_value_in_the_card_decides_whether_slices_are_resampled(tmp_path):
     assert not np.allclose(planned.cmb_probability, kept.cmb_probability, atol=1e-2)
 
 
+def test_thin_slices_are_seen_in_pairs_from_both_first_slices(tmp_path):
+    network = LesionNetwork(load_lesion_model(str(toy_bundle(tmp_path))), mirror=False)
+    image = volume()
+    found = network(image, None, affine_of(0.8))
+    # Slices 0-1, 2-3, 4-4 and 0-0, 1-2, 3-4, as thick ones.
+    passes = []
+    for pairs, back in (
+        ([(0, 1), (2, 3), (4, 4)], (0, 0, 1, 1, 2)),
+        ([(0, 0), (1, 2), (3, 4)], (0, 1, 1, 2, 2)),
+    ):
+        thick = np.stack([image[..., list(pair)].mean(axis=-1) for pair in pairs], axis=-1)
+        passes.append(network(thick, None, affine_of(1.6)).cmb_probability[..., list(back)])
+    np.testing.assert_allclose(found.cmb_probability, np.maximum(*passes), atol=2e-2)
+    assert not np.allclose(*passes, atol=2e-2)
+    whole = LesionNetwork(load_lesion_model(str(toy_bundle(tmp_path))), mirror=False, slab_mm=0)
+    assert same(whole(image, None, affine_of(0.8)), network(image, None, affine_of(3.0)))
+
+
 def test_folds_are_averaged_as_nnunet_does_before_the_softmax(tmp_path):
     dataset = toy_dataset(T2_ONLY, BINARY)
     folder = toy_folder(tmp_path, ("0", "1"), dataset=dataset)
