@@ -6,6 +6,7 @@ from scipy import ndimage
 from cmb_bidsapp.anatomy.mars import mars_labels, on_grid
 from cmb_bidsapp.anatomy.parcellation import Parcellation
 from cmb_bidsapp.anatomy.proxy import Capsules, to_proxy
+from cmb_bidsapp.anatomy.talairach import MNI305_TO_MNI152, read_xfm
 from cmb_bidsapp.labels import LEFT, MARS, MARS_FORM, MARS_LOOK, PROXY, RIGHT, mirror_lookup, table
 from cmb_bidsapp.preprocess.resampling import Grid
 
@@ -175,7 +176,29 @@ def bert(data_dir):
     labels = [np.asarray(image.dataobj).astype(np.int32) for image in (aparc, wmparc)]
     box = ndimage.find_objects((labels[0] > 0).astype(np.uint8))[0]
     dseg, white = (volume[box] for volume in labels)
-    return Parcellation(dseg, Grid(dseg.shape, aparc.affine), white)
+    whole = Grid(aparc.shape, aparc.affine)
+    corner = np.array([s.start for s in box])
+    return Parcellation(dseg, whole.part(corner, np.array(dseg.shape)), white)
+
+
+def test_regions_of_a_real_subject_lie_where_the_mars_atlas_has_them(bert, data_dir):
+    """An atlas in MNI152, without sides, carried by the Talairach transform alone."""
+    path = data_dir / "atlas" / "MARS_scale_parcellation_map_mni.nii.gz"
+    xfm = data_dir / "freesurfer" / "bert" / "mri" / "transforms" / "talairach.xfm"
+    if not path.exists():
+        pytest.skip(f"{path} is not there")
+    atlas = nib.load(path)
+    numbers = np.round(np.sqrt(np.asarray(atlas.dataobj))).astype(np.uint8)  # squares are stored
+    to_atlas = np.linalg.inv(atlas.affine) @ MNI305_TO_MNI152 @ read_xfm(xfm) @ bert.grid.affine
+    there = ndimage.affine_transform(
+        numbers, to_atlas[:3, :3], to_atlas[:3, 3], bert.grid.shape, order=0
+    )
+    ours = mars_labels(bert) % 100
+    for name, number in MARS.items():
+        votes = np.bincount(there[ours == number], minlength=14)[1:]
+        # The insula is a sheet, thinner than an affine is exact.
+        assert name == "insula" or votes.argmax() + 1 == number, name
+        assert votes[number - 1] > 0.25 * votes.sum(), name
 
 
 def distance_to(mask):
