@@ -11,13 +11,33 @@ import numpy.typing as npt
 
 from cmb_bidsapp.evaluation.matching import Affine, Lesion, centres_of, lesions_of, match
 from cmb_bidsapp.labels import MIMICS
+from cmb_bidsapp.lesions.candidates import UNASSIGNED
 
 #: What a false positive lies on where no mimic is known.
 NOTHING_KNOWN = "nothing-known"
-#: Where the lesion's region is not known.
-UNASSIGNED = "unassigned"
 
-_NOBODY: Mapping[int, str] = MappingProxyType({})
+
+@dataclass(frozen=True)
+class Place:
+    """Where a lesion lies, as its own side says.
+
+    Attributes
+    ----------
+    region
+        Proxy class, or unassigned.
+    mars_region
+        Side and MARS region (``left-thalamus``), or unassigned; ``None`` where it is not told.
+    border
+        Whether another region is near; ``None`` where it is not told.
+    """
+
+    region: str = UNASSIGNED
+    mars_region: str | None = None
+    border: bool | None = None
+
+
+_NOWHERE = Place()
+_NOBODY: Mapping[int, Place] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -43,7 +63,7 @@ class Fate:
     lesion: int
     centre: tuple[float, float, float]
     voxels: int
-    region: str
+    place: Place
     fate: str
     partner: int | None = None
     distance: float = float("nan")
@@ -58,8 +78,8 @@ def compare(
     *,
     ignore: npt.NDArray[np.integer] | None = None,
     mimics: npt.NDArray[np.integer] | None = None,
-    reference_regions: Mapping[int, str] = _NOBODY,
-    predicted_regions: Mapping[int, str] = _NOBODY,
+    reference_places: Mapping[int, Place] = _NOBODY,
+    predicted_places: Mapping[int, Place] = _NOBODY,
 ) -> list[Fate]:
     """Match the lesions of two instance images and judge those without a match.
 
@@ -74,38 +94,38 @@ def compare(
         voxel there is neither right nor wrong.
     mimics
         1 on veins, 2 on calcifications (:data:`cmb_bidsapp.labels.MIMICS`).
-    reference_regions, predicted_regions
-        Region of each lesion by its number.
+    reference_places, predicted_places
+        Place of each lesion by its number.
     """
     own, found = lesions_of(reference, affine), lesions_of(predicted, affine)
     fates = [
-        _fate("reference", lesion, "missed", reference_regions.get(lesion.number, UNASSIGNED))
+        _fate("reference", lesion, "missed", reference_places.get(lesion.number, _NOWHERE))
         for lesion in own
     ]
     others = []
     pairs = match(centres_of(own), centres_of(found))
     partners = {pair.predicted: pair for pair in pairs}
     for position, lesion in enumerate(found):
-        region = predicted_regions.get(lesion.number, UNASSIGNED)
+        place = predicted_places.get(lesion.number, _NOWHERE)
         pair = partners.get(position)
         if pair is not None:
             partner = own[pair.reference]
             overlap = instance_dice(partner.voxels, lesion.voxels, reference.shape)
             fates[pair.reference] = _fate(
-                "reference", partner, "found", fates[pair.reference].region,
+                "reference", partner, "found", fates[pair.reference].place,
                 lesion.number, pair.distance, overlap,
             )  # fmt: skip
             others.append(
                 _fate(
-                    "predicted", lesion, "true-positive", region,
+                    "predicted", lesion, "true-positive", place,
                     partner.number, pair.distance, overlap,
                 )
             )  # fmt: skip
         elif ignore is not None and _touches(lesion, ignore):
-            others.append(_fate("predicted", lesion, "ignored", region))
+            others.append(_fate("predicted", lesion, "ignored", place))
         else:
             mimic = None if mimics is None else _lies_on(lesion, mimics)
-            others.append(_fate("predicted", lesion, "false-positive", region, lies_on=mimic))
+            others.append(_fate("predicted", lesion, "false-positive", place, lies_on=mimic))
     return fates + others
 
 
@@ -113,7 +133,7 @@ def _fate(
     side: str,
     lesion: Lesion,
     fate: str,
-    region: str,
+    place: Place,
     partner: int | None = None,
     distance: float = float("nan"),
     dice: float = float("nan"),
@@ -122,7 +142,7 @@ def _fate(
 ) -> Fate:
     voxels = len(lesion.voxels)
     return Fate(
-        side, lesion.number, lesion.centre, voxels, region, fate, partner, distance, dice, lies_on
+        side, lesion.number, lesion.centre, voxels, place, fate, partner, distance, dice, lies_on
     )
 
 

@@ -133,10 +133,10 @@ def bootstrap_interval(
     Returns
     -------
     low, high
-        NaN with fewer than two participants.
+        NaN with fewer than two participants, or where the sum below is 0.
     """
     people, owner = np.unique(np.asarray(participants), return_inverse=True)
-    if len(people) < 2:
+    if len(people) < 2 or not np.any(denominators):
         return NAN, NAN
     top = np.bincount(owner, np.asarray(numerators, np.float64), len(people))
     bottom = np.bincount(owner, np.asarray(denominators, np.float64), len(people))
@@ -149,7 +149,5 @@ def bootstrap_interval(
         drawn = below > 0
         values.append((times_drawn @ top)[drawn] / below[drawn])
     sampled = np.concatenate(values)
-    if not sampled.size:
-        return NAN, NAN
     low, high = np.quantile(sampled, [(1 - SHARE) / 2, (1 + SHARE) / 2])
     return float(low), float(high)

@@ -36,6 +36,7 @@ def page(summaries: Sequence[Row], sweep: Sequence[Row]) -> str:
         _microbleeds(summaries),
         _paper(),
         _lesions(summaries),
+        _regions(summaries),
         _anatomy(summaries),
         _sweep([row for row in sweep if row["group"] == EVERYBODY], summaries[0]["sessions"]),
     ]
@@ -78,14 +79,35 @@ def _lesions(summaries: Sequence[Row]) -> str:
             *(_number(row[key], 3) for key in ("precision", "recall")),
             *(_number(row[key], 2) for key in ("fp_per_scan", "fp_per_scan_free")),
             *(_number(row[f"fp_{key}"], 0) for key in ("vein", "calcification", "nothing_known")),
-            f"{row['region_right']} of {row['region_known']}",
         )
         for row in summaries
     ]
     return (
         "Lesions. CMB-free: FP per scan of those without microbleeds; vein, calcif., other: what\n"
-        "false positives lie on, where the reference says; region: of matched lesions, right.\n"
-        + _grid((*heads, "CMB-free", "vein", "calcif.", "other", "region"), rows)
+        "false positives lie on, where the reference says.\n"
+        + _grid((*heads, "CMB-free", "vein", "calcif.", "other"), rows)
+    )
+
+
+def _regions(summaries: Sequence[Row]) -> str:
+    if not any(row["region_known"] or row["mars_known"] for row in summaries):
+        return ""
+    rows = [
+        (
+            _name(row),
+            f"{row['region_right']} of {row['region_known']}",
+            _interval(row, "region_agreement"),
+            _number(row["wrong_region_flagged"], 0),
+            f"{row['mars_right']} of {row['mars_known']}",
+            _interval(row, "mars_agreement"),
+        )
+        for row in summaries
+    ]
+    return (
+        "Regions of matched lesions that are right, where the reference knows them, with 95 %\n"
+        "intervals. Class: lobar, deep or infratentorial; flagged: of a wrong class, and said to\n"
+        "be near a border; MARS: region of the form and side, both right.\n"
+        + _grid(("", "class", "share", "flagged", "MARS", "share"), rows)
     )
 
 
@@ -100,8 +122,12 @@ def _anatomy(summaries: Sequence[Row]) -> str:
         return f"{mean} ({lowest})"
 
     rows = [(name, *(cell(row, name) for row in groups)) for name in known]
+    title = "Anatomy, Dice: mean (lowest session)"
+    if any(row["side_errors_n"] for row in groups):
+        title += "; side_errors: mean share of voxels on the other side"
+        rows.append(("side_errors", *(_number(row["side_errors_mean"], 4) for row in groups)))
     heads = ("", *(str(row["group"]) for row in groups))
-    return "Anatomy, Dice: mean (lowest session)\n" + _grid(heads, rows)
+    return f"{title}\n" + _grid(heads, rows)
 
 
 def _sweep(sweep: Sequence[Row], sessions: Figure | str) -> str:

@@ -13,9 +13,10 @@ from scipy import ndimage
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import sidecar_of
+from cmb_bidsapp.evaluation.anatomy import compare_anatomy
 from cmb_bidsapp.evaluation.comparison import compare
-from cmb_bidsapp.evaluation.matching import lesions_of
 from cmb_bidsapp.evaluation.metrics import Counts, Overlap
+from cmb_bidsapp.evaluation.places import place_of, reference_places
 from cmb_bidsapp.evaluation.reading import (
     Labels,
     labels_of,
@@ -24,12 +25,14 @@ from cmb_bidsapp.evaluation.reading import (
     probability_on,
     table_of,
 )
-from cmb_bidsapp.evaluation.results import AFTER, BEFORE, REGIONS, SessionResult, Stage
-from cmb_bidsapp.labels import PROXY
+from cmb_bidsapp.evaluation.results import AFTER, BEFORE, SessionResult, Stage
 from cmb_bidsapp.lesions.candidates import CONNECTIVITY_26, find_instances
 from cmb_bidsapp.lesions.segment import ras_zooms
 from cmb_bidsapp.preprocess.resampling import Affine, Grid
 from cmb_bidsapp.runtime.errors import DataError
+
+#: Columns of the app's lesion table that are handed on as they are.
+_HANDED_ON = ("status", "reason", "probability_max", "cfpr_ratio")
 
 
 def find_sessions(root: Path) -> tuple[dict[str, SessionFiles], list[Path]]:
@@ -78,9 +81,9 @@ def evaluate_session(
             f"{predicted.mask} has voxels that {predicted.instances.name} lacks; "
             "run the participant level again"
         )
-    candidates = _candidates(predicted, instances)
-    reference_regions = _reference_regions(reference, truth, proxy, grid.affine)
-    predicted_regions = {number: row["region"] for number, row in candidates.items()}
+    rows = _lesion_rows(predicted, instances)
+    own_places = reference_places(reference, truth, proxy, grid.affine)
+    found_places = {number: place_of(row) for number, row in rows.items()}
     stages = {}
     for name, found in ((BEFORE, instances), (AFTER, np.where(final, instances, 0))):
         fates = compare(
@@ -89,22 +92,24 @@ def evaluate_session(
             grid.affine,
             ignore=ignore,
             mimics=mimics,
-            reference_regions=reference_regions,
-            predicted_regions=predicted_regions,
+            reference_places=own_places,
+            predicted_places=found_places,
         )
         stages[name] = Stage(tuple(fates), Overlap.of(truth > 0, found > 0))
     sweep = {}
     if thresholds and predicted.probability.exists():
         probability = probability_on(grid, predicted.probability)
         sweep = sweep_thresholds(probability, thresholds, truth, grid.affine, ignore)
+    anatomy, side_errors = compare_anatomy(predicted, reference, grid, proxy)
     return SessionResult(
         predicted.participant,
         predicted.session,
         _protocol(reference, grid.affine),
         stages,
-        candidates,
+        {number: {key: row[key] for key in _HANDED_ON} for number, row in rows.items()},
         mimics is not None,
-        _anatomy(predicted, reference, grid, proxy),
+        anatomy,
+        side_errors,
         sweep,
     )
 
@@ -138,59 +143,20 @@ def _reference_instances(files: SessionFiles, mask: npt.NDArray[np.bool_], grid:
     return instances
 
 
-def _reference_regions(
-    files: SessionFiles, truth: Labels, proxy: Labels | None, affine: Affine
-) -> dict[int, str]:
-    """Region of each lesion as the table says, else the one most of its voxels lie in."""
-    if files.lesions.exists() and files.instances.exists():
-        rows = table_of(files.lesions, ("lesion_id", "region"))
-        named = {int(r["lesion_id"]): r["region"] for r in rows if r["lesion_id"].isdecimal()}
-        return {number: region for number, region in named.items() if region in REGIONS}
-    if proxy is None:
-        return {}
-    regions = {}
-    for lesion in lesions_of(truth, affine):
-        below = proxy[tuple(lesion.voxels.T)]
-        votes = {name: int((below == PROXY[name]).sum()) for name in REGIONS}
-        if any(votes.values()):
-            regions[lesion.number] = max(votes, key=lambda name: votes[name])
-    return regions
-
-
-def _candidates(files: SessionFiles, instances: Labels) -> dict[int, dict[str, str]]:
-    columns = ("status", "reason", "region", "probability_max", "cfpr_ratio")
-    rows = table_of(files.lesions, ("lesion_id", *columns))
+def _lesion_rows(files: SessionFiles, instances: Labels) -> dict[int, dict[str, str]]:
+    """Rows of the app's lesion table by the number of the lesion."""
+    table = table_of(files.lesions, ("lesion_id", "region", *_HANDED_ON))
     try:
-        candidates = {int(row["lesion_id"]): {c: row[c] for c in columns} for row in rows}
+        rows = {int(row["lesion_id"]): row for row in table}
     except ValueError as error:
         raise DataError(f"{files.lesions}: lesion_id must be a number ({error})") from error
-    absent = set(np.unique(instances).tolist()) - {0} - set(candidates)
+    absent = set(np.unique(instances).tolist()) - {0} - set(rows)
     if absent:
         raise DataError(
             f"{files.lesions} has no row for lesion {min(absent)} of {files.instances.name}; "
             "run the participant level again"
         )
-    return candidates
-
-
-def _anatomy(
-    predicted: SessionFiles, reference: SessionFiles, grid: Grid, proxy: Labels | None
-) -> dict[str, float]:
-    dice = {}
-    if predicted.t2star_brain.exists() and reference.t2star_brain.exists():
-        own, found = (labels_on(grid, f.t2star_brain) > 0 for f in (reference, predicted))
-        dice["brain_t2starw"] = Overlap.of(own, found).dice
-    if predicted.t1w_brain.exists() and reference.t1w_brain.exists():
-        head, t1w_grid = labels_of(reference.t1w_brain)
-        found = labels_on(t1w_grid, predicted.t1w_brain) > 0
-        dice["brain_t1w"] = Overlap.of(head > 0, found).dice
-    for kind, path in (("proxy", predicted.proxy), ("nnunet", predicted.network_labels)):
-        if proxy is not None and path.exists():
-            labels = labels_on(grid, path)
-            for name in REGIONS:
-                overlap = Overlap.of(proxy == PROXY[name], labels == PROXY[name])
-                dice[f"{kind}_{name}"] = overlap.dice
-    return dice
+    return rows
 
 
 def _protocol(files: SessionFiles, affine: Affine) -> str:

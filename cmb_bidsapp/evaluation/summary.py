@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from cmb_bidsapp.evaluation.comparison import NOTHING_KNOWN, UNASSIGNED, Fate
+from cmb_bidsapp.evaluation.comparison import NOTHING_KNOWN
 from cmb_bidsapp.evaluation.metrics import (
     NAN,
     Counts,
@@ -17,6 +18,7 @@ from cmb_bidsapp.evaluation.metrics import (
     burden,
     ratio,
 )
+from cmb_bidsapp.evaluation.regions import RegionCalls
 from cmb_bidsapp.evaluation.results import ANATOMY, SessionResult
 from cmb_bidsapp.labels import MIMICS
 
@@ -24,8 +26,6 @@ Figure = float | int | None
 
 #: The group that every session is in.
 EVERYBODY = "all"
-#: Figures that come with a 95 % interval.
-WITH_INTERVAL = ("f1", "session_f1_mean", "fp_per_scan", "dice_mean")
 
 
 @dataclass(frozen=True)
@@ -51,23 +51,6 @@ def false_positives_by_place(result: SessionResult, stage: str) -> dict[str, Fig
     return {name: places[name] if result.mimics_known else None for name in names}
 
 
-def region_confusion(fates: Iterable[Fate]) -> Counter[tuple[str, str]]:
-    """Matched lesions by their region in the reference and in the prediction."""
-    fates = list(fates)
-    predicted = {fate.lesion: fate.region for fate in fates if fate.side == "predicted"}
-    return Counter(
-        (fate.region, predicted[fate.partner])
-        for fate in fates
-        if fate.side == "reference" and fate.partner is not None
-    )
-
-
-def region_agreement(confusion: Counter[tuple[str, str]]) -> tuple[int, int]:
-    """Matched lesions with the right region, of those whose region the reference knows."""
-    right = sum(n for (own, found), n in confusion.items() if own == found != UNASSIGNED)
-    return right, sum(n for (own, _), n in confusion.items() if own != UNASSIGNED)
-
-
 def summarise(results: Sequence[SessionResult], stage: str, seed: int) -> dict[str, Figure]:
     """Figures of a group before or after CFPR; see the columns of the summary table.
 
@@ -86,14 +69,21 @@ def summarise(results: Sequence[SessionResult], stage: str, seed: int) -> dict[s
         sum(one.overlap.shared for one in stages),
     )
     matched = [f.dice for one in stages for f in one.fates if f.fate == "found"]
-    right, known = region_agreement(
-        sum((region_confusion(one.fates) for one in stages), Counter[tuple[str, str]]())
-    )
-    sums = {
+    calls = [RegionCalls.of(one.fates) for one in stages]
+    side_errors = np.array([result.side_errors for result in results])
+    anatomy = {
+        name: np.array([result.anatomy.get(name, NAN) for result in results]) for name in ANATOMY
+    }
+    # What each session adds above and below, of every figure that comes with an interval.
+    sums: dict[str, tuple[npt.ArrayLike, npt.ArrayLike]] = {
         "f1": ([2 * c.tp for c in each], [2 * c.tp + c.fp + c.fn for c in each]),
-        "session_f1_mean": (np.nan_to_num(session_f1), np.isfinite(session_f1)),
+        "session_f1_mean": _mean(session_f1),
         "fp_per_scan": ([c.fp for c in each], np.ones(len(each))),
-        "dice_mean": (np.nan_to_num(dice), np.isfinite(dice)),
+        "dice_mean": _mean(dice),
+        "region_agreement": ([c.right for c in calls], [c.known for c in calls]),
+        "mars_agreement": ([c.mars_right for c in calls], [c.mars_known for c in calls]),
+        "side_errors_mean": _mean(side_errors),
+        **{f"{name}_dice_mean": _mean(values) for name, values in anatomy.items()},
     }
     participants = [result.participant for result in results]
     figures: dict[str, Figure] = {
@@ -109,28 +99,24 @@ def summarise(results: Sequence[SessionResult], stage: str, seed: int) -> dict[s
         "dice_n": int(np.isfinite(dice).sum()),
         "dice_pooled": voxels.dice,
         "matched_dice_mean": ratio(sum(matched), len(matched)),
-        "region_known": known,
-        "region_right": right,
-        "region_agreement": ratio(right, known),
+        **sum(calls, RegionCalls()).figures(),
+        "side_errors_n": int(np.isfinite(side_errors).sum()),
         "count_error_mean": ratio(sum(abs(c.predicted - c.reference) for c in each), len(each)),
         "burden_agreement": ratio(
             sum(burden(c.predicted) == burden(c.reference) for c in each), len(each)
         ),
     }
-    for name in WITH_INTERVAL:
-        top, bottom = sums[name]
+    for name, (top, bottom) in sums.items():
         low, high = bootstrap_interval(top, bottom, participants, seed)
         value = ratio(float(np.sum(top)), float(np.sum(bottom)))
         figures |= {name: value, f"{name}_low": low, f"{name}_high": high}
     places = [false_positives_by_place(result, stage) for result in results]
     for name in places[0]:
         figures[f"fp_{name}".replace("-", "_")] = _sum_known(place[name] for place in places)
-    for name in ANATOMY:
-        values = np.array([result.anatomy.get(name, NAN) for result in results])
-        values = values[np.isfinite(values)]
-        figures[f"{name}_dice_mean"] = float(values.mean()) if values.size else NAN
-        figures[f"{name}_dice_lowest"] = float(values.min()) if values.size else NAN
-        figures[f"{name}_dice_n"] = int(values.size)
+    for name, values in anatomy.items():
+        known = values[np.isfinite(values)]
+        figures[f"{name}_dice_lowest"] = float(known.min()) if known.size else NAN
+        figures[f"{name}_dice_n"] = int(known.size)
     return figures
 
 
@@ -168,7 +154,12 @@ def summarise_sweep(results: Sequence[SessionResult]) -> list[dict[str, Figure]]
     return rows
 
 
-def _median(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
+def _mean(values: npt.NDArray[np.float64]) -> tuple[npt.ArrayLike, npt.ArrayLike]:
+    """What each session adds to a mean over those that have a value: above and below."""
+    return np.nan_to_num(values), np.isfinite(values)
+
+
+def _median(values: npt.NDArray[np.float64]) -> float:
     finite = values[np.isfinite(values)]
     return float(np.median(finite)) if finite.size else NAN
 

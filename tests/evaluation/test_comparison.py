@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cmb_bidsapp.evaluation.comparison import compare
+from cmb_bidsapp.evaluation.comparison import Place, compare
 from cmb_bidsapp.evaluation.metrics import Counts
 from tests.evaluation.folders import AFFINE, SHAPE, blobs
 
@@ -83,12 +83,13 @@ def test_nothing_is_said_about_mimics_where_none_are_known_or_the_lesion_is_righ
     assert fates_of(lesion, lesion, mimics=lesion)["predicted", 1].lies_on is None
 
 
-def test_regions_go_with_the_lesions():
+def test_places_go_with_the_lesions():
     lesion = blobs((3, 3, 1), (12, 12, 1))
-    fates = fates_of(lesion, lesion, reference_regions={1: "deep"}, predicted_regions={2: "lobar"})
-    assert {key: fate.region for key, fate in fates.items()} == {
-        ("reference", 1): "deep",
-        ("reference", 2): "unassigned",
-        ("predicted", 1): "unassigned",
-        ("predicted", 2): "lobar",
+    deep, lobar = Place("deep", "left-thalamus"), Place("lobar", "right-insula", border=True)
+    fates = fates_of(lesion, lesion, reference_places={1: deep}, predicted_places={2: lobar})
+    assert {key: fate.place for key, fate in fates.items()} == {
+        ("reference", 1): deep,
+        ("reference", 2): Place("unassigned", None, None),
+        ("predicted", 1): Place("unassigned", None, None),
+        ("predicted", 2): lobar,
     }
