@@ -12,14 +12,13 @@ import nibabel as nib
 import numpy as np
 
 from cmb_bidsapp.anatomy.atlas import parcellate
-from cmb_bidsapp.anatomy.mars import mars_labels
+from cmb_bidsapp.anatomy.mars import mars_labels, on_grid
 from cmb_bidsapp.anatomy.network import AnatomyNetwork
 from cmb_bidsapp.anatomy.proxy import to_proxy
 from cmb_bidsapp.anatomy.reuse import find_parcellation, read_parcellation
 from cmb_bidsapp.evaluation.metrics import Overlap
 from cmb_bidsapp.labels import MARS, PROXY, RIGHT, SIDES
 from cmb_bidsapp.models.registry import load_bundle
-from cmb_bidsapp.preprocess.resampling import resample_labels
 
 
 def main() -> None:
@@ -37,12 +36,7 @@ def main() -> None:
         began = time.perf_counter()
         labelled = parcellate(network(data, image.affine, "T1w"), data, image.affine)
         seconds = time.perf_counter() - began
-        mars = resample_labels(
-            mars_labels(labelled),
-            labelled.grid.affine,
-            reference.grid,
-            values=[side + number for side in SIDES for number in MARS.values()],
-        )
+        _, mars = on_grid(mars_labels(labelled), labelled.grid, reference.grid)
         print(f"{subject.name}: {seconds:.0f} s")
         for name, number in PROXY.items():
             if number:

@@ -45,13 +45,31 @@ class Backend:
     resume: bool = True
 
     def find(self, participant: str, session: str | None) -> Found | None:
-        """Output that is there and of the wanted kind."""
+        """Output that is there and of the wanted kind.
+
+        Subjects that recon-all is to go on with do not count.
+        """
         made = {"freesurfer": (self.subjects_dir,), "synthseg": (self.synthseg_dir,)}
         for folder in (*self.given, *made.get(self.wanted, ())):
             found = find_parcellation((folder,), participant, session)
-            if found is not None and found.kind in KINDS[self.wanted]:
+            if found is None or found.kind not in KINDS[self.wanted]:
+                continue
+            if folder != self.subjects_dir or not self._is_to_go_on(found):
                 return found
         return None
+
+    def _is_to_go_on(self, found: Found) -> bool:
+        """Whether recon-all was cut off or failed in a subject, and is asked for.
+
+        The areas of the cortex are there long before those of the white matter.
+        """
+        asked = self.wanted == "freesurfer" and self.run
+        if not asked or found.kind != "FreeSurfer" or found.subject_dir is None:
+            return False
+        # Who copies the labels of a subject alone leaves both files out.
+        log, done = (found.subject_dir / "scripts" / f"recon-all.{end}" for end in ("log", "done"))
+        ended = done.is_file() and done.read_text(errors="replace").strip() != "1"
+        return log.is_file() and not ended
 
     def obtain(
         self,
@@ -86,7 +104,7 @@ class Backend:
             from cmb_bidsapp.anatomy.freesurfer import run_recon_all
 
             if not self.run:
-                looked = ", ".join(map(str, (*self.given, self.subjects_dir)))
+                looked = ", ".join(dict.fromkeys(map(str, (*self.given, self.subjects_dir))))
                 raise DataError(
                     f"no FreeSurfer output of {subject} in {looked}, and --fs-no-reconall; "
                     "name its folder with -d, or use --parcellation atlas"

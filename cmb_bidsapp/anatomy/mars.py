@@ -22,15 +22,20 @@ from cmb_bidsapp.labels import (
     LEFT,
     MARS,
     MARS_FORM,
-    PROXY_NAMES,
     RIGHT,
     ids,
     translate,
     where,
 )
-from cmb_bidsapp.preprocess.resampling import IDENTITY, Affine, Grid, label_samples, majority
+from cmb_bidsapp.preprocess.resampling import (
+    IDENTITY,
+    Affine,
+    Grid,
+    label_samples,
+    majority,
+    share_in_voxels,
+)
 
-_NO_VOTE = 255
 LOBES = tuple(name for name, (_, proxy, _) in MARS_FORM.items() if proxy == "lobar")
 
 
@@ -101,11 +106,35 @@ def on_grid(
     proxy, mars
         Proxy classes, and the regions of that class; the two agree in every voxel.
     """
-    samples = label_samples(mars, grid.affine, target, pull=pull)
-    classes = to_proxy(samples)
-    proxy = majority(classes, list(PROXY_NAMES))
-    within = np.where(classes == proxy, samples, _NO_VOTE)
-    return proxy, majority(within, np.unique(mars).tolist())
+    classes = to_proxy(mars)
+    background = np.ones(target.shape, np.float32)
+    parts = []
+    for number, box in enumerate(ndimage.find_objects(classes), start=1):
+        if box is None:
+            continue
+        # Deep and infratentorial regions are small: the rest of the head need not be looked at.
+        box = tuple(slice(max(s.start - 1, 0), s.stop + 1) for s in box)
+        inside = classes[box] == number
+        part = grid.part(np.array([s.start for s in box]), np.array(inside.shape))
+        window = target.window(part, pull)
+        corner, size = np.array([(s.start, s.stop - s.start) for s in window]).T
+        within = target.part(corner, size)
+        share = share_in_voxels(inside, part.affine, within, pull=pull)
+        background[window] -= share
+        # Where the class wins by its share between voxels, no voxel of it need be met.
+        nearest = ndimage.distance_transform_edt(
+            ~inside, grid.spacing, return_distances=False, return_indices=True
+        )
+        grown = mars[box][tuple(nearest)]
+        samples = label_samples(grown, part.affine, within, pull=pull, mode="nearest")
+        parts.append((number, window, share, majority(samples, np.unique(grown).tolist())))
+    most, proxy = background, np.zeros(target.shape, np.uint8)
+    found = np.zeros(target.shape, np.uint8)
+    for number, window, share, regions in parts:
+        better = share > most[window]
+        most[window][better], proxy[window][better] = share[better], number
+        found[window][better] = regions[better]
+    return proxy, found
 
 
 def _with_lobes(

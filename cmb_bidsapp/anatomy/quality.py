@@ -155,7 +155,7 @@ def share_shown(
 
 
 def region_measures(parcellation: Parcellation) -> list[Measure]:
-    """Volumes of structures against those of adults, and differences of the sides."""
+    """Volumes of structures against those of adults, and differences of the sides they have."""
     millilitres = math.prod(parcellation.grid.spacing) / 1000
 
     def volume(name: str, side: str | None = None) -> float:
@@ -168,15 +168,26 @@ def region_measures(parcellation: Parcellation) -> list[Measure]:
     ]
     for name, most in ASYMMETRY.items():
         left, right = volume(name, "L"), volume(name, "R")
-        difference = 2 * abs(left - right) / (left + right) if left + right else math.inf
-        found.append(Measure(f"{name} asymmetry", difference, "share", None, most))
+        # Where there is nothing the volume says so.
+        if left + right:
+            difference = 2 * abs(left - right) / (left + right)
+            found.append(Measure(f"{name} asymmetry", difference, "share", None, most))
     return found
+
+
+def readable(value: float) -> str:
+    """Three digits of a number, or all of it before the point.
+
+    >>> readable(2262.07), readable(24.67), readable(0.0118721)
+    ('2262', '24.7', '0.0119')
+    """
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def warnings(measures: Iterable[Measure]) -> tuple[str, ...]:
     """What is out of its limits, in words."""
     return tuple(
-        f"check the anatomy: {m.measure} is {m.value:.3g} {m.units}, "
+        f"check the anatomy: {m.measure} is {readable(m.value)} {m.units}, "
         + (f"at least {m.low:g}" if m.flag == "low" else f"at most {m.high:g}")
         + " is expected"
         for m in measures

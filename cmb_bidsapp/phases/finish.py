@@ -73,7 +73,7 @@ def _finish_inputs(session: Session, files: SessionFiles, _: Settings) -> list[P
 
 def _finish_parameters(settings: Settings, session: Session) -> dict[str, Any]:
     metadata = {k: session.t2star.metadata.get(k) for k in ("MagneticFieldStrength", "EchoTime")}
-    return {"version": 4, **dataclasses.asdict(settings.decisions), **metadata}
+    return {"version": 5, **dataclasses.asdict(settings.decisions), **metadata}
 
 
 FINISH = Phase("finish", finish, _finish_inputs, _finish_parameters)

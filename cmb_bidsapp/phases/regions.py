@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cmb_bidsapp.anatomy.backends import Backend
+from cmb_bidsapp.anatomy.reuse import LONG
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.inputs import Session
 from cmb_bidsapp.bids.outputs import write_dseg, write_table
@@ -40,12 +41,25 @@ def backend(settings: Settings) -> Backend:
 
 
 def reused_files(settings: Settings, session: Session) -> list[Path]:
-    """Files of the parcellation that a session reuses; none where it is made."""
-    if session.t1w is None:
-        return []
-    found = backend(settings).find(*_of_t1w(session))
-    paths = [] if found is None else [found.dseg, *([found.white] if found.white else [])]
-    return paths + ([settings.anatomy.jhu_atlas] if settings.anatomy.jhu_atlas else [])
+    """Files beside the scans that the regions of a session come from."""
+    atlas = settings.anatomy.jhu_atlas
+    paths = [] if atlas is None else [atlas]
+    found = None if session.t1w is None else backend(settings).find(*_of_t1w(session))
+    if found is None:
+        return paths
+    paths += [found.dseg, *([found.white] if found.white else [])]
+    return paths + ([] if found.subject_dir is None else _transforms(found.subject_dir))
+
+
+def _transforms(subject_dir: Path) -> list[Path]:
+    """What says where a subject lies: in MNI305, and in the space of its session."""
+    names = ("talairach.xfm", "talairach.xfm.lta", "talairach.lta")
+    paths = [subject_dir / "mri" / "transforms" / name for name in names]
+    session, long, template = subject_dir.name.partition(LONG)
+    if long:
+        folder = subject_dir.with_name(template) / "mri" / "transforms"
+        paths.append(folder / f"{session}_to_{template}.lta")
+    return [path for path in paths if path.exists()]
 
 
 def _of_t1w(session: Session) -> tuple[str, str | None]:
@@ -65,6 +79,8 @@ def find_or_make(
     if session.t1w is None:
         if asked.wanted in ("freesurfer", "synthseg"):
             notes.append(f"no T1w: {asked.wanted} cannot run; the embedded parcellation is used")
+        elif asked.given and asked.wanted == "auto":
+            notes.append("no T1w: nothing can be reused; the embedded parcellation is used")
         return None
     found = asked.obtain(
         session.t1w.path,

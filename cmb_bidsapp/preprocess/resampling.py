@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import nibabel as nib
 import numpy as np
@@ -53,6 +54,24 @@ class Grid:
         affine[:3, 3] += affine[:3, :3] @ first
         x, y, z = (int(n) for n in size)
         return Grid((x, y, z), affine)
+
+    def window(self, other: Grid, pull: Affine) -> tuple[slice, slice, slice]:
+        """The voxels that may touch another grid.
+
+        Parameters
+        ----------
+        pull
+            World coordinates of this grid to those of the other (mm).
+        """
+        corners = np.array([*np.ndindex(2, 2, 2)]) * np.array(other.shape) - 0.5
+        to_voxel = np.linalg.inv(pull @ self.affine) @ other.affine
+        there = corners @ to_voxel[:3, :3].T + to_voxel[:3, 3]
+        low, high = np.floor(there.min(axis=0) - 0.5), np.ceil(there.max(axis=0) + 0.5) + 1
+        x, y, z = (
+            slice(max(0, int(a)), max(0, min(n, int(b))))
+            for a, b, n in zip(low, high, self.shape, strict=True)
+        )
+        return x, y, z
 
 
 def isotropic_grid(grid: Grid, spacing: float, multiple: int = 1) -> Grid:
@@ -115,6 +134,44 @@ def resample(
     return result
 
 
+def _through(target: Grid, step: float) -> list[Affine]:
+    """Voxel-to-world affines of a grid, shifted to points every ``step`` mm along its voxels."""
+    axis = int(np.argmax(target.spacing))
+    parts = max(1, round(target.spacing[axis] / step))
+    affines = []
+    for part in range(parts):
+        offset = np.zeros(3)
+        offset[axis] = (part + 0.5) / parts - 0.5
+        affine = target.affine.copy()
+        affine[:3, 3] += target.affine[:3, :3] @ offset
+        affines.append(affine)
+    return affines
+
+
+def share_in_voxels(
+    mask: npt.NDArray[np.bool_],
+    affine: Affine,
+    target: Grid,
+    *,
+    pull: Affine = IDENTITY,
+    step: float = 1.0,
+) -> Float:
+    """Share of each voxel of another grid that lies in a mask, 0 to 1.
+
+    The border runs between the voxels of the mask, as linear interpolation has it; along the
+    longest side of the target's voxels it is looked at every ``step`` mm.
+    """
+    solid = mask.astype(np.float32)
+    share = np.zeros(target.shape, np.float32)
+    shifted = _through(target, step)
+    for there in shifted:
+        to_source = np.linalg.inv(affine) @ pull @ there
+        share += ndimage.affine_transform(
+            solid, to_source[:3, :3], to_source[:3, 3], target.shape, order=1, mode="grid-constant"
+        )
+    return share / np.float32(len(shifted))
+
+
 def label_samples(
     dseg: npt.NDArray[np.integer],
     affine: Affine,
@@ -122,25 +179,26 @@ def label_samples(
     *,
     pull: Affine = IDENTITY,
     step: float = 1.0,
+    mode: Literal["constant", "nearest"] = "constant",
 ) -> npt.NDArray[np.integer]:
     """Labels found every ``step`` mm along the longest side of each voxel of another grid.
+
+    Parameters
+    ----------
+    mode
+        What lies outside the source: 0, or the nearest of its voxels.
 
     Returns
     -------
     samples
-        Shape ``(samples, x, y, z)``; 0 outside the source.
+        Shape ``(samples, x, y, z)``.
     """
-    axis = int(np.argmax(target.spacing))
-    parts = max(1, round(target.spacing[axis] / step))
-    samples = np.empty((parts, *target.shape), dseg.dtype)
-    for part in range(parts):
-        offset = np.zeros(3)
-        offset[axis] = (part + 0.5) / parts - 0.5
-        shifted = target.affine.copy()
-        shifted[:3, 3] += target.affine[:3, :3] @ offset
-        to_source = np.linalg.inv(affine) @ pull @ shifted
+    shifted = _through(target, step)
+    samples = np.empty((len(shifted), *target.shape), dseg.dtype)
+    for sample, there in zip(samples, shifted, strict=True):
+        to_source = np.linalg.inv(affine) @ pull @ there
         ndimage.affine_transform(
-            dseg, to_source[:3, :3], to_source[:3, 3], output=samples[part], order=0
+            dseg, to_source[:3, :3], to_source[:3, 3], output=sample, order=0, mode=mode
         )
     return samples
 
@@ -163,15 +221,3 @@ def majority(samples: npt.NDArray[np.integer], values: Sequence[int]) -> npt.NDA
         better = votes > most
         most[better], winner[better] = votes[better], value
     return winner
-
-
-def resample_labels(
-    dseg: npt.NDArray[np.integer],
-    affine: Affine,
-    target: Grid,
-    *,
-    pull: Affine = IDENTITY,
-    values: Sequence[int],
-) -> npt.NDArray[np.uint8]:
-    """Carry labels to a grid of larger voxels by :func:`majority` of its :func:`label_samples`."""
-    return majority(label_samples(dseg, affine, target, pull=pull), values)

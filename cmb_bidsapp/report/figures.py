@@ -6,6 +6,7 @@ Colours are those of Okabe and Ito, told apart by people with any colour vision.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,17 @@ from scipy import ndimage
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import atomic
-from cmb_bidsapp.labels import CMB, PROXY_COLORS
+from cmb_bidsapp.labels import CMB, LEFT, MARS, MARS_LOOK, PROXY_COLORS, RIGHT
 from cmb_bidsapp.preprocess.resampling import Affine
 
 RGB = npt.NDArray[np.uint8]
 Volume = npt.NDArray[np.float32]
 
 MASK_COLOR, KEPT_COLOR, REJECTED_COLOR = "#f0e442", PROXY_COLORS[CMB], "#56b4e9"
+#: Part of a filled voxel that is colour; where colours are many they must be purer.
+FEW_COLORS, MANY_COLORS = 0.45, 0.6
+#: Microbleeds among the regions of the MARS form, one of which has their usual colour.
+ON_MARS_COLOR = "#ffffff"
 #: Millimetres around a lesion that its picture shows, and pixels on a side.
 CROP_MM, CROP_PIXELS = 36.0, 180
 #: Slices of an overview, and the width of each in pixels.
@@ -71,7 +76,7 @@ def outline(picture: RGB, mask: npt.NDArray[np.bool_], colour: str, width: int =
     picture[edge] = _colour(colour)
 
 
-def tint(picture: RGB, mask: npt.NDArray[np.bool_], colour: str, share: float = 0.45) -> None:
+def tint(picture: RGB, mask: npt.NDArray[np.bool_], colour: str, share: float) -> None:
     """Blend a colour over a mask."""
     blended = picture[mask] * (1 - share) + _colour(colour) * share
     picture[mask] = blended.astype(np.uint8)
@@ -103,6 +108,7 @@ def mosaic(
     *,
     regions: Mapping[str, npt.NDArray[np.bool_]] | None = None,
     edges: Mapping[str, npt.NDArray[np.bool_]] | None = None,
+    share: float = FEW_COLORS,
 ) -> RGB:
     """Overview of evenly spaced axial slices through the brain.
 
@@ -110,6 +116,8 @@ def mosaic(
     ----------
     regions, edges
         Masks by colour, shown filled and as outlines.
+    share
+        Part that the colour has in a filled voxel; the rest is image.
     """
     volume, inside = slices.volume(image), slices.volume(brain)
     low, high = _window(volume, inside)
@@ -125,7 +133,7 @@ def mosaic(
         plane = volume[(*window, index)]
         size = slices.size(plane, MOSAIC_WIDTH)
         tile = grey(_fit(slices.pixels(plane), size, smooth=True), low, high).copy()
-        for masks, paint in ((regions, tint), (edges, outline)):
+        for masks, paint in ((regions, partial(tint, share=share)), (edges, outline)):
             for colour, mask in (masks or {}).items():
                 cut = slices.volume(mask)[(*window, index)]
                 paint(tile, _fit(slices.pixels(cut), size, smooth=False), colour)
@@ -186,26 +194,27 @@ def session_figures(files: SessionFiles, lesions: Sequence[Mapping[str, Any]]) -
     t2star = np.asarray(image.dataobj, dtype=np.float32)
     brain = np.asarray(nib.load(files.t2star_brain).dataobj) > 0
     proxy = np.asarray(nib.load(files.proxy).dataobj)
+    mars = np.asarray(nib.load(files.mars).dataobj)
     t1w = None
     if files.t1w_on_t2star.exists():
         t1w = np.asarray(nib.load(files.t1w_on_t2star).dataobj, dtype=np.float32)
     instances = np.asarray(nib.load(files.instances).dataobj)
-    regions = {PROXY_COLORS[v]: proxy == v for v in (1, 2, 3)}
+    classes = {PROXY_COLORS[v]: proxy == v for v in (1, 2, 3)}
+    places = {
+        MARS_LOOK[LEFT + n][1]: (mars == LEFT + n) | (mars == RIGHT + n) for n in MARS.values()
+    }
+    tissue = {PROXY_COLORS[1]: proxy > 0}
     kept = np.isin(instances, [row["lesion_id"] for row in lesions if row["status"] == "kept"])
-    written = [
-        _save(mosaic(slices, t2star, brain, edges={MASK_COLOR: brain}), files.figure("brain")),
-        _save(
-            mosaic(slices, t2star, brain, regions=regions, edges={KEPT_COLOR: kept}),
-            files.figure("proxy"),
-        ),
-        _save(
-            mosaic(slices, t2star, brain, edges={PROXY_COLORS[1]: proxy > 0}),
-            files.figure("registrationT2starw"),
-        ),
-    ]
+    draw = partial(mosaic, slices, t2star, brain)
+    overviews = {
+        "brain": draw(edges={MASK_COLOR: brain}),
+        "proxy": draw(regions=classes, edges={KEPT_COLOR: kept}),
+        "mars": draw(regions=places, edges={ON_MARS_COLOR: kept}, share=MANY_COLORS),
+        "registrationT2starw": draw(edges=tissue),
+    }
     if t1w is not None:
-        picture = mosaic(slices, t1w, brain, edges={PROXY_COLORS[1]: proxy > 0})
-        written.append(_save(picture, files.figure("registrationT1w")))
+        overviews["registrationT1w"] = mosaic(slices, t1w, brain, edges=tissue)
+    written = [_save(picture, files.figure(name)) for name, picture in overviews.items()]
     turned = slices.volume(t2star)
     turned_t1w = slices.volume(t1w) if t1w is not None else None
     numbers = slices.volume(instances)

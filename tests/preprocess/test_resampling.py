@@ -6,7 +6,15 @@ import pytest
 from nibabel.affines import apply_affine, voxel_sizes
 from scipy.spatial.transform import Rotation
 
-from cmb_bidsapp.preprocess.resampling import Grid, isotropic_grid, resample, resample_labels
+from cmb_bidsapp.preprocess.resampling import (
+    IDENTITY,
+    Grid,
+    isotropic_grid,
+    label_samples,
+    majority,
+    resample,
+    share_in_voxels,
+)
 
 #: Rows: array axis by world axis, sense of each, rotation in degrees.
 GEOMETRIES = [
@@ -196,6 +204,10 @@ def test_a_thick_slice_shows_what_fills_most_of_it(heights, expected):
     assert (found == expected).all()
 
 
+def resample_labels(dseg, affine, target, *, values, pull=IDENTITY):
+    return majority(label_samples(dseg, affine, target, pull=pull), values)
+
+
 def test_ties_go_to_the_first_label():
     tie = label_column([(1, 3), (2, 3)])
     assert (resample_labels(tie, np.eye(4), THICK, values=[1, 2]) == 1).all()
@@ -268,3 +280,49 @@ def test_a_small_turn_is_noticed_at_the_far_corner():
     turned = np.eye(4)
     turned[:3, :3] = Rotation.from_euler("z", 0.1, degrees=True).as_matrix()
     assert not Grid(grid.shape, turned).is_same_as(grid)
+
+
+def test_shares_of_a_thick_slice_add_up():
+    dseg = label_column([(1, 2), (2, 4)])
+    one, two = (share_in_voxels(dseg == k, np.eye(4), THICK) for k in (1, 2))
+    np.testing.assert_allclose(one[1:-1, 1:-1], 2 / 6, atol=1e-6)
+    np.testing.assert_allclose(one + two, 1, atol=1e-6)
+
+
+def test_a_border_runs_between_the_voxels_of_a_mask():
+    mask = np.zeros((20, 4, 4), bool)
+    mask[10:] = True  # from x = 9.5 mm on
+    fine = Grid((80, 4, 4), np.diag([0.25, 1.0, 1.0, 1.0]))
+    share = share_in_voxels(mask, np.eye(4), fine)[:, 1, 1]
+    x = np.arange(80) * 0.25
+    np.testing.assert_array_equal(share > 0.5, (x > 9.5) & (x < 19.5))
+    assert (np.diff(share[:76]) >= 0).all()
+
+
+def test_beyond_the_image_there_is_nothing_or_the_nearest_voxel():
+    dseg = np.full((4, 4, 4), 7, np.uint8)
+    target = Grid((12, 4, 4), affine_of((1, 1, 1), origin=(-4, 0, 0)))
+    assert (label_samples(dseg, np.eye(4), target)[0, :4] == 0).all()
+    assert (label_samples(dseg, np.eye(4), target, mode="nearest") == 7).all()
+
+
+@pytest.mark.parametrize("degrees", [0, 20])
+def test_a_window_holds_every_voxel_that_touches_the_other_grid(degrees):
+    rng = np.random.default_rng(2)
+    target = Grid((30, 28, 9), affine_of((0.8, 0.9, 4.0), origin=(-9, -12, -15)))
+    other = Grid((8, 9, 10), affine_of((1, 1, 1), origin=(-2, 3, -4)))
+    pull = rigid((degrees, 0, degrees / 2), (1, -2, 3))
+    share = share_in_voxels(rng.random(other.shape) > -1, other.affine, target, pull=pull)
+    window = target.window(other, pull)
+    outside = np.ones(target.shape, bool)
+    outside[window] = False
+    assert share.max() > 0.5
+    assert not share[outside].any()
+    assert np.prod([s.stop - s.start for s in window]) < np.prod(target.shape) / 2
+
+
+def test_a_window_of_what_lies_elsewhere_is_empty():
+    target = Grid((10, 10, 10), np.eye(4))
+    far = Grid((3, 3, 3), affine_of((1, 1, 1), origin=(50, 0, 0)))
+    x, _, _ = target.window(far, IDENTITY)
+    assert x.start >= x.stop

@@ -1,0 +1,345 @@
+"""Which parcellation a session gets; recon-all and mri_synthseg are stand-ins that write labels."""
+
+import json
+import sys
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from cmb_bidsapp.anatomy.backends import Backend
+from cmb_bidsapp.anatomy.reuse import has_lobes, read_parcellation
+from cmb_bidsapp.runtime.errors import CommandMissingError, DataError, LicenceError
+
+AFFINE = np.diag([4.0, 4.0, 4.0, 1.0])
+#: What makes a folder of outputs be of a kind.
+LAYOUTS = {
+    "FreeSurfer": "sub-01/mri/aparc+aseg.mgz",
+    "FastSurfer": "sub-01/mri/aparc.DKTatlas+aseg.mapped.mgz",
+    "sMRIPrep": "sub-01/anat/sub-01_desc-aparcaseg_dseg.nii.gz",
+    "SynthSeg": "sub-01/anat/sub-01_desc-synthseg_dseg.nii.gz",
+}
+
+#: Notes its arguments; then either fails or leaves what the real one leaves and is read here.
+RECON_ALL = """
+import json, pathlib, shutil, sys
+record = pathlib.Path({record!r})
+record.write_text(json.dumps([*json.loads(record.read_text()), sys.argv[1:]]))
+folder = pathlib.Path(sys.argv[sys.argv.index("-sd") + 1]) / sys.argv[sys.argv.index("-s") + 1]
+shutil.copytree({outputs!r}, folder / "mri", dirs_exist_ok=True, copy_function=shutil.copyfile)
+(folder / "scripts").mkdir(exist_ok=True)
+(folder / "scripts" / "recon-all.log").write_text("done")
+(folder / "scripts" / "recon-all.done").write_text("SUBJECT x")
+"""
+SYNTHSEG = """
+import json, pathlib, shutil, sys
+record = pathlib.Path({record!r})
+record.write_text(json.dumps([*json.loads(record.read_text()), sys.argv[1:]]))
+shutil.copyfile({outputs!r} + "/synthseg.nii.gz", sys.argv[sys.argv.index("--o") + 1])
+"""
+FAILS = "import sys; sys.exit('the head is upside down')"
+
+
+def head(callosum):
+    """Two hemispheres with named cortex; SynthSeg's have no callosum."""
+    dseg = np.zeros((14, 12, 10), np.int32)
+    dseg[2:7, 2:10, 2:8], dseg[7:12, 2:10, 2:8] = 1028, 2028
+    dseg[3:7, 3:9, 3:7], dseg[7:11, 3:9, 3:7] = 2, 41
+    if callosum:
+        dseg[6:8, 5:7, 5] = 253
+    return dseg
+
+
+class Machine:
+    """A machine with nothing on its path but the stand-ins that are installed."""
+
+    def __init__(self, folder):
+        self.bin, self.record, self.outputs = folder / "bin", folder / "ran", folder / "outputs"
+        self.bin.mkdir()
+        self.outputs.mkdir()
+        self.record.write_text("[]")
+        for name in ("aparc+aseg.mgz", "wmparc.mgz"):
+            nib.save(nib.MGHImage(head(callosum=True), AFFINE), self.outputs / name)
+        synthseg = nib.Nifti1Image(head(callosum=False), AFFINE)
+        nib.save(synthseg, self.outputs / "synthseg.nii.gz")
+
+    def install(self, name, script):
+        path = self.bin / name
+        script = script.format(record=str(self.record), outputs=str(self.outputs))
+        path.write_text(f"#!{sys.executable}\n{script}")
+        path.chmod(0o755)
+
+    @property
+    def ran(self):
+        """Arguments of every run."""
+        return json.loads(self.record.read_text())
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    for name in ("FS_LICENSE", "FREESURFER_LICENSE", "FREESURFER_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    made = Machine(tmp_path)
+    monkeypatch.setenv("PATH", str(made.bin))
+    return made
+
+
+@pytest.fixture
+def t1w(tmp_path):
+    path = tmp_path / "head.nii.gz"
+    path.write_bytes(b"head")
+    return path
+
+
+@pytest.fixture
+def backend(tmp_path):
+    """Make a backend; its own folders are ``freesurfer`` and ``synthseg``."""
+    licence = tmp_path / "license.txt"
+    licence.write_text("key")
+
+    def make(wanted, *given, **options):
+        options = {"licence_file": licence, **options}
+        own = tmp_path / "freesurfer", tmp_path / "synthseg"
+        return Backend(wanted, given, *own, **options)
+
+    return make
+
+
+@pytest.fixture
+def obtain(t1w):
+    """Ask a backend; returns what it gave and the steps it told of."""
+
+    def ask(backend, session=None):
+        steps = []
+        options = {"threads": 2, "device": "cpu", "step": steps.append}
+        return backend.obtain(t1w, "01", session, **options), steps
+
+    return ask
+
+
+def touch(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    return path
+
+
+def cut_off(folder, done=None):
+    """A FreeSurfer subject that has its cortex, but whose run has not ended well."""
+    dseg = touch(folder / "mri" / "aparc+aseg.mgz")
+    touch(folder / "mri" / "orig" / "001.mgz")
+    touch(folder / "scripts" / "recon-all.log")
+    if done is not None:
+        (folder / "scripts" / "recon-all.done").write_text(done)
+    return dseg
+
+
+# Finding
+
+
+@pytest.mark.parametrize(
+    ("wanted", "kinds"),
+    [
+        ("auto", {"FreeSurfer", "FastSurfer", "sMRIPrep", "SynthSeg"}),
+        ("freesurfer", {"FreeSurfer", "FastSurfer", "sMRIPrep"}),
+        ("synthseg", {"SynthSeg"}),
+        ("atlas", set()),
+    ],
+)
+def test_what_is_asked_for_decides_whose_outputs_do(tmp_path, backend, wanted, kinds):
+    accepted = set()
+    for kind, name in LAYOUTS.items():
+        file = touch(tmp_path / kind / name)
+        found = backend(wanted, tmp_path / kind).find("01", None)
+        if found is not None:
+            assert (found.dseg, found.kind) == (file, kind)
+            accepted.add(kind)
+    assert accepted == kinds
+
+
+def test_the_first_folder_with_what_is_wanted_wins(tmp_path, backend):
+    folders = {kind: touch(tmp_path / kind / name) for kind, name in LAYOUTS.items()}
+    for kinds in (
+        ("SynthSeg", "FreeSurfer"),
+        ("FreeSurfer", "SynthSeg"),
+        ("sMRIPrep", "FastSurfer"),
+    ):
+        given = [tmp_path / "nothing", *(tmp_path / kind for kind in kinds)]
+        assert backend("auto", *given).find("01", None).dseg == folders[kinds[0]]
+    given = [tmp_path / kind for kind in ("SynthSeg", "sMRIPrep", "FreeSurfer")]
+    assert backend("freesurfer", *given).find("01", None).kind == "sMRIPrep"
+    assert backend("synthseg", *given[::-1]).find("01", None).kind == "SynthSeg"
+
+
+def test_what_was_made_here_comes_after_what_is_given(tmp_path, backend):
+    own = touch(tmp_path / "freesurfer" / LAYOUTS["FreeSurfer"])
+    labels = touch(tmp_path / "synthseg" / "sub-01_desc-synthseg_dseg.nii.gz")
+    assert backend("freesurfer").find("01", None).dseg == own
+    assert backend("synthseg").find("01", None).dseg == labels
+    given = touch(tmp_path / "given" / LAYOUTS["FastSurfer"])
+    assert backend("freesurfer", tmp_path / "given").find("01", None).dseg == given
+    assert backend("synthseg", tmp_path / "given").find("01", None).dseg == labels
+
+
+@pytest.mark.parametrize("wanted", ["auto", "atlas"])
+def test_what_another_choice_made_here_is_not_taken_unasked(tmp_path, backend, wanted):
+    touch(tmp_path / "freesurfer" / LAYOUTS["FreeSurfer"])
+    touch(tmp_path / "synthseg" / "sub-01_desc-synthseg_dseg.nii.gz")
+    assert backend(wanted).find("01", None) is None
+
+
+def test_the_session_has_its_own_or_the_participants(tmp_path, backend):
+    shared = touch(tmp_path / "freesurfer" / "sub-01" / "mri" / "aparc+aseg.mgz")
+    own = touch(tmp_path / "freesurfer" / "sub-01_ses-A" / "mri" / "aparc+aseg.mgz")
+    assert backend("freesurfer").find("01", "A").dseg == own
+    assert backend("freesurfer").find("01", "B").dseg == shared
+    assert backend("freesurfer").find("02", "A") is None
+
+
+# Nothing to be found
+
+
+@pytest.mark.parametrize("wanted", ["auto", "atlas"])
+def test_the_embedded_backend_needs_no_program(machine, tmp_path, backend, obtain, wanted):
+    assert obtain(backend(wanted, tmp_path / "nothing")) == (None, [])
+
+
+def test_where_recon_all_may_not_run_the_folders_are_named(machine, tmp_path, backend, obtain):
+    machine.install("recon-all", RECON_ALL)
+    own, other = tmp_path / "freesurfer", tmp_path / "other"
+    with pytest.raises(DataError) as error:
+        obtain(backend("freesurfer", own, other, run=False), "A")
+    message = str(error.value)
+    assert f"no FreeSurfer output of sub-01_ses-A in {own}, {other}, and" in message
+    assert "--fs-no-reconall" in message
+    assert "--parcellation atlas" in message
+    assert machine.ran == []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "name"), [("freesurfer", "recon-all"), ("synthseg", "mri_synthseg")]
+)
+def test_a_program_that_is_not_there_or_fails_is_named(machine, backend, obtain, wanted, name):
+    with pytest.raises(CommandMissingError, match=name):
+        obtain(backend(wanted))
+    machine.install(name, FAILS)
+    with pytest.raises(DataError, match="upside down"):
+        obtain(backend(wanted))
+    assert backend(wanted).find("01", None) is None
+
+
+def test_the_licence_is_asked_for_where_recon_all_is_to_run_only(
+    machine, tmp_path, backend, obtain
+):
+    machine.install("recon-all", RECON_ALL)
+    with pytest.raises(LicenceError):
+        obtain(backend("freesurfer", licence_file=None))
+    touch(tmp_path / "given" / LAYOUTS["sMRIPrep"])
+    found, _ = obtain(backend("freesurfer", tmp_path / "given", licence_file=None))
+    assert found.kind == "sMRIPrep"
+
+
+# Made here
+
+
+@pytest.mark.parametrize(
+    ("session", "name"), [(None, "sub-01"), ("A", "sub-01_ses-A")], ids=["one", "several"]
+)
+def test_recon_all_labels_the_head_and_its_subject_is_found(
+    machine, tmp_path, t1w, backend, obtain, session, name
+):
+    machine.install("recon-all", RECON_ALL)
+    # What does not satisfy the choice does not stand in its way.
+    touch(tmp_path / "given" / LAYOUTS["SynthSeg"])
+    asked = backend("freesurfer", tmp_path / "given")
+    found, steps = obtain(asked, session)
+    folder = tmp_path / "freesurfer" / name
+    assert (found.kind, found.subject_dir) == ("FreeSurfer", folder)
+    assert (found.dseg, found.white) == (
+        folder / "mri" / "aparc+aseg.mgz",
+        folder / "mri" / "wmparc.mgz",
+    )
+    assert steps == ["FreeSurfer (recon-all)"]
+    (argv,) = machine.ran
+    assert argv[argv.index("-i") + 1] == str(t1w)
+    assert argv[argv.index("-openmp") + 1] == "2"
+    labelled = read_parcellation(found)
+    assert labelled.source == "FreeSurfer"
+    np.testing.assert_array_equal(labelled.dseg[labelled.dseg > 0], head(True)[head(True) > 0])
+    # The second time nothing is run, and nothing told.
+    assert obtain(asked, session) == (found, [])
+    assert len(machine.ran) == 1
+
+
+@pytest.mark.parametrize(("session", "name"), [(None, "sub-01"), ("A", "sub-01_ses-A")])
+def test_synthseg_labels_the_head_and_its_image_is_found(
+    machine, tmp_path, t1w, backend, obtain, session, name
+):
+    machine.install("mri_synthseg", SYNTHSEG)
+    touch(tmp_path / "given" / LAYOUTS["FreeSurfer"])
+    asked = backend("synthseg", tmp_path / "given", licence_file=None)
+    found, steps = obtain(asked, session)
+    assert found.kind == "SynthSeg"
+    assert found.dseg == tmp_path / "synthseg" / f"{name}_desc-synthseg_dseg.nii.gz"
+    assert steps == ["SynthSeg"]
+    (argv,) = machine.ran
+    assert argv[argv.index("--i") + 1] == str(t1w)
+    assert argv[argv.index("--threads") + 1] == "2"
+    assert "--cpu" in argv
+    labelled = read_parcellation(found)
+    assert labelled.source == "SynthSeg"
+    assert has_lobes(labelled.dseg)
+    assert obtain(asked, session) == (found, [])
+    assert len(machine.ran) == 1
+
+
+# A recon-all that has not ended
+
+
+@pytest.mark.parametrize("done", [None, "1\n"], ids=["cut off", "failed"])
+def test_recon_all_goes_on_though_the_cortex_is_labelled(machine, tmp_path, backend, obtain, done):
+    machine.install("recon-all", RECON_ALL)
+    cut_off(tmp_path / "freesurfer" / "sub-01", done)
+    found, _ = obtain(backend("freesurfer"))
+    (argv,) = machine.ran
+    assert "-i" not in argv
+    assert found.white is not None
+
+
+def test_going_on_can_be_forbidden_and_then_the_subject_is_named(
+    machine, tmp_path, backend, obtain
+):
+    machine.install("recon-all", RECON_ALL)
+    cut_off(tmp_path / "freesurfer" / "sub-01")
+    with pytest.raises(DataError, match="sub-01 is not finished"):
+        obtain(backend("freesurfer", resume=False))
+    assert machine.ran == []
+
+
+def test_what_recon_all_is_not_to_finish_is_used_as_it_is(machine, tmp_path, backend, obtain):
+    machine.install("recon-all", RECON_ALL)
+    own = cut_off(tmp_path / "freesurfer" / "sub-01")
+    other = cut_off(tmp_path / "other" / "sub-01")
+    for asked, dseg in (
+        (backend("freesurfer", run=False), own),
+        (backend("auto", tmp_path / "freesurfer"), own),
+        (backend("freesurfer", tmp_path / "other"), other),
+    ):
+        assert obtain(asked)[0].dseg == dseg
+    assert machine.ran == []
+
+
+def test_labels_that_were_copied_without_their_logs_are_used(machine, tmp_path, backend, obtain):
+    dseg = touch(tmp_path / "freesurfer" / "sub-01" / "mri" / "aparc+aseg.mgz")
+    assert obtain(backend("freesurfer"))[0].dseg == dseg
+    # So are those of a run that ended well and lost what is not read.
+    touch(tmp_path / "freesurfer" / "sub-01" / "scripts" / "recon-all.log")
+    done = tmp_path / "freesurfer" / "sub-01" / "scripts" / "recon-all.done"
+    done.write_text("SUBJECT sub-01\n")
+    assert obtain(backend("freesurfer"))[0].dseg == dseg
+
+
+def test_fastsurfers_runs_are_not_recon_alls(machine, tmp_path, backend, obtain):
+    folder = tmp_path / "freesurfer" / "sub-01"
+    cut_off(folder)
+    dseg = touch(folder / "mri" / "aparc.DKTatlas+aseg.mapped.mgz")
+    assert obtain(backend("freesurfer"))[0].dseg == dseg

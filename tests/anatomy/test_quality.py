@@ -1,0 +1,315 @@
+"""Measures of the anatomy on masks and label volumes whose sizes are known."""
+
+import math
+
+import numpy as np
+import pytest
+
+from cmb_bidsapp.anatomy.parcellation import Parcellation
+from cmb_bidsapp.anatomy.quality import (
+    COLUMNS,
+    Measure,
+    brain_measures,
+    region_measures,
+    registration_measures,
+    share_shown,
+    warnings,
+)
+from cmb_bidsapp.anatomy.reuse import find_parcellation, read_parcellation
+from cmb_bidsapp.bids.outputs import read_table, write_table
+from cmb_bidsapp.preprocess.resampling import IDENTITY, Grid
+
+#: Voxels of 1 ml.
+CENTIMETRE = (10.0, 10.0, 10.0)
+#: A usual head: millilitres of every FreeSurfer id.
+ADULT = {
+    **{2: 230, 41: 230, 251: 4, 77: 2, 3: 3, 42: 3, 1028: 250, 2028: 250},
+    **{7: 14, 46: 14, 8: 55, 47: 55, 4: 10, 43: 9, 5: 1, 72: 1},
+    **{10: 7, 49: 7, 11: 4, 50: 4, 12: 5, 51: 5, 13: 2, 52: 2, 17: 4, 53: 4},
+    **{16: 20, 14: 1, 24: 30, 28: 4, 60: 4},
+}
+
+
+def parcellation(millilitres, spacing=CENTIMETRE):
+    """A row of voxels with so many of every id."""
+    dseg = np.repeat(*np.array([*millilitres.items()], np.int32).T)[:, None, None]
+    return Parcellation(dseg, Grid(dseg.shape, np.diag([*spacing, 1.0])))
+
+
+def volume_of_adult(*labels):
+    return sum(ADULT[label] for label in labels)
+
+
+def by_name(measures):
+    found = {m.measure: m for m in measures}
+    assert len(found) == len(measures)
+    return found
+
+
+def flagged(measures):
+    return {m.measure: m.flag for m in measures if m.flag != "ok"}
+
+
+# Limits
+
+
+@pytest.mark.parametrize(
+    ("value", "flag"), [(1.999, "low"), (2.0, "ok"), (3.0, "ok"), (4.0, "ok"), (4.001, "high")]
+)
+def test_limits_belong_to_what_is_plausible(value, flag):
+    assert Measure("x", value, "ml", 2.0, 4.0).flag == flag
+
+
+def test_a_limit_that_is_not_there_is_not_passed():
+    assert Measure("x", -1e9, "ml", None, 4.0).flag == "ok"
+    assert Measure("x", 1e9, "ml", 2.0, None).flag == "ok"
+    assert Measure("x", 1e9, "ml").flag == "ok"
+
+
+@pytest.mark.parametrize(("low", "high", "flag"), [(1.0, None, "low"), (None, 1.0, "high")])
+def test_what_is_no_number_is_not_ok(low, high, flag):
+    assert Measure("x", math.nan, "ml", low, high).flag == flag
+
+
+def test_rows_have_the_columns_and_survive_the_table(tmp_path):
+    path = tmp_path / "qc.tsv"
+    measures = [Measure("one", 3.0, "ml", None, 2.0), Measure("other", 0.5, "share", 0.25, None)]
+    write_table(path, list(COLUMNS), (m.row() for m in measures), COLUMNS)
+    one, other = read_table(path)
+    assert list(one) == list(COLUMNS) == list(measures[0].row())
+    assert [*one.values()] == ["one", "3", "ml", "n/a", "2", "high"]
+    assert [*other.values()] == ["other", "0.5", "share", "0.25", "n/a", "ok"]
+    assert {m.flag for m in measures} <= set(COLUMNS["flag"]["Levels"])
+
+
+# Masks
+
+
+@pytest.mark.parametrize(
+    ("voxels", "flag"), [(899, "low"), (900, "ok"), (2400, "ok"), (2401, "high"), (0, "low")]
+)
+def test_the_volume_of_a_brain_is_in_millilitres(voxels, flag):
+    mask = np.zeros((20, 20, 20), bool)
+    mask.flat[:voxels] = True
+    volume, _ = brain_measures("T1w", mask, CENTIMETRE)
+    assert (volume.measure, volume.value, volume.units) == ("T1w brain volume", voxels, "ml")
+    assert volume.flag == flag
+    # The same head in voxels of another shape.
+    same, _ = brain_measures("T1w", mask, (2.5, 4.0, 100.0))
+    assert same.value == pytest.approx(voxels)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("end", [0, -1])
+@pytest.mark.parametrize(("touching", "share", "flag"), [(10, 0.1, "ok"), (11, 0.11, "high")])
+def test_a_brain_may_touch_a_face_by_a_tenth_of_its_widest_section(
+    axis, end, touching, share, flag
+):
+    mask = np.zeros((12, 12, 12), bool)
+    mask[1:11, 1:11, 1:11] = True
+    face = np.zeros((12, 12), bool)
+    face[1:11, 1:11] = np.arange(100).reshape(10, 10) < touching
+    np.moveaxis(mask, axis, 0)[end] = face
+    _, cut = brain_measures("T2starw", mask, (1.0, 1.0, 3.0))
+    assert cut.measure == "T2starw brain cut by the field of view"
+    assert cut.value == pytest.approx(share)
+    assert cut.flag == flag
+
+
+def test_a_brain_away_from_the_faces_is_whole_and_none_at_all_is_not_cut():
+    mask = np.zeros((8, 8, 8), bool)
+    assert brain_measures("T1w", mask, CENTIMETRE)[1].value == 0
+    mask[1:-1, 1:-1, 1:-1] = True
+    assert brain_measures("T1w", mask, CENTIMETRE)[1].value == 0
+
+
+# Registration
+
+
+def test_registration_is_measured_by_masks_images_and_what_is_shown():
+    limits = (0.90, 0.10, 0.90)
+    assert flagged(registration_measures(*limits)) == {}
+    below = flagged(registration_measures(*(np.nextafter(limit, 0) for limit in limits)))
+    assert [*below.values()] == ["low"] * 3
+    assert flagged(registration_measures(0.95, math.nan, 1.0)) == {
+        "mutual information of T1w and T2*w": "low"
+    }
+
+
+#: A turn about an oblique axis, and a shift, mm.
+PULL = np.array([[0.36, 0.48, -0.8, 7], [-0.8, 0.6, 0, -4], [0.48, 0.64, 0.6, 12], [0, 0, 0, 1]])
+HEAD = np.array([[-1.0, 0, 0, 30], [0, 0, 1, -20], [0, -1, 0, 25], [0, 0, 0, 1]])
+
+
+def cube():
+    brain = np.zeros((40, 40, 40), bool)
+    brain[10:30, 10:30, 10:30] = True
+    return brain
+
+
+def image_over(first, shape, pull=IDENTITY, spacing=(1.0, 1.0, 1.0)):
+    """Grid whose first corner lies on that of a voxel of the head, with the head's directions."""
+    affine = HEAD @ np.diag([*spacing, 1.0])
+    corner = np.array(first) - 0.5 + np.array(spacing) / 2
+    affine[:3, 3] = HEAD[:3, :3] @ corner + HEAD[:3, 3]
+    return Grid(shape, np.linalg.inv(pull) @ affine)
+
+
+@pytest.mark.parametrize(
+    ("first", "shape", "share"),
+    [
+        ((5, 5, 5), (30, 30, 30), 1.0),
+        ((10, 10, 10), (20, 20, 20), 1.0),
+        ((10, 10, 10), (20, 20, 10), 0.5),
+        ((10, 25, 10), (20, 20, 20), 0.25),
+        ((20, 20, 20), (20, 20, 20), 0.125),
+        ((30, 10, 10), (10, 20, 20), 0.0),
+    ],
+)
+@pytest.mark.parametrize("pull", [IDENTITY, PULL])
+def test_the_share_that_another_image_shows_follows_the_registration(first, shape, share, pull):
+    image = image_over(first, shape, pull)
+    assert share_shown(cube(), HEAD, image, pull=pull) == pytest.approx(share)
+
+
+def test_the_registration_is_not_taken_the_wrong_way_round():
+    image = image_over((10, 10, 10), (20, 20, 20), PULL)
+    assert share_shown(cube(), HEAD, image, pull=np.linalg.inv(PULL)) < 0.5
+    assert share_shown(cube(), HEAD, image, pull=IDENTITY) < 0.5
+
+
+def test_thick_slices_reach_half_their_thickness_beyond_their_centres():
+    image = image_over((10, 10, 10), (20, 20, 2), spacing=(1.0, 1.0, 5.0))
+    assert share_shown(cube(), HEAD, image, pull=IDENTITY) == pytest.approx(0.5)
+
+
+def test_large_brains_are_sampled_and_empty_ones_are_not_shown():
+    brain = np.ones((60, 60, 60), bool)
+    image = image_over((0, 0, 0), (60, 15, 60))
+    assert share_shown(brain, HEAD, image, pull=IDENTITY) == pytest.approx(0.25, abs=0.01)
+    assert share_shown(np.zeros((4, 4, 4), bool), HEAD, image, pull=IDENTITY) == 0
+
+
+# Regions
+
+
+def test_the_volumes_of_a_usual_head_are_those_of_its_structures():
+    measures = by_name(region_measures(parcellation(ADULT)))
+    assert {name: m.value for name, m in measures.items() if name.endswith("volume")} == {
+        "thalamus volume": volume_of_adult(10, 49),
+        "caudate volume": volume_of_adult(11, 50),
+        "putamen volume": volume_of_adult(12, 51),
+        "pallidum volume": volume_of_adult(13, 52),
+        "hippocampus volume": volume_of_adult(17, 53),
+        "brainstem volume": volume_of_adult(16),
+        "cerebellum volume": volume_of_adult(7, 8, 46, 47),
+        "cerebrum volume": volume_of_adult(2, 41, 77, 251, 3, 42, 1028, 2028),
+        "ventricles volume": volume_of_adult(4, 43, 5, 72),
+    }
+    assert flagged(measures.values()) == {}
+
+
+def test_the_size_of_a_voxel_counts():
+    measures = by_name(region_measures(parcellation(ADULT, (5.0, 10.0, 20.0))))
+    assert measures["thalamus volume"].value == pytest.approx(14)
+    measures = by_name(region_measures(parcellation(ADULT, (5.0, 10.0, 10.0))))
+    assert measures["thalamus volume"].value == pytest.approx(7)
+
+
+@pytest.mark.parametrize(
+    ("ids", "volumes", "name"),
+    [
+        ((10, 49), (7, 8, 27, 28), "thalamus"),
+        ((11, 50), (3, 4, 13, 14), "caudate"),
+        ((12, 51), (4, 5, 20, 21), "putamen"),
+        ((13, 52), (1, 2, 6, 7), "pallidum"),
+        ((17, 53), (3, 4, 12, 13), "hippocampus"),
+        ((16,), (11, 12, 38, 39), "brainstem"),
+        ((7, 46, 8, 47), (74, 75, 220, 221), "cerebellum"),
+        ((2, 41, 1028, 2028), (587, 588, 1588, 1589), "cerebrum"),  # and 12 of other ids
+        ((4, 43), (0, 1, 198, 199), "ventricles"),  # and 2 of other ids
+    ],
+)
+def test_volumes_beyond_those_of_adults_are_flagged(ids, volumes, name):
+    flags = []
+    for volume in volumes:
+        share, rest = divmod(volume, len(ids))
+        head = {**ADULT, **{label: share + (n < rest) for n, label in enumerate(ids)}}
+        found = flagged(region_measures(parcellation(head)))
+        # One voxel more on one side can be much of what is small.
+        flags.append(found.get(f"{name} volume", "ok"))
+        assert set(found) <= {f"{name} volume", f"{name} asymmetry"}
+    assert flags == ["low", "ok", "ok", "high"]
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "name", "within", "beyond"),
+    [
+        (1028, 2028, "cerebrum", (187, 147), (188, 147)),  # and 233 on either side
+        (8, 47, "cerebellum", (49, 35), (50, 35)),  # and 14 on either side
+        (10, 49, "thalamus", (9, 7), (10, 7)),
+        (12, 51, "putamen", (23, 17), (24, 17)),
+        (17, 53, "hippocampus", (47, 33), (48, 33)),
+    ],
+)
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_sides_may_differ_by_a_share_of_their_mean(left, right, name, within, beyond, mirrored):
+    ids = (right, left) if mirrored else (left, right)
+
+    def measure(sizes):
+        head = {**ADULT, **dict(zip(ids, sizes, strict=True))}
+        return by_name(region_measures(parcellation(head)))[f"{name} asymmetry"]
+
+    assert measure((20, 20)).value == 0
+    assert measure(within).flag == "ok"
+    assert measure(beyond).flag == "high"
+
+
+def test_asymmetry_is_the_difference_over_the_mean():
+    head = {**ADULT, 10: 9, 49: 7}
+    measure = by_name(region_measures(parcellation(head)))["thalamus asymmetry"]
+    assert (measure.value, measure.low, measure.high) == (2 / 8, None, 0.25)
+    assert by_name(region_measures(parcellation({**ADULT, 10: 9, 49: 0})))[
+        "thalamus asymmetry"
+    ].value == pytest.approx(2)
+
+
+def test_what_has_no_side_is_on_neither():
+    plain = by_name(region_measures(parcellation(ADULT)))["cerebrum asymmetry"]
+    more = by_name(region_measures(parcellation({**ADULT, 251: 90, 77: 50})))["cerebrum asymmetry"]
+    assert plain.value == more.value == 0
+
+
+def test_a_structure_that_is_not_there_is_flagged_once():
+    head = {label: size for label, size in ADULT.items() if label not in (12, 51)}
+    measures = region_measures(parcellation(head))
+    assert flagged(measures) == {"putamen volume": "low"}
+    assert all(math.isfinite(m.value) for m in measures)
+    assert set(by_name(region_measures(parcellation(ADULT)))) - set(by_name(measures)) == {
+        "putamen asymmetry"
+    }
+
+
+def test_freesurfers_sample_subject_is_within_the_limits(data_dir):
+    found = find_parcellation([data_dir / "freesurfer"], "bert", None)
+    if found is None:
+        pytest.skip("there is no subject bert")
+    assert flagged(region_measures(read_parcellation(found))) == {}
+
+
+# Words
+
+
+def test_what_is_out_of_its_limits_is_said_in_words():
+    measures = [
+        Measure("putamen volume", 24.678, "ml", 5.0, 20.0),
+        Measure("thalamus volume", 15.0, "ml", 8.0, 27.0),
+        Measure("T1w brain volume", 2456.7, "ml", 900.0, 2400.0),
+        Measure("overlap of the brain masks", 0.81234, "Dice", 0.9),
+    ]
+    assert warnings(measures) == (
+        "check the anatomy: putamen volume is 24.7 ml, at most 20 is expected",
+        "check the anatomy: T1w brain volume is 2457 ml, at most 2400 is expected",
+        "check the anatomy: overlap of the brain masks is 0.812 Dice, at least 0.9 is expected",
+    )
+    assert warnings([]) == ()
