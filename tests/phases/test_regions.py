@@ -28,7 +28,7 @@ from cmb_bidsapp.phases.regions import (
     write_quality,
     write_regions,
 )
-from cmb_bidsapp.preprocess.resampling import IDENTITY, Grid, resample_labels
+from cmb_bidsapp.preprocess.resampling import IDENTITY, Grid, share_in_voxels
 from cmb_bidsapp.runtime.errors import DataError
 from cmb_bidsapp.settings import Anatomy, Settings
 from tests.anatomy.test_jhu import PAIRS
@@ -90,9 +90,7 @@ def t2star(labelled):
         [[2.0, 0, 0, -70], [0, 2, 0, -104], [0, 0, 6, -60], [0, 0, 0, 1]]
     )
     grid = Grid((70, 88, 16), affine)
-    brain = resample_labels(
-        (labelled.dseg > 0).astype(np.uint8), AFFINE, grid, pull=PULL, values=[1]
-    )
+    brain = share_in_voxels(labelled.dseg > 0, AFFINE, grid, pull=PULL) > 0.5
     brain[:20] = 0
     about = {"Sources": ["raw"], "SpatialReference": "bids:raw:x"}
     return head_of(brain, affine, about)
