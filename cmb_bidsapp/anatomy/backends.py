@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cmb_bidsapp.anatomy.reuse import Found, find_parcellation
+from cmb_bidsapp.anatomy.reuse import Found, parcellations_in
 from cmb_bidsapp.runtime.errors import DataError
 
 #: ``--parcellation`` by whose outputs satisfy it.
@@ -51,11 +51,10 @@ class Backend:
         """
         made = {"freesurfer": (self.subjects_dir,), "synthseg": (self.synthseg_dir,)}
         for folder in (*self.given, *made.get(self.wanted, ())):
-            found = find_parcellation((folder,), participant, session)
-            if found is None or found.kind not in KINDS[self.wanted]:
-                continue
-            if folder != self.subjects_dir or not self._is_to_go_on(found):
-                return found
+            for found in parcellations_in(folder, participant, session):
+                unfinished = folder == self.subjects_dir and self._is_to_go_on(found)
+                if found.kind in KINDS[self.wanted] and not unfinished:
+                    return found
         return None
 
     def _is_to_go_on(self, found: Found) -> bool:

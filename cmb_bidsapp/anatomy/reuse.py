@@ -7,7 +7,7 @@ these files.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -88,23 +88,25 @@ class Found:
 def find_parcellation(
     folders: Sequence[Path], participant: str, session: str | None
 ) -> Found | None:
-    """Find the parcellation of a session, else of its participant, in the first folder with one.
+    """First of :func:`parcellations_in` the folders."""
+    found = (f for folder in folders for f in parcellations_in(folder, participant, session))
+    return next(found, None)
+
+
+def parcellations_in(folder: Path, participant: str, session: str | None) -> Iterator[Found]:
+    """Parcellations of a session, then of its participant, best first.
 
     Parameters
     ----------
-    folders
+    folder
         FreeSurfer's SUBJECTS_DIR, FastSurfer's output, BIDS derivatives, SynthSeg's output.
     participant, session
         Labels without ``sub-`` and ``ses-``.
     """
-    for folder in folders:
-        # A session without one of its own takes the participant's.
-        for label in dict.fromkeys((session, None)):
-            for search in (_subject, _derivative):
-                found = search(folder, participant, label)
-                if found is not None:
-                    return found
-    return None
+    # A session without one of its own takes the participant's.
+    for label in dict.fromkeys((session, None)):
+        yield from _subjects(folder, participant, label)
+        yield from _derivatives(folder, participant, label)
 
 
 def _is_listed(path: Path) -> bool:
@@ -112,8 +114,8 @@ def _is_listed(path: Path) -> bool:
     return path.is_file() or path.is_symlink()
 
 
-def _subject(folder: Path, participant: str, session: str | None) -> Found | None:
-    """Look for a FreeSurfer or FastSurfer subject."""
+def _subjects(folder: Path, participant: str, session: str | None) -> Iterator[Found]:
+    """FreeSurfer and FastSurfer subjects."""
     name = f"sub-{participant}" + (f"_ses-{session}" if session else "")
     others = (
         [participant]
@@ -128,12 +130,12 @@ def _subject(folder: Path, participant: str, session: str | None) -> Found | Non
         white = next((mri / file for file in WHITE_FILES if _is_listed(mri / file)), None)
         for kind, file in SUBJECT_FILES:
             if _is_listed(mri / file):
-                return Found(mri / file, kind, white, subject)
-    return None
+                yield Found(mri / file, kind, white, subject)
+                break
 
 
-def _derivative(folder: Path, participant: str, session: str | None) -> Found | None:
-    """Look for a dseg of sMRIPrep, fMRIPrep or SynthSeg in the space of the T1w."""
+def _derivatives(folder: Path, participant: str, session: str | None) -> Iterator[Found]:
+    """Images of sMRIPrep, fMRIPrep or SynthSeg in the space of the T1w."""
     own = folder / f"sub-{participant}"
     places = [folder, own, own / "anat"]
     if session is not None:
@@ -151,10 +153,8 @@ def _derivative(folder: Path, participant: str, session: str | None) -> Found | 
         native = entities.get("space", "T1w") == "T1w" and "res" not in entities
         if look in DERIVATIVES and native and entities.get("ses") == session:
             ranked.append(([*DERIVATIVES].index(look), "space" in entities, path))
-    if not ranked:
-        return None
-    rank, _, path = min(ranked)
-    return Found(path, [*DERIVATIVES.values()][rank])
+    for rank, _, path in sorted(ranked):
+        yield Found(path, [*DERIVATIVES.values()][rank])
 
 
 def read_parcellation(found: Found) -> Parcellation:

@@ -156,6 +156,17 @@ def test_what_is_asked_for_decides_whose_outputs_do(tmp_path, backend, wanted, k
     assert accepted == kinds
 
 
+@pytest.mark.parametrize(
+    ("wanted", "kind"), [("freesurfer", "FreeSurfer"), ("synthseg", "SynthSeg")]
+)
+def test_other_kinds_in_the_same_folder_hide_nothing(tmp_path, backend, wanted, kind):
+    for layout in LAYOUTS.values():
+        touch(tmp_path / "all" / layout)
+    (tmp_path / "all" / LAYOUTS["FastSurfer"]).unlink()
+    found = backend(wanted, tmp_path / "all").find("01", None)
+    assert found.kind == kind
+
+
 def test_the_first_folder_with_what_is_wanted_wins(tmp_path, backend):
     folders = {kind: touch(tmp_path / kind / name) for kind, name in LAYOUTS.items()}
     for kinds in (
