@@ -244,7 +244,7 @@ def _folders(values: Sequence[str]) -> tuple[Path, ...]:
         if not path.exists() and "=" in value:
             path = Path(value.partition("=")[2])
         if not path.is_dir():
-            raise UsageError(f"--derivatives {value}: NAME=PATH of a folder is expected")
+            raise UsageError(f"-d {value}: NAME=PATH of a folder is expected")
         folders.append(path.resolve())
     return tuple(folders)
 

@@ -175,6 +175,43 @@ def test_options_reach_the_settings(settings_of, tmp_path):
     assert settings.bids_database_dir == tmp_path / "index"
 
 
+def test_anatomy_options_reach_the_settings(settings_of, tmp_path):
+    folders = [tmp_path / name for name in ("fs", "prep", "a=b")]
+    for folder in folders:
+        folder.mkdir()
+    atlas, licence = tmp_path / "jhu.nii.gz", tmp_path / "license.txt"
+    for file in (atlas, licence):
+        file.touch()
+    anatomy = settings_of(
+        "--parcellation", "freesurfer", "-d", f"freesurfer={folders[0]}", folders[1], folders[2],
+        "--proxy-rules", "reference", "--jhu-atlas", atlas, "--fs-license-file", licence,
+        "--fs-subjects-dir", tmp_path / "subjects", "--fs-no-reconall", "--fs-no-resume",
+    ).anatomy  # fmt: skip
+    assert anatomy.derivatives == tuple(folders)
+    assert (anatomy.parcellation, anatomy.proxy_rules) == ("freesurfer", "reference")
+    assert (anatomy.jhu_atlas, anatomy.licence_file) == (atlas, licence)
+    assert anatomy.subjects_dir == tmp_path / "subjects"
+    assert not anatomy.run_reconall
+    assert not anatomy.resume_reconall
+
+
+def test_freesurfer_lies_in_the_outputs_unless_told_otherwise(settings_of, tmp_path):
+    settings = settings_of()
+    assert settings.subjects_dir == tmp_path / "out" / "sourcedata" / "freesurfer"
+    assert settings_of("--fs-subjects-dir", "/subjects").subjects_dir == Path("/subjects")
+
+
+def test_what_anatomy_options_name_has_to_be_there(settings_of, tmp_path):
+    with pytest.raises(UsageError) as caught:
+        settings_of(
+            "-d", "fs=/absent", "--jhu-atlas", tmp_path, "--fs-license-file", "/absent.txt",
+            "--parcellation", "synthseg", "--fs-no-reconall",
+        )  # fmt: skip
+    problems = str(caught.value).splitlines()
+    for named in ("-d fs=/absent", "--jhu-atlas", "--fs-license-file", "--fs-no-reconall"):
+        assert sum(named in problem for problem in problems) == 1, named
+
+
 @pytest.mark.parametrize(
     ("given", "levels"),
     [
