@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from cmb_bidsapp.anatomy.parcellation import Parcellation
 from cmb_bidsapp.labels import ids, where
+from cmb_bidsapp.preprocess.registration import GOOD_DICE
 from cmb_bidsapp.preprocess.resampling import Affine, Grid
 
 #: Least and most volume (ml) of brain with CSF, and of structures, both sides together.
@@ -47,8 +48,8 @@ _PARTS = MappingProxyType(
 ASYMMETRY = MappingProxyType(
     {"cerebrum": 0.10, "cerebellum": 0.25, "thalamus": 0.25, "putamen": 0.30, "hippocampus": 0.35}
 )
-#: Least overlap (Dice) of the two brain masks, and share of the T1w's brain that the T2*w shows.
-MASK_DICE, COVERAGE = 0.90, 0.90
+#: Least share of the T1w's brain that the T2*w shows.
+COVERAGE = 0.90
 #: Least mutual information (nats) of two registered images inside the brain.
 MUTUAL_INFORMATION = 0.10
 #: Largest part of the brain's widest cross-section that may lie on a face of the image.
@@ -78,6 +79,8 @@ class Measure:
     units: str
     low: float | None = None
     high: float | None = None
+    consequence: str = ""
+    """What it means where the value is out of its limits."""
 
     @property
     def flag(self) -> str:
@@ -88,7 +91,7 @@ class Measure:
 
     def row(self) -> dict[str, Any]:
         """As the table has it."""
-        return {**vars(self), "flag": self.flag}
+        return {name: getattr(self, name) for name in COLUMNS}
 
 
 def brain_measures(
@@ -125,7 +128,13 @@ def registration_measures(
         See :func:`share_shown`.
     """
     return [
-        Measure("overlap of the brain masks", mask_dice, "Dice", MASK_DICE),
+        Measure(
+            "overlap of the brain masks",
+            mask_dice,
+            "Dice",
+            GOOD_DICE,
+            consequence="the registration is poor, regions of lesions may be wrong",
+        ),
         Measure(
             "mutual information of T1w and T2*w", mutual_information, "nats", MUTUAL_INFORMATION
         ),
@@ -186,10 +195,14 @@ def readable(value: float) -> str:
 
 def warnings(measures: Iterable[Measure]) -> tuple[str, ...]:
     """What is out of its limits, in words."""
-    return tuple(
-        f"check the anatomy: {m.measure} is {readable(m.value)} {m.units}, "
-        + (f"at least {m.low:g}" if m.flag == "low" else f"at most {m.high:g}")
-        + " is expected"
-        for m in measures
-        if m.flag != "ok"
-    )
+    found = []
+    for m in measures:
+        if m.flag == "ok":
+            continue
+        limit = f"at least {m.low:g}" if m.flag == "low" else f"at most {m.high:g}"
+        meaning = f": {m.consequence}" if m.consequence else ""
+        found.append(
+            f"check the anatomy: {m.measure} is {readable(m.value)} {m.units}, {limit} is "
+            f"expected{meaning}"
+        )
+    return tuple(found)

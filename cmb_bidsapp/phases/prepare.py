@@ -92,11 +92,6 @@ def prepare(session: Session, files: SessionFiles, settings: Settings, step: Ste
         outputs += _write_moved(t2star, head, pull, files)
         measured = {key: value for key, value in vars(found).items() if key != "pull"}
         info["registration"] = {**measured, "good": found.good}
-        if not found.good:
-            notes.append(
-                "the registration of T1w to T2*w is poor (overlap of the brain masks "
-                f"{found.mask_dice:.2f}): regions of lesions may be wrong"
-            )
         shown = share_shown(head.brain, head.affine, t2star.grid, pull=pull)
         measures += brain_measures("T1w", head.brain, head.grid.spacing)
         measures += registration_measures(found.mask_dice, found.mutual_information, shown)

@@ -1,7 +1,6 @@
 """Which parcellation a session gets; recon-all and mri_synthseg are stand-ins that write labels."""
 
 import json
-import sys
 
 import nibabel as nib
 import numpy as np
@@ -10,6 +9,7 @@ import pytest
 from cmb_bidsapp.anatomy.backends import Backend
 from cmb_bidsapp.anatomy.reuse import has_lobes, read_parcellation
 from cmb_bidsapp.runtime.errors import CommandMissingError, DataError, LicenceError
+from tests import standins
 
 AFFINE = np.diag([4.0, 4.0, 4.0, 1.0])
 #: What makes a folder of outputs be of a kind.
@@ -64,10 +64,8 @@ class Machine:
         nib.save(synthseg, self.outputs / "synthseg.nii.gz")
 
     def install(self, name, script):
-        path = self.bin / name
         script = script.format(record=str(self.record), outputs=str(self.outputs))
-        path.write_text(f"#!{sys.executable}\n{script}")
-        path.chmod(0o755)
+        standins.install(self.bin, name, script)
 
     @property
     def ran(self):

@@ -22,6 +22,7 @@ from cmb_bidsapp.runtime.errors import (
     LicenceError,
     TemporaryError,
 )
+from tests import standins
 
 #: Says what it was given, refuses what recon-all refuses, does the work, lets go of the lock.
 RECON_ALL = """
@@ -95,11 +96,9 @@ class Machine:
         self.bin.mkdir()
 
     def install(self, work=None):
-        path = self.bin / "recon-all"
         work = f"work({str(self.outputs)!r})" if work is None else work
         script = RECON_ALL.format(record=str(self.record), work=work)
-        path.write_text(f"#!{sys.executable}\n{script}")
-        path.chmod(0o755)
+        standins.install(self.bin, "recon-all", script)
 
     @property
     def seen(self):

@@ -305,11 +305,12 @@ def test_what_is_out_of_its_limits_is_said_in_words():
         Measure("putamen volume", 24.678, "ml", 5.0, 20.0),
         Measure("thalamus volume", 15.0, "ml", 8.0, 27.0),
         Measure("T1w brain volume", 2456.7, "ml", 900.0, 2400.0),
-        Measure("overlap of the brain masks", 0.81234, "Dice", 0.9),
+        Measure("overlap of the brain masks", 0.81234, "Dice", 0.9, consequence="look twice"),
     ]
     assert warnings(measures) == (
         "check the anatomy: putamen volume is 24.7 ml, at most 20 is expected",
         "check the anatomy: T1w brain volume is 2457 ml, at most 2400 is expected",
-        "check the anatomy: overlap of the brain masks is 0.812 Dice, at least 0.9 is expected",
+        "check the anatomy: overlap of the brain masks is 0.812 Dice, at least 0.9 is expected"
+        ": look twice",
     )
     assert warnings([]) == ()

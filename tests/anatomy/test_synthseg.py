@@ -1,11 +1,12 @@
 """SynthSeg, driven through a stand-in that checks its arguments and lays down labels."""
 
-import sys
+from functools import partial
 
 import pytest
 
 from cmb_bidsapp.anatomy.synthseg import COMMAND, run_synthseg
 from cmb_bidsapp.runtime.errors import CommandMissingError, DataError, TemporaryError
+from tests import standins
 from tests.skeletons import tree
 
 #: Knows the options that are passed and no others, and asks for names it can write.
@@ -30,12 +31,7 @@ def machine(tmp_path, monkeypatch):
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
 
-    def install(script: str) -> None:
-        path = folder / COMMAND
-        path.write_text(f"#!{sys.executable}\n{script}")
-        path.chmod(0o755)
-
-    return install
+    return partial(standins.install, folder, COMMAND)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """SynthStrip, driven through a stand-in that checks its arguments and lays down a mask."""
 
-import sys
+from functools import partial
 from pathlib import Path
 
 import nibabel as nib
@@ -15,6 +15,7 @@ from cmb_bidsapp.preprocess.brain import (
     run_synthstrip,
 )
 from cmb_bidsapp.runtime.errors import CommandMissingError, DataError, TemporaryError
+from tests import standins
 
 AFFINE = np.array([[0, -2.0, 0, 20], [1.5, 0, 0, -11], [0, 0, 3.0, 7], [0, 0, 0, 1]])
 
@@ -40,12 +41,7 @@ def machine(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(folder))
     monkeypatch.delenv(PORT_WEIGHTS, raising=False)
 
-    def install(name: str, script: str) -> None:
-        path = folder / name
-        path.write_text(f"#!{sys.executable}\n{script}")
-        path.chmod(0o755)
-
-    return install
+    return partial(standins.install, folder)
 
 
 @pytest.fixture
