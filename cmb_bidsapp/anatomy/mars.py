@@ -15,6 +15,7 @@ from cmb_bidsapp.anatomy.proxy import (
     ProxyRules,
     Spacing,
     distance,
+    steady,
     tissue_regions,
     to_proxy,
 )
@@ -70,7 +71,7 @@ def mars_labels(
     boxes = ndimage.find_objects((parcellation.dseg > 0).astype(np.uint8))
     if not boxes:
         return mars
-    spacing = parcellation.grid.spacing
+    spacing = steady(parcellation.grid.spacing)
     regions = tissue_regions(
         parcellation.dseg, spacing, white=parcellation.white, capsules=capsules, rules=rules
     )

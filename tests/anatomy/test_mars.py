@@ -147,6 +147,17 @@ def test_the_reference_rules_make_all_unsegmented_white_matter_deep():
     assert (to_proxy(mars[40:]) == PROXY["lobar"]).all()
 
 
+@pytest.mark.parametrize("scale", [1 - 6e-8, 1 + 1.2e-7])
+def test_the_rounding_of_a_header_changes_nothing(scale):
+    rng = np.random.default_rng(4)
+    dseg = named_block()
+    dseg[26:29] = 4  # ventricle: white matter ends exactly 10 mm from it
+    dseg[:, 3:] = np.where(dseg[:, 3:] == LEFT_WM, RIGHT_WM, dseg[:, 3:])
+    dseg[0, rng.random((6, 6)) > 0.5] = TEMPORAL
+    exact = mars_labels(parcellation(dseg))
+    np.testing.assert_array_equal(mars_labels(parcellation(dseg, (scale, 1.0, scale))), exact)
+
+
 def test_an_empty_parcellation_has_no_regions():
     assert not mars_labels(parcellation(np.zeros((4, 4, 4), np.int32))).any()
 
