@@ -53,19 +53,6 @@ class Capsules:
     external: Mask
 
 
-def proxy_labels(dseg: npt.NDArray[np.integer], spacing: Spacing) -> npt.NDArray[np.uint8]:
-    """Group FreeSurfer labels into the proxy classes of the paper (Algorithm 1, section 2.1).
-
-    Parameters are those of :func:`tissue_regions`.
-
-    Returns
-    -------
-    proxy
-        0 background, ventricles and CSF; 1 lobar; 2 deep supratentorial; 3 infratentorial.
-    """
-    return to_proxy(tissue_regions(dseg, spacing))
-
-
 def to_proxy(regions: npt.NDArray[np.integer]) -> npt.NDArray[np.uint8]:
     """Proxy class of MARS regions, with or without their side.
 

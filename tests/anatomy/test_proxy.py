@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cmb_bidsapp.anatomy.proxy import proxy_labels
+from cmb_bidsapp.anatomy.proxy import tissue_regions, to_proxy
 from cmb_bidsapp.bids.images import read_labels
 from cmb_bidsapp.labels import mirror_lookup, table
 from cmb_bidsapp.preprocess.resampling import Grid
@@ -10,6 +10,10 @@ BACKGROUND, LOBAR, DEEP, INFRATENTORIAL = range(4)
 ONE = (1.0, 1.0, 1.0)
 LEFT_WM, RIGHT_WM, LEFT_CORTEX, VENTRICLE = 2, 41, 3, 4
 THALAMUS, CAUDATE, PUTAMEN, PALLIDUM, INSULA = 10, 11, 12, 13, 1035
+
+
+def proxy_labels(dseg, spacing):
+    return to_proxy(tissue_regions(dseg, spacing))
 
 
 def white_block(shape=(60, 40, 40)):
