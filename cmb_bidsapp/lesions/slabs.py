@@ -37,6 +37,25 @@ def to_slabs(
     return means
 
 
+def label_slabs(labels: npt.NDArray[np.uint8], slices: int, first: int) -> npt.NDArray[np.uint8]:
+    """Label that most slices of a group have, of equals the largest, for training on means.
+
+    Parameters
+    ----------
+    labels
+        Shape ``(depth, ...)``; grouped as :func:`to_slabs` groups images.
+    """
+    most: npt.NDArray[np.floating[Any]] | None = None
+    chosen = np.zeros(0, np.uint8)
+    for value in range(int(labels.max()) + 1):
+        share = to_slabs((labels == value)[None].astype(np.float32), slices, first)[0]
+        if most is None:
+            most, chosen = share, np.zeros(share.shape, np.uint8)
+        wins = share >= most
+        chosen[wins], most[wins] = value, share[wins]
+    return chosen
+
+
 def from_slabs(
     slabs: npt.NDArray[np.floating[Any]], slices: int, first: int, depth: int
 ) -> npt.NDArray[np.floating[Any]]:

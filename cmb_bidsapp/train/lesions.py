@@ -18,6 +18,7 @@ from cmb_bidsapp.bids.images import UNREADABLE
 from cmb_bidsapp.bids.outputs import write_json
 from cmb_bidsapp.labels import PROXY
 from cmb_bidsapp.lesions.segment import NOMINAL_SLICE_MM, network_order, ras_zooms
+from cmb_bidsapp.lesions.slabs import label_slabs, slices_in_slab, to_slabs
 from cmb_bidsapp.models.nnunet import LesionModel
 from cmb_bidsapp.models.weights import load_into
 from cmb_bidsapp.preprocess.resampling import Grid
@@ -160,7 +161,10 @@ def _data(path: Path) -> npt.NDArray[Any]:
 def write_raw_dataset(
     cases: Sequence[TrainingCase], raw: Path, *, proxy: bool = True, mimics: bool = False
 ) -> None:
-    """Write the nnU-Net raw dataset: two channels, classes as asked for, nominal slice distance."""
+    """Write the nnU-Net raw dataset: two channels, classes as asked for, nominal slice distance.
+
+    Thin slices are averaged as they are when the network is used.
+    """
     folder = raw / DATASET
     classes = class_labels(cases, proxy=proxy, mimics=mimics)
     _claim(folder, {"classes": classes, "masks": [str(c.lesions.absolute()) for c in cases]})
@@ -170,11 +174,14 @@ def write_raw_dataset(
         label_path = folder / "labelsTr" / f"{case.name}.nii.gz"
         if label_path.exists():
             continue
+        affine = nib.load(case.t2star).affine
+        slices = slices_in_slab(ras_zooms(affine)[2])
         for channel, path in enumerate((case.t2star, case.t1w)):
-            image = nib.load(path)
-            data = np.asarray(image.dataobj, dtype=np.float32)
-            _save(folder / "imagesTr" / f"{case.name}_{channel:04d}.nii.gz", data, image.affine)
-        _save(label_path, training_labels(case, classes), nib.load(case.proxy).affine)
+            data, spacing = network_order(_data(path).astype(np.float32), affine)
+            means = to_slabs(data[None], slices, 0)[0]
+            _save(folder / "imagesTr" / f"{case.name}_{channel:04d}.nii.gz", means, spacing)
+        data, spacing = network_order(training_labels(case, classes), affine)
+        _save(label_path, label_slabs(data, slices, 0), spacing)
     write_json(
         folder / "dataset.json",
         {
@@ -206,11 +213,9 @@ def _voxels(cases: Sequence[TrainingCase]) -> dict[str, list[float]]:
     return {"in_plane_mm": [min(in_plane), max(in_plane)], "slice_mm": [min(across), max(across)]}
 
 
-def _save(path: Path, data: Any, affine: Any) -> None:
-    ordered, spacing = network_order(data, affine)
+def _save(path: Path, data: npt.NDArray[Any], spacing: Sequence[float]) -> None:
     # nnU-Net reads arrays as (z, y, x); the file is (x, y, z).
-    image = nib.Nifti1Image(ordered.transpose(2, 1, 0), np.diag([*spacing[::-1], 1.0]))
-    nib.save(image, path)
+    nib.save(nib.Nifti1Image(data.transpose(2, 1, 0), np.diag([*spacing[::-1], 1.0])), path)
 
 
 def set_folders(work: Path) -> None:

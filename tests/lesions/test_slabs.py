@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from cmb_bidsapp.lesions.slabs import from_slabs, slices_in_slab, to_slabs
+from cmb_bidsapp.lesions.slabs import from_slabs, label_slabs, slices_in_slab, to_slabs
 
 
 def stack(depth):
@@ -48,3 +48,11 @@ def test_a_group_begins_at_every_slice():
 def test_groups_beyond_the_image_repeat_its_outermost_slice():
     assert to_slabs(stack(3), 2, 1)[0, :, 0, 0].tolist() == [0, 1.5]
     assert to_slabs(stack(3), 2, 0)[0, :, 0, 0].tolist() == [0.5, 2]
+
+
+def test_a_group_has_the_label_of_most_of_its_slices_and_of_equals_the_larger():
+    labels = np.array([1, 1, 4, 0, 1, 4, 5], np.uint8)[:, None, None]
+    assert label_slabs(labels, 1, 0)[:, 0, 0].tolist() == [1, 1, 4, 0, 1, 4, 5]
+    assert label_slabs(labels, 2, 0)[:, 0, 0].tolist() == [1, 4, 4, 5]
+    assert label_slabs(labels, 2, 1)[:, 0, 0].tolist() == [1, 4, 1, 5]
+    assert label_slabs(labels, 3, 0)[:, 0, 0].tolist() == [1, 4, 5]

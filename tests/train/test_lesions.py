@@ -24,7 +24,9 @@ SHAPE = (48, 40, 12)
 AFFINE = np.diag([0.5, 0.5, 4.0, 1.0])
 
 
-def write_session(folder: Path, number: int, *, truth: bool = True) -> None:
+def write_session(
+    folder: Path, number: int, *, truth: bool = True, affine: np.ndarray = AFFINE
+) -> None:
     """A box of a head: four classes side by side, a lesion, and what lies beside it."""
     rng = np.random.default_rng(number)
     proxy = np.zeros(SHAPE, np.uint8)
@@ -49,7 +51,7 @@ def write_session(folder: Path, number: int, *, truth: bool = True) -> None:
     anat = folder / f"sub-{number:02d}" / "anat"
     anat.mkdir(parents=True)
     for name, data in images.items():
-        nib.save(nib.Nifti1Image(data, AFFINE), anat / f"sub-{number:02d}_{name}.nii.gz")
+        nib.save(nib.Nifti1Image(data, affine), anat / f"sub-{number:02d}_{name}.nii.gz")
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +105,23 @@ def test_a_work_folder_serves_one_training(sessions: Path, tmp_path: Path):
             write_raw_dataset(cases, tmp_path, **other)
     with pytest.raises(UsageError, match="give a fresh --work-dir"):
         write_raw_dataset(cases[:2], tmp_path)
+
+
+def test_thin_slices_are_learnt_as_they_are_seen_later(tmp_path: Path):
+    thin = tmp_path / "truth"
+    write_session(thin, 1, affine=np.diag([0.5, 0.5, 0.8, 1.0]))
+    write_raw_dataset(find_cases(thin), tmp_path / "raw", mimics=True)
+    written = {
+        path.name: nib.load(path).get_fdata()
+        for path in (tmp_path / "raw" / "Dataset001_CMB").glob("*/*.nii.gz")
+    }
+    given = nib.load(thin / "sub-01/anat/sub-01_desc-preproc_T2starw.nii.gz").get_fdata()
+    pairs = (given[..., ::2] + given[..., 1::2]) / 2
+    np.testing.assert_allclose(written["sub-01_0000.nii.gz"], pairs, rtol=1e-6)
+    labels = written["sub-01.nii.gz"]
+    assert labels.shape == pairs.shape
+    assert np.argwhere(labels == 4)[:, 2].tolist() == [2] * 9, "slice 5 of the lesion"
+    assert np.argwhere(labels == 5)[:, 2].tolist() == [3] * 8, "slice 6 of the mimic"
 
 
 def network_of(classes: int):
