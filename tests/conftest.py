@@ -7,6 +7,7 @@ import pytest
 from hypothesis import settings
 
 from tests.skeletons import build_dataset
+from tests.standins import Machine
 
 # A slow machine is no failure.
 settings.register_profile("unhurried", deadline=None)
@@ -37,3 +38,18 @@ def bids(tmp_path):
             "sub-03_swi": {},
         },
     )
+
+
+@pytest.fixture
+def no_licence(monkeypatch):
+    """An environment that knows of no FreeSurfer licence."""
+    for name in ("FS_LICENSE", "FREESURFER_LICENSE", "FREESURFER_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch, no_licence):
+    """A machine with no programs, and no licence for them."""
+    made = Machine(tmp_path)
+    monkeypatch.setenv("PATH", str(made.bin))
+    return made

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from cmb_bidsapp.anatomy.freesurfer import ended_well, run_recon_all
 from cmb_bidsapp.anatomy.reuse import Found, parcellations_in
+from cmb_bidsapp.anatomy.synthseg import run_synthseg
 from cmb_bidsapp.runtime.errors import DataError
 
 #: ``--parcellation`` by whose outputs satisfy it.
@@ -65,10 +67,9 @@ class Backend:
         asked = self.wanted == "freesurfer" and self.run
         if not asked or found.kind != "FreeSurfer" or found.subject_dir is None:
             return False
-        # Who copies the labels of a subject alone leaves both files out.
-        log, done = (found.subject_dir / "scripts" / f"recon-all.{end}" for end in ("log", "done"))
-        ended = done.is_file() and done.read_text(errors="replace").strip() != "1"
-        return log.is_file() and not ended
+        # Who copies the labels of a subject alone leaves the log out.
+        log = found.subject_dir / "scripts" / "recon-all.log"
+        return log.is_file() and not ended_well(found.subject_dir)
 
     def obtain(
         self,
@@ -94,14 +95,10 @@ class Backend:
             return found
         subject = f"sub-{participant}" + (f"_ses-{session}" if session else "")
         if self.wanted == "synthseg":
-            from cmb_bidsapp.anatomy.synthseg import run_synthseg
-
             step("SynthSeg")
             output = self.synthseg_dir / f"{subject}_desc-synthseg_dseg.nii.gz"
             run_synthseg(t1w, output, threads=threads, device=device)
         else:
-            from cmb_bidsapp.anatomy.freesurfer import run_recon_all
-
             if not self.run:
                 looked = ", ".join(dict.fromkeys(map(str, (*self.given, self.subjects_dir))))
                 raise DataError(

@@ -71,7 +71,7 @@ def run_recon_all(
     LicenceError
         There is no licence.
     TemporaryError
-        recon-all is at work on this subject already, or was killed.
+        recon-all is at work on this subject already, or it or a step of it was killed.
     DataError
         It failed, left out files, or may not or cannot go on in the folder.
     """
@@ -112,28 +112,20 @@ def run_recon_all(
     return folder
 
 
+def ended_well(subject_dir: Path) -> bool:
+    """Whether recon-all came to its end in a subject's folder."""
+    done = subject_dir / "scripts" / "recon-all.done"
+    # A run that fails leaves the file too, with nothing but this in it.
+    return done.is_file() and done.read_text(errors="replace").strip() != "1"
+
+
 def is_finished(subject_dir: Path) -> bool:
     """Whether recon-all ended well in a subject's folder, and the files that are read are there."""
-    done = subject_dir / "scripts" / "recon-all.done"
     return (
-        done.is_file()
-        # A run that fails leaves the file too, with nothing but this in it.
-        and done.read_text(errors="replace").strip() != "1"
+        ended_well(subject_dir)
         and not _locks(subject_dir)
         and all((subject_dir / name).is_file() for name in NEEDED)
     )
-
-
-def version_of(subject_dir: Path) -> str | None:
-    """FreeSurfer's name for the build that made a subject, where the folder tells.
-
-    ``scripts/build-stamp.txt`` does, or else the line ``VERSION`` in ``scripts/recon-all.done``.
-    """
-    scripts = subject_dir / "scripts"
-    stamp, done = scripts / "build-stamp.txt", scripts / "recon-all.done"
-    if stamp.is_file() and (text := stamp.read_text(errors="replace").strip()):
-        return text
-    return _field(done.read_text(errors="replace"), "VERSION") if done.is_file() else None
 
 
 def _can_resume(folder: Path, *, allowed: bool) -> bool:

@@ -7,7 +7,7 @@ these files.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -18,7 +18,8 @@ from nibabel.affines import apply_affine
 from scipy import ndimage
 
 from cmb_bidsapp.anatomy.parcellation import Parcellation
-from cmb_bidsapp.anatomy.talairach import read_lta, to_mni305
+from cmb_bidsapp.anatomy.talairach import LONG, to_template
+from cmb_bidsapp.anatomy.versions import with_version
 from cmb_bidsapp.bids.images import read_volume
 from cmb_bidsapp.labels import STRUCTURES, ids, table, to_structures
 from cmb_bidsapp.preprocess.resampling import Affine, Grid
@@ -33,8 +34,6 @@ SUBJECT_FILES = (
     ("FreeSurfer", "aparc+aseg.mgz"),
 )
 WHITE_FILES = ("wmparc.mgz", "wmparc.DKTatlas.mapped.mgz")
-#: In the name of a longitudinal run, between the session's and the template's.
-LONG = ".long."
 #: Images of other apps, best first: desc entity and the words of the name that are no entities.
 DERIVATIVES = MappingProxyType(
     {
@@ -83,14 +82,6 @@ class Found:
     kind: str
     white: Path | None = None
     subject_dir: Path | None = None
-
-
-def find_parcellation(
-    folders: Sequence[Path], participant: str, session: str | None
-) -> Found | None:
-    """First of :func:`parcellations_in` the folders."""
-    found = (f for folder in folders for f in parcellations_in(folder, participant, session))
-    return next(found, None)
 
 
 def parcellations_in(folder: Path, participant: str, session: str | None) -> Iterator[Found]:
@@ -165,14 +156,14 @@ def read_parcellation(found: Found) -> Parcellation:
     parcellation
         In scanner RAS of the T1w (mm); voxels are the file's. A longitudinal run is moved from
         its template to its session. ``source`` heeds the ids: a FreeSurfer folder with none
-        that SynthSeg does not write is SynthSeg's.
+        that SynthSeg does not write is SynthSeg's; it names the version where files tell.
 
     Raises
     ------
     DataError
         A file is not fetched or damaged; the ids are not whole numbers or not FreeSurfer's; a
-        hemisphere or its white matter is missing; ``wmparc`` has other voxels; a transform is
-        damaged.
+        hemisphere or its white matter is missing; ``wmparc`` has other voxels; the transform of
+        a longitudinal run is missing or damaged.
     """
     dseg, affine = _read_ids(found.dseg)
     _check_hemispheres(found.dseg, dseg)
@@ -187,25 +178,14 @@ def read_parcellation(found: Found) -> Parcellation:
         if not Grid.of(white, other).is_same_as(grid):
             raise DataError(f"{found.white} has other voxels than {found.dseg}; rerun FreeSurfer")
         white = white[box].copy()
-    to_template, to_standard = np.eye(4), None
-    if found.subject_dir is not None:
-        to_template, to_standard = _to_template(found.subject_dir), to_mni305(found.subject_dir)
+    way = np.eye(4) if found.subject_dir is None else to_template(found.subject_dir)
     return Parcellation(
         cropped,
-        Grid(part.shape, np.linalg.inv(to_template) @ part.affine),
+        Grid(part.shape, np.linalg.inv(way) @ part.affine),
         white,
-        None if to_standard is None else to_standard @ to_template,
-        _source(found.kind, dseg),
+        found.subject_dir,
+        with_version(_source(found.kind, dseg), found),
     )
-
-
-def _to_template(subject_dir: Path) -> Affine:
-    """World of a session to world of its longitudinal template (mm), where it was run in that."""
-    session, long, template = subject_dir.name.partition(LONG)
-    if not long:
-        return np.eye(4)
-    name = f"{session}_to_{template}.lta"
-    return read_lta(subject_dir.with_name(template) / "mri" / "transforms" / name)
 
 
 def _source(kind: str, dseg: npt.NDArray[np.int32]) -> str:

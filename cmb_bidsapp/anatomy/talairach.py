@@ -1,4 +1,4 @@
-"""From a head to standard space: FreeSurfer's Talairach transform, or the structures themselves.
+"""FreeSurfer's transforms: from a head to standard space, from a session to its template.
 
 World coordinates are scanner RAS (mm) of the image that FreeSurfer was given, never its
 "tkregister" RAS; for ``.mgz`` files scanner RAS is what nibabel calls the affine.
@@ -10,10 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from cmb_bidsapp.anatomy.atlas import load_atlas
-from cmb_bidsapp.labels import table
 from cmb_bidsapp.preprocess.resampling import Affine
 from cmb_bidsapp.runtime.errors import DataError
 
@@ -26,25 +23,19 @@ MNI305_TO_MNI152: Affine = np.array(
         [0.0, 0.0, 0.0, 1.0],
     ]
 )
-#: The way back. FreeSurfer publishes this inverse rounded to four digits, 2 micrometres away.
-MNI152_TO_MNI305: Affine = np.linalg.inv(MNI305_TO_MNI152).astype(np.float64)
 #: No head is stretched more than this on its way to the average one.
 SCALES = 0.7, 1.4
+
+#: Where the transforms of a subject lie, and those that may lead to MNI305, best first.
+TRANSFORMS = Path("mri", "transforms")
+XFM, LTAS = "talairach.xfm", ("talairach.xfm.lta", "talairach.lta")
+#: In the name of a longitudinal run, between the session's and the template's.
+LONG = ".long."
 
 #: Kinds of matrix in an LTA file.
 VOXEL_TO_VOXEL, RAS_TO_RAS = 0, 1
 #: Where LTA files that end in MNI305 end, by the name of their destination.
 MNI305_IMAGE = "mni305"
-
-#: What age and disease widen is no landmark.
-FLUID = ("csf", "lateral-ventricle", "third-ventricle", "fourth-ventricle")
-#: A cortical area's centre counts this much against that of any other structure: fitted to the
-#: atlas, a FreeSurfer subject's areas are 3.6 mm off, the rest 1.5 mm (their squares' ratio: 0.17).
-AREA_WEIGHT = 0.2
-#: Structures this many times farther off than the median one are dropped.
-OUTLIER = 3.0
-#: An affine has 12 unknowns, 3 of them per structure; fewer structures than this are no basis.
-LEAST_STRUCTURES = 8
 
 
 def _read_text(path: Path) -> str:
@@ -180,99 +171,58 @@ def _world(volume: dict[str, str], path: Path) -> Affine:
     return affine
 
 
+def transform_files(subject_dir: Path, *, to_standard: bool) -> list[Path]:
+    """Files that :func:`to_template` and, for ``to_standard``, :func:`to_mni305` look at."""
+    lta = _template_lta(subject_dir)
+    paths = [] if lta is None else [lta]
+    if to_standard:
+        paths += [subject_dir / TRANSFORMS / name for name in (XFM, *LTAS)]
+    return [path for path in paths if path.exists()]
+
+
+def to_template(subject_dir: Path) -> Affine:
+    """World of a session to world of the longitudinal template it was run in, if any (mm).
+
+    Raises
+    ------
+    DataError
+        As :func:`read_lta`.
+    """
+    lta = _template_lta(subject_dir)
+    return np.eye(4) if lta is None else read_lta(lta)
+
+
+def _template_lta(subject_dir: Path) -> Path | None:
+    session, long, template = subject_dir.name.partition(LONG)
+    if not long:
+        return None
+    return subject_dir.with_name(template) / TRANSFORMS / f"{session}_to_{template}.lta"
+
+
 def to_mni305(subject_dir: Path) -> Affine | None:
-    """Find FreeSurfer's affine from a subject's scanner RAS to MNI305 (mm).
+    """Find FreeSurfer's affine from the scanner RAS of a subject's image to MNI305 (mm).
 
     ``talairach.xfm`` goes first. An LTA file counts where it ends in ``mni305.cor.mgz``:
     FreeSurfer's ``talairach.xfm.lta`` does and says the same; its ``talairach.lta`` ends in
-    another atlas, many mm away, but FastSurfer's is a link to ``talairach.xfm.lta``.
+    another atlas, many mm away, but FastSurfer's is a link to ``talairach.xfm.lta``. A
+    longitudinal run goes by its template.
 
     Raises
     ------
     DataError
         As :func:`read_xfm` and :func:`read_lta`.
     """
-    folder = subject_dir / "mri" / "transforms"
-    xfm = folder / "talairach.xfm"
+    found = _talairach(subject_dir / TRANSFORMS)
+    return None if found is None else found @ to_template(subject_dir)
+
+
+def _talairach(folder: Path) -> Affine | None:
+    xfm = folder / XFM
     if xfm.exists() or xfm.is_symlink():
         return read_xfm(xfm)
-    for name in ("talairach.xfm.lta", "talairach.lta"):
+    for name in LTAS:
         if (folder / name).exists():
             lta = _read_lta(folder / name)
             if MNI305_IMAGE in Path(lta.destination).name:
                 return _checked(lta.matrix, folder / name)
     return None
-
-
-def affine_by_structures(dseg: npt.NDArray[np.integer], affine: Affine) -> Affine:
-    """Affine from a head to MNI152, by the centres of the structures it shares with the atlas.
-
-    For parcellations that come without a Talairach transform.
-
-    Parameters
-    ----------
-    dseg, affine
-        FreeSurfer ids, shape ``(x, y, z)``, and voxel-to-world (RAS mm).
-
-    Returns
-    -------
-    matrix
-        World coordinates of the head to MNI152 (RAS mm), shape ``(4, 4)``. Weighted least
-        squares; structures far off are dropped once.
-
-    Raises
-    ------
-    DataError
-        Fewer than 8 structures are shared.
-    """
-    atlas = load_atlas()
-    reference = atlas.dseg
-    areas = _areas()
-    if not np.isin(dseg, areas).any():
-        # Without named areas the whole cortex of a side is one structure.
-        reference = np.where(
-            np.isin(reference, areas), np.where(reference < 2000, 3, 42), reference
-        )
-    head, standard = _centres(dseg, affine), _centres(reference, atlas.affine)
-    shared = sorted(head.keys() & standard.keys())
-    if len(shared) < LEAST_STRUCTURES:
-        raise DataError(
-            f"the parcellation shares {len(shared)} structures with the atlas; are its ids "
-            "FreeSurfer's, and is it a whole head?"
-        )
-    points = np.array([[*head[index], 1.0] for index in shared])
-    targets = np.array([standard[index] for index in shared])
-    root = np.sqrt([AREA_WEIGHT if index in areas else 1.0 for index in shared])[:, None]
-    solution = np.linalg.lstsq(points * root, targets * root)[0]
-    off = np.linalg.norm((points @ solution - targets) * root, axis=1)
-    root[off > OUTLIER * np.median(off)] = 0
-    solution = np.linalg.lstsq(points * root, targets * root)[0]
-    return np.vstack([solution.T, [0, 0, 0, 1]])
-
-
-def _areas() -> tuple[int, ...]:
-    """Ids of the named cortical areas."""
-    return tuple(
-        label.index
-        for label in table().values()
-        if label.structure == "cerebral-cortex" and label.region != "cortex"
-    )
-
-
-def _centres(dseg: npt.NDArray[np.integer], affine: Affine) -> dict[int, npt.NDArray[np.float64]]:
-    """Centre of mass (RAS mm) of every structure that makes a landmark."""
-    landmarks = [
-        label.index
-        for label in table().values()
-        if label.structure not in FLUID
-        and not label.name.endswith("unknown")
-        and (label.side != "n/a" or label.region in ("brainstem", "corpus-callosum"))
-    ]
-    voxels = np.argwhere(np.isin(dseg, landmarks))
-    values = dseg[tuple(voxels.T)]
-    count = np.bincount(values)
-    sums = np.stack([np.bincount(values, axis) for axis in voxels.T], axis=1)
-    return {
-        int(index): affine[:3, :3] @ (sums[index] / count[index]) + affine[:3, 3]
-        for index in np.flatnonzero(count)
-    }

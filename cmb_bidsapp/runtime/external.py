@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -29,6 +30,9 @@ CAUSES = {
     signal.SIGSEGV: "a crash of the program",
     signal.SIGABRT: "a crash of the program",
 }
+
+#: What shells and GNU time say of a killed child whose parent ends with a status of its own.
+KILLED = re.compile(r"\bKilled\b|\bterminated by signal 9\b")
 
 #: Waits for our end of its pipe to close, as any death of ours closes it; then kills the group.
 #: A SIGKILL leaves us no other way, short of code between fork and exec.
@@ -93,7 +97,7 @@ def run(
     CommandMissingError
         It, or the interpreter of a script, is not installed.
     TemporaryError
-        It, or what a shell script ran for it (status 128 + n), was killed by a signal.
+        It, or what it ran (status 128 + n, or its last lines say so), was killed by a signal.
     DataError
         It failed; the message has its status and its last lines.
     """
@@ -105,11 +109,13 @@ def run(
         status = _run_group(argv, variables, output)
         if status == 0:
             return
-        said = _last_lines(output, start)
+        printed, logged = _last_lines(output, start), ""
     if own_log is not None and own_log.exists():
         with own_log.open("rb") as stream:
-            said = _last_lines(stream, grew_from) or said
-    _fail(Path(argv[0]).name, status, said)
+            logged = _last_lines(stream, grew_from)
+    # A shell may tell of a killed child in the output alone.
+    killed = KILLED.search(f"{printed} {logged}") is not None
+    _fail(Path(argv[0]).name, status, logged or printed, step_killed=killed)
 
 
 def _run_group(argv: Sequence[str], variables: Mapping[str, str], output: IO[bytes]) -> int:
@@ -210,13 +216,14 @@ def _last_lines(stream: IO[bytes], start: int) -> str:
     return " | ".join([line for line in lines if line][-QUOTED_LINES:])[-QUOTED_CHARACTERS:]
 
 
-def _fail(name: str, status: int, said: str) -> NoReturn:
+def _fail(name: str, status: int, said: str, *, step_killed: bool) -> NoReturn:
     said = f": {said}" if said else ""
-    # Shells pass on the death of what they ran as 128 + signal.
-    number = -status if status < 0 else status - 128
     try:
-        killer = signal.Signals(number)
+        # Shells pass on the death of what they ran as 128 + signal.
+        killer = signal.Signals(-status if status < 0 else status - 128)
     except ValueError:
-        raise DataError(f"{name} failed with status {status}{said}") from None
+        if not step_killed:
+            raise DataError(f"{name} failed with status {status}{said}") from None
+        name, killer = f"a step of {name}", signal.SIGKILL
     cause = f", {CAUSES[killer]}" if killer in CAUSES else ""
-    raise TemporaryError(f"{name} was killed by signal {number} ({killer.name}{cause}){said}")
+    raise TemporaryError(f"{name} was killed by signal {killer:d} ({killer.name}{cause}){said}")

@@ -1,17 +1,13 @@
 """Which parcellation a session gets; recon-all and mri_synthseg are stand-ins that write labels."""
 
-import json
-
-import nibabel as nib
 import numpy as np
 import pytest
 
 from cmb_bidsapp.anatomy.backends import Backend
 from cmb_bidsapp.anatomy.reuse import has_lobes, read_parcellation
 from cmb_bidsapp.runtime.errors import CommandMissingError, DataError, LicenceError
-from tests import standins
+from tests.anatomy.subjects import head, save, write
 
-AFFINE = np.diag([4.0, 4.0, 4.0, 1.0])
 #: What makes a folder of outputs be of a kind.
 LAYOUTS = {
     "FreeSurfer": "sub-01/mri/aparc+aseg.mgz",
@@ -20,83 +16,20 @@ LAYOUTS = {
     "SynthSeg": "sub-01/anat/sub-01_desc-synthseg_dseg.nii.gz",
 }
 
-#: Notes its arguments; then either fails or leaves what the real one leaves and is read here.
-RECON_ALL = """
-import json, pathlib, shutil, sys
-record = pathlib.Path({record!r})
-record.write_text(json.dumps([*json.loads(record.read_text()), sys.argv[1:]]))
-folder = pathlib.Path(sys.argv[sys.argv.index("-sd") + 1]) / sys.argv[sys.argv.index("-s") + 1]
-shutil.copytree({outputs!r}, folder / "mri", dirs_exist_ok=True, copy_function=shutil.copyfile)
-(folder / "scripts").mkdir(exist_ok=True)
-(folder / "scripts" / "recon-all.log").write_text("done")
-(folder / "scripts" / "recon-all.done").write_text("SUBJECT x")
-"""
+#: Leaves what the real one leaves and is read here.
 SYNTHSEG = """
-import json, pathlib, shutil, sys
-record = pathlib.Path({record!r})
-record.write_text(json.dumps([*json.loads(record.read_text()), sys.argv[1:]]))
-shutil.copyfile({outputs!r} + "/synthseg.nii.gz", sys.argv[sys.argv.index("--o") + 1])
+import shutil
+shutil.copyfile({labels!r}, sys.argv[sys.argv.index("--o") + 1])
 """
-FAILS = "import sys; sys.exit('the head is upside down')"
-
-
-def head(callosum):
-    """Two hemispheres with named cortex; SynthSeg's have no callosum."""
-    dseg = np.zeros((14, 12, 10), np.int32)
-    dseg[2:7, 2:10, 2:8], dseg[7:12, 2:10, 2:8] = 1028, 2028
-    dseg[3:7, 3:9, 3:7], dseg[7:11, 3:9, 3:7] = 2, 41
-    if callosum:
-        dseg[6:8, 5:7, 5] = 253
-    return dseg
-
-
-class Machine:
-    """A machine with nothing on its path but the stand-ins that are installed."""
-
-    def __init__(self, folder):
-        self.bin, self.record, self.outputs = folder / "bin", folder / "ran", folder / "outputs"
-        self.bin.mkdir()
-        self.outputs.mkdir()
-        self.record.write_text("[]")
-        for name in ("aparc+aseg.mgz", "wmparc.mgz"):
-            nib.save(nib.MGHImage(head(callosum=True), AFFINE), self.outputs / name)
-        synthseg = nib.Nifti1Image(head(callosum=False), AFFINE)
-        nib.save(synthseg, self.outputs / "synthseg.nii.gz")
-
-    def install(self, name, script):
-        script = script.format(record=str(self.record), outputs=str(self.outputs))
-        standins.install(self.bin, name, script)
-
-    @property
-    def ran(self):
-        """Arguments of every run."""
-        return json.loads(self.record.read_text())
+FAILS = "sys.exit('the head is upside down')"
 
 
 @pytest.fixture
-def machine(tmp_path, monkeypatch):
-    for name in ("FS_LICENSE", "FREESURFER_LICENSE", "FREESURFER_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    made = Machine(tmp_path)
-    monkeypatch.setenv("PATH", str(made.bin))
-    return made
-
-
-@pytest.fixture
-def t1w(tmp_path):
-    path = tmp_path / "head.nii.gz"
-    path.write_bytes(b"head")
-    return path
-
-
-@pytest.fixture
-def backend(tmp_path):
+def backend(tmp_path, licence_file):
     """Make a backend; its own folders are ``freesurfer`` and ``synthseg``."""
-    licence = tmp_path / "license.txt"
-    licence.write_text("key")
 
     def make(wanted, *given, **options):
-        options = {"licence_file": licence, **options}
+        options = {"licence_file": licence_file, **options}
         own = tmp_path / "freesurfer", tmp_path / "synthseg"
         return Backend(wanted, given, *own, **options)
 
@@ -115,17 +48,11 @@ def obtain(t1w):
     return ask
 
 
-def touch(path):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch()
-    return path
-
-
 def cut_off(folder, done=None):
     """A FreeSurfer subject that has its cortex, but whose run has not ended well."""
-    dseg = touch(folder / "mri" / "aparc+aseg.mgz")
-    touch(folder / "mri" / "orig" / "001.mgz")
-    touch(folder / "scripts" / "recon-all.log")
+    dseg = write(folder / "mri" / "aparc+aseg.mgz")
+    write(folder / "mri" / "orig" / "001.mgz")
+    write(folder / "scripts" / "recon-all.log")
     if done is not None:
         (folder / "scripts" / "recon-all.done").write_text(done)
     return dseg
@@ -146,7 +73,7 @@ def cut_off(folder, done=None):
 def test_what_is_asked_for_decides_whose_outputs_do(tmp_path, backend, wanted, kinds):
     accepted = set()
     for kind, name in LAYOUTS.items():
-        file = touch(tmp_path / kind / name)
+        file = write(tmp_path / kind / name)
         found = backend(wanted, tmp_path / kind).find("01", None)
         if found is not None:
             assert (found.dseg, found.kind) == (file, kind)
@@ -159,14 +86,14 @@ def test_what_is_asked_for_decides_whose_outputs_do(tmp_path, backend, wanted, k
 )
 def test_other_kinds_in_the_same_folder_hide_nothing(tmp_path, backend, wanted, kind):
     for layout in LAYOUTS.values():
-        touch(tmp_path / "all" / layout)
+        write(tmp_path / "all" / layout)
     (tmp_path / "all" / LAYOUTS["FastSurfer"]).unlink()
     found = backend(wanted, tmp_path / "all").find("01", None)
     assert found.kind == kind
 
 
 def test_the_first_folder_with_what_is_wanted_wins(tmp_path, backend):
-    folders = {kind: touch(tmp_path / kind / name) for kind, name in LAYOUTS.items()}
+    folders = {kind: write(tmp_path / kind / name) for kind, name in LAYOUTS.items()}
     for kinds in (
         ("SynthSeg", "FreeSurfer"),
         ("FreeSurfer", "SynthSeg"),
@@ -180,25 +107,25 @@ def test_the_first_folder_with_what_is_wanted_wins(tmp_path, backend):
 
 
 def test_what_was_made_here_comes_after_what_is_given(tmp_path, backend):
-    own = touch(tmp_path / "freesurfer" / LAYOUTS["FreeSurfer"])
-    labels = touch(tmp_path / "synthseg" / "sub-01_desc-synthseg_dseg.nii.gz")
+    own = write(tmp_path / "freesurfer" / LAYOUTS["FreeSurfer"])
+    labels = write(tmp_path / "synthseg" / "sub-01_desc-synthseg_dseg.nii.gz")
     assert backend("freesurfer").find("01", None).dseg == own
     assert backend("synthseg").find("01", None).dseg == labels
-    given = touch(tmp_path / "given" / LAYOUTS["FastSurfer"])
+    given = write(tmp_path / "given" / LAYOUTS["FastSurfer"])
     assert backend("freesurfer", tmp_path / "given").find("01", None).dseg == given
     assert backend("synthseg", tmp_path / "given").find("01", None).dseg == labels
 
 
 @pytest.mark.parametrize("wanted", ["auto", "atlas"])
 def test_what_another_choice_made_here_is_not_taken_unasked(tmp_path, backend, wanted):
-    touch(tmp_path / "freesurfer" / LAYOUTS["FreeSurfer"])
-    touch(tmp_path / "synthseg" / "sub-01_desc-synthseg_dseg.nii.gz")
+    write(tmp_path / "freesurfer" / LAYOUTS["FreeSurfer"])
+    write(tmp_path / "synthseg" / "sub-01_desc-synthseg_dseg.nii.gz")
     assert backend(wanted).find("01", None) is None
 
 
 def test_the_session_has_its_own_or_the_participants(tmp_path, backend):
-    shared = touch(tmp_path / "freesurfer" / "sub-01" / "mri" / "aparc+aseg.mgz")
-    own = touch(tmp_path / "freesurfer" / "sub-01_ses-A" / "mri" / "aparc+aseg.mgz")
+    shared = write(tmp_path / "freesurfer" / "sub-01" / "mri" / "aparc+aseg.mgz")
+    own = write(tmp_path / "freesurfer" / "sub-01_ses-A" / "mri" / "aparc+aseg.mgz")
     assert backend("freesurfer").find("01", "A").dseg == own
     assert backend("freesurfer").find("01", "B").dseg == shared
     assert backend("freesurfer").find("02", "A") is None
@@ -212,8 +139,10 @@ def test_the_embedded_backend_needs_no_program(machine, tmp_path, backend, obtai
     assert obtain(backend(wanted, tmp_path / "nothing")) == (None, [])
 
 
-def test_where_recon_all_may_not_run_the_folders_are_named(machine, tmp_path, backend, obtain):
-    machine.install("recon-all", RECON_ALL)
+def test_where_recon_all_may_not_run_the_folders_are_named(
+    machine, install_recon_all, tmp_path, backend, obtain
+):
+    install_recon_all()
     own, other = tmp_path / "freesurfer", tmp_path / "other"
     with pytest.raises(DataError) as error:
         obtain(backend("freesurfer", own, other, run=False), "A")
@@ -221,7 +150,7 @@ def test_where_recon_all_may_not_run_the_folders_are_named(machine, tmp_path, ba
     assert f"no FreeSurfer output of sub-01_ses-A in {own}, {other}, and" in message
     assert "--fs-no-reconall" in message
     assert "--parcellation atlas" in message
-    assert machine.ran == []
+    assert machine.runs == []
 
 
 @pytest.mark.parametrize(
@@ -237,12 +166,12 @@ def test_a_program_that_is_not_there_or_fails_is_named(machine, backend, obtain,
 
 
 def test_the_licence_is_asked_for_where_recon_all_is_to_run_only(
-    machine, tmp_path, backend, obtain
+    install_recon_all, tmp_path, backend, obtain
 ):
-    machine.install("recon-all", RECON_ALL)
+    install_recon_all()
     with pytest.raises(LicenceError):
         obtain(backend("freesurfer", licence_file=None))
-    touch(tmp_path / "given" / LAYOUTS["sMRIPrep"])
+    write(tmp_path / "given" / LAYOUTS["sMRIPrep"])
     found, _ = obtain(backend("freesurfer", tmp_path / "given", licence_file=None))
     assert found.kind == "sMRIPrep"
 
@@ -254,11 +183,11 @@ def test_the_licence_is_asked_for_where_recon_all_is_to_run_only(
     ("session", "name"), [(None, "sub-01"), ("A", "sub-01_ses-A")], ids=["one", "several"]
 )
 def test_recon_all_labels_the_head_and_its_subject_is_found(
-    machine, tmp_path, t1w, backend, obtain, session, name
+    machine, install_recon_all, tmp_path, t1w, backend, obtain, session, name
 ):
-    machine.install("recon-all", RECON_ALL)
+    install_recon_all()
     # What does not satisfy the choice does not stand in its way.
-    touch(tmp_path / "given" / LAYOUTS["SynthSeg"])
+    write(tmp_path / "given" / LAYOUTS["SynthSeg"])
     asked = backend("freesurfer", tmp_path / "given")
     found, steps = obtain(asked, session)
     folder = tmp_path / "freesurfer" / name
@@ -268,64 +197,69 @@ def test_recon_all_labels_the_head_and_its_subject_is_found(
         folder / "mri" / "wmparc.mgz",
     )
     assert steps == ["FreeSurfer (recon-all)"]
-    (argv,) = machine.ran
-    assert argv[argv.index("-i") + 1] == str(t1w)
-    assert argv[argv.index("-openmp") + 1] == "2"
+    (run,) = machine.runs
+    assert run.argv[run.argv.index("-i") + 1] == str(t1w)
+    assert run.argv[run.argv.index("-openmp") + 1] == "2"
     labelled = read_parcellation(found)
     assert labelled.source == "FreeSurfer"
-    np.testing.assert_array_equal(labelled.dseg[labelled.dseg > 0], head(True)[head(True) > 0])
+    np.testing.assert_array_equal(labelled.dseg[labelled.dseg > 0], head()[head() > 0])
     # The second time nothing is run, and nothing told.
     assert obtain(asked, session) == (found, [])
-    assert len(machine.ran) == 1
+    assert len(machine.runs) == 1
 
 
 @pytest.mark.parametrize(("session", "name"), [(None, "sub-01"), ("A", "sub-01_ses-A")])
 def test_synthseg_labels_the_head_and_its_image_is_found(
     machine, tmp_path, t1w, backend, obtain, session, name
 ):
-    machine.install("mri_synthseg", SYNTHSEG)
-    touch(tmp_path / "given" / LAYOUTS["FreeSurfer"])
+    labels = save(tmp_path / "labels.nii.gz", head(full=False))
+    machine.install("mri_synthseg", SYNTHSEG.format(labels=str(labels)))
+    write(tmp_path / "given" / LAYOUTS["FreeSurfer"])
     asked = backend("synthseg", tmp_path / "given", licence_file=None)
     found, steps = obtain(asked, session)
     assert found.kind == "SynthSeg"
     assert found.dseg == tmp_path / "synthseg" / f"{name}_desc-synthseg_dseg.nii.gz"
     assert steps == ["SynthSeg"]
-    (argv,) = machine.ran
-    assert argv[argv.index("--i") + 1] == str(t1w)
-    assert argv[argv.index("--threads") + 1] == "2"
-    assert "--cpu" in argv
+    (run,) = machine.runs
+    assert run.argv[run.argv.index("--i") + 1] == str(t1w)
+    assert run.argv[run.argv.index("--threads") + 1] == "2"
+    assert "--cpu" in run.argv
     labelled = read_parcellation(found)
     assert labelled.source == "SynthSeg"
     assert has_lobes(labelled.dseg)
     assert obtain(asked, session) == (found, [])
-    assert len(machine.ran) == 1
+    assert len(machine.runs) == 1
 
 
 # A recon-all that has not ended
 
 
 @pytest.mark.parametrize("done", [None, "1\n"], ids=["cut off", "failed"])
-def test_recon_all_goes_on_though_the_cortex_is_labelled(machine, tmp_path, backend, obtain, done):
-    machine.install("recon-all", RECON_ALL)
+def test_recon_all_goes_on_though_the_cortex_is_labelled(
+    machine, install_recon_all, tmp_path, backend, obtain, done
+):
+    install_recon_all()
     cut_off(tmp_path / "freesurfer" / "sub-01", done)
     found, _ = obtain(backend("freesurfer"))
-    (argv,) = machine.ran
-    assert "-i" not in argv
+    (run,) = machine.runs
+    assert "-i" not in run.argv
     assert found.white is not None
 
 
 def test_going_on_can_be_forbidden_and_then_the_subject_is_named(
-    machine, tmp_path, backend, obtain
+    machine, install_recon_all, tmp_path, backend, obtain
 ):
-    machine.install("recon-all", RECON_ALL)
+    install_recon_all()
     cut_off(tmp_path / "freesurfer" / "sub-01")
     with pytest.raises(DataError, match="sub-01 is not finished"):
         obtain(backend("freesurfer", resume=False))
-    assert machine.ran == []
+    assert machine.runs == []
 
 
-def test_what_recon_all_is_not_to_finish_is_used_as_it_is(machine, tmp_path, backend, obtain):
-    machine.install("recon-all", RECON_ALL)
+def test_what_recon_all_is_not_to_finish_is_used_as_it_is(
+    machine, install_recon_all, tmp_path, backend, obtain
+):
+    install_recon_all()
     own = cut_off(tmp_path / "freesurfer" / "sub-01")
     other = cut_off(tmp_path / "other" / "sub-01")
     for asked, dseg in (
@@ -334,14 +268,14 @@ def test_what_recon_all_is_not_to_finish_is_used_as_it_is(machine, tmp_path, bac
         (backend("freesurfer", tmp_path / "other"), other),
     ):
         assert obtain(asked)[0].dseg == dseg
-    assert machine.ran == []
+    assert machine.runs == []
 
 
 def test_labels_that_were_copied_without_their_logs_are_used(machine, tmp_path, backend, obtain):
-    dseg = touch(tmp_path / "freesurfer" / "sub-01" / "mri" / "aparc+aseg.mgz")
+    dseg = write(tmp_path / "freesurfer" / "sub-01" / "mri" / "aparc+aseg.mgz")
     assert obtain(backend("freesurfer"))[0].dseg == dseg
     # So are those of a run that ended well and lost what is not read.
-    touch(tmp_path / "freesurfer" / "sub-01" / "scripts" / "recon-all.log")
+    write(tmp_path / "freesurfer" / "sub-01" / "scripts" / "recon-all.log")
     done = tmp_path / "freesurfer" / "sub-01" / "scripts" / "recon-all.done"
     done.write_text("SUBJECT sub-01\n")
     assert obtain(backend("freesurfer"))[0].dseg == dseg
@@ -350,5 +284,5 @@ def test_labels_that_were_copied_without_their_logs_are_used(machine, tmp_path, 
 def test_fastsurfers_runs_are_not_recon_alls(machine, tmp_path, backend, obtain):
     folder = tmp_path / "freesurfer" / "sub-01"
     cut_off(folder)
-    dseg = touch(folder / "mri" / "aparc.DKTatlas+aseg.mapped.mgz")
+    dseg = write(folder / "mri" / "aparc.DKTatlas+aseg.mapped.mgz")
     assert obtain(backend("freesurfer"))[0].dseg == dseg

@@ -9,10 +9,7 @@ from cmb_bidsapp.runtime.errors import LicenceError, classify
 TEXT = "someone@example.org\n12345\n *Cabcdefghijk\n FSabcdefghijk"
 
 
-@pytest.fixture(autouse=True)
-def nothing_set(monkeypatch):
-    for name in ("FS_LICENSE", "FREESURFER_LICENSE", "FREESURFER_HOME"):
-        monkeypatch.delenv(name, raising=False)
+pytestmark = pytest.mark.usefixtures("no_licence")
 
 
 @pytest.fixture

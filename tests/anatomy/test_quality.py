@@ -15,9 +15,10 @@ from cmb_bidsapp.anatomy.quality import (
     share_shown,
     warnings,
 )
-from cmb_bidsapp.anatomy.reuse import find_parcellation, read_parcellation
+from cmb_bidsapp.anatomy.reuse import read_parcellation
 from cmb_bidsapp.bids.outputs import read_table, write_table
 from cmb_bidsapp.preprocess.resampling import IDENTITY, Grid
+from tests.anatomy.subjects import find_parcellation
 
 #: Voxels of 1 ml.
 CENTIMETRE = (10.0, 10.0, 10.0)

@@ -1,12 +1,9 @@
 """SynthSeg, driven through a stand-in that checks its arguments and lays down labels."""
 
-from functools import partial
-
 import pytest
 
 from cmb_bidsapp.anatomy.synthseg import COMMAND, run_synthseg
 from cmb_bidsapp.runtime.errors import CommandMissingError, DataError, TemporaryError
-from tests import standins
 from tests.skeletons import tree
 
 #: Knows the options that are passed and no others, and asks for names it can write.
@@ -25,27 +22,11 @@ given.o.write_text(f"{given.i.read_text()} {given.threads} {given.cpu}")
 """
 
 
-@pytest.fixture
-def machine(tmp_path, monkeypatch):
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    monkeypatch.setenv("PATH", str(folder))
-
-    return partial(standins.install, folder, COMMAND)
-
-
-@pytest.fixture
-def t1w(tmp_path):
-    path = tmp_path / "head.nii.gz"
-    path.write_text("head")
-    return path
-
-
 @pytest.mark.parametrize(
     ("device", "cpu"), [("cpu", True), ("cuda", False), ("cuda:1", False), ("mps", True)]
 )
 def test_threads_and_device_are_passed_on(machine, t1w, tmp_path, device, cpu):
-    machine(LABELS)
+    machine.install(COMMAND, LABELS)
     output = tmp_path / "out" / "labels.nii.gz"
     run_synthseg(t1w, output, threads=3, device=device)
     assert output.read_text() == f"head 3 {cpu}"
@@ -53,7 +34,7 @@ def test_threads_and_device_are_passed_on(machine, t1w, tmp_path, device, cpu):
 
 
 def test_an_old_result_is_replaced(machine, t1w, tmp_path):
-    machine(LABELS)
+    machine.install(COMMAND, LABELS)
     output = tmp_path / "labels.nii.gz"
     output.write_text("old")
     run_synthseg(t1w, output, threads=1, device="cpu")
@@ -72,7 +53,7 @@ def test_an_old_result_is_replaced(machine, t1w, tmp_path):
 def test_what_goes_wrong_is_named_and_leaves_all_as_it_was(
     machine, t1w, tmp_path, script, error, said
 ):
-    machine(script)
+    machine.install(COMMAND, script)
     output = tmp_path / "out" / "labels.nii.gz"
     output.parent.mkdir()
     output.write_text("old")

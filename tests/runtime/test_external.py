@@ -14,34 +14,18 @@ from cmb_bidsapp.runtime import external
 from cmb_bidsapp.runtime.errors import CommandMissingError, DataError, TemporaryError, classify
 
 
-@pytest.fixture
-def machine(tmp_path, monkeypatch):
-    """A machine with nothing on its path; ``install`` puts a script there."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    monkeypatch.setenv("PATH", str(folder))
-
-    def install(name: str, script: str, interpreter: str = sys.executable) -> str:
-        path = folder / name
-        path.write_text(f"#!{interpreter}\n{script}")
-        path.chmod(0o755)
-        return str(path)
-
-    return install
-
-
 def run(*argv, **options):
     external.run(argv, instead="--parcellation atlas", **options)
 
 
 def test_arguments_reach_the_program_as_they_are(machine, tmp_path):
-    machine("tool", "import json, sys; print(json.dumps(sys.argv[1:]))")
+    machine.install("tool", "import json, sys; print(json.dumps(sys.argv[1:]))")
     run("tool", "a b", "$HOME", "*", ";", log=tmp_path / "log")
     assert (tmp_path / "log").read_text() == '["a b", "$HOME", "*", ";"]\n'
 
 
 def test_both_outputs_are_added_to_the_log(machine, tmp_path):
-    machine("tool", "import sys; print('out', flush=True); print('err', file=sys.stderr)")
+    machine.install("tool", "import sys; print('out', flush=True); print('err', file=sys.stderr)")
     log = tmp_path / "deep" / "log.txt"
     run("tool", log=log)
     run("tool", log=log)
@@ -51,7 +35,7 @@ def test_both_outputs_are_added_to_the_log(machine, tmp_path):
 def test_variables_come_beside_ours_and_before_them(machine, tmp_path, monkeypatch):
     monkeypatch.setenv("KEPT", "kept")
     monkeypatch.setenv("CHANGED", "old")
-    machine("tool", "import os; print(os.environ['KEPT'], os.environ['CHANGED'])")
+    machine.install("tool", "import os; print(os.environ['KEPT'], os.environ['CHANGED'])")
     run("tool", environment={"CHANGED": "new"}, log=tmp_path / "log")
     assert (tmp_path / "log").read_text() == "kept new\n"
     assert os.environ["CHANGED"] == "old"
@@ -65,13 +49,13 @@ def test_a_missing_program_names_the_image_and_the_way_round(machine):
 
 
 def test_a_missing_interpreter_is_told_from_a_missing_program(machine):
-    machine("tool", "", interpreter="/no/such/csh")
+    machine.install("tool", "", interpreter="/no/such/csh")
     with pytest.raises(CommandMissingError, match="interpreter"):
         run("tool")
 
 
 def test_a_failure_quotes_status_and_last_lines(machine):
-    machine(
+    machine.install(
         "tool",
         "import sys\n"
         "for number in range(300): print('line', number)\n"
@@ -89,7 +73,7 @@ def test_a_failure_quotes_status_and_last_lines(machine):
 def test_only_what_this_run_said_is_quoted(machine, tmp_path):
     log = tmp_path / "log"
     log.write_text("an old story\n")
-    machine("tool", "import sys; print('news'); sys.exit(1)")
+    machine.install("tool", "import sys; print('news'); sys.exit(1)")
     with pytest.raises(DataError, match=r"status 1: news$"):
         run("tool", log=log)
     assert log.read_text() == "an old story\nnews\n"
@@ -99,7 +83,7 @@ def test_only_what_this_run_said_is_quoted(machine, tmp_path):
 def test_a_log_of_the_program_itself_is_quoted_where_it_grew(machine, tmp_path, writes, said):
     own = tmp_path / "own.log"
     own.write_text("an old story\n")
-    machine(
+    machine.install(
         "tool",
         f"import sys\nprint('output')\nopen({str(own)!r}, 'a').write({writes!r})\nsys.exit(1)",
     )
@@ -120,7 +104,7 @@ def test_a_log_of_the_program_itself_is_quoted_where_it_grew(machine, tmp_path, 
     ],
 )
 def test_a_killed_program_names_the_signal_and_what_it_means(machine, ending, said):
-    machine(
+    machine.install(
         "tool",
         "import os, resource, signal\n"
         "resource.setrlimit(resource.RLIMIT_CORE, (0, 0))\n"
@@ -131,9 +115,46 @@ def test_a_killed_program_names_the_signal_and_what_it_means(machine, ending, sa
     assert classify(error.value)[0] == 75
 
 
+@pytest.mark.parametrize(
+    "step",
+    [
+        # In the words of the shell of this machine.
+        """subprocess.run(["/bin/sh", "-c", "/bin/sh -c 'kill -9 $$'; exit 1"])""",
+        "print('/fs/bin/reconbatchjobs: line 81:  256 Killed    exec $JOB >> $LOG 2>&1')",
+        "print('Command terminated by signal 9')",
+    ],
+)
+def test_a_killed_step_of_a_program_is_known_by_its_last_lines(machine, step):
+    machine.install(
+        "tool", f"import subprocess, sys\n{step}\nprint('exited with ERRORS')\nsys.exit(1)"
+    )
+    with pytest.raises(TemporaryError, match=r"^a step of tool was killed by signal 9 ") as error:
+        run("tool")
+    assert "SIGKILL, most likely out of memory" in str(error.value)
+    assert "exited with ERRORS" in str(error.value)
+    assert classify(error.value)[0] == 75
+
+
+def test_a_killed_step_that_the_programs_own_log_passes_over_is_known(machine, tmp_path):
+    own = tmp_path / "own.log"
+    script = f"print('Killed')\nopen({str(own)!r}, 'a').write('exited with ERRORS')\nsys.exit(1)"
+    machine.install("tool", f"import sys\n{script}")
+    with pytest.raises(TemporaryError, match=r"^a step of tool.*: exited with ERRORS$"):
+        run("tool", own_log=own)
+
+
+@pytest.mark.parametrize(
+    "said", ["Killed\\n" + "line\\n" * 10, "skilled", "Killedeer", "terminated by signal 99"]
+)
+def test_words_like_it_and_words_long_before_the_end_do_not_count(machine, said):
+    machine.install("tool", f"import sys; print('{said}'); sys.exit(1)")
+    with pytest.raises(DataError, match="status 1"):
+        run("tool")
+
+
 @pytest.mark.parametrize("status", [1, 126, 127, 128, 255])
 def test_a_status_that_is_no_signal_is_a_failure(machine, status):
-    machine("tool", f"raise SystemExit({status})")
+    machine.install("tool", f"raise SystemExit({status})")
     with pytest.raises(DataError, match=f"status {status}"):
         run("tool")
 
@@ -145,7 +166,7 @@ def test_our_own_handling_of_sigterm_comes_back(machine, script):
 
     before = signal.signal(signal.SIGTERM, ours)
     try:
-        machine("tool", script)
+        machine.install("tool", script)
         if script:
             with pytest.raises(DataError):
                 run("tool")
@@ -157,7 +178,7 @@ def test_our_own_handling_of_sigterm_comes_back(machine, script):
 
 
 def test_other_threads_run_programs_too(machine, tmp_path):
-    machine("tool", "print('done')")
+    machine.install("tool", "print('done')")
     thread = threading.Thread(target=run, args=["tool"], kwargs={"log": tmp_path / "log"})
     thread.start()
     thread.join()
@@ -221,7 +242,7 @@ class Pipe:
 
 
 def start(machine, pipe, *, heed, grace):
-    tool = machine("tool", STAYS.format(pipe=str(pipe.path), heed=heed))
+    tool = machine.install("tool", STAYS.format(pipe=str(pipe.path), heed=heed))
     us = subprocess.Popen(
         [sys.executable, "-c", US, tool, str(grace)], stdout=subprocess.PIPE, text=True
     )
@@ -229,7 +250,7 @@ def start(machine, pipe, *, heed, grace):
     return us
 
 
-@pytest.mark.parametrize(("heed", "grace"), [(GO, 60), (STAY, 0.3)])
+@pytest.mark.parametrize(("heed", "grace"), [(GO, 60), (STAY, 1.0)])
 @pytest.mark.parametrize(
     ("number", "ending"),
     [
@@ -268,7 +289,7 @@ def test_what_a_program_leaves_behind_is_stopped_as_well(machine, tmp_path):
     )
     script = STAYS.format(pipe=str(pipe.path), heed=GO)
     assert "os.fork()" in script
-    machine("tool", script.replace("os.fork()", leaves))
+    machine.install("tool", script.replace("os.fork()", leaves))
     run("tool")
     said = pipe.rest()
     assert "asked" in said

@@ -1,0 +1,53 @@
+"""Which version of another app made a parcellation, as far as the files around it tell."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cmb_bidsapp.anatomy.reuse import Found
+
+LOG = logging.getLogger(__name__)
+
+#: Files in ``scripts`` of a subject whose first word is the version, by who made the subject.
+BUILDS = {"FreeSurfer": "build-stamp.txt", "FastSurfer": "build.log"}
+
+
+def with_version(maker: str, found: Found) -> str:
+    """Add its version, where the files tell, to the name of who made a parcellation.
+
+    FreeSurfer and FastSurfer leave it with each subject, BIDS derivatives as ``GeneratedBy`` of
+    the dataset: ``FastSurfer (2.4.2+1b9423c)``, ``sMRIPrep (fMRIPrep 24.1.1)``.
+    """
+    if found.subject_dir is not None:
+        version = _first_word(found.subject_dir / "scripts" / BUILDS[found.kind])
+    else:
+        version = _generated_by(_dataset_of(found.dseg) / "dataset_description.json")
+    return f"{maker} ({version})" if version else maker
+
+
+def _first_word(path: Path) -> str:
+    words = path.read_text(errors="replace").split() if path.is_file() else []
+    return words[0] if words else ""
+
+
+def _dataset_of(image: Path) -> Path:
+    """Folder that holds those of the participants, or the image itself."""
+    participant = image.name.partition("_")[0]
+    folders = (folder.parent for folder in image.parents if folder.name == participant)
+    return next(folders, image.parent)
+
+
+def _generated_by(path: Path) -> str:
+    if not path.is_file():
+        return ""
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8")).get("GeneratedBy", [])
+        return ", ".join(f"{e['Name']} {e.get('Version', '')}".strip() for e in entries)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        # What made the labels does not change them.
+        LOG.warning("%s does not tell what made the dataset: %r", path, error)
+        return ""
