@@ -12,13 +12,16 @@ from pathlib import Path
 import ants
 import nibabel as nib
 import numpy as np
+from nibabel.affines import apply_affine
 
 from cmb_bidsapp.anatomy.atlas import load_atlas, parcellate
 from cmb_bidsapp.anatomy.mars import mars_labels, on_grid
 from cmb_bidsapp.anatomy.network import AnatomyNetwork
 from cmb_bidsapp.anatomy.parcellation import Parcellation
 from cmb_bidsapp.anatomy.proxy import to_proxy
-from cmb_bidsapp.anatomy.reuse import find_parcellation, read_parcellation
+from cmb_bidsapp.anatomy.reuse import parcellations_in, read_parcellation
+from cmb_bidsapp.anatomy.standard import centres
+from cmb_bidsapp.anatomy.talairach import MNI305_TO_MNI152, to_mni305
 from cmb_bidsapp.evaluation.metrics import Overlap
 from cmb_bidsapp.labels import MARS, PROXY, RIGHT, SIDES
 from cmb_bidsapp.models.registry import load_bundle
@@ -62,12 +65,27 @@ def compare(labelled: Parcellation, reference: Parcellation) -> None:
     print(f"  other side: {differ.sum()} of {both.sum()} voxels")
 
 
+def compare_places(labelled: Parcellation, subject: Path) -> None:
+    """Print how far the alignment with MNI152 is from FreeSurfer's affine one."""
+    affine = to_mni305(subject)
+    if affine is None or labelled.standard is None:
+        return
+    regions = mars_labels(labelled)
+    points = centres(labelled.grid)
+    off = labelled.standard.to_standard(points) - apply_affine(MNI305_TO_MNI152 @ affine, points)
+    away = np.linalg.norm(off, axis=-1)
+    for name, here in (("brain", regions > 0), ("thalamus", regions % 100 == MARS["thalamus"])):
+        middle, high = np.percentile(away[here], (50, 95))
+        print(f"  from talairach.xfm, {name}: median {middle:.1f} mm, 95 % within {high:.1f} mm")
+
+
 def main() -> None:
     """Label and compare every subject in both ways."""
     network = AnatomyNetwork(load_bundle("anatomy"))
     for argument in sys.argv[1:]:
         subject = Path(argument)
-        found = find_parcellation((subject.parent,), subject.name.removeprefix("sub-"), None)
+        participant = subject.name.removeprefix("sub-")
+        found = next(iter(parcellations_in(subject.parent, participant, None)), None)
         if found is None:
             sys.exit(f"{subject}: no finished FreeSurfer subject")
         reference = read_parcellation(found)
@@ -77,6 +95,7 @@ def main() -> None:
         labelled = parcellate(network(data, image.affine, "T1w"), data, image.affine)
         print(f"{subject.name}, embedded: {time.perf_counter() - began:.0f} s")
         compare(labelled, reference)
+        compare_places(labelled, subject)
         began = time.perf_counter()
         labelled = atlas_alone(data, image.affine)
         print(f"{subject.name}, atlas alone: {time.perf_counter() - began:.0f} s")

@@ -43,6 +43,9 @@ PROXY = MappingProxyType({"background": 0, "lobar": 1, "deep": 2, "infratentoria
 PROXY_NAMES = MappingProxyType({index: name for name, index in PROXY.items()})
 CMB = 4
 
+#: The space of the packaged atlas, FSL's MNI152, as TemplateFlow names it.
+STANDARD_SPACE = "MNI152NLin6Asym"
+
 #: Regions of the MARS form (Gregoire et al. 2009) in its order: abbreviation, proxy class, colour.
 MARS_FORM = MappingProxyType(
     {

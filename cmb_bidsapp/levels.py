@@ -49,6 +49,7 @@ def participant(settings: Settings, console: Console) -> Summary:
     )
     show_choice(choice, console, everything=settings.dry_run)
     check_lesion_model(settings.lesions.model, settings.lesions.folds)
+    _check_spaces(settings, console)
     if settings.dry_run:
         return Summary(skipped=len(choice.skipped))
 
@@ -121,6 +122,16 @@ def show_choice(choice: Choice, console: Console, *, everything: bool) -> None:
             line(f"  note  {note}")
     for skipped in choice.skipped:
         line(f"{skipped.path}: skipped, {skipped.reason}")
+
+
+def _check_spaces(settings: Settings, console: Console) -> None:
+    """Look the standard spaces up before hours of work, and say where they come from."""
+    if settings.output_spaces:
+        from cmb_bidsapp.anatomy.templates import Space, find_template
+
+        for space in map(Space.parse, settings.output_spaces):
+            origin = find_template(space).transform or "packaged"
+            console.print(f"{space}: {origin}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _run_folder(settings: Settings) -> Path:

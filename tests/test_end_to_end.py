@@ -37,7 +37,11 @@ EXPECTED = (
     | {f"{SESSION_FILES[name]}.tsv" for name in ("parcellation", "proxy", "mars", "classes")}
     | {f"sub-01_label-CMB_lesions.{end}" for end in ("tsv", "json")}
     | {f"sub-01_desc-anatomy_qc.{end}" for end in ("tsv", "json")}
-    | {"sub-01_from-T1w_to-T2starw_mode-image_xfm.txt"}
+    | {
+        "sub-01_from-T1w_to-T2starw_mode-image_xfm.txt",
+        "sub-01_from-T2starw_to-MNI152NLin6Asym_mode-image_xfm.nii.gz",
+        "sub-01_from-MNI152NLin6Asym_to-T2starw_mode-image_xfm.nii.gz",
+    }
 )
 
 
@@ -152,15 +156,20 @@ def test_pages_need_nothing_from_elsewhere(result: tuple[Path, int, dict]) -> No
         assert "<script src" not in page
 
 
-def test_the_bids_validator_finds_no_error(result: tuple[Path, int, dict]) -> None:
+def errors_of(folder: Path) -> list[dict]:
+    """Errors that the BIDS validator finds."""
     validator = Path(sys.executable).with_name("bids-validator-deno")
     if not validator.exists():
         pytest.skip("bids-validator-deno is not installed")
     done = subprocess.run(
-        [str(validator), str(result[0]), "--json"], capture_output=True, text=True, check=False
+        [str(validator), str(folder), "--json"], capture_output=True, text=True, check=False
     )
     issues = json.loads(done.stdout)["issues"]["issues"]
-    assert [issue for issue in issues if issue["severity"] == "error"] == []
+    return [issue for issue in issues if issue["severity"] == "error"]
+
+
+def test_the_bids_validator_finds_no_error(result: tuple[Path, int, dict]) -> None:
+    assert errors_of(result[0]) == []
 
 
 def test_a_rerun_changes_nothing(
@@ -186,6 +195,26 @@ def test_a_changed_decision_runs_the_last_phase_only(
     assert segmented.stat().st_mtime_ns == written
     rows = read_table(out_dir / "sub-01" / "anat" / "sub-01_label-CMB_lesions.tsv")
     assert all(row["status"] == "kept" for row in rows)
+
+
+def test_results_come_in_a_standard_space_where_asked_for(
+    dataset: Path, result: tuple[Path, int, dict], tmp_path: Path
+) -> None:
+    out_dir = tmp_path / "out"
+    shutil.copytree(result[0], out_dir)
+    options = ["--participant-label", "sub-01", "--output-spaces", "MNI152NLin6Asym"]
+    assert main([str(dataset), str(out_dir), "participant", *options]) == 0
+    folder = out_dir / "sub-01" / "anat"
+    mask = nib.load(folder / "sub-01_space-MNI152NLin6Asym_res-2_label-CMB_mask.nii.gz")
+    assert mask.shape == (91, 109, 91)
+    rows = read_table(folder / "sub-01_label-CMB_lesions.tsv")
+    centres = [[float(row[f"mni_{axis}"]) for axis in "xyz"] for row in rows]
+    assert len(centres) > 0
+    voxels = np.argwhere(mask.get_fdata() > 0) @ mask.affine[:3, :3].T + mask.affine[:3, 3]
+    for row, centre in zip(rows, centres, strict=True):
+        near = np.linalg.norm(voxels - centre, axis=1).min() < float(row["diameter"]) + 2
+        assert near == (row["status"] == "kept")
+    assert errors_of(out_dir) == []
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ from scipy import ndimage
 
 from cmb_bidsapp.anatomy.parcellation import Parcellation
 from cmb_bidsapp.anatomy.refine import refined_structures
+from cmb_bidsapp.anatomy.standard import Standard, centres
 from cmb_bidsapp.labels import (
     STRUCTURES,
     ids,
@@ -95,23 +96,37 @@ def parcellate(anatomy: Anatomy, image: Float, affine: Affine, *, seed: int = 0)
     """
     grid = _around_brain(anatomy)
     seen = np.tensordot(_brightness(), anatomy.probabilities, axes=1)
-    atlas, x = _deform_atlas(seen, anatomy.grid.affine, grid, seed)
+    atlas, standard = _deform_atlas(seen, anatomy.grid.affine, grid, seed)
     structures = refined_structures(anatomy, image, affine, grid)
-    return Parcellation(merge(structures, atlas, x), grid)
+    return Parcellation(merge(structures, atlas, _x(standard, grid)), grid, standard=standard)
 
 
-def with_cortical_names(parcellation: Parcellation, *, seed: int = 0) -> Parcellation:
-    """Name the cortex of an ``aseg`` after the nearest area of the deformed atlas.
+def aligned(parcellation: Parcellation, *, names: bool, seed: int = 0) -> Parcellation:
+    """Align a parcellation with MNI152, by its structures.
 
-    For parcellations that tell the cortex apart by side only (ids 3 and 42).
+    Parameters
+    ----------
+    names
+        Name the cortex after the nearest area of the atlas, for parcellations that tell it apart
+        by side only (ids 3 and 42).
+    seed
+        Seed of ANTs' metric sampling.
     """
     seen = _brightness()[to_structures(parcellation.dseg)]
     grid = parcellation.grid
-    atlas, _ = _deform_atlas(seen, grid.affine, grid, seed)
+    atlas, standard = _deform_atlas(seen, grid.affine, grid, seed)
     dseg = parcellation.dseg.copy()
-    right = where(dseg, ids(side="R"))
-    _name_from_atlas(dseg, right, atlas, "cerebral-cortex", range(1001, 2100))
-    return replace(parcellation, dseg=dseg)
+    if names:
+        right = where(dseg, ids(side="R"))
+        _name_from_atlas(dseg, right, atlas, "cerebral-cortex", range(1001, 2100))
+    return replace(parcellation, dseg=dseg, standard=standard)
+
+
+def _x(standard: Standard, grid: Grid) -> Float:
+    """MNI x coordinate of the voxels of a grid, mm; left is negative."""
+    field = standard.to_standard
+    there = centres(field.grid)[..., 0] + field.displacement[..., 0]
+    return resample(there, field.grid.affine, grid)
 
 
 def _brightness() -> npt.NDArray[np.float32]:
@@ -134,8 +149,8 @@ def _around_brain(anatomy: Anatomy) -> Grid:
 
 def _deform_atlas(
     picture: Float, affine: Affine, grid: Grid, seed: int
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-    """Atlas labels, and the MNI x coordinate (mm; left is negative), on a grid of the head.
+) -> tuple[npt.NDArray[np.int32], Standard]:
+    """Atlas labels on a grid of the head, and the way to them.
 
     ``picture`` shows the structures of the head in their brightness.
     """
@@ -147,8 +162,6 @@ def _deform_atlas(
     expected = _brightness()[to_structures(atlas.dseg)]
     coarse = isotropic_grid(Grid.of(expected, atlas.affine), REGISTRATION_MM)
     standard = resample(expected, atlas.affine, coarse, smooth=True)
-    index = np.indices(atlas.dseg.shape, dtype=np.float32)
-    x = np.tensordot(atlas.affine[0, :3].astype(np.float32), index, axes=1) + atlas.affine[0, 3]
     with tempfile.TemporaryDirectory(prefix="cmb-syn-") as folder:
         found = ants.registration(
             to_ants(seen, head.affine),
@@ -158,20 +171,15 @@ def _deform_atlas(
             reg_iterations=(60, 40, 20),
             random_seed=seed + 1,
         )
-        reference = to_ants(np.zeros(grid.shape, np.float32), grid.affine)
-        labels, x_there = (
-            ants.apply_transforms(
-                reference,
-                to_ants(volume, atlas.affine),
-                found["fwdtransforms"],
-                interpolator=interpolator,
-            ).numpy()
-            for volume, interpolator in (
-                (atlas.dseg, "nearestNeighbor"),
-                (x, "linear"),
-            )
-        )
-    return np.round(labels).astype(np.int32), x_there.astype(np.float32)
+        labels = ants.apply_transforms(
+            to_ants(np.zeros(grid.shape, np.float32), grid.affine),
+            to_ants(atlas.dseg, atlas.affine),
+            found["fwdtransforms"],
+            interpolator="nearestNeighbor",
+        ).numpy()
+        warp, linear = found["fwdtransforms"]
+        way = Standard.of_ants(Path(warp), Path(linear), Path(found["invtransforms"][1]))
+    return np.round(labels).astype(np.int32), way
 
 
 def merge(

@@ -14,13 +14,15 @@ from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
+from nibabel.affines import apply_affine
 from scipy import ndimage
 
+from cmb_bidsapp.anatomy.standard import Points
 from cmb_bidsapp.bids.images import read_volume
-from cmb_bidsapp.preprocess.resampling import Affine, Grid
+from cmb_bidsapp.preprocess.resampling import Affine
 from cmb_bidsapp.runtime.errors import DataError
 
-log = logging.getLogger(__name__)
+LOG = logging.getLogger(__name__)
 
 Mask = npt.NDArray[np.bool_]
 
@@ -99,7 +101,7 @@ def read_jhu(path: Path) -> Jhu:
     _check_numbers(path, centres)
     mirrored, midline = _sides(centres)
     if mirrored:
-        log.warning("%s has left and right exchanged; its x axis is turned round", path)
+        LOG.warning("%s has left and right exchanged; its x axis is turned round", path)
         affine = np.diag([-1.0, 1.0, 1.0, 1.0]) @ affine
         # Who mirrors an image by its header seldom gets the origin right: the public copy that
         # is 181 voxels wide ends up 1 mm off, a third of the external capsule's thickness.
@@ -160,23 +162,19 @@ def _sides(centres: dict[int, npt.NDArray[np.float64]]) -> tuple[bool, float]:
     return bool(np.median(right - left) < 0), float(np.median((right + left) / 2))
 
 
-def capsules(jhu: Jhu, grid: Grid, world_to_mni152: Affine) -> tuple[Mask, Mask]:
-    """Find the voxels of another grid whose centres lie in the capsules.
+def capsules(jhu: Jhu, points: Points) -> tuple[Mask, Mask]:
+    """Tell which points lie in the capsules.
 
     Parameters
     ----------
-    grid
-        Voxels of a head.
-    world_to_mni152
-        World coordinates of the head to MNI152 (RAS mm), shape ``(4, 4)``.
+    points
+        MNI152 coordinates (RAS mm), such as those of the voxels of a head, shape ``(x, y, z, 3)``.
 
     Returns
     -------
     internal, external
-        Shape ``grid.shape``. The label at a voxel is that of the nearest JHU voxel.
+        Shape ``(x, y, z)``. The label at a point is that of the nearest JHU voxel.
     """
-    to_jhu = np.linalg.inv(jhu.affine) @ world_to_mni152 @ grid.affine
-    found = ndimage.affine_transform(
-        jhu.labels, to_jhu[:3, :3], to_jhu[:3, 3], grid.shape, np.uint8, order=0, mode="constant"
-    )
+    voxels = np.moveaxis(apply_affine(np.linalg.inv(jhu.affine), points), -1, 0)
+    found = ndimage.map_coordinates(jhu.labels, voxels, order=0, mode="constant")
     return np.isin(found, INTERNAL_CAPSULE), np.isin(found, EXTERNAL_CAPSULE)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from cmb_bidsapp.preprocess.resampling import Affine, Grid
+from cmb_bidsapp.anatomy.standard import Standard
+from cmb_bidsapp.preprocess.resampling import Grid
 
 
 @dataclass(frozen=True)
@@ -23,14 +25,17 @@ class Parcellation:
     white
         Ids of ``wmparc`` on the same grid, where there are any: white matter by the nearest
         cortical area (3001-4035), or too deep to have one (5001, 5002).
-    to_mni305
-        World coordinates to MNI305 (FreeSurfer's ``talairach.xfm``), where known.
+    subject_dir
+        Folder of the FreeSurfer subject it was read from; its transforms lead to MNI305.
     source
-        Who made it, in words for the sidecar: ``embedded``, ``FreeSurfer``, ...
+        Who made it, in words for the sidecar: ``embedded``, ``FastSurfer (2.4.2+1b9423c)``, ...
+    standard
+        Ways between the head and MNI152, once it is aligned with the atlas.
     """
 
     dseg: npt.NDArray[np.int32]
     grid: Grid
     white: npt.NDArray[np.int32] | None = None
-    to_mni305: Affine | None = None
+    subject_dir: Path | None = None
     source: str = "embedded"
+    standard: Standard | None = None

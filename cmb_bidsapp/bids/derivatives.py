@@ -13,6 +13,7 @@ from typing import Any
 
 from cmb_bidsapp import __version__
 from cmb_bidsapp.bids.outputs import bids_name, write_json, write_text
+from cmb_bidsapp.labels import STANDARD_SPACE
 
 BIDS_VERSION = "1.10.0"
 
@@ -88,6 +89,29 @@ class SessionFiles:
     def transform(self) -> Path:
         """Rigid transform, ITK text."""
         return self.anat("xfm", ".txt", **{"from": "T1w", "to": "T2starw", "mode": "image"})
+
+    @property
+    def to_standard(self) -> Path:
+        """Field from T2*w points to MNI152: resamples images of that space on the T2*w grid."""
+        return self._way(STANDARD_SPACE, "T2starw")
+
+    @property
+    def from_standard(self) -> Path:
+        """Field from points of MNI152 to the T2*w: resamples images of the T2*w in that space."""
+        return self._way("T2starw", STANDARD_SPACE)
+
+    def _way(self, moved: str, onto: str) -> Path:
+        return self.anat("xfm", **{"from": moved, "to": onto, "mode": "image"})
+
+    def in_space(self, space: str, resolution: int) -> dict[Path, Path]:
+        """Native image -> the same in a standard space."""
+        where = {"space": space, "res": str(resolution)}
+        return {
+            self.t2star: self.anat("T2starw", desc="preproc", **where),
+            self.t1w: self.anat("T1w", desc="preproc", **where),
+            self.probability: self.anat("probseg", label="CMB", **where),
+            self.mask: self.anat("mask", label="CMB", **where),
+        }
 
     def parcellation(self, space: str) -> Path:
         """FreeSurfer-numbered dseg around the brain, about 1 mm."""

@@ -5,14 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nibabel.affines import apply_affine
+
 from cmb_bidsapp.anatomy.backends import Backend
-from cmb_bidsapp.anatomy.reuse import LONG
+from cmb_bidsapp.anatomy.talairach import MNI305_TO_MNI152, to_mni305, transform_files
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.inputs import Session
-from cmb_bidsapp.bids.outputs import write_dseg, write_table
+from cmb_bidsapp.bids.outputs import atomic, write_dseg, write_table
 from cmb_bidsapp.labels import MARS_LOOK, PROXY_LOOK, table
 from cmb_bidsapp.phases.base import Step
 from cmb_bidsapp.preprocess.resampling import Affine
+from cmb_bidsapp.runtime.errors import DataError
 from cmb_bidsapp.settings import Settings
 
 if TYPE_CHECKING:
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from cmb_bidsapp.anatomy.proxy import Capsules
     from cmb_bidsapp.anatomy.quality import Measure
     from cmb_bidsapp.anatomy.reuse import Found
+    from cmb_bidsapp.anatomy.standard import Standard
     from cmb_bidsapp.phases.prepare import Head
 
 
@@ -48,18 +52,9 @@ def reused_files(settings: Settings, session: Session) -> list[Path]:
     if found is None:
         return paths
     paths += [found.dseg, *([found.white] if found.white else [])]
-    return paths + ([] if found.subject_dir is None else _transforms(found.subject_dir))
-
-
-def _transforms(subject_dir: Path) -> list[Path]:
-    """What says where a subject lies: in MNI305, and in the space of its session."""
-    names = ("talairach.xfm", "talairach.xfm.lta", "talairach.lta")
-    paths = [subject_dir / "mri" / "transforms" / name for name in names]
-    session, long, template = subject_dir.name.partition(LONG)
-    if long:
-        folder = subject_dir.with_name(template) / "mri" / "transforms"
-        paths.append(folder / f"{session}_to_{template}.lta")
-    return [path for path in paths if path.exists()]
+    if found.subject_dir is not None:
+        paths += transform_files(found.subject_dir, to_standard=atlas is not None)
+    return paths
 
 
 def _of_t1w(session: Session) -> tuple[str, str | None]:
@@ -99,19 +94,20 @@ def label_head(
     head: Head, found: Found | None, settings: Settings, step: Step, notes: list[str]
 ) -> Parcellation:
     """Label a head in FreeSurfer ids: as found, or by the embedded parcellation."""
-    from cmb_bidsapp.anatomy.atlas import parcellate, with_cortical_names
+    from cmb_bidsapp.anatomy.atlas import aligned, parcellate
     from cmb_bidsapp.anatomy.reuse import check_same_head, has_lobes, read_parcellation
+    from cmb_bidsapp.anatomy.versions import with_version
 
     if found is None:
         step("parcellation (deformable atlas)")
         return parcellate(head.anatomy, head.data, head.affine, seed=settings.seed)
-    step(f"parcellation ({found.kind})")
+    step(f"parcellation: {with_version(found.kind, found)}")
     labelled = read_parcellation(found)
     check_same_head(labelled, head.brain, head.affine)
-    if not has_lobes(labelled.dseg):
+    nameless = not has_lobes(labelled.dseg)
+    if nameless:
         notes.append(f"{found.dseg} names no cortical areas: lobes are those of the atlas")
-        labelled = with_cortical_names(labelled, seed=settings.seed)
-    return labelled
+    return aligned(labelled, names=nameless, seed=settings.seed)
 
 
 def write_regions(
@@ -123,15 +119,13 @@ def write_regions(
     files: SessionFiles,
     settings: Settings,
 ) -> list[Path]:
-    """Write the parcellation, and on the T2*w grid the MARS map and the proxy classes."""
+    """Write the parcellation, the ways to MNI152, and MARS map and proxy classes on the T2*w."""
     from cmb_bidsapp.anatomy.mars import mars_labels, on_grid
 
     names = {index: (label.name, label.color) for index, label in table().items()}
-    fine = {
-        "Resolution": "about 1 mm isotropic, around the brain",
-        "Parcellation": labelled.source,
-    }
-    written = write_dseg(path, labelled.dseg, labelled.grid.affine, names, {**head.about, **fine})
+    made_by = {"Parcellation": labelled.source}
+    fine = {**head.about, "Resolution": "about 1 mm isotropic, around the brain", **made_by}
+    written = write_dseg(path, labelled.dseg, labelled.grid.affine, names, fine)
     atlas = settings.anatomy.jhu_atlas
     rules = settings.anatomy.proxy_rules
     regions = mars_labels(
@@ -141,24 +135,46 @@ def write_regions(
     about = {
         **t2star.about,
         "Sources": [files.uri(path)],
+        **made_by,
         "ProxyRules": rules,
         "Capsules": "between the nuclei" if atlas is None else f"JHU labels, {atlas.name}",
     }
     for target, labels, look in ((files.proxy, proxy, PROXY_LOOK), (files.mars, mars, MARS_LOOK)):
         written += write_dseg(target, labels * t2star.brain, t2star.affine, look, about)
-    return written
+    return written + _write_ways(_standard(labelled).seen_from(t2star.grid, pull), files)
+
+
+def _write_ways(ways: Standard, files: SessionFiles) -> list[Path]:
+    from cmb_bidsapp.anatomy.standard import write_field
+
+    fields = {files.to_standard: ways.to_standard, files.from_standard: ways.from_standard}
+    for path, field in fields.items():
+        with atomic(path) as beside:
+            write_field(field, beside)
+    return list(fields)
+
+
+def _standard(labelled: Parcellation) -> Standard:
+    assert labelled.standard is not None, "label_head aligns every head"
+    return labelled.standard
 
 
 def _capsules(labelled: Parcellation, atlas: Path) -> Capsules:
     from cmb_bidsapp.anatomy.jhu import capsules, read_jhu
     from cmb_bidsapp.anatomy.proxy import Capsules
-    from cmb_bidsapp.anatomy.talairach import MNI305_TO_MNI152, affine_by_structures
+    from cmb_bidsapp.anatomy.standard import centres
 
-    if labelled.to_mni305 is not None:
-        to_mni152 = MNI305_TO_MNI152 @ labelled.to_mni305
+    subject = labelled.subject_dir
+    try:
+        talairach = None if subject is None else to_mni305(subject)
+    except DataError as error:
+        raise DataError(f"{error}; mend it for --jhu-atlas, or leave that option out") from error
+    points = centres(labelled.grid)
+    if talairach is None:
+        points = _standard(labelled).to_standard(points)
     else:
-        to_mni152 = affine_by_structures(labelled.dseg, labelled.grid.affine)
-    return Capsules(*capsules(read_jhu(atlas), labelled.grid, to_mni152))
+        points = apply_affine(MNI305_TO_MNI152 @ talairach, points)
+    return Capsules(*capsules(read_jhu(atlas), points))
 
 
 def write_quality(measures: list[Measure], files: SessionFiles) -> list[Path]:

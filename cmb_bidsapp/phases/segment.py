@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from cmb_bidsapp.bids.derivatives import SessionFiles, raw_uri
 from cmb_bidsapp.bids.images import read_derivative, read_labels
 from cmb_bidsapp.bids.inputs import Session
@@ -13,6 +15,9 @@ from cmb_bidsapp.labels import PROXY_LOOK
 from cmb_bidsapp.models.registry import lesion_model_parameters, load_lesion_model
 from cmb_bidsapp.phases.base import Phase, Result, Step
 from cmb_bidsapp.settings import Settings
+
+#: Lower probabilities are written as 0: their noise would fill a hundred times the disk space.
+NEGLIGIBLE = 1e-3
 
 
 def segment(session: Session, files: SessionFiles, settings: Settings, step: Step) -> Result:
@@ -38,7 +43,8 @@ def segment(session: Session, files: SessionFiles, settings: Settings, step: Ste
         "ModelSHA256": model.sha256,
         "Channels": used,
     }
-    write_image(files.probability, result.cmb_probability, affine, sidecar)
+    probability = np.where(result.cmb_probability < NEGLIGIBLE, 0, result.cmb_probability)
+    write_image(files.probability, probability.astype(np.float32), affine, sidecar)
     labels, notes = result.labels, list(model.notes)
     if not model.classes.regions:
         labels = with_regions(labels, read_labels(files.proxy)[0])
@@ -64,7 +70,7 @@ def _segment_inputs(session: Session, files: SessionFiles, _: Settings) -> list[
 
 def _segment_parameters(settings: Settings, session: Session) -> dict[str, Any]:
     return {
-        "version": 3,
+        "version": 4,
         "model": lesion_model_parameters(settings.lesions.model, settings.lesions.folds),
         "tta": settings.lesions.tta,
         "t1w": session.t1w is not None,

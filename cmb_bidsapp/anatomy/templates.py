@@ -1,0 +1,151 @@
+"""Standard spaces that results can be written in: the packaged atlas's, and TemplateFlow's.
+
+Which regions a head gets never depends on what TemplateFlow's home holds: that would make results
+differ between machines. It holds the spaces people ask for beyond our own.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+
+from cmb_bidsapp.anatomy.standard import Points, centres, tabulate
+from cmb_bidsapp.bids.images import UNREADABLE
+from cmb_bidsapp.labels import STANDARD_SPACE
+from cmb_bidsapp.preprocess.resampling import Grid
+from cmb_bidsapp.runtime.errors import UnavailableError, UsageError
+
+#: First voxel of the 1 and 2 mm images of MNI152NLin6Asym (RAS mm), and their shapes.
+PACKAGED = {
+    1: ((-91.0, -126.0, -72.0), (182, 218, 182)),
+    2: ((-90.0, -126.0, -72.0), (91, 109, 91)),
+}
+
+
+@dataclass(frozen=True)
+class Space:
+    """A standard space as a person names it.
+
+    Attributes
+    ----------
+    name
+        Identifier of TemplateFlow, such as ``MNI152NLin2009cAsym``.
+    resolution
+        Its ``res`` index; in our own space the voxel size in mm.
+    """
+
+    name: str
+    resolution: int
+
+    @classmethod
+    def parse(cls, text: str) -> Space:
+        """Read ``NAME`` or ``NAME:res-N``; without a resolution it is 2.
+
+        Raises
+        ------
+        UsageError
+            It has another form, or is a resolution that our own space does not have.
+        """
+        found = re.fullmatch(r"([A-Za-z0-9]+)(?::res-0*([1-9][0-9]?))?", text)
+        if found is None:
+            raise UsageError(
+                f"--output-spaces {text}: NAME or NAME:res-N is expected, such as "
+                f"{STANDARD_SPACE}:res-2"
+            )
+        space = cls(found.group(1), int(found.group(2) or 2))
+        if space.name == STANDARD_SPACE and space.resolution not in PACKAGED:
+            raise UsageError(f"--output-spaces {text}: {STANDARD_SPACE} has res-1 and res-2")
+        return space
+
+    def __str__(self) -> str:
+        """As it was given."""
+        return f"{self.name}:res-{self.resolution}"
+
+
+@dataclass(frozen=True)
+class Template:
+    """Where a standard space has its voxels, and how our own leads there.
+
+    Attributes
+    ----------
+    grid
+        Voxels of the space.
+    transform
+        ITK transform that resamples images of :data:`STANDARD_SPACE`; ``None`` for that itself.
+    """
+
+    grid: Grid
+    transform: Path | None = None
+
+    def points(self) -> Points:
+        """Where its voxels lie in :data:`STANDARD_SPACE`, shape ``(x, y, z, 3)``, RAS mm.
+
+        Raises
+        ------
+        UnavailableError
+            The transform is damaged.
+        """
+        own = centres(self.grid)
+        if self.transform is None:
+            return own
+        try:
+            return own + tabulate(self.transform, self.grid).displacement
+        except RuntimeError as error:
+            raise UnavailableError(f"{self.transform} cannot be read; fetch it again") from error
+
+
+def find_template(space: Space) -> Template:
+    """Look a space up: our own is packaged, others come through TemplateFlow's client.
+
+    The client fetches what its home (``TEMPLATEFLOW_HOME``) lacks, where there is a network.
+
+    Raises
+    ------
+    UnavailableError
+        The home does not hold the space and it cannot be fetched, or TemplateFlow knows no such
+        space or no way to it.
+    """
+    if space.name == STANDARD_SPACE:
+        first, shape = PACKAGED[space.resolution]
+        affine = np.diag([*(3 * [float(space.resolution)]), 1.0])
+        affine[:3, 3] = first
+        return Template(Grid(shape, affine))
+    image = _fetch(
+        space, "T1w image", resolution=space.resolution, suffix="T1w", desc=None, extension="nii.gz"
+    )
+    way = {"from": STANDARD_SPACE, "suffix": "xfm", "extension": "h5"}
+    transform = _fetch(space, f"transform from {STANDARD_SPACE}", **way)
+    try:
+        header = nib.load(image)
+    except UNREADABLE as error:
+        raise UnavailableError(f"{image} cannot be read ({error}); fetch it again") from error
+    return Template(Grid(header.shape[:3], header.affine), transform)
+
+
+def _fetch(space: Space, what: str, **entities: Any) -> Path:
+    """One file of a space, fetched where it is not there yet."""
+    # Looking for news of the whole archive is not what a run is for.
+    os.environ.setdefault("TEMPLATEFLOW_AUTOUPDATE", "0")
+    try:
+        from templateflow import api
+
+        home = api.cache.config.root
+        known = api.ls(space.name, **entities)
+        found = api.get(space.name, **entities) if len(known) == 1 else None
+    except (OSError, RuntimeError) as error:
+        raise UnavailableError(
+            f"--output-spaces {space}: its {what} cannot be had from TemplateFlow ({error}); "
+            f"set TEMPLATEFLOW_HOME to a folder that holds it; {STANDARD_SPACE} is packaged"
+        ) from error
+    if found is None:
+        raise UnavailableError(
+            f"--output-spaces {space}: TemplateFlow ({home}) holds no {what} of it; "
+            f"{STANDARD_SPACE} is packaged"
+        )
+    return Path(found)

@@ -1,0 +1,45 @@
+"""Fixtures of the tests of regions."""
+
+import dataclasses
+
+import pytest
+
+from cmb_bidsapp.anatomy.parcellation import Parcellation
+from cmb_bidsapp.bids.derivatives import SessionFiles
+from cmb_bidsapp.bids.inputs import Scan
+from cmb_bidsapp.preprocess.resampling import Grid
+from cmb_bidsapp.settings import Anatomy, Settings
+from tests.phases.heads import AFFINE, ellipsoid, shifted
+from tests.skeletons import session as session_of
+from tests.skeletons import write_nifti
+
+
+@pytest.fixture(scope="session")
+def labelled():
+    """A head in MNI152 that is labelled."""
+    dseg = ellipsoid()
+    return Parcellation(
+        dseg, Grid(dseg.shape, AFFINE), source="FreeSurfer (7.4.1)", standard=shifted((0, 0, 0))
+    )
+
+
+@pytest.fixture
+def files(tmp_path):
+    return SessionFiles(tmp_path / "out", "01", None)
+
+
+@pytest.fixture
+def session(tmp_path):
+    raw = write_nifti(tmp_path / "bids" / "T2starw.nii.gz")
+    t1w = Scan(write_nifti(tmp_path / "bids" / "T1w.nii.gz"), {"suffix": "T1w"}, {}, 1.0)
+    return dataclasses.replace(session_of("01", None, raw), t1w=t1w)
+
+
+@pytest.fixture
+def settings(tmp_path):
+    def make(**options):
+        return Settings(
+            tmp_path / "bids", tmp_path / "out", ("participant",), anatomy=Anatomy(**options)
+        )
+
+    return make
