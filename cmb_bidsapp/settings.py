@@ -8,7 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from cmb_bidsapp.lesions.defaults import CFPR_RADIUS_MM, CFPR_RATIO, MIN_DIAMETER_MM, THRESHOLD
+from cmb_bidsapp.lesions.defaults import (
+    CFPR_MODE,
+    CFPR_RADIUS_MM,
+    CFPR_RATIO,
+    MIN_DIAMETER_MM,
+    THRESHOLD,
+    CfprMode,
+)
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,8 @@ class Decisions:
     """Probability that a microbleed reaches somewhere; it extends to 0.5."""
     cfpr: bool = True
     """Whether candidates outside the brain are rejected."""
+    cfpr_mode: CfprMode = CFPR_MODE
+    """``paper`` or ``reference``: what counts as the periphery of a candidate."""
     cfpr_radius: float = CFPR_RADIUS_MM
     """Periphery of a candidate, mm."""
     cfpr_ratio: float = CFPR_RATIO
@@ -105,6 +114,8 @@ class Settings:
     anatomy: Anatomy = Anatomy()
     lesions: Lesions = Lesions()
     decisions: Decisions = Decisions()
+    output_spaces: tuple[str, ...] = ()
+    """Standard spaces that images and masks are written in besides the T2*w's own."""
     resources: Resources = Resources()
     bids_database_dir: Path | None = None
     dry_run: bool = False

@@ -46,7 +46,9 @@ SETTINGS = st.builds(
         derivatives=st.lists(TEXT.map(Path), max_size=2).map(tuple),
     ),
     lesions=st.builds(Lesions, TEXT, st.booleans(), st.lists(TEXT).map(tuple)),
-    decisions=st.builds(Decisions, NUMBERS, st.booleans(), NUMBERS, NUMBERS, NUMBERS),
+    decisions=st.builds(
+        Decisions, NUMBERS, st.booleans(), st.just("reference"), NUMBERS, NUMBERS, NUMBERS
+    ),
     resources=st.builds(Resources, st.integers(1, 99), st.integers(1, 99), TEXT),
     bids_database_dir=st.none() | PATHS,
     dry_run=st.booleans(),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +12,8 @@ from scipy import ndimage
 from scipy.spatial.distance import pdist
 
 from cmb_bidsapp.anatomy.proxy import to_proxy
-from cmb_bidsapp.labels import MARS_NAMES, PROXY_NAMES, SIDES
+from cmb_bidsapp.labels import MARS_NAMES, PROXY, PROXY_NAMES, SIDES
+from cmb_bidsapp.lesions.windows import windows
 from cmb_bidsapp.preprocess.resampling import Affine, Grid
 
 #: A lesion extends to this probability.
@@ -39,6 +42,9 @@ class Candidate:
         Diameter of the sphere of the same volume.
     roundness
         Short by long axis of the largest cross-section, 0..1.
+    sphericity
+        Short by long axis of the whole lesion, 0..1; slices that are thicker than the lesion make
+        it lower.
     contrast
         Share of the surrounding signal that the lesion lacks, 0..1.
     region
@@ -47,6 +53,8 @@ class Candidate:
         Region of the MARS form within that class, and ``left`` or ``right``.
     region_share
         Share of the lesion's voxels that voted for the class.
+    votes_lobar, votes_deep, votes_infratentorial
+        Voxels of the lesion whose nearest region is of that class.
     border
         Another region is within 2 mm of the centre.
     """
@@ -60,6 +68,7 @@ class Candidate:
     diameter: float
     equivalent_diameter: float
     roundness: float
+    sphericity: float
     probability_mean: float
     probability_max: float
     contrast: float
@@ -67,6 +76,9 @@ class Candidate:
     mars_region: str
     side: str
     region_share: float
+    votes_lobar: int
+    votes_deep: int
+    votes_infratentorial: int
     border: bool
 
 
@@ -105,36 +117,29 @@ def measure(
     spacing = np.array(Grid.of(instances, affine).spacing)
     margin = np.ceil(REGION_REACH_MM / spacing).astype(int)
     found = []
-    for number, box in enumerate(ndimage.find_objects(instances.astype(np.int32)), 1):
-        if box is None:
-            continue
-        window = tuple(
-            slice(max(0, s.start - m), min(n, s.stop + m))
-            for s, m, n in zip(box, margin, instances.shape, strict=True)
-        )
+    for number, window, mask in windows(instances, margin.tolist()):
         start = np.array([s.start for s in window])
-        mask = instances[window] == number
         voxels = np.argwhere(mask)
         x, y, z = (affine[:3, :3] @ (voxels.mean(axis=0) + start) + affine[:3, 3]).tolist()
-        place = _place(mask, mars[window], spacing)
         values = probability[window][mask]
         volume = float(len(voxels) * np.prod(spacing))
         diameter, roundness = _cross_section(voxels, spacing)
         found.append(
             Candidate(
-                number,
-                x,
-                y,
-                z,
-                len(voxels),
-                volume,
-                diameter,
-                float((6 * volume / np.pi) ** (1 / 3)),
-                roundness,
-                float(values.mean()),
-                float(values.max()),
-                _contrast(mask, instances[window] > 0, t2star[window], spacing),
-                *place,
+                lesion=number,
+                x=x,
+                y=y,
+                z=z,
+                voxels=len(voxels),
+                volume=volume,
+                diameter=diameter,
+                equivalent_diameter=float((6 * volume / np.pi) ** (1 / 3)),
+                roundness=roundness,
+                sphericity=_short_by_long(voxels * spacing, spacing),
+                probability_mean=float(values.mean()),
+                probability_max=float(values.max()),
+                contrast=_contrast(mask, instances[window] > 0, t2star[window], spacing),
+                **_place(mask, mars[window], spacing),
             )
         )
     return found
@@ -144,35 +149,44 @@ def _place(
     mask: npt.NDArray[np.bool_],
     mars: npt.NDArray[np.integer],
     spacing: npt.NDArray[np.float64],
-) -> tuple[str, str, str, float, bool]:
-    """Class, MARS region within it, side, share of the votes for the class, and border flag."""
+) -> dict[str, Any]:
+    """Class, MARS region within it and side, votes for the classes, and border flag."""
     proxy = to_proxy(mars)
     found = _vote(mask, proxy, spacing)
+    votes = {} if found is None else found.votes
+    counts = {f"votes_{name}": votes.get(number, 0) for name, number in PROXY.items() if number}
     if found is None:
-        return UNASSIGNED, UNASSIGNED, UNASSIGNED, float("nan"), False
-    winner, share, border, voters = found
+        nowhere = dict.fromkeys(("region", "mars_region", "side"), UNASSIGNED)
+        return {**nowhere, "region_share": float("nan"), **counts, "border": False}
     # The class decides first: a lesion between three deep regions and a lobe may well be deep.
-    within = _vote(voters, np.where(proxy == winner, mars, 0), spacing)
-    side, number = divmod(0 if within is None else within[0], 100)
-    return (
-        PROXY_NAMES[winner],
-        MARS_NAMES.get(number, UNASSIGNED),
-        SIDES.get(100 * side, UNASSIGNED),
-        share,
-        border,
-    )
+    within = _vote(found.voters, np.where(proxy == found.winner, mars, 0), spacing)
+    side, number = divmod(0 if within is None else within.winner, 100)
+    return {
+        "region": PROXY_NAMES[found.winner],
+        "mars_region": MARS_NAMES.get(number, UNASSIGNED),
+        "side": SIDES.get(100 * side, UNASSIGNED),
+        "region_share": votes[found.winner] / sum(votes.values()),
+        **counts,
+        "border": found.border,
+    }
+
+
+@dataclass(frozen=True)
+class _Vote:
+    """The label of most voxels, all votes, whether another is near, and who voted for it."""
+
+    winner: int
+    votes: Mapping[int, int]
+    border: bool
+    voters: npt.NDArray[np.bool_]
 
 
 def _vote(
     mask: npt.NDArray[np.bool_],
     labels: npt.NDArray[np.integer],
     spacing: npt.NDArray[np.float64],
-) -> tuple[int, float, bool, npt.NDArray[np.bool_]] | None:
-    """Majority over the nearest labels of the voxels; ties go to the centre, then to the order.
-
-    Returns the label, its share of the votes, whether another one is near the centre, and the
-    voxels that voted for it.
-    """
+) -> _Vote | None:
+    """Majority over the nearest labels of the voxels; ties go to the centre, then to the order."""
     present = [int(value) for value in np.unique(labels) if value != 0]
     if not present:
         return None
@@ -187,8 +201,8 @@ def _vote(
     winner = at_centre if votes[at_centre] == votes.max() else int(votes.argmax())
     others = [k for k in range(len(present)) if k != winner]
     border = any(distances[(k, *central)] < BORDER_MM for k in others)
-    share = float(votes[winner] / votes.sum())
-    return present[winner], share, border, mask & (nearest == winner)
+    counts = dict(zip(present, votes.tolist(), strict=True))
+    return _Vote(present[winner], counts, border, mask & (nearest == winner))
 
 
 def _cross_section(
@@ -206,10 +220,16 @@ def _cross_section(
         spread = float(pdist(_hull(points)).max()) if len(points) > 1 else 0.0
         longest = max(longest, spread)
     largest = voxels[voxels[:, through] == slices[counts.argmax()]][:, plane] * step
-    # Each voxel is an area, not a point: its own second moment is step^2 / 12.
-    moments = np.cov(largest.T, bias=True) if len(largest) > 1 else np.zeros((2, 2))
-    axes = np.sqrt(np.linalg.eigvalsh(moments + np.diag(step**2 / 12)))
-    return longest + float(step.mean()), float(axes[0] / axes[1])
+    return longest + float(step.mean()), _short_by_long(largest, step)
+
+
+def _short_by_long(points: npt.NDArray[np.float64], step: npt.NDArray[np.float64]) -> float:
+    """Shortest by longest principal axis of a set of voxels, given by their centres in mm."""
+    # Each voxel has an extent: its own second moment is step^2 / 12.
+    spread = points - points.mean(axis=0)
+    moments = spread.T @ spread / len(points) + np.diag(step**2 / 12)
+    axes = np.sqrt(np.linalg.eigvalsh(moments))
+    return float(axes[0] / axes[-1])
 
 
 def _hull(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -1,5 +1,10 @@
 """Default decisions, free of heavy imports so that the command line can show them."""
 
+from typing import Literal
+
+#: What counts as the periphery of a candidate, see :mod:`cmb_bidsapp.lesions.cfpr`.
+CfprMode = Literal["paper", "reference"]
+CFPR_MODE: CfprMode = "paper"
 #: Probability that a microbleed reaches somewhere, for models whose card does not say better.
 THRESHOLD = 0.5
 #: Distance in mm that counts as periphery of a candidate (paper, figure 4b).

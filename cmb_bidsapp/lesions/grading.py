@@ -5,6 +5,7 @@ The grade is algorithmic; it stands in for a rater's impression of size, shape a
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from cmb_bidsapp.lesions.candidates import Candidate
@@ -34,19 +35,21 @@ def grade(candidate: Candidate, min_diameter: float = MIN_DIAMETER_MM) -> Grade:
     min_diameter
         Lesions with a smaller in-plane diameter (mm) are ``below-size``.
     """
+    size = f"diameter {candidate.diameter:.3g} mm"
     if candidate.diameter > MAX_DIAMETER_MM:
-        return Grade("macro", f"diameter above {MAX_DIAMETER_MM:g} mm")
+        return Grade("macro", f"{size}, above {MAX_DIAMETER_MM:g} mm")
     if candidate.diameter < min_diameter:
-        return Grade("below-size", f"diameter below {min_diameter:g} mm")
+        return Grade("below-size", f"{size}, below {min_diameter:g} mm")
+    seen = (
+        ("probability", candidate.probability_max, DEFINITE_PROBABILITY),
+        ("roundness", candidate.roundness, DEFINITE_ROUNDNESS),
+        ("contrast", candidate.contrast, DEFINITE_CONTRAST),
+    )
     doubts = [
-        text
-        for doubtful, text in (
-            (candidate.probability_max < DEFINITE_PROBABILITY, "low probability"),
-            (candidate.roundness < DEFINITE_ROUNDNESS, "not round"),
-            (not candidate.contrast >= DEFINITE_CONTRAST, "low contrast"),
-        )
-        if doubtful
+        f"{name} {value:.6g}, below {least:g}" if math.isfinite(value) else f"{name} not known"
+        for name, value, least in seen
+        if not value >= least
     ]
     if doubts:
-        return Grade("possible", ", ".join(doubts))
-    return Grade("definite", "size, shape, contrast and probability")
+        return Grade("possible", "; ".join(doubts))
+    return Grade("definite", "; ".join([size, *(f"{n} {v:.6g}" for n, v, _ in seen)]))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from cmb_bidsapp.labels import MARS_FORM
+from cmb_bidsapp.labels import MARS_FORM, STANDARD_SPACE
+from cmb_bidsapp.lesions.calibration import Knots, calibrate
 from cmb_bidsapp.lesions.candidates import Candidate
 from cmb_bidsapp.lesions.cfpr import Verdict
 from cmb_bidsapp.lesions.grading import grade
@@ -30,9 +31,9 @@ COLUMNS = MappingProxyType(
         ),
         "reason": _column(
             "Why: the verdict of CFPR",
-            parenchyma="at least half of its periphery is brain",
+            parenchyma="enough of its periphery is brain: at least half, or --cfpr-ratio; kept",
             no_periphery="there is no periphery to judge by; kept",
-            periphery_not_brain="more than half of its periphery is not brain",
+            periphery_not_brain="too little of its periphery is brain; rejected",
             cfpr_off="CFPR was switched off",
         ),
         "grade": _column(
@@ -42,7 +43,7 @@ COLUMNS = MappingProxyType(
             below_size="smaller than MARS counts; reported apart",
             macro="larger than 10 mm; reported apart",
         ),
-        "grade_reason": _column("What the grade rests on"),
+        "grade_reason": _column("What the grade rests on, in words"),
         "region": _column(
             "Class of most voxels, by the nearest region of the MARS map",
             lobar="lobar",
@@ -56,24 +57,44 @@ COLUMNS = MappingProxyType(
         ),
         "side": _column("Hemisphere, left or right; or unassigned"),
         "region_share": _column("Share of the voxels that voted for the region", "arbitrary"),
+        "votes_lobar": _column("Voxels whose nearest region is lobar"),
+        "votes_deep": _column("Voxels whose nearest region is deep"),
+        "votes_infratentorial": _column("Voxels whose nearest region is infratentorial"),
         "border": _column("Another region lies within 2 mm of the centre"),
         "x": _column("Centre, world coordinates of the T2*w image, to the right", "mm"),
         "y": _column("Centre, world coordinates of the T2*w image, to the front", "mm"),
         "z": _column("Centre, world coordinates of the T2*w image, upwards", "mm"),
+        "mni_x": _column(f"Centre in {STANDARD_SPACE}, to the right", "mm"),
+        "mni_y": _column(f"Centre in {STANDARD_SPACE}, to the front", "mm"),
+        "mni_z": _column(f"Centre in {STANDARD_SPACE}, upwards", "mm"),
         "voxels": _column("Number of voxels"),
         "volume": _column("Volume", "mm3"),
         "diameter": _column("Largest in-plane diameter", "mm"),
         "equivalent_diameter": _column("Diameter of the sphere of the same volume", "mm"),
         "roundness": _column("Short by long axis of the largest cross-section, 0 to 1"),
+        "sphericity": _column(
+            "Short by long axis of the whole lesion, 0 to 1; says little where slices are thick"
+        ),
         "probability_mean": _column("Mean CMB probability of the network (not calibrated)"),
         "probability_max": _column("Highest CMB probability of the network (not calibrated)"),
+        "calibrated_probability": _column(
+            "Probability that it is a microbleed, from probability_max, by the calibration in the "
+            "model's card; n/a without one, for candidates that CFPR rejects or would reject, and "
+            "below the probability that the calibration begins at"
+        ),
         "contrast": _column("Share of the surrounding signal that is missing, 0 to 1"),
+        "cfpr_mode": _column(
+            "Which voxels are peripheral, and which count",
+            paper="voxels nearby, those of other candidates not counted",
+            reference="as in the authors' code: other candidates and own interior are not brain",
+        ),
         "cfpr_ratio": _column("Share of brain among the peripheral voxels that count"),
         "shell_lobar": _column("Peripheral voxels predicted lobar"),
         "shell_deep": _column("Peripheral voxels predicted deep"),
         "shell_infratentorial": _column("Peripheral voxels predicted infratentorial"),
         "shell_background": _column("Peripheral voxels predicted background"),
-        "shell_other_cmb": _column("Peripheral voxels of other candidates, not counted"),
+        "shell_other_cmb": _column("Peripheral voxels of other candidates"),
+        "shell_own": _column("Voxels of the candidate itself that are taken for peripheral"),
     }
 )
 
@@ -84,6 +105,8 @@ def rows(
     *,
     cfpr: bool,
     min_diameter: float,
+    calibration: Knots = (),
+    standard: Iterable[Sequence[float]] = (),
 ) -> list[dict[str, Any]]:
     """Join measurements, verdict and grade of each candidate.
 
@@ -93,13 +116,21 @@ def rows(
         Whether verdicts are carried out; they are reported either way.
     min_diameter
         Smallest diameter (mm) that is counted.
+    calibration
+        Of the model; see :mod:`cmb_bidsapp.lesions.calibration`.
+    standard
+        Centre of each candidate in MNI152 (mm), where known.
     """
+    places = iter(standard)
     by_lesion = {verdict.lesion: verdict for verdict in verdicts}
     table = []
     for candidate in candidates:
+        x, y, z = next(places, (None, None, None))
         verdict = by_lesion[candidate.lesion]
         graded = grade(candidate, min_diameter)
         measured = {k: v for k, v in vars(candidate).items() if k != "lesion"}
+        # A calibration is made of candidates that passed CFPR, and holds for such alone.
+        holds = calibration if verdict.kept else ()
         table.append(
             {
                 "lesion_id": candidate.lesion,
@@ -108,12 +139,18 @@ def rows(
                 "grade": graded.name,
                 "grade_reason": graded.reason,
                 **measured,
+                "mni_x": x,
+                "mni_y": y,
+                "mni_z": z,
+                "calibrated_probability": float(calibrate(candidate.probability_max, holds)),
+                "cfpr_mode": verdict.mode,
                 "cfpr_ratio": verdict.ratio,
                 "shell_lobar": verdict.lobar,
                 "shell_deep": verdict.deep,
                 "shell_infratentorial": verdict.infratentorial,
                 "shell_background": verdict.background,
                 "shell_other_cmb": verdict.other_cmb,
+                "shell_own": verdict.own,
             }
         )
     return table

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -54,6 +55,9 @@ class Card:
     """Lesions: axes that may be mirrored."""
     threshold: float = THRESHOLD
     """Lesions: probability that a microbleed reaches somewhere, unless ``--threshold`` is given."""
+    calibration: Mapping[str, Any] = field(default_factory=dict)
+    """Lesions: how likely a candidate is a microbleed, and how that was found out; see
+    :class:`cmb_bidsapp.lesions.calibration.Calibration`, whose ``knots`` are used."""
     architecture: Mapping[str, Any] = field(default_factory=dict)
     """Anatomy: arguments of ``build_network``."""
 
@@ -106,9 +110,11 @@ def write_card(path: Path, card: Card) -> None:
     """Write ``model.json``, what the task does not have left out."""
     other = {
         "lesions": ("architecture",),
-        "anatomy": ("nominal_slice_mm", "configuration", "mirror_axes", "threshold"),
+        "anatomy": ("nominal_slice_mm", "configuration", "mirror_axes", "threshold", "calibration"),
     }
     plain = dataclasses.asdict(card)
+    if not card.calibration:
+        del plain["calibration"]
     write_json(path, {k: v for k, v in plain.items() if k not in other[card.task]})
 
 
@@ -167,6 +173,11 @@ def _lesion_problems(plain: Mapping[str, Any]) -> Iterator[str]:
     threshold = plain.get("threshold", THRESHOLD)
     if not (is_size(threshold) and threshold < 1):
         yield "threshold should be a probability between 0 and 1"
+    if not is_calibration(plain.get("calibration", {})):
+        yield (
+            "calibration should have knots: pairs of a rising probability of the network and one "
+            "that does not fall"
+        )
 
 
 def _architecture_problems(plain: Mapping[str, Any]) -> Iterator[str]:
@@ -197,6 +208,21 @@ def is_count(value: Any) -> bool:
 def is_size(value: Any) -> bool:
     """Whether a value is a size in mm: a positive number below a kilometre."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e6
+
+
+def is_probability(value: Any) -> bool:
+    """Whether a value is a number between 0 and 1, both included."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+
+
+def is_calibration(value: Any) -> bool:
+    """Whether a value is empty, or has knots that rise."""
+    if value == {}:
+        return True
+    knots = value.get("knots") if isinstance(value, dict) else None
+    if not (is_list(knots, lambda k: is_list(k, is_probability) and len(k) == 2) and knots):
+        return False
+    return all(a[0] < b[0] and a[1] <= b[1] for a, b in pairwise(knots))
 
 
 def is_axis(value: Any) -> bool:

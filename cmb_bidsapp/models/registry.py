@@ -14,6 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cmb_bidsapp.lesions.calibration import Knots
 from cmb_bidsapp.lesions.defaults import THRESHOLD
 from cmb_bidsapp.models.card import CARD, WEIGHTS, Card, read_card
 from cmb_bidsapp.models.nnunet import (
@@ -149,6 +150,20 @@ def threshold_of(name_or_folder: str) -> float:
     if _results(name_or_folder, ()) is not None:
         return THRESHOLD
     return load_card(name_or_folder).threshold
+
+
+def calibration_of(name_or_folder: str) -> Knots:
+    """Knots of the calibration in a model's card; none without one, as in nnU-Net's own folders.
+
+    Raises
+    ------
+    ModelError
+        There is no such model.
+    """
+    if _results(name_or_folder, ()) is not None:
+        return ()
+    knots = load_card(name_or_folder).calibration.get("knots", ())
+    return tuple((known, level) for known, level in knots)
 
 
 def lesion_model_parameters(name_or_folder: str, folds: Sequence[str] = ()) -> Mapping[str, Any]:

@@ -167,6 +167,32 @@ def test_a_long_straight_vessel_has_its_length(step):
     assert found.diameter == pytest.approx(219 * 0.5 * math.hypot(*step) + 0.5)
 
 
+@pytest.mark.parametrize(
+    ("size", "spacing", "expected"),
+    [
+        ((4, 4, 4), (1.0, 1.0, 1.0), 1.0),
+        ((1, 1, 1), (1.0, 1.0, 1.0), 1.0),
+        ((8, 8, 1), GRE, 1.0),
+        ((10, 2, 1), (1.0, 1.0, 1.0), 0.1),
+        ((2, 2, 1), GRE, 0.25),
+    ],
+)
+def test_sphericity_is_the_shortest_by_the_longest_side_of_a_box(size, spacing, expected):
+    (found,) = measured(box(*(slice(2, 2 + n) for n in size)), spacing=spacing)
+    assert found.sphericity == pytest.approx(expected)
+
+
+def test_a_ball_is_spherical_and_a_vessel_is_not():
+    steps = np.indices((21, 21, 21)) - 10
+    (ball,) = measured((steps**2).sum(axis=0) <= 64, spacing=(0.5, 0.5, 0.5))
+    assert ball.sphericity == pytest.approx(1)
+    slanting = np.zeros((21, 21, 21), bool)
+    slanting[np.arange(20), np.arange(20), np.arange(20)] = True
+    (vessel,) = measured(slanting, spacing=(0.5, 0.5, 0.5))
+    # 20 voxels along the diagonal: variance 3 (20^2 - 1) / 12 + 1 / 12 by 1 / 12.
+    assert vessel.sphericity == pytest.approx((3 * 399 + 1) ** -0.5)
+
+
 def test_contrast_is_the_missing_share_of_the_surrounding_signal():
     mask = disc(4.0)
     image = np.full(SHAPE, 200.0, np.float32)
@@ -227,6 +253,7 @@ def test_region_and_side_are_those_of_most_voxels_within_the_class():
     # 4 voxels temporal, 2 basal ganglia on the left, 5 callosum on the right: deep, callosum.
     assert (found.region, found.mars_region, found.side) == ("deep", "corpus-callosum", "right")
     assert found.region_share == pytest.approx(7 / 11)
+    assert (found.votes_lobar, found.votes_deep, found.votes_infratentorial) == (4, 7, 0)
 
 
 def test_a_lobe_that_is_not_told_is_unassigned_but_has_a_side():
@@ -241,6 +268,7 @@ def test_a_lesion_far_from_every_region_is_unassigned():
     (unassigned,) = measured(far, mars=mars)
     assert {unassigned.region, unassigned.mars_region, unassigned.side} == {"unassigned"}
     assert math.isnan(unassigned.region_share)
+    assert unassigned.votes_lobar + unassigned.votes_deep + unassigned.votes_infratentorial == 0
     assert not unassigned.border
     (assigned,) = measured(near, mars=mars)
     assert assigned.region == "lobar"

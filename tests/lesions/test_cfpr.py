@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
+from scipy.spatial.distance import cdist
 
-from cmb_bidsapp.lesions.cfpr import judge, shell_of, shell_offsets
+from cmb_bidsapp.lesions.cfpr import judge, paper_periphery
 
 LOBAR, DEEP, INFRATENTORIAL, CMB = 1, 2, 3, 4
 PAPER = (0.4286, 0.4286, 6.5)
@@ -33,6 +34,11 @@ def one_voxel(shape=(15, 15, 7), at=None):
     return instances, np.full(shape, LOBAR, np.uint8)
 
 
+def shell_of(instances, spacing=ISOTROPIC, radius=2.0):
+    """Flat indices of the periphery of the only candidate."""
+    return np.flatnonzero(paper_periphery(instances > 0, spacing, radius))
+
+
 def random_case(seed, shape=(12, 11, 6)):
     """Candidates and smooth random labels with background among them."""
     rng = np.random.default_rng(seed)
@@ -46,12 +52,16 @@ def random_case(seed, shape=(12, 11, 6)):
 
 
 def brute_force(instances, labels, spacing, radius=2.0):
-    """Distances of the whole image to each candidate; slices over 2 mm are taken far apart."""
-    sampling = [1000.0 if step > 2.0 + 1e-6 else step for step in spacing]
+    """Distances between all voxels and those of each candidate; none across slices over 2 mm."""
     result = {}
+    everywhere = np.argwhere(np.ones(instances.shape, bool))
+    thick = np.array(spacing) > 2.0 + 1e-6
     for number in np.unique(instances[instances > 0]).tolist():
         own = instances == number
-        shell = (ndimage.distance_transform_edt(~own, sampling) <= radius + 1e-6) & ~own
+        apart = cdist(everywhere * spacing, np.argwhere(own) * spacing)
+        across = cdist(everywhere[:, thick], np.argwhere(own)[:, thick]) if thick.any() else 0
+        near = ((apart <= radius + 1e-6) & (across == 0)).any(axis=1).reshape(own.shape)
+        shell = near & ~own
         other = shell & (instances > 0)
         counted = shell & ~other
         brain = counted & np.isin(labels, (LOBAR, DEEP, INFRATENTORIAL))
@@ -93,10 +103,10 @@ def assert_same(found, expected):
     ],
 )
 def test_shell_of_one_voxel_has_the_known_size(spacing, voxels, slices):
-    offsets = shell_offsets(spacing)
-    assert len(offsets) == voxels
-    assert len(np.unique(offsets[:, 2])) == slices
     instances, labels = one_voxel()
+    shell = np.argwhere(paper_periphery(instances > 0, spacing))
+    assert len(shell) == voxels
+    assert len(np.unique(shell[:, 2])) == slices
     (verdict,) = judge(instances, labels, spacing)
     assert verdict.lobar == voxels
     assert verdict.background + verdict.other_cmb == 0
@@ -104,27 +114,43 @@ def test_shell_of_one_voxel_has_the_known_size(spacing, voxels, slices):
 
 @pytest.mark.parametrize("order", itertools.permutations(range(3)))
 def test_slices_may_lie_along_any_axis(order):
-    spacing = tuple(PAPER[axis] for axis in order)
-    offsets = shell_offsets(spacing)
-    assert len(offsets) == 68
-    assert not offsets[:, order.index(2)].any()
+    own = np.zeros((15, 15, 15), bool)
+    own[7, 7, 7] = True
+    shell = np.argwhere(paper_periphery(own, tuple(PAPER[axis] for axis in order)))
+    assert len(shell) == 68
+    assert set(shell[:, order.index(2)]) == {7}
 
 
 @pytest.mark.parametrize("radius", [2.0, 7.0, 14.0])
 def test_thick_slices_are_judged_in_plane_whatever_the_radius(radius):
-    assert not shell_offsets((1.0, 1.0, 4.0), radius)[:, 2].any()
-    assert shell_offsets((1.0, 1.0, 2.0), radius)[:, 2].any()
+    instances, labels = one_voxel()
+    labels[:, :, [0, 1, 2, 4, 5, 6]] = 0
+    (thick,) = judge(instances, labels, (1.0, 1.0, 4.0), radius=radius)
+    (thin,) = judge(instances, labels, (1.0, 1.0, 2.0), radius=radius)
+    assert thick.background == 0
+    assert thin.background > 0
 
 
 def test_slices_just_above_2_mm_are_thick():
-    assert shell_offsets((1.0, 1.0, 2.0))[:, 2].any()
-    assert not shell_offsets((1.0, 1.0, 2.01), 4.0)[:, 2].any()
+    instances, _ = one_voxel()
+    shells = [paper_periphery(instances > 0, (1.0, 1.0, step), 4.0) for step in (2.0, 2.01)]
+    assert [len(np.unique(np.argwhere(shell)[:, 2])) for shell in shells] == [5, 1]
 
 
 def test_a_spacing_read_from_float32_still_is_2_mm():
     step = float(np.float32(0.1) * 20)
-    assert len(shell_offsets((0.45, 0.45, step))) == 62
-    assert len(shell_offsets((0.45, 0.45, 2.000001))) == 62
+    assert len(shell_of(one_voxel()[0], (0.45, 0.45, step))) == 62
+    assert len(shell_of(one_voxel()[0], (0.45, 0.45, 2.000001))) == 62
+
+
+@pytest.mark.parametrize(("step", "voxels"), [(0.4, 80), (0.1, 1256), (float(np.float32(0.4)), 80)])
+def test_what_is_2_mm_away_is_in_the_periphery_whatever_the_rounding(step, voxels):
+    """All pairs of whole numbers of steps that are 2 mm long or less, counted in whole numbers."""
+    reach = round(2 / step)
+    steps = np.indices((2 * reach + 1,) * 2) - reach
+    assert int(((steps**2).sum(axis=0) <= reach**2).sum()) - 1 == voxels
+    instances, _ = one_voxel((2 * reach + 3, 2 * reach + 3, 3))
+    assert len(shell_of(instances, (step, step, 5.0))) == voxels
 
 
 def test_a_radius_of_zero_has_no_periphery():
@@ -163,12 +189,11 @@ def test_a_lesion_inside_brain_has_a_ratio_of_one(spacing):
 
 
 def test_own_voxels_are_never_in_the_shell():
-    voxels = np.argwhere(np.ones((4, 3, 2), bool)) + 5
-    own = set(np.ravel_multi_index(tuple(voxels.T), (20, 20, 20)).tolist())
-    shell = shell_of(voxels, (20, 20, 20), shell_offsets(ISOTROPIC))
-    assert len(shell) > 0
-    assert not own & set(shell.tolist())
-    assert len(set(shell.tolist())) == len(shell)
+    own = np.zeros((20, 20, 20), bool)
+    own[5:9, 5:8, 5:7] = True
+    shell = paper_periphery(own, ISOTROPIC)
+    assert shell.any()
+    assert not (shell & own).any()
 
 
 def test_voxels_of_other_candidates_are_neither_brain_nor_background():
@@ -223,7 +248,7 @@ def test_a_shell_of_other_candidates_only_is_no_periphery():
 def test_exactly_half_brain_is_kept(brain, kept):
     instances, labels = one_voxel()
     labels[:] = 0
-    shell = shell_of(np.argwhere(instances), labels.shape, shell_offsets(ISOTROPIC))
+    shell = shell_of(instances)
     labels.flat[shell[:brain]] = INFRATENTORIAL
     (verdict,) = judge(instances, labels, ISOTROPIC)
     assert verdict.ratio == brain / 32
@@ -239,9 +264,8 @@ def test_exactly_the_chosen_share_is_kept(percent):
     """One voxel with a shell of a hundred, of which the chosen share is brain."""
     instances = np.zeros((21, 21, 3), np.int16)
     instances[10, 10, 1] = 1
-    offsets = shell_offsets((1.0, 1.0, 4.0), 5.7)
     labels = np.zeros(instances.shape, np.uint8)
-    shell = shell_of(np.argwhere(instances), labels.shape, offsets)
+    shell = shell_of(instances, (1.0, 1.0, 4.0), 5.7)
     assert len(shell) == 100
     labels.flat[shell[:percent]] = LOBAR
     (verdict,) = judge(instances, labels, (1.0, 1.0, 4.0), radius=5.7, min_ratio=percent / 100)
@@ -250,7 +274,7 @@ def test_exactly_the_chosen_share_is_kept(percent):
 
 def test_the_shell_is_reported_by_class():
     instances, labels = one_voxel()
-    shell = shell_of(np.argwhere(instances), labels.shape, shell_offsets(ISOTROPIC))
+    shell = shell_of(instances)
     for value, (start, stop) in {LOBAR: (0, 5), DEEP: (5, 12), 3: (12, 21), 0: (21, 32)}.items():
         labels.flat[shell[start:stop]] = value
     (v,) = judge(instances, labels, ISOTROPIC)

@@ -16,6 +16,7 @@ CLEAR = Candidate(
     diameter=4.0,
     equivalent_diameter=3.4,
     roundness=0.9,
+    sphericity=0.8,
     probability_mean=0.9,
     probability_max=1.0,
     contrast=0.6,
@@ -23,6 +24,9 @@ CLEAR = Candidate(
     mars_region="frontal",
     side="left",
     region_share=1.0,
+    votes_lobar=20,
+    votes_deep=0,
+    votes_infratentorial=0,
     border=False,
 )
 
@@ -53,17 +57,19 @@ def test_mars_counts_2_to_10_mm_inclusive(diameter, name):
 def test_the_smallest_size_is_a_choice():
     assert grade(changed(diameter=2.5), min_diameter=3.0).name == "below-size"
     assert grade(changed(diameter=0.5), min_diameter=0.0).name == "definite"
-    assert "3 mm" in grade(changed(diameter=2.5), min_diameter=3.0).reason
+    small = grade(changed(diameter=2.5), min_diameter=3.0)
+    assert small.reason == "diameter 2.5 mm, below 3 mm"
+    assert grade(changed(diameter=12.34)).reason == "diameter 12.3 mm, above 10 mm"
 
 
 @pytest.mark.parametrize(
     ("doubt", "reason"),
     [
-        ({"probability_max": 0.998}, "low probability"),
-        ({"roundness": 0.49}, "not round"),
-        ({"contrast": 0.24}, "low contrast"),
-        ({"contrast": math.nan}, "low contrast"),
-        ({"contrast": -0.2}, "low contrast"),
+        ({"probability_max": 0.998}, "probability 0.998, below 0.9999"),
+        ({"roundness": 0.49}, "roundness 0.49, below 0.5"),
+        ({"contrast": 0.24}, "contrast 0.24, below 0.25"),
+        ({"contrast": math.nan}, "contrast not known"),
+        ({"contrast": -0.2}, "contrast -0.2, below 0.25"),
     ],
 )
 def test_one_doubt_makes_it_possible(doubt, reason):
@@ -78,7 +84,13 @@ def test_the_limits_themselves_leave_no_doubt():
 
 def test_every_doubt_is_named():
     found = grade(changed(probability_max=0.5, roundness=0.2, contrast=0.1))
-    assert found.reason == "low probability, not round, low contrast"
+    assert found.reason == (
+        "probability 0.5, below 0.9999; roundness 0.2, below 0.5; contrast 0.1, below 0.25"
+    )
+
+
+def test_a_definite_lesion_says_what_was_looked_at():
+    assert grade(CLEAR).reason == "diameter 4 mm; probability 1; roundness 0.9; contrast 0.6"
 
 
 def test_size_comes_before_doubts():

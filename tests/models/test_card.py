@@ -22,6 +22,18 @@ def test_a_card_comes_back_as_it_was_written(name, tmp_path):
     assert read_card(tmp_path / "model.json") == card
 
 
+def test_a_card_may_have_a_calibration(plain, tmp_path):
+    calibration = {"knots": [[0.9, 0.2], [0.99, 0.2], [0.999, 1]], "method": "isotonic"}
+    card = card_of({**plain, "calibration": calibration}, tmp_path)
+    write_card(tmp_path / "model.json", card)
+    assert read_card(tmp_path / "model.json").calibration == calibration
+
+
+def test_a_card_without_a_calibration_does_not_mention_one(plain, tmp_path):
+    write_card(tmp_path / "model.json", card_of({**plain, "calibration": {}}, tmp_path))
+    assert "calibration" not in json.loads((tmp_path / "model.json").read_text())
+
+
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [
@@ -52,6 +64,15 @@ def test_a_card_comes_back_as_it_was_written(name, tmp_path):
         ("mirror_axes", [3], "mirror_axes should"),
         ("mirror_axes", [1.0], "mirror_axes should"),
         ("mirror_axes", [1, 1], "mirror_axes should"),
+        ("calibration", [], "calibration should"),
+        ("calibration", {"method": "isotonic"}, "calibration should"),
+        ("calibration", {"knots": []}, "calibration should"),
+        ("calibration", {"knots": [0.9, 0.5]}, "calibration should"),
+        ("calibration", {"knots": [[0.9, 0.5, 0.1]]}, "calibration should"),
+        ("calibration", {"knots": [[0.9, 1.5]]}, "calibration should"),
+        ("calibration", {"knots": [[0.9, float("nan")]]}, "calibration should"),
+        ("calibration", {"knots": [[0.9, 0.5], [0.9, 0.6]]}, "calibration should"),
+        ("calibration", {"knots": [[0.9, 0.5], [0.99, 0.4]]}, "calibration should"),
     ],
 )
 def test_what_is_wrong_in_a_card_is_said_in_one_line(plain, tmp_path, key, value, said):

@@ -1,0 +1,109 @@
+"""The finish phase: which rules it went by, and where that can be read."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from cmb_bidsapp.anatomy.standard import write_field
+from cmb_bidsapp.bids.derivatives import SessionFiles
+from cmb_bidsapp.bids.outputs import read_table, sidecar_of, write_image
+from cmb_bidsapp.labels import CMB, LEFT, MARS
+from cmb_bidsapp.models.card import CARD, read_card, write_card
+from cmb_bidsapp.models.registry import PACKAGED
+from cmb_bidsapp.phases.finish import FINISH
+from cmb_bidsapp.settings import Decisions, Lesions, Settings
+from tests.phases.heads import shifted
+from tests.skeletons import session as session_of
+from tests.skeletons import write_nifti
+
+SHAPE = (40, 40, 8)
+AFFINE = np.diag([1.0, 1.0, 4.0, 1.0])
+
+
+@pytest.fixture
+def segmented(tmp_path):
+    """A session as the segment phase leaves it: a lesion in the brain, one among others.
+
+    The second has microbleeds to both sides: 4 of its 12 neighbours are brain, 5 are microbleed
+    and 3 background, which is enough brain in ``paper`` mode alone.
+    """
+    raw = write_nifti(tmp_path / "bids" / "T2starw.nii.gz")
+    files = SessionFiles(tmp_path / "out", "01", None)
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[5:20] = 1
+    probability = np.zeros(SHAPE, np.float32)
+    probability[10, 20, 4] = 0.9999
+    labels[29:32, 18:23, 4] = 0
+    labels[28, 20, 4] = labels[32, 20, 4] = labels[29, 20, 4] = labels[31, 20, 4] = 1
+    probability[30, 20, 4] = 0.99999
+    labels[[29, 29, 30, 31, 31], [19, 21, 18, 19, 21], 4] = CMB
+    brain = (labels > 0).astype(np.uint8)
+    mars = brain * (LEFT + MARS["frontal"])
+    for path, data in (
+        (files.t2star, brain * np.float32(100)),
+        (files.t2star_brain, brain),
+        (files.proxy, (labels == 1).astype(np.uint8)),
+        (files.mars, mars.astype(np.uint8)),
+        (files.probability, probability),
+        (files.network_labels, labels),
+    ):
+        write_image(path, data, AFFINE, {})
+    write_field(shifted((20, 30, -10)).to_standard, files.to_standard)
+    return session_of("01", None, raw), files
+
+
+def run(segmented, model="lesions", **rules):
+    session, files = segmented
+    rule = dataclasses.replace(Decisions(threshold=0.999), **rules)
+    bids = session.t2star.path.parent
+    settings = Settings(
+        bids, files.out_dir, ("participant",), decisions=rule, lesions=Lesions(str(model))
+    )
+    result = FINISH.run(session, files, settings, lambda text: None)
+    return result, read_table(files.lesions), FINISH.parameters(settings, session)
+
+
+@pytest.mark.parametrize(
+    ("mode", "fates"), [("paper", ["kept"] * 2), ("reference", ["kept", "rejected"])]
+)
+def test_the_mode_of_cfpr_decides_and_is_told(segmented, mode, fates):
+    result, rows, parameters = run(segmented, cfpr_mode=mode)
+    assert [row["status"] for row in rows] == fates
+    assert {row["cfpr_mode"] for row in rows} == {mode}
+    sidecar = json.loads(sidecar_of(segmented[1].mask).read_text())
+    assert sidecar["Decisions"]["cfpr_mode"] == mode
+    assert parameters["cfpr_mode"] == mode
+    told = f"{mode} mode, at least 0.5 of the voxels within 2 mm are brain"
+    assert result.info["cfpr"] == told
+
+
+def test_lesions_have_their_place_in_mni152(segmented):
+    _, rows, _ = run(segmented)
+    for row in rows:
+        for axis, by in zip("xyz", (20, 30, -10), strict=True):
+            assert float(row[f"mni_{axis}"]) == pytest.approx(float(row[axis]) - by, abs=1e-3)
+
+
+def test_without_cfpr_the_report_is_told_so(segmented):
+    result, rows, _ = run(segmented, cfpr=False, cfpr_mode="reference")
+    assert result.info["cfpr"] == "off"
+    assert [row["status"] for row in rows] == ["kept", "kept"]
+
+
+def test_a_calibration_of_the_model_reaches_the_table_and_the_stamp(segmented, tmp_path):
+    card = read_card(PACKAGED / "lesions" / CARD)
+    knots = ((0.999, 0.25), (0.9999, 0.5), (0.99999, 0.75))
+
+    def calibrated(**calibration):
+        write_card(tmp_path / CARD, dataclasses.replace(card, calibration=calibration))
+        return run(segmented, tmp_path)
+
+    _, rows, without = calibrated()
+    assert {row["calibrated_probability"] for row in rows} == {"n/a"}
+    _, rows, with_one = calibrated(knots=knots)
+    assert [float(row["calibrated_probability"]) for row in rows] == pytest.approx(
+        [0.5, 0.75], abs=1e-3
+    )
+    assert (without["calibration"], with_one["calibration"]) == ((), knots)

@@ -1,0 +1,114 @@
+"""The calibrate verb: from the table of an evaluation to the card of a bundle."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from cmb_bidsapp.bids.outputs import write_table
+from cmb_bidsapp.cli import main
+from cmb_bidsapp.models.registry import PACKAGED, calibration_of, load_card
+from cmb_bidsapp.train.calibrate import COLUMNS, TABLE, candidates_of
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    """A folder with the card of the packaged model, as if it had never been calibrated."""
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    card = json.loads((PACKAGED / "lesions" / "model.json").read_text())
+    card.pop("calibration", None)
+    (folder / "model.json").write_text(json.dumps({**card, "threshold": 0.999}))
+    return folder
+
+
+def row(participant, fate, probability, stage="after-cfpr", side="predicted", method="app"):
+    values = (f"sub-{participant:02d}", stage, side, fate, probability)
+    return {"method": method, **dict(zip(COLUMNS, values, strict=True))}
+
+
+def candidates(true=30, false=10):
+    rng = np.random.default_rng(0)
+    return [row(n, "true-positive", 1 - rng.uniform(1e-6, 2e-4)) for n in range(true)] + [
+        row(n, "false-positive", 1 - rng.uniform(1e-4, 9e-4)) for n in range(false)
+    ]
+
+
+def write(folder, rows):
+    write_table(folder / TABLE, ["method", *COLUMNS], rows)
+    return folder
+
+
+def test_a_calibration_reaches_the_card_and_the_app(bundle, tmp_path, capsys):
+    before = json.loads((bundle / "model.json").read_text())
+    assert calibration_of(str(bundle)) == ()
+    assert main(["train", "calibrate", str(bundle), str(write(tmp_path, candidates()))]) == 0
+    after = json.loads((bundle / "model.json").read_text())
+    assert {key: after[key] for key in before} == before
+    assert set(after) - set(before) == {"calibration"}
+    calibration = after["calibration"]
+    assert (calibration["candidates"], calibration["microbleeds"]) == (40, 30)
+    assert set(calibration["brier"]) == {"network", "constant", "logistic", "isotonic"}
+    knots = calibration_of(str(bundle))
+    assert knots[0][0] == 0.999
+    assert knots[0][1] < 0.5 < 0.8 < knots[-1][1]
+    assert load_card(str(bundle)).calibration == calibration
+    said = capsys.readouterr().out
+    assert "40 candidates of 30 participants, 30 of them microbleeds" in said
+    assert f"chosen: {calibration['method']}" in said
+
+
+def test_it_may_be_done_again(bundle, tmp_path):
+    for count in (10, 20):
+        write(tmp_path, candidates(false=count))
+        assert main(["train", "calibrate", str(bundle), str(tmp_path)]) == 0
+        assert load_card(str(bundle)).calibration["candidates"] == 30 + count
+
+
+def test_only_candidates_that_the_app_lists_and_the_reference_judges_are_used(tmp_path):
+    rows = [
+        *candidates(6, 6),
+        row(1, "false-positive", 0.99),  # under the threshold
+        row(1, "true-positive", 0.9995, stage="before-cfpr"),
+        row(1, "ignored", 0.9995),
+        row(1, "found", "n/a", side="reference"),
+        row(1, "true-positive", "n/a", stage="as-given", method="another tool"),
+    ]
+    probability, true, participant = candidates_of(write(tmp_path, rows) / TABLE, 0.999)
+    assert (len(probability), int(true.sum()), len(set(participant))) == (12, 6, 6)
+    assert probability.min() >= 0.999
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (candidates(4, 20), "4 true and 20 false"),
+        (candidates(20, 4), "20 true and 4 false"),
+        ([{**one, "participant_id": "sub-01"} for one in candidates()], "in 1 participants"),
+        ([*candidates(), row(1, "true-positive", "much")], "must be a number"),
+        ([*candidates(), row(1, "true-positive", 1, method="old")], "several models (app, old)"),
+    ],
+)
+def test_too_few_or_damaged_candidates_leave_the_card_alone(bundle, tmp_path, capsys, rows, said):
+    before = (bundle / "model.json").read_text()
+    assert main(["train", "calibrate", str(bundle), str(write(tmp_path, rows))]) == 65
+    assert said in capsys.readouterr().err
+    assert (bundle / "model.json").read_text() == before
+
+
+def test_a_folder_without_an_evaluation_says_what_to_run(bundle, tmp_path, capsys):
+    assert main(["train", "calibrate", str(bundle), str(tmp_path)]) == 65
+    assert "run cmb_bidsapp evaluate first" in capsys.readouterr().err
+    (tmp_path / TABLE).write_text("participant_id\n")
+    assert main(["train", "calibrate", str(bundle), str(tmp_path)]) == 65
+    assert "lacks fate, probability_max" in capsys.readouterr().err
+
+
+def test_a_bundle_of_another_kind_is_refused(tmp_path, capsys):
+    write(tmp_path, candidates())
+    assert main(["train", "calibrate", str(tmp_path), str(tmp_path)]) == 2
+    assert "a folder with a model.json is expected" in capsys.readouterr().err
+    shutil.copy(PACKAGED / "anatomy" / "model.json", tmp_path)
+    assert main(["train", "calibrate", str(tmp_path), str(tmp_path)]) == 2
+    assert "for lesions is expected" in capsys.readouterr().err
