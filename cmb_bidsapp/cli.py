@@ -127,6 +127,16 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     )
     nothing: tuple[Path, ...] = ()
     derivatives = checked(lambda: _folders(given.derivatives), nothing)
+    spaces = checked(lambda: _spaces(given.output_spaces), nobody)
+    reference = given.reference_derivatives
+    expect(
+        reference is None or reference.is_dir(),
+        f"--reference-derivatives {reference}: not a folder",
+    )
+    expect(
+        reference is None or "group" in given.level,
+        "--reference-derivatives: has no meaning without the group level",
+    )
     for option, path in (
         ("--jhu-atlas", given.jhu_atlas),
         ("--fs-license-file", given.fs_license_file),
@@ -182,8 +192,14 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         ),
         lesions=Lesions(given.model, given.tta, tuple(given.folds)),
         decisions=Decisions(
-            threshold, given.cfpr, given.cfpr_radius, given.cfpr_ratio, given.min_size
+            threshold,
+            given.cfpr,
+            given.cfpr_mode,
+            given.cfpr_radius,
+            given.cfpr_ratio,
+            given.min_size,
         ),
+        output_spaces=spaces,
         resources=Resources(processes, threads, device),
         bids_database_dir=given.bids_database_dir,
         dry_run=given.dry_run,
@@ -191,6 +207,15 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         stop_on_first_crash=given.stop_on_first_crash,
         seed=given.random_seed,
     )
+
+
+def _spaces(given: Sequence[str]) -> tuple[str, ...]:
+    """Standard spaces, each once, with their resolution."""
+    if not given:
+        return ()
+    from cmb_bidsapp.anatomy.templates import Space  # heavier than --help may be
+
+    return tuple(dict.fromkeys(str(Space.parse(text)) for text in given))
 
 
 def choose_device(wanted: str) -> str:
@@ -255,8 +280,16 @@ def _bids_app(arguments: list[str]) -> int:
         settings.work_dir.mkdir(parents=True, exist_ok=True)
         os.environ["TMPDIR"] = tempfile.tempdir = str(settings.work_dir.absolute())
     summary = run_levels(settings)
-    print(result_line(summary.ok, summary.failed, summary.skipped, summary.code), flush=True)
-    return int(summary.code)
+    code, failed = int(summary.code), summary.failed
+    reference = build_parser().parse_args(arguments).reference_derivatives
+    if reference is not None and not settings.dry_run:
+        from cmb_bidsapp.evaluation.run import evaluate_output
+
+        cores = settings.resources.processes * settings.resources.threads
+        ended = evaluate_output(settings.out_dir, reference, cores, settings.seed)
+        code, failed = code or ended.code, max(failed, ended.failed)
+    print(result_line(summary.ok, failed, summary.skipped, code), flush=True)
+    return code
 
 
 def run_levels(settings: Settings) -> Summary:
@@ -301,13 +334,17 @@ def _convert(arguments: list[str]) -> int:
 
 def _train(arguments: list[str]) -> int:
     given = train_parser().parse_args(arguments)
+    if given.what == "calibrate":
+        from cmb_bidsapp.train.calibrate import run_calibration
+
+        return run_calibration(given.bundle, given.evaluation)
     from cmb_bidsapp.train.run import run_training
 
     return run_training(given, choose_device(given.device))
 
 
 def _evaluate(arguments: list[str]) -> int:
-    given = evaluate_parser().parse_args(arguments)
+    given = evaluate_parser().parse_intermixed_args(arguments)
     from cmb_bidsapp.evaluation.run import run_evaluation
 
     return run_evaluation(given)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from cmb_bidsapp import __version__
 from cmb_bidsapp.runtime.errors import UsageError
@@ -167,6 +167,13 @@ def build_parser() -> argparse.ArgumentParser:
         help="reject candidates whose periphery is not brain (on)",
     )
     lesions.add_argument(
+        "--cfpr-mode",
+        choices=get_args(defaults.CfprMode),
+        default=defaults.CFPR_MODE,
+        help="which voxels are the periphery: as the paper says, or, as in the authors' published "
+        "code, with other microbleeds and the candidate's own interior as non-brain (%(default)s)",
+    )
+    lesions.add_argument(
         "--cfpr-radius",
         type=float,
         default=defaults.CFPR_RADIUS_MM,
@@ -186,6 +193,25 @@ def build_parser() -> argparse.ArgumentParser:
         default=defaults.MIN_DIAMETER_MM,
         metavar="MM",
         help="smallest in-plane diameter that is counted (%(default)s)",
+    )
+
+    outputs = parser.add_argument_group("outputs")
+    outputs.add_argument(
+        "--output-spaces",
+        nargs="+",
+        default=[],
+        metavar="NAME[:res-N]",
+        help="standard spaces to write images and masks in besides the T2*w's own: "
+        "MNI152NLin6Asym, or one that TemplateFlow holds, such as MNI152NLin2009cAsym (none)",
+    )
+
+    cohort = parser.add_argument_group("group level")
+    cohort.add_argument(
+        "--reference-derivatives",
+        type=Path,
+        metavar="DIR",
+        help="masks of a rater, or the truth of a simulation: the group level holds the results "
+        "against them, as the verb evaluate does, and writes OUTPUT_DIR/group_evaluation",
     )
 
     machine = parser.add_argument_group("resources")

@@ -91,9 +91,10 @@ def convert_parser() -> argparse.ArgumentParser:
 def train_parser() -> argparse.ArgumentParser:
     """Parser of the ``train`` verb."""
     parser = Parser(
-        prog="cmb_bidsapp train", description="Train the anatomy or the lesion network."
+        prog="cmb_bidsapp train",
+        description="Train the anatomy or the lesion network, or calibrate the latter.",
     )
-    verbs = parser.add_subparsers(dest="what", required=True, metavar="{anatomy,lesions}")
+    verbs = parser.add_subparsers(dest="what", required=True, metavar="{anatomy,lesions,calibrate}")
     anatomy = verbs.add_parser("anatomy", help="brain and structures, from label maps alone")
     anatomy.add_argument("label_maps", nargs="+", type=Path, metavar="LABEL_MAP")
     anatomy.add_argument("--steps", type=int, default=5400)
@@ -135,35 +136,80 @@ def train_parser() -> argparse.ArgumentParser:
             "--start-from", metavar="NAME|DIR", help="model whose weights training starts from"
         )
         one.add_argument("--device", default="auto")
+    calibrate = verbs.add_parser(
+        "calibrate",
+        help="how likely the candidates of a lesion model are microbleeds",
+        description="Fit what share of candidates of a probability are microbleeds, and write it "
+        "into the card of the model.",
+    )
+    calibrate.add_argument(
+        "bundle", type=Path, metavar="BUNDLE", help="folder of the lesion model; its card changes"
+    )
+    calibrate.add_argument(
+        "evaluation",
+        type=Path,
+        metavar="EVALUATION",
+        help="OUTPUT_DIR of evaluate for a run of that model on scans it was not trained on",
+    )
     return parser
 
 
 def evaluate_parser() -> argparse.ArgumentParser:
     """Parser of the ``evaluate`` verb."""
+    from cmb_bidsapp.evaluation import defaults
+
     parser = Parser(
         prog="cmb_bidsapp evaluate",
-        description="Hold the app's output against a reference: lesions, voxels, regions, anatomy, "
-        "per session, per protocol and in all.",
-        epilog="Lesions match one to one within 5 mm between centres. A reference session without "
-        "a prediction is listed, counts as failed and enters no figure.",
+        usage="%(prog)s [options] [NAME=]PREDICTIONS [[NAME=]PREDICTIONS ...] REF_DERIVATIVES "
+        "OUTPUT_DIR",
+        description="Hold predictions of this app, or of any other tool, against a reference: "
+        "lesions, voxels, counts, regions, anatomy; per session, per protocol and in all.",
+        epilog="docs/evaluation.md has what is read, and the definition of every number. A "
+        "reference session without a prediction is listed, counts as failed and enters no figure.",
     )
     parser.add_argument(
-        "predicted", type=Path, metavar="PRED_DERIVATIVES", help="output folder of this app"
+        "predicted",
+        nargs="+",
+        metavar="[NAME=]PREDICTIONS",
+        help="folder, or pattern of files (NAME='out/**/*_pred.nii.gz'): output of this app, "
+        "masks, instances, probabilities, or boxes and points as TSV or JSON; several are "
+        "compared side by side",
     )
     parser.add_argument(
         "reference",
         type=Path,
         metavar="REF_DERIVATIVES",
-        help="truth of a simulation, or *_space-T2starw_label-CMB_mask.nii.gz of a rater",
+        help="truth of a simulation, or masks of a rater",
     )
-    parser.add_argument("output_dir", type=Path, metavar="OUTPUT_DIR", help="tables go here")
+    parser.add_argument("output_dir", type=Path, metavar="OUTPUT_DIR", help="everything goes here")
+    parser.add_argument(
+        "--preset",
+        choices=defaults.PRESET_NAMES,
+        default=defaults.PRESET_NAMES[0],
+        help="paper: one to one within 5 mm; valdo: as in the VALDO challenge; overlap: one to "
+        "one, a voxel in common (%(default)s)",
+    )
+    parser.add_argument(
+        "--connectivity",
+        type=int,
+        choices=(6, 26),
+        default=defaults.CONNECTIVITY,
+        help="neighbours of a voxel, where masks are taken apart into lesions (%(default)s)",
+    )
+    parser.add_argument(
+        "--min-score",
+        type=float,
+        default=defaults.MIN_SCORE,
+        metavar="P",
+        help="marks and instances with a lower score count in the FROC only (%(default)s)",
+    )
     parser.add_argument(
         "--thresholds",
         type=float,
         nargs="+",
-        default=[0.1, 0.3, 0.5, 0.7, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995],
+        default=defaults.THRESHOLDS,
         metavar="P",
-        help="probabilities of the sweep (%(default)s)",
+        help=f"probabilities or scores of the FROC ({' '.join(map(str, defaults.THRESHOLDS))})",
     )
     parser.add_argument(
         "--nprocs", type=int, metavar="N", help="sessions at a time (what is available)"

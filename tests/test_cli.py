@@ -139,6 +139,7 @@ def test_defaults_are_the_documented_ones(settings_of):
     settings = settings_of()
     assert settings.decisions.threshold == load_card("lesions").threshold
     assert settings.decisions.cfpr
+    assert settings.decisions.cfpr_mode == "paper"
     assert settings.decisions.cfpr_radius == defaults.CFPR_RADIUS_MM
     assert settings.decisions.cfpr_ratio == defaults.CFPR_RATIO
     assert settings.decisions.min_size == defaults.MIN_DIAMETER_MM
@@ -152,6 +153,7 @@ def test_options_reach_the_settings(settings_of, tmp_path):
     filters.write_text('{"t1w": {"acquisition": null}}')
     settings = settings_of(
         "--no-cfpr", "--no-tta", "--threshold", "0.3", "--cfpr-radius", "3", "--cfpr-ratio", "1",
+        "--cfpr-mode", "reference",
         "--min-size", "0", "--model", "other", "--folds", "0", "all",
         "--brain-extraction", "embedded", "--parcellation", "atlas", "--device", "cpu",
         "--dry-run", "--force",
@@ -159,7 +161,8 @@ def test_options_reach_the_settings(settings_of, tmp_path):
         "-w", tmp_path / "work", "--bids-database-dir", tmp_path / "index",
     )  # fmt: skip
     assert vars(settings.decisions) == {
-        "threshold": 0.3, "cfpr": False, "cfpr_radius": 3.0, "cfpr_ratio": 1.0, "min_size": 0.0,
+        "threshold": 0.3, "cfpr": False, "cfpr_mode": "reference", "cfpr_radius": 3.0,
+        "cfpr_ratio": 1.0, "min_size": 0.0,
     }  # fmt: skip
     assert (settings.lesions.model, settings.lesions.tta) == ("other", False)
     assert settings.lesions.folds == ("0", "all")
@@ -327,3 +330,14 @@ def test_auto_without_a_gpu_is_the_cpu():
 def test_what_is_no_device_is_a_usage_error(device):
     with pytest.raises(UsageError, match="cuda:N"):
         choose_device(device)
+
+
+def test_output_spaces_are_named_once_with_their_resolution(tmp_path):
+    arguments = [str(tmp_path / "bids"), str(tmp_path / "out"), "group", "--output-spaces"]
+    settings = read_settings(
+        [*arguments, "MNI152NLin6Asym", "MNI152NLin6Asym:res-2", "Other:res-01"]
+    )
+    assert settings.output_spaces == ("MNI152NLin6Asym:res-2", "Other:res-1")
+    with pytest.raises(UsageError) as caught:
+        read_settings([*arguments, "../x", "--min-size", "-1"])
+    assert len(str(caught.value).splitlines()) == 2

@@ -1,17 +1,20 @@
-"""Which predicted lesion is which reference lesion: one to one, by distance in the world."""
+"""Lesions, and which predicted one is which reference one; distances in the world, in mm."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 from scipy.optimize import linear_sum_assignment
 
+from cmb_bidsapp.lesions.candidates import UNASSIGNED
+
 Affine = npt.NDArray[np.float64]
 Points = npt.NDArray[np.float64]
+Shape = tuple[int, ...]
 
 #: Lesions whose centres are this close (mm) may be the same one (paper, section 3.4).
 HIT_MM = 5.0
@@ -20,22 +23,55 @@ TOLERANCE_MM = 1e-4
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a lesion lies, as its own side says.
+
+    Attributes
+    ----------
+    region
+        Proxy class, or unassigned.
+    mars_region
+        Side and MARS region (``left-thalamus``), or unassigned; ``None`` where it is not told.
+    border
+        Whether another region is near; ``None`` where it is not told.
+    """
+
+    region: str = UNASSIGNED
+    mars_region: str | None = None
+    border: bool | None = None
+
+
+@dataclass(frozen=True)
 class Lesion:
-    """One lesion of an instance image.
+    """One lesion of an image, or one mark of a list.
 
     Attributes
     ----------
     number
-        Its value in the image.
+        Its value in the image, or its place in the list, from 1.
     centre
-        Mean of its voxel centres, world coordinates (RAS mm).
+        Mean of its voxel centres, or where the mark is; world coordinates (RAS mm).
     voxels
         Array indices, shape ``(n, 3)``.
+    weight
+        Of a reference lesion: the share of raters who marked it.
+    score
+        Of a predicted lesion: how sure its tool is, 0 to 1; NaN where it does not say.
+    told
+        The app's own columns on it.
     """
 
     number: int
     centre: tuple[float, float, float]
     voxels: npt.NDArray[np.intp]
+    weight: float = 1.0
+    score: float = float("nan")
+    place: Place = Place()
+    told: Mapping[str, str] = field(default_factory=dict)
+
+    def flat(self, shape: Shape) -> npt.NDArray[np.intp]:
+        """Its voxels as places in an image of that shape, in C order."""
+        return np.asarray(np.ravel_multi_index(tuple(self.voxels.T), shape), np.intp)
 
 
 @dataclass(frozen=True)
@@ -45,6 +81,32 @@ class Pair:
     reference: int
     predicted: int
     distance: float
+
+
+@dataclass(frozen=True)
+class Matching:
+    """What a rule makes of two lists of lesions.
+
+    Attributes
+    ----------
+    pairs
+        Hits, each lesion in one pair at most.
+    claims
+        Predicted lesions (positions) by the reference lesion they are of: its partner, and those
+        that lost it to the partner.
+    """
+
+    pairs: Sequence[Pair]
+    claims: Mapping[int, Sequence[int]]
+
+    @classmethod
+    def of(cls, pairs: Sequence[Pair]) -> Matching:
+        """A matching without losers."""
+        return cls(pairs, {pair.reference: [pair.predicted] for pair in pairs})
+
+
+#: Reference and predicted lesions, and the shape of their image, to what hits what.
+Rule = Callable[[Sequence[Lesion], Sequence[Lesion], Shape], Matching]
 
 
 def lesions_of(instances: npt.NDArray[np.integer], affine: Affine) -> list[Lesion]:
@@ -63,9 +125,24 @@ def lesions_of(instances: npt.NDArray[np.integer], affine: Affine) -> list[Lesio
     return lesions
 
 
+def pieces_of(mask: npt.NDArray[np.bool_], affine: Affine, connectivity: int = 26) -> list[Lesion]:
+    """Connected pieces of a mask, numbered in C order of their first voxels.
+
+    ``connectivity`` is 6 (faces) or 26 (faces, edges and corners).
+    """
+    structure = ndimage.generate_binary_structure(3, 1 if connectivity == 6 else 3)
+    return lesions_of(ndimage.label(mask, structure, np.int32)[0], affine)
+
+
 def centres_of(lesions: Sequence[Lesion]) -> Points:
     """Centres of lesions, shape ``(n, 3)``, mm."""
     return np.array([lesion.centre for lesion in lesions], np.float64).reshape(-1, 3)
+
+
+def distances(reference: Sequence[Lesion], predicted: Sequence[Lesion]) -> Points:
+    """Between every two centres, shape ``(n, m)``, mm."""
+    gaps = centres_of(reference)[:, None] - centres_of(predicted)[None]
+    return np.asarray(np.linalg.norm(gaps, axis=-1), np.float64)
 
 
 def match(reference: Points, predicted: Points, reach: float = HIT_MM) -> list[Pair]:
@@ -79,12 +156,78 @@ def match(reference: Points, predicted: Points, reach: float = HIT_MM) -> list[P
         World coordinates (mm), shapes ``(n, 3)`` and ``(m, 3)``.
     """
     distance = np.linalg.norm(reference[:, None] - predicted[None], axis=-1)
-    near = distance <= reach + TOLERANCE_MM
-    # One pair out of reach costs more than all pairs within it, so none is taken needlessly.
-    forbidden = (reach + 1) * (min(distance.shape) + 1)
-    rows, columns = linear_sum_assignment(np.where(near, distance, forbidden))
-    return [
-        Pair(int(i), int(j), float(distance[i, j]))
-        for i, j in zip(rows, columns, strict=True)
-        if near[i, j]
-    ]
+    chosen = _assign(distance, distance <= reach + TOLERANCE_MM)
+    return [Pair(i, j, float(distance[i, j])) for i, j in chosen]
+
+
+def within_reach(
+    reference: Sequence[Lesion],
+    predicted: Sequence[Lesion],
+    shape: Shape,  # noqa: ARG001
+) -> Matching:
+    """One to one, centres at most 5 mm apart (paper, section 3.4); see :func:`match`."""
+    return Matching.of(match(centres_of(reference), centres_of(predicted)))
+
+
+def nearest(
+    reference: Sequence[Lesion],
+    predicted: Sequence[Lesion],
+    shape: Shape,  # noqa: ARG001
+) -> Matching:
+    """Every predicted lesion takes its nearest reference lesion closer than 5 mm (VALDO).
+
+    Of several that take the same one, the nearest hits it. Of equally near ones, on either side,
+    the first counts.
+    """
+    if not reference or not predicted:
+        return Matching((), {})
+    distance = distances(reference, predicted)
+    claims: dict[int, list[int]] = {}
+    for j in range(len(predicted)):
+        i = _first_least(distance[:, j])
+        if distance[i, j] < HIT_MM - TOLERANCE_MM:
+            claims.setdefault(i, []).append(j)
+    pairs = []
+    for i, takers in sorted(claims.items()):
+        j = takers[_first_least(distance[i, takers])]
+        pairs.append(Pair(i, j, float(distance[i, j])))
+    return Matching(pairs, claims)
+
+
+def in_common(reference: Sequence[Lesion], predicted: Sequence[Lesion], shape: Shape) -> Matching:
+    """One to one, with a voxel in common: as many pairs as can be, then the most Dice in all."""
+    dice = np.zeros((len(reference), len(predicted)))
+    theirs = [lesion.flat(shape) for lesion in predicted]
+    for i, own in enumerate(lesion.flat(shape) for lesion in reference):
+        for j, found in enumerate(theirs):
+            dice[i, j] = dice_of(own, found)
+    distance = distances(reference, predicted)
+    chosen = _assign(1 - dice, dice > 0)
+    return Matching.of([Pair(i, j, float(distance[i, j])) for i, j in chosen])
+
+
+def voxels_of(lesions: Sequence[Lesion], shape: Shape) -> npt.NDArray[np.intp]:
+    """Voxels of lesions, each once, as places in an image of that shape."""
+    places = [lesion.flat(shape) for lesion in lesions]
+    return np.unique(np.concatenate(places)) if places else np.zeros(0, np.intp)
+
+
+def dice_of(own: npt.NDArray[np.intp], found: npt.NDArray[np.intp]) -> float:
+    """Dice of two sets of voxels, given by their places in an image."""
+    shared = len(np.intersect1d(own, found, assume_unique=True))
+    return 2 * shared / (len(own) + len(found))
+
+
+def _assign(cost: Points, allowed: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """One-to-one choice of allowed pairs: as many as can be, then the smallest sum of costs."""
+    if not allowed.any():
+        return []
+    # One forbidden pair costs more than all allowed ones, so none is taken needlessly.
+    forbidden = (cost[allowed].max() + 1) * (min(cost.shape) + 1)
+    rows, columns = linear_sum_assignment(np.where(allowed, cost, forbidden))
+    return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True) if allowed[i, j]]
+
+
+def _first_least(values: npt.NDArray[np.float64]) -> int:
+    """Position of the first value that is as small as the smallest, but for rounding."""
+    return int(np.argmax(values <= values.min() + TOLERANCE_MM))

@@ -1,8 +1,8 @@
-"""The figures: Dice, precision, recall, F1, and how far they may be from the truth."""
+"""The figures of a session and of sums of sessions: Dice, precision, recall, F1, burden class."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,13 +11,9 @@ import numpy.typing as npt
 from cmb_bidsapp.evaluation.comparison import Fate
 
 NAN = float("nan")
-#: Samples of the bootstrap, and the share of them that an interval holds.
-SAMPLES = 2000
-SHARE = 0.95
-#: Samples drawn at once: bounds the memory, whatever the number of participants.
-_BLOCK = 100
-#: Smallest counts of the burden classes 0, 1-4, 5-9, 10 and more.
+#: Smallest counts of the burden classes but the first, and what the classes are called.
 BURDEN = (1, 5, 10)
+BURDEN_NAMES = ("0", "1 to 4", "5 to 9", "10 or more")
 
 
 def ratio(numerator: float, denominator: float) -> float:
@@ -27,17 +23,30 @@ def ratio(numerator: float, denominator: float) -> float:
 
 @dataclass(frozen=True)
 class Overlap:
-    """Voxels of two masks and of what they share."""
+    """Voxels of two masks and of what they share; NaN where a side has no extent."""
 
-    reference: int
-    predicted: int
-    shared: int
+    reference: float = 0
+    predicted: float = 0
+    shared: float = 0
 
     @classmethod
     def of(cls, reference: npt.NDArray[np.bool_], predicted: npt.NDArray[np.bool_]) -> Overlap:
         """Count the voxels of two masks of one shape."""
         counts = (int(np.count_nonzero(m)) for m in (reference, predicted, reference & predicted))
         return cls(*counts)
+
+    @classmethod
+    def of_places(cls, reference: npt.NDArray[np.intp], predicted: npt.NDArray[np.intp]) -> Overlap:
+        """Count two sets of voxels, given by their places in an image, each once."""
+        shared = np.intersect1d(reference, predicted, assume_unique=True)
+        return cls(len(reference), len(predicted), len(shared))
+
+    def __add__(self, other: Overlap) -> Overlap:
+        return Overlap(
+            self.reference + other.reference,
+            self.predicted + other.predicted,
+            self.shared + other.shared,
+        )
 
     @property
     def dice(self) -> float:
@@ -47,19 +56,37 @@ class Overlap:
 
 @dataclass(frozen=True)
 class Counts:
-    """Lesions by their fate; what is ignored is neither right nor wrong."""
+    """Lesions by their fate; what is ignored is neither right nor wrong.
+
+    Attributes
+    ----------
+    tp_doubt, fn_doubt
+        What the weights of found and missed reference lesions lack to 1, in all.
+    """
 
     tp: int = 0
     fp: int = 0
     fn: int = 0
     ignored: int = 0
+    tp_doubt: float = 0.0
+    fn_doubt: float = 0.0
 
     @classmethod
     def of(cls, fates: Iterable[Fate]) -> Counts:
         """Count the fates of one or more sessions."""
+        fates = list(fates)
         names = [fate.fate for fate in fates]
+        found, missed = (
+            sum(1 - fate.weight for fate in fates if fate.fate == name)
+            for name in ("found", "missed")
+        )
         return cls(
-            *(names.count(n) for n in ("true-positive", "false-positive", "missed", "ignored"))
+            names.count("true-positive"),
+            names.count("false-positive"),
+            names.count("missed"),
+            names.count("ignored"),
+            found,
+            missed,
         )
 
     def __add__(self, other: Counts) -> Counts:
@@ -68,6 +95,8 @@ class Counts:
             self.fp + other.fp,
             self.fn + other.fn,
             self.ignored + other.ignored,
+            self.tp_doubt + other.tp_doubt,
+            self.fn_doubt + other.fn_doubt,
         )
 
     @property
@@ -91,9 +120,15 @@ class Counts:
         return ratio(self.tp, self.reference)
 
     @property
+    def f1_parts(self) -> tuple[float, float]:
+        """Numerator and denominator of F1; they add up over sessions."""
+        hit = 2 * (self.tp - self.tp_doubt)
+        return hit, hit + self.fp + self.fn - self.fn_doubt
+
+    @property
     def f1(self) -> float:
-        """Harmonic mean of the two; NaN without lesions on either side."""
-        return ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn)
+        """2 TP / (2 TP + FP + FN), reference lesions by weight; NaN without lesions."""
+        return ratio(*self.f1_parts)
 
     @property
     def session_f1(self) -> float:
@@ -108,46 +143,3 @@ def burden(count: int) -> int:
     [0, 1, 1, 2, 2, 3, 3]
     """
     return sum(count >= smallest for smallest in BURDEN)
-
-
-def bootstrap_interval(
-    numerators: npt.ArrayLike,
-    denominators: npt.ArrayLike,
-    participants: Sequence[str],
-    seed: int,
-) -> tuple[float, float]:
-    """95 % interval of a ratio of sums over sessions, by resampling participants.
-
-    All sessions of a participant are drawn together, for they resemble each other; with one
-    session each, this is resampling sessions.
-
-    Parameters
-    ----------
-    numerators, denominators
-        What each session adds to the two sums, shape ``(sessions,)``; a mean has ones below.
-    participants
-        Whose session it is.
-    seed
-        Of the random numbers: the same seed gives the same interval.
-
-    Returns
-    -------
-    low, high
-        NaN with fewer than two participants, or where the sum below is 0.
-    """
-    people, owner = np.unique(np.asarray(participants), return_inverse=True)
-    if len(people) < 2 or not np.any(denominators):
-        return NAN, NAN
-    top = np.bincount(owner, np.asarray(numerators, np.float64), len(people))
-    bottom = np.bincount(owner, np.asarray(denominators, np.float64), len(people))
-    rng = np.random.default_rng(seed)
-    even = np.full(len(people), 1 / len(people))
-    values = []
-    for _ in range(SAMPLES // _BLOCK):
-        times_drawn = rng.multinomial(len(people), even, size=_BLOCK)
-        below = times_drawn @ bottom
-        drawn = below > 0
-        values.append((times_drawn @ top)[drawn] / below[drawn])
-    sampled = np.concatenate(values)
-    low, high = np.quantile(sampled, [(1 - SHARE) / 2, (1 + SHARE) / 2])
-    return float(low), float(high)

@@ -1,177 +1,318 @@
-"""The evaluation as text, laid out as the paper's tables, with the paper's figures beside."""
+"""What an evaluation prints and its page shows, made from the rows of its tables alone.
+
+The first blocks are laid out as the paper's tables.
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
-from cmb_bidsapp.evaluation.results import AFTER, ANATOMY, BEFORE
-from cmb_bidsapp.evaluation.summary import EVERYBODY, Figure
+from cmb_bidsapp.evaluation.blocks import Block, Row, interval, number, yes
+from cmb_bidsapp.evaluation.metrics import BURDEN_NAMES
+from cmb_bidsapp.evaluation.results import AFTER, ANATOMY, BEFORE, GIVEN, REGIONS
+from cmb_bidsapp.evaluation.summary import EVERYBODY
+from cmb_bidsapp.lesions.candidates import UNASSIGNED
 
-#: Tables 1 and 2 of the paper: Dice and F1, internal (n=99), then external (n=72).
-PAPER = (
-    ("nnDetection", 0.2420, 0.2484, 0.3146, 0.3167),
-    ("nnU-Net", 0.4627, 0.4714, 0.2972, 0.2860),
-    ("DiceCE, proxy", 0.4485, 0.5104, 0.3628, 0.3696),
-    ("DiceCE, proxy, CFPR", 0.4488, 0.5118, 0.4281, 0.4116),
-    ("DiceTopK, proxy", 0.5137, 0.5182, 0.4549, 0.4461),
-    ("DiceTopK, proxy, CFPR (the paper's own)", 0.5138, 0.5199, 0.4688, 0.4600),
-)
-_STAGE_TEXT = {BEFORE: "before CFPR", AFTER: "after CFPR"}
-
-Row = Mapping[str, Figure | str]
+_STAGE_TEXT = {BEFORE: "before CFPR", AFTER: "after CFPR", GIVEN: "as given"}
 
 
-def page(summaries: Sequence[Row], sweep: Sequence[Row]) -> str:
-    """All of it.
-
-    Parameters
-    ----------
-    summaries
-        Rows of the summary table.
-    sweep
-        Rows of the sweep table.
-    """
-    parts = [
-        _microbleeds(summaries),
-        _paper(),
-        _lesions(summaries),
-        _regions(summaries),
-        _anatomy(summaries),
-        _sweep([row for row in sweep if row["group"] == EVERYBODY], summaries[0]["sessions"]),
+def blocks_of(tables: Mapping[str, Sequence[Row]]) -> list[Block]:
+    """All blocks that have something to say, from the rows of the tables by name."""
+    summaries = tables["summary"]
+    several = len({row["method"] for row in summaries}) > 1
+    rows = [(_name(row, several), row) for row in summaries]
+    everybody = [
+        (_name(row, several), row)
+        for row in summaries
+        if row["group"] == EVERYBODY and row["stage"] != BEFORE
     ]
-    return "\n\n".join(part for part in parts if part)
+    blocks = [
+        _table_1(tables["paper"]),
+        _table_2(tables["paper"]),
+        _microbleeds(rows),
+        _lesions(rows),
+        _free(rows),
+        _counts(rows),
+        _burden(everybody, tables["burden"]),
+        _regions(rows),
+        _confusion(everybody, tables["regions"]),
+        _anatomy(rows),
+        _froc(tables["froc"], several),
+        _radii(tables["radii"], several),
+    ]
+    return [block for block in blocks if block.rows]
 
 
-def _microbleeds(summaries: Sequence[Row]) -> str:
+def _table_1(paper: Sequence[Row]) -> Block:
+    rows = [(_whose(row), *_beside(row)) for row in paper if row["table"] == 1]
+    return Block(
+        "Table 1 of the paper, and these sessions",
+        "Dice and F1: mean over the scans with microbleeds (n), with 95 % intervals; pooled: all\n"
+        "lesions of all scans together. The paper's figures are of OTHER data: real scans of its\n"
+        "own hospital (internal, n=99) and of the VALDO challenge (external, n=72); the two sets\n"
+        "of figures cannot be compared one to one unless these are the same scans.",
+        ("", *_BESIDE),
+        rows,
+    )
+
+
+def _table_2(paper: Sequence[Row]) -> Block:
     rows = [
         (
-            _name(row),
-            _number(row["dice_n"], 0),
-            *(_interval(row, name) for name in ("dice_mean", "session_f1_mean", "f1")),
+            _whose(row),
+            str(row.get("loss") or "-"),
+            *(yes(row.get(key)) for key in ("proxy", "cfpr")),
+            *_beside(row),
         )
-        for row in summaries
+        for row in paper
+        if row["table"] == 2
     ]
-    return (
-        "Microbleeds, as tables 1 and 2 of the paper have them, with 95 % intervals.\n"
-        "n: sessions with microbleeds. Dice of voxels and F1 of lesions (centres within 5 mm):\n"
-        "mean of these sessions; pooled: all lesions of all sessions together.\n"
-        + _grid(("", "n", "Dice", "F1", "F1, pooled"), rows)
+    measured = any(row["table"] == 2 and row["source"] == "here" for row in paper)
+    return Block(
+        "Table 2 of the paper (ablation), and these sessions",
+        "As table 1. Loss and proxy are those of the training, which an output does not tell.",
+        ("", "loss", "proxy", "CFPR", *_BESIDE),
+        rows if measured else [],
     )
 
 
-def _paper() -> str:
-    rows = [(name, *(f"{figure:.4f}" for figure in figures)) for name, *figures in PAPER]
-    return (
-        "The paper's tables 1 and 2, measured on OTHER data: real scans of its own hospital\n"
-        "(internal, n=99) and of the VALDO challenge (external, n=72). None of these scans is in\n"
-        "the figures above, so the two sets of figures cannot be compared one to one.\n"
-        + _grid(("", "internal Dice", "F1", "external Dice", "F1"), rows)
+_BESIDE = (
+    "int. Dice",
+    "int. F1",
+    "ext. Dice",
+    "ext. F1",
+    "n",
+    "Dice here",
+    "F1 here",
+    "F1, pooled",
+)
+
+
+def _whose(row: Row) -> str:
+    return f"paper: {row['method']}" if row["source"] == "paper" else str(row["method"])
+
+
+def _beside(row: Row) -> list[str]:
+    published = ("internal_dice", "internal_f1", "external_dice", "external_f1")
+    if row["source"] == "paper":
+        return [*(number(row[key], 4) for key in published), *4 * [""]]
+    measured = (interval(row, name) for name in ("dice_mean", "session_f1_mean", "f1"))
+    return [*4 * [""], number(row["session_f1_n"], 0), *measured]
+
+
+def _microbleeds(named: Sequence[tuple[str, Row]]) -> Block:
+    rows = [
+        (
+            name,
+            number(row["session_f1_n"], 0),
+            *(interval(row, key) for key in ("dice_mean", "session_f1_mean", "f1")),
+            *(number(row[key], 4) for key in ("dice_median", "session_f1_median", "dice_pooled")),
+        )
+        for name, row in named
+    ]
+    heads = ("", "n", "Dice", "F1", "F1, pooled", "Dice, median", "F1, median", "Dice, pooled")
+    return Block(
+        "Dice and F1 of all sessions and of each protocol",
+        "n: sessions with microbleeds, over which mean and median are taken.",
+        heads,
+        rows,
     )
 
 
-def _lesions(summaries: Sequence[Row]) -> str:
+def _lesions(named: Sequence[tuple[str, Row]]) -> Block:
     heads = ("", "scans", "TP", "FP", "FN", "ignored", "precision", "recall", "FP/scan")
     rows = [
         (
-            _name(row),
-            *(_number(row[key], 0) for key in ("sessions", "tp", "fp", "fn", "ignored")),
-            *(_number(row[key], 3) for key in ("precision", "recall")),
-            *(_number(row[key], 2) for key in ("fp_per_scan", "fp_per_scan_free")),
-            *(_number(row[f"fp_{key}"], 0) for key in ("vein", "calcification", "nothing_known")),
+            name,
+            *(number(row[key], 0) for key in ("sessions", "tp", "fp", "fn", "ignored")),
+            *(number(row[key], 3) for key in ("precision", "recall")),
+            number(row["fp_per_scan"], 2),
+            *(number(row[f"fp_{key}"], 0) for key in ("vein", "calcification", "nothing_known")),
+            number(row["matched_dice_mean"], 3),
         )
-        for row in summaries
+        for name, row in named
     ]
-    return (
-        "Lesions. CMB-free: FP per scan of those without microbleeds; vein, calcif., other: what\n"
-        "false positives lie on, where the reference says.\n"
-        + _grid((*heads, "CMB-free", "vein", "calcif.", "other"), rows)
+    return Block(
+        "Lesions",
+        "Vein, calcif., other: what false positives lie on, where the reference says.\n"
+        "Dice of hits: of the lesions that are hit.",
+        (*heads, "vein", "calcif.", "other", "Dice of hits"),
+        rows,
     )
 
 
-def _regions(summaries: Sequence[Row]) -> str:
-    if not any(row["region_known"] or row["mars_known"] for row in summaries):
-        return ""
+def _free(named: Sequence[tuple[str, Row]]) -> Block:
     rows = [
         (
-            _name(row),
-            f"{row['region_right']} of {row['region_known']}",
-            _interval(row, "region_agreement"),
-            _number(row["wrong_region_flagged"], 0),
-            f"{row['mars_right']} of {row['mars_known']}",
-            _interval(row, "mars_agreement"),
+            name,
+            number(row["sessions_free"], 0),
+            number(row["sessions_free_right"], 0),
+            interval(row, "fp_per_scan_free", 2),
         )
-        for row in summaries
+        for name, row in named
+        if row["sessions_free"]
     ]
-    return (
-        "Regions of matched lesions that are right, where the reference knows them, with 95 %\n"
-        "intervals. Class: lobar, deep or infratentorial; flagged: of a wrong class, and said to\n"
-        "be near a border; MARS: region of the form and side, both right.\n"
-        + _grid(("", "class", "share", "flagged", "MARS", "share"), rows)
+    return Block(
+        "Scans without microbleeds, which have no F1 and no Dice",
+        "Clean: without a false positive.",
+        ("", "scans", "clean", "FP/scan"),
+        rows,
     )
 
 
-def _anatomy(summaries: Sequence[Row]) -> str:
-    groups = [row for row in summaries if row["stage"] == AFTER]
-    known = [name for name in ANATOMY if any(row[f"{name}_dice_n"] for row in groups)]
-    if not known:
-        return ""
+def _counts(named: Sequence[tuple[str, Row]]) -> Block:
+    rows = [
+        (
+            name,
+            number(row["count_error_mean"], 2),
+            f"{number(row['count_bias'], 2)} "
+            f"[{number(row['count_limit_low'], 2)}, {number(row['count_limit_high'], 2)}]",
+            interval(row, "count_icc", 3),
+            number(row["volume_error_mean"], 1),
+            number(row["burden_agreement"], 3),
+        )
+        for name, row in named
+    ]
+    return Block(
+        "Counts per scan",
+        "Error: mean absolute difference. Bias: predicted minus reference, with the limits of\n"
+        "agreement (1.96 standard deviations). ICC(2,1): absolute agreement, with 95 % interval.",
+        ("", "error", "bias [limits]", "ICC", "volume error (mm3)", "burden class right"),
+        rows,
+        "bland_altman",
+    )
+
+
+def _burden(named: Sequence[tuple[str, Row]], burden: Sequence[Row]) -> Block:
+    names = {_key(row): name for name, row in named}
+    rows = [
+        (
+            f"{names[_key(row)]}: {BURDEN_NAMES[int(row['reference_class'] or 0)]}",
+            *(number(row[f"predicted_{column}"], 0) for column in range(len(BURDEN_NAMES))),
+        )
+        for row in burden
+        if _key(row) in names
+    ]
+    return Block(
+        "Burden classes",
+        "Scans by their number of microbleeds: rows the reference's, columns the predicted.",
+        ("", *BURDEN_NAMES),
+        rows,
+    )
+
+
+def _regions(named: Sequence[tuple[str, Row]]) -> Block:
+    rows = [
+        (
+            name,
+            f"{row['region_right']} of {row['region_known']}",
+            interval(row, "region_agreement"),
+            number(row["wrong_region_flagged"], 0),
+            f"{row['mars_right']} of {row['mars_known']}",
+            interval(row, "mars_agreement"),
+        )
+        for name, row in named
+    ]
+    known = any(row["region_known"] or row["mars_known"] for _, row in named)
+    return Block(
+        "Regions of matched lesions that are right, where the reference knows them",
+        "Class: lobar, deep or infratentorial; flagged: of a wrong class, and said to be near a\n"
+        "border; MARS: region of the form and side, both right. With 95 % intervals.",
+        ("", "class", "share", "flagged", "MARS", "share"),
+        rows if known else [],
+    )
+
+
+def _confusion(named: Sequence[tuple[str, Row]], regions: Sequence[Row]) -> Block:
+    names = {_key(row): name for name, row in named if row["region_known"]}
+    rows = [
+        (
+            f"{names[_key(row)]}: {row['reference_region']}",
+            *(number(row[name], 0) for name in (*REGIONS, UNASSIGNED)),
+        )
+        for row in regions
+        if _key(row) in names
+    ]
+    return Block(
+        "Region confusion",
+        "Matched lesions: rows the reference's class, columns the predicted.",
+        ("", *REGIONS, UNASSIGNED),
+        rows,
+    )
+
+
+def _anatomy(named: Sequence[tuple[str, Row]]) -> Block:
+    groups = [(name, row) for name, row in named if row["stage"] != BEFORE]
+    known = [name for name in ANATOMY if any(row[f"{name}_dice_n"] for _, row in groups)]
+    known_groups = [
+        (name.removesuffix(f", {_STAGE_TEXT[AFTER]}"), row)
+        for name, row in groups
+        if any(row[f"{key}_dice_n"] for key in known)
+    ]
 
     def cell(row: Row, name: str) -> str:
-        mean, lowest = (_number(row[f"{name}_dice_{which}"], 3) for which in ("mean", "lowest"))
+        mean, lowest = (number(row[f"{name}_dice_{which}"], 3) for which in ("mean", "lowest"))
         return f"{mean} ({lowest})"
 
-    rows = [(name, *(cell(row, name) for row in groups)) for name in known]
-    title = "Anatomy, Dice: mean (lowest session)"
-    if any(row["side_errors_n"] for row in groups):
-        title += "; side_errors: mean share of voxels on the other side"
-        rows.append(("side_errors", *(_number(row["side_errors_mean"], 4) for row in groups)))
-    heads = ("", *(str(row["group"]) for row in groups))
-    return f"{title}\n" + _grid(heads, rows)
+    rows = [(name, *(cell(row, name) for _, row in known_groups)) for name in known]
+    note = "Mean (lowest session)"
+    if any(row["side_errors_n"] for _, row in groups):
+        note += "; side_errors: mean share of voxels on the other side"
+        rows.append(
+            ("side_errors", *(number(row["side_errors_mean"], 4) for _, row in known_groups))
+        )
+    return Block("Anatomy, Dice", f"{note}.", ("", *(name for name, _ in known_groups)), rows)
 
 
-def _sweep(sweep: Sequence[Row], sessions: Figure | str) -> str:
-    if not sweep:
-        return ""
+def _froc(froc: Sequence[Row], several: bool) -> Block:
     rows = [
         (
+            *([str(row["method"])] if several else []),
             f"{row['threshold']}",
-            f"{row['tp']}",
-            f"{row['fp']}",
-            _number(row["recall"], 3),
-            _number(row["f1"], 3),
-            _number(row["fp_per_scan"], 2),
-            _number(row["fp_per_scan_free"], 2),
+            *(number(row[key], 0) for key in ("sessions", "tp", "fp")),
+            *(number(row[key], 3) for key in ("recall", "f1")),
+            *(number(row[key], 2) for key in ("fp_per_scan", "fp_per_scan_free")),
         )
-        for row in sweep
+        for row in froc
+        if row["group"] == EVERYBODY
     ]
-    return (
-        f"Threshold of the probability, before CFPR, {sweep[0]['sessions']} of {sessions} "
-        "sessions have a map\n"
-        + _grid(("threshold", "TP", "FP", "recall", "F1, pooled", "FP/scan", "CMB-free"), rows)
+    heads = ("threshold", "scans", "TP", "FP", "recall", "F1, pooled", "FP/scan", "CMB-free")
+    return Block(
+        "FROC: threshold of the probability or score, before CFPR",
+        "Of the scans that have probabilities or scores. CMB-free: FP per scan of those without\n"
+        "microbleeds.",
+        ("method", *heads) if several else heads,
+        rows,
+        "froc",
     )
 
 
-def _grid(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as their widest cell; the first to the left, the others to the right."""
-    table = [heads, *rows]
-    widths = [max(len(row[column]) for row in table) for column in range(len(heads))]
-    lines = (
-        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in table
+def _radii(radii: Sequence[Row], several: bool) -> Block:
+    rows = [
+        (
+            *([str(row["method"])] if several else []),
+            number(row["radius"], 1),
+            *(interval(row, key) for key in ("dice_mean", "session_f1_mean", "f1")),
+            *(number(row[key], 0) for key in ("tp", "fp")),
+            number(row["fp_per_scan"], 2),
+        )
+        for row in radii
+        if row["group"] == EVERYBODY
+    ]
+    heads = ("radius (mm)", "Dice", "F1", "F1, pooled", "TP", "FP", "FP/scan")
+    return Block(
+        "Radius of CFPR, as figure 4b of the paper",
+        "The paper found 2 mm best on its external data. 0 mm: no CFPR. With 95 % intervals.",
+        ("method", *heads) if several else heads,
+        rows,
+        "radii",
     )
-    return "\n".join(f"  {line}".rstrip() for line in lines)
 
 
-def _name(row: Row) -> str:
-    return f"{row['group']}, {_STAGE_TEXT[str(row['stage'])]}"
+def _key(row: Row) -> tuple[object, ...]:
+    return row["method"], row["group"], row["stage"]
 
 
-def _interval(row: Row, name: str) -> str:
-    low, high = (_number(row[f"{name}_{side}"], 3) for side in ("low", "high"))
-    return f"{_number(row[name], 4)} [{low}, {high}]"
-
-
-def _number(value: Figure | str, digits: int) -> str:
-    if value is None or isinstance(value, str) or math.isnan(value):
-        return "n/a"
-    return f"{value:.{digits}f}"
+def _name(row: Row, several: bool) -> str:
+    method = f"{row['method']}: " if several else ""
+    return f"{method}{row['group']}, {_STAGE_TEXT[str(row['stage'])]}"

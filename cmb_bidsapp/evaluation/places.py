@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
-from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.evaluation.comparison import Place
-from cmb_bidsapp.evaluation.matching import Affine, lesions_of
-from cmb_bidsapp.evaluation.reading import Labels, table_of
+import numpy as np
+import numpy.typing as npt
+
+from cmb_bidsapp.evaluation.matching import Lesion, Place
 from cmb_bidsapp.evaluation.results import REGIONS
 from cmb_bidsapp.labels import MARS_LOOK, PROXY
 from cmb_bidsapp.lesions.candidates import UNASSIGNED
@@ -19,30 +18,21 @@ _NOT_TOLD = (None, "n/a")
 
 def place_of(row: Mapping[str, str]) -> Place:
     """Place of a lesion from its row; only the column ``region`` must be there."""
+    region = row["region"] if row["region"] in REGIONS else UNASSIGNED
     border = {"true": True, "false": False}.get(row.get("border", ""))
-    return Place(row["region"], _mars_region(row.get("side"), row.get("mars_region")), border)
+    return Place(region, _mars_region(row.get("side"), row.get("mars_region")), border)
 
 
-def reference_places(
-    files: SessionFiles, truth: Labels, proxy: Labels | None, affine: Affine
-) -> dict[int, Place]:
-    """Place of each lesion as the table says, else the class that most of its voxels lie in."""
-    if files.lesions.exists() and files.instances.exists():
-        rows = table_of(files.lesions, ("lesion_id", "region"))
-        named = {int(r["lesion_id"]): place_of(r) for r in rows if r["lesion_id"].isdecimal()}
-        return {
-            number: place if place.region in REGIONS else replace(place, region=UNASSIGNED)
-            for number, place in named.items()
-        }
-    if proxy is None:
-        return {}
-    places = {}
-    for lesion in lesions_of(truth, affine):
-        below = proxy[tuple(lesion.voxels.T)]
-        votes = {name: int((below == PROXY[name]).sum()) for name in REGIONS}
-        if any(votes.values()):
-            places[lesion.number] = Place(max(votes, key=lambda name: votes[name]))
-    return places
+def place_on(proxy: npt.NDArray[np.integer], lesion: Lesion) -> Place:
+    """Place of a lesion from the proxy classes below it: that of most voxels, if any."""
+    below = proxy[tuple(lesion.voxels.T)]
+    votes = {name: int((below == PROXY[name]).sum()) for name in REGIONS}
+    return Place(max(votes, key=lambda name: votes[name])) if any(votes.values()) else Place()
+
+
+def row_of(lesion: Lesion, instances: npt.NDArray[np.integer]) -> int:
+    """Number that most voxels of a lesion have in an instance image: that of its table row."""
+    return int(np.bincount(instances[tuple(lesion.voxels.T)]).argmax())
 
 
 def _mars_region(side: str | None, region: str | None) -> str | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
@@ -15,7 +17,8 @@ from cmb_bidsapp.preprocess.resampling import Affine, Grid
 from cmb_bidsapp.runtime.errors import DataError
 
 Labels = npt.NDArray[np.int32]
-Image = TypeVar("Image", Labels, npt.NDArray[np.float32])
+Values = npt.NDArray[np.float32]
+Image = TypeVar("Image", Labels, Values)
 
 
 def labels_of(path: Path) -> tuple[Labels, Grid]:
@@ -29,11 +32,14 @@ def labels_of(path: Path) -> tuple[Labels, Grid]:
     return _read(path, read_labels)
 
 
+def values_of(path: Path) -> tuple[Values, Grid]:
+    """Values of a file, and their grid; errors as of :func:`labels_of`."""
+    return _read(path, read_derivative)
+
+
 def labels_on(grid: Grid, path: Path) -> Labels:
-    """Labels of a file that must lie on ``grid``."""
-    labels, own = labels_of(path)
-    _check(path, own, grid)
-    return labels
+    """Labels of a file that must lie on ``grid``; its axes may be turned."""
+    return _turned(path, *labels_of(path), grid)
 
 
 def optional_labels_on(grid: Grid, path: Path) -> Labels | None:
@@ -41,11 +47,9 @@ def optional_labels_on(grid: Grid, path: Path) -> Labels | None:
     return labels_on(grid, path) if path.exists() else None
 
 
-def probability_on(grid: Grid, path: Path) -> npt.NDArray[np.float32]:
-    """Probability map that must lie on ``grid``."""
-    probability, own = _read(path, read_derivative)
-    _check(path, own, grid)
-    return probability
+def values_on(grid: Grid, path: Path) -> Values:
+    """Values of a file that must lie on ``grid``; its axes may be turned."""
+    return _turned(path, *values_of(path), grid)
 
 
 def table_of(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
@@ -57,12 +61,24 @@ def table_of(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
         raise DataError(f"{path}: {error}") from error
 
 
+def json_of(path: Path) -> Any:
+    """Content of a JSON file; ``None`` where there is none."""
+    if not path.exists():
+        return None
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"{path} is not JSON ({error}); write it again") from error
+
+
 def _read(path: Path, read: Callable[[Path], tuple[Image, Affine]]) -> tuple[Image, Grid]:
     _need(path)
     try:
         data, affine = read(path)
     except UNREADABLE as error:
         raise DataError(f"{path} cannot be read ({error}); write or copy it again") from error
+    if data.ndim == 4 and data.shape[3] == 1:
+        data = data[..., 0]
     if data.ndim != 3:
         raise DataError(f"{path} has shape {data.shape}; one 3D volume is needed")
     return data, Grid.of(data, affine)
@@ -73,10 +89,18 @@ def _need(path: Path) -> None:
         raise DataError(f"{path} does not exist; it belongs to the CMB mask beside it")
 
 
-def _check(path: Path, own: Grid, grid: Grid) -> None:
+def _turned(path: Path, data: Image, own: Grid, grid: Grid) -> Image:
+    """The same voxels in the order of ``grid``: tools write images back with other axes."""
+    axes, wanted = (nib.orientations.io_orientation(g.affine) for g in (own, grid))
+    if not np.array_equal(axes, wanted):
+        turn = nib.orientations.ornt_transform(axes, wanted)
+        affine = own.affine @ nib.orientations.inv_ornt_aff(turn, own.shape)
+        data = nib.orientations.apply_orientation(data, turn)
+        own = Grid.of(data, affine)
     if not own.is_same_as(grid):
         sizes = (" x ".join(map(str, g.shape)) for g in (own, grid))
         raise DataError(
             "{} ({} voxels) does not lie on the grid of the reference ({}); "
             "resample one to the other".format(path, *sizes)
         )
+    return data

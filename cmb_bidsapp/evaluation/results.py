@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from cmb_bidsapp.evaluation.comparison import Fate
 from cmb_bidsapp.evaluation.metrics import Counts, Overlap
 from cmb_bidsapp.labels import MARS, PROXY
 
-BEFORE, AFTER = "before-cfpr", "after-cfpr"
-STAGES = (BEFORE, AFTER)
+#: What is evaluated: before and after CFPR of this app, or what another tool gives.
+BEFORE, AFTER, GIVEN = "before-cfpr", "after-cfpr", "as-given"
 REGIONS = tuple(name for name in PROXY if name != "background")
 
 
@@ -35,46 +36,61 @@ ANATOMY = (
 
 @dataclass(frozen=True)
 class Stage:
-    """Result before or after CFPR: every lesion's fate, and the voxels of the masks."""
+    """Every lesion's fate, the voxels of the masks, and the Dice that the rules make of them."""
 
     fates: tuple[Fate, ...]
     overlap: Overlap
+    dice: float
 
-    @property
+    @cached_property
     def counts(self) -> Counts:
         """Lesions by their fate."""
         return Counts.of(self.fates)
 
 
 @dataclass(frozen=True)
+class Point:
+    """Lesions and Dice of a session at one setting of a sweep."""
+
+    counts: Counts
+    dice: float
+
+
+@dataclass(frozen=True)
 class SessionResult:
-    """All numbers of one session.
+    """All numbers of one session and one method.
 
     Attributes
     ----------
+    method
+        Whose predictions these are.
     protocol
         What the session is grouped by.
     stages
-        By name, see :data:`STAGES`.
-    candidates
-        The app's own columns on each predicted lesion, by its number.
+        ``BEFORE`` and ``AFTER``, or ``GIVEN``; the last is the method's final word.
     mimics_known
         Whether the reference says where veins and calcifications lie.
+    voxel_mm3
+        Volume of a voxel.
     anatomy
         Dice by structure, see :data:`ANATOMY`; only those both sides have.
     side_errors
         Share of the voxels labelled on both sides that are left on one and right on the other;
         NaN where it is not known.
-    sweep
-        Counts by threshold, before CFPR; empty where there is no probability map.
+    froc
+        Counts by threshold, before CFPR; empty where there are no probabilities or scores.
+    radii
+        By the radius of CFPR (mm); empty where there are no predicted regions.
     """
 
+    method: str
     participant: str
     session: str | None
     protocol: str
     stages: Mapping[str, Stage]
-    candidates: Mapping[int, Mapping[str, str]]
     mimics_known: bool
+    voxel_mm3: float
     anatomy: Mapping[str, float]
     side_errors: float
-    sweep: Mapping[float, Counts]
+    froc: Mapping[float, Counts]
+    radii: Mapping[float, Point]

@@ -2,179 +2,176 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-from scipy import ndimage
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import sidecar_of
 from cmb_bidsapp.evaluation.anatomy import compare_anatomy
-from cmb_bidsapp.evaluation.comparison import compare
-from cmb_bidsapp.evaluation.metrics import Counts, Overlap
-from cmb_bidsapp.evaluation.places import place_of, reference_places
-from cmb_bidsapp.evaluation.reading import (
-    Labels,
-    labels_of,
-    labels_on,
-    optional_labels_on,
-    probability_on,
-    table_of,
+from cmb_bidsapp.evaluation.predictions import SAYS_CMB, Given, Prediction, read_prediction
+from cmb_bidsapp.evaluation.presets import DEFAULT_RULES, Rules
+from cmb_bidsapp.evaluation.reading import json_of, labels_on
+from cmb_bidsapp.evaluation.results import BEFORE, Point, SessionResult
+from cmb_bidsapp.evaluation.truth import Truth, read_truth
+from cmb_bidsapp.lesions.cfpr import judge
+from cmb_bidsapp.lesions.defaults import CFPR_MODE, CFPR_RATIO
+
+#: Radii of the periphery (mm) that CFPR is tried with (paper, figure 4b); at 0 it keeps all.
+RADII = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0)
+
+_IMAGE, _LIST = (".nii.gz", ".nii"), (".tsv", ".json")
+#: Names of what is near the lesions of a method, but not its last word on them.
+_NOT_LESIONS = re.compile(
+    r"_desc-(raw|ignore|mimics)_|_space-MNI|_(probseg|T1w|T2w|T2starw|FLAIR|swi|xfm|qc)\.",
+    re.IGNORECASE,
 )
-from cmb_bidsapp.evaluation.results import AFTER, BEFORE, SessionResult, Stage
-from cmb_bidsapp.lesions.candidates import CONNECTIVITY_26, find_instances
-from cmb_bidsapp.lesions.segment import ras_zooms
-from cmb_bidsapp.preprocess.resampling import Affine, Grid
-from cmb_bidsapp.runtime.errors import DataError
-
-#: Columns of the app's lesion table that are handed on as they are.
-_HANDED_ON = ("status", "reason", "probability_max", "cfpr_ratio")
+_ELSEWHERE = {"logs", "figures", "sourcedata"}
 
 
-def find_sessions(root: Path) -> tuple[dict[str, SessionFiles], list[Path]]:
-    """Sessions with a CMB mask by label, and masks that are named in another way."""
-    sessions, strange = {}, []
-    for path in sorted(root.glob("sub-*/**/*_space-T2starw_label-CMB_mask.nii.gz")):
-        named = re.match(r"sub-([^_]+)(?:_ses-([^_]+))?_", path.name)
-        files = SessionFiles(root, named.group(1), named.group(2)) if named else None
-        if files is None or files.mask != path:
-            strange.append(path)
-        else:
-            sessions[files.label] = files
-    return sessions, strange
+def find_sessions(root: Path, pattern: str = "**/*") -> tuple[dict[str, Given], list[str]]:
+    """Find the file with the lesions of every session below a folder.
 
-
-def evaluate_session(
-    predicted: SessionFiles, reference: SessionFiles, thresholds: Sequence[float] = ()
-) -> SessionResult:
-    """Hold one session of this app against its reference.
+    It is ``*_space-T2starw_label-CMB_mask.nii.gz`` where there is one, else the only mask, or
+    image, or list of marks whose name says CMB or microbleed, else the only one there is. The
+    session is that of the first ``sub-LABEL`` and ``ses-LABEL`` in the file's name, or of its
+    folders.
 
     Parameters
     ----------
-    predicted
-        Output of the app.
-    reference
-        Truth as ``simulate`` writes it, or a CMB mask alone; what is absent is left out.
-    thresholds
-        Probabilities of the sweep.
+    pattern
+        Files to look at, as for :meth:`pathlib.Path.glob`.
+
+    Returns
+    -------
+    sessions, left_out
+        By label; what was left out, and why.
+    """
+    files: dict[str, list[Given]] = {}
+    for path in sorted(root.glob(pattern)):
+        place = path.relative_to(root)
+        if path.name.endswith(_IMAGE + _LIST) and not _ELSEWHERE.intersection(place.parts):
+            sub, ses = (_label(key, path.name, place.as_posix()) for key in ("sub", "ses"))
+            if sub is not None:
+                given = Given(root, sub, ses, path)
+                files.setdefault(given.label, []).append(given)
+    sessions, left_out = {}, []
+    for label, found in sorted(files.items()):
+        best, others = _choose(found, every=pattern != "**/*")
+        if best is not None:
+            sessions[label] = best
+            left_out += [f"{one.path}: {best.path.name} is used" for one in others]
+        elif others:
+            names = ", ".join(one.path.name for one in others[:3])
+            left_out.append(
+                f"{label}: one file with lesions is expected, not {len(others)} ({names}); name "
+                "them in a pattern, such as FOLDER/**/*_pred.nii.gz"
+            )
+    return sessions, left_out
+
+
+def _label(key: str, *names: str) -> str | None:
+    found = (re.search(f"{key}-([0-9A-Za-z]+)", name) for name in names)
+    return next((one.group(1) for one in found if one), None)
+
+
+def _choose(found: list[Given], *, every: bool) -> tuple[Given | None, list[Given]]:
+    """The file with the lesions, and those that might have been it; ``every`` file may be."""
+    stems = {one.path.name.split(".")[0] for one in found if one.path.name.endswith(_IMAGE)}
+    stems |= {one.path.stem for one in found if one.path.suffix == ".tsv"}
+    ours = next((one for one in found if one.path == one.mask), None)
+    if ours is not None and not every:
+        ending = "_space-T2starw_label-CMB_mask.nii.gz"
+        return ours, [one for one in found if one.path.name.endswith(ending) and one is not ours]
+    possible = [
+        one
+        for one in found
+        if (every or not _NOT_LESIONS.search(one.path.name))
+        and not (one.path.suffix == ".json" and one.path.stem in stems)
+    ]
+    named = [one for one in possible if every or SAYS_CMB.search(one.path.name)]
+    for kind in (("_mask.nii.gz", "_mask.nii"), _IMAGE, _LIST):
+        of_kind = [one for one in named or possible if one.path.name.endswith(kind)]
+        if of_kind:
+            return (of_kind[0], []) if len(of_kind) == 1 else (None, of_kind)
+    return None, []
+
+
+def evaluate_session(
+    predicted: SessionFiles, reference: SessionFiles, rules: Rules = DEFAULT_RULES
+) -> SessionResult:
+    """Hold one session of this app against its reference; see :func:`evaluate`."""
+    given, truth = (
+        files
+        if isinstance(files, Given)
+        else Given(files.out_dir, files.participant, files.session, files.mask)
+        for files in (predicted, reference)
+    )
+    return evaluate("", given, read_truth(truth, rules), rules)
+
+
+def evaluate(method: str, predicted: Given, truth: Truth, rules: Rules) -> SessionResult:
+    """Hold a method's lesions in one session against the reference.
 
     Raises
     ------
     DataError
         A file is absent, damaged, on another grid, or contradicts another one.
     """
-    mask, grid = labels_of(reference.mask)
-    truth = _reference_instances(reference, mask > 0, grid)
-    proxy = optional_labels_on(grid, reference.proxy)
-    ignore = optional_labels_on(
-        grid, reference.anat("mask", space="T2starw", label="CMB", desc="ignore")
-    )
-    mimics = optional_labels_on(grid, reference.anat("dseg", space="T2starw", desc="mimics"))
-    instances = labels_on(grid, predicted.instances)
-    final = labels_on(grid, predicted.mask) > 0
-    if (final & (instances == 0)).any():
-        raise DataError(
-            f"{predicted.mask} has voxels that {predicted.instances.name} lacks; "
-            "run the participant level again"
-        )
-    rows = _lesion_rows(predicted, instances)
-    own_places = reference_places(reference, truth, proxy, grid.affine)
-    found_places = {number: place_of(row) for number, row in rows.items()}
-    stages = {}
-    for name, found in ((BEFORE, instances), (AFTER, np.where(final, instances, 0))):
-        fates = compare(
-            truth,
-            found,
-            grid.affine,
-            ignore=ignore,
-            mimics=mimics,
-            reference_places=own_places,
-            predicted_places=found_places,
-        )
-        stages[name] = Stage(tuple(fates), Overlap.of(truth > 0, found > 0))
-    sweep = {}
-    if thresholds and predicted.probability.exists():
-        probability = probability_on(grid, predicted.probability)
-        sweep = sweep_thresholds(probability, thresholds, truth, grid.affine, ignore)
-    anatomy, side_errors = compare_anatomy(predicted, reference, grid, proxy)
+    prediction = read_prediction(predicted, truth.grid, rules)
+    preset, extent = rules.preset, prediction.extent
+    froc = {}
+    if prediction.scored is not None:
+        froc = {
+            threshold: truth.hold(prediction.scored(threshold), preset, extent=extent).counts
+            for threshold in rules.thresholds
+        }
+    dice, side_errors = compare_anatomy(predicted, truth.files, truth.grid, truth.proxy)
     return SessionResult(
+        method,
         predicted.participant,
         predicted.session,
-        _protocol(reference, grid.affine),
-        stages,
-        {number: {key: row[key] for key in _HANDED_ON} for number, row in rows.items()},
-        mimics is not None,
-        anatomy,
+        truth.protocol,
+        {
+            stage: truth.hold(lesions, preset, extent=extent)
+            for stage, lesions in prediction.stages.items()
+        },
+        truth.around.mimics is not None,
+        float(np.prod(truth.grid.spacing)),
+        dice,
         side_errors,
-        sweep,
+        froc,
+        _sweep_radii(predicted, prediction, truth, rules),
     )
 
 
-def sweep_thresholds(
-    probability: npt.NDArray[np.float32],
-    thresholds: Sequence[float],
-    truth: Labels,
-    affine: Affine,
-    ignore: Labels | None = None,
-) -> dict[float, Counts]:
-    """Count lesions, before CFPR, as the app would find them at each threshold."""
-    return {
-        threshold: Counts.of(
-            compare(truth, find_instances(probability, threshold), affine, ignore=ignore)
+def _sweep_radii(
+    files: Given, prediction: Prediction, truth: Truth, rules: Rules
+) -> dict[float, Point]:
+    """CFPR with other radii; all else as the run had it."""
+    if prediction.instances is None or not files.network_labels.exists():
+        return {}
+    labels = labels_on(truth.grid, files.network_labels)
+    sidecar = json_of(sidecar_of(files.mask))
+    run = sidecar.get("Decisions", {}) if isinstance(sidecar, dict) else {}
+    mode, share = run.get("cfpr_mode", CFPR_MODE), run.get("cfpr_ratio", CFPR_RATIO)
+    points = {}
+    for radius in RADII:
+        verdicts = judge(
+            prediction.instances,
+            labels,
+            truth.grid.spacing,
+            mode=mode,
+            radius=radius,
+            min_ratio=share,
         )
-        for threshold in thresholds
-    }
-
-
-def _reference_instances(files: SessionFiles, mask: npt.NDArray[np.bool_], grid: Grid) -> Labels:
-    instances = optional_labels_on(grid, files.instances)
-    if instances is None:
-        pieces: Labels = ndimage.label(mask, CONNECTIVITY_26)[0].astype(np.int32)
-        return pieces
-    if ((instances > 0) != mask).any():
-        raise DataError(
-            f"{files.instances} and {files.mask.name} mark different voxels; correct one, or "
-            "remove the former: lesions are then the connected pieces of the mask"
-        )
-    return instances
-
-
-def _lesion_rows(files: SessionFiles, instances: Labels) -> dict[int, dict[str, str]]:
-    """Rows of the app's lesion table by the number of the lesion."""
-    table = table_of(files.lesions, ("lesion_id", "region", *_HANDED_ON))
-    try:
-        rows = {int(row["lesion_id"]): row for row in table}
-    except ValueError as error:
-        raise DataError(f"{files.lesions}: lesion_id must be a number ({error})") from error
-    absent = set(np.unique(instances).tolist()) - {0} - set(rows)
-    if absent:
-        raise DataError(
-            f"{files.lesions} has no row for lesion {min(absent)} of {files.instances.name}; "
-            "run the participant level again"
-        )
-    return rows
-
-
-def _protocol(files: SessionFiles, affine: Affine) -> str:
-    sidecar = sidecar_of(files.t2star)
-    if sidecar.exists():
-        try:
-            content = json.loads(sidecar.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise DataError(f"{sidecar} is not JSON ({error}); write it again") from error
-        if isinstance(content, dict) and content.get("ProtocolName"):
-            return str(content["ProtocolName"])
-    return voxel_text(affine)
-
-
-def voxel_text(affine: Affine) -> str:
-    """Voxel size along x, y and z as text.
-
-    >>> voxel_text(np.diag([0.4286, 0.4286, 6.5, 1]))
-    '0.43x0.43x6.5mm'
-    """
-    return "x".join(f"{round(zoom, 2):g}" for zoom in ras_zooms(affine)) + "mm"
+        kept = {verdict.lesion for verdict in verdicts if verdict.kept}
+        found = [
+            lesion
+            for lesion in prediction.stages[BEFORE]
+            if prediction.instances[tuple(lesion.voxels[0])] in kept
+        ]
+        stage = truth.hold(found, rules.preset)
+        points[radius] = Point(stage.counts, stage.dice)
+    return points

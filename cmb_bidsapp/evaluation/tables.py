@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cmb_bidsapp.bids.outputs import write_table
-from cmb_bidsapp.evaluation.columns import (
-    LESION_COLUMNS,
-    REGION_COLUMNS,
-    SESSION_COLUMNS,
-    SUMMARY_COLUMNS,
-    SWEEP_COLUMNS,
-)
+from cmb_bidsapp.evaluation import columns
 from cmb_bidsapp.evaluation.metrics import burden, ratio
-from cmb_bidsapp.evaluation.regions import RegionCalls, region_confusion
-from cmb_bidsapp.evaluation.results import REGIONS, STAGES, SessionResult
+from cmb_bidsapp.evaluation.paper import paper_rows
+from cmb_bidsapp.evaluation.regions import RegionCalls
+from cmb_bidsapp.evaluation.results import REGIONS, SessionResult
 from cmb_bidsapp.evaluation.summary import (
     Group,
+    confuse_burden,
+    confuse_regions,
     counts_of,
     false_positives_by_place,
-    summarise_sweep,
+    groups_of,
+    summarise,
+    summarise_froc,
+    summarise_radii,
+    volume_error,
 )
 from cmb_bidsapp.lesions.candidates import UNASSIGNED
 
 Row = dict[str, Any]
+#: Rows of each table by its name.
+Tables = Mapping[str, Sequence[Row]]
 
 
 def identity(participant: str, session: str | None) -> Row:
@@ -37,101 +39,117 @@ def identity(participant: str, session: str | None) -> Row:
     }
 
 
-def session_row(result: SessionResult, stage: str) -> Row:
-    """Figures of one session before or after CFPR."""
-    one = result.stages[stage]
-    counts = one.counts
-    matched = [fate.dice for fate in one.fates if fate.fate == "found"]
-    places = false_positives_by_place(result, stage)
-    return {
-        **identity(result.participant, result.session),
-        "status": "evaluated",
-        "protocol": result.protocol,
-        "stage": stage,
-        **counts_of(counts),
-        "f1": counts.session_f1,
-        "dice": one.overlap.dice if one.overlap.reference else None,
-        "matched_dice": ratio(sum(matched), len(matched)),
-        **{f"fp_{name}".replace("-", "_"): count for name, count in places.items()},
-        **RegionCalls.of(one.fates).figures(),
-        "count_error": counts.predicted - counts.reference,
-        "burden_reference": burden(counts.reference),
-        "burden_predicted": burden(counts.predicted),
-        **{f"{name}_dice": value for name, value in result.anatomy.items()},
-        "side_errors": result.side_errors,
-    }
+def session_rows(result: SessionResult) -> Iterator[Row]:
+    """Figures of one session at each stage."""
+    for stage, one in result.stages.items():
+        counts = one.counts
+        matched = [fate.dice for fate in one.fates if fate.fate == "found"]
+        places = false_positives_by_place(result, stage)
+        yield {
+            "method": result.method,
+            **identity(result.participant, result.session),
+            "status": "evaluated",
+            "protocol": result.protocol,
+            "stage": stage,
+            **counts_of(counts),
+            "f1": counts.session_f1,
+            "dice": one.dice,
+            "matched_dice": ratio(sum(matched), len(matched)),
+            **{f"fp_{name}".replace("-", "_"): count for name, count in places.items()},
+            **RegionCalls.of(one.fates).figures(),
+            "count_error": counts.predicted - counts.reference,
+            "volume_error": volume_error(result, stage),
+            "burden_reference": burden(counts.reference),
+            "burden_predicted": burden(counts.predicted),
+            **{f"{name}_dice": value for name, value in result.anatomy.items()},
+            "side_errors": result.side_errors,
+        }
 
 
-def lesion_rows(results: Iterable[SessionResult]) -> Iterator[Row]:
-    """Every reference and predicted lesion, before and after CFPR."""
-    for result in results:
-        for stage in STAGES:
-            for fate in result.stages[stage].fates:
-                known = result.candidates[fate.lesion] if fate.side == "predicted" else {}
-                apart = ("lesion", "centre", "place")
-                values = {k: v for k, v in vars(fate).items() if k not in apart}
-                yield {
-                    **identity(result.participant, result.session),
-                    "protocol": result.protocol,
-                    "stage": stage,
-                    "lesion_id": fate.lesion,
-                    **known,
-                    **values,
-                    **vars(fate.place),
-                    **dict(zip("xyz", fate.centre, strict=True)),
-                }
+def lesion_rows(result: SessionResult) -> Iterator[Row]:
+    """Every reference and predicted lesion of a session, at each stage."""
+    for stage, one in result.stages.items():
+        for fate in one.fates:
+            yield {
+                "method": result.method,
+                **identity(result.participant, result.session),
+                "protocol": result.protocol,
+                "stage": stage,
+                "lesion_id": fate.lesion,
+                **fate.told,
+                **{name: getattr(fate, name) for name in _OF_FATE},
+                **vars(fate.place),
+                **dict(zip("xyz", fate.centre, strict=True)),
+            }
 
 
-def region_rows(groups: Iterable[Group]) -> Iterator[Row]:
-    """Confusion of regions, a row per group, stage and region of the reference."""
-    for group in groups:
-        for stage in STAGES:
-            confusion: Counter[tuple[str, str]] = Counter()
-            for result in group.results:
-                confusion += region_confusion(result.stages[stage].fates)
-            for own in (*REGIONS, UNASSIGNED):
-                found = {name: confusion[own, name] for name in (*REGIONS, UNASSIGNED)}
-                yield {"group": group.name, "stage": stage, "reference_region": own, **found}
+_OF_FATE = ("side", "fate", "partner", "distance", "dice", "lies_on", "voxels")
 
 
-def sweep_rows(groups: Iterable[Group]) -> Iterator[Row]:
-    """A row per group and threshold."""
-    for group in groups:
-        for row in summarise_sweep(group.results):
-            yield {"group": group.name, **row}
-
-
-def write_tables(
-    out_dir: Path,
-    groups: Sequence[Group],
-    summaries: Iterable[Row],
-    others: Iterable[Row],
-) -> list[Path]:
-    """Write all tables.
+def tables_of(results: Sequence[SessionResult], others: Iterable[Row], seed: int) -> Tables:
+    """Rows of all tables but that of the lesions, which are many.
 
     Parameters
     ----------
-    groups
-        The first holds all sessions.
-    summaries
-        Rows of the summary table.
     others
         Rows of the sessions that were not evaluated.
+    seed
+        Of the bootstrap.
     """
-    results = groups[0].results
-    sessions = [session_row(result, stage) for result in results for stage in STAGES]
-    sessions = sorted(
-        [*sessions, *others], key=lambda r: (r["participant_id"], r["session_id"] or "")
-    )
+    groups = groups_of(results)
+    sessions = [row for result in results for row in session_rows(result)] + list(others)
+    order = {name: place for place, name in enumerate(dict.fromkeys(r["method"] for r in sessions))}
+    sessions.sort(key=lambda r: (order[r["method"]], r["participant_id"], r["session_id"] or ""))
+    summaries = [
+        {**_named(group, stage), **summarise(group.at(stage), stage, seed)}
+        for group in groups
+        for stage in group.stages
+    ]
+    return {
+        "paper": paper_rows(summaries),
+        "summary": summaries,
+        "sessions": sessions,
+        "burden": [row for group in groups for row in _burden_rows(group)],
+        "regions": [row for group in groups for row in _region_rows(group)],
+        "froc": [
+            {**_named(group), **row} for group in groups for row in summarise_froc(group.results)
+        ],
+        "radii": [
+            {**_named(group), **row}
+            for group in groups
+            for row in summarise_radii(group.results, seed)
+        ],
+    }
+
+
+def _named(group: Group, stage: str | None = None) -> Row:
+    return {"method": group.method, "group": group.name} | ({"stage": stage} if stage else {})
+
+
+def _burden_rows(group: Group) -> Iterator[Row]:
+    for stage in group.stages:
+        confusion = confuse_burden(group.at(stage), stage)
+        for own, row in enumerate(confusion.tolist()):
+            found = {f"predicted_{number}": sessions for number, sessions in enumerate(row)}
+            yield {**_named(group, stage), "reference_class": own, **found}
+
+
+def _region_rows(group: Group) -> Iterator[Row]:
+    for stage in group.stages:
+        confusion = confuse_regions(group.at(stage), stage)
+        for own in (*REGIONS, UNASSIGNED):
+            found = {name: confusion[own, name] for name in (*REGIONS, UNASSIGNED)}
+            yield {**_named(group, stage), "reference_region": own, **found}
+
+
+def write_tables(out_dir: Path, tables: Tables, results: Sequence[SessionResult]) -> list[Path]:
+    """Write every table as ``evaluation_NAME.tsv``, with its JSON dictionary."""
+    lesions = (row for result in results for row in lesion_rows(result))
     written = []
-    for name, columns, rows in (
-        ("sessions", SESSION_COLUMNS, sessions),
-        ("summary", SUMMARY_COLUMNS, summaries),
-        ("sweep", SWEEP_COLUMNS, sweep_rows(groups)),
-        ("regions", REGION_COLUMNS, region_rows(groups)),
-        ("lesions", LESION_COLUMNS, lesion_rows(results)),
-    ):
+    rows: Iterable[Row]
+    for name, rows in (*tables.items(), ("lesions", lesions)):
         path = out_dir / f"evaluation_{name}.tsv"
-        write_table(path, list(columns), rows, columns)
+        described = columns.COLUMNS[name]
+        write_table(path, list(described), rows, described)
         written.append(path)
     return written

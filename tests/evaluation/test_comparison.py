@@ -1,15 +1,26 @@
 """Fates of lesions in hand-made images."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from cmb_bidsapp.evaluation.comparison import Place, compare
+from cmb_bidsapp.evaluation.comparison import Surroundings, compare
+from cmb_bidsapp.evaluation.matching import (
+    Matching,
+    Pair,
+    Place,
+    lesions_of,
+    nearest,
+    within_reach,
+)
 from cmb_bidsapp.evaluation.metrics import Counts
 from tests.evaluation.folders import AFFINE, SHAPE, blobs
 
 
-def fates_of(reference, predicted, **options):
-    fates = compare(reference, predicted, AFFINE, **options)
+def fates_of(reference, predicted, match=within_reach, **around):
+    own, found = (lesions_of(image, AFFINE) for image in (reference, predicted))
+    fates = compare(own, found, Surroundings(SHAPE, **around), match)
     return {(fate.side, fate.lesion): fate for fate in fates}
 
 
@@ -42,8 +53,29 @@ def test_found_missed_and_false_lesions():
 
 
 def test_a_second_prediction_on_one_lesion_is_false():
-    counts = Counts.of(compare(blobs((3, 3, 1)), blobs((3, 3, 1), (7, 3, 1)), AFFINE))
-    assert counts == Counts(tp=1, fp=1)
+    fates = fates_of(blobs((3, 3, 1)), blobs((3, 3, 1), (7, 3, 1)))
+    assert Counts.of(fates.values()) == Counts(tp=1, fp=1)
+
+
+def test_dice_is_with_all_predictions_that_are_of_a_lesion():
+    reference, predicted = blobs((4, 3, 1)), blobs((3, 3, 1), (6, 3, 1))
+    alone, together = (fates_of(reference, predicted, rule) for rule in (within_reach, nearest))
+    assert alone["reference", 1].dice == pytest.approx(2 * 6 / 18)
+    assert together["reference", 1].dice == pytest.approx(2 * 9 / 27)
+    assert together["predicted", 1].dice == together["reference", 1].dice
+    assert together["predicted", 2].fate == "false-positive"
+
+
+def test_the_rule_decides_what_hits():
+    def nothing(*_):
+        return Matching.of([])
+
+    def first(*_):
+        return Matching.of([Pair(0, 0, 1.5)])
+
+    far = blobs((3, 3, 1)), blobs((12, 12, 1))
+    assert names_of(*far, match=first)["predicted", 1] == "true-positive"
+    assert names_of(far[0], far[0], match=nothing)["predicted", 1] == "false-positive"
 
 
 @pytest.mark.parametrize("voxel", [(11, 2, 1), (12, 3, 1)])
@@ -83,13 +115,10 @@ def test_nothing_is_said_about_mimics_where_none_are_known_or_the_lesion_is_righ
     assert fates_of(lesion, lesion, mimics=lesion)["predicted", 1].lies_on is None
 
 
-def test_places_go_with_the_lesions():
-    lesion = blobs((3, 3, 1), (12, 12, 1))
-    deep, lobar = Place("deep", "left-thalamus"), Place("lobar", "right-insula", border=True)
-    fates = fates_of(lesion, lesion, reference_places={1: deep}, predicted_places={2: lobar})
-    assert {key: fate.place for key, fate in fates.items()} == {
-        ("reference", 1): deep,
-        ("reference", 2): Place("unassigned", None, None),
-        ("predicted", 1): Place("unassigned", None, None),
-        ("predicted", 2): lobar,
-    }
+def test_places_weights_and_columns_go_with_the_lesions():
+    (lesion,) = lesions_of(blobs((3, 3, 1)), AFFINE)
+    own = replace(lesion, place=Place("deep", "left-thalamus"), weight=0.5)
+    found = replace(lesion, place=Place("lobar", border=True), told={"status": "kept"})
+    first, second = compare([own], [found], Surroundings(SHAPE), within_reach)
+    assert (first.place, first.weight, first.told) == (own.place, 0.5, {})
+    assert (second.place, second.weight, second.told) == (found.place, 1.0, {"status": "kept"})

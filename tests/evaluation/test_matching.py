@@ -1,4 +1,4 @@
-"""One-to-one matching by world distance."""
+"""Lesions of images, and what hits what: by distance, by the nearest, by a common voxel."""
 
 import nibabel as nib
 import numpy as np
@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmb_bidsapp.evaluation.matching import HIT_MM, centres_of, lesions_of, match
+from cmb_bidsapp.evaluation.matching import (
+    HIT_MM,
+    Lesion,
+    centres_of,
+    in_common,
+    lesions_of,
+    match,
+    nearest,
+    pieces_of,
+    voxels_of,
+)
 
 points = st.lists(st.tuples(*[st.integers(0, 12)] * 3), max_size=8).map(
     lambda rows: np.array(rows, float).reshape(-1, 3)
@@ -107,3 +117,107 @@ def test_distances_are_millimetres_not_voxels():
 
 def test_an_image_without_lesions_has_no_centres():
     assert centres_of(lesions_of(np.zeros((4, 4, 4), np.int32), np.eye(4))).shape == (0, 3)
+
+
+SHAPE = (8, 8, 1)
+#: Lesions as boxes of voxels: first corner and size.
+boxes = st.lists(
+    st.tuples(*[st.integers(0, 5)] * 2, *[st.integers(1, 3)] * 2), max_size=6
+)  # fmt: skip
+
+
+def box_lesions(found):
+    """Lesions of boxes; they may share voxels, as boxes of a detector do."""
+    lesions = []
+    for number, (x, y, width, height) in enumerate(found, 1):
+        voxels = np.argwhere(np.ones((width, height, 1))) + np.array([x, y, 0])
+        lesions.append(Lesion(number, tuple(voxels.mean(axis=0).tolist()), voxels))
+    return lesions
+
+
+def shared(own, found):
+    """Dice of two lesions by sets of voxels."""
+    a, b = ({tuple(voxel) for voxel in lesion.voxels.tolist()} for lesion in (own, found))
+    return 2 * len(a & b) / (len(a) + len(b))
+
+
+def greedy_overlap(own, found):
+    """Most Dice first."""
+    pairs = sorted(
+        ((shared(a, b), i, j) for i, a in enumerate(own) for j, b in enumerate(found)), reverse=True
+    )
+    left, right, taken = set(), set(), []
+    for dice, i, j in pairs:
+        if dice > 0 and i not in left and j not in right:
+            taken.append(dice)
+            left.add(i)
+            right.add(j)
+    return taken
+
+
+@given(boxes, boxes)
+def test_common_voxels_never_give_fewer_pairs_than_greedy_nor_less_dice_with_as_many(one, other):
+    own, found = box_lesions(one), box_lesions(other)
+    pairs = in_common(own, found, SHAPE).pairs
+    ours = [shared(own[pair.reference], found[pair.predicted]) for pair in pairs]
+    theirs = greedy_overlap(own, found)
+    assert all(dice > 0 for dice in ours)
+    for side in ("reference", "predicted"):
+        taken = [getattr(pair, side) for pair in pairs]
+        assert len(set(taken)) == len(taken)
+    assert len(ours) >= len(theirs)
+    if len(ours) == len(theirs):
+        assert sum(ours) >= sum(theirs) - 1e-9
+
+
+def test_common_voxels_count_and_near_ones_do_not():
+    own = box_lesions([(0, 0, 3, 3), (5, 0, 3, 3)])
+    found = box_lesions([(2, 2, 2, 2), (4, 0, 1, 3), (5, 2, 3, 3)])
+    pairs = in_common(own, found, SHAPE).pairs
+    assert [(pair.reference, pair.predicted) for pair in pairs] == [(0, 0), (1, 2)]
+
+
+def marks(*centres):
+    voxel = np.zeros((1, 3), np.intp)
+    return [Lesion(n, centre, voxel) for n, centre in enumerate(centres, 1)]
+
+
+def taken(own, found):
+    matching = nearest(marks(*own), marks(*found), SHAPE)
+    pairs = [(pair.reference, pair.predicted) for pair in matching.pairs]
+    return pairs, {i: list(js) for i, js in matching.claims.items()}
+
+
+def test_every_prediction_takes_its_nearest_lesion_though_that_leaves_another_alone():
+    own, found = [(0, 0, 0), (4, 0, 0)], [(1, 0, 0), (1.5, 0, 0)]
+    assert taken(own, found) == ([(0, 0)], {0: [0, 1]})
+
+
+@pytest.mark.parametrize(("gap", "hit"), [(4.99, True), (5.0, False), (5.01, False)])
+def test_the_nearest_must_be_closer_than_five_millimetres(gap, hit):
+    assert bool(taken([(0, 0, 0)], [(gap, 0, 0)])[0]) is hit
+
+
+def test_of_equally_near_ones_the_first_counts():
+    assert taken([(0, 0, 0), (2, 0, 0)], [(1, 0, 0)])[0] == [(0, 0)]
+    assert taken([(0, 0, 0)], [(1, 0, 0), (-1, 0, 0)]) == ([(0, 0)], {0: [0, 1]})
+
+
+@pytest.mark.parametrize("rule", [nearest, in_common])
+@pytest.mark.parametrize("sizes", [(0, 0), (0, 2), (2, 0)])
+def test_nothing_hits_nothing(rule, sizes):
+    own, found = (marks(*[(0, 0, 0)] * n) for n in sizes)
+    assert list(rule(own, found, SHAPE).pairs) == []
+
+
+def test_pieces_meet_at_faces_or_also_at_edges_and_corners():
+    mask = np.zeros((4, 4, 4), bool)
+    mask[0, 0, 0] = mask[1, 0, 0] = mask[2, 1, 0] = mask[3, 2, 1] = True
+    assert [len(one.voxels) for one in pieces_of(mask, np.eye(4), 26)] == [4]
+    assert [len(one.voxels) for one in pieces_of(mask, np.eye(4), 6)] == [2, 1, 1]
+
+
+def test_a_voxel_of_two_lesions_is_one_voxel():
+    own = box_lesions([(0, 0, 2, 2), (1, 1, 2, 2)])
+    assert voxels_of(own, SHAPE).tolist() == [0, 1, 8, 9, 10, 17, 18]
+    assert voxels_of([], SHAPE).tolist() == []

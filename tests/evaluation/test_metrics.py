@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmb_bidsapp.evaluation.metrics import Counts, Overlap, bootstrap_interval
+from cmb_bidsapp.evaluation.metrics import Counts, Overlap
 
 masks = st.lists(st.booleans(), min_size=6, max_size=6).map(np.array)
 
@@ -48,38 +48,16 @@ def test_dice_is_symmetric_and_one_only_for_equal_masks(a, b):
         assert (dice == 1) == (a == b).all()
 
 
-def interval(values, people=None, seed=0):
-    people = people or [str(n) for n in range(len(values))]
-    return bootstrap_interval(values, np.ones(len(values)), people, seed)
+def test_doubtful_reference_lesions_count_by_their_weight():
+    # One of two found lesions and the missed one were marked by one of two raters.
+    counts = Counts(tp=2, fp=1, fn=1, tp_doubt=0.5, fn_doubt=0.5)
+    assert counts.f1 == pytest.approx(2 * 1.5 / (0.5 + 1 + 2 * 1.5))
+    assert (counts + Counts(fn=1)).f1 == pytest.approx(3 / (1.5 + 1 + 3))
+    assert (counts.precision, counts.recall) == (2 / 3, 2 / 3)
 
 
-def test_the_interval_is_that_of_the_normal_approximation_for_many_sessions():
-    values = np.random.default_rng(1).normal(3, 1, 400)
-    low, high = interval(values)
-    half = 1.96 * values.std() / np.sqrt(400)
-    assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.02)
-
-
-def test_the_seed_decides_the_interval():
-    values = np.random.default_rng(1).normal(3, 1, 12)
-    assert interval(values) == interval(values)
-    assert interval(values) != interval(values, seed=1)
-
-
-def test_sessions_of_one_participant_are_drawn_together():
-    values = [0.0] * 10 + [1.0] * 10
-    alone = interval(values)
-    together = interval(values, ["a"] * 10 + ["b"] * 10)
-    assert together == (0.0, 1.0)
-    assert 0.2 < alone[0] < alone[1] < 0.8
-
-
-def test_sessions_without_a_value_do_not_move_the_interval_of_equal_ones():
-    low, high = bootstrap_interval([2.0, 0.0, 4.0], [1, 0, 2], ["a", "b", "c"], 0)
-    assert (low, high) == (2.0, 2.0)
-
-
-@pytest.mark.parametrize(("values", "below"), [([1.0], [1]), ([], []), ([0.0, 0.0], [0, 0])])
-def test_there_is_no_interval_of_one_participant_or_of_nothing(values, below):
-    people = [str(n) for n in range(len(values))]
-    assert np.isnan(bootstrap_interval(values, below, people, 0)).all()
+def test_sets_of_voxels_overlap_as_their_masks_do():
+    a, b = np.array([1, 1, 1, 0, 0], bool), np.array([0, 1, 1, 1, 0], bool)
+    assert Overlap.of_places(np.flatnonzero(a), np.flatnonzero(b)) == Overlap.of(a, b)
+    assert Overlap.of(a, b) + Overlap(1, 0, 0) == Overlap(4, 3, 2)
+    assert np.isnan((Overlap.of(a, b) + Overlap(1, np.nan, np.nan)).dice)

@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from cmb_bidsapp.evaluation.comparison import Fate, Place
+from cmb_bidsapp.evaluation.comparison import Fate
+from cmb_bidsapp.evaluation.matching import Place
 from cmb_bidsapp.evaluation.regions import RegionCalls, region_confusion
 
 LEFT_THALAMUS = "left-thalamus"

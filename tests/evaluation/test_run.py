@@ -8,7 +8,7 @@ import pytest
 
 from cmb_bidsapp.bids.outputs import write_image
 from cmb_bidsapp.cli import main
-from cmb_bidsapp.evaluation.page import PAPER
+from cmb_bidsapp.evaluation.paper import PAPER
 from cmb_bidsapp.evaluation.results import ANATOMY
 from tests.evaluation.folders import (
     AFFINE,
@@ -23,7 +23,8 @@ from tests.evaluation.folders import (
 )
 from tests.skeletons import result_of, tree
 
-TABLES = ("sessions", "summary", "sweep", "regions", "lesions")
+TABLES = ("paper", "summary", "sessions", "burden", "regions", "froc", "radii", "lesions")
+FIGURES = ("froc", "bland_altman", "radii")
 
 
 @pytest.fixture
@@ -124,9 +125,9 @@ def test_regions_of_matched_lesions_are_a_confusion_table(folders):
     }
 
 
-def test_the_sweep_raises_the_threshold_on_the_candidates(folders):
+def test_the_froc_raises_the_threshold_on_the_candidates(folders):
     _, out = evaluate(*folders, "--thresholds", "0.935", "0.5", "0.905")
-    rows = table(out, "sweep", group="all")
+    rows = table(out, "froc", group="all")
     found = {r["threshold"]: picked(r, "tp", "fp", "fn", "ignored", "fp_per_scan") for r in rows}
     # Candidate N of a session reaches 0.9 + N / 100; those of sub-01 are 1 to 4, of sub-02 is 1.
     assert list(found.items()) == [
@@ -159,7 +160,9 @@ def test_every_lesion_is_listed_with_its_fate(folders):
 
 def test_every_table_has_a_dictionary_of_its_columns(folders):
     _, out = evaluate(*folders)
-    assert {path.stem for path in out.iterdir()} == {f"evaluation_{name}" for name in TABLES}
+    files = {f"evaluation_{name}.{ending}" for name in TABLES for ending in ("tsv", "json")}
+    files |= {f"evaluation_{name}.png" for name in FIGURES}
+    assert {path.name for path in out.iterdir()} == files | {"evaluation.html", "evaluation.json"}
     for name in TABLES:
         path = out / f"evaluation_{name}.tsv"
         columns = path.read_text(encoding="utf-8").splitlines()[0].split("\t")
@@ -173,8 +176,8 @@ def test_sessions_on_one_side_only_are_listed(folders, capsys):
     printed = capsys.readouterr().out
     assert code == 1
     assert result_of(printed) == (2, 1, 1, 1)
-    assert "sub-03: no prediction; not in the figures" in printed
-    assert "sub-04: no reference; not in the figures" in printed
+    assert "predicted: sub-03: no prediction; not in the figures" in printed
+    assert "predicted: sub-04: no reference; not in the figures" in printed
     statuses = {row["participant_id"]: row["status"] for row in table(out, "sessions")}
     assert statuses == {
         "sub-01": "evaluated",
@@ -188,16 +191,19 @@ def test_the_paper_stands_beside_and_is_said_to_be_of_other_data(folders, capsys
     evaluate(*folders)
     printed = capsys.readouterr().out
     assert "OTHER data" in printed
-    for name, *figures in PAPER:
-        (line,) = [line for line in printed.splitlines() if line.startswith(f"  {name}  ")]
-        assert line.split()[-4:] == [f"{figure:.4f}" for figure in figures]
+    lines = [line.split() for line in printed.splitlines()]
+    for row in PAPER:
+        words = ["paper:", *row.name.split(), *([row.loss] if row.loss else [])]
+        cells = {True: ["yes"], False: ["no"], None: []}
+        words += [*cells[row.proxy], *cells[row.cfpr], *(f"{value:.4f}" for value in row.figures)]
+        assert words in lines
 
 
 def test_processes_of_their_own_give_the_same_tables(folders):
     _, out = evaluate(*folders)
-    alone = {path.name: path.read_bytes() for path in out.iterdir()}
+    alone = {path.name: path.read_bytes() for path in out.glob("*.tsv")}
     evaluate(*folders, processes="2")
-    assert {path.name: path.read_bytes() for path in out.iterdir()} == alone
+    assert {path.name: path.read_bytes() for path in out.glob("*.tsv")} == alone
 
 
 def test_inputs_are_left_alone(folders):
@@ -283,8 +289,9 @@ def test_without_a_probability_map_there_is_no_sweep(tmp_path, capsys):
     only_session(tmp_path)[0].probability.unlink()
     code, out = evaluate(tmp_path / "predicted", tmp_path / "reference")
     assert code == 0
-    assert table(out, "sweep") == []
-    assert "Threshold" not in capsys.readouterr().out
+    assert table(out, "froc") == []
+    assert not (out / "evaluation_froc.png").exists()
+    assert "FROC" not in capsys.readouterr().out
 
 
 def test_the_pieces_of_a_raters_mask_are_its_lesions(tmp_path):

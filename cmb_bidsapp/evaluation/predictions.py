@@ -1,0 +1,246 @@
+"""What a method found in a session: the app's own output, an image, or a list of marks.
+
+========  =========================================  ============================================
+kind      files                                      lesions
+========  =========================================  ============================================
+app       mask, instances and lesion table           its candidates, before and after CFPR
+image     mask, instances, probabilities or classes  pieces of the mask; the numbers; pieces that
+                                                     reach 0.5; pieces of the class named CMB
+marks     boxes or points, TSV or JSON               one a row, see :mod:`.marks`
+========  =========================================  ============================================
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cmb_bidsapp.bids.derivatives import SessionFiles
+from cmb_bidsapp.bids.outputs import read_table, sidecar_of
+from cmb_bidsapp.evaluation.marks import read_marks
+from cmb_bidsapp.evaluation.matching import Affine, Lesion, lesions_of, pieces_of
+from cmb_bidsapp.evaluation.places import place_of, row_of
+from cmb_bidsapp.evaluation.presets import Rules
+from cmb_bidsapp.evaluation.reading import Labels, Values, json_of, labels_on, table_of, values_on
+from cmb_bidsapp.evaluation.results import AFTER, BEFORE, GIVEN
+from cmb_bidsapp.lesions.candidates import EXTENT
+from cmb_bidsapp.preprocess.resampling import Grid
+from cmb_bidsapp.runtime.errors import DataError
+
+Mask = npt.NDArray[np.bool_]
+
+#: Columns of the app's lesion table that are handed on as they are.
+HANDED_ON = ("status", "reason", "probability_max", "cfpr_ratio")
+#: How names say that something is about microbleeds.
+SAYS_CMB = re.compile(r"cmb|microbleed", re.IGNORECASE)
+#: An instance larger than this (ml) is none: a macrohaemorrhage rarely is, a brain region is.
+LARGEST_ML = 50.0
+
+
+@dataclass(frozen=True)
+class Given(SessionFiles):
+    """A session's files, and the one among them that holds the lesions."""
+
+    path: Path
+
+    @property
+    def is_app(self) -> bool:
+        """Whether the session is output of this app, with its candidates."""
+        return self.path == self.mask and (self.instances.exists() or self.lesions.exists())
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Lesions of a session as a method has them.
+
+    Attributes
+    ----------
+    stages
+        By stage (:data:`cmb_bidsapp.evaluation.results.BEFORE` and so on).
+    extent
+        Whether the lesions' voxels are theirs; points are only somewhere.
+    scored
+        Lesions at a threshold, before CFPR; ``None`` where there is nothing to set one on.
+    instances
+        Candidates of the app by number.
+    """
+
+    stages: Mapping[str, Sequence[Lesion]]
+    extent: bool = True
+    scored: Callable[[float], Sequence[Lesion]] | None = None
+    instances: Labels | None = None
+
+
+def read_prediction(given: Given, grid: Grid, rules: Rules) -> Prediction:
+    """Read a session's lesions, on the grid of the reference.
+
+    Raises
+    ------
+    DataError
+        A file is absent, damaged, on another grid, or not what its name says.
+    """
+    if given.is_app:
+        return _app(given, grid, rules)
+    if given.path.name.endswith((".tsv", ".json")):
+        marks = read_marks(given.path, grid)
+        return _by_score(marks.lesions, rules, extent=marks.extent)
+    return _image(given.path, grid, rules)
+
+
+def _app(files: SessionFiles, grid: Grid, rules: Rules) -> Prediction:
+    instances = labels_on(grid, files.instances)
+    final = labels_on(grid, files.mask) > 0
+    if (final & (instances == 0)).any():
+        raise DataError(
+            f"{files.mask} has voxels that {files.instances.name} lacks; "
+            "run the participant level again"
+        )
+    table = table_of(files.lesions, ("lesion_id", "region", *HANDED_ON))
+    try:
+        rows = {int(row["lesion_id"]): row for row in table}
+    except ValueError as error:
+        raise DataError(f"{files.lesions}: lesion_id must be a number ({error})") from error
+
+    def described(lesion: Lesion) -> Lesion:
+        number = row_of(lesion, instances)
+        if number not in rows:
+            raise DataError(
+                f"{files.lesions} has no row for lesion {number} of {files.instances.name}; "
+                "run the participant level again"
+            )
+        told = {column: rows[number][column] for column in HANDED_ON}
+        return replace(lesion, place=place_of(rows[number]), told=told)
+
+    stages = {}
+    for stage, found in ((BEFORE, instances), (AFTER, np.where(final, instances, 0))):
+        if rules.preset.pieces:
+            lesions = pieces_of(found > 0, grid.affine, rules.connectivity)
+        else:
+            lesions = lesions_of(found, grid.affine)
+        stages[stage] = [described(lesion) for lesion in lesions]
+    scored = None
+    if rules.thresholds and files.probability.exists():
+        scored = _by_probability(values_on(grid, files.probability), grid.affine)
+    return Prediction(stages, scored=scored, instances=instances)
+
+
+def _image(path: Path, grid: Grid, rules: Rules) -> Prediction:
+    values = values_on(grid, path)
+    if is_soft(path, values):
+        lesions = pieces_of(values >= EXTENT, grid.affine, rules.connectivity)
+        return Prediction({GIVEN: lesions}, scored=_by_probability(values, grid.affine))
+    mask, numbers = mask_and_numbers(path, values, grid)
+    if numbers is None or rules.preset.pieces:
+        return Prediction({GIVEN: pieces_of(mask, grid.affine, rules.connectivity)})
+    scores = _scores_beside(path)
+    lesions = [
+        replace(lesion, score=scores.get(lesion.number, lesion.score))
+        for lesion in lesions_of(numbers, grid.affine)
+    ]
+    return _by_score(lesions, rules)
+
+
+def is_soft(path: Path, values: Values) -> bool:
+    """Whether an image holds probabilities, or shares of raters: fractions up to 1.
+
+    Raises
+    ------
+    DataError
+        There are fractions above 1.
+    """
+    inside = values[values > 0]
+    soft = bool((np.abs(inside - np.rint(inside)) > 1e-3).any())
+    if soft and inside.max() > 1 + 1e-3:
+        raise DataError(f"{path} holds fractions above 1: neither a mask nor probabilities")
+    return soft
+
+
+def mask_and_numbers(path: Path, values: Values, grid: Grid) -> tuple[Mask, Labels | None]:
+    """Lesion voxels of a label image, and their numbers where it has several values.
+
+    Raises
+    ------
+    DataError
+        The values are classes, and nothing says which is CMB.
+    """
+    numbers = np.rint(values).astype(np.int32)
+    wanted = class_of(path)
+    if wanted is not None:
+        return numbers == wanted, None
+    sizes = np.bincount(numbers[numbers > 0])
+    if np.count_nonzero(sizes) > 1:
+        if sizes.max() * np.prod(grid.spacing) > 1000 * LARGEST_ML:
+            raise DataError(
+                f"{path}: value {sizes.argmax()} fills more than {LARGEST_ML:g} ml, so the values "
+                "are classes, not lesions; put a table (index, name) or nnU-Net's dataset.json "
+                "beside it that names the CMB class, or give a mask"
+            )
+        return numbers > 0, numbers
+    return numbers > 0, None
+
+
+def _by_score(lesions: Sequence[Lesion], rules: Rules, *, extent: bool = True) -> Prediction:
+    """Lesions that reach the score that counts; those without a score all do."""
+    if not lesions or any(np.isnan(lesion.score) for lesion in lesions):
+        return Prediction({GIVEN: lesions}, extent)
+
+    def scored(threshold: float) -> list[Lesion]:
+        return [lesion for lesion in lesions if lesion.score >= threshold]
+
+    return Prediction({GIVEN: scored(rules.min_score)}, extent, scored)
+
+
+def _by_probability(probability: Values, affine: Affine) -> Callable[[float], list[Lesion]]:
+    """Lesions as the app would find them at a threshold (:func:`.candidates.find_instances`)."""
+    known: dict[float, list[Lesion]] = {}
+
+    def scored(threshold: float) -> list[Lesion]:
+        extent = min(threshold, EXTENT)
+        if extent not in known:
+            known[extent] = [
+                replace(lesion, score=float(probability[tuple(lesion.voxels.T)].max()))
+                for lesion in pieces_of(probability >= extent, affine)
+            ]
+        # Compared in the precision of the map, as the app does.
+        return [one for one in known[extent] if np.float32(one.score) >= np.float32(threshold)]
+
+    return scored
+
+
+def class_of(path: Path) -> int | None:
+    """Value of the CMB class of a label image, as a file beside it says; else ``None``.
+
+    Read are the label table of a BIDS dseg (``index``, ``name``) and nnU-Net's ``dataset.json``.
+    """
+    table = sidecar_of(path).with_suffix(".tsv")
+    named: dict[str, Any] = {}
+    if table.exists():
+        try:
+            named = {row["name"]: row["index"] for row in read_table(table, ("index", "name"))}
+        except ValueError:
+            named = {}
+    else:
+        content = json_of(path.parent / "dataset.json")
+        if isinstance(content, dict) and isinstance(content.get("labels"), dict):
+            named = content["labels"]
+    values = [value for name, value in named.items() if SAYS_CMB.search(name)]
+    # Several of that name are lesions, not classes.
+    return int(values[0]) if len(values) == 1 else None
+
+
+def _scores_beside(path: Path) -> dict[int, float]:
+    """Scores of instances by number, as ``nndet_boxes2nii`` writes them in the JSON beside."""
+    content = json_of(sidecar_of(path))
+    if not isinstance(content, dict):
+        return {}
+    return {
+        int(number): float(entry["score"])
+        for number, entry in content.items()
+        if number.isdecimal() and isinstance(entry, dict) and "score" in entry
+    }
