@@ -93,13 +93,21 @@ def group(settings: Settings, console: Console) -> Summary:
     for problem in cohort.problems:
         console.print(f"left out: {problem}", markup=False, highlight=False)
     tables = write_tables(cohort, settings.out_dir)
+    failed = len(cohort.problems)
+    code: int = ExitCode.SOME_FAILED if cohort.problems else ExitCode.OK
+    if settings.reference is not None:
+        from cmb_bidsapp.evaluation.run import evaluate_output
+
+        cores = settings.resources.processes * settings.resources.threads
+        ended = evaluate_output(settings.out_dir, settings.reference, cores, settings.seed)
+        failed, code = max(failed, ended.failed), code or ended.code
     page = write_group_report(cohort, settings.out_dir)
     for path in (*tables, page):
         console.print(f"group: {path}", markup=False, highlight=False, soft_wrap=True)
     return Summary(
         ok=len(cohort.sessions),
-        failed=len(cohort.problems),
-        code=ExitCode.SOME_FAILED if cohort.problems else ExitCode.OK,
+        failed=failed,
+        code=code,
     )
 
 

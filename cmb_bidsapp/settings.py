@@ -114,6 +114,8 @@ class Settings:
     anatomy: Anatomy = Anatomy()
     lesions: Lesions = Lesions()
     decisions: Decisions = Decisions()
+    reference: Path | None = None
+    """Derivatives that the group level holds the results against."""
     output_spaces: tuple[str, ...] = ()
     """Standard spaces that images and masks are written in besides the T2*w's own."""
     resources: Resources = Resources()

@@ -12,6 +12,7 @@ from pathlib import Path
 from cmb_bidsapp import __version__
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import write_json, write_text
+from cmb_bidsapp.evaluation.defaults import GROUP_FOLDER
 from cmb_bidsapp.evaluation.methods import Method, parse_methods
 from cmb_bidsapp.evaluation.pool import Failure, Task, evaluate_all
 from cmb_bidsapp.evaluation.predictions import Given
@@ -131,7 +132,7 @@ def evaluate_output(out_dir: Path, reference: Path, nprocs: int, seed: int) -> E
 
     Everything goes into ``group_evaluation``; ``group_metrics.tsv`` is its summary.
     """
-    folder = out_dir / "group_evaluation"
+    folder = out_dir / GROUP_FOLDER
     ended = evaluate_folders(
         [Method(out_dir.name, out_dir)], reference, folder, DEFAULT_RULES, nprocs, seed
     )
@@ -165,9 +166,9 @@ def _write(
     """Write tables, figures, page and settings; print the blocks of the page."""
     from cmb_bidsapp.evaluation.blocks import as_text
     from cmb_bidsapp.evaluation.figures import write_figures
-    from cmb_bidsapp.evaluation.html import write_html
     from cmb_bidsapp.evaluation.page import blocks_of
     from cmb_bidsapp.evaluation.tables import identity, tables_of, write_tables
+    from cmb_bidsapp.report.pages import picture, write_page
 
     others = [
         {
@@ -202,10 +203,11 @@ def _write(
     figures = write_figures(out_dir, tables)
     page = out_dir / "evaluation.html"
     methods = list(dict.fromkeys(result.method for result in results))
-    write_html(
+    write_page(
         page,
-        blocks,
-        figures,
+        "evaluation.html",
+        blocks=blocks,
+        figures={name: picture(figure) for name, figure in figures.items()},
         methods=methods,
         sessions=len({(result.participant, result.session) for result in results}),
         preset=rules.preset,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+from cmb_bidsapp.evaluation.defaults import GROUP_FOLDER
 from cmb_bidsapp.group.tables import MARS_COLUMNS, REGIONS, Cohort, mars_row
 from cmb_bidsapp.report.pages import write_page
 
@@ -20,6 +21,7 @@ def write_group_report(cohort: Cohort, out_dir: Path) -> Path:
     burden = {label: sum(low <= total <= high for total in totals) for label, low, high in BURDEN}
     by_region = {region: sum(row[region] for row in rows) for region in REGIONS}
     sequences = Counter(str(row["sequence"] or "unknown") for row in rows)
+    evaluation = Path(GROUP_FOLDER, "evaluation.html")
     write_page(
         path,
         "group.html",
@@ -30,5 +32,6 @@ def write_group_report(cohort: Cohort, out_dir: Path) -> Path:
         sequences=dict(sequences),
         positive=sum(total > 0 for total in totals),
         problems=cohort.problems,
+        evaluation=evaluation.as_posix() if (out_dir / evaluation).exists() else None,
     )
     return path

@@ -277,6 +277,7 @@ def test_the_group_level_writes_the_same_evaluation(folders, capsys):
     for path in alone.glob("*.tsv"):
         assert (made / path.name).read_bytes() == path.read_bytes()
     assert read_table(app / "group_metrics.tsv") == table(alone, "summary")
+    assert 'href="group_evaluation/evaluation.html"' in (app / "group.html").read_text()
 
 
 @pytest.mark.parametrize(
