@@ -114,7 +114,7 @@ def fit(
     participant
         Whose candidate each is: those of one participant are left out together.
     least
-        Threshold of the model.
+        From where on the calibration holds.
     """
     labels, belongs = np.unique(participant, return_inverse=True)
     held_out = {

@@ -43,19 +43,20 @@ def run_calibration(bundle: Path, evaluation: Path) -> ExitCode:
     card = read_card(path)
     if card.task != "lesions":
         raise UsageError(f"BUNDLE {bundle}: a model for {card.task}; one for lesions is expected")
-    calibration = fit(*candidates_of(evaluation / TABLE, card.threshold), card.threshold)
+    probability, true, participant = candidates_of(evaluation / TABLE)
+    calibration = fit(probability, true, participant, float(probability.min()))
     write_card(path, dataclasses.replace(card, calibration=calibration.to_dict()))
     print("\n".join([*_lines(calibration), f"card: {path}"]))
     return ExitCode.OK
 
 
 def candidates_of(
-    table: Path, threshold: float
+    table: Path,
 ) -> tuple[Values, Truth, np.ndarray[tuple[int], np.dtype[np.str_]]]:
     """Highest probability, truth and participant of the candidates that CFPR kept.
 
-    Those under the model's threshold are left out, as the app does not list them; so are those that
-    the reference calls neither right nor wrong.
+    Those that the reference calls neither right nor wrong are left out. A run of a lower threshold
+    than the model's own has more candidates, and the calibration reaches down to them.
 
     Raises
     ------
@@ -87,17 +88,15 @@ def candidates_of(
     except ValueError as error:
         raise DataError(f"{table}: probability_max must be a number ({error})") from error
     probability = np.array([one[0] for one in found], np.float64)
-    listed = probability >= threshold
-    true = np.array([one[1] for one in found], np.bool_)[listed]
-    participant = np.array([one[2] for one in found], np.str_)[listed]
+    true = np.array([one[1] for one in found], np.bool_)
+    participant = np.array([one[2] for one in found], np.str_)
     counts = int(true.sum()), int((~true).sum()), len(np.unique(participant))
     if min(counts[:2]) < EACH or counts[2] < PARTICIPANTS:
         raise DataError(
-            f"{table} has {counts[0]} true and {counts[1]} false candidates of probability "
-            f"{threshold:g} or more in {counts[2]} participants; a calibration needs {EACH} of "
-            f"each in {PARTICIPANTS}"
+            f"{table} has {counts[0]} true and {counts[1]} false candidates in {counts[2]} "
+            f"participants; a calibration needs {EACH} of each in {PARTICIPANTS}"
         )
-    return probability[listed], true, participant
+    return probability, true, participant
 
 
 def _lines(found: Calibration) -> list[str]:
