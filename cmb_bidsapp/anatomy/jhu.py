@@ -14,10 +14,9 @@ from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
-from nibabel.affines import apply_affine
 from scipy import ndimage
 
-from cmb_bidsapp.anatomy.standard import Points
+from cmb_bidsapp.anatomy.standard import Points, voxels_at
 from cmb_bidsapp.bids.images import read_volume
 from cmb_bidsapp.preprocess.resampling import Affine
 from cmb_bidsapp.runtime.errors import DataError
@@ -175,6 +174,6 @@ def capsules(jhu: Jhu, points: Points) -> tuple[Mask, Mask]:
     internal, external
         Shape ``(x, y, z)``. The label at a point is that of the nearest JHU voxel.
     """
-    voxels = np.moveaxis(apply_affine(np.linalg.inv(jhu.affine), points), -1, 0)
+    voxels = voxels_at(points, jhu.affine)
     found = ndimage.map_coordinates(jhu.labels, voxels, order=0, mode="constant")
     return np.isin(found, INTERNAL_CAPSULE), np.isin(found, EXTERNAL_CAPSULE)

@@ -47,7 +47,7 @@ class Field:
         points
             Shape ``(n, ..., 3)``; beyond the grid the displacement of its edge holds.
         """
-        voxels = np.moveaxis(apply_affine(np.linalg.inv(self.grid.affine), points), -1, 0)
+        voxels = voxels_at(points, self.grid.affine)
         moved = [
             ndimage.map_coordinates(self.displacement[..., axis], voxels, order=1, mode="nearest")
             for axis in range(3)
@@ -107,6 +107,25 @@ def centres(grid: Grid) -> Points:
     return points
 
 
+def voxels_at(points: Points, affine: Affine) -> Points:
+    """Array coordinates of points, as SciPy's ``map_coordinates`` wants them.
+
+    Parameters
+    ----------
+    points
+        World coordinates (mm), shape ``(n, ..., 3)``.
+    affine
+        Voxel to world of the image.
+
+    Returns
+    -------
+    coordinates
+        Shape ``(3, n, ...)``.
+    """
+    found: Points = np.moveaxis(apply_affine(np.linalg.inv(affine), points), -1, 0)
+    return found
+
+
 def sample(data: npt.NDArray[np.generic], affine: Affine, points: Points) -> Float:
     """Look an image up at points, linearly; 0 beyond it.
 
@@ -117,9 +136,8 @@ def sample(data: npt.NDArray[np.generic], affine: Affine, points: Points) -> Flo
     points
         World coordinates (mm), shape ``(n, ..., 3)``.
     """
-    voxels = np.moveaxis(apply_affine(np.linalg.inv(affine), points), -1, 0)
     found: Float = ndimage.map_coordinates(
-        data.astype(np.float32), voxels, order=1, mode="grid-constant"
+        data.astype(np.float32), voxels_at(points, affine), order=1, mode="grid-constant"
     )
     return found
 

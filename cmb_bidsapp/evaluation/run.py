@@ -167,7 +167,8 @@ def _write(
     from cmb_bidsapp.evaluation.blocks import as_text
     from cmb_bidsapp.evaluation.figures import write_figures
     from cmb_bidsapp.evaluation.page import blocks_of
-    from cmb_bidsapp.evaluation.tables import identity, tables_of, write_tables
+    from cmb_bidsapp.evaluation.tables import tables_of, write_tables
+    from cmb_bidsapp.group.tables import identity
     from cmb_bidsapp.report.pages import picture, write_page
 
     others = [

@@ -24,19 +24,12 @@ from cmb_bidsapp.evaluation.summary import (
     summarise_radii,
     volume_error,
 )
+from cmb_bidsapp.group.tables import identity
 from cmb_bidsapp.lesions.candidates import UNASSIGNED
 
 Row = dict[str, Any]
 #: Rows of each table by its name.
 Tables = Mapping[str, Sequence[Row]]
-
-
-def identity(participant: str, session: str | None) -> Row:
-    """The columns that name a session."""
-    return {
-        "participant_id": f"sub-{participant}",
-        "session_id": f"ses-{session}" if session else None,
-    }
 
 
 def session_rows(result: SessionResult) -> Iterator[Row]:

@@ -52,6 +52,14 @@ MARS_COLUMNS = _mars_columns()
 LESION_COLUMNS = {**IDENTITY, **COLUMNS}
 
 
+def identity(participant: str, session: str | None) -> dict[str, str | None]:
+    """The columns that name a session, first in every table of several."""
+    return {
+        "participant_id": f"sub-{participant}",
+        "session_id": f"ses-{session}" if session else None,
+    }
+
+
 @dataclass(frozen=True)
 class SessionLesions:
     """The lesion table of one session and how it was acquired."""
@@ -60,13 +68,6 @@ class SessionLesions:
     session: str | None
     lesions: tuple[Row, ...]
     protocol: Mapping[str, Any]
-
-    def identity(self) -> dict[str, str | None]:
-        """The first columns of every group table."""
-        return {
-            "participant_id": f"sub-{self.participant}",
-            "session_id": f"ses-{self.session}" if self.session else None,
-        }
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,10 @@ def collect(out_dir: Path) -> Cohort:
 
 def mars_row(session: SessionLesions) -> dict[str, Any]:
     """Counts of one session."""
-    row: dict[str, Any] = {**session.identity(), **session.protocol}
+    row: dict[str, Any] = {
+        **identity(session.participant, session.session),
+        **session.protocol,
+    }
     kept = [lesion for lesion in session.lesions if lesion["status"] == "kept"]
     counted = [lesion for lesion in kept if lesion["grade"] in COUNTED]
     for region in REGIONS:
@@ -128,7 +132,11 @@ def write_tables(cohort: Cohort, out_dir: Path) -> tuple[Path, Path]:
     write_table(
         lesions,
         list(LESION_COLUMNS),
-        ({**s.identity(), **lesion} for s in cohort.sessions for lesion in s.lesions),
+        (
+            {**identity(s.participant, s.session), **lesion}
+            for s in cohort.sessions
+            for lesion in s.lesions
+        ),
         LESION_COLUMNS,
     )
     write_table(mars, list(MARS_COLUMNS), (mars_row(s) for s in cohort.sessions), MARS_COLUMNS)

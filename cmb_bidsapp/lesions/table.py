@@ -13,7 +13,8 @@ from cmb_bidsapp.lesions.cfpr import Verdict
 from cmb_bidsapp.lesions.grading import grade
 
 
-def _column(description: str, units: str | None = None, **levels: str) -> dict[str, Any]:
+def describe(description: str, units: str | None = None, **levels: str) -> dict[str, Any]:
+    """Say in a table's JSON dictionary what a column is; in names of levels ``_`` is ``-``."""
     entry: dict[str, Any] = {"Description": description}
     if units:
         entry["Units"] = units
@@ -25,76 +26,76 @@ def _column(description: str, units: str | None = None, **levels: str) -> dict[s
 #: Columns of ``*_label-CMB_lesions.tsv`` with their JSON dictionary.
 COLUMNS = MappingProxyType(
     {
-        "lesion_id": _column("Number of the candidate in *_desc-CMBinstances_dseg"),
-        "status": _column(
+        "lesion_id": describe("Number of the candidate in *_desc-CMBinstances_dseg"),
+        "status": describe(
             "Whether the candidate is in the final mask", kept="yes", rejected="no, see reason"
         ),
-        "reason": _column(
+        "reason": describe(
             "Why: the verdict of CFPR",
             parenchyma="enough of its periphery is brain: at least half, or --cfpr-ratio; kept",
             no_periphery="there is no periphery to judge by; kept",
             periphery_not_brain="too little of its periphery is brain; rejected",
             cfpr_off="CFPR was switched off",
         ),
-        "grade": _column(
+        "grade": describe(
             "Algorithmic grade after MARS; not a rater's",
             definite="counted",
             possible="counted",
             below_size="smaller than MARS counts; reported apart",
             macro="larger than 10 mm; reported apart",
         ),
-        "grade_reason": _column("What the grade rests on, in words"),
-        "region": _column(
+        "grade_reason": describe("What the grade rests on, in words"),
+        "region": describe(
             "Class of most voxels, by the nearest region of the MARS map",
             lobar="lobar",
             deep="deep supratentorial",
             infratentorial="brainstem or cerebellum",
             unassigned="no region within 12 mm",
         ),
-        "mars_region": _column(
+        "mars_region": describe(
             "Region of the MARS form of most voxels, within the class; or unassigned",
             **{name: abbreviation for name, (abbreviation, *_) in MARS_FORM.items()},
         ),
-        "side": _column("Hemisphere, left or right; or unassigned"),
-        "region_share": _column("Share of the voxels that voted for the region", "arbitrary"),
-        "votes_lobar": _column("Voxels whose nearest region is lobar"),
-        "votes_deep": _column("Voxels whose nearest region is deep"),
-        "votes_infratentorial": _column("Voxels whose nearest region is infratentorial"),
-        "border": _column("Another region lies within 2 mm of the centre"),
-        "x": _column("Centre, world coordinates of the T2*w image, to the right", "mm"),
-        "y": _column("Centre, world coordinates of the T2*w image, to the front", "mm"),
-        "z": _column("Centre, world coordinates of the T2*w image, upwards", "mm"),
-        "mni_x": _column(f"Centre in {STANDARD_SPACE}, to the right", "mm"),
-        "mni_y": _column(f"Centre in {STANDARD_SPACE}, to the front", "mm"),
-        "mni_z": _column(f"Centre in {STANDARD_SPACE}, upwards", "mm"),
-        "voxels": _column("Number of voxels"),
-        "volume": _column("Volume", "mm3"),
-        "diameter": _column("Largest in-plane diameter", "mm"),
-        "equivalent_diameter": _column("Diameter of the sphere of the same volume", "mm"),
-        "roundness": _column("Short by long axis of the largest cross-section, 0 to 1"),
-        "sphericity": _column(
+        "side": describe("Hemisphere, left or right; or unassigned"),
+        "region_share": describe("Share of the voxels that voted for the region", "arbitrary"),
+        "votes_lobar": describe("Voxels whose nearest region is lobar"),
+        "votes_deep": describe("Voxels whose nearest region is deep"),
+        "votes_infratentorial": describe("Voxels whose nearest region is infratentorial"),
+        "border": describe("Another region lies within 2 mm of the centre"),
+        "x": describe("Centre, world coordinates of the T2*w image, to the right", "mm"),
+        "y": describe("Centre, world coordinates of the T2*w image, to the front", "mm"),
+        "z": describe("Centre, world coordinates of the T2*w image, upwards", "mm"),
+        "mni_x": describe(f"Centre in {STANDARD_SPACE}, to the right", "mm"),
+        "mni_y": describe(f"Centre in {STANDARD_SPACE}, to the front", "mm"),
+        "mni_z": describe(f"Centre in {STANDARD_SPACE}, upwards", "mm"),
+        "voxels": describe("Number of voxels"),
+        "volume": describe("Volume", "mm3"),
+        "diameter": describe("Largest in-plane diameter", "mm"),
+        "equivalent_diameter": describe("Diameter of the sphere of the same volume", "mm"),
+        "roundness": describe("Short by long axis of the largest cross-section, 0 to 1"),
+        "sphericity": describe(
             "Short by long axis of the whole lesion, 0 to 1; says little where slices are thick"
         ),
-        "probability_mean": _column("Mean CMB probability of the network (not calibrated)"),
-        "probability_max": _column("Highest CMB probability of the network (not calibrated)"),
-        "calibrated_probability": _column(
+        "probability_mean": describe("Mean CMB probability of the network (not calibrated)"),
+        "probability_max": describe("Highest CMB probability of the network (not calibrated)"),
+        "calibrated_probability": describe(
             "Probability that it is a microbleed, from probability_max, by the calibration in the "
             "model's card; n/a without one, for candidates that CFPR rejects or would reject, and "
             "below the probability that the calibration begins at"
         ),
-        "contrast": _column("Share of the surrounding signal that is missing, 0 to 1"),
-        "cfpr_mode": _column(
+        "contrast": describe("Share of the surrounding signal that is missing, 0 to 1"),
+        "cfpr_mode": describe(
             "Which voxels are peripheral, and which count",
             paper="voxels nearby, those of other candidates not counted",
             reference="as in the authors' code: other candidates and own interior are not brain",
         ),
-        "cfpr_ratio": _column("Share of brain among the peripheral voxels that count"),
-        "shell_lobar": _column("Peripheral voxels predicted lobar"),
-        "shell_deep": _column("Peripheral voxels predicted deep"),
-        "shell_infratentorial": _column("Peripheral voxels predicted infratentorial"),
-        "shell_background": _column("Peripheral voxels predicted background"),
-        "shell_other_cmb": _column("Peripheral voxels of other candidates"),
-        "shell_own": _column("Voxels of the candidate itself that are taken for peripheral"),
+        "cfpr_ratio": describe("Share of brain among the peripheral voxels that count"),
+        "shell_lobar": describe("Peripheral voxels predicted lobar"),
+        "shell_deep": describe("Peripheral voxels predicted deep"),
+        "shell_infratentorial": describe("Peripheral voxels predicted infratentorial"),
+        "shell_background": describe("Peripheral voxels predicted background"),
+        "shell_other_cmb": describe("Peripheral voxels of other candidates"),
+        "shell_own": describe("Voxels of the candidate itself that are taken for peripheral"),
     }
 )
 
