@@ -22,7 +22,7 @@ from cmb_bidsapp.verbs import (
 )
 
 if TYPE_CHECKING:
-    from cmb_bidsapp.levels import Summary
+    from cmb_bidsapp.levels.summary import Summary
     from cmb_bidsapp.settings import Settings
 
 T = TypeVar("T")
@@ -289,19 +289,21 @@ def run_levels(settings: Settings) -> Summary:
     """Run the levels in order; the group level follows a participant level that failed in part."""
     from rich.console import Console
 
-    from cmb_bidsapp import levels
+    from cmb_bidsapp.levels.group import group
+    from cmb_bidsapp.levels.participant import participant
+    from cmb_bidsapp.levels.summary import Summary
 
     console = Console()
-    first = levels.Summary()
+    first = Summary()
     if "participant" in settings.levels:
-        first = levels.participant(settings, console)
+        first = participant(settings, console)
         if "group" not in settings.levels or settings.dry_run:
             return first
-    collected = levels.group(settings, console)
+    collected = group(settings, console)
     if "participant" not in settings.levels:
         return collected
     code = first.code or collected.code
-    return levels.Summary(first.ok, first.failed, first.skipped, code)
+    return Summary(first.ok, first.failed, first.skipped, code)
 
 
 def _demo(arguments: list[str]) -> int:

@@ -1,10 +1,12 @@
 """Fixtures that several parts of the suite share."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from playwright.sync_api import sync_playwright
 
 from tests.skeletons import build_dataset
 from tests.standins import Machine
@@ -53,3 +55,46 @@ def machine(tmp_path, monkeypatch, no_licence):
     made = Machine(tmp_path)
     monkeypatch.setenv("PATH", str(made.bin))
     return made
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A headless browser."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    program = next(filter(None, map(shutil.which, names)), None)
+    if program is None:
+        pytest.skip(f"none of {', '.join(names)} is on the path")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium):
+    """Open a file as a person would; its page may report no error and ask nothing of a network.
+
+    Called with the path, and as options what ``Browser.new_context`` takes.
+    """
+    wrong: list[str] = []
+
+    def look_at(request):
+        if not request.url.startswith(("file:", "data:", "blob:")):
+            wrong.append(f"asked for {request.url}")
+
+    contexts = []
+
+    def opened(path: Path, **options):
+        context = chromium.new_context(offline=True, accept_downloads=True, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("request", look_at)
+        page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
+        page.on("console", lambda m: wrong.append(m.text) if m.type == "error" else None)
+        page.goto(path.as_uri())
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert wrong == []

@@ -20,7 +20,7 @@ def fake_outcomes(monkeypatch, codes):
             code = codes[session.participant]
             yield Outcome(session, code, "why" if code else "", () if code else ("all",), 1.0)
 
-    monkeypatch.setattr("cmb_bidsapp.levels.run_sessions", run_sessions)
+    monkeypatch.setattr("cmb_bidsapp.levels.participant.run_sessions", run_sessions)
     monkeypatch.setattr("cmb_bidsapp.runtime.phase.up_to_date", lambda job: False)
     monkeypatch.setattr(
         "cmb_bidsapp.report.participant.write_participant_report", lambda *args: None

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.bids.outputs import read_table, write_table
+from cmb_bidsapp.bids.outputs import write_table
+from cmb_bidsapp.group.records import Problem, Record, records
 from cmb_bidsapp.lesions.grading import COUNTED
 from cmb_bidsapp.lesions.table import COLUMNS
-from cmb_bidsapp.runtime.stamps import read_stamp
 
 #: Regions of the MARS table so far, in the order of its columns.
 REGIONS = ("lobar", "deep", "infratentorial", "unassigned")
-
-Row = Mapping[str, str]
 
 IDENTITY = {
     "participant_id": {"Description": "Participant"},
@@ -61,53 +56,26 @@ def identity(participant: str, session: str | None) -> dict[str, str | None]:
 
 
 @dataclass(frozen=True)
-class SessionLesions:
-    """The lesion table of one session and how it was acquired."""
-
-    participant: str
-    session: str | None
-    lesions: tuple[Row, ...]
-    protocol: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
 class Cohort:
     """All sessions that could be read, and what could not."""
 
-    sessions: tuple[SessionLesions, ...]
+    sessions: tuple[Record, ...]
     problems: tuple[str, ...]
 
 
 def collect(out_dir: Path) -> Cohort:
     """Read the lesion tables below an output folder."""
-    sessions, problems = [], []
-    for path in sorted(out_dir.glob("sub-*/**/anat/sub-*_label-CMB_lesions.tsv")):
-        found = re.match(r"sub-([^_]+)(?:_ses-([^_]+))?_", path.name)
-        if found is None:
-            problems.append(f"{path}: the name has no participant")
-            continue
-        participant, session = found.group(1), found.group(2)
-        try:
-            rows = read_table(path, {"status", "grade", "region", "border"})
-        except (OSError, ValueError) as error:
-            problems.append(f"{path}: {error}")
-            continue
-        stamp = read_stamp(SessionFiles(out_dir, participant, session).stamp("finish"))
-        info = stamp.info if stamp else {}
-        protocol = {
-            "sequence": info.get("sequence"),
-            "field_strength": info.get("field_t"),
-            "echo_time": info.get("echo_s"),
-            "slice_distance": max(info["voxel_mm"]) if info.get("voxel_mm") else None,
-        }
-        sessions.append(SessionLesions(participant, session, tuple(rows), protocol))
-    return Cohort(tuple(sessions), tuple(problems))
+    found = list(records(out_dir))
+    return Cohort(
+        tuple(one for one in found if isinstance(one, Record)),
+        tuple(str(one) for one in found if isinstance(one, Problem)),
+    )
 
 
-def mars_row(session: SessionLesions) -> dict[str, Any]:
+def mars_row(session: Record) -> dict[str, Any]:
     """Counts of one session."""
     row: dict[str, Any] = {
-        **identity(session.participant, session.session),
+        **identity(session.files.participant, session.files.session),
         **session.protocol,
     }
     kept = [lesion for lesion in session.lesions if lesion["status"] == "kept"]
@@ -133,7 +101,7 @@ def write_tables(cohort: Cohort, out_dir: Path) -> tuple[Path, Path]:
         lesions,
         list(LESION_COLUMNS),
         (
-            {**identity(s.participant, s.session), **lesion}
+            {**identity(s.files.participant, s.files.session), **lesion}
             for s in cohort.sessions
             for lesion in s.lesions
         ),

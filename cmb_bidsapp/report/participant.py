@@ -11,7 +11,8 @@ from cmb_bidsapp.anatomy.quality import readable
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.inputs import Session
 from cmb_bidsapp.bids.outputs import read_table
-from cmb_bidsapp.group.tables import REGIONS, SessionLesions, mars_row
+from cmb_bidsapp.group.records import Record
+from cmb_bidsapp.group.tables import REGIONS, mars_row
 from cmb_bidsapp.labels import MARS_FORM
 from cmb_bidsapp.lesions.candidates import UNASSIGNED
 from cmb_bidsapp.lesions.grading import COUNTED
@@ -89,7 +90,7 @@ def _view(settings: Settings, outcome: Outcome) -> SessionView:
         outcome.message,
         notes,
         _inputs(settings, session),
-        mars_row(SessionLesions(session.participant, session.session, tuple(lesions), {})),
+        mars_row(Record(files, tuple(lesions), {})),
         info,
         figures,
         _quality(files) if outcome.ok else [],

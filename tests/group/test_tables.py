@@ -62,7 +62,7 @@ def rows_of(out_dir):
 
 def test_every_session_is_found_with_or_without_a_session_folder(out_dir):
     cohort = collect(out_dir)
-    assert [(s.participant, s.session, len(s.lesions)) for s in cohort.sessions] == [
+    assert [(s.files.participant, s.files.session, len(s.lesions)) for s in cohort.sessions] == [
         ("01", "A", 12),
         ("01", "B", 0),
         ("02", None, 1),

@@ -1,4 +1,4 @@
-"""The two levels of the app: ``participant`` and ``group``."""
+"""The participant level: every chosen session through its phases, reports, status."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -16,21 +15,12 @@ from cmb_bidsapp import __version__
 from cmb_bidsapp.bids.derivatives import prepare_dataset
 from cmb_bidsapp.bids.inputs import Choice, Session, check_dataset, choose
 from cmb_bidsapp.bids.outputs import write_json, write_table, write_text
+from cmb_bidsapp.levels.summary import Summary
 from cmb_bidsapp.models.registry import check_lesion_model
 from cmb_bidsapp.runtime.engine import Outcome, run_sessions
 from cmb_bidsapp.runtime.errors import ExitCode
 from cmb_bidsapp.runtime.progress import Display
 from cmb_bidsapp.settings import Settings
-
-
-@dataclass(frozen=True)
-class Summary:
-    """Counts of sessions for the last line, and the exit code."""
-
-    ok: int = 0
-    failed: int = 0
-    skipped: int = 0
-    code: int = ExitCode.OK
 
 
 def participant(settings: Settings, console: Console) -> Summary:
@@ -81,33 +71,6 @@ def participant(settings: Settings, console: Console) -> Summary:
     failed = [o.code for o in outcomes if not o.ok]
     return Summary(
         len(outcomes) - len(failed), len(failed), len(choice.skipped), _exit_code(outcomes)
-    )
-
-
-def group(settings: Settings, console: Console) -> Summary:
-    """Collect the derivatives into group tables and a page; the raw data are not needed."""
-    from cmb_bidsapp.group.tables import collect, write_tables
-    from cmb_bidsapp.report.group import write_group_report
-
-    cohort = collect(settings.out_dir)
-    for problem in cohort.problems:
-        console.print(f"left out: {problem}", markup=False, highlight=False)
-    tables = write_tables(cohort, settings.out_dir)
-    failed = len(cohort.problems)
-    code: int = ExitCode.SOME_FAILED if cohort.problems else ExitCode.OK
-    if settings.reference is not None:
-        from cmb_bidsapp.evaluation.run import evaluate_output
-
-        cores = settings.resources.processes * settings.resources.threads
-        ended = evaluate_output(settings.out_dir, settings.reference, cores, settings.seed)
-        failed, code = max(failed, ended.failed), code or ended.code
-    page = write_group_report(cohort, settings.out_dir)
-    for path in (*tables, page):
-        console.print(f"group: {path}", markup=False, highlight=False, soft_wrap=True)
-    return Summary(
-        ok=len(cohort.sessions),
-        failed=failed,
-        code=code,
     )
 
 

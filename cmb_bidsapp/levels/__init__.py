@@ -1,0 +1,1 @@
+"""The two levels of the app, participant and group."""
