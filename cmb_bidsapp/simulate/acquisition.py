@@ -141,25 +141,36 @@ def tissues_of(head: Head) -> dict[int, Tissue]:
     return found
 
 
-def background(head: Head, protocol: Protocol, rng: np.random.Generator) -> tuple[Volume, Volume]:
-    """Noiseless magnitude and phase (rad) of the head without sources, 1 mm, head space."""
+def background(
+    head: Head,
+    protocol: Protocol,
+    rng: np.random.Generator,
+    of_tissues: np.random.Generator | None = None,
+) -> tuple[Volume, Volume]:
+    """Noiseless magnitude and phase (rad) of the head without sources, 1 mm, head space.
+
+    ``of_tissues`` draws what a person's tissues are like, ``rng`` the rest, or all of it.
+    """
+    draws = of_tissues or rng
     tissues = tissues_of(head)
-    csf_weight = rng.uniform(0.5, 1.3)
-    iron = rng.uniform(1.0, 1.6)
+    csf_weight = draws.uniform(0.5, 1.3)
+    iron = draws.uniform(1.0, 1.6)
     iron_rich = {TISSUES[name] for name in IRON_RICH}
     decay_ms = protocol.te_ms * protocol.b0 / 3
     drawn: dict[Tissue, tuple[float, float]] = {}
     for tissue in sorted(set(tissues.values()), key=repr):
         share = iron if tissue in iron_rich else 1.0
-        density = tissue.proton_density * (csf_weight if tissue.is_fluid else rng.uniform(0.9, 1.1))
-        rate = share * rng.uniform(0.75, 1.3) / tissue.t2star_ms
+        density = tissue.proton_density * (
+            csf_weight if tissue.is_fluid else draws.uniform(0.9, 1.1)
+        )
+        rate = share * draws.uniform(0.75, 1.3) / tissue.t2star_ms
         drawn[tissue] = density * float(np.exp(-decay_ms * rate)), tissue.chi * share
     amplitude = {index: drawn[tissue][0] for index, tissue in tissues.items()}
     chi = {index: drawn[tissue][1] for index, tissue in tissues.items()}
     amplitudes, susceptibility = tissue_map(head, amplitude), tissue_map(head, chi)
     for name, mask in iron_nuclei(head.dseg).items():
         nucleus = NUCLEI[name]
-        load = iron * rng.uniform(0.7, 1.1)
+        load = iron * draws.uniform(0.7, 1.1)
         amplitudes[mask] = nucleus.proton_density * np.exp(-decay_ms * load / nucleus.t2star_ms)
         susceptibility[mask] = nucleus.chi * load
     magnitude = ndimage.gaussian_filter(amplitudes, 0.45)
@@ -237,9 +248,10 @@ def scan_t2star(
     microbleeds: Sequence[Source],
     mimics: Sequence[Source],
     rng: np.random.Generator,
+    of_tissues: np.random.Generator | None = None,
 ) -> T2starScan:
-    """Acquire the head with its sources."""
-    magnitude, phase = background(head, protocol, rng)
+    """Acquire the head with its sources; ``of_tissues`` as in :func:`background`."""
+    magnitude, phase = background(head, protocol, rng, of_tissues)
     matrices = grid.matrices(head.dseg.shape)
     fine = (torch.from_numpy(resample(volume, matrices)) for volume in (magnitude, phase))
     signal = torch.polar(*fine).numpy()

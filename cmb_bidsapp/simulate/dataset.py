@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import partial
 from multiprocessing import get_context
@@ -14,8 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from cmb_bidsapp import __version__
-from cmb_bidsapp.anatomy.mars import on_grid, with_sides
-from cmb_bidsapp.anatomy.proxy import tissue_regions, to_proxy
 from cmb_bidsapp.bids.outputs import (
     bids_name,
     write_dseg,
@@ -24,11 +23,10 @@ from cmb_bidsapp.bids.outputs import (
     write_table,
     write_text,
 )
-from cmb_bidsapp.labels import PROXY_NAMES
-from cmb_bidsapp.preprocess.resampling import Grid as ImageGrid
-from cmb_bidsapp.simulate.acquisition import Grid, scan_t1w, scan_t2star
-from cmb_bidsapp.simulate.anatomy import Head, deform, rotation
-from cmb_bidsapp.simulate.physics import Source, Volume, interpolation_matrix, resample
+from cmb_bidsapp.simulate.anatomy import Head, deform
+from cmb_bidsapp.simulate.case import Case, simulate_case
+from cmb_bidsapp.simulate.person import Person, random_rigid
+from cmb_bidsapp.simulate.physics import Volume
 from cmb_bidsapp.simulate.protocols import Protocol
 from cmb_bidsapp.simulate.sources import Sites, choose_microbleeds, choose_mimics
 from cmb_bidsapp.simulate.truth import (
@@ -36,128 +34,10 @@ from cmb_bidsapp.simulate.truth import (
     MARS_TRUTH_LOOK,
     MIMIC_COLUMNS,
     MIMIC_LOOK,
-    lesion_truth,
-    mimic_rows,
-    mimic_truth,
 )
 
-#: Voxels of a head.
-ONE_MM = (1.0, 1.0, 1.0)
-
-
-@dataclass(frozen=True)
-class Case:
-    """One simulated session: images, transform and truth.
-
-    T1w voxel ``i`` lies at ``t1w_affine @ i``; ``t1w_to_t2star`` moves T1w world coordinates to
-    T2*w world coordinates (mm). What is not named after the T1w is on the T2*w grid.
-    """
-
-    t2star: Volume
-    phase: Volume
-    affine: npt.NDArray[np.float64]
-    t1w: Volume
-    t1w_brain: npt.NDArray[np.uint8]
-    t1w_affine: npt.NDArray[np.float64]
-    t1w_to_t2star: npt.NDArray[np.float64]
-    t1w_on_t2star: Volume
-    brain: npt.NDArray[np.uint8]
-    proxy: npt.NDArray[np.uint8]
-    mars: npt.NDArray[np.uint8]
-    instances: npt.NDArray[np.int16]
-    ignore: npt.NDArray[np.uint8]
-    mimic_dseg: npt.NDArray[np.uint8]
-    lesions: list[dict[str, Any]]
-    mimics: list[dict[str, Any]]
-    protocol: Protocol
-
-
-def random_rigid(rng: np.random.Generator, degrees: float, mm: float) -> npt.NDArray[np.float64]:
-    """A small rigid motion about the origin."""
-    motion = np.eye(4)
-    motion[:3, :3] = rotation(rng.uniform(-degrees, degrees, 3))
-    motion[:3, 3] = rng.uniform(-mm, mm, 3)
-    return motion
-
-
-def simulate_case(
-    head: Head,
-    protocol: Protocol,
-    rng: np.random.Generator,
-    *,
-    count: int,
-    veins: int | None = None,
-    sites: Sites | None = None,
-    microbleeds: Sequence[Source] | None = None,
-) -> Case:
-    """Simulate one session of a head.
-
-    Parameters
-    ----------
-    head
-        Anatomy, 1 mm, head space.
-    count
-        Number of microbleeds to draw, ignored where ``microbleeds`` are given.
-    veins
-        Number of vessels among the mimics; ``None`` draws it.
-    """
-    sites = sites or Sites(head)
-    grid = Grid.around(head, protocol)
-    if microbleeds is None:
-        microbleeds = choose_microbleeds(sites, count, rng)
-    mimics = choose_mimics(sites, rng, veins)
-    scan = scan_t2star(head, protocol, grid, microbleeds, mimics, rng)
-    centre = np.argwhere(head.brain).mean(axis=0)
-    affine = grid.affine(centre)
-
-    brain = (grid.to_slices(head.brain.astype(np.float32)) > 0.5).astype(np.uint8)
-    tissue = np.where(head.brain, head.dseg, 0)
-    fine_mars = with_sides(tissue_regions(tissue, ONE_MM), tissue, ONE_MM)
-    fine_proxy = to_proxy(fine_mars)
-    votes = np.stack([grid.to_slices((fine_proxy == k).astype(np.float32)) for k in PROXY_NAMES])
-    proxy = (votes.argmax(axis=0) * brain).astype(np.uint8)
-    head_grid = ImageGrid.of(tissue, _translation(-centre))
-    _, mars = on_grid(fine_mars, head_grid, ImageGrid.of(brain, affine))
-    instances, ignore, lesions = lesion_truth(
-        scan.loss, brain, proxy, affine, microbleeds, fine_mars, centre
-    )
-
-    t1w = scan_t1w(head, rng)
-    motion = random_rigid(rng, degrees=4, mm=5)
-    t1w_affine = np.linalg.inv(motion) @ _translation(-centre)
-    return Case(
-        t2star=scan.magnitude,
-        phase=scan.phase,
-        affine=affine,
-        t1w=t1w,
-        t1w_brain=head.brain.astype(np.uint8),
-        t1w_affine=t1w_affine,
-        t1w_to_t2star=motion,
-        t1w_on_t2star=_t1w_on(t1w, grid, rng),
-        brain=brain,
-        proxy=proxy,
-        mars=mars * (to_proxy(mars) == proxy),
-        instances=instances,
-        ignore=ignore,
-        mimic_dseg=mimic_truth(scan.mimic_loss, brain),
-        lesions=lesions,
-        mimics=mimic_rows(mimics, centre),
-        protocol=protocol,
-    )
-
-
-def _translation(offset: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    affine = np.eye(4)
-    affine[:3, 3] = offset
-    return affine
-
-
-def _t1w_on(t1w: Volume, grid: Grid, rng: np.random.Generator) -> Volume:
-    """T1w at the T2*w voxel centres, up to half a millimetre off as after registration."""
-    x, y, z = (
-        interpolation_matrix(t1w.shape[a], grid.centres(a) + rng.normal(0, 0.3)) for a in range(3)
-    )
-    return resample(t1w, (x, y, z))
+#: How far the head may lie from where it lay in the first session, about each axis and along it.
+POSE_DEGREES, POSE_MM = 6.0, 8.0
 
 
 def write_case(
@@ -274,11 +154,19 @@ class Cohort:
     protocols
         Taken in turn as well.
     microbleeds
-        Least and most sources per session, visible or not.
+        Least and most sources at first, visible or not.
     free
-        Share of the sessions without any.
+        Share of the participants that have none at first.
     sessions
-        Session labels of those participants (from 0) that have any.
+        Session labels of those participants (from 0) that have any. The sessions after the first
+        are follow-ups: the same head in another position, with what it had and new microbleeds.
+    new
+        Least and most sources that a follow-up adds.
+    unchanged
+        Share of the participants whose follow-ups add none.
+    follow_up_protocols
+        Protocols of the follow-ups, taken in turn by participant; without any, that of the first
+        session.
     phase
         Whether to write the phase beside the magnitude.
     """
@@ -290,7 +178,20 @@ class Cohort:
     seed: int
     free: float = 0.0
     sessions: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    new: tuple[int, int] = (0, 3)
+    unchanged: float = 0.0
+    follow_up_protocols: Sequence[Protocol] = ()
     phase: bool = False
+
+    def protocol(self, number: int, visit: int) -> Protocol:
+        """How a participant is scanned; visit 0 is the first session."""
+        used = self.follow_up_protocols if visit and self.follow_up_protocols else self.protocols
+        return used[number % len(used)]
+
+    def changes(self, number: int) -> bool:
+        """Whether the follow-ups of a participant may add microbleeds."""
+        # Evenly spread, so that small cohorts have both kinds.
+        return int((number + 1) * self.unchanged) == int(number * self.unchanged)
 
 
 def simulate_dataset(
@@ -328,26 +229,36 @@ def simulate_dataset(
 def simulate_participant(cohort: Cohort, number: int, bids_dir: Path, truth_dir: Path) -> list[str]:
     """Simulate the sessions of one participant that are not there; returns their labels."""
     label = f"{number + 1:02d}"
-    rng = np.random.default_rng((cohort.seed, number))
+    sessions = cohort.sessions.get(number, (None,))
+    visits: list[dict[str, str | None]] = [{"sub": label, "ses": session} for session in sessions]
+    lacking = [visit for visit in visits if not _last_file(truth_dir, visit).exists()]
     made: list[str] = []
-    wanted = [
-        entities
-        for session in cohort.sessions.get(number, (None,))
-        if not _last_file(truth_dir, entities := {"sub": label, "ses": session}).exists()
-    ]
-    if not wanted:
+    if not lacking:
         return made
+    rng = np.random.default_rng((cohort.seed, number))
     head = deform(cohort.heads[number % len(cohort.heads)], rng)
     sites = Sites(head)
-    for entities in wanted:
-        free = rng.random() < cohort.free
-        low, high = cohort.microbleeds
-        count = 0 if free else int(rng.integers(low, high + 1))
-        protocol = cohort.protocols[number % len(cohort.protocols)]
-        case = simulate_case(head, protocol, rng, count=count, sites=sites)
-        write_case(bids_dir, truth_dir, entities, case, phase=cohort.phase)
-        session = entities["ses"]
-        made.append(f"sub-{label}" + (f" ses-{session}" if session else ""))
+    free = rng.random() < cohort.free
+    low, high = cohort.microbleeds
+    count = 0 if free else int(rng.integers(low, high + 1))
+    person = Person.of(head, choose_microbleeds(sites, count, rng), choose_mimics(sites, rng))
+    of_tissues = deepcopy(rng)
+    for order, entities in enumerate(visits):
+        lying, tissues = person, None
+        if order:
+            # Random numbers of its own: the same whichever sessions are there already.
+            rng = np.random.default_rng((cohort.seed, number, order))
+            low, high = cohort.new if cohort.changes(number) else (0, 0)
+            count = int(rng.integers(low, high + 1))
+            new = choose_microbleeds(sites, count, rng, present=person.microbleeds)
+            person = replace(person, microbleeds=[*person.microbleeds, *new])
+            lying = person.moved(random_rigid(rng, POSE_DEGREES, POSE_MM))
+            tissues = deepcopy(of_tissues)
+        if entities in lacking:
+            protocol = cohort.protocol(number, order)
+            case = simulate_case(lying, protocol, rng, of_tissues=tissues)
+            write_case(bids_dir, truth_dir, entities, case, phase=cohort.phase)
+            made.append("_".join(f"{key}-{value}" for key, value in entities.items() if value))
     return made
 
 

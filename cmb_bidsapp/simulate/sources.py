@@ -110,9 +110,16 @@ def _pallidum(side: str) -> list[int]:
 
 
 def choose_microbleeds(
-    sites: Sites, count: int, rng: np.random.Generator, *, min_chi: float = 0.2
+    sites: Sites,
+    count: int,
+    rng: np.random.Generator,
+    *,
+    min_chi: float = 0.2,
+    present: Sequence[Source] = (),
 ) -> list[Source]:
-    """Draw ``count`` microbleeds, at least 6 mm apart, sizes and susceptibilities log-uniform.
+    """Draw ``count`` microbleeds, sizes and susceptibilities log-uniform.
+
+    They lie at least 6 mm apart, and as far from those that are ``present``.
 
     One in ten is faint (0.05 ppm up to ``min_chi``), as iron below a rater's threshold.
     """
@@ -122,7 +129,9 @@ def choose_microbleeds(
             break
         site = str(rng.choice(list(SITES), p=list(SITES.values())))
         centre = sites.draw(site, rng)
-        if centre is None or any(np.linalg.norm(centre - s.path[0]) < 6 for s in chosen):
+        if centre is None or any(
+            np.linalg.norm(centre - other.path[0]) < 6 for other in (*present, *chosen)
+        ):
             continue
         radius = _log_uniform(rng, *RADIUS_MM)
         b, c = (radius * float(v) for v in rng.uniform(0.7, 1.0, 2))

@@ -29,6 +29,7 @@ NEAR_MM = 2.0
 _WORLD = {"Description": "Centre in world coordinates of the T2*w image", "Units": "mm"}
 LESION_COLUMNS: dict[str, dict[str, Any]] = {
     "lesion_id": {"Description": "Value of the lesion in the instance dseg; n/a where not visible"},
+    "source": {"Description": "Number of the microbleed, the same in every session of a person"},
     **dict.fromkeys("xyz", _WORLD),
     "chi": {"Description": "Susceptibility against water", "Units": "ppm"},
     "true_diameter": {"Description": "Diameter of a sphere of the source's volume", "Units": "mm"},
@@ -99,7 +100,8 @@ def lesion_truth(
     Returns
     -------
     instances, ignore, rows
-        Visible lesions by number from 1; what is too faint to be one; one row per lesion.
+        Visible lesions by number from 1; what is too faint to be one; one row per lesion, in the
+        order of ``microbleeds``.
     """
     pieces, _ = ndimage.label((loss >= LESION_LOSS) & (brain > 0), np.ones((3, 3, 3)))
     boxes = ndimage.find_objects(pieces)
@@ -109,7 +111,7 @@ def lesion_truth(
     to_voxel = np.linalg.inv(affine)
     rows: list[dict[str, Any]] = []
     number = 0
-    for source in microbleeds:
+    for order, source in enumerate(microbleeds, 1):
         world = source.path[0] - centre
         middle = np.round(apply_affine(to_voxel, world)).astype(int)
         middle = np.clip(middle, 0, np.array(loss.shape) - 1)
@@ -118,6 +120,7 @@ def lesion_truth(
         piece = int(found.flat[int(np.where(found > 0, loss[window], 0).argmax())])
         row = {
             "lesion_id": None,
+            "source": order,
             **dict(zip("xyz", world.tolist(), strict=True)),
             "chi": source.chi,
             "true_diameter": source.diameter,

@@ -10,17 +10,15 @@ from nibabel.affines import apply_affine
 from cmb_bidsapp.anatomy.proxy import UNNAMED_LOBE, to_proxy
 from cmb_bidsapp.bids.outputs import read_table
 from cmb_bidsapp.simulate.acquisition import Grid, scan_t2star
+from cmb_bidsapp.simulate.case import simulate_case
 from cmb_bidsapp.simulate.dataset import (
-    Cohort,
     describe_dataset,
-    random_rigid,
-    simulate_case,
-    simulate_dataset,
     write_case,
 )
+from cmb_bidsapp.simulate.person import Person
 from cmb_bidsapp.simulate.physics import Source
 from cmb_bidsapp.simulate.protocols import PROTOCOLS
-from cmb_bidsapp.simulate.sources import Sites, choose_mimics
+from cmb_bidsapp.simulate.sources import Sites, choose_microbleeds, choose_mimics
 from cmb_bidsapp.simulate.truth import (
     LESION_COLUMNS,
     LESION_LOSS,
@@ -36,9 +34,11 @@ SITES = Sites(HEAD)
 CENTRE = np.argwhere(HEAD.brain).mean(axis=0)
 
 
-def case_of(seed=0, count=6, veins=5, **options):
+def case_of(seed=0, count=6, veins=5, microbleeds=None):
     rng = np.random.default_rng(seed)
-    return simulate_case(HEAD, PROTOCOL, rng, count=count, veins=veins, sites=SITES, **options)
+    microbleeds = microbleeds or choose_microbleeds(SITES, count, rng)
+    person = Person.of(HEAD, microbleeds, choose_mimics(SITES, rng, veins))
+    return simulate_case(person, PROTOCOL, rng)
 
 
 @pytest.fixture(scope="module")
@@ -244,16 +244,6 @@ def test_without_microbleeds_no_signal_is_lost():
     assert scan.loss.max() == 0
 
 
-def test_random_motions_are_rigid_and_small():
-    for seed in range(20):
-        motion = random_rigid(np.random.default_rng(seed), degrees=4, mm=5)
-        np.testing.assert_allclose(motion[:3, :3] @ motion[:3, :3].T, np.eye(3), atol=1e-12)
-        assert np.linalg.det(motion) == pytest.approx(1)
-        assert np.abs(motion[:3, 3]).max() <= 5
-        angle = np.degrees(np.arccos((np.trace(motion[:3, :3]) - 1) / 2))
-        assert angle <= 4 * np.sqrt(3) + 0.1
-
-
 def files_below(folder):
     return {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
 
@@ -345,42 +335,6 @@ def test_the_phase_is_written_as_a_part_of_its_own(case, tmp_path):
     assert 1 < phase.max() <= np.pi + 1e-6
     sidecar = json.loads((anat / "sub-01_part-phase_T2starw.json").read_text())
     assert (sidecar["Units"], sidecar["ProtocolName"]) == ("rad", "gre3t3mm")
-
-
-def test_a_dataset_is_the_same_however_many_processes_make_it(tmp_path):
-    cohort = Cohort(
-        [HEAD],
-        2,
-        [PROTOCOL],
-        microbleeds=(1, 3),
-        free=0.5,
-        sessions={0: ("A", "B")},
-        seed=4,
-    )
-    for processes in (1, 2):
-        simulate_dataset(cohort, tmp_path / str(processes), processes=processes)
-    one, two = (sorted((tmp_path / n).rglob("*_T2starw.nii.gz")) for n in ("1", "2"))
-    assert [p.name for p in one] == [p.name for p in two]
-    assert len([p for p in one if "desc" not in p.name]) == 3
-    for first, second in zip(one, two, strict=True):
-        np.testing.assert_array_equal(nib.load(first).get_fdata(), nib.load(second).get_fdata())
-
-
-def test_a_dataset_goes_on_where_it_stopped(tmp_path):
-    said = []
-
-    def simulate():
-        cohort = Cohort([HEAD], 1, [PROTOCOL], microbleeds=(1, 1), seed=0)
-        return simulate_dataset(cohort, tmp_path / "bids", progress=said.append)
-
-    truth = simulate()
-    assert truth == tmp_path / "bids" / "derivatives" / "truth"
-    assert said == ["sub-01"]
-    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "bids" / "sub-01").rglob("*.nii.gz")}
-    assert len(before) == 2
-    simulate()
-    assert said == ["sub-01"]
-    assert before == {p: p.stat().st_mtime_ns for p in before}
 
 
 def test_descriptions_of_the_dataset_and_its_truth(tmp_path):
