@@ -139,8 +139,9 @@ def choose(
     skipped: list[Rejected] = []
     for participant in wanted:
         files = layout.get(subject=participant, extension=[".nii", ".nii.gz"])
-        own = bids_dir.resolve() / f"sub-{participant}"
-        images = [_scan(f) for f in files if own in Path(f.path).resolve().parents]
+        own = (bids_dir / f"sub-{participant}").resolve()
+        # Folders only: an image of a DataLad dataset is a link to its annex.
+        images = [_scan(f) for f in files if Path(f.path).parent.resolve().is_relative_to(own)]
         found, lacking = choose_participant(participant, images, sessions, filters or {})
         chosen += found
         skipped += lacking
@@ -184,7 +185,7 @@ def choose_participant(
     t2star, rejected = [], t1w_rejected
     wanted = filters.get("t2starw", {})
     for are_swi, rule in ((False, wanted), (True, filters.get("swi", wanted))):
-        of_kind = [image for image in images if _is_swi(image) == are_swi]
+        of_kind = [image for image in images if is_swi(image) == are_swi]
         accepted, dropped = _candidates(of_kind, T2STAR_SUFFIXES, rule)
         t2star += accepted
         rejected = rejected + dropped
@@ -258,14 +259,15 @@ def _run(scan: Scan) -> int:
     return int(run) if run is not None and str(run).isdecimal() else 0
 
 
-def _is_swi(scan: Scan) -> bool:
+def is_swi(scan: Scan) -> bool:
+    """Whether suffix or acquisition say that a scan is susceptibility-weighted."""
     names = (scan.entities.get("suffix"), scan.entities.get("acquisition"))
     return any("swi" in str(name).lower() for name in names)
 
 
 def _kind(scan: Scan) -> int:
     suffix = scan.entities["suffix"]
-    if _is_swi(scan) and suffix.lower() != "swi":
+    if is_swi(scan) and suffix.lower() != "swi":
         return len(T2STAR_SUFFIXES)
     # Only a filter file lets another suffix in.
     return T2STAR_SUFFIXES.index(suffix) if suffix in T2STAR_SUFFIXES else len(T2STAR_SUFFIXES)

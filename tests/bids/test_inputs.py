@@ -392,3 +392,20 @@ def test_check_dataset_wants_a_readable_description(tmp_path):
         check_dataset(tmp_path)
     (tmp_path / "dataset_description.json").write_text("{}")
     check_dataset(tmp_path)
+
+
+def test_images_of_a_datalad_dataset_are_links_to_its_annex(tmp_path):
+    root = build_dataset(tmp_path / "bids", {"sub-01_T2starw": {}, "sub-01_T1w": {}})
+    for path in root.glob("sub-01/anat/*"):
+        content = root / ".git" / "annex" / "objects" / path.name
+        content.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(content)
+        path.symlink_to(content)
+    assert chosen(root) == {"sub-01": ("sub-01_T2starw", "sub-01_T1w")}
+
+
+def test_the_folder_of_a_participant_may_be_a_link(tmp_path):
+    root = build_dataset(tmp_path / "bids", {"sub-01_T2starw": {}})
+    (root / "sub-01").rename(tmp_path / "elsewhere")
+    (root / "sub-01").symlink_to(tmp_path / "elsewhere")
+    assert chosen(root) == {"sub-01": ("sub-01_T2starw", None)}
