@@ -128,10 +128,11 @@ def rows(
     for candidate in candidates:
         x, y, z = next(places, (None, None, None))
         verdict = by_lesion[candidate.lesion]
-        graded = grade(candidate, min_diameter)
         measured = {k: v for k, v in vars(candidate).items() if k != "lesion"}
         # A calibration is made of candidates that passed CFPR, and holds for such alone.
         holds = calibration if verdict.kept else ()
+        calibrated = float(calibrate(candidate.probability_max, holds))
+        graded = grade(candidate, min_diameter, calibrated)
         table.append(
             {
                 "lesion_id": candidate.lesion,
@@ -143,7 +144,7 @@ def rows(
                 "mni_x": x,
                 "mni_y": y,
                 "mni_z": z,
-                "calibrated_probability": float(calibrate(candidate.probability_max, holds)),
+                "calibrated_probability": calibrated,
                 "cfpr_mode": verdict.mode,
                 "cfpr_ratio": verdict.ratio,
                 "shell_lobar": verdict.lobar,

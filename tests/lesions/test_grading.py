@@ -3,8 +3,16 @@ import math
 
 import pytest
 
+from cmb_bidsapp.lesions.calibration import calibrate
 from cmb_bidsapp.lesions.candidates import Candidate
-from cmb_bidsapp.lesions.grading import COUNTED, GRADES, grade
+from cmb_bidsapp.lesions.grading import (
+    COUNTED,
+    DEFINITE_CALIBRATED,
+    DEFINITE_UNCALIBRATED,
+    GRADES,
+    grade,
+)
+from cmb_bidsapp.models.registry import load_card
 
 CLEAR = Candidate(
     lesion=1,
@@ -65,7 +73,7 @@ def test_the_smallest_size_is_a_choice():
 @pytest.mark.parametrize(
     ("doubt", "reason"),
     [
-        ({"probability_max": 0.998}, "probability 0.998, below 0.9999"),
+        ({"probability_max": 0.998}, "uncalibrated probability 0.998, below 0.9999"),
         ({"roundness": 0.49}, "roundness 0.49, below 0.5"),
         ({"contrast": 0.24}, "contrast 0.24, below 0.25"),
         ({"contrast": math.nan}, "contrast not known"),
@@ -85,12 +93,42 @@ def test_the_limits_themselves_leave_no_doubt():
 def test_every_doubt_is_named():
     found = grade(changed(probability_max=0.5, roundness=0.2, contrast=0.1))
     assert found.reason == (
-        "probability 0.5, below 0.9999; roundness 0.2, below 0.5; contrast 0.1, below 0.25"
+        "uncalibrated probability 0.5, below 0.9999; "
+        "roundness 0.2, below 0.5; contrast 0.1, below 0.25"
     )
 
 
 def test_a_definite_lesion_says_what_was_looked_at():
-    assert grade(CLEAR).reason == "diameter 4 mm; probability 1; roundness 0.9; contrast 0.6"
+    shape = "roundness 0.9; contrast 0.6"
+    assert grade(CLEAR).reason == f"diameter 4 mm; uncalibrated probability 1; {shape}"
+    calibrated = grade(CLEAR, calibrated=0.8)
+    assert calibrated.reason == f"diameter 4 mm; calibrated probability 0.8; {shape}"
+
+
+@pytest.mark.parametrize(
+    ("calibrated", "network", "name"),
+    [
+        (0.75, 0.5, "definite"),
+        (0.7499, 1.0, "possible"),
+        (0.0, 1.0, "possible"),
+        (math.nan, 0.9999, "definite"),
+        (math.nan, 0.999, "possible"),
+    ],
+)
+def test_the_calibrated_probability_decides_where_it_is_known(calibrated, network, name):
+    found = grade(changed(probability_max=network), calibrated=calibrated)
+    assert found.name == name
+
+
+def test_a_doubt_about_the_calibrated_probability_says_so():
+    found = grade(CLEAR, calibrated=0.6)
+    assert found.reason == "calibrated probability 0.6, below 0.75"
+
+
+def test_both_limits_ask_for_about_as_much_of_the_packaged_model():
+    knots = load_card("lesions").calibration["knots"]
+    at_limit = float(calibrate(DEFINITE_UNCALIBRATED, knots))
+    assert at_limit == pytest.approx(DEFINITE_CALIBRATED, abs=0.05)
 
 
 def test_size_comes_before_doubts():

@@ -72,6 +72,13 @@ def test_a_calibration_holds_for_candidates_that_pass_cfpr(cfpr):
     assert [row["calibrated_probability"] for row in found] == pytest.approx(expected, nan_ok=True)
 
 
+def test_the_grade_uses_the_calibrated_probability_where_there_is_one():
+    found = table(calibration=((0.999, 0.1), (0.999999, 0.7)))
+    assert [row["grade"] for row in found] == ["possible", "definite", "possible"]
+    assert found[0]["grade_reason"] == "calibrated probability 0.7, below 0.75"
+    assert found[1]["grade_reason"].startswith("diameter 4 mm; uncalibrated probability 1;")
+
+
 def test_the_grade_uses_the_chosen_size():
     assert {row["grade"] for row in table()} == {"definite"}
     assert {row["grade"] for row in table(min_diameter=5.0)} == {"below-size"}

@@ -1,0 +1,1 @@
+"""What clinicians and trialists read: the MARS form, summaries, cut-offs with probabilities."""
