@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
+from cmb_bidsapp.bids.outputs import read_table
 
 
 def make_demo_dataset(folder: Path) -> Path:
-    """Simulate two participants, the first with two sessions; returns the truth derivatives."""
+    """Simulate two participants, the first with a follow-up; returns the truth derivatives."""
     from cmb_bidsapp.simulate.anatomy import atlas_head
     from cmb_bidsapp.simulate.dataset import Cohort, simulate_dataset
     from cmb_bidsapp.simulate.protocols import PROTOCOLS
@@ -19,6 +20,7 @@ def make_demo_dataset(folder: Path) -> Path:
         protocols=[PROTOCOLS["paper"]],
         microbleeds=(6, 11),
         sessions={0: ("A", "B")},
+        new=(2, 4),
         seed=20,
     )
     return simulate_dataset(
@@ -36,6 +38,9 @@ def run_demo(folder: Path) -> int:
     summary = run_levels(settings)
     print("\nmicrobleeds found, of those that are visible (within 5 mm):")
     for line in compare_with_truth(truth, out_dir.absolute()):
+        print(f"  {line}")
+    print("\nmicrobleeds of the follow-up, against the session before:")
+    for line in changes_in_words(out_dir.absolute()):
         print(f"  {line}")
     print("\nreports:")
     for page in sorted(out_dir.absolute().glob("sub-*.html")):
@@ -60,4 +65,14 @@ def compare_with_truth(truth: Path, out_dir: Path) -> list[str]:
             continue
         counts = evaluate_session(predicted, reference).stages[AFTER].counts
         lines.append(f"{label}: {counts.tp} of {counts.reference}, and {counts.fp} elsewhere")
+    return lines
+
+
+def changes_in_words(out_dir: Path) -> list[str]:
+    """Say of every follow-up what became of the microbleeds."""
+    lines = []
+    for table in sorted(out_dir.glob("sub-*/sub-*_label-CMB_changes.tsv")):
+        for row in read_table(table):
+            counts = ", ".join(f"{row[name]} {name}" for name in ("persistent", "new", "lost"))
+            lines.append(f"{table.parent.name}_{row['session_id']}: {counts}")
     return lines

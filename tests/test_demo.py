@@ -1,6 +1,8 @@
 """What the demo says about its own result."""
 
-from cmb_bidsapp.demo import compare_with_truth
+from cmb_bidsapp.bids.derivatives import SessionFiles
+from cmb_bidsapp.bids.outputs import write_table
+from cmb_bidsapp.demo import changes_in_words, compare_with_truth
 from tests.evaluation.folders import blobs, write_prediction, write_reference
 
 
@@ -13,4 +15,16 @@ def test_every_simulated_session_gets_a_line(tmp_path):
     assert compare_with_truth(truth, out_dir) == [
         "sub-01_ses-A: 1 of 2, and 1 elsewhere",
         "sub-01_ses-B: no result",
+    ]
+
+
+def test_every_follow_up_gets_a_line(tmp_path):
+    rows = [
+        {"session_id": "ses-B", "persistent": 3, "new": 2, "lost": 0},
+        {"session_id": "ses-C", "persistent": None, "new": None, "lost": None},
+    ]
+    write_table(SessionFiles(tmp_path, "01", None).changes, list(rows[0]), rows)
+    assert changes_in_words(tmp_path) == [
+        "sub-01_ses-B: 3 persistent, 2 new, 0 lost",
+        "sub-01_ses-C: n/a persistent, n/a new, n/a lost",
     ]

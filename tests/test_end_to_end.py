@@ -35,7 +35,11 @@ EXPECTED = (
     {f"{name}.nii.gz" for name in SESSION_FILES.values()}
     | {f"{name}.json" for name in SESSION_FILES.values()}
     | {f"{SESSION_FILES[name]}.tsv" for name in ("parcellation", "proxy", "mars", "classes")}
-    | {f"sub-01_label-CMB_lesions.{end}" for end in ("tsv", "json")}
+    | {
+        f"sub-01_label-CMB_{table}.{end}"
+        for table in ("lesions", "mars", "summary")
+        for end in ("tsv", "json")
+    }
     | {f"sub-01_desc-anatomy_qc.{end}" for end in ("tsv", "json")}
     | {
         "sub-01_from-T1w_to-T2starw_mode-image_xfm.txt",

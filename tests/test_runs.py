@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cmb_bidsapp import cli
+from cmb_bidsapp.bids.outputs import read_table
 from cmb_bidsapp.cli import main
 from cmb_bidsapp.runtime.engine import Outcome
 from tests.skeletons import build_dataset, result_of, tree
@@ -97,6 +98,39 @@ def test_the_exit_code_tells_how_sessions_ended(bids, tmp_path, capsys, monkeypa
         "sub-03": words.get(codes["03"], "failed"),
     }
     assert sum(status["counts"].values()) == 3
+
+
+def status_of(out):
+    status = json.loads((out / "logs" / "status.json").read_text())
+    return {row["participant_id"]: row["status"] for row in status["sessions"]}
+
+
+def test_the_status_of_sessions_of_other_runs_stays(bids, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+
+    def statuses(*labels, codes):
+        fake_outcomes(monkeypatch, codes)
+        main([str(bids), str(out), "participant", "--participant-label", *labels])
+        return status_of(out)
+
+    assert statuses("01", "02", codes={"01": 65}) == {"sub-01": "failed", "sub-02": "skipped"}
+    everyone = {"sub-01": "failed", "sub-02": "skipped", "sub-03": "ok"}
+    assert statuses("03", codes={"03": 0}) == everyone
+    assert statuses("01", codes={"01": 0}) == everyone | {"sub-01": "ok"}
+
+
+def test_a_session_that_has_begun_stands_as_failed_until_it_has_ended(bids, tmp_path, monkeypatch):
+    fake_outcomes(monkeypatch, {})
+    out = tmp_path / "out"
+
+    def killed(sessions, *_):
+        assert status_of(out) == {"sub-01": "failed", "sub-03": "failed"}
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cmb_bidsapp.levels.participant.run_sessions", killed)
+    assert main([str(bids), str(out), "participant"]) == 130
+    rows = read_table(out / "logs" / "status.tsv")
+    assert {row["message"] for row in rows} == {"started and not ended: killed, or still running"}
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,10 @@ logs/
 figures
 *_xfm.*
 *_lesions.*
+*_mars.*
+*_summary.*
+*_tracks.*
+*_changes.*
 *_qc.*
 group_*
 status.*
@@ -51,10 +55,10 @@ class SessionFiles:
         own = {"sub": self.participant, "ses": self.session}
         return folder / "anat" / bids_name({**own, **entities}, suffix, extension)
 
-    def figure(self, name: str) -> Path:
+    def figure(self, name: str, extension: str = ".webp") -> Path:
         """A figure of the session."""
         folder = self.out_dir / f"sub-{self.participant}" / "figures"
-        return folder / f"{self.label}_desc-{name}.png"
+        return folder / f"{self.label}_desc-{name}{extension}"
 
     def stamp(self, phase: str) -> Path:
         """The stamp of a phase."""
@@ -162,6 +166,35 @@ class SessionFiles:
         """Lesion table."""
         return self.anat("lesions", ".tsv", label="CMB")
 
+    @property
+    def mars_form(self) -> Path:
+        """The MARS form, filled."""
+        return self.anat("mars", ".tsv", label="CMB")
+
+    @property
+    def summary(self) -> Path:
+        """Clinical words and cut-offs, one row."""
+        return self.anat("summary", ".tsv", label="CMB")
+
+    @property
+    def tracks(self) -> Path:
+        """Microbleeds through the sessions of the participant."""
+        return self._of_participant("tracks")
+
+    @property
+    def changes(self) -> Path:
+        """What changed in each session of the participant after the first."""
+        return self._of_participant("changes")
+
+    def _of_participant(self, suffix: str) -> Path:
+        name = bids_name({"sub": self.participant, "label": "CMB"}, suffix, ".tsv")
+        return self.out_dir / f"sub-{self.participant}" / name
+
+    def to_session(self, other: str) -> Path:
+        """Rigid transform that resamples the T2*w on that of another session, ITK text."""
+        way = {"from": f"ses{self.session}", "to": f"ses{other}", "mode": "image"}
+        return self.anat("xfm", ".txt", **way)
+
     def uri(self, path: Path) -> str:
         """BIDS URI of one of our outputs."""
         return f"bids::{path.relative_to(self.out_dir).as_posix()}"
@@ -221,7 +254,9 @@ def _generated_by(others: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     own: dict[str, Any] = {"Name": "cmb_bidsapp", "Version": __version__}
     tag = os.environ.get("CMB_BIDSAPP_IMAGE")
     if tag:
-        own["Container"] = {"Type": "docker", "Tag": tag}
+        # Apptainer sets the variable too; BIDS calls both singularity.
+        kind = "singularity" if "SINGULARITY_CONTAINER" in os.environ else "docker"
+        own["Container"] = {"Type": kind, "Tag": tag}
     return [own, *[entry for entry in others if entry.get("Name") != "cmb_bidsapp"]]
 
 

@@ -1,20 +1,21 @@
-"""The participant level: every chosen session through its phases, reports, status."""
+"""The participant level: every chosen session through its phases, follow-ups, reports, status."""
 
 from __future__ import annotations
 
 import datetime
-import json
 import sys
-from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from cmb_bidsapp import __version__
 from cmb_bidsapp.bids.derivatives import prepare_dataset
 from cmb_bidsapp.bids.inputs import Choice, Session, check_dataset, choose
-from cmb_bidsapp.bids.outputs import write_json, write_table, write_text
+from cmb_bidsapp.bids.outputs import write_json, write_text
+from cmb_bidsapp.levels.status import begun, ended, left_out, write_status
 from cmb_bidsapp.levels.summary import Summary
 from cmb_bidsapp.models.registry import check_lesion_model
 from cmb_bidsapp.runtime.engine import Outcome, run_sessions
@@ -22,11 +23,13 @@ from cmb_bidsapp.runtime.errors import ExitCode
 from cmb_bidsapp.runtime.progress import Display
 from cmb_bidsapp.settings import Settings
 
+if TYPE_CHECKING:
+    from cmb_bidsapp.workflow import Stage
+
 
 def participant(settings: Settings, console: Console) -> Summary:
     """Process every chosen session, write their reports, and say how it went."""
-    from cmb_bidsapp.report.participant import write_participant_report
-    from cmb_bidsapp.runtime.phase import Job, up_to_date
+    from cmb_bidsapp.report.participant import write_citation, write_participant_report
 
     check_dataset(settings.bids_dir)
     choice = choose(
@@ -45,33 +48,68 @@ def participant(settings: Settings, console: Console) -> Summary:
 
     prepare_dataset(settings.out_dir, settings.bids_dir)
     logs = _run_folder(settings)
-    stale = [s for s in choice.sessions if not up_to_date(Job(s, settings))]
-    outcomes = [Outcome(s, 0, "", (), 0.0) for s in choice.sessions if s not in stale]
-    if outcomes:
-        console.print(f"{len(outcomes)} sessions are up to date", highlight=False)
-    with Display(console, len(stale)) as display:
-        for outcome in run_sessions(stale, settings, logs, display.event):
-            display.finished(outcome)
-            outcomes.append(outcome)
-
-    reached = {outcome.session.label for outcome in outcomes}
-    outcomes += [
-        Outcome(s, ExitCode.INTERRUPTED, "not reached: stopped after a failure", (), 0.0)
-        for s in choice.sessions
-        if s.label not in reached
-    ]
-    changed = {o.session.participant for o in outcomes if o.ran or not o.ok}
+    outcomes = _run(choice.sessions, settings, logs, console, "session")
+    follow_ups: list[Outcome] = []
+    if not settings.stop_on_first_crash or all(o.ok for o in outcomes):
+        several = _with_several_sessions(settings, choice)
+        follow_ups = _run(several, settings, logs, console, "follow-up")
+    changed = {o.session.participant for o in (*outcomes, *follow_ups) if o.ran or not o.ok}
     for label in sorted({s.participant for s in choice.sessions}):
         report = settings.out_dir / f"sub-{label}.html"
         if label in changed or not report.exists():
             own = [o for o in outcomes if o.session.participant == label]
             write_participant_report(settings, label, own)
             console.print(f"report: {report}", markup=False, highlight=False, soft_wrap=True)
-    _write_status(settings, choice, outcomes)
-    failed = [o.code for o in outcomes if not o.ok]
+    write_citation(settings, outcomes)
+    rows = [*ended(outcomes, "session"), *ended(follow_ups, "follow-up")]
+    write_status(settings.out_dir, [*rows, *left_out(choice.skipped)])
+    # A follow-up that failed leaves the sessions' own results as they are, and counts on top.
+    failed = [o for o in follow_ups if not o.ok]
+    ok = sum(o.ok for o in outcomes)
     return Summary(
-        len(outcomes) - len(failed), len(failed), len(choice.skipped), _exit_code(outcomes)
+        ok,
+        len(outcomes) - ok + len(failed),
+        len(choice.skipped),
+        _exit_code([*outcomes, *failed]),
     )
+
+
+def _run(
+    sessions: Sequence[Session], settings: Settings, logs: Path, console: Console, stage: Stage
+) -> list[Outcome]:
+    """Run a stage where it is not up to date; returns how it ended, one outcome each."""
+    from cmb_bidsapp.runtime.phase import Job, up_to_date
+
+    stale = [s for s in sessions if not up_to_date(Job(s, settings, stage))]
+    outcomes = [Outcome(s, 0, "", (), 0.0) for s in sessions if s not in stale]
+    if outcomes:
+        console.print(f"{len(outcomes)} {stage}s are up to date", highlight=False)
+    write_status(settings.out_dir, begun(stale, stage))
+    with Display(console, len(stale)) as display:
+        for outcome in run_sessions(stale, settings, logs, display.event, stage):
+            display.finished(outcome)
+            outcomes.append(outcome)
+    reached = {outcome.session.label for outcome in outcomes}
+    return outcomes + [
+        Outcome(s, ExitCode.INTERRUPTED, "not reached: stopped after a failure", (), 0.0)
+        for s in sessions
+        if s.label not in reached
+    ]
+
+
+def _with_several_sessions(settings: Settings, choice: Choice) -> list[Session]:
+    """The participants that have several sessions with results, those of earlier runs included.
+
+    Each is one of its sessions without the label, which stands for all of them.
+    """
+    from cmb_bidsapp.phases.follow import sessions_with_results
+
+    wholes = {s.participant: replace(s, session=None) for s in choice.sessions}
+    return [
+        whole
+        for participant, whole in wholes.items()
+        if len(sessions_with_results(settings.out_dir, participant)) > 1
+    ]
 
 
 def show_choice(choice: Choice, console: Console, *, everything: bool) -> None:
@@ -120,38 +158,6 @@ def _run_folder(settings: Settings) -> Path:
         },
     )
     return folder
-
-
-def _write_status(settings: Settings, choice: Choice, outcomes: Sequence[Outcome]) -> None:
-    columns = ("participant_id", "session_id", "status", "exit_code", "message", "seconds")
-
-    def row(session: Session, outcome: Outcome) -> dict[str, object]:
-        return {
-            "participant_id": f"sub-{session.participant}",
-            "session_id": f"ses-{session.session}" if session.session else None,
-            "status": "ok" if outcome.ok else "failed",
-            "exit_code": outcome.code,
-            "message": outcome.message or None,
-            "seconds": outcome.seconds,
-        }
-
-    rows = [row(outcome.session, outcome) for outcome in outcomes]
-    rows += [
-        {
-            "participant_id": skipped.path.parts[0],
-            "session_id": skipped.path.parts[1] if len(skipped.path.parts) > 1 else None,
-            "status": "skipped",
-            "message": skipped.reason,
-        }
-        for skipped in choice.skipped
-    ]
-    rows.sort(key=lambda r: (str(r["participant_id"]), str(r["session_id"])))
-    write_table(settings.out_dir / "logs" / "status.tsv", columns, rows)
-    counts = Counter(str(r["status"]) for r in rows)
-    write_text(
-        settings.out_dir / "logs" / "status.json",
-        json.dumps({"counts": counts, "sessions": rows}, indent=2) + "\n",
-    )
 
 
 def _exit_code(outcomes: Sequence[Outcome]) -> int:

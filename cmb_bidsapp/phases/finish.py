@@ -10,8 +10,8 @@ import numpy as np
 
 from cmb_bidsapp.bids.derivatives import SessionFiles, raw_uri
 from cmb_bidsapp.bids.images import read_derivative, read_labels
-from cmb_bidsapp.bids.inputs import Session
-from cmb_bidsapp.bids.outputs import write_image, write_table
+from cmb_bidsapp.bids.inputs import Session, is_swi
+from cmb_bidsapp.bids.outputs import read_table, write_image, write_table
 from cmb_bidsapp.models.registry import calibration_of
 from cmb_bidsapp.phases.base import Phase, Result, Step
 from cmb_bidsapp.phases.spaces import write_in_space
@@ -23,9 +23,12 @@ def finish(session: Session, files: SessionFiles, settings: Settings, step: Step
     """Probability and classes -> candidates, CFPR, grades, masks, lesion table, figures."""
     from cmb_bidsapp.anatomy.standard import read_field
     from cmb_bidsapp.anatomy.templates import Space
+    from cmb_bidsapp.clinical.mars import FORM_COLUMNS, fill, form_rows
+    from cmb_bidsapp.clinical.summary import SUMMARY_COLUMNS, summarise
     from cmb_bidsapp.lesions.candidates import find_instances, measure
     from cmb_bidsapp.lesions.cfpr import judge
     from cmb_bidsapp.lesions.table import COLUMNS, rows
+    from cmb_bidsapp.report.closeups import Periphery
     from cmb_bidsapp.report.figures import session_figures
 
     rule = settings.decisions
@@ -69,19 +72,25 @@ def finish(session: Session, files: SessionFiles, settings: Settings, step: Step
     write_image(files.mask, final.astype(np.uint8), affine, lesion_mask)
     write_image(files.instances, instances, affine, source)
     write_table(files.lesions, list(COLUMNS), lesions, COLUMNS)
+    written = read_table(files.lesions)
+    write_table(files.mars_form, list(FORM_COLUMNS), form_rows(fill(written)), FORM_COLUMNS)
+    summary = summarise(written, settings.clinical.baseline_limit)
+    write_table(files.summary, list(SUMMARY_COLUMNS), [summary], SUMMARY_COLUMNS)
     elsewhere = []
     for space in map(Space.parse, settings.output_spaces):
         step(f"images in {space}")
         elsewhere += write_in_space(files, space, with_t1w=session.t1w is not None)
     step("figures")
-    figures = session_figures(files, lesions)
+    figures = session_figures(files, lesions, Periphery(rule.cfpr_mode, rule.cfpr_radius))
+    tables = (files.lesions, files.mars_form, files.summary)
     return Result(
-        (files.raw_mask, files.mask, files.instances, files.lesions, *elsewhere, *figures),
+        (files.raw_mask, files.mask, files.instances, *tables, *elsewhere, *figures),
         {
             "candidates": len(lesions),
             "kept": len(kept),
             "cfpr": _cfpr_in_words(rule),
-            "sequence": session.t2star.entities.get("suffix"),
+            # Counts of SWI and GRE must not be pooled, whatever suffix an SWI goes by.
+            "sequence": "swi" if is_swi(session.t2star) else session.t2star.entities["suffix"],
             "field_t": session.t2star.metadata.get("MagneticFieldStrength"),
             "echo_s": session.t2star.metadata.get("EchoTime"),
             "voxel_mm": list(spacing),
@@ -118,10 +127,11 @@ def _finish_parameters(settings: Settings, session: Session) -> dict[str, Any]:
     metadata = {k: session.t2star.metadata.get(k) for k in ("MagneticFieldStrength", "EchoTime")}
     spaces = list(settings.output_spaces)
     return {
-        "version": 6,
+        "version": 7,
         "spaces": spaces,
         "calibration": calibration_of(settings.lesions.model),
         **dataclasses.asdict(settings.decisions),
+        **dataclasses.asdict(settings.clinical),
         **metadata,
     }
 

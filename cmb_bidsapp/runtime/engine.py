@@ -18,10 +18,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cmb_bidsapp.bids.inputs import Session
 from cmb_bidsapp.runtime.errors import ExitCode
 from cmb_bidsapp.settings import Settings
+
+if TYPE_CHECKING:
+    from cmb_bidsapp.workflow import Stage
 
 #: Sessions handed to dask at a time.
 WINDOW = 500
@@ -55,8 +59,15 @@ class Children:
         self._running: set[subprocess.Popen[bytes]] = set()
         self.stopped = False
 
-    def run(self, session: Session, settings: Settings, log: Path, on_event: OnEvent) -> Outcome:
-        """Run one session to its end in a child process."""
+    def run(
+        self,
+        session: Session,
+        settings: Settings,
+        log: Path,
+        on_event: OnEvent,
+        stage: Stage = "session",
+    ) -> Outcome:
+        """Run a stage of one session to its end in a child process."""
         start = time.monotonic()
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as errors:
@@ -76,7 +87,7 @@ class Children:
                 assert child.stdin is not None
                 assert child.stdout is not None
                 try:
-                    child.stdin.write(_job(session, settings))
+                    child.stdin.write(_job(session, settings, stage))
                     child.stdin.close()
                 except BrokenPipeError:
                     pass  # it died early; its status says how
@@ -109,10 +120,10 @@ class Children:
                 child.terminate()
 
 
-def _job(session: Session, settings: Settings) -> bytes:
+def _job(session: Session, settings: Settings, stage: Stage) -> bytes:
     from cmb_bidsapp.runtime.phase import Job
 
-    return pickle.dumps(Job(session, settings))
+    return pickle.dumps(Job(session, settings, stage))
 
 
 def _killed(number: int, *, stopped: bool) -> tuple[ExitCode, str]:
@@ -140,9 +151,13 @@ def _environment(threads: int) -> dict[str, str]:
 
 
 def run_sessions(
-    sessions: Sequence[Session], settings: Settings, logs: Path, on_event: OnEvent
+    sessions: Sequence[Session],
+    settings: Settings,
+    logs: Path,
+    on_event: OnEvent,
+    stage: Stage = "session",
 ) -> Iterator[Outcome]:
-    """Run sessions and yield their outcomes as they come.
+    """Run a stage of sessions and yield their outcomes as they come.
 
     Parameters
     ----------
@@ -150,13 +165,16 @@ def run_sessions(
         Folder that gets one text file per session: what its libraries printed.
     on_event
         Told of every step and note of every session, from other threads.
+    stage
+        Key of :data:`cmb_bidsapp.workflow.STAGES`.
     """
     if not sessions:
         return
     children = Children()
 
     def work(session: Session) -> Outcome:
-        outcome = children.run(session, settings, logs / f"{session.label}.log", on_event)
+        log = logs / f"{session.label}.log"
+        outcome = children.run(session, settings, log, on_event, stage)
         if not outcome.ok and settings.stop_on_first_crash:
             children.stop()
         return outcome
@@ -188,11 +206,14 @@ Submit = Callable[[Callable[[Session], Outcome], Sequence[Session]], Iterator[Ou
 def _dask(threads: int) -> Iterator[Submit]:
     """One in-process dask worker with ``threads`` places."""
     import logging
+    import warnings
 
     import dask
     from distributed import Client, LocalCluster, as_completed
 
     logging.getLogger("distributed").setLevel(logging.ERROR)
+    # Without a network dask wonders about its own address, which nobody is to call.
+    warnings.filterwarnings("ignore", "Couldn't detect a suitable IP address", RuntimeWarning)
     options = {"distributed.scheduler.allowed-failures": 0, "distributed.admin.tick.limit": "1h"}
     with (
         dask.config.set(options),

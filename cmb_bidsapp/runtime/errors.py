@@ -1,4 +1,4 @@
-"""Errors a user can act on, each with its exit code (see README, "Exit codes")."""
+"""Errors a user can act on, each with its exit code; README repeats the table of codes."""
 
 from __future__ import annotations
 
@@ -6,22 +6,31 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """Exit codes of the program; the values follow sysexits.h where it has one."""
+    """Exit codes of the program, each with its meaning; sysexits.h where it has one."""
 
-    OK = 0
-    SOME_FAILED = 1
-    USAGE = 2
-    DATA = 65
-    NO_INPUT = 66
-    UNAVAILABLE = 69
-    INTERNAL = 70
-    CANNOT_WRITE = 73
-    TEMPORARY = 75
-    PERMISSION = 77
-    CONFIG = 78
-    LICENCE = 126
-    COMMAND_MISSING = 127
-    INTERRUPTED = 130
+    meaning: str
+
+    def __new__(cls, value: int, meaning: str = "") -> ExitCode:
+        """Keep the meaning beside the number; a lookup has none to give."""
+        code = int.__new__(cls, value)
+        code._value_ = value
+        code.meaning = meaning
+        return code
+
+    OK = 0, "all done"
+    SOME_FAILED = 1, "some sessions or follow-ups failed"
+    USAGE = 2, "usage"
+    DATA = 65, "bad data"
+    NO_INPUT = 66, "no input matched"
+    UNAVAILABLE = 69, "device or tool unavailable"
+    INTERNAL = 70, "internal error"
+    CANNOT_WRITE = 73, "cannot write"
+    TEMPORARY = 75, "out of memory or disk, or killed (retry may help)"
+    PERMISSION = 77, "permission"
+    CONFIG = 78, "weights corrupt"
+    LICENCE = 126, "FreeSurfer licence missing"
+    COMMAND_MISSING = 127, "command missing"
+    INTERRUPTED = 130, "interrupted"
 
 
 class AppError(Exception):

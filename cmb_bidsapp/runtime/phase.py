@@ -1,4 +1,4 @@
-"""One session in a process of its own: phases in order, each only where its stamp is stale.
+"""A stage in a process of its own: phases in order, each only where its stamp is stale.
 
 Run as ``python -m cmb_bidsapp.runtime.phase``: the job comes on standard input, events leave on
 standard output as JSON lines, everything libraries print goes to standard error.
@@ -31,17 +31,27 @@ from cmb_bidsapp.runtime.stamps import (
     write_stamp,
 )
 from cmb_bidsapp.settings import Settings
-from cmb_bidsapp.workflow import PHASES
+from cmb_bidsapp.workflow import STAGES, Stage
 
 Emit = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a child process is told."""
+    """What a child process is told.
+
+    ``stage`` is a key of :data:`cmb_bidsapp.workflow.STAGES`; a ``session`` without a label stands
+    for all sessions of the participant there.
+    """
 
     session: Session
     settings: Settings
+    stage: Stage = "session"
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """What the stage consists of."""
+        return STAGES[self.stage]
 
     @property
     def files(self) -> SessionFiles:
@@ -70,15 +80,15 @@ def check(phase: Phase, job: Job) -> Check:
 
 
 def up_to_date(job: Job) -> bool:
-    """Whether nothing is left to do for a session."""
-    return not any(check(phase, job).stale for phase in PHASES)
+    """Whether nothing is left to do."""
+    return not any(check(phase, job).stale for phase in job.phases)
 
 
 def run(job: Job, emit: Emit) -> list[str]:
-    """Run the stale phases of a session; returns their names."""
+    """Run the stale phases of a stage; returns their names."""
     ran = []
     with locked(job.settings.out_dir / "logs" / "locks" / f"sub-{job.session.participant}.lock"):
-        for phase in PHASES:
+        for phase in job.phases:
             checked = check(phase, job)
             if not checked.stale:
                 continue

@@ -7,6 +7,9 @@ from cmb_bidsapp import __version__
 from cmb_bidsapp.bids.derivatives import SessionFiles, locked, prepare_dataset, raw_uri
 from tests.skeletons import tree
 
+#: What Singularity and Apptainer set inside their containers.
+VARIABLE = "SINGULARITY_CONTAINER"
+
 
 @pytest.fixture
 def folders(tmp_path):
@@ -35,6 +38,8 @@ def description(out_dir):
         ("mask", "space-T2starw_label-CMB_mask.nii.gz"),
         ("instances", "space-T2starw_desc-CMBinstances_dseg.nii.gz"),
         ("lesions", "label-CMB_lesions.tsv"),
+        ("mars_form", "label-CMB_mars.tsv"),
+        ("summary", "label-CMB_summary.tsv"),
     ],
 )
 def test_derivatives_of_a_session(tmp_path, attribute, name):
@@ -45,11 +50,13 @@ def test_derivatives_of_a_session(tmp_path, attribute, name):
 
 
 def test_all_derivatives_of_all_sessions_have_names_of_their_own(tmp_path):
+    # A label is no path, and what tells of all sessions is the same for each.
+    others = {"label", "tracks", "changes"}
     paths = []
     for session in (None, "A", "B"):
         files = SessionFiles(tmp_path, "01", session)
         properties = [k for k, v in vars(SessionFiles).items() if isinstance(v, property)]
-        paths += [getattr(files, name) for name in properties if name != "label"]
+        paths += [getattr(files, name) for name in properties if name not in others]
         paths += [files.parcellation(space) for space in ("T1w", "T2starw")]
         paths += [files.stamp("prepare"), files.stamp("finish"), files.figure("a")]
     assert len(set(paths)) == len(paths)
@@ -62,7 +69,7 @@ def test_labels_uris_and_other_files(tmp_path):
     assert files.uri(files.mask) == (
         "bids::sub-01/ses-A/anat/sub-01_ses-A_space-T2starw_label-CMB_mask.nii.gz"
     )
-    assert files.figure("cmb") == tmp_path / "sub-01/figures/sub-01_ses-A_desc-cmb.png"
+    assert files.figure("cmb") == tmp_path / "sub-01/figures/sub-01_ses-A_desc-cmb.webp"
     assert files.stamp("prepare").is_relative_to(tmp_path / "logs")
     assert raw_uri(tmp_path, tmp_path / "sub-01" / "a.nii.gz") == "bids:raw:sub-01/a.nii.gz"
 
@@ -81,11 +88,15 @@ def test_a_new_dataset_describes_itself(folders, monkeypatch):
     assert list(bids.iterdir()) == []
 
 
-def test_the_container_is_named_where_there_is_one(folders, monkeypatch):
+@pytest.mark.parametrize(("variables", "kind"), [((), "docker"), ((VARIABLE,), "singularity")])
+def test_the_container_is_named_where_there_is_one(folders, monkeypatch, variables, kind):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    for variable in variables:
+        monkeypatch.setenv(variable, "/images/cmb.sif")
     monkeypatch.setenv("CMB_BIDSAPP_IMAGE", "lab/cmb:1")
     prepare_dataset(*folders)
     (own,) = description(folders[0])["GeneratedBy"]
-    assert own["Container"] == {"Type": "docker", "Tag": "lab/cmb:1"}
+    assert own["Container"] == {"Type": kind, "Tag": "lab/cmb:1"}
 
 
 def test_what_others_wrote_stays(folders):

@@ -1,4 +1,4 @@
-"""The finish phase: which rules it went by, and where that can be read."""
+"""The finish phase: which rules it went by, where that can be read, and the clinical tables."""
 
 import dataclasses
 import json
@@ -9,11 +9,13 @@ import pytest
 from cmb_bidsapp.anatomy.standard import write_field
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import read_table, sidecar_of, write_image
+from cmb_bidsapp.clinical.mars import FORM_COLUMNS
+from cmb_bidsapp.clinical.summary import SUMMARY_COLUMNS
 from cmb_bidsapp.labels import CMB, LEFT, MARS
 from cmb_bidsapp.models.card import CARD, read_card, write_card
 from cmb_bidsapp.models.registry import PACKAGED
 from cmb_bidsapp.phases.finish import FINISH
-from cmb_bidsapp.settings import Decisions, Lesions, Settings
+from cmb_bidsapp.settings import Clinical, Decisions, Lesions, Settings
 from tests.phases.heads import shifted
 from tests.skeletons import session as session_of
 from tests.skeletons import write_nifti
@@ -54,12 +56,17 @@ def segmented(tmp_path):
     return session_of("01", None, raw), files
 
 
-def run(segmented, model="lesions", **rules):
+def run(segmented, model="lesions", limit=4, **rules):
     session, files = segmented
     rule = dataclasses.replace(Decisions(threshold=0.999), **rules)
     bids = session.t2star.path.parent
     settings = Settings(
-        bids, files.out_dir, ("participant",), decisions=rule, lesions=Lesions(str(model))
+        bids,
+        files.out_dir,
+        ("participant",),
+        decisions=rule,
+        clinical=Clinical(limit),
+        lesions=Lesions(str(model)),
     )
     result = FINISH.run(session, files, settings, lambda text: None)
     return result, read_table(files.lesions), FINISH.parameters(settings, session)
@@ -107,3 +114,50 @@ def test_a_calibration_of_the_model_reaches_the_table_and_the_stamp(segmented, t
         [0.5, 0.75], abs=1e-3
     )
     assert (without["calibration"], with_one["calibration"]) == ((), knots)
+
+
+def test_the_form_and_the_summary_are_written_with_their_dictionaries(segmented):
+    result, rows, _ = run(segmented, min_size=1.0, cfpr_mode="reference")
+    files = segmented[1]
+    form = {(line["group"], line["region"]): line for line in read_table(files.mars_form)}
+    (summary,) = read_table(files.summary)
+    (kept,) = (row for row in rows if row["status"] == "kept")
+    assert (kept["mars_region"], kept["side"]) == ("frontal", "left")
+    assert form["lobar", "frontal"][f"left_{kept['grade']}"] == "1"
+    assert form["total", "total"]["total"] == summary["count"] == "1"
+    assert (summary["category"], summary["aria_h_baseline"]) == ("strictly lobar", "1-4")
+    assert summary["expected_count"] == kept["calibrated_probability"] != "n/a"
+    for path, columns in ((files.mars_form, FORM_COLUMNS), (files.summary, SUMMARY_COLUMNS)):
+        assert json.loads(sidecar_of(path).read_text()) == columns
+        assert path in result.outputs
+
+
+def test_a_session_without_counted_lesions_has_a_form_and_a_summary_too(segmented):
+    run(segmented, min_size=5.0)
+    (summary,) = read_table(segmented[1].summary)
+    assert (summary["count"], summary["below_size"]) == ("0", "2")
+    assert (summary["category"], summary["category_otherwise"]) == ("none", "n/a")
+    assert {line["total"] for line in read_table(segmented[1].mars_form)} == {"0"}
+
+
+@pytest.mark.parametrize(("limit", "above"), [(0, "true"), (1, "true"), (2, "false")])
+def test_the_limit_at_baseline_reaches_the_summary_and_the_stamp(segmented, limit, above):
+    _, _, parameters = run(segmented, limit=limit, min_size=1.0)
+    (summary,) = read_table(segmented[1].summary)
+    assert (summary["baseline_limit"], summary["above_limit"]) == (str(limit), above)
+    assert parameters["baseline_limit"] == limit
+
+
+@pytest.mark.parametrize(
+    ("entities", "sequence"),
+    [
+        ({"suffix": "T2starw"}, "T2starw"),
+        ({"suffix": "swi"}, "swi"),
+        ({"suffix": "T2starw", "acquisition": "highresSWI"}, "swi"),
+    ],
+)
+def test_an_swi_is_told_as_such_whatever_its_suffix(segmented, entities, sequence):
+    session, files = segmented
+    scan = dataclasses.replace(session.t2star, entities=entities)
+    result, *_ = run((dataclasses.replace(session, t2star=scan), files))
+    assert result.info["sequence"] == sequence

@@ -21,6 +21,8 @@ def say(**event):
     print(json.dumps(event), flush=True)
 
 mark("start " + label)
+if b"follow-up" in job:
+    mark("follow-up")
 if label == "kill":
     os.kill(os.getpid(), signal.SIGKILL)
 if label == "segv":
@@ -126,6 +128,13 @@ def test_every_session_has_an_outcome_steps_and_a_log(run, tmp_path):
     for label in labels:
         log = tmp_path / "logs" / f"sub-{label}.log"
         assert log.read_text() == "a library complains"
+
+
+@pytest.mark.parametrize(("stages", "marked"), [((), 0), (("follow-up",), 1)])
+def test_a_child_is_told_its_stage(tmp_path, marks, stages, marked):
+    given = [session("isgood")], _settings(tmp_path, 1), tmp_path / "logs", lambda *_: None
+    assert [outcome.ok for outcome in run_sessions(*given, *stages)] == [True]
+    assert marks().count("follow-up") == marked
 
 
 def test_nothing_to_run_is_no_outcome(run):

@@ -56,7 +56,7 @@ PHASES = (
 
 @pytest.fixture
 def job(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "PHASES", PHASES)
+    monkeypatch.setattr(module, "STAGES", {"session": PHASES})
     raw = tmp_path / "raw.txt"
     raw.write_text("raw")
     settings = Settings(bids_dir=tmp_path, out_dir=tmp_path / "out", levels=("participant",))
@@ -157,12 +157,12 @@ def test_a_phase_that_fails_leaves_no_stamp_and_keeps_those_before_it(job, monke
         raise DataError("no good")
 
     broken = (PHASES[0], dataclasses.replace(PHASES[1], run=fails))
-    monkeypatch.setattr(module, "PHASES", broken)
+    monkeypatch.setattr(module, "STAGES", {"session": broken})
     with pytest.raises(DataError):
         ran(job)
     assert read_stamp(job.files.stamp("first")) is not None
     assert read_stamp(job.files.stamp("second")) is None
-    monkeypatch.setattr(module, "PHASES", PHASES)
+    monkeypatch.setattr(module, "STAGES", {"session": PHASES})
     assert ran(job) == ["second"]
 
 
@@ -178,13 +178,24 @@ def test_notes_are_told_and_kept(job, monkeypatch):
     def work(*_):
         return Result((), {}, ("look at this",))
 
-    monkeypatch.setattr(
-        "cmb_bidsapp.runtime.phase.PHASES", (Phase("only", work, lambda *_: [], lambda *_: {}),)
-    )
+    only = Phase("only", work, lambda *_: [], lambda *_: {})
+    monkeypatch.setattr(module, "STAGES", {"session": (only,)})
     events = []
     run(job, events.append)
     assert events == [{"event": "note", "text": "look at this"}]
     assert read_stamp(job.files.stamp("only")).info["notes"] == ["look at this"]
+
+
+def test_a_stage_runs_its_own_phases_and_keeps_stamps_of_its_own(done, monkeypatch):
+    monkeypatch.setattr(module, "STAGES", {"session": PHASES, "follow-up": PHASES[1:]})
+    whole = dataclasses.replace(
+        done, stage="follow-up", session=dataclasses.replace(done.session, session=None)
+    )
+    assert up_to_date(done)
+    assert not up_to_date(whole)
+    assert ran(whole) == ["second"]
+    assert up_to_date(whole)
+    assert up_to_date(done)
 
 
 def test_steps_are_told_as_they_begin(job):
@@ -206,7 +217,7 @@ def work(session, files, settings, step):
     os.system("echo a program prints")
     {ending}
 
-phase.PHASES = (Phase("only", work, lambda *_: [], lambda *_: {{}}),)
+phase.STAGES = {{"session": (Phase("only", work, lambda *_: [], lambda *_: {{}}),)}}
 sys.exit(phase.main())
 """
 

@@ -1,0 +1,81 @@
+"""The order of a participant's sessions in time."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cmb_bidsapp.bids.outputs import read_table
+
+
+@dataclass(frozen=True)
+class Order:
+    """Sessions in the order they are compared in.
+
+    Attributes
+    ----------
+    sessions
+        Labels without ``ses-``.
+    source
+        What the order rests on: ``sessions.tsv``, ``scans.tsv`` or ``labels``.
+    times
+        When each session was, where ``source`` is a table.
+    """
+
+    sessions: tuple[str, ...]
+    source: str
+    times: Mapping[str, datetime.datetime] = field(default_factory=dict)
+
+    def days(self, session: str) -> float | None:
+        """Days from the first session to another; ``None`` where times are not known."""
+        if not self.times:
+            return None
+        return (self.times[session] - self.times[self.sessions[0]]).total_seconds() / 86400
+
+
+def order_of(bids_dir: Path, participant: str, sessions: Sequence[str]) -> Order:
+    """Order sessions by their ``acq_time``, else by their labels.
+
+    ``acq_time`` is taken from ``sub-<label>_sessions.tsv``, or else from the ``scans.tsv`` of each
+    session (its earliest scan). A table counts where it tells a readable time of every session, no
+    two the same. Numbers in labels are compared as numbers: ``ses-2`` is before ``ses-10``.
+    """
+    folder = bids_dir / f"sub-{participant}"
+    table = folder / f"sub-{participant}_sessions.tsv"
+    by_session = {
+        row.get("session_id", "").removeprefix("ses-"): _time(row) for row in _rows(table)
+    }
+    by_scans: dict[str, datetime.datetime | None] = {}
+    for label in sessions:
+        scans = folder / f"ses-{label}" / f"sub-{participant}_ses-{label}_scans.tsv"
+        times = [time for row in _rows(scans) if (time := _time(row)) is not None]
+        by_scans[label] = min(times, default=None)
+    for source, found in (("sessions.tsv", by_session), ("scans.tsv", by_scans)):
+        known = {label: time for label in sessions if (time := found.get(label)) is not None}
+        if len(set(known.values())) == len(sessions):
+            return Order(tuple(sorted(sessions, key=known.__getitem__)), source, known)
+    return Order(tuple(sorted(sessions, key=natural)), "labels")
+
+
+def _rows(table: Path) -> list[dict[str, str]]:
+    try:
+        return read_table(table)
+    except (OSError, ValueError):
+        return []
+
+
+def _time(row: Mapping[str, str]) -> datetime.datetime | None:
+    """When a row was acquired; time zones, which are the same in a dataset, are left out."""
+    try:
+        return datetime.datetime.fromisoformat(row.get("acq_time", "")).replace(tzinfo=None)
+    except ValueError:
+        return None
+
+
+def natural(label: str) -> list[tuple[int, str]]:
+    """Key that sorts labels with their numbers compared as numbers: 2 is before 10."""
+    parts = re.findall(r"\d+|\D+", label)
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]

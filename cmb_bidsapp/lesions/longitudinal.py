@@ -1,0 +1,228 @@
+"""Microbleeds through time: which lesion of a session is which of those before it.
+
+Places are compared in the world of the first session, the baseline; see docs/longitudinal.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from nibabel.affines import apply_affine
+from scipy.optimize import linear_sum_assignment
+
+from cmb_bidsapp.lesions.defaults import MAX_DIAMETER_MM
+from cmb_bidsapp.preprocess.resampling import Affine, Grid
+
+Points = npt.NDArray[np.float64]
+
+#: Lesions whose centres are farther apart (mm) are two: one microbleed, at most 10 mm wide, does
+#: not reach from one to the other.
+REACH_MM = MAX_DIAMETER_MM / 2
+
+BASELINE, NEW, FIRST_SHOWN = "baseline", "new", "first-shown"
+PERSISTENT, LOST, NOT_SHOWN = "persistent", "lost", "not-shown"
+
+#: By how much the protocols of two sessions may differ and still be called the same: scanners
+#: state their field and echo time with more or fewer digits.
+TOLERANCES = {"field_strength": 0.2, "echo_time": 0.002, "slice_distance": 0.5}
+_WORDS = {
+    "sequence": ("sequence", ""),
+    "field_strength": ("field strength", " T"),
+    "echo_time": ("echo time", " s"),
+    "slice_distance": ("slice distance", " mm"),
+}
+
+
+@dataclass(frozen=True)
+class Visit:
+    """The lesions of a session and how the head lies in it.
+
+    Attributes
+    ----------
+    centres
+        World coordinates (RAS mm) of the session's own T2*w, shape ``(n, 3)``.
+    grid
+        Voxels of that image.
+    pull
+        World of the baseline to the world of the session (mm), rigid.
+    """
+
+    centres: Points
+    grid: Grid
+    pull: Affine
+
+    @property
+    def places(self) -> Points:
+        """Centres in the world of the baseline, shape ``(n, 3)``."""
+        return np.asarray(apply_affine(np.linalg.inv(self.pull), self.centres), np.float64)
+
+    def shows(self, places: Points) -> npt.NDArray[np.bool_]:
+        """Whether the image has voxels at places of the baseline, shape ``(n, 3)``."""
+        voxels = np.round(apply_affine(np.linalg.inv(self.grid.affine) @ self.pull, places))
+        inside = (voxels >= 0) & (voxels < self.grid.shape)
+        return np.asarray(inside.all(axis=-1), np.bool_)
+
+    @property
+    def across(self) -> Points:
+        """Unit vector across the slices, in the world of the baseline."""
+        step = self.grid.affine[:3, int(np.argmax(self.grid.spacing))]
+        turned = self.pull[:3, :3].T @ (step / np.linalg.norm(step))
+        return np.asarray(turned, np.float64)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A microbleed in one session.
+
+    Attributes
+    ----------
+    visit
+        Position of the session in their order.
+    lesion
+        Position of the lesion among those of the session; ``None`` where it was not found.
+    change
+        ``baseline``, ``new``, ``first-shown``, ``persistent``, ``lost`` or ``not-shown``.
+    place
+        Where it is, or where it was last, in the world of the baseline (mm).
+    distance
+        From there to its last known place (mm); NaN where it was not found, or not before.
+    """
+
+    visit: int
+    lesion: int | None
+    change: str
+    place: Points
+    distance: float = float("nan")
+
+
+#: A microbleed through time: one entry per session, from the one that it is first found in.
+Track = Sequence[Seen]
+
+
+def pair(known: Points, found: Points, across: Points, slice_distance: float) -> list[int | None]:
+    """Find for each known place the lesion that is the same, each at most once.
+
+    Two are the same at most 5 mm apart; across thick slices, where a centre is known to a slice
+    only, at most one slice distance. Of all choices the one with the smallest sum of distances is
+    taken, where a lesion that stays alone counts half the reach: a near pair is not parted so that
+    two more lesions find partners.
+
+    Parameters
+    ----------
+    known, found
+        World coordinates (mm), shapes ``(n, 3)`` and ``(m, 3)``.
+    across
+        Unit vector across the slices.
+    slice_distance
+        In mm.
+
+    Returns
+    -------
+    partners
+        Of each known place the position in ``found``.
+    """
+    gaps = known[:, None] - found[None]
+    shrunk = 1 - min(1.0, REACH_MM / slice_distance)
+    gaps = gaps - shrunk * (gaps @ across)[..., None] * across
+    distance = np.linalg.norm(gaps, axis=-1)
+    partners: list[int | None] = [None] * len(known)
+    for i, j in zip(*linear_sum_assignment(np.minimum(distance, REACH_MM)), strict=True):
+        if distance[i, j] < REACH_MM:
+            partners[i] = int(j)
+    return partners
+
+
+def tracks(visits: Sequence[Visit]) -> list[Track]:
+    """Follow every lesion through the sessions, in their order.
+
+    A lesion of a session is matched to the last known places of all before it, so one that was
+    lost and is found again keeps its track.
+    """
+    made: list[list[Seen]] = []
+    for order, visit in enumerate(visits):
+        places = visit.places
+        known = np.array([track[-1].place for track in made]).reshape(-1, 3)
+        thickest = max(visits[: order + 1], key=lambda one: max(one.grid.spacing))
+        partners = pair(known, places, thickest.across, max(thickest.grid.spacing))
+        shown = visit.shows(known)
+        for track, there, partner, visible in zip(made, known, partners, shown, strict=True):
+            if partner is None:
+                track.append(Seen(order, None, LOST if visible else NOT_SHOWN, there))
+                continue
+            distance = float(np.linalg.norm(places[partner] - there))
+            track.append(Seen(order, partner, PERSISTENT, places[partner], distance))
+        earlier_ones = np.array([earlier.shows(places) for earlier in visits[:order]])
+        for lesion in sorted(set(range(len(places))) - set(partners)):
+            change = BASELINE
+            if order:
+                change = NEW if earlier_ones[:, lesion].any() else FIRST_SHOWN
+            made.append([Seen(order, lesion, change, places[lesion])])
+    return list(made)
+
+
+def highest_near(
+    image: npt.NDArray[np.float32],
+    grid: Grid,
+    points: Points,
+    others: npt.NDArray[np.bool_],
+) -> list[float]:
+    """Highest value of an image around points, as far as :func:`pair` reaches.
+
+    Parameters
+    ----------
+    points
+        World coordinates of the image (mm), shape ``(n, 3)``.
+    others
+        Voxels of other lesions, which count only where they lie at the point itself.
+
+    Returns
+    -------
+    values
+        NaN for a point outside the image.
+    """
+    half = np.maximum(REACH_MM / np.array(grid.spacing), 1.0)
+    values = []
+    for voxel in apply_affine(np.linalg.inv(grid.affine), points):
+        middle = np.round(voxel).astype(int)
+        if (middle < 0).any() or (middle >= grid.shape).any():
+            values.append(float("nan"))
+            continue
+        low = np.clip(np.ceil(voxel - half), 0, None).astype(int)
+        high = np.clip(np.floor(voxel + half) + 1, None, grid.shape).astype(int)
+        box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+        x, y, z = np.ix_(
+            *(
+                (np.arange(a, b) - centre) / reach
+                for a, b, centre, reach in zip(low, high, voxel, half, strict=True)
+            )
+        )
+        counts = (x**2 + y**2 + z**2 <= 1) & ~others[box]
+        counts[tuple(middle - low)] = True
+        values.append(float(image[box][counts].max()))
+    return values
+
+
+def protocol_changes(
+    before: Mapping[str, Any], after: Mapping[str, Any]
+) -> tuple[list[str], list[str]]:
+    """What differs between the protocols of two sessions, and what cannot be compared, in words.
+
+    Parameters
+    ----------
+    before, after
+        ``sequence``, ``field_strength`` (T), ``echo_time`` (s) and ``slice_distance`` (mm);
+        ``None`` where it is not known.
+    """
+    changed, unknown = [], []
+    for name, (word, unit) in _WORDS.items():
+        old, new = before[name], after[name]
+        if old is None or new is None:
+            unknown.append(word)
+        elif old != new and not (name in TOLERANCES and abs(new - old) <= TOLERANCES[name]):
+            old, new = (value if isinstance(value, str) else f"{value:.4g}" for value in (old, new))
+            changed.append(f"{word} {old} -> {new}{unit}")
+    return changed, unknown

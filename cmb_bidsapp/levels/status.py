@@ -1,0 +1,86 @@
+"""``logs/status.tsv``: how every session of an output folder ended, in whichever run."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cmb_bidsapp.bids.derivatives import locked
+from cmb_bidsapp.bids.inputs import Rejected, Session
+from cmb_bidsapp.bids.outputs import read_table, write_table, write_text
+from cmb_bidsapp.runtime.engine import Outcome
+from cmb_bidsapp.runtime.errors import ExitCode
+
+if TYPE_CHECKING:
+    from cmb_bidsapp.workflow import Stage
+
+Row = Mapping[str, object]
+
+COLUMNS = ("participant_id", "session_id", "stage", "status", "exit_code", "message", "seconds")
+
+#: Of a session that has begun: who is killed leaves no other word.
+UNFINISHED = "started and not ended: killed, or still running"
+
+
+def ended(outcomes: Iterable[Outcome], stage: Stage) -> list[Row]:
+    """Rows of what has ended."""
+    return [
+        {
+            "participant_id": f"sub-{outcome.session.participant}",
+            "session_id": f"ses-{outcome.session.session}" if outcome.session.session else None,
+            "stage": stage,
+            "status": "ok" if outcome.ok else "failed",
+            "exit_code": outcome.code,
+            "message": outcome.message or None,
+            "seconds": outcome.seconds,
+        }
+        for outcome in outcomes
+    ]
+
+
+def begun(sessions: Iterable[Session], stage: Stage) -> list[Row]:
+    """Rows of what is about to run; they stand as failed until it has ended."""
+    return ended((Outcome(s, ExitCode.TEMPORARY, UNFINISHED, (), 0.0) for s in sessions), stage)
+
+
+def left_out(lacking: Iterable[Rejected]) -> list[Row]:
+    """Rows of participants and sessions that have nothing to process."""
+    return [
+        {
+            "participant_id": one.path.parts[0],
+            "session_id": one.path.parts[1] if len(one.path.parts) > 1 else None,
+            "stage": "session",
+            "status": "skipped",
+            "message": one.reason,
+        }
+        for one in lacking
+    ]
+
+
+def write_status(out_dir: Path, rows: Sequence[Row]) -> None:
+    """Put rows into the table; those of other sessions, such as an array's other tasks', stay."""
+    logs = out_dir / "logs"
+    own = {_whose(row) for row in rows}
+    with locked(logs / "locks" / "status.lock"):
+        known = [row for row in _read(logs / "status.tsv") if _whose(row) not in own]
+        merged = sorted([*rows, *known], key=_whose)
+        write_table(logs / "status.tsv", COLUMNS, merged)
+        counts = Counter(str(row["status"]) for row in merged)
+        content = {"counts": counts, "sessions": merged}
+        write_text(logs / "status.json", json.dumps(content, indent=2) + "\n")
+
+
+def _whose(row: Row) -> tuple[str, ...]:
+    return tuple(str(row[name] or "") for name in ("participant_id", "session_id", "stage"))
+
+
+def _read(table: Path) -> list[Row]:
+    """Rows as they are; none where the table cannot be read."""
+    try:
+        rows = read_table(table, COLUMNS)
+    except (OSError, ValueError):
+        return []
+    return [{name: None if text == "n/a" else text for name, text in row.items()} for row in rows]

@@ -1,0 +1,228 @@
+"""Microbleeds through time, on made-up places."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+
+from cmb_bidsapp.lesions.longitudinal import (
+    BASELINE,
+    FIRST_SHOWN,
+    LOST,
+    NEW,
+    NOT_SHOWN,
+    PERSISTENT,
+    REACH_MM,
+    Visit,
+    highest_near,
+    pair,
+    protocol_changes,
+    tracks,
+)
+from cmb_bidsapp.preprocess.resampling import IDENTITY, Grid
+
+UP = np.array([0.0, 0.0, 1.0])
+A, B, C = (10.0, 20.0, 30.0), (40.0, 20.0, 30.0), (40.0, 60.0, 70.0)
+
+
+def grid_of(thick=1.0, shape=(100, 100, 100)):
+    slices = int(shape[2] / thick)
+    return Grid((shape[0], shape[1], slices), np.diag([1.0, 1.0, thick, 1.0]))
+
+
+def beside(place, *gap):
+    return tuple(np.add(place, gap))
+
+
+def visit(*centres, thick=1.0, pull=IDENTITY, grid=None):
+    return Visit(np.reshape(centres, (-1, 3)), grid or grid_of(thick), pull)
+
+
+def changes(made):
+    return [[seen.change for seen in track] for track in made]
+
+
+points = st.lists(st.tuples(*[st.floats(0, 60, allow_nan=False)] * 3), max_size=8, unique=True).map(
+    lambda found: np.reshape(found, (-1, 3))
+)
+
+
+@given(points, points)
+def test_lesions_are_paired_one_to_one_and_within_reach(known, found):
+    partners = pair(known, found, UP, 1.0)
+    assert len(partners) == len(known)
+    taken = [partner for partner in partners if partner is not None]
+    assert len(set(taken)) == len(taken)
+    for place, partner in zip(known, partners, strict=True):
+        if partner is not None:
+            assert np.linalg.norm(place - found[partner]) < REACH_MM
+
+
+@given(points, points, st.randoms())
+def test_the_order_of_lesions_does_not_matter(known, found, random):
+    partners = pair(known, found, UP, 1.0)
+    order = random.sample(range(len(found)), len(found))
+    shuffled = pair(known, found[order], UP, 1.0)
+
+    def total(chosen, places):
+        """What is minimised; equally good choices may differ."""
+        alone = sum(partner is None for partner in chosen)
+        gaps = [
+            np.linalg.norm(known[i] - places[partner])
+            for i, partner in enumerate(chosen)
+            if partner is not None
+        ]
+        return sum(gaps) + alone * REACH_MM
+
+    assert total(partners, found) == pytest.approx(total(shuffled, found[order]))
+
+
+@given(points)
+def test_identical_sessions_give_nothing_new_and_lose_nothing(found):
+    made = tracks([visit(*found), visit(*found), visit(*found)])
+    assert len(made) == len(found)
+    assert changes(made) == [[BASELINE, PERSISTENT, PERSISTENT]] * len(found)
+
+
+@given(points, points, points)
+def test_every_lesion_of_every_session_is_in_one_track(one, two, three):
+    found = (one, two, three)
+    made = tracks([visit(*places) for places in found])
+    seen = sorted(
+        (entry.visit, entry.lesion) for track in made for entry in track if entry.lesion is not None
+    )
+    assert seen == [(order, n) for order, places in enumerate(found) for n in range(len(places))]
+    for track in made:
+        assert [entry.visit for entry in track] == list(range(track[0].visit, 3))
+        assert track[0].lesion is not None
+
+
+def test_a_near_pair_is_not_parted_so_that_two_more_find_partners():
+    known = np.array([[0.0, 0, 0], [4.5, 0, 0]])
+    found = np.array([[0.1, 0, 0], [-4.4, 0, 0]])
+    # Two pairs of 4.4 and 4.5 mm would be possible.
+    assert pair(known, found, UP, 1.0) == [0, None]
+
+
+def test_across_thick_slices_a_centre_may_be_a_slice_away_in_plane_it_may_not():
+    here, above, along = np.array([[A], [beside(A, 0, 0, 6)], [beside(A, 6, 0, 0)]])
+    assert pair(here, above, UP, 6.5) == [0]
+    assert pair(here, above, UP, 3.0) == [None]
+    assert pair(here, along, UP, 6.5) == [None]
+
+
+def test_a_lesion_that_is_lost_and_found_again_keeps_its_track():
+    (track,) = tracks([visit(A), visit(), visit(A)])
+    assert [seen.change for seen in track] == [BASELINE, LOST, PERSISTENT]
+    assert track[1].lesion is None
+    np.testing.assert_array_equal(track[1].place, A)
+
+
+def test_new_ones_are_known_from_the_session_that_shows_them_first():
+    made = tracks([visit(A), visit(B, A), visit(A, B, C)])
+    assert changes(made) == [[BASELINE, PERSISTENT, PERSISTENT], [NEW, PERSISTENT], [NEW]]
+    assert [[seen.lesion for seen in track] for track in made] == [[0, 1, 0], [0, 1], [2]]
+
+
+def test_what_a_session_does_not_show_is_neither_lost_nor_new():
+    low = grid_of(shape=(100, 100, 50))
+    high = beside(A, 0, 0, 40)
+    made = tracks([visit(A, grid=low), visit(A, high), visit(A, grid=low)])
+    assert changes(made) == [[BASELINE, PERSISTENT, PERSISTENT], [FIRST_SHOWN, NOT_SHOWN]]
+
+
+def test_sessions_are_compared_in_the_world_of_the_first():
+    pull = IDENTITY.copy()
+    pull[:3, :3] = Rotation.from_euler("xyz", (4, -6, 9), degrees=True).as_matrix()
+    pull[:3, 3] = (3, -8, 5)
+    moved = np.array([A, B]) @ pull[:3, :3].T + pull[:3, 3]
+    later = visit(*moved, pull=pull, thick=5.0)
+    made = tracks([visit(A, B), later])
+    assert changes(made) == [[BASELINE, PERSISTENT]] * 2
+    for track, place in zip(made, (A, B), strict=True):
+        np.testing.assert_allclose(track[1].place, place)
+        assert track[1].distance == pytest.approx(0, abs=1e-9)
+    # Slices that lie askew: across them is where they are in the first session.
+    np.testing.assert_allclose(pull[:3, :3] @ later.across, UP, atol=1e-12)
+    np.testing.assert_array_equal(later.shows(np.array([A, (-500, 0, 0)])), [True, False])
+
+
+def test_distances_are_told_to_the_last_known_place():
+    one, two, three = (beside(A, shift, 0, 0) for shift in (0, 3, 4))
+    (track,) = tracks([visit(one), visit(two), visit(three)])
+    assert np.isnan(track[0].distance)
+    assert [seen.distance for seen in track[1:]] == pytest.approx([3, 1])
+
+
+def test_the_thickest_slices_so_far_say_how_well_a_place_is_known():
+    above = beside(A, 0, 0, 6)
+    assert len(tracks([visit(A, thick=6.5), visit(above)])) == 1
+    assert len(tracks([visit(A), visit(above)])) == 2
+
+
+@pytest.fixture
+def probability():
+    image = np.zeros((30, 30, 10), np.float32)
+    image[10, 10, 5], image[13, 10, 5], image[20, 20, 5] = 0.4, 0.9, 1.0
+    return image
+
+
+GRID = Grid((30, 30, 10), np.diag([1.0, 1.0, 4.0, 1.0]))
+PLACE = np.array([[10.0, 10.0, 20.0]])
+RIGHT, ABOVE = np.array([[3.0, 0, 0]]), np.array([[0, 0, 5.0]])
+
+
+def test_the_highest_probability_near_a_place(probability):
+    none = np.zeros(probability.shape, bool)
+    assert highest_near(probability, GRID, PLACE, none) == [pytest.approx(0.9)]
+    assert highest_near(probability, GRID, PLACE + ABOVE, none)[0] == pytest.approx(0.4)
+    assert highest_near(probability, GRID, PLACE - 2 * RIGHT, none) == [0]
+
+
+def test_other_lesions_count_only_at_the_place_itself(probability):
+    others = probability > 0.8
+    assert highest_near(probability, GRID, PLACE, others) == [pytest.approx(0.4)]
+    assert highest_near(probability, GRID, PLACE + RIGHT, others) == [pytest.approx(0.9)]
+
+
+@pytest.mark.parametrize("place", [(-1, 0, 0), (0, 0, 39), (0, 31, 0)])
+def test_there_is_no_probability_outside_the_image(probability, place):
+    (value,) = highest_near(probability, GRID, np.array([place], float), probability > 2)
+    assert np.isnan(value)
+
+
+def test_a_place_at_the_border_of_the_image_has_one(probability):
+    probability[0, 0, 0] = 0.3
+    corner = np.zeros((1, 3))
+    assert highest_near(probability, GRID, corner, probability > 2) == [pytest.approx(0.3)]
+
+
+PROTOCOL = {
+    "sequence": "T2starw",
+    "field_strength": 3.0,
+    "echo_time": 0.02,
+    "slice_distance": 6.5,
+}
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({}, []),
+        ({"field_strength": 2.893, "echo_time": 0.0205, "slice_distance": 6.3}, []),
+        ({"sequence": "swi"}, ["sequence T2starw -> swi"]),
+        ({"field_strength": 1.5}, ["field strength 3 -> 1.5 T"]),
+        ({"echo_time": 0.04}, ["echo time 0.02 -> 0.04 s"]),
+        ({"slice_distance": 1.75}, ["slice distance 6.5 -> 1.75 mm"]),
+    ],
+)
+def test_what_changed_of_a_protocol_is_said(other, said):
+    changed, unknown = protocol_changes(PROTOCOL, {**PROTOCOL, **other})
+    assert (changed, unknown) == (said, [])
+
+
+def test_what_is_not_known_of_a_protocol_is_not_compared():
+    unsaid = {**PROTOCOL, "echo_time": None, "sequence": None}
+    for pair_ in ((PROTOCOL, unsaid), (unsaid, PROTOCOL)):
+        assert protocol_changes(*pair_) == ([], ["sequence", "echo time"])
