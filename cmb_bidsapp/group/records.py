@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import re
+import csv
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import read_table
+from cmb_bidsapp.bids.times import natural
+from cmb_bidsapp.clinical.mars import NEEDED
 from cmb_bidsapp.runtime.stamps import read_stamp
 
 #: A row of a table as it was read.
@@ -18,7 +21,8 @@ Row = Mapping[str, str]
 #: Whose decisions a count rests on, where no reader has looked.
 ALGORITHM = "algorithm"
 
-NEEDED = frozenset({"status", "grade", "region", "border"})
+#: Columns of ``logs/status.tsv`` that are read.
+STATUS = ("participant_id", "session_id", "status", "message")
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,8 @@ class Record:
     lesions
         Rows of ``*_label-CMB_lesions.tsv``.
     protocol
-        ``sequence``, ``field_strength`` (T), ``echo_time`` (s), ``slice_distance`` (mm).
+        ``sequence``, ``field_strength`` (T), ``echo_time`` (s), ``slice_distance`` (mm); ``None``
+        where not known.
     source
         ``algorithm``, or the readers whose decisions are in ``lesions``.
     """
@@ -43,26 +48,59 @@ class Record:
 
 @dataclass(frozen=True)
 class Problem:
-    """A session that could not be read, and why."""
+    """Something that could not be read or used, and why."""
 
     path: Path
     reason: str
+    files: SessionFiles | None = None
+    """Whose it is, where that is known."""
+
+    @classmethod
+    def of(cls, error: Exception, path: Path, files: SessionFiles | None = None) -> Problem:
+        """Say in words what reading a file of the app's own ran into, and what to do."""
+        if isinstance(error, FileNotFoundError):
+            cause = "no such table: the session is not finished"
+        elif isinstance(error, UnicodeDecodeError):
+            cause = "no text, the file is damaged"
+        else:
+            cause = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        return cls(path, f"{cause}; run the participant level again", files)
 
     def __str__(self) -> str:
         return f"{self.path}: {self.reason}"
 
 
 def records(out_dir: Path) -> Iterator[Record | Problem]:
-    """Read the sessions below an output folder, in the order of their names."""
-    for path in sorted(out_dir.glob("sub-*/**/anat/sub-*_label-CMB_lesions.tsv")):
-        found = re.match(r"sub-([^_]+)(?:_ses-([^_]+))?_", path.name)
-        if found is None:
-            yield Problem(path, "the name has no participant")
-            continue
-        try:
-            yield read_record(SessionFiles(out_dir, found.group(1), found.group(2)))
-        except (OSError, ValueError) as error:
-            yield Problem(path, str(error))
+    """Read the sessions below an output folder, in the order of participants and sessions.
+
+    Every participant that has a folder or is in ``logs/status.tsv`` comes up: a session that
+    failed in the last run, or has no lesion table, is a problem.
+    """
+    failed: dict[str, dict[str | None, str]] = {}
+    status = out_dir / "logs" / "status.tsv"
+    try:
+        failed = _failed(status)
+    except (OSError, ValueError) as error:
+        yield Problem.of(error, status)
+    folders = _labels(out_dir, "sub")
+    for participant in sorted({*folders, *failed}):
+        reasons, present = failed.get(participant, {}), set[str | None]()
+        if participant in folders:
+            try:
+                present = _sessions(out_dir / f"sub-{participant}")
+            except OSError as error:
+                folder = out_dir / f"sub-{participant}"
+                yield Problem.of(error, folder, SessionFiles(out_dir, participant, None))
+        for session in sorted({*present, *reasons}, key=lambda label: natural(label or "")):
+            files = SessionFiles(out_dir, participant, session)
+            if session in reasons:
+                folder = files.lesions.parent.parent
+                yield Problem(folder, f"{reasons[session]}; run the participant level again", files)
+                continue
+            try:
+                yield read_record(files)
+            except (OSError, ValueError) as error:
+                yield Problem.of(error, files.lesions, files)
 
 
 def read_record(files: SessionFiles) -> Record:
@@ -75,11 +113,54 @@ def read_record(files: SessionFiles) -> Record:
     """
     rows = read_table(files.lesions, NEEDED)
     stamp = read_stamp(files.stamp("finish"))
-    info = stamp.info if stamp else {}
+    info = stamp.info if stamp and isinstance(stamp.info, dict) else {}
+    sides = [_number(side) or 0.0 for side in info.get("voxel_mm") or ()]
     protocol = {
-        "sequence": info.get("sequence"),
-        "field_strength": info.get("field_t"),
-        "echo_time": info.get("echo_s"),
-        "slice_distance": max(info["voxel_mm"]) if info.get("voxel_mm") else None,
+        "sequence": str(info["sequence"]) if info.get("sequence") else None,
+        "field_strength": _number(info.get("field_t")),
+        "echo_time": _number(info.get("echo_s")),
+        "slice_distance": max(sides, default=None),
     }
     return Record(files, tuple(rows), protocol)
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _failed(status: Path) -> dict[str, dict[str | None, str]]:
+    """By participant the sessions that failed in the last run, and why; no others are kept.
+
+    Follow-ups of a participant have no session.
+    """
+    if not status.exists():
+        return {}
+    failed: dict[str, dict[str | None, str]] = {}
+    with status.open(encoding="utf-8", newline="") as stream:
+        reader = csv.DictReader(stream, delimiter="\t")
+        if not {*STATUS} <= {*(reader.fieldnames or ())}:
+            raise ValueError(f"lacks one of {', '.join(STATUS)}")
+        for row in reader:
+            participant, session, outcome, message = (row[name] or "" for name in STATUS)
+            if outcome == "failed":
+                label = None if session == "n/a" else session.removeprefix("ses-")
+                cause = f"{row.get('stage', 'session')} failed in the last run: {message}"
+                failed.setdefault(participant.removeprefix("sub-"), {})[label] = cause
+    return failed
+
+
+def _labels(folder: Path, entity: str) -> set[str]:
+    """Labels of the folders ``<entity>-<label>``."""
+    prefix = f"{entity}-"
+    with os.scandir(folder) as found:
+        return {
+            entry.name.removeprefix(prefix)
+            for entry in found
+            if entry.name.startswith(prefix) and entry.is_dir()
+        }
+
+
+def _sessions(folder: Path) -> set[str | None]:
+    """Sessions of a participant, ``None`` for images that are in none."""
+    labels: set[str | None] = {*_labels(folder, "ses")}
+    return labels | {None} if not labels or (folder / "anat").is_dir() else labels

@@ -1,50 +1,64 @@
-"""Group level: the lesion tables of all sessions as one, and counts per session after MARS."""
+"""Tables of the group level: their columns, and the rows that a session gives them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from cmb_bidsapp.bids.outputs import write_table
-from cmb_bidsapp.group.records import Problem, Record, records
+from cmb_bidsapp.clinical.follow_up import CHANGE_COLUMNS
+from cmb_bidsapp.clinical.mars import Form, Place, wide_columns, wide_row
+from cmb_bidsapp.clinical.summary import SUMMARY_COLUMNS
+from cmb_bidsapp.group.ratings import READER_COLUMNS
+from cmb_bidsapp.group.records import Problem, Record
+from cmb_bidsapp.labels import MARS_FORM
 from cmb_bidsapp.lesions.grading import COUNTED
-from cmb_bidsapp.lesions.table import COLUMNS
+from cmb_bidsapp.lesions.table import COLUMNS, describe
 
-#: Regions of the MARS table so far, in the order of its columns.
-REGIONS = ("lobar", "deep", "infratentorial", "unassigned")
+Columns = Mapping[str, Mapping[str, Any]]
 
 IDENTITY = {
-    "participant_id": {"Description": "Participant"},
-    "session_id": {"Description": "Session, n/a where the dataset has none"},
+    "participant_id": describe("Participant"),
+    "session_id": describe("Session, n/a where the dataset has none"),
+}
+SOURCE = {
+    "source": describe(
+        "Whose decisions the numbers rest on",
+        algorithm="nobody has looked",
+        reader="those of the readers named, made in the participant's report",
+    )
 }
 PROTOCOL = {
-    "sequence": {"Description": "BIDS suffix of the T2*w image; counts of SWI and GRE differ"},
-    "field_strength": {"Description": "Field strength", "Units": "T"},
-    "echo_time": {"Description": "Echo time", "Units": "s"},
-    "slice_distance": {"Description": "Largest voxel side", "Units": "mm"},
+    "sequence": describe("swi, or the BIDS suffix of the T2*w image; counts of SWI and GRE differ"),
+    "field_strength": describe("Field strength", "T"),
+    "echo_time": describe("Echo time", "s"),
+    "slice_distance": describe("Largest voxel side", "mm"),
 }
+_SESSION = {**IDENTITY, **SOURCE}
 
-
-def _mars_columns() -> dict[str, dict[str, Any]]:
-    counts: dict[str, dict[str, Any]] = {}
-    for region in (*REGIONS, "total"):
-        for grade in COUNTED:
-            counts[f"{region}_{grade}"] = {"Description": f"{grade} microbleeds, {region}"}
-        counts[region] = {"Description": f"definite and possible microbleeds, {region}"}
-    return {
-        **IDENTITY,
-        **PROTOCOL,
-        **counts,
-        "border": {"Description": "counted microbleeds within 2 mm of another region"},
-        "below_size": {"Description": "kept candidates below the size MARS counts"},
-        "macro": {"Description": "kept candidates above 10 mm, not counted"},
-        "rejected": {"Description": "candidates rejected by CFPR"},
+#: By the name of each table (``group_<name>.tsv``), its columns with their JSON dictionary.
+TABLES: Mapping[str, Columns] = MappingProxyType(
+    {
+        "lesions": {**_SESSION, **COLUMNS, **READER_COLUMNS},
+        "mars": {**_SESSION, **PROTOCOL, **wide_columns()},
+        "mars_long": {
+            **_SESSION,
+            "group": describe("Group of regions of the MARS form, or unassigned"),
+            "region": describe("Region of the MARS form, or unassigned"),
+            "side": describe("right, left or unassigned"),
+            "grade": describe("Grade", definite="counted", possible="counted"),
+            "count": describe("Microbleeds; unassigned regions and sides only where there are any"),
+        },
+        "summary": {**_SESSION, **PROTOCOL, **SUMMARY_COLUMNS},
+        "changes": {**_SESSION, **PROTOCOL, **CHANGE_COLUMNS},
+        "problems": {
+            **IDENTITY,
+            "file": describe("File, from the output folder on"),
+            "reason": describe("Why it is not in the other tables"),
+        },
     }
-
-
-MARS_COLUMNS = _mars_columns()
-LESION_COLUMNS = {**IDENTITY, **COLUMNS}
+)
 
 
 def identity(participant: str, session: str | None) -> dict[str, str | None]:
@@ -55,57 +69,50 @@ def identity(participant: str, session: str | None) -> dict[str, str | None]:
     }
 
 
-@dataclass(frozen=True)
-class Cohort:
-    """All sessions that could be read, and what could not."""
-
-    sessions: tuple[Record, ...]
-    problems: tuple[str, ...]
+def about(record: Record) -> dict[str, Any]:
+    """The columns that say which session it is, and whose decisions the numbers rest on."""
+    return {**identity(record.files.participant, record.files.session), "source": record.source}
 
 
-def collect(out_dir: Path) -> Cohort:
-    """Read the lesion tables below an output folder."""
-    found = list(records(out_dir))
-    return Cohort(
-        tuple(one for one in found if isinstance(one, Record)),
-        tuple(str(one) for one in found if isinstance(one, Problem)),
-    )
+def lesion_rows(record: Record) -> Iterator[dict[str, Any]]:
+    """Every candidate of a session, kept or rejected."""
+    first = about(record)
+    # Where readers decided, each lesion has a source of its own.
+    return ({**first, **lesion} for lesion in record.lesions)
 
 
-def mars_row(session: Record) -> dict[str, Any]:
-    """Counts of one session."""
-    row: dict[str, Any] = {
-        **identity(session.files.participant, session.files.session),
-        **session.protocol,
+def mars_row(record: Record, form: Form) -> dict[str, Any]:
+    """The MARS form of a session in one row."""
+    return {**about(record), **record.protocol, **wide_row(form)}
+
+
+def mars_long_rows(record: Record, form: Form) -> Iterator[dict[str, Any]]:
+    """The MARS form of a session, a row per region, side and grade, zeros among them."""
+    places = [
+        Place(group, region, side)
+        for region, (_, group, _) in MARS_FORM.items()
+        for side in ("right", "left")
+    ]
+    places += sorted({place for place, _ in form.counts} - set(places))
+    first = about(record)
+    for place in places:
+        for grade in COUNTED:
+            yield {
+                **first,
+                "group": place.group,
+                "region": place.region,
+                "side": place.side,
+                "grade": grade,
+                "count": form.counts.get((place, grade), 0),
+            }
+
+
+def problem_row(problem: Problem, out_dir: Path) -> dict[str, Any]:
+    """What could not be read or used."""
+    files, path = problem.files, problem.path
+    inside = path.is_relative_to(out_dir)
+    return {
+        **(identity(files.participant, files.session) if files else {}),
+        "file": path.relative_to(out_dir) if inside else path,
+        "reason": problem.reason,
     }
-    kept = [lesion for lesion in session.lesions if lesion["status"] == "kept"]
-    counted = [lesion for lesion in kept if lesion["grade"] in COUNTED]
-    for region in REGIONS:
-        here = [lesion["grade"] for lesion in counted if lesion["region"] == region]
-        row[region] = len(here)
-        row |= {f"{region}_{grade}": here.count(grade) for grade in COUNTED}
-    for grade in COUNTED:
-        row[f"total_{grade}"] = sum(lesion["grade"] == grade for lesion in counted)
-    row["total"] = len(counted)
-    row["border"] = sum(lesion["border"] == "true" for lesion in counted)
-    row["below_size"] = sum(lesion["grade"] == "below-size" for lesion in kept)
-    row["macro"] = sum(lesion["grade"] == "macro" for lesion in kept)
-    row["rejected"] = len(session.lesions) - len(kept)
-    return row
-
-
-def write_tables(cohort: Cohort, out_dir: Path) -> tuple[Path, Path]:
-    """Write ``group_lesions.tsv`` and ``group_mars.tsv`` with their dictionaries."""
-    lesions, mars = out_dir / "group_lesions.tsv", out_dir / "group_mars.tsv"
-    write_table(
-        lesions,
-        list(LESION_COLUMNS),
-        (
-            {**identity(s.files.participant, s.files.session), **lesion}
-            for s in cohort.sessions
-            for lesion in s.lesions
-        ),
-        LESION_COLUMNS,
-    )
-    write_table(mars, list(MARS_COLUMNS), (mars_row(s) for s in cohort.sessions), MARS_COLUMNS)
-    return lesions, mars

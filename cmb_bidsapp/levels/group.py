@@ -5,32 +5,52 @@ from __future__ import annotations
 from rich.console import Console
 
 from cmb_bidsapp.levels.summary import Summary
-from cmb_bidsapp.runtime.errors import ExitCode
+from cmb_bidsapp.runtime.errors import ExitCode, NoInputError
 from cmb_bidsapp.settings import Settings
 
 
 def group(settings: Settings, console: Console) -> Summary:
-    """Collect the derivatives into group tables and a page; the raw data are not needed."""
-    from cmb_bidsapp.group.tables import collect, write_tables
+    """Collect the derivatives into group tables and a page; the raw data are not needed.
+
+    Sessions that cannot be read are told, listed in the page and in ``group_problems.tsv``, and
+    make the exit code 1; the others are collected all the same.
+    """
+    from cmb_bidsapp.group.agreement import write_agreement
+    from cmb_bidsapp.group.collect import collect, decided, remove, table_of, write_sums
+    from cmb_bidsapp.group.ratings import read_ratings
+    from cmb_bidsapp.group.records import records
     from cmb_bidsapp.report.group import write_group_report
 
-    cohort = collect(settings.out_dir)
-    for problem in cohort.problems:
-        console.print(f"left out: {problem}", markup=False, highlight=False)
-    tables = write_tables(cohort, settings.out_dir)
-    failed = len(cohort.problems)
-    code: int = ExitCode.SOME_FAILED if cohort.problems else ExitCode.OK
+    def line(text: str) -> None:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    out_dir = settings.out_dir
+    if not out_dir.is_dir():
+        raise NoInputError(f"{out_dir}: no such folder; the participant level comes first")
+    ratings = read_ratings(settings.ratings) if settings.ratings else None
+    found = records(out_dir)
+    cohort, written = collect(
+        decided(found, ratings) if ratings else found,
+        out_dir,
+        limit=settings.clinical.baseline_limit,
+        tell=lambda problem: line(f"left out: {problem}"),
+    )
+    written += write_sums(cohort, out_dir)
+    if ratings:
+        for note in ratings.notes:
+            line(f"note: {note}")
+        written.append(write_agreement(ratings.readings, out_dir, settings.seed))
+    else:
+        remove(table_of(out_dir, "agreement"))
+    failed = cohort.failed
+    code: int = ExitCode.SOME_FAILED if failed else ExitCode.OK
     if settings.reference is not None:
         from cmb_bidsapp.evaluation.run import evaluate_output
 
         cores = settings.resources.processes * settings.resources.threads
-        ended = evaluate_output(settings.out_dir, settings.reference, cores, settings.seed)
+        ended = evaluate_output(out_dir, settings.reference, cores, settings.seed)
         failed, code = max(failed, ended.failed), code or ended.code
-    page = write_group_report(cohort, settings.out_dir)
-    for path in (*tables, page):
-        console.print(f"group: {path}", markup=False, highlight=False, soft_wrap=True)
-    return Summary(
-        ok=len(cohort.sessions),
-        failed=failed,
-        code=code,
-    )
+    written.append(write_group_report(cohort, out_dir, ratings, settings.seed))
+    for path in written:
+        line(f"group: {path}")
+    return Summary(ok=cohort.total.sessions, failed=failed, code=code)

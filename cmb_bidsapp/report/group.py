@@ -1,37 +1,243 @@
-"""The group page: counts per session and how they are distributed."""
+"""The group page: what a cohort has in sum, where it lies, and whom to look at."""
 
 from __future__ import annotations
 
-from collections import Counter
+import base64
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from matplotlib.figure import Figure
+
+from cmb_bidsapp.anatomy.quality import readable
+from cmb_bidsapp.clinical.defaults import NOT_A_DIAGNOSIS
+from cmb_bidsapp.clinical.summary import BURDEN, SUMMARY_COLUMNS
 from cmb_bidsapp.evaluation.defaults import GROUP_FOLDER
-from cmb_bidsapp.group.tables import MARS_COLUMNS, REGIONS, Cohort, mars_row
+from cmb_bidsapp.group import agreement, quality
+from cmb_bidsapp.group.cohort import MOST, POOLS, Cohort, Pool, Share
+from cmb_bidsapp.group.collect import density_of, table_of
+from cmb_bidsapp.group.ratings import Ratings
+from cmb_bidsapp.group.tables import problem_row
+from cmb_bidsapp.report import cohort_brains, cohort_figures
 from cmb_bidsapp.report.pages import write_page
 
-#: Burden classes: label, lowest and highest count.
-BURDEN = (("0", 0, 0), ("1-4", 1, 4), ("5-9", 5, 9), ("10 or more", 10, 10**9))
+#: Sessions that the page shows as unlike the others; ``group_qc.tsv`` has them all.
+MOST_OUTLIERS = 30
+#: Groups of regions that the published figures tell apart.
+GROUPS = ("lobar", "deep", "infratentorial")
+#: Classes of the clinical summary in their order: heading, column, names.
+CLASSES = (
+    ("Burden", "burden", [name for _, name in reversed(BURDEN)]),
+    ("Category", "category", list(SUMMARY_COLUMNS["category"]["Levels"])),
+    ("ARIA-H at baseline", "aria_h_baseline", list(SUMMARY_COLUMNS["aria_h_baseline"]["Levels"])),
+)
+#: What each table has, in a few words.
+FILES = {
+    "lesions": "every candidate of every session, kept or rejected",
+    "mars": "the MARS form, a row per session",
+    "mars_long": "the MARS form, a row per session, region, side and grade",
+    "summary": "clinical summary and cut-offs with probabilities, a row per session",
+    "changes": "a row per follow-up: persistent, new and lost microbleeds, ARIA-H class",
+    "protocols": "a row per protocol: sessions, prevalence, microbleeds",
+    "qc": "measures of the anatomy outside their limits or unlike the other sessions",
+    "problems": "what could not be read or used, and why",
+}
 
 
-def write_group_report(cohort: Cohort, out_dir: Path) -> Path:
-    """Write ``group.html``."""
+@dataclass(frozen=True)
+class Picture:
+    """A figure as the page has it: a data URI, and words for those who do not see it."""
+
+    source: str
+    alt: str
+
+
+def write_group_report(
+    cohort: Cohort, out_dir: Path, ratings: Ratings | None = None, seed: int = 0
+) -> Path:
+    """Write ``group.html``, one file with all its figures.
+
+    Parameters
+    ----------
+    ratings
+        What readers said, where the group level was given it, applied to all sessions.
+    seed
+        Of the bootstrap of their agreement.
+    """
     path = out_dir / "group.html"
-    rows = [mars_row(session) for session in cohort.sessions]
-    totals = [row["total"] for row in rows]
-    burden = {label: sum(low <= total <= high for total in totals) for label, low, high in BURDEN}
-    by_region = {region: sum(row[region] for row in rows) for region in REGIONS}
-    sequences = Counter(str(row["sequence"] or "unknown") for row in rows)
+    pools = {name: cohort.pools[name] for name in POOLS if name in cohort.pools}
+    protocols = [
+        {**row, "share": Share(row["positive"], row["participants"])}
+        for row in cohort.protocol_rows()
+    ]
     evaluation = Path(GROUP_FOLDER, "evaluation.html")
     write_page(
         path,
         "group.html",
-        rows=rows,
-        columns=list(MARS_COLUMNS),
-        burden=burden,
-        by_region=by_region,
-        sequences=dict(sequences),
-        positive=sum(total > 0 for total in totals),
-        problems=cohort.problems,
+        cohort=cohort,
+        pools=[_pool(name, pool, out_dir, protocols) for name, pool in pools.items()],
+        not_a_diagnosis=NOT_A_DIAGNOSIS,
+        figures=_figures(pools) if pools else {},
+        published=cohort_figures.UK_BIOBANK,
+        sessions=[_with_link(row, out_dir) for row in cohort.shown.rows],
+        outliers=[_outlier(rows, out_dir) for rows in cohort.quality.worst(MOST_OUTLIERS)],
+        measures=cohort.quality.measures(),
+        far=quality.FAR,
+        most_outliers=MOST_OUTLIERS,
+        protocols=protocols[:MOST],
+        number_of_protocols=len(protocols),
+        problems=[problem_row(problem, out_dir) for problem in cohort.problems],
+        changes=_changes(cohort),
+        agreement=_agreement(ratings, seed) if ratings else None,
         evaluation=evaluation.as_posix() if (out_dir / evaluation).exists() else None,
+        files=_files(pools, out_dir, read=ratings is not None),
+        percent=percent,
+        ranged=ranged,
+        signed=signed,
+        readable=readable,
     )
     return path
+
+
+def percent(share: Share) -> str:
+    """A share with its 95 % interval.
+
+    >>> percent(Share(3, 12)), percent(Share(0, 0))
+    ('25.0 % (8.9 to 53.2)', 'n/a')
+    """
+    if not share.whole:
+        return "n/a"
+    low, high = share.interval
+    return f"{100 * share.value:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def ranged(row: Mapping[str, Any], name: str) -> str:
+    """A value with the interval in the columns beside it.
+
+    >>> ranged({"icc": 0.912, "icc_low": 0.8, "icc_high": 0.96}, "icc")
+    '0.91 (0.80 to 0.96)'
+    """
+    value, low, high = row[name], row[f"{name}_low"], row[f"{name}_high"]
+    if not math.isfinite(value):
+        return "n/a"
+    return f"{value:.2f}" + (f" ({low:.2f} to {high:.2f})" if math.isfinite(low) else "")
+
+
+def signed(value: float) -> str:
+    """A difference with its sign.
+
+    >>> signed(0.125), signed(float("nan"))
+    ('+0.12', 'n/a')
+    """
+    return f"{value:+.2f}" if math.isfinite(value) else "n/a"
+
+
+def _pool(
+    name: str, pool: Pool, out_dir: Path, protocols: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """What the page says of a pool of sequences."""
+    title = f"{name}, {pool.participants:,} participants at their first session"
+    density, affine = pool.density.image()
+    heat = glass = None
+    if pool.lesions:
+        heat = _inline(
+            cohort_brains.region_heat(pool.places, pool.participants, title),
+            cohort_brains.ALT["region_heat"],
+        )
+    if pool.density.placed:
+        glass = _inline(
+            cohort_brains.glass_brain(density, affine, title), cohort_brains.ALT["glass_brain"]
+        )
+    return {
+        "name": name,
+        "tally": pool,
+        "carriers": {
+            grade: [
+                Share(pool.carriers[None, grade], pool.participants),
+                *(Share(pool.carriers[g, grade], pool.carriers[None, grade]) for g in GROUPS),
+            ]
+            for grade in (None, "definite")
+        },
+        "classes": [
+            (title, {name: pool.classes[column][name] for name in names})
+            for title, column, names in CLASSES
+        ],
+        "heat": heat,
+        "glass": glass,
+        "protocols": sum(row["pool"] == name for row in protocols),
+        "map": density_of(out_dir, name).name,
+    }
+
+
+def _figures(pools: Mapping[str, Pool]) -> dict[str, Picture]:
+    """Figures that have every pool beside the others."""
+    scans = {
+        name: {
+            "scans": pool.participants,
+            "any": pool.positive,
+            **{group: pool.carriers[group, None] for group in GROUPS},
+        }
+        for name, pool in pools.items()
+    }
+    drawn = {
+        "distribution": cohort_figures.distribution({k: p.counts for k, p in pools.items()}),
+        "by_region": cohort_figures.by_region(scans),
+    }
+    return {name: _inline(one, cohort_figures.ALT[name]) for name, one in drawn.items()}
+
+
+def _changes(cohort: Cohort) -> dict[str, Any] | None:
+    """Follow-ups, those that were done otherwise than the session before apart."""
+    found = {
+        f"{pool}, protocol or processing changed" if otherwise else pool: follow_ups
+        for (pool, otherwise), follow_ups in sorted(cohort.changes.by_pool.items())
+    }
+    if not found and not cohort.changes.poor:
+        return None
+    picture = None
+    if found:
+        drawn = cohort_figures.changes({k: list(f.lesions.elements()) for k, f in found.items()})
+        picture = _inline(drawn, cohort_figures.ALT["changes"])
+    return {"rows": found, "picture": picture}
+
+
+def _agreement(ratings: Ratings, seed: int) -> dict[str, Any]:
+    drawn = agreement.figure(ratings.readings, seed)
+    return {
+        "rows": agreement.rows(ratings.readings, seed),
+        "notes": [str(note) for note in ratings.notes[:MOST]],
+        "more_notes": max(0, len(ratings.notes) - MOST),
+        "published": agreement.PUBLISHED,
+        "picture": drawn and _inline(drawn, "Difference over mean of the counts of two sides."),
+    }
+
+
+def _files(pools: Mapping[str, Pool], out_dir: Path, *, read: bool) -> dict[str, str]:
+    """Names of the files beside the page, and what they have."""
+    found = {table_of(out_dir, name).name: text for name, text in FILES.items()}
+    if read:
+        found[table_of(out_dir, "agreement").name] = "how far readers and the algorithm agree"
+    for name in pools:
+        found[density_of(out_dir, name).name] = f"density of microbleeds in MNI152, {name}"
+    return found
+
+
+def _outlier(rows: Sequence[Mapping[str, Any]], out_dir: Path) -> dict[str, Any]:
+    """A session that is unlike the others: who, and by which measures."""
+    return {**_with_link(rows[0], out_dir), "measures": rows}
+
+
+def _with_link(row: Mapping[str, Any], out_dir: Path) -> dict[str, Any]:
+    """Add the page of the participant, where there is one."""
+    page = f"{row['participant_id']}.html"
+    return {**row, "page": page if (out_dir / page).is_file() else None}
+
+
+def _inline(figure: Figure, alt: str) -> Picture:
+    stream = io.BytesIO()
+    figure.savefig(stream, format="webp", dpi=cohort_figures.DPI, pil_kwargs={"quality": 90})
+    data = base64.b64encode(stream.getvalue()).decode("ascii")
+    return Picture(f"data:image/webp;base64,{data}", alt)

@@ -51,6 +51,7 @@ def write_prediction(
             "lesion_id": number,
             "status": "rejected" if number in rejected else "kept",
             "reason": "periphery-not-brain" if number in rejected else "parenchyma",
+            "grade": "possible",
             "region": "lobar",
             "probability_max": 0.9 + number / 100,
             "cfpr_ratio": 0.2 if number in rejected else 0.8,

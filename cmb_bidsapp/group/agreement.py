@@ -1,0 +1,204 @@
+"""How far readers agree, with each other and with the algorithm: lesion by lesion, and in counts.
+
+The group level calls :func:`write_agreement` and :func:`figure` after the pass, with the readings
+of :class:`cmb_bidsapp.group.ratings.Ratings`.
+
+Lesions: all that both sides have rated, and those that a reader added, where the other side had
+finished the session (the algorithm always has). Nobody marks the places without a lesion, so kappa
+is that of candidates: where nearly all of them are microbleeds to both sides chance agreement is
+high, and kappa low with few differences; the share of equal decisions stands beside it.
+Counts: sessions that both sides finished.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+
+from cmb_bidsapp.bids.outputs import write_table
+from cmb_bidsapp.evaluation.figures import bland_altman
+from cmb_bidsapp.evaluation.statistics import Agreement, interval, resample
+from cmb_bidsapp.evaluation.summary import EVERYBODY
+from cmb_bidsapp.group.consensus import DECISIONS
+from cmb_bidsapp.group.reading import Reading
+from cmb_bidsapp.group.records import ALGORITHM
+from cmb_bidsapp.lesions.grading import COUNTED
+from cmb_bidsapp.lesions.table import describe
+
+Floats = npt.NDArray[np.float64]
+Row = dict[str, Any]
+
+#: What raters reached on MARS, to hold one's own against.
+PUBLISHED = "Published for raters on MARS: kappa 0.68-0.87, ICC of counts 0.93-0.98"
+#: Panels that the figure shows at most, in the order of the table.
+PANELS = 9
+
+_YES = np.array([decision in COUNTED for decision in DECISIONS])
+_STEPS = np.arange(len(DECISIONS))
+#: How much two decisions differ, by the kind of kappa, shape (3, 3) in the order of ``DECISIONS``.
+WEIGHTS = {
+    "kappa": (_STEPS[:, None] != _STEPS).astype(np.float64),
+    "kappa_linear": np.abs(_STEPS[:, None] - _STEPS).astype(np.float64),
+    "kappa_cmb": (_YES[:, None] != _YES).astype(np.float64),
+}
+
+
+def _with_ends(name: str, text: str) -> Row:
+    ends = {"low": "Lower", "high": "Upper"}
+    return {
+        name: describe(text),
+        **{
+            f"{name}_{side}": describe(
+                f"{end} end of the 95 % bootstrap interval of {name}, over participants"
+            )
+            for side, end in ends.items()
+        },
+    }
+
+
+#: Columns of ``group_agreement.tsv`` with their JSON dictionary.
+AGREEMENT_COLUMNS = {
+    "first": describe("One side: algorithm, or the name of a reader"),
+    "second": describe("The other side, a reader"),
+    "lesions": describe("Candidates that both rated, and lesions that readers added"),
+    "same": describe("Share of them that both decided alike: definite, possible or not-cmb"),
+    **_with_ends("kappa", "Cohen's kappa of definite, possible and not-cmb"),
+    **_with_ends("kappa_linear", "The same, a step of the three counting half (linear weights)"),
+    **_with_ends("kappa_cmb", "Cohen's kappa of microbleed (definite or possible) or not"),
+    "sessions": describe("Sessions that both finished: counts are of these"),
+    "count_bias": describe("Mean over sessions of second minus first count"),
+    "count_limit_low": describe("Bland and Altman: count_bias - 1.96 standard deviations"),
+    "count_limit_high": describe("Bland and Altman: count_bias + 1.96 standard deviations"),
+    **_with_ends(
+        "count_icc",
+        "Intraclass correlation of the counts: two-way random effects, absolute agreement, single "
+        "measurement, ICC(2,1)",
+    ),
+}
+
+
+def kappa(tables: Floats, weights: Floats) -> Floats:
+    """Kappa of many tables at once (Cohen 1960, weighted 1968).
+
+    Parameters
+    ----------
+    tables
+        Numbers of lesions, rows the first side's decision, columns the second's; shape
+        ``(..., k, k)``.
+    weights
+        Disagreement of two decisions, 0 where they are the same; shape ``(k, k)``.
+
+    Returns
+    -------
+    kappa
+        Shape ``(...)``; NaN without lesions, or where chance leaves no room for disagreement.
+    """
+    rows, columns = tables.sum(axis=-1), tables.sum(axis=-2)
+    total = rows.sum(axis=-1)
+    seen = (weights * tables).sum(axis=(-2, -1)) * total
+    by_chance = np.einsum("...i,ij,...j->...", rows, weights, columns)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(by_chance > 0, 1 - seen / by_chance, np.nan)
+
+
+def rows(readings: Iterable[Reading], seed: int = 0) -> list[Row]:
+    """Agreement of each reader with the algorithm, then of every two readers.
+
+    Parameters
+    ----------
+    seed
+        Of the bootstrap.
+    """
+    known = list(readings)
+    return [_row(known, first, second, seed) for first, second in _pairs(known)]
+
+
+def write_agreement(readings: Iterable[Reading], out_dir: Path, seed: int = 0) -> Path:
+    """Write ``group_agreement.tsv`` with its dictionary."""
+    path = out_dir / "group_agreement.tsv"
+    write_table(path, list(AGREEMENT_COLUMNS), rows(readings, seed), AGREEMENT_COLUMNS)
+    return path
+
+
+def figure(readings: Iterable[Reading], seed: int = 0) -> Figure | None:
+    """Draw difference over mean of two counts (Bland and Altman), a panel per pair.
+
+    Returns
+    -------
+    figure
+        With the first nine pairs that finished a session both; ``None`` without any.
+    """
+    known = list(readings)
+    named = [(f"{row['second']} minus {row['first']}", row) for row in rows(known, seed)]
+    shown = [(title, row) for title, row in named if row["sessions"]][:PANELS]
+    scans = [
+        {
+            "method": title,
+            "status": "evaluated",
+            "stage": None,
+            "reference": own,
+            "predicted": other,
+        }
+        for title, row in shown
+        for own, other in zip(*_counts(known, row["first"], row["second"])[:2], strict=True)
+    ]
+    sums = [{**row, "method": title, "group": EVERYBODY, "stage": None} for title, row in shown]
+    drawn = bland_altman({"sessions": scans, "summary": sums})
+    if drawn is not None:
+        for ax, (title, _) in zip(drawn.axes, shown, strict=False):
+            ax.set_title(title)
+            ax.set_xlabel("Mean of both counts (numbers: sessions)")
+            ax.set_ylabel("Difference of counts")
+    return drawn
+
+
+def _pairs(readings: Sequence[Reading]) -> Iterator[tuple[str, str]]:
+    names = {name for reading in readings for mark in reading.marks for name in mark}
+    names |= {name for reading in readings for name in reading.finished}
+    readers = sorted(names - {ALGORITHM})
+    yield from ((ALGORITHM, reader) for reader in readers)
+    yield from combinations(readers, 2)
+
+
+def _row(readings: Sequence[Reading], first: str, second: str, seed: int) -> Row:
+    people = [reading.participant for reading in readings]
+    sums = np.array([_table(reading, first, second).ravel() for reading in readings])
+    table = sums.sum(axis=0).reshape(len(DECISIONS), -1)
+    drawn = resample(sums, people, seed).reshape(-1, *table.shape)
+    row = {
+        "first": first,
+        "second": second,
+        "lesions": int(table.sum()),
+        "same": float(table.trace() / table.sum()) if table.any() else None,
+    }
+    for name, weights in WEIGHTS.items():
+        low, high = interval(kappa(drawn, weights))
+        row |= {name: float(kappa(table, weights)), f"{name}_low": low, f"{name}_high": high}
+    own, other, theirs = _counts(readings, first, second)
+    found = Agreement.of(own, other, theirs, seed)
+    counts = {f"count_{name}": value for name, value in vars(found).items()}
+    return {**row, "sessions": len(own), **counts}
+
+
+def _table(reading: Reading, first: str, second: str) -> Floats:
+    """Lesions of a session by the decisions of both sides."""
+    table = np.zeros((len(DECISIONS), len(DECISIONS)))
+    for mark in reading.marks:
+        if first in mark and second in mark:
+            table[DECISIONS.index(mark[first]), DECISIONS.index(mark[second])] += 1
+    return table
+
+
+def _counts(
+    readings: Sequence[Reading], first: str, second: str
+) -> tuple[list[int], list[int], list[str]]:
+    """Counts of both sides in the sessions that both finished, and whose sessions these are."""
+    both = [r for r in readings if {first, second} <= {ALGORITHM, *r.finished}]
+    own, other = ([reading.count(side) for reading in both] for side in (first, second))
+    return own, other, [reading.participant for reading in both]

@@ -1,0 +1,140 @@
+"""One row of a ratings file, as the participant report exports it."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from cmb_bidsapp.group.consensus import DECISIONS
+from cmb_bidsapp.group.records import ALGORITHM, Row
+
+#: What a reader says of a session without kept candidates: looked at to the end.
+READ = "read"
+#: Columns of a ratings file.
+RATING_COLUMNS = (
+    "participant_id",
+    "session_id",
+    "rater",
+    "lesion_id",
+    "decision",
+    "x",
+    "y",
+    "z",
+    "note",
+    "date",
+    "version",
+)
+#: Two places this close (mm) are one; a rating whose candidate lies farther from that of the lesion
+#: table is of other results.
+SAME_PLACE_MM = 0.5
+NOT_KNOWN = "n/a"
+
+#: World coordinates of the T2*w (mm).
+Point = tuple[float, float, float]
+#: Participant and session, without their prefixes.
+Key = tuple[str, str | None]
+
+
+@dataclass(frozen=True)
+class Rating:
+    """A reader's word on a place.
+
+    Attributes
+    ----------
+    lesion
+        Number of the candidate; ``None`` for an added lesion, or where ``decision`` is ``read``.
+    point
+        Where it is; NaN where ``decision`` is ``read``.
+    date
+        With its time zone; UTC where the file names none.
+    version
+        Of the app that wrote the report.
+    """
+
+    path: Path
+    reader: str
+    lesion: str | None
+    decision: str
+    point: Point
+    note: str
+    date: datetime.datetime
+    version: str
+
+    def __str__(self) -> str:
+        if self.lesion is not None:
+            return f"candidate {self.lesion}"
+        if self.decision == READ:
+            return "the session"
+        return f"the lesion added at {in_words(self.point)}"
+
+    def same_place(self, other: Rating) -> bool:
+        """Whether both are about the same candidate, added lesion or session."""
+        if self.lesion is not None or other.lesion is not None:
+            return self.lesion == other.lesion
+        if READ in (self.decision, other.decision):
+            return self.decision == other.decision
+        return math.dist(self.point, other.point) <= SAME_PLACE_MM
+
+    def same_word(self, other: Rating) -> bool:
+        """Whether one is a copy of the other, as in a second export."""
+        own, others = ((r.decision, " ".join(r.note.split()), r.date) for r in (self, other))
+        return own == others
+
+
+def parse(path: Path, row: Row) -> tuple[Key, Rating]:
+    """Make sense of a row.
+
+    Raises
+    ------
+    ValueError
+        A value is not what its column holds; the text says what is expected.
+    """
+    participant = re.fullmatch(r"sub-([^_\s]+)", row["participant_id"])
+    session = re.fullmatch(r"ses-([^_\s]+)|n/a", row["session_id"])
+    if participant is None or session is None:
+        raise ValueError(
+            f"participant {row['participant_id']!r} and session {row['session_id']!r}: sub-LABEL, "
+            "and ses-LABEL or n/a, are expected"
+        )
+    reader = " ".join(row["rater"].split())
+    if reader in ("", NOT_KNOWN) or reader.casefold() == ALGORITHM:
+        raise ValueError(f"rater {row['rater']!r}: the name of a reader is expected")
+    lesion = None if row["lesion_id"] == NOT_KNOWN else row["lesion_id"]
+    decision = row["decision"]
+    if decision not in (*DECISIONS, READ) or (decision == READ and lesion is not None):
+        raise ValueError(
+            f"decision {decision!r}: {', '.join(DECISIONS)} is expected, or {READ} of a session"
+        )
+    point = point_of(row)
+    if decision != READ and not all(map(math.isfinite, point)):
+        raise ValueError("x, y, z: three numbers are expected (mm)")
+    try:
+        date = datetime.datetime.fromisoformat(row["date"])
+    except ValueError:
+        raise ValueError(f"date {row['date']!r}: ISO 8601 is expected") from None
+    note = "" if row["note"] == NOT_KNOWN else row["note"]
+    zoned = date if date.tzinfo else date.replace(tzinfo=datetime.UTC)
+    rating = Rating(path, reader, lesion, decision, point, note, zoned, row["version"])
+    return (participant.group(1), session.group(1)), rating
+
+
+def point_of(row: Row) -> Point:
+    """``x``, ``y``, ``z`` of a row of a table, NaN where they are no numbers."""
+    x, y, z = (number(row.get(axis, NOT_KNOWN)) for axis in "xyz")
+    return x, y, z
+
+
+def number(text: str) -> float:
+    """A number, or NaN."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def in_words(point: Point) -> str:
+    """A place as people read it."""
+    return ", ".join(f"{mm:.1f}" for mm in point) + " mm"

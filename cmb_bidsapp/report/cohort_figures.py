@@ -1,0 +1,221 @@
+"""Charts of the group page, from plain counts: how many microbleeds, of what kind, what changed.
+
+Sequences are shown beside each other, never pooled. Every figure is made for a width of 900
+pixels and brings its own white ground. Those of the brain are in
+:mod:`cmb_bidsapp.report.cohort_brains`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence, Sized
+from itertools import cycle
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
+
+from cmb_bidsapp.evaluation.figures import GREY, STYLES
+from cmb_bidsapp.group.cohort import Share
+
+Numbers = npt.NDArray[Any]
+
+#: Width of a figure, inches, and dots to the inch of its picture: sharp on any screen.
+WIDTH, DPI = 9.0, 160
+
+#: What each figure shows, for those who do not see it.
+ALT = MappingProxyType(
+    {
+        "distribution": "Bars: how many microbleeds the scans with any have, for each sequence.",
+        "by_region": "Bars: share of scans with microbleeds, and of those the share with lobar, "
+        "deep and infratentorial ones, beside the figures of UK Biobank.",
+        "changes": "Columns, one for each follow-up: persistent and new microbleeds above the "
+        "line, lost ones below it.",
+    }
+)
+
+#: Numbers of microbleeds that share a bar: from, to.
+CLASSES = (
+    (1, 1), (2, 2), (3, 3), (4, 4), (5, 9), (10, 19), (20, 49), (50, 99), (100, 10**9),
+)  # fmt: skip
+
+#: 8,159 scans of UK Biobank (SWI at 3 T): prevalence, and of the positive scans those with at
+#: least one microbleed of a class.
+UK_BIOBANK = MappingProxyType(
+    {"any": 0.070, "lobar": 0.767, "deep": 0.180, "infratentorial": 0.145}
+)
+UK_BIOBANK_NAME = "UK Biobank (SWI at 3 T, 8,159 scans)"
+
+PERCENT = PercentFormatter(1, decimals=0, symbol=" %")
+COLOURS = tuple(colour for colour, _ in STYLES)
+PRIOR, NEW, LOST, PERSISTENT = "#b8bec4", COLOURS[1], COLOURS[0], "#9aa1a8"
+#: So many follow-ups side by side are told apart, and so many are room for at least.
+FEW, ROOM = 80, 12
+
+
+def page_figure(height: float) -> Figure:
+    """A figure as wide as the page, with a margin.
+
+    Parameters
+    ----------
+    height
+        Inches.
+    """
+    return Figure((WIDTH, height), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08))
+
+
+def distribution(counts: Mapping[str, Mapping[int, int]]) -> Figure:
+    """How many microbleeds the scans have that have any, a panel for each sequence.
+
+    Parameters
+    ----------
+    counts
+        By sequence (as ``T2starw``, ``swi``): number of scans by their number of microbleeds.
+    """
+    highest = max((count for of in counts.values() for count in of), default=0)
+    classes = [(low, high) for low, high in CLASSES if low <= max(highest, 5)]
+    figure, panels = _panels(counts, 2.3)
+    for ax, (sequence, of), colour in zip(panels, counts.items(), cycle(COLOURS), strict=False):
+        numbers = [sum(n for k, n in of.items() if low <= k <= high) for low, high in classes]
+        scans, positive = sum(of.values()), sum(numbers)
+        shares = [n / max(positive, 1) for n in numbers]
+        bars = ax.bar([_class(*ends) for ends in classes], shares, width=0.72, color=colour)
+        ax.bar_label(bars, [f"{n:,}" if n else "" for n in numbers], padding=2)
+        most = f", at most {max(of):,} in one" if positive else ""
+        _title(ax, f"{sequence}: {positive:,} of {_plural(scans, 'scan')} with microbleeds{most}")
+        ax.set_ylim(0, 1.2 * max(shares) or 1)
+        ax.yaxis.set_major_formatter(PERCENT)
+        ax.set_ylabel("Share of these")
+    panels[-1].set_xlabel("Microbleeds of a scan (above the bars: number of scans)")
+    return figure
+
+
+def by_region(scans: Mapping[str, Mapping[str, int]]) -> Figure:
+    """Prevalence, and the classes of region that positive scans have, beside UK Biobank.
+
+    With 95 % intervals (Wilson), which take scans for independent.
+
+    Parameters
+    ----------
+    scans
+        By sequence: number of ``scans``, and of those with at least one counted microbleed:
+        ``any``, ``lobar``, ``deep``, ``infratentorial``.
+    """
+    figure = page_figure(4.4)
+    panels = figure.subplots(1, 2, width_ratios=(1, 2.7))
+    width = 0.84 / (1 + len(scans))
+    for ax, kinds in zip(panels, (("any",), ("lobar", "deep", "infratentorial")), strict=True):
+        first = np.arange(len(kinds)) - width * len(scans) / 2
+        _bars(ax, first, [UK_BIOBANK[kind] for kind in kinds], width, PRIOR, UK_BIOBANK_NAME)
+        for row, (sequence, of) in enumerate(scans.items()):
+            whole = of["scans" if kinds == ("any",) else "any"]
+            shares = [Share(of[kind], whole) for kind in kinds]
+            places = first + (row + 1) * width
+            name = f"{sequence} ({_plural(of['scans'], 'scan')}, {of['any']:,} positive)"
+            colour = COLOURS[row % len(COLOURS)]
+            _bars(ax, places, [share.value for share in shares], width, colour, name)
+            ax.vlines(places, *zip(*(share.interval for share in shares), strict=True), color="k")
+        ax.set_xticks(range(len(kinds)), kinds)
+        ax.tick_params(axis="x", pad=16)
+        ax.set_ylim(0, 1.02)
+        ax.yaxis.set_major_formatter(PERCENT)
+        _tidy(ax)
+    # Prevalence may be anything from a few per cent on.
+    panels[0].set_ylim(0, min(1.1 * panels[0].dataLim.y1, 1.02))
+    _title(panels[0], "Scans with microbleeds")
+    _title(panels[1], "Of these, scans with at least one of a class (lines: 95 % intervals)")
+    bars, names = panels[0].get_legend_handles_labels()
+    figure.legend(bars, names, loc="outside lower center", ncols=2, frameon=False)
+    return figure
+
+
+def changes(follow_ups: Mapping[str, Sequence[tuple[int, int, int]]]) -> Figure:
+    """Persistent, new and lost microbleeds of every follow-up, a panel for each sequence.
+
+    Parameters
+    ----------
+    follow_ups
+        By sequence (follow-ups whose protocol changed under a name of their own): persistent, new
+        and lost microbleeds of each session after a participant's first.
+    """
+    figure, panels = _panels(follow_ups, 2.6)
+    for ax, (sequence, rows) in zip(panels, follow_ups.items(), strict=False):
+        # The largest counts first, so that the shape can be read however many there are.
+        ordered = sorted(rows, key=lambda row: (-row[0] - row[1], -row[1], -row[2]))
+        persistent, new, lost = np.array(ordered, int).reshape(-1, 3).T
+        _columns(ax, persistent, persistent + new, NEW, f"new ({new.sum():,})")
+        _columns(ax, 0 * persistent, persistent, PERSISTENT, f"persistent ({persistent.sum():,})")
+        _columns(ax, 0 * lost, -lost, LOST, f"lost ({lost.sum():,})")
+        ax.axhline(0, color="black", linewidth=0.8)
+        ax.spines.bottom.set_visible(False)
+        ax.set_xlim(0.4, max(len(ordered), ROOM) + 0.6)
+        ax.set_ylim(min(ax.get_ylim()[0], -1), max(ax.get_ylim()[1], 2))
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{abs(value):g}"))
+        ax.set_ylabel("Microbleeds")
+        ax.legend(loc="upper right", framealpha=0.9)
+        grown = f"{(new > 0).sum():,} with new microbleeds"
+        _title(ax, f"{sequence}: {_plural(len(ordered), 'follow-up')}, {grown}")
+    panels[-1].set_xlabel("Follow-ups, those with most microbleeds first")
+    return figure
+
+
+def _panels(of: Sized, height: float) -> tuple[Figure, list[Axes]]:
+    """A figure with a panel for each sequence, one below the other; one that says so for none."""
+    down = max(1, len(of))
+    figure = page_figure(0.4 + height * down)
+    panels = list(figure.subplots(down, 1, squeeze=False)[:, 0])
+    for ax in panels:
+        _tidy(ax)
+    if not of:
+        _title(panels[0], "Nothing to show")
+        panels[0].set_axis_off()
+    return figure, panels
+
+
+def _bars(
+    ax: Axes, places: Numbers, shares: Sequence[float], width: float, colour: str, name: str
+) -> None:
+    """Bars with their percentage underneath, where no interval is in the way."""
+    ax.bar(places, np.nan_to_num(shares), width=0.92 * width, color=colour, label=name)
+    for place, share in zip(places, shares, strict=True):
+        ax.annotate(
+            f"{100 * share:.1f}" if math.isfinite(share) else "n/a", (place, 0), xytext=(0, -3),
+            textcoords="offset points", ha="center", va="top", fontsize=9, color=GREY,
+        )  # fmt: skip
+
+
+def _columns(ax: Axes, base: Numbers, top: Numbers, colour: str, name: str) -> None:
+    """Columns side by side as one shape, however many; few of them with gaps between."""
+    half = 0.44 if len(top) <= FEW else 0.5
+    number = np.arange(1, len(top) + 1)
+    edges = np.stack([number - half, number + half], axis=-1).ravel()
+    heights, baseline = (np.stack([ends, 0 * ends], -1).ravel()[:-1] for ends in (top, base))
+    ax.stairs(heights, edges, baseline=baseline, fill=True, color=colour, label=name)
+
+
+def _class(low: int, high: int) -> str:
+    if low == high:
+        return str(low)
+    return f"{low} or more" if high == CLASSES[-1][1] else f"{low}-{high}"
+
+
+def _plural(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def _title(ax: Axes, text: str) -> None:
+    ax.set_title(text, loc="left", fontsize=11.5)
+
+
+def _tidy(ax: Axes) -> None:
+    ax.grid(visible=True, axis="y", color="#e3e6e8", linewidth=0.8)
+    ax.set_axisbelow(True)
+    ax.spines[["top", "right", "left"]].set_visible(False)
+    ax.tick_params(length=0)

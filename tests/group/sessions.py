@@ -1,0 +1,63 @@
+"""Made-up results of sessions, as the participant level leaves them: tables and stamps."""
+
+from cmb_bidsapp.anatomy.quality import COLUMNS as MEASURES
+from cmb_bidsapp.bids.derivatives import SessionFiles
+from cmb_bidsapp.bids.outputs import write_table
+from cmb_bidsapp.clinical.follow_up import CHANGE_COLUMNS
+from cmb_bidsapp.labels import MARS_FORM
+from cmb_bidsapp.lesions.table import COLUMNS
+from cmb_bidsapp.runtime.stamps import Stamp, write_stamp
+
+GRE = {"sequence": "T2starw", "field_t": 3.0, "echo_s": 0.02, "voxel_mm": [0.43, 6.5, 0.43]}
+SWI = {**GRE, "sequence": "swi", "voxel_mm": [0.8, 0.8, 3.0]}
+#: A region of the MARS form for each group.
+REGION = {"lobar": "frontal", "deep": "thalamus", "infratentorial": "cerebellum"}
+
+
+def lesion(region="lobar", grade="definite", status="kept", *, border=False, **cells):
+    """A row of the lesion table; ``region`` is a group or a region of the MARS form."""
+    name = REGION.get(region, region)
+    group = MARS_FORM[name][1] if name in MARS_FORM else "unassigned"
+    return {
+        **dict.fromkeys(COLUMNS),
+        **{"region": group, "mars_region": name, "side": "right", "border": border},
+        **{"grade": grade, "status": status, "mni_x": 30, "mni_y": -20, "mni_z": 40},
+        "calibrated_probability": 0.9 if status == "kept" else None,
+        **cells,
+    }
+
+
+def measure(name="thalamus volume", value=12.0, flag="ok", units="ml"):
+    """A row of the table of the anatomy."""
+    return dict(zip(MEASURES, (name, value, units, 8, 27, flag), strict=True))
+
+
+def write_session(out_dir, participant, session=None, lesions=(), info=None, quality=None):
+    """Write what a session leaves; numbers of lesions, or rows of them."""
+    files = SessionFiles(out_dir, participant, session)
+    rows = [lesion()] * lesions if isinstance(lesions, int) else lesions
+    write_table(files.lesions, list(COLUMNS), rows, COLUMNS)
+    if info is not None:
+        write_stamp(files.stamp("finish"), Stamp("key", {}, {}, info))
+    if quality is not None:
+        write_table(files.quality, list(MEASURES), quality)
+    return files
+
+
+def write_changes(out_dir, participant, *rows):
+    """Write a participant's table of changes; ses-A is the baseline where a row names none."""
+    path = SessionFiles(out_dir, participant, None).changes
+    plain = {
+        **{"session_id": "ses-B", "baseline_session_id": "ses-A", "registration": "good"},
+        **{"protocol_changed": False, "processing_changed": False, "aria_h": "none"},
+        **{"persistent": 0, "new": 0, "new_doubtful": 0, "lost": 0},
+    }
+    write_table(path, list(CHANGE_COLUMNS), [{**plain, **row} for row in rows])
+    return path
+
+
+def write_status(out_dir, *rows):
+    """Write the status of the last run: participant, session, stage, status, message."""
+    columns = ("participant_id", "session_id", "stage", "status", "message")
+    rows = [dict(zip(columns, row, strict=True)) for row in rows]
+    write_table(out_dir / "logs" / "status.tsv", columns, rows)

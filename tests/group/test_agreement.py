@@ -1,0 +1,184 @@
+import json
+
+import numpy as np
+import pytest
+from sklearn.metrics import cohen_kappa_score
+from statsmodels.stats.inter_rater import cohens_kappa
+
+from cmb_bidsapp.bids.outputs import read_table
+from cmb_bidsapp.evaluation.statistics import Agreement
+from cmb_bidsapp.group.agreement import (
+    AGREEMENT_COLUMNS,
+    PANELS,
+    WEIGHTS,
+    figure,
+    kappa,
+    rows,
+    write_agreement,
+)
+from cmb_bidsapp.group.ratings import read_ratings
+from cmb_bidsapp.group.reading import Reading
+from tests.group.readers import rating, write_ratings, write_session
+
+D, P, N = "definite", "possible", "not-cmb"
+
+
+def reading(participant, *marks, finished=("AB", "CD")):
+    """A session; each mark is what algorithm, AB and CD say, ``None`` where they say nothing."""
+    sides = ("algorithm", "AB", "CD")
+    said = [{k: v for k, v in zip(sides, mark, strict=True) if v} for mark in marks]
+    return Reading(participant, None, tuple(said), finished)
+
+
+READINGS = [
+    reading("1", (D, D, D), (D, P, N), (P, N, N)),
+    reading("2", (D, D, P), (N, P, None), (N, N, D)),
+    reading("3", (D, D, D), (P, P, P), (N, N, N), (N, D, D)),
+    reading("4"),
+    reading("5", (D, N, None), (D, None, None), finished=()),
+]
+
+
+def pair(first, second, readings=READINGS):
+    (row,) = (r for r in rows(readings) if (r["first"], r["second"]) == (first, second))
+    return row
+
+
+def test_every_reader_is_compared_with_the_algorithm_and_every_other():
+    pairs = [(row["first"], row["second"]) for row in rows(READINGS)]
+    assert pairs == [("algorithm", "AB"), ("algorithm", "CD"), ("AB", "CD")]
+
+
+def test_lesions_are_those_that_both_rated():
+    assert pair("AB", "CD")["lesions"] == 9
+    assert pair("AB", "CD")["same"] == pytest.approx(6 / 9)
+    assert pair("algorithm", "AB")["lesions"] == 11
+
+
+def test_kappa_is_that_of_other_libraries():
+    both = [(m["AB"], m["CD"]) for r in READINGS for m in r.marks if {"AB", "CD"} <= m.keys()]
+    order = [D, P, N]
+    own, other = zip(*both, strict=True)
+    row = pair("AB", "CD")
+    assert row["kappa"] == pytest.approx(cohen_kappa_score(own, other, labels=order))
+    linear = cohen_kappa_score(own, other, labels=order, weights="linear")
+    assert row["kappa_linear"] == pytest.approx(linear)
+    yes = [[word != N for word in side] for side in (own, other)]
+    assert row["kappa_cmb"] == pytest.approx(cohen_kappa_score(*yes))
+    table = np.zeros((3, 3))
+    for pair_of in both:
+        table[tuple(order.index(word) for word in pair_of)] += 1
+    assert row["kappa"] == pytest.approx(cohens_kappa(table, return_results=False))
+
+
+def test_kappa_of_many_tables_is_that_of_each():
+    tables = np.random.default_rng(0).integers(0, 9, (20, 3, 3)).astype(float)
+    for weights in WEIGHTS.values():
+        together = kappa(tables, weights)
+        assert together.shape == (20,)
+        assert together.tolist() == [float(kappa(table, weights)) for table in tables]
+
+
+def test_kappa_is_one_where_all_is_the_same_and_unknown_where_chance_explains_it():
+    same = np.diag([3.0, 2.0, 4.0])
+    for weights in WEIGHTS.values():
+        assert kappa(same, weights) == 1
+        assert np.isnan(kappa(np.zeros((3, 3)), weights))
+    assert np.isnan(kappa(np.diag([5.0, 0, 0]), WEIGHTS["kappa"]))
+
+
+def test_counts_are_of_sessions_that_both_finished():
+    row = pair("AB", "CD")
+    assert row["sessions"] == 4
+    # AB counts 2, 2, 3, 0 and CD 1, 2, 3, 0.
+    assert row["count_bias"] == pytest.approx(-0.25)
+    expected = Agreement.of([2, 2, 3, 0], [1, 2, 3, 0], list("1234"), 0)
+    assert row["count_icc"] == expected.icc
+    assert (row["count_limit_low"], row["count_icc_low"]) == (expected.limit_low, expected.icc_low)
+
+
+def test_intervals_hold_the_value_and_follow_the_seed():
+    many = [
+        reading(str(n), *[(D, [D, P, N][(n + k) % 3], [D, P, N, N][(n * k) % 4]) for k in range(3)])
+        for n in range(30)
+    ]
+    first, again, other = (rows(many, seed)[-1] for seed in (1, 1, 2))
+    assert first == again != other
+    for name in (*WEIGHTS, "count_icc"):
+        assert first[f"{name}_low"] <= first[name] <= first[f"{name}_high"]
+
+
+def test_one_session_has_a_kappa_but_no_interval():
+    row = pair("AB", "CD", READINGS[2:3])
+    assert row["kappa"] == 1
+    assert np.isnan([row["kappa_low"], row["count_icc"], row["count_limit_low"]]).all()
+
+
+def test_readers_who_shared_no_lesion_have_counts_of_nothing():
+    apart = [reading("1", (D, D, None), finished=()), reading("2", (D, None, N), finished=())]
+    row = pair("AB", "CD", apart)
+    assert (row["lesions"], row["same"], row["sessions"]) == (0, None, 0)
+    assert np.isnan(row["kappa"])
+
+
+def test_a_reader_who_only_read_empty_sessions_is_there():
+    empty = [reading("1", finished=("AB",)), reading("2", finished=("AB",))]
+    (row,) = rows(empty)
+    assert (row["second"], row["lesions"], row["sessions"], row["count_bias"]) == ("AB", 0, 2, 0)
+
+
+def test_the_table_is_written_with_its_dictionary(tmp_path):
+    path = write_agreement(READINGS, tmp_path)
+    assert path.name == "group_agreement.tsv"
+    written = read_table(path)
+    assert [list(row) for row in written] == [list(AGREEMENT_COLUMNS)] * 3
+    assert json.loads(path.with_suffix(".json").read_text()).keys() == AGREEMENT_COLUMNS.keys()
+    assert float(written[2]["kappa"]) == pytest.approx(rows(READINGS)[2]["kappa"], rel=1e-5)
+
+
+def test_nobody_read_anything(tmp_path):
+    assert rows([]) == []
+    assert read_table(write_agreement([], tmp_path)) == []
+    assert figure([]) is None
+
+
+def test_the_figure_has_a_panel_for_each_pair_with_its_limits():
+    drawn = figure(READINGS)
+    titles = [ax.get_title() for ax in drawn.axes]
+    assert titles == ["AB minus algorithm", "CD minus algorithm", "CD minus AB"]
+    first = drawn.axes[2]
+    # AB 2, 2, 3, 0 and CD 1, 2, 3, 0: mean and difference of each session.
+    points = {
+        tuple(point) for collection in first.collections for point in collection.get_offsets()
+    }
+    assert points == {(1.5, -1), (2, 0), (3, 0), (0, 0)}
+    assert any(line.get_ydata()[0] == -0.25 for line in first.lines)
+    assert "Difference" in first.get_ylabel()
+
+
+def test_the_figure_does_not_grow_beyond_its_panels():
+    names = [f"R{n}" for n in range(8)]
+    all_of = Reading("1", None, (dict.fromkeys(["algorithm", *names], D),), tuple(names))
+    drawn = figure([all_of])
+    assert len([ax for ax in drawn.axes if ax.get_title()]) == PANELS
+
+
+def test_from_files_to_agreement(tmp_path):
+    for label in ("01", "02"):
+        who = {"participant_id": f"sub-{label}"}
+        write_session(tmp_path / "out", label)
+        for rater, words in (("AB", (D, P, N)), ("CD", (D, N, N))):
+            own = [rating(str(n), word, rater, **who) for n, word in enumerate(words, 1)]
+            if rater == "AB":
+                own.append(rating(None, D, rater, place=(20, 2, 8), **who))
+            write_ratings(tmp_path, *own, name=f"sub-{label}_rater-{rater}_ratings.tsv")
+    ratings = read_ratings(tmp_path)
+    for label in ("01", "02"):
+        ratings.apply(write_session(tmp_path / "out", label))
+    row = pair("AB", "CD", ratings.readings)
+    # Both: 1 alike, 2 not, 3 alike; and the lesion that CD did not add.
+    assert (row["lesions"], row["same"], row["sessions"]) == (8, 0.5, 2)
+    assert row["count_bias"] == -2
+    # The algorithm counts two of its four candidates, and does not have the added one.
+    row = pair("algorithm", "AB", ratings.readings)
+    assert (row["lesions"], row["same"], row["count_bias"]) == (8, 0.75, 1)

@@ -1,0 +1,247 @@
+"""The one pass over a cohort: what comes once, in which order, and what is left out."""
+
+import dataclasses
+import weakref
+from collections import Counter
+
+import pytest
+
+from cmb_bidsapp.bids.derivatives import SessionFiles
+from cmb_bidsapp.bids.outputs import read_table
+from cmb_bidsapp.group import cohort as sums
+from cmb_bidsapp.group.cohort import Largest, Share
+from cmb_bidsapp.group.collect import collect, decided, write_sums
+from cmb_bidsapp.group.ratings import read_ratings
+from cmb_bidsapp.group.records import Problem, records
+from tests.group import readers
+from tests.group.sessions import GRE, SWI, lesion, write_changes, write_session
+
+
+def gather(out_dir, found=None, **options):
+    return collect(records(out_dir) if found is None else found, out_dir, limit=4, **options)[0]
+
+
+def counts(pool):
+    """Participants by count, without counts that nobody has."""
+    return +Counter(pool.counts)
+
+
+def test_sessions_pass_by_and_are_forgotten(tmp_path):
+    """The generator is read once, and nothing holds on to the records that came."""
+    write_session(tmp_path, "01", None, 3, GRE)
+    (record,) = records(tmp_path)
+    given: list[weakref.ref] = []
+    at_once = []
+
+    def stream():
+        for number in range(400):
+            files = SessionFiles(tmp_path, f"{number:04d}", None)
+            one = dataclasses.replace(record, files=files)
+            given.append(weakref.ref(one))
+            yield one
+            del one
+            at_once.append(sum(ref() is not None for ref in given))
+
+    cohort = gather(tmp_path, stream())
+    assert (cohort.participants, len(given)) == (400, 400)
+    # Of a participant all sessions, and the first one of the next.
+    assert max(at_once) <= 2
+    assert len(read_table(tmp_path / "group_lesions.tsv")) == 1200
+
+
+def test_participants_count_once_with_their_first_session(tmp_path):
+    for session, number in (("A", 2), ("B", 9)):
+        write_session(tmp_path, "01", session, number, GRE)
+    write_session(tmp_path, "02", None, 0, GRE)
+    pool = gather(tmp_path).pools["GRE"]
+    assert (pool.sessions, pool.participants, counts(pool)) == (3, 2, {2: 1, 0: 1})
+    assert pool.places == {("frontal", "right"): 2}
+    assert pool.density.scans == 2
+
+
+def test_the_baseline_of_the_follow_ups_is_the_first_session_whatever_its_name(tmp_path):
+    write_session(tmp_path, "01", "late", 5, GRE)
+    write_session(tmp_path, "01", "start", 2, GRE)
+    row = {"session_id": "ses-late", "baseline_session_id": "ses-start"}
+    write_changes(tmp_path, "01", row)
+    assert counts(gather(tmp_path).pools["GRE"]) == {2: 1}
+
+
+def test_where_the_first_session_cannot_be_read_the_next_one_counts(tmp_path):
+    write_session(tmp_path, "01", "A", 5, GRE).lesions.write_text("x\n")
+    write_session(tmp_path, "01", "B", 2, GRE)
+    cohort = gather(tmp_path)
+    assert (cohort.participants, cohort.failed) == (1, 1)
+    assert counts(cohort.pools["GRE"]) == {2: 1}
+
+
+def test_swi_and_gre_are_never_pooled(tmp_path):
+    for label, number, info in (
+        ("01", 1, GRE),
+        ("02", 0, {**GRE, "sequence": "MEGRE"}),
+        ("03", 8, SWI),
+        ("04", 3, None),
+    ):
+        write_session(tmp_path, label, None, number, info)
+    write_session(tmp_path, "05", "A", 2, GRE)
+    write_session(tmp_path, "05", "B", 4, SWI)
+    cohort = gather(tmp_path)
+    assert cohort.participants == 5
+    assert {name: counts(pool) for name, pool in cohort.pools.items()} == {
+        "GRE": {1: 1, 0: 1, 2: 1},
+        "SWI": {8: 1, 4: 1},
+        "unknown": {3: 1},
+    }
+    assert [row["pool"] for row in cohort.protocol_rows()] == ["GRE", "GRE", "SWI", "unknown"]
+
+
+def test_protocols_that_differ_in_the_last_digits_are_one(tmp_path):
+    for label, field, echo in (("01", 3.0, 0.02), ("02", 2.9936, 0.0200001), ("03", 1.5, 0.02)):
+        write_session(tmp_path, label, None, 1, {**GRE, "field_t": field, "echo_s": echo})
+    rows = gather(tmp_path).protocol_rows()
+    assert [(row["field_strength"], row["participants"]) for row in rows] == [(3.0, 2), (1.5, 1)]
+
+
+def test_each_pool_has_a_map_and_one_of_an_earlier_run_goes(tmp_path):
+    name = "group_space-MNI152NLin6Asym_res-2_label-CMB_desc-{}_density"
+    write_session(tmp_path, "01", None, 1, SWI)
+    write_sums(gather(tmp_path), tmp_path)
+    swi = tmp_path / f"{name.format('SWI')}.nii.gz"
+    assert swi.exists()
+    write_session(tmp_path, "01", None, 1, GRE)
+    written = write_sums(gather(tmp_path), tmp_path)
+    assert tmp_path / f"{name.format('GRE')}.nii.gz" in written
+    assert not swi.exists()
+    assert not (tmp_path / f"{name.format('SWI')}.json").exists()
+
+
+def test_a_cell_that_makes_no_sense_leaves_the_whole_session_out(tmp_path):
+    for label, cells in (
+        ("01", {"grade": "huge"}),
+        ("02", {"mni_x": "left"}),
+        ("03", {"calibrated_probability": "maybe"}),
+        ("04", {}),
+    ):
+        write_session(tmp_path, label, None, [lesion(), lesion(**cells)], GRE)
+    told = []
+    cohort = gather(tmp_path, tell=told.append)
+    assert [problem.files.participant for problem in told] == ["01", "02", "03"]
+    assert cohort.problems == told
+    assert (cohort.total.sessions, counts(cohort.pools["GRE"])) == (1, {2: 1})
+    for name in ("lesions", "mars", "mars_long", "summary"):
+        rows = read_table(tmp_path / f"group_{name}.tsv")
+        assert {row["participant_id"] for row in rows} == {"sub-04"}
+
+
+@pytest.mark.parametrize("text", ["measure\tvalue\n", "\x00\x01", ""])
+def test_a_broken_table_of_the_anatomy_is_told_and_the_session_counts(tmp_path, text):
+    write_session(tmp_path, "01", None, 1, GRE, []).quality.write_text(text)
+    cohort = gather(tmp_path)
+    assert (cohort.total.sessions, cohort.failed) == (1, 1)
+    assert cohort.problems[0].path.name.endswith("_qc.tsv")
+
+
+@pytest.mark.parametrize("cells", [{"new": "many"}, {"lost": None}])
+def test_a_broken_table_of_changes_is_told_and_its_sessions_count(tmp_path, cells):
+    for session in "AB":
+        write_session(tmp_path, "01", session, 1, GRE)
+    write_changes(tmp_path, "01", {}, cells)
+    cohort = gather(tmp_path)
+    assert (cohort.total.sessions, cohort.failed) == (2, 1)
+    assert not cohort.changes.by_pool
+    assert read_table(tmp_path / "group_changes.tsv") == []
+
+
+def test_follow_ups_are_summed_and_those_done_otherwise_stand_apart(tmp_path):
+    for session in "ABCD":
+        write_session(tmp_path, "01", session, 1, GRE)
+    for session in "AB":
+        write_session(tmp_path, "02", session, 1, GRE)
+    write_changes(
+        tmp_path,
+        "01",
+        {"session_id": "ses-B", "new": 2, "persistent": 1, "aria_h": "mild"},
+        {"session_id": "ses-C", "new": 5, "persistent": 1, "aria_h": "moderate"},
+        {"session_id": "ses-D", "new": 40, "processing_changed": True, "aria_h": "severe"},
+    )
+    write_changes(tmp_path, "02", {"lost": 1})
+    found = gather(tmp_path).changes.by_pool
+    as_before, otherwise = found["GRE", False], found["GRE", True]
+    assert as_before.sums == {"persistent": 2, "new": 7, "lost": 1}
+    assert (as_before.sessions, as_before.participants) == (3, 2)
+    assert +as_before.classes == {"moderate": 1, "none": 1}
+    assert (otherwise.sums["new"], +otherwise.classes) == (40, {"severe": 1})
+
+
+def test_follow_ups_that_were_not_registered_are_in_the_table_and_in_no_sum(tmp_path):
+    for session in "AB":
+        write_session(tmp_path, "01", session, 1, GRE)
+    nothing = dict.fromkeys(("persistent", "new", "lost", "aria_h"))
+    write_changes(tmp_path, "01", {"registration": "poor", **nothing})
+    changes = gather(tmp_path).changes
+    assert (changes.poor, dict(changes.by_pool)) == (1, {})
+    assert len(read_table(tmp_path / "group_changes.tsv")) == 1
+
+
+def test_follow_ups_of_sessions_that_are_left_out_are_left_out(tmp_path):
+    write_session(tmp_path, "01", "A", 1, GRE)
+    write_session(tmp_path, "01", "B", 1, GRE).lesions.unlink()
+    write_changes(tmp_path, "01", {"new": 3})
+    cohort = gather(tmp_path)
+    assert not cohort.changes.by_pool
+    assert read_table(tmp_path / "group_changes.tsv") == []
+
+
+def test_readers_decide_and_every_table_says_so(tmp_path):
+    out_dir, ratings = tmp_path / "out", tmp_path / "ratings"
+    readers.write_session(out_dir, "01")
+    readers.write_session(out_dir, "02")
+    said = [readers.rating(str(number), "not-cmb") for number in (1, 2, 3)]
+    readers.write_ratings(ratings, *said, readers.rating("77", "definite"))
+    read = read_ratings(ratings)
+    cohort = gather(out_dir, decided(records(out_dir), read))
+    first, second = read_table(out_dir / "group_mars.tsv")
+    assert (first["total"], second["total"]) == ("0", "2")
+    assert first["source"].startswith("reader AB")
+    assert second["source"] == "algorithm"
+    sources = {row["source"] for row in read_table(out_dir / "group_lesions.tsv")}
+    assert {"algorithm", "reader AB"} <= sources
+    assert cohort.total.source == "readers (1 of 2 sessions), else algorithm"
+    assert cohort.protocol_rows()[0]["source"] == cohort.total.source
+    assert [problem.path for problem in cohort.problems] == [
+        ratings / "sub-01_rater-AB_ratings.tsv"
+    ]
+
+
+def test_problems_beyond_what_the_page_shows_are_counted(tmp_path, monkeypatch):
+    monkeypatch.setattr(sums, "MOST", 3)
+    found = (Problem(tmp_path / f"{number}", "broken") for number in range(10))
+    cohort = gather(tmp_path, found)
+    assert (cohort.failed, len(cohort.problems)) == (10, 3)
+    assert len(read_table(tmp_path / "group_problems.tsv")) == 10
+
+
+def test_the_largest_rows_are_kept_in_the_order_they_came(monkeypatch):
+    monkeypatch.setattr(sums, "MOST", 3)
+    largest = Largest()
+    for number, count in enumerate((0, 5, 0, 7, 1, 1, 0)):
+        largest.add(count, {"number": number})
+    assert [row["number"] for row in largest.rows] == [1, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "low", "high"),
+    # Newcombe 1998, Statistics in Medicine 17:857, table I, method 3.
+    [
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
+def test_intervals_are_those_of_wilson(part, whole, low, high):
+    assert Share(part, whole).interval == pytest.approx((low, high), abs=5e-5)
+
+
+def test_nobody_has_no_share():
+    assert str(Share(0, 0).value) == "nan"

@@ -1,0 +1,143 @@
+"""Brains of the group page: the right places, and each side on its own side."""
+
+import io
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from cmb_bidsapp.group.density import Density
+from cmb_bidsapp.labels import LEFT, MARS, RIGHT
+from cmb_bidsapp.report import brains
+from cmb_bidsapp.report.cohort_brains import AXIAL_MM, CORONAL_MM, glass_brain, region_heat
+
+#: In the left middle frontal gyrus (mm).
+FRONTAL = np.array([-38.0, 40.0, 12.0])
+
+
+def colour(ax, x, y):
+    """RGBA that the last picture of a panel has at a place (mm)."""
+    picture = ax.images[-1]
+    left, right, bottom, top = picture.get_extent()
+    data = np.asarray(picture.get_array())
+    row = int((y - bottom) / (top - bottom) * data.shape[0])
+    column = int((x - left) / (right - left) * data.shape[1])
+    return data[row, column]
+
+
+def is_warm(rgba):
+    """Whether it has a colour of the scale; a region without lesions is grey."""
+    return rgba[0] - rgba[2] > 0.2
+
+
+def across(ax, x):
+    """Where in a panel a coordinate is drawn: 0 at its left edge, 1 at its right."""
+    low, high = ax.get_xlim()
+    return (x - low) / (high - low)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ((-12, -18, 8), LEFT + MARS["thalamus"]),
+        ((12, -18, 8), RIGHT + MARS["thalamus"]),
+        ((-38, 40, 12), LEFT + MARS["frontal"]),
+        ((20, -66, -40), RIGHT + MARS["cerebellum"]),
+        ((28, 0, 0), RIGHT + MARS["basal-ganglia"]),
+        ((-14, -90, 4), LEFT + MARS["occipital"]),
+    ],
+)
+def test_map_of_the_packaged_brain(place, value):
+    mars, affine = brains.mars_map()
+    voxel = np.rint(np.linalg.inv(affine) @ (*place, 1))[:3].astype(int)
+    assert mars[tuple(voxel)] == value
+
+
+def test_a_side_view_shows_its_own_half_alone():
+    for view, side in ((brains.RIGHT, RIGHT), (brains.LEFT, LEFT)):
+        seen, _ = brains.outside(view)
+        assert set(np.unique(seen[seen > 0]) // LEFT * LEFT) == {side}
+        assert {"frontal", "parietal", "temporal", "occipital", "cerebellum", "brainstem"} <= {
+            name for name, number in MARS.items() if side + number in seen
+        }
+
+
+def test_slices_cut_what_is_not_seen_from_outside():
+    seen = {
+        value
+        for view, mm in ((brains.FRONT, CORONAL_MM), (brains.BELOW, AXIAL_MM))
+        for value in np.unique(brains.section(view, mm)[0])
+    }
+    deep = range(MARS["basal-ganglia"], MARS["dpwm"] + 1)
+    inside = (*deep, MARS["insula"])
+    assert {side + number for side in (LEFT, RIGHT) for number in inside} <= seen
+
+
+def test_a_left_frontal_lesion_is_left_and_in_front():
+    density = Density()
+    density.add(FRONTAL[None])
+    figure = glass_brain(*density.image())
+    right, left, front, below = figure.axes[:4]
+    x, y, z = FRONTAL
+    assert is_warm(colour(left, y, z))
+    assert colour(left, y, z)[3] > 0.8
+    assert not np.asarray(right.images[-1].get_array())[..., 3].any()
+    for ax, up in ((front, z), (below, y)):
+        assert colour(ax, x, up)[3] > 0.8
+        assert colour(ax, -x, up)[3] == 0
+        # Radiological: the patient's left is on the right of the picture.
+        assert across(ax, x) > 0.6
+        assert [text.get_text() for text in sorted(ax.texts, key=Text.get_position)] == ["R", "L"]
+    # The front of the head is on the left of the left view, and on the right of the right one.
+    assert across(left, y) < 0.5 < across(right, y)
+    assert "Radiological convention" in figure.get_supxlabel()
+
+
+@pytest.mark.parametrize(("side", "warm", "cold"), [("left", 1, 0), ("right", 0, 1)])
+def test_heat_is_on_the_side_of_the_lesions(side, warm, cold):
+    axes = region_heat({("frontal", side): 3, ("thalamus", side): 1}, 6).axes
+    views, coronal, axial = axes[:2], axes[2], axes[3]
+    assert is_warm(colour(views[warm], 40, 12))
+    assert not is_warm(colour(views[cold], 40, 12))
+    # Parietal, without lesions.
+    assert not is_warm(colour(views[warm], -55, 45))
+    sign = -1 if side == "left" else 1
+    for ax, x, up in ((axial, 20, 45), (axial, 12, -18), (coronal, 20, 65), (coronal, 12, 8)):
+        assert is_warm(colour(ax, sign * x, up))
+        assert not is_warm(colour(ax, -sign * x, up))
+        assert (across(ax, sign * x) > 0.5) == (side == "left")
+
+
+def test_form_has_the_numbers_by_side():
+    lesions = {("frontal", "left"): 1200, ("frontal", "right"): 7, ("dpwm", "right"): 2}
+    form = region_heat({**lesions, ("unassigned", "unassigned"): 4}, 100, "swi").axes[4]
+    rows = {}
+    for text in form.texts:
+        x, line = text.get_position()
+        rows.setdefault(line, {})[x] = text.get_text()
+    table = {min(row.items())[1]: [row.get(x) for x in (0.5, 1.5)] for row in rows.values()}
+    assert table["frontal"] == ["7", "1,200"]
+    assert table["deep white matter"] == ["2", "0"]
+    assert table["brainstem"] == ["0", "0"]
+    assert table["Total"] == ["9", "1,200"]
+    assert table["right"] == ["right", "left"]
+    assert "no region or side: 4, not drawn" in table
+
+
+def test_darkest_is_the_region_with_most():
+    axes = region_heat({("frontal", "left"): 9, ("parietal", "left"): 1}, 3).axes
+    frontal, parietal = (colour(axes[1], y, z)[:3].sum() for y, z in ((40, 12), (-55, 45)))
+    assert frontal < parietal
+    (bar,) = (ax for ax in axes if ax.get_xlabel() == "Microbleeds per scan")
+    assert bar.get_xlim() == (0, 3)
+
+
+def test_empty_cohorts_are_grey_and_have_no_scale():
+    figures = [glass_brain(*Density().image(), "none"), region_heat({}, 0, "none")]
+    for figure, panels in zip(figures, (4, 5), strict=True):
+        assert isinstance(figure, Figure)
+        assert len(figure.axes) == panels
+        figure.savefig(io.BytesIO(), format="png")
+    assert not np.asarray(figures[0].axes[0].images[-1].get_array())[..., 3].any()
+    assert not is_warm(colour(figures[1].axes[1], 40, 12))
