@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from cmb_bidsapp import __version__
 from cmb_bidsapp.bids.outputs import write_text
+
+_TYPES = {".png": "image/png", ".webp": "image/webp"}
 
 
 @cache
@@ -25,13 +28,35 @@ def _environment() -> Environment:
 
 
 def picture(path: Path) -> str | None:
-    """A PNG as a data URI; ``None`` where the file is missing."""
+    """A PNG or WebP file as a data URI; ``None`` where the file is missing."""
     if not path.is_file():
         return None
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
+    content = base64.b64encode(path.read_bytes()).decode("ascii")
+    return f"data:{_TYPES[path.suffix]};base64,{content}"
+
+
+@dataclass
+class Room:
+    """What a page can still take in, in characters."""
+
+    left: int
+    left_out: int = 0
+
+    def picture(self, path: Path) -> str | None:
+        """A picture as a data URI; ``None`` where it is missing, or finds no more room."""
+        found = picture(path)
+        if found is None or len(found) > self.left:
+            self.left_out += found is not None
+            return None
+        self.left -= len(found)
+        return found
+
+
+def render(template: str, **values: Any) -> str:
+    """Render a template into one self-contained page."""
+    return _environment().get_template(template).render(version=__version__, **values)
 
 
 def write_page(path: Path, template: str, **values: Any) -> None:
     """Render a template into one self-contained file."""
-    page = _environment().get_template(template)
-    write_text(path, page.render(version=__version__, **values))
+    write_text(path, render(template, **values))

@@ -2,138 +2,257 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from cmb_bidsapp.anatomy.quality import readable
+from cmb_bidsapp import __version__
 from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.bids.inputs import Session
-from cmb_bidsapp.bids.outputs import read_table
-from cmb_bidsapp.group.records import Record
-from cmb_bidsapp.group.tables import REGIONS, mars_row
-from cmb_bidsapp.labels import MARS_FORM
-from cmb_bidsapp.lesions.candidates import UNASSIGNED
-from cmb_bidsapp.lesions.grading import COUNTED
-from cmb_bidsapp.report.pages import picture, write_page
+from cmb_bidsapp.bids.outputs import read_table, write_text
+from cmb_bidsapp.clinical.defaults import NOT_A_DIAGNOSIS
+from cmb_bidsapp.labels import (
+    CMB,
+    MARS_FORM,
+    MARS_LOOK,
+    MARS_NAMES,
+    PROXY_COLORS,
+    PROXY_NAMES,
+    SIDES,
+)
+from cmb_bidsapp.lesions.longitudinal import FIRST_SHOWN, LOST, NEW
+from cmb_bidsapp.models.card import WEIGHTS
+from cmb_bidsapp.models.registry import calibration_of, load_card
+from cmb_bidsapp.report.figures import REJECTED_COLOR
+from cmb_bidsapp.report.methods import Facts, Methods, methods
+from cmb_bidsapp.report.pages import Room, render
+from cmb_bidsapp.report.sessions import (
+    Row,
+    SessionView,
+    in_words,
+    mars_key,
+    session_view,
+    told,
+)
+from cmb_bidsapp.report.viewer import KEPT, REJECTED, Script, script
 from cmb_bidsapp.runtime.engine import Outcome
 from cmb_bidsapp.runtime.stamps import read_stamp
 from cmb_bidsapp.settings import Settings
-from cmb_bidsapp.workflow import PHASES
 
-#: Columns of the table of the anatomy that are numbers.
-NUMBERS = ("value", "low", "high")
+LOG = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class SessionView:
-    """What the template shows of a session."""
-
-    label: str
-    error: str
-    notes: list[str]
-    inputs: dict[str, str]
-    counts: dict[str, Any]
-    info: dict[str, Any]
-    figures: dict[str, str | None]
-    quality: list[dict[str, str]]
-    kept: list[dict[str, Any]]
-    rejected: list[dict[str, Any]]
-    seconds: dict[str, float]
+#: Largest page, in bytes, and what of it is kept for text.
+LIMIT, TEXT = 15_000_000, 800_000
+#: Part of the room that pictures of changes may take.
+FOR_CHANGES = 0.25
+#: Changes of a microbleed that a reader looks for.
+TURNS = (NEW, FIRST_SHOWN, LOST)
+#: A page that is too large is made again with half of it all; this often.
+ATTEMPTS = 6
 
 
 def write_participant_report(
     settings: Settings, participant: str, outcomes: Sequence[Outcome]
 ) -> Path:
-    """Write ``sub-<label>.html`` for the sessions of one participant, failed ones included."""
+    """Write ``sub-<label>.html`` for the sessions of one participant, failed ones included.
+
+    It is at most 15 MB: sessions share what pictures and volumes may take, and the page says what
+    is left out. Where text alone is too much, cards become lines, and lines are left out.
+    """
     path = settings.out_dir / f"sub-{participant}.html"
-    ordered = sorted(outcomes, key=lambda o: o.session.label)
-    write_page(
-        path,
-        "participant.html",
-        participant=f"sub-{participant}",
-        sessions=[_view(settings, outcome) for outcome in ordered],
-        regions=REGIONS,
-        grades=COUNTED,
-        mars_form=_mars_form(),
-        settings=settings.to_toml(),
-    )
+    for attempt in range(ATTEMPTS):
+        page = _page(settings, participant, outcomes, 0.5**attempt)
+        if len(page.encode()) <= LIMIT:
+            break
+    write_text(path, page)
     return path
 
 
-def _view(settings: Settings, outcome: Outcome) -> SessionView:
-    session = outcome.session
-    files = SessionFiles(settings.out_dir, session.participant, session.session)
-    stamps = [read_stamp(files.stamp(phase.name)) for phase in PHASES]
-    info: dict[str, Any] = {}
-    seconds: dict[str, float] = {}
-    notes = list(session.notes)
-    for stamp in stamps:
-        if stamp is not None:
-            info |= {k: v for k, v in stamp.info.items() if k not in ("notes", "seconds")}
-            notes += stamp.info.get("notes", [])
-            seconds |= stamp.info.get("seconds", {})
-    lesions = read_table(files.lesions) if files.lesions.exists() and outcome.ok else []
-    pictured = [
-        {
-            **row,
-            "place": _place(row),
-            "picture": picture(files.figure(f"lesion{int(row['lesion_id']):03d}")),
-        }
-        for row in lesions
-    ]
-    names = ("brain", "registrationT2starw", "registrationT1w", "proxy", "mars")
-    figures = {name: picture(files.figure(name)) if outcome.ok else None for name in names}
-    return SessionView(
-        session.label,
-        outcome.message,
-        notes,
-        _inputs(settings, session),
-        mars_row(Record(files, tuple(lesions), {})),
-        info,
-        figures,
-        _quality(files) if outcome.ok else [],
-        [row for row in pictured if row["status"] == "kept"],
-        [row for row in pictured if row["status"] != "kept"],
-        seconds,
+def write_citation(settings: Settings, outcomes: Sequence[Outcome]) -> None:
+    """Write ``logs/CITATION.md``: the methods of a run, where a session was finished."""
+    text = _methods(settings, _infos(settings, outcomes))
+    if text is not None:
+        write_text(settings.out_dir / "logs" / "CITATION.md", text.to_markdown())
+
+
+def _page(settings: Settings, participant: str, outcomes: Sequence[Outcome], share: float) -> str:
+    viewer, why_not = viewer_or_why()
+    room = Room(int(share * (LIMIT - TEXT - (len(viewer.packed) if viewer else 0))))
+    together = SessionFiles(settings.out_dir, participant, None)
+    changes = _changes(together, room)
+    views = []
+    ordered = _in_order(outcomes, changes.order)
+    for position, outcome in enumerate(ordered):
+        own = Room(room.left // (len(ordered) - position))
+        given = own.left
+        views.append(
+            session_view(
+                outcome,
+                settings.bids_dir,
+                settings.out_dir,
+                own,
+                share,
+                limit=settings.clinical.baseline_limit,
+                with_volumes=viewer is not None,
+            )
+        )
+        room.left -= given - own.left
+    shown = [view for view in views if view.volumes.packed]
+    infos = _infos(settings, outcomes)
+    return render(
+        "participant.html",
+        participant=f"sub-{participant}",
+        sessions=views,
+        changes=changes,
+        viewer=viewer if shown else None,
+        why_no_viewer=why_not,
+        viewer_data=_viewer_data(shown),
+        mars_key=mars_key(),
+        mars_words={name: in_words(name) for name in MARS_FORM},
+        proxy_key={PROXY_NAMES[n]: colour for n, colour in PROXY_COLORS.items() if n != CMB},
+        colours={"kept": PROXY_COLORS[CMB], "rejected": REJECTED_COLOR},
+        methods=_methods(settings, infos),
+        models=_models(settings, infos),
+        settings=settings.to_toml(),
+        not_a_diagnosis=NOT_A_DIAGNOSIS,
     )
 
 
-def _inputs(settings: Settings, session: Session) -> dict[str, str]:
-    scans = {"T2*w": session.t2star, "T1w": session.t1w}
+@cache
+def viewer_or_why() -> tuple[Script | None, str]:
+    """The viewer, or why there is none: that is told once in a run, and in each page."""
+    try:
+        return script(), ""
+    except LookupError as error:
+        LOG.warning("reports have pictures but no volumes: %s", error)
+        return None, str(error)
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What changed through the sessions of a participant.
+
+    Attributes
+    ----------
+    rows
+        Of the table of changes.
+    tracks
+        Each microbleed through time: its rows and its picture; those that changed come first.
+    order
+        Sessions in the order of time; empty where nothing was compared.
+    """
+
+    rows: Sequence[Row]
+    tracks: Sequence[dict[str, Any]]
+    order: Sequence[str]
+    notes: Sequence[str]
+    left_out: int
+
+
+def _changes(files: SessionFiles, room: Room) -> Changes:
+    """Read what was compared; nothing where there is one session, or a comparison failed."""
+    if not (files.tracks.exists() and files.changes.exists()):
+        return Changes((), (), (), (), 0)
+    own = Room(int(FOR_CHANGES * room.left))
+    given = own.left
+    rows: dict[str, list[Row]] = {}
+    for row in read_table(files.tracks):
+        rows.setdefault(row["track_id"], []).append(row)
+    tracks: list[dict[str, Any]] = [
+        {"id": name, "rows": seen, "changed": any(row["change"] in TURNS for row in seen)}
+        for name, seen in rows.items()
+    ]
+    tracks.sort(key=lambda track: not track["changed"])
+    for track in tracks:
+        track["picture"] = own.picture(files.figure(f"track{int(track['id']):03d}"))
+    room.left -= given - own.left
+    stamp = read_stamp(files.stamp("follow"))
+    info = stamp.info if stamp else {}
+    return Changes(
+        read_table(files.changes),
+        tracks,
+        info.get("order", ()),
+        info.get("notes", ()),
+        own.left_out,
+    )
+
+
+def _in_order(outcomes: Sequence[Outcome], order: Sequence[str]) -> list[Outcome]:
+    """Sessions in the order of time, those of which it is not known after them by label."""
+    known = {label: position for position, label in enumerate(order)}
+    return sorted(
+        outcomes,
+        key=lambda one: (known.get(str(one.session.session), len(known)), one.session.label),
+    )
+
+
+def _viewer_data(views: Iterable[SessionView]) -> dict[str, Any]:
+    """What the script of the viewer is told, as JSON."""
+    proxy = {group: PROXY_COLORS[number] for number, group in PROXY_NAMES.items() if number}
+    regions = {
+        number: f"{in_words(MARS_NAMES[number % 100])}, {SIDES[number - number % 100]}"
+        for number in MARS_LOOK
+    }
     return {
-        name: str(scan.path.relative_to(settings.bids_dir)) if scan else "none"
-        for name, scan in scans.items()
+        "sessions": [
+            {"key": view.key, "volumes": list(view.volumes.packed), "note": view.volumes.note}
+            for view in views
+        ],
+        "regions": regions,
+        "looks": {
+            "mars": {number: colour for number, (_, colour) in MARS_LOOK.items()},
+            "proxy": {
+                number: proxy[MARS_FORM[MARS_NAMES[number % 100]][1]] for number in MARS_LOOK
+            },
+            "outlines": {KEPT: PROXY_COLORS[CMB], REJECTED: REJECTED_COLOR},
+        },
     }
 
 
-def _quality(files: SessionFiles) -> list[dict[str, str]]:
-    """Rows of the table of the anatomy, numbers rounded; older outputs have none."""
-    if not files.quality.exists():
-        return []
-    return [
-        {**row, **{name: readable(float(row[name])) for name in NUMBERS if row[name] != "n/a"}}
-        for row in read_table(files.quality)
-    ]
+def _infos(settings: Settings, outcomes: Iterable[Outcome]) -> list[dict[str, Any]]:
+    """What the phases of finished sessions recorded, all of them."""
+    done = [one.session for one in outcomes if one.ok]
+    infos = [told(SessionFiles(settings.out_dir, s.participant, s.session))[0] for s in done]
+    return [info for info in infos if {"anatomy_model", "lesion_model"} <= set(info)]
 
 
-def _place(row: Mapping[str, str]) -> str:
-    """MARS region and side of a lesion; nothing where its table is older than they are."""
-    region = row.get("mars_region", UNASSIGNED)
-    return "" if region == UNASSIGNED else f"{_in_words(region)}, {row['side']}"
+def _methods(settings: Settings, infos: Sequence[Mapping[str, Any]]) -> Methods | None:
+    """The methods in words; ``None`` where no session was finished."""
+    if not infos:
+        return None
+
+    def used(key: str) -> tuple[str, ...]:
+        return tuple(sorted({str(info[key]) for info in infos}))
+
+    rule, atlas = settings.decisions, settings.anatomy.jhu_atlas
+    facts = Facts(
+        version=__version__,
+        sessions=len(infos),
+        without_t1w=sum("registration" not in info for info in infos),
+        brain_extraction=used("brain_extraction"),
+        anatomy_models=used("anatomy_model"),
+        parcellations=used("parcellation"),
+        lesion_models=used("lesion_model"),
+        proxy_rules=settings.anatomy.proxy_rules,
+        capsules="" if atlas is None else atlas.name,
+        mirrored=settings.lesions.tta,
+        threshold=rule.threshold,
+        calibrated=bool(calibration_of(settings.lesions.model)),
+        cfpr=rule.cfpr,
+        cfpr_mode=rule.cfpr_mode,
+        cfpr_radius=rule.cfpr_radius,
+        cfpr_ratio=rule.cfpr_ratio,
+        min_size=rule.min_size,
+        spaces=settings.output_spaces,
+    )
+    return methods(facts)
 
 
-def _mars_form() -> dict[str, list[tuple[str, str, str]]]:
-    """Name, abbreviation and colour of the regions of the MARS form, by class."""
-    form: dict[str, list[tuple[str, str, str]]] = {}
-    for name, (abbreviation, proxy, colour) in MARS_FORM.items():
-        form.setdefault(proxy, []).append((_in_words(name), abbreviation, colour))
-    return form
-
-
-def _in_words(region: str) -> str:
-    """Name of a MARS region as text."""
-    if region == "dpwm":
-        return "deep and periventricular white matter"
-    return region.replace("-", " ")
+def _models(settings: Settings, infos: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str]]:
+    """Task, name and SHA-256 of the weights of the models that were used."""
+    anatomy = load_card(settings.anatomy.model).files[WEIGHTS]
+    used = [("anatomy", info["anatomy_model"], anatomy) for info in infos]
+    used += [("lesions", info["lesion_model"], info["lesion_model_sha256"]) for info in infos]
+    return sorted(set(used))

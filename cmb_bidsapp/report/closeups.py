@@ -1,0 +1,189 @@
+"""The picture of one candidate: three planes, each from the whole brain to its surroundings.
+
+A row per plane; from left to right the whole slice with a crosshair, the surroundings on T2*w, the
+same with outlines of the candidate and of the periphery that CFPR looked at, and on T1w.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cmb_bidsapp.labels import CMB, PROXY
+from cmb_bidsapp.lesions.cfpr import paper_periphery, reference_periphery
+from cmb_bidsapp.lesions.defaults import CfprMode
+from cmb_bidsapp.lesions.windows import Window, windows
+from cmb_bidsapp.report.painting import (
+    PLANES,
+    RGB,
+    Grey,
+    Mask,
+    dashed,
+    edge,
+    fit,
+    paper,
+    plane,
+    ring,
+    tiled,
+    tint,
+    write,
+)
+
+#: Millimetres around a candidate that a panel shows, and pixels on a side.
+SHOWN_MM, SIDE = 36.0, 180
+SHELL_COLOR, OUTSIDE_COLOR = "#f0e442", "#cc79a7"
+#: What a voxel near a candidate is: its own, brain or another candidate, something else.
+_OWN, _BRAIN, _OUTSIDE = 1, 2, 3
+_BRAIN_CLASSES = (*(value for value in PROXY.values() if value), CMB)
+#: Pixels that a crosshair leaves free around the candidate, and length of a tick.
+_GAP, _TICK = 9, 12
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Images of a session with RAS axes, cut to the brain.
+
+    Attributes
+    ----------
+    t2star, t1w
+        Grey levels; no T1w where there is none.
+    numbers
+        0, or the number of the candidate.
+    labels
+        Classes as the lesion network predicts them.
+    zooms
+        Voxel size, mm.
+    """
+
+    t2star: Grey
+    t1w: Grey | None
+    numbers: npt.NDArray[np.integer]
+    labels: npt.NDArray[np.integer]
+    zooms: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Periphery:
+    """Which voxels around a candidate CFPR looked at; see :mod:`cmb_bidsapp.lesions.cfpr`."""
+
+    mode: CfprMode
+    radius: float
+
+
+def closeups(
+    scene: Scene, periphery: Periphery, colours: Mapping[int, str]
+) -> Iterator[tuple[int, RGB]]:
+    """Draw candidates.
+
+    Parameters
+    ----------
+    colours
+        Colour of the outline by number, of the candidates to draw.
+
+    Yields
+    ------
+    number, picture
+    """
+    margin = [max(1, ceil(periphery.radius / step)) for step in scene.zooms]
+    for number, window, own in windows(scene.numbers, margin):
+        if number in colours:
+            # Of this only what is written and what is cut takes memory.
+            marks = np.zeros(scene.numbers.shape, np.uint8)
+            marks[window] = _marks(scene, window, own, periphery)
+            voxels = np.argwhere(own) + [s.start for s in window]
+            yield number, _picture(scene, marks, voxels, colours[number])
+
+
+def _marks(scene: Scene, window: Window, own: Mask, periphery: Periphery) -> Grey:
+    """What the voxels of a candidate and of its periphery are."""
+    if periphery.mode == "reference":
+        first = [s.start for s in window]
+        shell = reference_periphery(own, first, scene.zooms, periphery.radius)
+    else:
+        shell = paper_periphery(own, scene.zooms, periphery.radius)
+    brain = np.isin(scene.labels[window], _BRAIN_CLASSES) | (scene.numbers[window] > 0)
+    return np.where(own, _OWN, shell * np.where(brain, _BRAIN, _OUTSIDE)).astype(np.uint8)
+
+
+def _picture(scene: Scene, marks: Grey, voxels: npt.NDArray[np.integer], colour: str) -> RGB:
+    """Draw one candidate, ``voxels`` its indices, shape (n, 3)."""
+    rows = []
+    for name, axis in PLANES.items():
+        view = _View(axis, voxels, scene.zooms)
+        plain, kinds = paper(view.near(scene.t2star)), view.near(marks, smooth=False)
+        marked = plain.copy()
+        tint(marked, dashed(kinds == _OUTSIDE, 3), OUTSIDE_COLOR, 0.8)
+        tint(marked, dashed(edge(kinds > 0), 5), SHELL_COLOR)
+        tint(marked, ring(kinds == _OWN), colour)
+        panels = [_whole(scene, view, colour, name), _ticks(plain), marked]
+        if scene.t1w is not None:
+            panels.append(_ticks(paper(view.near(scene.t1w))))
+        rows.append(panels)
+    heads = ("T2*w", "T2*w, outlined", "T1w")[: len(panels) - 1]
+    words = {(k * (SIDE + 2) + 5, 3): text for k, text in enumerate(heads, 1)}
+    return write(tiled(rows), words)
+
+
+class _View:
+    """A plane through a candidate, and the part of it that lies around the candidate."""
+
+    def __init__(
+        self, axis: int, voxels: npt.NDArray[np.integer], zooms: tuple[float, float, float]
+    ) -> None:
+        self.axis = axis
+        # The slice that shows most of it.
+        self.level = int(np.bincount(voxels[:, axis]).argmax())
+        self.along = [a for a in range(3) if a != axis]
+        self.centre = voxels.mean(axis=0)[self.along]
+        self.zooms = [zooms[a] for a in self.along]
+
+    def cut(self, volume: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return plane(volume, self.axis, self.level)
+
+    def near(self, volume: npt.NDArray[Any], *, smooth: bool = True) -> npt.NDArray[Any]:
+        """Surroundings of the candidate, true to scale; black beyond the image."""
+        cut = self.cut(volume)
+        reach = [SHOWN_MM / 2 / step for step in self.zooms]
+        pad = [ceil(r) for r in reach]
+        # Columns begin at the right, rows at the front or top.
+        x, y = (n - 0.5 - c + p for n, c, p in zip(cut.shape[::-1], self.centre, pad, strict=True))
+        box = (x - reach[0], y - reach[1], x + reach[0], y + reach[1])
+        return fit(np.pad(cut, [(p, p) for p in pad[::-1]]), (SIDE, SIDE), box, smooth=smooth)
+
+
+def _whole(scene: Scene, view: _View, colour: str, name: str) -> RGB:
+    """The whole slice with a crosshair, planes of one brain to one scale."""
+    cut = view.cut(scene.t2star)
+    extent = [n * step for n, step in zip(scene.t2star.shape, scene.zooms, strict=True)]
+    scale = SIDE / max(extent)
+    size = [max(1, round(extent[a] * scale)) for a in view.along]
+    left, top = ((SIDE - n) // 2 for n in size)
+    picture = np.zeros((SIDE, SIDE, 3), np.uint8)
+    picture[top : top + size[1], left : left + size[0]] = paper(
+        fit(cut, (size[0], size[1]), smooth=True)
+    )
+    x, y = (
+        round(start + (n - 0.5 - c) * step * scale)
+        for start, n, c, step in zip(
+            (left, top), cut.shape[::-1], view.centre, view.zooms, strict=True
+        )
+    )
+    cross = np.zeros((SIDE, SIDE), np.bool_)
+    cross[np.clip(y, 0, SIDE - 1)] = cross[:, np.clip(x, 0, SIDE - 1)] = True
+    cross[max(0, y - _GAP) : y + _GAP + 1, max(0, x - _GAP) : x + _GAP + 1] = False
+    tint(picture, cross, colour, 0.8)
+    first = "A" if name == "sagittal" else "R"
+    return write(picture, {(5, 3): name, (5, SIDE // 2 - 8): first})
+
+
+def _ticks(picture: RGB) -> RGB:
+    """Mark the middle of each side: where they meet is the centre of the candidate."""
+    marked, middle = picture.copy(), SIDE // 2
+    for line in (marked[middle], marked[:, middle]):
+        line[:_TICK] = line[-_TICK:] = 255
+    return marked

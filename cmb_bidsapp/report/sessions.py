@@ -1,0 +1,284 @@
+"""What a participant's page shows of each session, read from its derivatives."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cmb_bidsapp.anatomy.quality import readable
+from cmb_bidsapp.bids.derivatives import SessionFiles
+from cmb_bidsapp.bids.inputs import Scan, Session
+from cmb_bidsapp.bids.outputs import read_table
+from cmb_bidsapp.clinical.mars import fill, form_rows
+from cmb_bidsapp.clinical.summary import CUTOFFS, summarise
+from cmb_bidsapp.labels import MARS_FORM
+from cmb_bidsapp.lesions.candidates import UNASSIGNED
+from cmb_bidsapp.report.figures import OVERVIEWS, PICTURED, best_first, closeup_name
+from cmb_bidsapp.report.pages import Room
+from cmb_bidsapp.report.viewer import NO_VOLUMES, Volumes, fitted
+from cmb_bidsapp.runtime.engine import Outcome
+from cmb_bidsapp.runtime.stamps import read_stamp
+from cmb_bidsapp.workflow import PHASES
+
+#: Columns of the table of the anatomy, and of the lesion table, that are numbers a person reads.
+MEASURED = ("value", "low", "high")
+ROUNDED = ("diameter", "equivalent_diameter", "volume", "roundness", "sphericity", "contrast")
+ROUNDED_MM = ("x", "y", "z", "mni_x", "mni_y", "mni_z")
+#: Candidates of a session that have no card have a line, as far as there are lines.
+CARDS, LINES = PICTURED, 1000
+#: Verdicts of CFPR as the beginning of a sentence.
+VERDICTS = {
+    "parenchyma": "Kept",
+    "no-periphery": "Kept: there is no periphery to judge by",
+    "periphery-not-brain": "Rejected",
+    "cfpr-off": "Not applied",
+}
+
+Row = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class SessionView:
+    """What the template shows of a session.
+
+    Attributes
+    ----------
+    key
+        ``ses-A``, or ``n/a``: how scripts and ratings call it.
+    title
+        How a reader calls it: the session, or the participant where there is one.
+    error
+        Why it failed; empty where it did not, and then the rest is there.
+    summary, cutoffs, form
+        See :mod:`cmb_bidsapp.clinical`; cut-offs as words, whether crossed, and probability.
+    figures
+        Overviews by name, as data URIs.
+    kept, rejected, lines
+        Candidates that have a card, and those that have a line alone.
+    unlisted, rejected_count
+        Number of candidates that have neither, and of all that are rejected.
+    left_out
+        What was left out so that the page does not grow too large.
+    """
+
+    key: str
+    title: str
+    error: str
+    notes: tuple[str, ...]
+    with_t1w: bool
+    inputs: tuple[tuple[str, str, str], ...]
+    unused: tuple[tuple[str, str], ...]
+    info: Mapping[str, Any]
+    seconds: Mapping[str, float]
+    summary: Mapping[str, Any]
+    cutoffs: Sequence[tuple[str, bool, float | None]]
+    form: Sequence[Mapping[str, Any]]
+    quality: Sequence[Row]
+    figures: Mapping[str, str | None]
+    kept: Sequence[Mapping[str, Any]]
+    rejected: Sequence[Mapping[str, Any]]
+    lines: Sequence[Mapping[str, Any]]
+    unlisted: int
+    rejected_count: int
+    volumes: Volumes
+    left_out: tuple[str, ...]
+
+    @property
+    def anchor(self) -> str:
+        """Name of a place in the page."""
+        return "session" if self.key == "n/a" else self.key
+
+    @property
+    def at_least_5(self) -> float | None:
+        """Probability of 5 microbleeds or more among those counted."""
+        return _known(self.summary["at_least_5_probability"])
+
+    @property
+    def out_of_limits(self) -> list[Row]:
+        """Measures of the anatomy that are not as they should be."""
+        return [row for row in self.quality if row["flag"] != "ok"]
+
+    @property
+    def unsided(self) -> bool:
+        """Whether the form needs a column for microbleeds without a side."""
+        return any(row["unsided_definite"] or row["unsided_possible"] for row in self.form)
+
+
+def session_view(
+    outcome: Outcome,
+    bids_dir: Path,
+    out_dir: Path,
+    room: Room,
+    share: float,
+    *,
+    limit: int,
+    with_volumes: bool,
+) -> SessionView:
+    """Read a session.
+
+    Parameters
+    ----------
+    limit
+        Microbleeds at baseline, see :func:`cmb_bidsapp.clinical.summary.summarise`.
+    room
+        What its pictures and volumes may take; what they do not is left.
+    share
+        Part of the usual number of cards and lines that there may be.
+    """
+    session = outcome.session
+    files = SessionFiles(out_dir, session.participant, session.session)
+    info, seconds, notes = told(files)
+    rows = read_table(files.lesions) if outcome.ok else []
+    cards, lines = int(CARDS * share), int(LINES * share)
+    ranked = [_card(row) for row in best_first(rows)[: cards + lines]]
+    shown = ranked[:cards]
+    # The pictures of what counts come first, the others take what is left.
+    pictures = {card["lesion_id"]: files.figure(closeup_name(card["lesion_id"])) for card in shown}
+    kept, rejected = (
+        [c for c in shown if (c["status"] == "kept") is is_kept] for is_kept in (True, False)
+    )
+    for card in kept:
+        card["picture"] = room.picture(pictures[card["lesion_id"]])
+    figures = {name: room.picture(files.figure(name)) for name in OVERVIEWS if outcome.ok}
+    for card in rejected:
+        card["picture"] = room.picture(pictures[card["lesion_id"]])
+    volumes = fitted(files, room.left) if outcome.ok and with_volumes else NO_VOLUMES
+    room.left -= volumes.size
+    left_out = (f"{room.left_out} pictures are left out" if room.left_out else "", volumes.note)
+    summary = summarise(rows, limit) if outcome.ok else {}
+    return SessionView(
+        key=f"ses-{session.session}" if session.session else "n/a",
+        title=f"ses-{session.session}" if session.session else f"sub-{session.participant}",
+        error="" if outcome.ok else outcome.message or f"exit code {outcome.code}",
+        notes=(*session.notes, *notes),
+        with_t1w=session.t1w is not None,
+        inputs=tuple(_inputs(session, bids_dir)),
+        unused=tuple((one.path.name, one.reason) for one in session.rejected),
+        info=info,
+        seconds=seconds,
+        summary=summary,
+        cutoffs=_cutoffs(summary) if outcome.ok else [],
+        form=form_rows(fill(rows)) if outcome.ok else [],
+        quality=_quality(files) if outcome.ok else [],
+        figures=figures,
+        kept=sorted(kept, key=_number_of),
+        rejected=sorted(rejected, key=_number_of),
+        lines=ranked[cards:],
+        unlisted=len(rows) - len(ranked),
+        rejected_count=sum(row["status"] != "kept" for row in rows),
+        volumes=volumes,
+        left_out=tuple(filter(None, left_out)),
+    )
+
+
+def told(files: SessionFiles) -> tuple[dict[str, Any], dict[str, float], list[str]]:
+    """What the phases of a session recorded: facts, seconds of each step, notes."""
+    info: dict[str, Any] = {}
+    seconds: dict[str, float] = {}
+    notes: list[str] = []
+    for phase in PHASES:
+        stamp = read_stamp(files.stamp(phase.name))
+        if stamp is not None:
+            info |= {k: v for k, v in stamp.info.items() if k not in ("notes", "seconds")}
+            notes += stamp.info.get("notes", [])
+            seconds |= stamp.info.get("seconds", {})
+    return info, seconds, notes
+
+
+def _inputs(session: Session, bids_dir: Path) -> list[tuple[str, str, str]]:
+    """Contrast, path and what is known of each scan."""
+    scans = {"T2*w": session.t2star, "T1w": session.t1w}
+    return [
+        (name, str(scan.path.relative_to(bids_dir)), _acquired(scan))
+        if scan
+        else (name, "none", "")
+        for name, scan in scans.items()
+    ]
+
+
+def _acquired(scan: Scan) -> str:
+    """How a scan was acquired, as far as its sidecar tells."""
+    known = scan.metadata
+    facts = [known.get("Manufacturer"), known.get("ManufacturersModelName")]
+    for key, scale, unit in (
+        ("MagneticFieldStrength", 1, "T"),
+        ("EchoTime", 1000, "ms echo time"),
+        ("RepetitionTime", 1000, "ms repetition time"),
+        ("FlipAngle", 1, "° flip angle"),
+    ):
+        if isinstance(known.get(key), int | float):
+            facts.append(f"{known[key] * scale:.4g} {unit}")
+    return ", ".join(str(fact) for fact in facts if fact)
+
+
+def _cutoffs(summary: Mapping[str, Any]) -> list[tuple[str, bool, float | None]]:
+    """Each cut-off in words, whether the count crosses it, and the probability that it does."""
+    found = []
+    for name, text in CUTOFFS.items():
+        if name == "above_limit":
+            limit = summary["baseline_limit"]
+            text = f"more than {limit} (limit at baseline for anti-amyloid therapy)"
+        found.append((text, bool(summary[name]), _known(summary[f"{name}_probability"])))
+    return found
+
+
+def _known(chance: float) -> float | None:
+    return None if math.isnan(chance) else chance
+
+
+def _quality(files: SessionFiles) -> list[dict[str, str]]:
+    """Rows of the table of the anatomy, numbers rounded; older outputs have none."""
+    if not files.quality.exists():
+        return []
+    return [
+        {**row, **{name: readable(float(row[name])) for name in MEASURED if row[name] != "n/a"}}
+        for row in read_table(files.quality)
+    ]
+
+
+def _card(row: Row) -> dict[str, Any]:
+    """A candidate as its card shows it: the row as it is, and what of it a person reads."""
+    read = {name: readable(float(row[name])) for name in ROUNDED if row[name] != "n/a"}
+    read |= {name: f"{float(row[name]):.1f}" for name in ROUNDED_MM if row[name] != "n/a"}
+    return {
+        **row,
+        "read": {name: row[name] for name in (*ROUNDED, *ROUNDED_MM)} | read,
+        "place": _place(row),
+        "verdict": VERDICTS[row["reason"]],
+        "brain": _number(row["cfpr_ratio"]),
+        "chance": _number(row["calibrated_probability"]),
+        "picture": None,
+    }
+
+
+def _number_of(card: Row) -> int:
+    return int(card["lesion_id"])
+
+
+def _number(text: str) -> float | None:
+    return None if text == "n/a" else float(text)
+
+
+def _place(row: Row) -> str:
+    """MARS region and side of a lesion, as far as it has them."""
+    region = "" if row["mars_region"] == UNASSIGNED else in_words(row["mars_region"])
+    side = "" if row["side"] == UNASSIGNED else row["side"]
+    return ", ".join(filter(None, (region, side)))
+
+
+def mars_key() -> dict[str, list[tuple[str, str, str]]]:
+    """Name, abbreviation and colour of the regions of the MARS form, by class."""
+    key: dict[str, list[tuple[str, str, str]]] = {}
+    for name, (abbreviation, group, colour) in MARS_FORM.items():
+        key.setdefault(group, []).append((in_words(name), abbreviation, colour))
+    return key
+
+
+def in_words(region: str) -> str:
+    """Name of a MARS region as text."""
+    if region == "dpwm":
+        return "deep and periventricular white matter"
+    return region.replace("-", " ")

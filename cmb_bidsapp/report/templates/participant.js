@@ -1,0 +1,85 @@
+// What a page does without the viewer: enlarge pictures, order cards, slide between images, print.
+(() => {
+  "use strict";
+  const enlarged = document.getElementById("enlarged");
+  const zooms = () => [...document.querySelectorAll(".zoom")].filter((b) => b.offsetParent !== null);
+  let shown = null;
+
+  function enlarge(button) {
+    const image = button.querySelector("img");
+    const large = enlarged.querySelector("img");
+    shown = button;
+    large.src = image.src;
+    large.alt = image.alt;
+    large.style.setProperty("--ratio", image.naturalWidth / image.naturalHeight);
+    const about = button.closest(".card")?.querySelector("header p") ?? button.parentElement.querySelector("figcaption");
+    const number = button.closest(".card")?.dataset.lesion ?? "";
+    enlarged.querySelector("p").textContent = `${number} ${about.innerText.replace(/\s+/g, " ")}`.trim();
+    if (!enlarged.open) enlarged.showModal();
+  }
+
+  document.addEventListener("click", ({ target }) => {
+    const zoom = target.closest(".zoom");
+    if (zoom) enlarge(zoom);
+    if (target === enlarged) enlarged.close();
+    const card = target.closest(".show")?.closest(".card");
+    if (card) {
+      const { session, x, y, z } = card.dataset;
+      const detail = { session, x: Number(x), y: Number(y), z: Number(z) };
+      document.dispatchEvent(new CustomEvent("cmb:show", { detail }));
+      document.getElementById("viewer").scrollIntoView({ block: "nearest" });
+    }
+  });
+
+  enlarged.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const all = zooms();
+    enlarge(all[(all.indexOf(shown) + step + all.length) % all.length]);
+  });
+  enlarged.addEventListener("close", () => shown?.focus());
+
+  const order = document.getElementById("order");
+  order?.addEventListener("change", () => {
+    const { value } = order;
+    const rank = (a, b) => (value === "region" ? a.localeCompare(b) : value === "lesion" ? a - b : b - a);
+    for (const list of document.querySelectorAll(".cards")) {
+      list.append(...[...list.children].sort((a, b) => rank(a.dataset[value], b.dataset[value])
+        || a.dataset.lesion - b.dataset.lesion));
+    }
+  });
+
+  for (const pair of document.querySelectorAll(".pair:has(.over)")) {
+    const slider = pair.querySelector("input");
+    const cut = (percent) => pair.style.setProperty("--cut", `${percent}%`);
+    slider.addEventListener("input", () => cut(slider.value));
+    pair.addEventListener("pointermove", (event) => {
+      if (event.target === slider) return;
+      const { left, width } = pair.getBoundingClientRect();
+      slider.value = 100 * (event.clientX - left) / width;
+      cut(slider.value);
+    });
+    cut(slider.value);
+  }
+
+  for (const button of document.querySelectorAll(".print")) {
+    button.addEventListener("click", () => {
+      button.closest(".form").classList.add("chosen");
+      document.body.classList.add("one-form");
+      window.print();
+    });
+  }
+  // A closed part is not printed.
+  addEventListener("beforeprint", () => {
+    for (const part of document.querySelectorAll("details:not([open])")) {
+      part.open = true;
+      part.dataset.closed = "";
+    }
+  });
+  addEventListener("afterprint", () => {
+    for (const part of document.querySelectorAll("details[data-closed]")) part.open = false;
+    document.body.classList.remove("one-form");
+    document.querySelector(".form.chosen")?.classList.remove("chosen");
+  });
+})();

@@ -1,0 +1,138 @@
+"""A small head with candidates, finished as the app finishes a session."""
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from nibabel.affines import apply_affine
+
+from cmb_bidsapp.anatomy.quality import COLUMNS as QUALITY_COLUMNS
+from cmb_bidsapp.bids.derivatives import SessionFiles
+from cmb_bidsapp.bids.inputs import Scan, Session
+from cmb_bidsapp.bids.outputs import write_image, write_table
+from cmb_bidsapp.labels import LEFT, MARS, RIGHT
+from cmb_bidsapp.lesions.candidates import find_instances, measure
+from cmb_bidsapp.lesions.cfpr import judge
+from cmb_bidsapp.lesions.table import COLUMNS, rows
+from cmb_bidsapp.report.closeups import Periphery
+from cmb_bidsapp.report.figures import session_figures
+from cmb_bidsapp.report.participant import write_participant_report
+from cmb_bidsapp.runtime.engine import Outcome
+from cmb_bidsapp.runtime.stamps import Stamp, write_stamp
+from cmb_bidsapp.settings import Settings
+
+#: Voxel to world (mm): the first axis runs to the left, slices are 4 mm apart.
+AFFINE = np.array([[-1.0, 0, 0, 24], [0, 1, 0, -28], [0, 0, 4, -20], [0, 0, 0, 1]])
+SHAPE = (48, 56, 11)
+#: World (mm) of two microbleeds, in the right frontal lobe and the left thalamus.
+RIGHT_FRONTAL, LEFT_THALAMUS = (10, 12, 8), (-8, -6, 0)
+#: World (mm) of a candidate at the rim of the brain.
+RIM = (0, 27, 0)
+
+
+def session_of(root: Path, participant="01", session=None, notes=(), *, t1w=True) -> Session:
+    def scan(suffix):
+        path = root / "bids" / f"sub-{participant}" / "anat" / f"sub-{participant}_{suffix}.nii.gz"
+        return Scan(path, {"suffix": suffix}, {"MagneticFieldStrength": 3, "EchoTime": 0.02}, 1.0)
+
+    return Session(
+        participant, session, scan("T2starw"), scan("T1w") if t1w else None, tuple(notes)
+    )
+
+
+def settings_of(root: Path, **options) -> Settings:
+    return Settings(root / "bids", root / "out", ("participant",), **options)
+
+
+def tilted(degrees):
+    """The same voxels with the head turned about its axis from ear to ear."""
+    turn = np.eye(4)
+    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    turn[1:3, 1:3] = [[c, -s], [s, c]]
+    return turn @ AFFINE
+
+
+def head(affine=AFFINE):
+    """Images of a head by the name of its file."""
+    voxels = np.stack(np.indices(SHAPE), axis=-1)
+    x, y, z = np.moveaxis(apply_affine(affine, voxels), -1, 0)
+    brain = ((x / 20) ** 2 + (y / 25) ** 2 + (z / 17) ** 2 < 1).astype(np.uint8)
+    core = (x / 18) ** 2 + (y / 23) ** 2 + (z / 15) ** 2 < 1
+    deep = np.hypot(x, y) < 12
+    mars = np.where(deep, MARS["thalamus"], MARS["frontal"]) + np.where(x > 0, RIGHT, LEFT)
+    return {
+        "t2star_brain": brain,
+        "proxy": brain * np.where(deep, 2, 1).astype(np.uint8),
+        "network_labels": brain * np.where(deep, 2, 1).astype(np.uint8),
+        "mars": (brain * mars).astype(np.uint8),
+        "t2star": (brain * np.where(core, 60 + y / 5, 120)).astype(np.float32),
+        "t1w_on_t2star": (brain * np.where(deep, 160, 120)).astype(np.float32),
+    }
+
+
+def finish_session(
+    root: Path,
+    participant="01",
+    session=None,
+    places=(RIGHT_FRONTAL, LEFT_THALAMUS, RIM),
+    *,
+    t1w=True,
+    mode="paper",
+    affine=AFFINE,
+    **info,
+) -> SessionFiles:
+    """Write the derivatives of a session that has a candidate of 3 x 3 x 1 voxels at each place."""
+    files = SessionFiles(root / "out", participant, session)
+    images = head(affine)
+    probability = np.zeros(SHAPE, np.float32)
+    for number, place in enumerate(places):
+        i, j, k = np.rint(apply_affine(np.linalg.inv(affine), place)).astype(int)
+        own = (slice(i - 1, i + 2), slice(j - 1, j + 2), k)
+        probability[own] = 0.99999 - 0.0001 * number
+        images["t2star"][own] *= 0.1
+    if not t1w:
+        del images["t1w_on_t2star"]
+    for name, data in images.items():
+        write_image(getattr(files, name), data, affine, {})
+    instances = find_instances(probability, 0.5)
+    write_image(files.instances, instances, affine)
+    found = measure(instances, probability, images["t2star"], images["mars"], affine)
+    labels = images["network_labels"]
+    verdicts = judge(instances, labels, (1, 1, 4), mode=mode)
+    knots = ((0.5, 0.2), (0.99999, 0.8))
+    table = rows(found, verdicts, cfpr=True, min_diameter=2, calibration=knots)
+    write_table(files.lesions, list(COLUMNS), table, COLUMNS)
+    session_figures(files, table, Periphery(mode, 2.0))
+    write_stamp(files.stamp("finish"), Stamp("key", {}, {}, {"seconds": {}}))
+    registered = {"mask_dice": 0.95, "mutual_information": 1.2, "start": "header", "attempts": 1}
+    told = {
+        **({"registration": registered} if t1w else {}),
+        "lesion_model": "lesions-4",
+        "lesion_model_sha256": "0" * 64,
+        "anatomy_model": "anatomy-3",
+        "brain_extraction": "embedded",
+        "parcellation": "embedded",
+        "t2star_brain_ml": 1200.0,
+    }
+    write_stamp(files.stamp("segment"), Stamp("key", {}, {}, told | info))
+    return files
+
+
+def write_measures(files: SessionFiles, measures) -> None:
+    write_table(files.quality, list(QUALITY_COLUMNS), (m.row() for m in measures))
+
+
+def write_report(root: Path, *sessions: Session, failed=None, **options) -> Path:
+    """Write the report of sessions of one participant; ``failed`` maps labels to messages."""
+    messages = failed or {}
+    outcomes = [
+        Outcome(one, 65 if one.session in messages else 0, messages.get(one.session, ""), (), 0)
+        for one in sessions
+    ]
+    settings = settings_of(root, **options)
+    return write_participant_report(settings, sessions[0].participant, outcomes)
+
+
+def loaded(path: Path):
+    image = nib.load(path)
+    return np.asarray(image.dataobj), image.affine

@@ -1,0 +1,131 @@
+"""A page with the review controls, and a reader in front of it."""
+
+from pathlib import Path
+
+from jinja2 import ChoiceLoader, DictLoader, Environment, PackageLoader, StrictUndefined
+
+from tests.group.readers import CANDIDATES, candidate
+
+PAGE = """\
+{% extends "base.html" %}
+{% from "review.html" import review_bar, review_controls with context %}
+{% block title %}{{ participant }}{% endblock %}
+{% block body %}
+{% for session in sessions %}
+{% for row in rows %}
+{% if row.status == "rejected" %}<details><summary>Rejected</summary>{% endif %}
+<article class="card" data-session="{{ session }}" data-lesion="{{ row.lesion_id }}"
+ data-x="{{ row.x }}" data-y="{{ row.y }}" data-z="{{ row.z }}">
+<p>#{{ row.lesion_id }} <b data-verdict>{{ row.grade }}</b></p>
+{{ review_controls(session, row) }}
+</article>
+{% if row.status == "rejected" %}</details>{% endif %}
+{% endfor %}
+{% endfor %}
+<canvas width="20" height="20" tabindex="0"></canvas>
+{{ review_bar(participant, sessions) }}
+<script>
+  const shown = [];
+  document.addEventListener("cmb:show", (event) => shown.push(event.detail));
+</script>
+{% endblock %}
+"""
+
+
+def write_page(folder, *, participant="sub-01", sessions=("n/a",), candidates=CANDIDATES) -> Path:
+    """A report of nothing but candidates."""
+    environment = Environment(
+        loader=ChoiceLoader([DictLoader({"page": PAGE}), PackageLoader("cmb_bidsapp.report")]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    rows = [candidate(*one) for one in candidates]
+    page = environment.get_template("page")
+    path = folder / f"{participant}.html"
+    path.write_text(
+        page.render(participant=participant, sessions=sessions, rows=rows, version="1.2"),
+        encoding="utf-8",
+    )
+    return path
+
+
+class Reader:
+    """Somebody who reads a page."""
+
+    def __init__(self, page, name="AB"):
+        self.page = page
+        # Whoever leaves with decisions that are not exported is asked; here the answer is yes.
+        self.asked = []
+        page.on("dialog", lambda dialog: (self.asked.append(dialog.type), dialog.accept()))
+        if name is not None:
+            self.call(name)
+
+    def call(self, name):
+        """Give a name."""
+        field = self.page.get_by_label("Reader")
+        field.fill(name)
+        field.blur()
+
+    def card(self, lesion, session="n/a"):
+        """The card of a candidate."""
+        return self.page.locator(f'.card[data-session="{session}"][data-lesion="{lesion}"]')
+
+    def rate(self, lesion, word, session="n/a"):
+        """Mark a candidate with the mouse."""
+        self.card(lesion, session).get_by_role("radio", name=word).click()
+
+    def note(self, lesion, text, session="n/a"):
+        """Write a note on a candidate."""
+        field = self.card(lesion, session).get_by_label("Note")
+        field.fill(text)
+        field.blur()
+
+    def choice(self, place):
+        """The decision that a card or an added lesion shows."""
+        checked = place.locator("input:checked")
+        return checked.get_attribute("value") if checked.count() else None
+
+    def choices(self):
+        """The decisions of all cards."""
+        return [self.choice(card) for card in self.page.locator(".card").all()]
+
+    def click_volume(self, x, y, z, session="n/a"):
+        """Click into the volume: what the viewer tells the page."""
+        self.page.evaluate(
+            "detail => document.dispatchEvent(new CustomEvent('cmb:place', {detail}))",
+            {"session": session, "x": x, "y": y, "z": z},
+        )
+
+    def press(self, *keys):
+        """Press keys, one after the other."""
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def button(self, name):
+        """Press a button of the bar."""
+        self.page.get_by_role("button", name=name, exact=True).click()
+
+    @property
+    def message(self):
+        """What the bar says."""
+        return self.page.get_by_role("status").inner_text()
+
+    @property
+    def progress(self):
+        """How far it is."""
+        return self.page.locator(".review-count").inner_text()
+
+    def export(self, folder) -> Path:
+        """Export the ratings into a folder, under the name that the page gives."""
+        with self.page.expect_download() as waiting:
+            self.button("Export ratings")
+        path = folder / waiting.value.suggested_filename
+        waiting.value.save_as(path)
+        return path
+
+    def read_in(self, path):
+        """Go on from an earlier export."""
+        self.page.locator("input[type=file]").set_input_files(path)
+        self.page.wait_for_function("document.querySelector('.review-file input').value === ''")

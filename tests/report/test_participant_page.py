@@ -1,0 +1,193 @@
+"""The report in a browser: pictures, slider, order, print, keys, narrow and dark screens."""
+
+import pytest
+
+from tests.report.heads import (
+    LEFT_THALAMUS,
+    RIGHT_FRONTAL,
+    RIM,
+    finish_session,
+    session_of,
+    write_report,
+)
+
+
+@pytest.fixture
+def page(tmp_path, finished, open_page):
+    return open_page(
+        write_report(tmp_path, session_of(tmp_path)), viewport={"width": 1400, "height": 900}
+    )
+
+
+def order_of(page):
+    return (
+        page.locator(".cards")
+        .first.locator(".card")
+        .evaluate_all("cards => cards.map(card => card.dataset.lesion)")
+    )
+
+
+def test_every_picture_is_one_and_every_link_leads_somewhere(page):
+    sizes = page.locator("img[src]").evaluate_all("all => all.map(i => i.naturalWidth)")
+    assert len(sizes) >= 8
+    assert min(sizes) > 100
+    targets = page.locator("a[href^='#']").evaluate_all("all => all.map(a => a.hash.slice(1))")
+    assert len(targets) >= 6
+    for name in targets:
+        assert page.evaluate("name => document.getElementById(name) !== null", name)
+
+
+def test_a_picture_is_enlarged_by_click_or_key_and_others_follow(page):
+    first, second = (page.locator(".card .zoom").nth(k) for k in (0, 1))
+    enlarged = page.locator("#enlarged")
+    first.click()
+    assert enlarged.is_visible()
+    assert enlarged.locator("img").get_attribute("src") == first.locator("img").get_attribute("src")
+    wide = enlarged.locator("img").evaluate("image => image.clientWidth")
+    assert wide > 1.3 * first.locator("img").evaluate("image => image.clientWidth")
+    page.keyboard.press("ArrowRight")
+    assert enlarged.locator("img").get_attribute("src") == second.locator("img").get_attribute(
+        "src"
+    )
+    page.keyboard.press("Escape")
+    assert enlarged.is_hidden()
+    assert page.evaluate("document.activeElement.classList.contains('zoom')")
+    page.keyboard.press("Enter")
+    assert enlarged.is_visible()
+    enlarged.get_by_role("button", name="Close").click()
+    assert enlarged.is_hidden()
+
+
+def test_the_slider_and_the_pointer_uncover_the_t1w(page):
+    pair, over = page.locator(".pair"), page.locator(".pair .over")
+
+    def cut():
+        return over.evaluate("image => getComputedStyle(image).clipPath")
+
+    assert cut() == "inset(0px 0px 0px 50%)"
+    slider = pair.get_by_role("slider")
+    slider.fill("80")
+    assert cut() == "inset(0px 0px 0px 80%)"
+    slider.focus()
+    page.keyboard.press("ArrowLeft")
+    assert cut() == "inset(0px 0px 0px 79%)"
+    pair.scroll_into_view_if_needed()
+    box = over.bounding_box()
+    page.mouse.move(box["x"] + 0.25 * box["width"], box["y"] + 20)
+    assert slider.input_value() == "25"
+    assert cut() == "inset(0px 0px 0px 25%)"
+
+
+def test_cards_are_put_in_the_order_that_is_asked_for(tmp_path, open_page):
+    # The number comes from the place, and the last one is the most likely.
+    finish_session(tmp_path, places=[LEFT_THALAMUS, RIGHT_FRONTAL, RIM])
+    page = open_page(write_report(tmp_path, session_of(tmp_path)))
+    order = page.get_by_label("Order")
+    assert order_of(page) == ["1", "3"]
+    order.select_option("probability")
+    assert order_of(page) == ["3", "1"]
+    order.select_option("region")
+    by_region = order_of(page)
+    regions = (
+        page.locator(".cards")
+        .first.locator(".card")
+        .evaluate_all("cards => cards.map(card => card.dataset.region)")
+    )
+    assert regions == sorted(regions)
+    order.select_option("lesion")
+    assert order_of(page) == ["1", "3"] == sorted(by_region)
+
+
+def test_the_form_is_printed_alone_or_on_a_page_of_its_own(page):
+    page.evaluate("window.print = () => { window.printed = document.body.className; }")
+    page.get_by_role("button", name="Print this form").click()
+    assert page.evaluate("window.printed") == "one-form"
+    page.emulate_media(media="print")
+    assert page.locator(".form").is_visible()
+    assert page.locator("#summary").is_hidden()
+    assert page.locator(".top").is_hidden()
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.locator("#summary").is_visible()
+    style = page.locator(".form").evaluate(
+        "form => [getComputedStyle(form).breakBefore, getComputedStyle(form).breakAfter]"
+    )
+    assert style == ["page", "page"]
+    assert page.locator(".sign").is_visible()
+    assert page.locator("#viewer").is_hidden()
+
+
+def test_what_is_closed_is_printed_too(page):
+    closed = page.locator("#settings details").first
+    assert closed.get_attribute("open") is None
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert closed.get_attribute("open") == ""
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert closed.get_attribute("open") is None
+
+
+def test_a_printed_registration_shows_both_images(page):
+    page.emulate_media(media="print")
+    boxes = [image.bounding_box() for image in page.locator(".pair img").all()]
+    assert boxes[1]["y"] >= boxes[0]["y"] + boxes[0]["height"]
+    assert page.locator(".pair .over").evaluate("i => getComputedStyle(i).clipPath") == "none"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_from_what_is_behind_it(tmp_path, finished, open_page, scheme):
+    page = open_page(write_report(tmp_path, session_of(tmp_path)), color_scheme=scheme)
+    ratios = page.evaluate(CONTRAST)
+    assert len(ratios) > 50
+    assert {text: ratio for text, ratio in ratios if ratio < 4.5} == {}
+
+
+#: Contrast (WCAG 2) of every text with the nearest opaque background.
+CONTRAST = """() => {
+  const paint = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  const rgba = (colour) => {
+    paint.clearRect(0, 0, 1, 1); paint.fillStyle = colour; paint.fillRect(0, 0, 1, 1);
+    return [...paint.getImageData(0, 0, 1, 1).data];
+  };
+  const light = ([r, g, b]) => [r, g, b].map((v) => v / 255)
+    .map((v) => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
+    .reduce((sum, v, k) => sum + v * [.2126, .7152, .0722][k], 0);
+  const behind = (element) => {
+    for (let e = element; e; e = e.parentElement) {
+      const found = rgba(getComputedStyle(e).backgroundColor);
+      if (found[3] > 250) return found;
+    }
+    return [255, 255, 255, 255];
+  };
+  const found = [];
+  for (const element of document.querySelectorAll("main *, header *")) {
+    const own = [...element.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
+    if (!own || !element.checkVisibility() || element.matches("option")) continue;
+    const [a, b] = [light(rgba(getComputedStyle(element).color)), light(behind(element))];
+    const ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
+    found.push([element.textContent.trim().slice(0, 40), ratio]);
+  }
+  return found;
+}"""
+
+
+@pytest.mark.parametrize("width", [360, 800, 1920])
+def test_nothing_is_wider_than_the_screen(tmp_path, open_page, width):
+    for session in "AB":
+        finish_session(tmp_path, session=session)
+    both = [session_of(tmp_path, session=session) for session in "AB"]
+    page = open_page(write_report(tmp_path, *both), viewport={"width": width, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_page_can_be_used_with_the_keyboard(page):
+    """Whatever can be clicked can be focused, and shows that it is."""
+    for _ in range(4):
+        page.keyboard.press("Tab")
+    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid"
+    unreachable = page.locator("main [onclick], main .zoom:not(button), main .show:not(button)")
+    assert unreachable.count() == 0
+    nameless = page.locator("button, select, input").evaluate_all(
+        "all => all.filter(e => e.checkVisibility()"
+        " && !(e.innerText || e.ariaLabel || e.labels?.length || e.title)).length"
+    )
+    assert nameless == 0
