@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from cmb_bidsapp.parser import LEVELS, build_parser
 from cmb_bidsapp.runtime.errors import AppError, UnavailableError, UsageError, classify
+from cmb_bidsapp.runtime.home import provide_home
 from cmb_bidsapp.verbs import (
     convert_parser,
     demo_parser,
     evaluate_parser,
     simulate_parser,
+    slurm_parser,
     train_parser,
 )
 
@@ -37,9 +39,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         "convert": _convert,
         "train": _train,
         "evaluate": _evaluate,
+        "slurm": _slurm,
     }
     try:
         if arguments and arguments[0] in verbs:
+            provide_home()
             return verbs[arguments[0]](arguments[1:])
         return _bids_app(arguments)
     except SystemExit as leave:
@@ -71,7 +75,15 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     from cmb_bidsapp.bids.filters import plain_labels, read_filters
     from cmb_bidsapp.lesions.defaults import THRESHOLD
     from cmb_bidsapp.runtime import resources
-    from cmb_bidsapp.settings import Anatomy, Decisions, Lesions, Resources, Selection, Settings
+    from cmb_bidsapp.settings import (
+        Anatomy,
+        Clinical,
+        Decisions,
+        Lesions,
+        Resources,
+        Selection,
+        Settings,
+    )
 
     given = build_parser().parse_args(arguments)
     problems: list[str] = []
@@ -107,6 +119,9 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     expect(0 <= given.cfpr_ratio <= 1, f"--cfpr-ratio {given.cfpr_ratio}: 0 to 1 is expected")
     expect(0 < given.cfpr_radius <= 20, f"--cfpr-radius {given.cfpr_radius}: up to 20 mm")
     expect(0 <= given.min_size < math.inf, f"--min-size {given.min_size}: 0 mm or more is expected")
+    expect(
+        given.baseline_limit >= 0, f"--baseline-limit {given.baseline_limit}: 0 or more is expected"
+    )
     for fold in given.folds:
         expect(
             fold == "all" or (fold.isascii() and fold.isdigit()),
@@ -128,15 +143,15 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     nothing: tuple[Path, ...] = ()
     derivatives = checked(lambda: _folders(given.derivatives), nothing)
     spaces = checked(lambda: _spaces(given.output_spaces), nobody)
-    reference = given.reference_derivatives
-    expect(
-        reference is None or reference.is_dir(),
-        f"--reference-derivatives {reference}: not a folder",
-    )
-    expect(
-        reference is None or "group" in given.level,
-        "--reference-derivatives: has no meaning without the group level",
-    )
+    for option, folder in (
+        ("--reference-derivatives", given.reference_derivatives),
+        ("--ratings", given.ratings),
+    ):
+        expect(folder is None or folder.is_dir(), f"{option} {folder}: not a folder")
+        expect(
+            folder is None or "group" in given.level,
+            f"{option}: has no meaning without the group level",
+        )
     for option, path in (
         ("--jhu-atlas", given.jhu_atlas),
         ("--fs-license-file", given.fs_license_file),
@@ -199,7 +214,9 @@ def read_settings(arguments: Sequence[str]) -> Settings:
             given.cfpr_ratio,
             given.min_size,
         ),
-        reference=reference,
+        clinical=Clinical(given.baseline_limit),
+        reference=given.reference_derivatives,
+        ratings=given.ratings,
         output_spaces=spaces,
         resources=Resources(processes, threads, device),
         bids_database_dir=given.bids_database_dir,
@@ -280,6 +297,7 @@ def _bids_app(arguments: list[str]) -> int:
     if settings.work_dir is not None:
         settings.work_dir.mkdir(parents=True, exist_ok=True)
         os.environ["TMPDIR"] = tempfile.tempdir = str(settings.work_dir.absolute())
+    provide_home()
     summary = run_levels(settings)
     print(result_line(summary.ok, summary.failed, summary.skipped, summary.code), flush=True)
     return int(summary.code)
@@ -343,3 +361,11 @@ def _evaluate(arguments: list[str]) -> int:
     from cmb_bidsapp.evaluation.run import run_evaluation
 
     return run_evaluation(given)
+
+
+def _slurm(arguments: list[str]) -> int:
+    wanted, command = slurm_parser().parse_known_args(arguments)
+    from cmb_bidsapp.callers.slurm import write_script
+
+    write_script(wanted, command)
+    return 0

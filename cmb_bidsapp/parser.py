@@ -22,13 +22,14 @@ class Parser(argparse.ArgumentParser):
 
 def build_parser() -> argparse.ArgumentParser:
     """Parser of the BIDS-App signature."""
+    from cmb_bidsapp.clinical.defaults import BASELINE_LIMIT
     from cmb_bidsapp.lesions import defaults
 
     parser = Parser(
         prog="cmb_bidsapp",
         description="Cerebral microbleeds in T1w and T2*w brain MRI: masks, regions, MARS tables.",
-        epilog="Other verbs: cmb_bidsapp demo | simulate | convert | train | evaluate (each has "
-        "its own --help). The results are an imaging summary, not a diagnosis.",
+        epilog="Other verbs: cmb_bidsapp demo | simulate | convert | train | evaluate | slurm "
+        "(each has its own --help). The results are an imaging summary, not a diagnosis.",
         allow_abbrev=False,
     )
     parser.add_argument("bids_dir", type=Path, metavar="BIDS_DIR", help="root of the BIDS dataset")
@@ -194,6 +195,14 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="MM",
         help="smallest in-plane diameter that is counted (%(default)s)",
     )
+    lesions.add_argument(
+        "--baseline-limit",
+        type=int,
+        default=BASELINE_LIMIT,
+        metavar="N",
+        help="summaries say whether there are more microbleeds than this, which at baseline "
+        "usually exclude from anti-amyloid therapy (%(default)s)",
+    )
 
     outputs = parser.add_argument_group("outputs")
     outputs.add_argument(
@@ -212,6 +221,13 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="masks of a rater, or the truth of a simulation: the group level holds the results "
         "against them, as the verb evaluate does, and writes OUTPUT_DIR/group_evaluation",
+    )
+    cohort.add_argument(
+        "--ratings",
+        type=Path,
+        metavar="DIR",
+        help="*_ratings.tsv that readers exported from the participant reports: their decisions go "
+        "into the group tables, and how far they agree into OUTPUT_DIR/group_agreement.tsv",
     )
 
     machine = parser.add_argument_group("resources")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from cmb_bidsapp.clinical.defaults import BASELINE_LIMIT
 from cmb_bidsapp.lesions.defaults import (
     CFPR_MODE,
     CFPR_RADIUS_MM,
@@ -90,6 +91,14 @@ class Decisions:
 
 
 @dataclass(frozen=True)
+class Clinical:
+    """Cut-offs of the clinical summary."""
+
+    baseline_limit: int = BASELINE_LIMIT
+    """More microbleeds than this at baseline usually exclude from anti-amyloid therapy."""
+
+
+@dataclass(frozen=True)
 class Resources:
     """What the run may use; none of it changes results."""
 
@@ -114,8 +123,11 @@ class Settings:
     anatomy: Anatomy = Anatomy()
     lesions: Lesions = Lesions()
     decisions: Decisions = Decisions()
+    clinical: Clinical = Clinical()
     reference: Path | None = None
     """Derivatives that the group level holds the results against."""
+    ratings: Path | None = None
+    """Folder of readers' ratings that the group level decides by."""
     output_spaces: tuple[str, ...] = ()
     """Standard spaces that images and masks are written in besides the T2*w's own."""
     resources: Resources = Resources()

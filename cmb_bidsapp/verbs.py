@@ -1,4 +1,4 @@
-"""The options of the other verbs: demo, simulate, convert, train, evaluate."""
+"""The options of the other verbs: demo, simulate, convert, train, evaluate, slurm."""
 
 from __future__ import annotations
 
@@ -48,14 +48,43 @@ def simulate_parser() -> argparse.ArgumentParser:
         nargs=2,
         default=(0, 10),
         metavar=("MIN", "MAX"),
-        help="sources per session, visible or not",
+        help="sources in the first session, visible or not",
     )
     parser.add_argument(
         "--free",
         type=float,
         default=0.0,
         metavar="SHARE",
-        help="share of sessions without any (%(default)s)",
+        help="share of participants without any at first (%(default)s)",
+    )
+    parser.add_argument(
+        "--sessions",
+        type=int,
+        default=1,
+        metavar="N",
+        help="sessions of every participant, ses-1 and follow-ups of the same head (%(default)s)",
+    )
+    parser.add_argument(
+        "--new",
+        type=int,
+        nargs=2,
+        default=(0, 3),
+        metavar=("MIN", "MAX"),
+        help="sources that every follow-up adds (0 3)",
+    )
+    parser.add_argument(
+        "--unchanged",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="share of participants whose follow-ups add none (%(default)s)",
+    )
+    parser.add_argument(
+        "--follow-up-protocol",
+        nargs="+",
+        default=[],
+        metavar="NAME|SPEC",
+        help="acquisitions of the follow-ups, taken in turn (that of the first session)",
     )
     parser.add_argument("--phase", action="store_true", help="write the phase of the T2*w as well")
     parser.add_argument(
@@ -216,5 +245,46 @@ def evaluate_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--random-seed", type=int, default=0, metavar="N", help="of the bootstrap (%(default)s)"
+    )
+    return parser
+
+
+def slurm_parser() -> argparse.ArgumentParser:
+    """Parser of the ``slurm`` verb; what it does not know is the app's own command line."""
+    parser = Parser(
+        prog="cmb_bidsapp slurm",
+        usage="%(prog)s [options] BIDS_DIR OUTPUT_DIR participant [group] [options of the app]",
+        description="Write a Slurm script for a command line of the app: the participants as an "
+        "array of tasks, the group level after them.",
+        epilog="--nprocs (4), --mem (8G) and --device are each task's, -w is scratch of the node "
+        "(SLURM_TMPDIR, TMPDIR or /tmp); the other options of the app are as without Slurm. "
+        "docs/hpc.md has more.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--script",
+        type=Path,
+        default=Path("cmb_bidsapp.sbatch"),
+        metavar="FILE",
+        help="where it is written (%(default)s)",
+    )
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--image", type=Path, metavar="SIF", help="container image to run")
+    what.add_argument(
+        "--program", type=Path, metavar="FILE", help="program to run instead (the one that runs)"
+    )
+    parser.add_argument(
+        "--participants-per-task", type=int, default=1, metavar="N", help="(%(default)s)"
+    )
+    parser.add_argument("--at-most", type=int, metavar="N", help="tasks at a time (no limit)")
+    parser.add_argument(
+        "--time", default="4:00:00", metavar="LIMIT", help="of each task (%(default)s)"
+    )
+    parser.add_argument(
+        "--sbatch",
+        action="append",
+        default=[],
+        metavar="OPTION",
+        help="another option of sbatch, such as --sbatch=--partition=long; may be repeated",
     )
     return parser

@@ -46,12 +46,13 @@ def test_all_problems_are_reported_at_once(tmp_path, capsys):
         "--omp-nthreads", "-2", "--mem", "lots", "--device", "tpu",
         "--participant-label", f"@{tmp_path / 'nolist'}",
         "--bids-filter-file", tmp_path / "nofilter.json", "--folds", "1", "../0",
+        "--baseline-limit", "-1",
     ]  # fmt: skip
     problems = problems_of(arguments)
     for named in (
         "absent", "--threshold 1.5", "--cfpr-ratio -1", "--cfpr-radius 0", "--min-size -3",
         "--nprocs 0", "--omp-nthreads -2", "lots", "--device tpu", "nolist", "nofilter.json",
-        "--folds ../0",
+        "--folds ../0", "--baseline-limit -1",
     ):  # fmt: skip
         assert sum(named in problem for problem in problems) == 1, named
     assert main([str(argument) for argument in arguments]) == 2
@@ -143,6 +144,7 @@ def test_defaults_are_the_documented_ones(settings_of):
     assert settings.decisions.cfpr_radius == defaults.CFPR_RADIUS_MM
     assert settings.decisions.cfpr_ratio == defaults.CFPR_RATIO
     assert settings.decisions.min_size == defaults.MIN_DIAMETER_MM
+    assert settings.clinical.baseline_limit == 4
     assert settings.lesions.tta
     assert not settings.dry_run
     assert not settings.force
@@ -156,7 +158,7 @@ def test_options_reach_the_settings(settings_of, tmp_path):
         "--cfpr-mode", "reference",
         "--min-size", "0", "--model", "other", "--folds", "0", "all",
         "--brain-extraction", "embedded", "--parcellation", "atlas", "--device", "cpu",
-        "--dry-run", "--force",
+        "--dry-run", "--force", "--baseline-limit", "0",
         "--stop-on-first-crash", "--random-seed", "9", "--bids-filter-file", filters,
         "-w", tmp_path / "work", "--bids-database-dir", tmp_path / "index",
     )  # fmt: skip
@@ -164,6 +166,7 @@ def test_options_reach_the_settings(settings_of, tmp_path):
         "threshold": 0.3, "cfpr": False, "cfpr_mode": "reference", "cfpr_radius": 3.0,
         "cfpr_ratio": 1.0, "min_size": 0.0,
     }  # fmt: skip
+    assert settings.clinical.baseline_limit == 0
     assert (settings.lesions.model, settings.lesions.tta) == ("other", False)
     assert settings.lesions.folds == ("0", "all")
     assert settings.anatomy.brain_extraction == "embedded"
@@ -229,6 +232,20 @@ def test_levels_come_in_their_order(tmp_path, given, levels):
 
 def test_the_group_level_needs_no_dataset(tmp_path):
     assert read_settings([str(tmp_path / "absent"), str(tmp_path / "out"), "group"])
+
+
+@pytest.mark.parametrize(
+    ("option", "field"), [("--reference-derivatives", "reference"), ("--ratings", "ratings")]
+)
+def test_folders_of_the_group_level(settings_of, tmp_path, option, field):
+    assert getattr(settings_of(option, tmp_path, level="group"), field) == tmp_path
+    assert getattr(settings_of(level="group"), field) is None
+    with pytest.raises(UsageError) as caught:
+        settings_of(option, tmp_path / "absent")
+    assert str(caught.value).splitlines() == [
+        f"{option} {tmp_path / 'absent'}: not a folder",
+        f"{option}: has no meaning without the group level",
+    ]
 
 
 @pytest.mark.parametrize("option", ["--min-size", "--cfpr-radius", "--cfpr-ratio", "--threshold"])

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from cmb_bidsapp.settings import (
     Anatomy,
+    Clinical,
     Decisions,
     Lesions,
     Resources,
@@ -49,6 +50,7 @@ SETTINGS = st.builds(
     decisions=st.builds(
         Decisions, NUMBERS, st.booleans(), st.just("reference"), NUMBERS, NUMBERS, NUMBERS
     ),
+    clinical=st.builds(Clinical, st.integers(0, 99)),
     resources=st.builds(Resources, st.integers(1, 99), st.integers(1, 99), TEXT),
     bids_database_dir=st.none() | PATHS,
     dry_run=st.booleans(),
