@@ -52,10 +52,9 @@ def write_script(wanted: argparse.Namespace, arguments: Sequence[str]) -> None:
     """
     from rich.console import Console
 
-    from cmb_bidsapp.bids.inputs import check_dataset, choose
     from cmb_bidsapp.bids.outputs import write_text
     from cmb_bidsapp.cli import choose_device, read_settings
-    from cmb_bidsapp.levels.participant import show_choice
+    from cmb_bidsapp.levels.participant import chosen, show_choice
 
     words = [*SHARE, *arguments]
     given = build_parser().parse_args(words)
@@ -65,15 +64,7 @@ def write_script(wanted: argparse.Namespace, arguments: Sequence[str]) -> None:
         choose_device(given.device)
     with contextlib.redirect_stdout(io.StringIO()):
         settings = read_settings([*words, "--device", "cpu"])
-    check_dataset(settings.bids_dir)
-    choice = choose(
-        settings.bids_dir,
-        participants=settings.selection.participants,
-        excluded=settings.selection.excluded,
-        sessions=settings.selection.sessions,
-        filters=settings.selection.filters,
-        database=settings.bids_database_dir,
-    )
+    choice = chosen(settings)
     show_choice(choice, Console(), everything=False)
     participants = list(dict.fromkeys(session.participant for session in choice.sessions))
     write_text(wanted.script, render(wanted, given, participants))

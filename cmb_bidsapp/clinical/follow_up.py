@@ -24,7 +24,7 @@ from cmb_bidsapp.lesions.longitudinal import (
     Seen,
     Track,
 )
-from cmb_bidsapp.lesions.table import COLUMNS, describe
+from cmb_bidsapp.lesions.table import COLUMNS, Row, describe
 
 #: From this probability on the network has seen something, if not enough to tell it.
 SEEN = THRESHOLD
@@ -122,8 +122,6 @@ CHANGE_COLUMNS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 )
 
 
-#: A row of a lesion table.
-Row = Mapping[str, str]
 #: Highest network probability at the place of a track, by its position and that of the session.
 Heights = Mapping[tuple[int, int], float]
 

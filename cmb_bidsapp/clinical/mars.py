@@ -15,10 +15,7 @@ from typing import Any, NamedTuple
 from cmb_bidsapp.labels import MARS_FORM
 from cmb_bidsapp.lesions.candidates import UNASSIGNED
 from cmb_bidsapp.lesions.grading import COUNTED, GRADES
-from cmb_bidsapp.lesions.table import describe
-
-#: A row of the lesion table as it was read.
-Row = Mapping[str, str]
+from cmb_bidsapp.lesions.table import Row, describe
 
 #: Columns of the lesion table that the form is filled from.
 NEEDED = frozenset({"status", "grade", "region", "mars_region", "side", "border"})

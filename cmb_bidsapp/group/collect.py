@@ -27,7 +27,8 @@ from cmb_bidsapp.group.cohort import (
 from cmb_bidsapp.group.density import SPACE, centres_of, write_density
 from cmb_bidsapp.group.quality import QC_COLUMNS
 from cmb_bidsapp.group.ratings import Ratings
-from cmb_bidsapp.group.records import ALGORITHM, Problem, Record, Row
+from cmb_bidsapp.group.records import ALGORITHM, Problem, Record
+from cmb_bidsapp.lesions.table import Row
 
 Add = Callable[[Mapping[str, object]], None]
 

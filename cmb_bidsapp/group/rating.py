@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cmb_bidsapp.group.consensus import DECISIONS
-from cmb_bidsapp.group.records import ALGORITHM, Row
+from cmb_bidsapp.group.records import ALGORITHM
+from cmb_bidsapp.lesions.table import Row
 
 #: What a reader says of a session without kept candidates: looked at to the end.
 READ = "read"

@@ -23,10 +23,10 @@ from cmb_bidsapp.group.rating import (
     number,
     point_of,
 )
-from cmb_bidsapp.group.records import ALGORITHM, Problem, Record, Row
+from cmb_bidsapp.group.records import ALGORITHM, Problem, Record
 from cmb_bidsapp.lesions.candidates import UNASSIGNED
 from cmb_bidsapp.lesions.grading import COUNTED
-from cmb_bidsapp.lesions.table import COLUMNS
+from cmb_bidsapp.lesions.table import COLUMNS, Row
 
 #: Reason of a lesion that stands, or does not, by readers' word.
 READER = "reader"

@@ -13,10 +13,8 @@ from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import read_table
 from cmb_bidsapp.bids.times import natural
 from cmb_bidsapp.clinical.mars import NEEDED
+from cmb_bidsapp.lesions.table import Row
 from cmb_bidsapp.runtime.stamps import read_stamp
-
-#: A row of a table as it was read.
-Row = Mapping[str, str]
 
 #: Whose decisions a count rests on, where no reader has looked.
 ALGORITHM = "algorithm"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -11,6 +11,9 @@ from cmb_bidsapp.lesions.calibration import Knots, calibrate
 from cmb_bidsapp.lesions.candidates import Candidate
 from cmb_bidsapp.lesions.cfpr import Verdict
 from cmb_bidsapp.lesions.grading import grade
+
+#: A row of a table as it was read.
+Row = Mapping[str, str]
 
 
 def describe(description: str, units: str | None = None, **levels: str) -> dict[str, Any]:

@@ -31,15 +31,7 @@ def participant(settings: Settings, console: Console) -> Summary:
     """Process every chosen session, write their reports, and say how it went."""
     from cmb_bidsapp.report.participant import write_citation, write_participant_report
 
-    check_dataset(settings.bids_dir)
-    choice = choose(
-        settings.bids_dir,
-        participants=settings.selection.participants,
-        excluded=settings.selection.excluded,
-        sessions=settings.selection.sessions,
-        filters=settings.selection.filters,
-        database=settings.bids_database_dir,
-    )
+    choice = chosen(settings)
     show_choice(choice, console, everything=settings.dry_run)
     check_lesion_model(settings.lesions.model, settings.lesions.folds)
     _check_spaces(settings, console)
@@ -110,6 +102,20 @@ def _with_several_sessions(settings: Settings, choice: Choice) -> list[Session]:
         for participant, whole in wholes.items()
         if len(sessions_with_results(settings.out_dir, participant)) > 1
     ]
+
+
+def chosen(settings: Settings) -> Choice:
+    """What the settings choose of the dataset."""
+    check_dataset(settings.bids_dir)
+    selection = settings.selection
+    return choose(
+        settings.bids_dir,
+        participants=selection.participants,
+        excluded=selection.excluded,
+        sessions=selection.sessions,
+        filters=selection.filters,
+        database=settings.bids_database_dir,
+    )
 
 
 def show_choice(choice: Choice, console: Console, *, everything: bool) -> None:

@@ -22,7 +22,6 @@ from cmb_bidsapp.clinical.follow_up import (
     CHANGE_COLUMNS,
     TRACK_COLUMNS,
     Heights,
-    Row,
     change_row,
     track_rows,
 )
@@ -36,6 +35,7 @@ from cmb_bidsapp.lesions.longitudinal import (
     protocol_changes,
     tracks,
 )
+from cmb_bidsapp.lesions.table import Row
 from cmb_bidsapp.models.registry import calibration_of
 from cmb_bidsapp.phases.base import Phase, Result, Step
 from cmb_bidsapp.preprocess.ants import write_linear

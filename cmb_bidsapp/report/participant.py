@@ -23,13 +23,13 @@ from cmb_bidsapp.labels import (
     SIDES,
 )
 from cmb_bidsapp.lesions.longitudinal import FIRST_SHOWN, LOST, NEW
+from cmb_bidsapp.lesions.table import Row
 from cmb_bidsapp.models.card import WEIGHTS
 from cmb_bidsapp.models.registry import calibration_of, load_card
 from cmb_bidsapp.report.figures import REJECTED_COLOR
 from cmb_bidsapp.report.methods import Facts, Methods, methods
 from cmb_bidsapp.report.pages import Room, render
 from cmb_bidsapp.report.sessions import (
-    Row,
     SessionView,
     in_words,
     mars_key,

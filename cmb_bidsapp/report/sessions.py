@@ -16,6 +16,7 @@ from cmb_bidsapp.clinical.mars import fill, form_rows
 from cmb_bidsapp.clinical.summary import CUTOFFS, summarise
 from cmb_bidsapp.labels import MARS_FORM
 from cmb_bidsapp.lesions.candidates import UNASSIGNED
+from cmb_bidsapp.lesions.table import Row
 from cmb_bidsapp.report.figures import OVERVIEWS, PICTURED, best_first, closeup_name
 from cmb_bidsapp.report.pages import Room
 from cmb_bidsapp.report.viewer import NO_VOLUMES, Volumes, fitted
@@ -36,8 +37,6 @@ VERDICTS = {
     "periphery-not-brain": "Rejected",
     "cfpr-off": "Not applied",
 }
-
-Row = Mapping[str, str]
 
 
 @dataclass(frozen=True)
