@@ -44,7 +44,7 @@ from cmb_bidsapp.settings import Settings
 LOG = logging.getLogger(__name__)
 
 #: Largest page, in bytes, and what of it is kept for text.
-LIMIT, TEXT = 15_000_000, 800_000
+LIMIT, TEXT = 15_000_000, 2_000_000
 #: Part of the room that pictures of changes may take.
 FOR_CHANGES = 0.25
 #: Changes of a microbleed that a reader looks for.

@@ -17,7 +17,7 @@ from cmb_bidsapp.clinical.summary import CUTOFFS, summarise
 from cmb_bidsapp.labels import MARS_FORM
 from cmb_bidsapp.lesions.candidates import UNASSIGNED
 from cmb_bidsapp.lesions.table import Row
-from cmb_bidsapp.report.figures import OVERVIEWS, PICTURED, best_first, closeup_name
+from cmb_bidsapp.report.figures import OVERVIEWS, best_first, closeup_name
 from cmb_bidsapp.report.pages import Room
 from cmb_bidsapp.report.viewer import NO_VOLUMES, Volumes, fitted
 from cmb_bidsapp.runtime.engine import Outcome
@@ -28,8 +28,8 @@ from cmb_bidsapp.workflow import PHASES
 MEASURED = ("value", "low", "high")
 ROUNDED = ("diameter", "equivalent_diameter", "volume", "roundness", "sphericity", "contrast")
 ROUNDED_MM = ("x", "y", "z", "mni_x", "mni_y", "mni_z")
-#: Candidates of a session that have no card have a line, as far as there are lines.
-CARDS, LINES = PICTURED, 1000
+#: Candidates of a session that have a card and can be rated; of the others so many have a line.
+CARDS, LINES = 500, 1000
 #: Verdicts of CFPR as the beginning of a sentence.
 VERDICTS = {
     "parenchyma": "Kept",

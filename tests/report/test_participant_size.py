@@ -84,6 +84,14 @@ def test_of_many_candidates_the_likely_have_cards_and_the_rest_lines(
     assert "30 microbleeds" in re.sub(r"<[^>]*>", "", page)
 
 
+def test_hundreds_of_candidates_can_be_rated_with_few_pictures(tmp_path, finished):
+    many(finished, 500)
+    page = write_report(tmp_path, session_of(tmp_path)).read_text()
+    assert page.count(CARD) == page.count('class="review" data-status') == 500
+    assert page.count("look at it in the volume") > 400
+    assert "without a card" not in page
+
+
 def test_a_page_of_too_much_text_is_made_again_with_less(tmp_path, finished, small):
     many(finished, 3000)
     path = write_report(tmp_path, session_of(tmp_path))
