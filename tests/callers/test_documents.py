@@ -11,19 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.callers.standins import SINGULARITY, Cluster
+from tests.documents import ROOT, blocks
 from tests.skeletons import build_dataset, write_nifti
 from tests.standins import Machine
-
-ROOT = Path(__file__).parents[2]
-
-
-def blocks(document: str, word: str) -> list[str]:
-    """Shell blocks of a document in which a word occurs."""
-    found = re.findall(
-        r"^```sh\n(.*?)^```", (ROOT / document).read_text(), re.DOTALL | re.MULTILINE
-    )
-    return [block for block in found if word in block]
-
 
 SLURM = [*blocks("docs/hpc.md", "cmb_bidsapp slurm"), *blocks("README.md", "cmb_bidsapp slurm")]
 BRAINLIFE = [*blocks("docs/callers.md", "./main"), *blocks("README.md", "./main")]
@@ -94,8 +84,6 @@ def test_the_brainlife_app_runs(here, block):
 
 @pytest.mark.parametrize("block", BOUTIQUES)
 def test_boutiques_takes_the_descriptor(here, block):
-    if shutil.which("bosh") is None:
-        pytest.skip("bosh is not on the path")
     machine = Machine(here)
     program(machine, "sys.argv[1:], '--dry-run'")
     shutil.copy(ROOT / "boutiques.json", here)
@@ -103,7 +91,8 @@ def test_boutiques_takes_the_descriptor(here, block):
     invocation = re.search(r'`(\{"bids_dir".*?\})`', text).group(1)
     (here / "invocation.json").write_text(invocation)
     block = block.replace("launch", "launch --no-container --skip-data-collection")
-    said = shell(block, f"{machine.bin}:{os.environ['PATH']}")
+    installed = Path(sys.executable).parent  # bosh comes with the tests
+    said = shell(block, f"{machine.bin}:{installed}:{os.environ['PATH']}")
     assert "BIDS validation OK" in said
     assert "sub-01_T2starw.nii.gz" in said
     assert len(machine.runs) == 1

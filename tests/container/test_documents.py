@@ -1,0 +1,56 @@
+"""Every command of docs/containers.md, and those of the README, are run as they stand there."""
+
+import shutil
+
+import pytest
+
+from cmb_bidsapp.callers import IMAGE
+from tests.container.engines import call
+from tests.documents import blocks
+from tests.skeletons import result_of
+
+pytestmark = pytest.mark.long
+
+#: Blocks that run the app, each with its program.
+RUNS = [
+    *(
+        (name, block)
+        for name in ("docker", "podman", "apptainer")
+        for block in blocks("README.md", f"{name} run")
+    ),
+    *(
+        ("docker", block)
+        for block in blocks("docs/containers.md", "docker run")
+        if "--entrypoint" not in block
+    ),
+]
+
+
+def test_images_are_built_as_documented(docker, official, app, run_block):
+    (block,) = blocks("docs/containers.md", "docker build")
+    run_block(block)
+    assert docker.has(f"{IMAGE}-app")
+    docker.tag(app, IMAGE)
+
+
+@pytest.mark.parametrize(("program", "block"), RUNS)
+def test_what_is_documented_runs(program, block, request, run_block):
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not on the path")
+    if program == "podman" and call("podman", "image", "exists", IMAGE).returncode != 0:
+        pytest.skip("podman has images of its own, and not this one")
+    if program == "apptainer":
+        request.getfixturevalue("sif")
+    assert result_of(run_block(block))[-1] == 0
+
+
+def test_licences_are_shown(docker, run_block):
+    (block,) = blocks("docs/containers.md", "licences.tsv")
+    assert run_block(block).startswith("kind\tname\tversion\tlicence\ttext\n")
+
+
+def test_every_block_is_run_by_a_test():
+    assert [program for program, _ in RUNS] == ["docker", "podman", "apptainer", "docker"]
+    known = ("docker build", "docker run", "apptainer build")
+    shown = blocks("docs/containers.md")
+    assert [block for block in shown if not any(words in block for words in known)] == []
