@@ -1,8 +1,9 @@
 """The Brainlife app: ``config.json`` of the current folder in, results and ``product.json`` out.
 
 ``main`` of the repository runs ``python3 -m cmb_bidsapp.callers.brainlife`` in the container image.
-Into the folder go ``bids/`` (what the inputs become), ``output/`` (the derivatives), and as
-Brainlife's datatypes ``mask/mask.nii.gz`` (neuro/mask) and ``html/index.html`` (report/html).
+Into the folder go ``output/`` (the derivatives), and as Brainlife's datatypes ``mask/mask.nii.gz``
+(neuro/mask) and ``html/index.html`` (report/html). The dataset that the inputs become is removed
+in the end.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from cmb_bidsapp import __version__
@@ -39,13 +41,15 @@ REGIONS = ("lobar", "deep", "infratentorial", "unassigned")
 NOT_A_DIAGNOSIS = "The results are an imaging summary, not a diagnosis."
 
 
-def make_dataset(config: Config, folder: Path) -> SessionFiles:
-    """Make ``bids/`` of the images that a ``config.json`` names.
+def make_dataset(config: Config, folder: Path, bids_dir: Path) -> SessionFiles:
+    """Make a dataset of the images that a ``config.json`` names.
 
     Parameters
     ----------
     folder
         Where its paths start.
+    bids_dir
+        An empty folder for it.
 
     Returns
     -------
@@ -60,8 +64,6 @@ def make_dataset(config: Config, folder: Path) -> SessionFiles:
     known = _metadata(config, "t2starw")
     label, session = _label(known.get("subject")) or "01", _label(known.get("session"))
     files = SessionFiles(folder / "output", label, session)
-    bids_dir = folder / "bids"
-    shutil.rmtree(bids_dir, ignore_errors=True)
     anat = bids_dir / files.t2star.parent.relative_to(files.out_dir)
     anat.mkdir(parents=True)
     for key, suffix in IMAGES.items():
@@ -133,16 +135,18 @@ def product(files: SessionFiles, code: int) -> dict[str, Any]:
 
 def run(folder: Path, app: Callable[[list[str]], int] = run_app) -> int:
     """Run the app for the ``config.json`` in a folder; returns its exit code."""
-    try:
-        config: Config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        files = make_dataset(config, folder)
-    except (OSError, ValueError, DataError) as error:
-        failure, message = classify(error)
-        print(f"cmb_bidsapp: {message}", file=sys.stderr)
-        write_json(folder / "product.json", {"brainlife": [{"type": "error", "msg": message}]})
-        return int(failure)
-    words = [str(folder / "bids"), str(files.out_dir), "participant", *app_options(config)]
-    code = app([*words, "--work-dir", str(folder / "work")])
+    # Whoever tries it by hand may have a folder "bids" there: it is theirs.
+    with TemporaryDirectory(prefix="bids-", dir=folder) as bids_dir:
+        try:
+            config: Config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            files = make_dataset(config, folder, Path(bids_dir))
+        except (OSError, ValueError, DataError) as error:
+            failure, message = classify(error)
+            print(f"cmb_bidsapp: {message}", file=sys.stderr)
+            write_json(folder / "product.json", {"brainlife": [{"type": "error", "msg": message}]})
+            return int(failure)
+        words = [bids_dir, str(files.out_dir), "participant", *app_options(config)]
+        code = app([*words, "--work-dir", str(folder / "work")])
     for made, datatype in (
         (files.mask, folder / "mask" / "mask.nii.gz"),
         (files.out_dir / f"sub-{files.participant}.html", folder / "html" / "index.html"),

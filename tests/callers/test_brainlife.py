@@ -16,7 +16,7 @@ from cmb_bidsapp.lesions.table import COLUMNS
 from cmb_bidsapp.parser import build_parser
 from cmb_bidsapp.runtime.stamps import Stamp, write_stamp
 from tests.callers.standins import SINGULARITY
-from tests.skeletons import write_nifti
+from tests.skeletons import build_dataset, tree, write_nifti
 from tests.standins import Machine
 
 ROOT = Path(__file__).parents[2]
@@ -75,15 +75,15 @@ def messages(task, kind):
 
 def test_images_become_a_dataset_with_their_metadata(task):
     config = configured(task)
-    files = make_dataset(config, task)
-    anat = task / "bids" / "sub-HCD0001305" / "ses-V1" / "anat"
+    files = make_dataset(config, task, task / "made")
+    anat = task / "made" / "sub-HCD0001305" / "ses-V1" / "anat"
     assert {path.name.removeprefix("sub-HCD0001305_ses-V1_") for path in anat.iterdir()} == {
         *("T1w.nii.gz", "T1w.json", "T2starw.nii.gz", "T2starw.json")
     }
     sidecar = json.loads((anat / f"{files.label}_T2starw.json").read_text())
     assert sidecar == {"EchoTime": 0.02, "MagneticFieldStrength": 3}
     assert nib.load(anat / f"{files.label}_T2starw.nii.gz").shape == (4, 4, 4)
-    assert (task / "bids" / "dataset_description.json").is_file()
+    assert (task / "made" / "dataset_description.json").is_file()
 
 
 def test_an_image_that_is_not_compressed_keeps_its_extension(task):
@@ -91,9 +91,9 @@ def test_an_image_that_is_not_compressed_keeps_its_extension(task):
     plain = gzip.decompress(image.read_bytes())
     image.unlink()
     image.write_bytes(plain)
-    files = make_dataset(configured(task, _inputs=[]), task)
+    files = make_dataset(configured(task, _inputs=[]), task, task / "made")
     assert files.label == "sub-01"
-    assert (task / "bids" / "sub-01" / "anat" / "sub-01_T2starw.nii").is_file()
+    assert (task / "made" / "sub-01" / "anat" / "sub-01_T2starw.nii").is_file()
 
 
 def test_options_are_those_of_the_app(task):
@@ -118,7 +118,6 @@ def test_results_come_back_as_datatypes_and_counts(task):
     ]
     app = fake_app(rows=rows)
     assert run(task, app) == 0
-    assert app.calls[0].bids_dir == task / "bids"
     assert app.calls[0].level == ["participant"]
     assert app.calls[0].work_dir == task / "work"
     assert (task / "mask" / "mask.nii.gz").read_text() == "mask"
@@ -132,6 +131,16 @@ def test_results_come_back_as_datatypes_and_counts(task):
     (graph,) = (one for one in product["brainlife"] if one["type"] == "plotly")
     assert graph["data"][0]["y"] == [1, 0, 0, 0]
     assert len((task / "product.json").read_bytes()) < 4000, "Brainlife asks for a few kilobytes"
+
+
+def test_a_dataset_that_lies_there_is_left_alone(task):
+    build_dataset(task / "bids", {"sub-09_T2starw": {}})
+    before = tree(task / "bids")
+    app = fake_app()
+    assert run(task, app) == 0
+    assert app.calls[0].bids_dir != task / "bids"
+    assert tree(task / "bids") == before
+    assert [path.name for path in task.glob("bids*")] == ["bids"]
 
 
 def test_a_failure_is_told_with_its_cause(task):

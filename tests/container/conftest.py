@@ -3,7 +3,9 @@
 The whole suite runs what is short. ``pytest tests/container`` runs everything.
 """
 
+import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -26,7 +28,7 @@ APP = "cmb_bidsapp-test/app"
 #: What images are built from.
 SOURCES = (
     *("Dockerfile", ".dockerignore", "singularity.def", "container", "cmb_bidsapp"),
-    *("pyproject.toml", "constraints.txt", "README.md", "LICENSE"),
+    *("pyproject.toml", "constraints.txt", "README.md", "LICENSE", "main"),
 )
 
 
@@ -133,8 +135,11 @@ def checkout(docker, app, dataset, result, open_folder):
 def run_block(checkout):
     """Run a documented block of commands as a person would; what it printed."""
 
+    path = f"{os.environ['PATH']}:{Path(sys.executable).parent}"
+
     def run(block: str) -> str:
-        done = call("bash", "-euo", "pipefail", "-c", block, cwd=checkout)
+        argv = ("bash", "-euo", "pipefail", "-c", block)
+        done = call(*argv, cwd=checkout, env=os.environ | {"PATH": path})
         assert done.returncode == 0, f"{block}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
         return done.stdout
 
