@@ -248,8 +248,9 @@ def test_a_freesurfer_subject_is_reused(
             np.asarray(nib.load(folder / file).dataobj)
             for folder in (result[0] / "sub-01" / "anat", ours)
         )
-        # MGH headers are rounded: a sample on the border of two voxels may go either way.
-        assert (one != other)[one > 0].mean() < 1e-3
+        # MGH headers are rounded, and registrations differ in the last digits from run to run: a
+        # sample on the border of two voxels may go either way, about one in a thousand does.
+        assert (one != other)[one > 0].mean() < 5e-3
     before = snapshot(out_dir)
     assert main([str(dataset), str(out_dir), "participant", *options]) == 0
     assert snapshot(out_dir) == before
