@@ -57,6 +57,10 @@ def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
     }
 
 
+#: With several threads ANTs ends a registration a little elsewhere in each run.
+ONE_THREAD = ("--omp-nthreads", "1")
+
+
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bids")
@@ -76,7 +80,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def result(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int, dict]:
     before = snapshot(dataset)
     out_dir = tmp_path_factory.mktemp("out")
-    code = main([str(dataset), str(out_dir), "participant", "group"])
+    code = main([str(dataset), str(out_dir), "participant", "group", *ONE_THREAD])
     assert snapshot(dataset) == before, "something was written into BIDS_DIR"
     return out_dir, code, before
 
@@ -237,7 +241,7 @@ def test_a_freesurfer_subject_is_reused(
 ) -> None:
     out_dir = tmp_path / "out"
     shutil.copytree(result[0], out_dir)
-    options = ["--participant-label", "01", "--no-tta", "-d", f"freesurfer={subjects}"]
+    options = ["--participant-label", "01", "--no-tta", "-d", f"freesurfer={subjects}", *ONE_THREAD]
     assert main([str(dataset), str(out_dir), "participant", *options]) == 0
     ours = out_dir / "sub-01" / "anat"
     sidecar = json.loads((ours / f"{SESSION_FILES['parcellation']}.json").read_text())
@@ -248,9 +252,8 @@ def test_a_freesurfer_subject_is_reused(
             np.asarray(nib.load(folder / file).dataobj)
             for folder in (result[0] / "sub-01" / "anat", ours)
         )
-        # MGH headers are rounded, and registrations differ in the last digits from run to run: a
-        # sample on the border of two voxels may go either way, about one in a thousand does.
-        assert (one != other)[one > 0].mean() < 5e-3
+        # MGH headers are rounded: a sample on the border of two voxels may go either way.
+        assert (one != other)[one > 0].mean() < 1e-3
     before = snapshot(out_dir)
     assert main([str(dataset), str(out_dir), "participant", *options]) == 0
     assert snapshot(out_dir) == before

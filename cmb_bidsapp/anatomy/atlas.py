@@ -33,7 +33,7 @@ from cmb_bidsapp.labels import (
     to_structures,
     where,
 )
-from cmb_bidsapp.preprocess.ants import to_ants
+from cmb_bidsapp.preprocess.ants import register, to_ants
 from cmb_bidsapp.preprocess.resampling import Affine, Float, Grid, isotropic_grid, resample
 
 if TYPE_CHECKING:
@@ -163,13 +163,13 @@ def _deform_atlas(
     coarse = isotropic_grid(Grid.of(expected, atlas.affine), REGISTRATION_MM)
     standard = resample(expected, atlas.affine, coarse, smooth=True)
     with tempfile.TemporaryDirectory(prefix="cmb-syn-") as folder:
-        found = ants.registration(
+        found = register(
             to_ants(seen, head.affine),
             to_ants(standard, coarse.affine),
             type_of_transform="SyN",
             outprefix=f"{folder}/",
             reg_iterations=(60, 40, 20),
-            random_seed=seed + 1,
+            seed=seed,
         )
         labels = ants.apply_transforms(
             to_ants(np.zeros(grid.shape, np.float32), grid.affine),

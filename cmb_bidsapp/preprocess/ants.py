@@ -32,6 +32,19 @@ def to_ants(data: npt.NDArray[Any], affine: Affine) -> ANTsImage:
     )
 
 
+def register(fixed: ANTsImage, moving: ANTsImage, *, seed: int, **options: Any) -> dict[str, Any]:
+    """Register with ANTs, its metric sampling by a seed; ``options`` of ``ants.registration``.
+
+    antspyx takes a seed from its configuration only: as an argument it is ignored without a word.
+    Zero would mean the clock.
+    """
+    import ants
+
+    ants.config.set_ants_deterministic(on=False, seed_value=seed + 1)
+    found: dict[str, Any] = ants.registration(fixed, moving, **options)
+    return found
+
+
 def read_linear(path: str | Path) -> Affine:
     """Read a linear ITK transform as a RAS matrix.
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from cmb_bidsapp.preprocess.ants import read_linear, to_ants, write_linear
+from cmb_bidsapp.preprocess.ants import read_linear, register, to_ants, write_linear
 from cmb_bidsapp.preprocess.resampling import IDENTITY, Affine, Grid, isotropic_grid, resample
 
 #: Registration runs at this voxel size; thick slices are interpolated to it.
@@ -150,12 +150,10 @@ def _ants_rigid(
     inside: npt.NDArray[np.bool_] | None = None,
 ) -> Affine:
     """Pull of a rigid registration; voxels outside ``inside`` do not count."""
-    import ants
-
     with tempfile.TemporaryDirectory(prefix="cmb-rigid-") as folder:
         initial = Path(folder) / "start.mat"
         write_linear(start, initial)
-        result = ants.registration(
+        result = register(
             to_ants(fixed, fixed_affine),
             to_ants(moving, moving_affine),
             type_of_transform="Rigid",
@@ -168,7 +166,7 @@ def _ants_rigid(
             aff_shrink_factors=levels.shrink,
             aff_smoothing_sigmas=levels.sigmas,
             mask=None if inside is None else to_ants(inside.astype(np.float32), fixed_affine),
-            random_seed=seed + 1,
+            seed=seed,
         )
         matrix = IDENTITY
         # ANTs lists the transforms in the order they are multiplied.
