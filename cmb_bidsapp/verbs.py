@@ -86,6 +86,14 @@ def simulate_parser() -> argparse.ArgumentParser:
         metavar="NAME|SPEC",
         help="acquisitions of the follow-ups, taken in turn (that of the first session)",
     )
+    parser.add_argument(
+        "--texture",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="magnitude images of gradient echo whose texture the brains get (default: none)",
+    )
     parser.add_argument("--phase", action="store_true", help="write the phase of the T2*w as well")
     parser.add_argument(
         "--nprocs", type=int, default=1, metavar="N", help="participants at a time (%(default)s)"
@@ -154,6 +162,35 @@ def train_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="learn veins and calcifications as a class, where *_desc-mimics_dseg names them",
     )
+    lesions.add_argument(
+        "--patch-size",
+        type=int,
+        nargs=3,
+        metavar=("SLICES", "ROWS", "COLUMNS"),
+        help="voxels of a training patch (default: planned, or those of --start-from); smaller "
+        "ones take less time a step",
+    )
+    lesions.add_argument(
+        "--fold",
+        type=int,
+        metavar="N",
+        help="leave out part N (from 0) of the participants, for cross-validation (default: none)",
+    )
+    lesions.add_argument(
+        "--folds", type=int, default=5, metavar="N", help="number of parts (default: %(default)s)"
+    )
+    for option, what in (
+        ("--participant-label", "train on"),
+        ("--exclude-participant-label", "leave out"),
+    ):
+        lesions.add_argument(
+            option,
+            nargs="+",
+            default=[],
+            metavar="LABEL",
+            help=f"participants to {what}, with or without sub- (default: all, none)",
+        )
+    lesions.add_argument("--random-seed", type=int, default=0, metavar="N")
     for one in (anatomy, lesions):
         one.add_argument("--output-dir", type=Path, required=True, help="the bundle is made here")
         one.add_argument("--work-dir", type=Path, required=True, help="checkpoints; resumable")

@@ -57,6 +57,12 @@ class LesionModel:
         return "+".join(files[name] for name in files if name not in (PLANS, DATASET))
 
     @property
+    def configuration(self) -> Mapping[str, Any]:
+        """The part of the plans that is used: architecture, patch size, spacing."""
+        chosen: Mapping[str, Any] = self.plans["configurations"][self.card.configuration]
+        return chosen
+
+    @property
     def training_voxels(self) -> Mapping[str, Any] | None:
         """Ranges of voxel sizes (mm) of the training, where the model states them."""
         return self.dataset if all(key in self.dataset for key in VOXEL_RANGES) else None

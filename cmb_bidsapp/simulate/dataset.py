@@ -29,6 +29,7 @@ from cmb_bidsapp.simulate.person import Person, random_rigid
 from cmb_bidsapp.simulate.physics import Volume
 from cmb_bidsapp.simulate.protocols import Protocol
 from cmb_bidsapp.simulate.sources import Sites, choose_microbleeds, choose_mimics
+from cmb_bidsapp.simulate.texture import Texture
 from cmb_bidsapp.simulate.truth import (
     LESION_COLUMNS,
     MARS_TRUTH_LOOK,
@@ -169,6 +170,8 @@ class Cohort:
         session.
     phase
         Whether to write the phase beside the magnitude.
+    textures
+        Real textures, one of them drawn for each session; without any, brains have none.
     """
 
     heads: Sequence[Head]
@@ -182,6 +185,7 @@ class Cohort:
     unchanged: float = 0.0
     follow_up_protocols: Sequence[Protocol] = ()
     phase: bool = False
+    textures: Sequence[Texture] = ()
 
     def protocol(self, number: int, visit: int) -> Protocol:
         """How a participant is scanned; visit 0 is the first session."""
@@ -256,7 +260,10 @@ def simulate_participant(cohort: Cohort, number: int, bids_dir: Path, truth_dir:
             tissues = deepcopy(of_tissues)
         if entities in lacking:
             protocol = cohort.protocol(number, order)
-            case = simulate_case(lying, protocol, rng, of_tissues=tissues)
+            texture = (
+                cohort.textures[rng.integers(len(cohort.textures))] if cohort.textures else None
+            )
+            case = simulate_case(lying, protocol, rng, of_tissues=tissues, texture=texture)
             write_case(bids_dir, truth_dir, entities, case, phase=cohort.phase)
             made.append("_".join(f"{key}-{value}" for key, value in entities.items() if value))
     return made

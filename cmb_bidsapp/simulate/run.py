@@ -19,6 +19,7 @@ def run_simulation(given: argparse.Namespace) -> int:
     """
     from cmb_bidsapp.simulate.anatomy import atlas_head, read_head
     from cmb_bidsapp.simulate.dataset import Cohort, simulate_dataset
+    from cmb_bidsapp.simulate.texture import read_texture
 
     for option in ("microbleeds", "new"):
         low, high = getattr(given, option)
@@ -48,6 +49,7 @@ def run_simulation(given: argparse.Namespace) -> int:
             follow_up_protocols=follow_up_protocols,
             seed=given.random_seed,
             phase=given.phase,
+            textures=[read_texture(path) for path in given.texture],
         ),
         given.output_dir,
         processes=given.nprocs,

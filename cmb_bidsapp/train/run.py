@@ -37,8 +37,16 @@ def run_training(given: argparse.Namespace, device: str) -> int:
             mimics=given.mimics,
             device=device,
             start_from=lesion_model,
+            patch_size=given.patch_size,
+            fold=given.fold,
+            folds=given.folds,
+            seed=given.random_seed,
+            participants=given.participant_label,
+            excluded=given.exclude_participant_label,
         )
-        export_nnunet(results, given.output_dir, card)
+        # The patches of a training may be small; windows of that size would take longer.
+        usual = lesion_model and lesion_model.configuration["patch_size"]
+        export_nnunet(results, given.output_dir, card, patch_size=usual)
     else:
         anatomy_model = load_bundle(given.start_from) if given.start_from else None
         began = time.monotonic()
