@@ -255,6 +255,7 @@ def main() -> None:
     parser.add_argument("--fast", action="store_true", help="mask, N4 and lesion network alone")
     parser.add_argument("--participant-label", nargs="+", help="these participants alone")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--nprocs", type=int, default=1, help="sessions at a time, whole app")
     given = parser.parse_args()
     people = participants_of(given.folder)
     if given.participant_label:
@@ -271,7 +272,8 @@ def main() -> None:
         own = {person: held_out[person] for person in people if person in held_out}
         runs[given.models_by_participant.stem] = own
     for name, models in (runs or {"lesions": dict.fromkeys(people, "lesions")}).items():
-        request = Request(given.folder, given.out, models, given.threshold, given.device)
+        how = given.threshold, given.device, given.nprocs
+        request = Request(given.folder, given.out, models, *how)
         whole = fast_scans(request) if given.fast else app_scans(request)
         report(name, "fast" if given.fast else "app", whole, given.out)
         report(name, "slabs", slab_scans(request), given.out)

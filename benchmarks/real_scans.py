@@ -103,6 +103,7 @@ class Request:
     models: dict[str, str]
     threshold: float | None
     device: str
+    nprocs: int = 1
 
     def threshold_for(self, model: str) -> float:
         """The one asked for, or the model's own."""
@@ -240,6 +241,7 @@ def app_scans(request: Request) -> Iterator[Scan]:
             continue
         asked = ["--participant-label", *(p.removeprefix("sub-") for p in own)]
         asked += ["--model", model, "--device", request.device]
+        asked += ["--nprocs", str(request.nprocs), "--omp-nthreads", "1"]
         if request.threshold is not None:
             asked += ["--threshold", str(request.threshold)]
         command = [sys.executable, "-m", "cmb_bidsapp", str(whole), str(out), "participant"]
