@@ -15,14 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cmb_bidsapp import __version__
-from cmb_bidsapp.bids.outputs import (
-    bids_name,
-    write_dseg,
-    write_image,
-    write_json,
-    write_table,
-    write_text,
-)
+from cmb_bidsapp.bids.outputs import bids_name, write_image, write_json, write_text
+from cmb_bidsapp.bids.tables import write_dseg, write_table
 from cmb_bidsapp.simulate.anatomy import Head, deform
 from cmb_bidsapp.simulate.case import Case, simulate_case
 from cmb_bidsapp.simulate.person import Person, random_rigid

@@ -13,7 +13,7 @@ from nibabel.affines import apply_affine
 from scipy import ndimage
 
 from cmb_bidsapp.anatomy.proxy import UNNAMED_LOBE
-from cmb_bidsapp.labels import MARS_LOOK, MARS_NAMES, MIMICS, PROXY_COLORS, PROXY_NAMES, SIDES
+from cmb_bidsapp.core.labels import MARS_LOOK, MARS_NAMES, MIMICS, PROXY_COLORS, PROXY_NAMES, SIDES
 from cmb_bidsapp.simulate.physics import Source, Volume
 
 Affine = npt.NDArray[np.float64]

@@ -8,10 +8,11 @@ import pytest
 from nibabel.affines import apply_affine
 
 from cmb_bidsapp.anatomy import atlas as atlas_module
-from cmb_bidsapp.anatomy.reuse import Found, has_lobes
-from cmb_bidsapp.labels import ids, table, where
+from cmb_bidsapp.anatomy.parcellation import Found
+from cmb_bidsapp.anatomy.reuse import has_lobes
+from cmb_bidsapp.core.errors import DataError
+from cmb_bidsapp.core.labels import ids, table, where
 from cmb_bidsapp.phases.regions import label_head
-from cmb_bidsapp.runtime.errors import DataError
 from tests.anatomy.subjects import save, write
 from tests.phases.heads import AFFINE, MOVE, head_of, moved_atlas
 
