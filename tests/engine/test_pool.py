@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-from cmb_bidsapp.engine.pool import Children, run_sessions
+from cmb_bidsapp.engine.pool import Children, Outcome, run_sessions
 from cmb_bidsapp.settings import Resources, Settings
 from tests.skeletons import session
 
@@ -196,3 +196,9 @@ def test_a_child_that_was_stopped_is_interrupted(run_one, marks):
     assert outcome.code == 130
     assert outcome.message == "stopped"
     assert marks() == ["start slow"]
+
+
+def test_a_failure_without_words_is_a_failure():
+    assert Outcome(session("01"), 65, "", (), 0.0).error == "exit code 65"
+    assert Outcome(session("01"), 65, "damaged", (), 0.0).error == "damaged"
+    assert Outcome(session("01"), 0, "", (), 0.0).error == ""

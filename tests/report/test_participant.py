@@ -116,11 +116,6 @@ def test_a_failed_session_shows_its_cause_and_nothing_of_an_earlier_run(tmp_path
     assert 'id="forms"' not in told
 
 
-def test_a_failure_without_words_is_a_failure(tmp_path, finished):
-    page = write_report(tmp_path, session_of(tmp_path), failed={None: ""}).read_text()
-    assert "This session failed: exit code 65" in page
-
-
 def test_one_failed_session_leaves_the_others(tmp_path):
     finish_session(tmp_path, session="A")
     sessions = [session_of(tmp_path, session=name) for name in "AB"]
