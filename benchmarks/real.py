@@ -44,9 +44,9 @@ from real_scans import (
 )
 from real_scores import IN_USE, Marks, Score, pair, scores_of, sweep
 
-from cmb_bidsapp.bids.outputs import read_table, write_table
+from cmb_bidsapp.bids.tables import read_table, write_table
+from cmb_bidsapp.core.labels import PROXY_NAMES, STRUCTURES
 from cmb_bidsapp.evaluation.matching import HIT_MM
-from cmb_bidsapp.labels import PROXY_NAMES, STRUCTURES
 from cmb_bidsapp.preprocess.resampling import Grid
 
 #: A label without a volume, or a smaller one, is looked for this close (mm) to its point.

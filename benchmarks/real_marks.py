@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from cmb_bidsapp.labels import structure_classes
+from cmb_bidsapp.core.labels import structure_classes
 from cmb_bidsapp.preprocess.resampling import Affine, Grid
 
 Image = npt.NDArray[np.float32]
@@ -176,7 +176,7 @@ def guess_kind(spot: Spot, structure: str | None, fluid: float) -> Kind:
     Parameters
     ----------
     structure
-        Name of the structure it lies in, as :data:`cmb_bidsapp.labels.STRUCTURES` has it.
+        Name of the structure it lies in, as :data:`cmb_bidsapp.core.labels.STRUCTURES` has it.
     fluid
         Distance (mm) to the nearest ventricle or CSF, infinite where there is none.
     """

@@ -20,7 +20,8 @@ import numpy.typing as npt
 from cmb_bidsapp.anatomy.network import AnatomyNetwork
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.images import read_derivative, read_image, read_labels
-from cmb_bidsapp.bids.outputs import read_table, write_image
+from cmb_bidsapp.bids.outputs import write_image
+from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.lesions.segment import LesionNetwork, Segmentation
 from cmb_bidsapp.models.registry import (
     lesion_model_parameters,

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from real_scans import Label, Scan
 
+from cmb_bidsapp.core.statistics import bootstrap_interval
 from cmb_bidsapp.evaluation.matching import Lesion, Pair, centres_of, lesions_of, match
 from cmb_bidsapp.evaluation.metrics import Counts
-from cmb_bidsapp.evaluation.statistics import bootstrap_interval
 from cmb_bidsapp.lesions.candidates import find_instances
 from cmb_bidsapp.lesions.cfpr import Verdict, judge
 from cmb_bidsapp.preprocess.resampling import Grid

@@ -8,8 +8,8 @@ from real_marks import ball, distance_to_fluid, guess_kind, measure_spot, neares
 from real_scans import Label, Scan
 from real_scores import IN_USE, scores_of, sweep
 
+from cmb_bidsapp.core.labels import STRUCTURES
 from cmb_bidsapp.evaluation.metrics import Counts
-from cmb_bidsapp.labels import STRUCTURES
 from cmb_bidsapp.preprocess.resampling import Grid
 
 #: 1 x 1 x 3 mm; x runs to the left, as in many scans.

@@ -13,7 +13,7 @@ from typing import Any
 
 from cmb_bidsapp import __version__
 from cmb_bidsapp.bids.outputs import bids_name, write_json, write_text
-from cmb_bidsapp.labels import STANDARD_SPACE
+from cmb_bidsapp.core.labels import STANDARD_SPACE
 
 BIDS_VERSION = "1.10.0"
 

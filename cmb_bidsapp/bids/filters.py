@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from cmb_bidsapp.runtime.errors import UsageError
+from cmb_bidsapp.core.errors import UsageError
 
 #: Keys of a BIDS filter file; without ``swi``, the filter of ``t2starw`` holds for SWI too.
 FILTER_KEYS = ("t1w", "t2starw", "swi")

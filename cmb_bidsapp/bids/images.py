@@ -11,7 +11,7 @@ import numpy.typing as npt
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
-from cmb_bidsapp.runtime.errors import DataError
+from cmb_bidsapp.core.errors import DataError
 
 Affine = npt.NDArray[np.float64]
 #: What nibabel and numpy raise at damaged files.

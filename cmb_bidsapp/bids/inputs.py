@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cmb_bidsapp.bids.filters import Filters, matches
-from cmb_bidsapp.runtime.errors import DataError, NoInputError
+from cmb_bidsapp.core.errors import DataError, NoInputError
 
 if TYPE_CHECKING:
     from bids import BIDSLayout

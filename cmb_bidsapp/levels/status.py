@@ -6,16 +6,14 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cmb_bidsapp.bids.derivatives import locked
 from cmb_bidsapp.bids.inputs import Rejected, Session
-from cmb_bidsapp.bids.outputs import read_table, write_table, write_text
-from cmb_bidsapp.runtime.engine import Outcome
-from cmb_bidsapp.runtime.errors import ExitCode
-
-if TYPE_CHECKING:
-    from cmb_bidsapp.workflow import Stage
+from cmb_bidsapp.bids.outputs import write_text
+from cmb_bidsapp.bids.tables import read_table, write_table
+from cmb_bidsapp.core.errors import ExitCode
+from cmb_bidsapp.engine.pool import Outcome
+from cmb_bidsapp.workflow import Stage
 
 Row = Mapping[str, object]
 

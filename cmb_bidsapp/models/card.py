@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from cmb_bidsapp.bids.outputs import write_json
-from cmb_bidsapp.lesions.defaults import THRESHOLD
-from cmb_bidsapp.runtime.errors import ModelError
+from cmb_bidsapp.core.defaults import THRESHOLD
+from cmb_bidsapp.core.errors import ModelError
 
 CARD = "model.json"
 WEIGHTS = "weights.pt"
@@ -57,7 +57,7 @@ class Card:
     """Lesions: probability that a microbleed reaches somewhere, unless ``--threshold`` is given."""
     calibration: Mapping[str, Any] = field(default_factory=dict)
     """Lesions: how likely a candidate is a microbleed, and how that was found out; see
-    :class:`cmb_bidsapp.lesions.calibration.Calibration`, whose ``knots`` are used."""
+    :class:`cmb_bidsapp.models.calibration.Calibration`, whose ``knots`` are used."""
     architecture: Mapping[str, Any] = field(default_factory=dict)
     """Anatomy: arguments of ``build_network``."""
 

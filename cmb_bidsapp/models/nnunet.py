@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cmb_bidsapp.bids.stamps import sha256_of
+from cmb_bidsapp.core.errors import ModelError
 from cmb_bidsapp.models.card import WEIGHTS, Card, is_list, is_size, read_json
 from cmb_bidsapp.models.classes import Classes, channels_of, classes_of, labels_of
 from cmb_bidsapp.models.plans import checked_plans
 from cmb_bidsapp.models.weights import Checkpoint, Tensors, read_checkpoint, read_tensors
-from cmb_bidsapp.runtime.errors import ModelError
-from cmb_bidsapp.runtime.stamps import sha256_of
 
 PLANS, DATASET = "plans.json", "dataset.json"
 #: Smallest and largest voxel size of the training (mm); our own trainings add them.

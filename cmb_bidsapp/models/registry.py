@@ -14,8 +14,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cmb_bidsapp.lesions.calibration import Knots
-from cmb_bidsapp.lesions.defaults import THRESHOLD
+from cmb_bidsapp.bids.stamps import sha256_of
+from cmb_bidsapp.core.defaults import THRESHOLD
+from cmb_bidsapp.core.errors import ModelError
+from cmb_bidsapp.models.calibration import Knots
 from cmb_bidsapp.models.card import CARD, WEIGHTS, Card, read_card
 from cmb_bidsapp.models.nnunet import (
     LesionModel,
@@ -26,8 +28,6 @@ from cmb_bidsapp.models.nnunet import (
     open_result_folder,
 )
 from cmb_bidsapp.models.weights import load_into, read_tensors
-from cmb_bidsapp.runtime.errors import ModelError
-from cmb_bidsapp.runtime.stamps import sha256_of
 
 if TYPE_CHECKING:
     import torch

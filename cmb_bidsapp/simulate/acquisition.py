@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from scipy import ndimage
 
-from cmb_bidsapp.labels import MIMICS, STRUCTURES, to_structures
+from cmb_bidsapp.core.labels import MIMICS, STRUCTURES, to_structures
 from cmb_bidsapp.simulate.anatomy import Head, is_brain
 from cmb_bidsapp.simulate.artefacts import (
     MOTION_SHARE,

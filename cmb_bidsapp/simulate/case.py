@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from cmb_bidsapp.anatomy.mars import on_grid, with_sides
 from cmb_bidsapp.anatomy.proxy import tissue_regions, to_proxy
-from cmb_bidsapp.labels import PROXY_NAMES
+from cmb_bidsapp.core.labels import PROXY_NAMES
 from cmb_bidsapp.preprocess.resampling import Grid as ImageGrid
 from cmb_bidsapp.simulate.acquisition import Grid, scan_t1w, scan_t2star
 from cmb_bidsapp.simulate.person import Person, random_rigid

@@ -15,14 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cmb_bidsapp import __version__
-from cmb_bidsapp.bids.outputs import (
-    bids_name,
-    write_dseg,
-    write_image,
-    write_json,
-    write_table,
-    write_text,
-)
+from cmb_bidsapp.bids.outputs import bids_name, write_image, write_json, write_text
+from cmb_bidsapp.bids.tables import write_dseg, write_table
 from cmb_bidsapp.simulate.anatomy import Head, deform
 from cmb_bidsapp.simulate.case import Case, simulate_case
 from cmb_bidsapp.simulate.person import Person, random_rigid
@@ -260,9 +254,8 @@ def simulate_participant(cohort: Cohort, number: int, bids_dir: Path, truth_dir:
             tissues = deepcopy(of_tissues)
         if entities in lacking:
             protocol = cohort.protocol(number, order)
-            texture = (
-                cohort.textures[rng.integers(len(cohort.textures))] if cohort.textures else None
-            )
+            textures = cohort.textures
+            texture = textures[int(rng.integers(len(textures)))] if textures else None
             case = simulate_case(lying, protocol, rng, of_tissues=tissues, texture=texture)
             write_case(bids_dir, truth_dir, entities, case, phase=cohort.phase)
             made.append("_".join(f"{key}-{value}" for key, value in entities.items() if value))

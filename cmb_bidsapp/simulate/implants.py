@@ -16,7 +16,7 @@ import numpy.typing as npt
 from nibabel.affines import apply_affine
 from scipy import ndimage
 
-from cmb_bidsapp.labels import PROXY_NAMES
+from cmb_bidsapp.core.labels import PROXY_NAMES
 from cmb_bidsapp.simulate.acquisition import FINE_IN_PLANE, FINE_THROUGH_PLANE, Grid, apply_source
 from cmb_bidsapp.simulate.physics import Complex, Source, Volume
 from cmb_bidsapp.simulate.protocols import Protocol

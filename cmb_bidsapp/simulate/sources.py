@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from cmb_bidsapp.labels import ids, table
+from cmb_bidsapp.core.labels import ids, table
 from cmb_bidsapp.simulate.anatomy import Head
 from cmb_bidsapp.simulate.physics import Source
 

@@ -13,7 +13,7 @@ from nibabel.affines import apply_affine
 from scipy import ndimage
 
 from cmb_bidsapp.anatomy.proxy import UNNAMED_LOBE
-from cmb_bidsapp.labels import MARS_LOOK, MARS_NAMES, MIMICS, PROXY_COLORS, PROXY_NAMES, SIDES
+from cmb_bidsapp.core.labels import MARS_LOOK, MARS_NAMES, MIMICS, PROXY_COLORS, PROXY_NAMES, SIDES
 from cmb_bidsapp.simulate.physics import Source, Volume
 
 Affine = npt.NDArray[np.float64]
@@ -141,7 +141,8 @@ def darkened(
 ) -> npt.NDArray[np.uint8]:
     """Voxels that are darkened, but belong to no visible lesion and touch none."""
     faint = (loss >= LESION_LOSS / 2) & brain & ~ndimage.binary_dilation(instances > 0)
-    return faint.astype(np.uint8)
+    ignored: npt.NDArray[np.uint8] = faint.astype(np.uint8)
+    return ignored
 
 
 def lesion_truth(

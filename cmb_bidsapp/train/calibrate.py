@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from cmb_bidsapp.bids.outputs import read_table
+from cmb_bidsapp.bids.tables import read_table
+from cmb_bidsapp.core.errors import DataError, ExitCode, UsageError
 from cmb_bidsapp.evaluation.results import AFTER
-from cmb_bidsapp.lesions.calibration import Calibration, Truth, Values, fit
+from cmb_bidsapp.models.calibration import Calibration, Truth, Values, fit
 from cmb_bidsapp.models.card import CARD, read_card, write_card
-from cmb_bidsapp.runtime.errors import DataError, ExitCode, UsageError
 
 #: Table of an evaluation, and its columns that matter here.
 TABLE = "evaluation_lesions.tsv"

@@ -10,12 +10,12 @@ import torch
 
 from cmb_bidsapp.anatomy.network import ANATOMY_ARCHITECTURE, CONTRASTS, SPACING_MM
 from cmb_bidsapp.bids.outputs import atomic, write_json
-from cmb_bidsapp.labels import STRUCTURES
+from cmb_bidsapp.bids.stamps import sha256_of
+from cmb_bidsapp.core.labels import STRUCTURES
 from cmb_bidsapp.lesions.segment import NOMINAL_SLICE_MM
 from cmb_bidsapp.models.card import CARD, WEIGHTS, card_of, read_json, write_card
 from cmb_bidsapp.models.nnunet import dataset_facts
 from cmb_bidsapp.models.weights import read_checkpoint
-from cmb_bidsapp.runtime.stamps import sha256_of
 from cmb_bidsapp.train.lesions import CONFIGURATION
 
 

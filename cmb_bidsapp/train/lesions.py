@@ -16,13 +16,13 @@ import numpy.typing as npt
 
 from cmb_bidsapp.bids.images import UNREADABLE
 from cmb_bidsapp.bids.outputs import write_json
-from cmb_bidsapp.labels import PROXY
+from cmb_bidsapp.core.errors import DataError, NoInputError, UsageError
+from cmb_bidsapp.core.labels import PROXY
 from cmb_bidsapp.lesions.segment import NOMINAL_SLICE_MM, network_order, ras_zooms
 from cmb_bidsapp.lesions.slabs import label_slabs, slices_in_slab, to_slabs
 from cmb_bidsapp.models.nnunet import LesionModel
 from cmb_bidsapp.models.weights import load_into
 from cmb_bidsapp.preprocess.resampling import Grid
-from cmb_bidsapp.runtime.errors import DataError, NoInputError, UsageError
 
 if TYPE_CHECKING:
     import torch

@@ -5,17 +5,16 @@ from __future__ import annotations
 import argparse
 import time
 
-from cmb_bidsapp.runtime.errors import ExitCode, UsageError
+from cmb_bidsapp.core.errors import ExitCode, UsageError
+from cmb_bidsapp.models.card import text_problems
+from cmb_bidsapp.models.registry import load_bundle, load_lesion_model
+from cmb_bidsapp.train.anatomy import train_anatomy
+from cmb_bidsapp.train.export import export_anatomy, export_nnunet
+from cmb_bidsapp.train.lesions import train_lesions
 
 
 def run_training(given: argparse.Namespace, device: str) -> int:
     """Train what the command line names, resuming where its work folder says so."""
-    from cmb_bidsapp.models.card import text_problems
-    from cmb_bidsapp.models.registry import load_bundle, load_lesion_model
-    from cmb_bidsapp.train.anatomy import train_anatomy
-    from cmb_bidsapp.train.export import export_anatomy, export_nnunet
-    from cmb_bidsapp.train.lesions import train_lesions
-
     card = {
         "name": given.name,
         "version": given.version,
@@ -45,7 +44,7 @@ def run_training(given: argparse.Namespace, device: str) -> int:
             excluded=given.exclude_participant_label,
         )
         # The patches of a training may be small; windows of that size would take longer.
-        usual = lesion_model and lesion_model.configuration["patch_size"]
+        usual = lesion_model.configuration["patch_size"] if lesion_model else None
         export_nnunet(results, given.output_dir, card, patch_size=usual)
     else:
         anatomy_model = load_bundle(given.start_from) if given.start_from else None

@@ -64,7 +64,7 @@ class _MicrobleedLoader(nnUNetDataLoader):  # type: ignore[misc]
         return label if class_locations and len(class_locations.get(label, ())) > 0 else None
 
 
-class LesionLoss(torch.nn.Module):
+class LesionLoss(torch.nn.Module):  # type: ignore[misc]
     """A joint loss, and the mean of the hardest voxels of the question: microbleed or not.
 
     ``joint`` is one of nnU-Net's compound losses, ``lesion`` the class of microbleeds.

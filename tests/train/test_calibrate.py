@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from cmb_bidsapp.bids.outputs import write_table
+from cmb_bidsapp.bids.tables import write_table
 from cmb_bidsapp.cli import main
 from cmb_bidsapp.models.registry import PACKAGED, calibration_of, load_card
 from cmb_bidsapp.train.calibrate import COLUMNS, TABLE, candidates_of

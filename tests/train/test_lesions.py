@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from cmb_bidsapp.core.errors import UsageError
 from cmb_bidsapp.lesions.segment import LesionNetwork
 from cmb_bidsapp.models.registry import load_lesion_model
-from cmb_bidsapp.runtime.errors import UsageError
 from cmb_bidsapp.train.lesions import (
     class_labels,
     find_cases,
