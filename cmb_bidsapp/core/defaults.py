@@ -1,5 +1,6 @@
 """Default decisions and fixed words, free of imports so that the command line can show them."""
 
+from types import MappingProxyType
 from typing import Literal
 
 #: What counts as the periphery of a candidate, see :mod:`cmb_bidsapp.lesions.cfpr`.
@@ -7,6 +8,8 @@ CfprMode = Literal["paper", "reference"]
 CFPR_MODE: CfprMode = "paper"
 #: Smallest peak probability of a candidate, for models whose card does not say better.
 THRESHOLD = 0.5
+#: Operating points, and how many false marks per scan each allows.
+OPERATING_POINTS = MappingProxyType({"sensitive": 3.0, "balanced": 1.0, "specific": 0.3})
 #: Distance in mm that counts as periphery of a candidate (paper, figure 4b).
 CFPR_RADIUS_MM = 2.0
 #: Smallest share of brain in the periphery of a microbleed (paper, section 2.2).

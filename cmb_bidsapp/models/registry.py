@@ -139,17 +139,23 @@ def check_lesion_model(name_or_folder: str, folds: Sequence[str] = ()) -> None:
     check_bundle(_folder(name_or_folder), load_card(name_or_folder))
 
 
-def threshold_of(name_or_folder: str) -> float:
-    """Probability that a microbleed reaches, by the model's card; nnU-Net's own folders have none.
+def threshold_of(name_or_folder: str, operating_point: str | None = None) -> float:
+    """Smallest peak probability of a candidate, by the model's card.
+
+    nnU-Net's own folders have no card; theirs is the general default.
 
     Raises
     ------
     ModelError
-        There is no such model.
+        There is no such model, or it does not state the operating point.
     """
-    if _results(name_or_folder, ()) is not None:
-        return THRESHOLD
-    return load_card(name_or_folder).threshold
+    card = None if _results(name_or_folder, ()) is not None else load_card(name_or_folder)
+    if operating_point is None:
+        return THRESHOLD if card is None else card.threshold
+    points = card.operating_points if card is not None else {}
+    if operating_point not in points:
+        raise ModelError(f"{name_or_folder} states no operating points; give --threshold instead")
+    return float(points[operating_point]["threshold"])
 
 
 def calibration_of(name_or_folder: str) -> Knots:

@@ -154,10 +154,18 @@ def build_parser() -> argparse.ArgumentParser:
         help="average over the mirrored image (on)",
     )
     lesions.add_argument(
+        "--operating-point",
+        choices=tuple(defaults.OPERATING_POINTS),
+        help="how many false marks per scan the lesion model may make: "
+        + ", ".join(f"{name} {rate:g}" for name, rate in defaults.OPERATING_POINTS.items())
+        + " (default: balanced)",
+    )
+    lesions.add_argument(
         "--threshold",
         type=float,
         metavar="P",
-        help="probability that a microbleed reaches somewhere; it extends to 0.5 (the model's own)",
+        help="minimum peak probability of a candidate; its extent is thresholded at 0.5 "
+        "(default: that of the operating point)",
     )
     lesions.add_argument(
         "--cfpr",

@@ -72,6 +72,10 @@ def resolve(given: argparse.Namespace) -> Settings:
             )
     threshold = THRESHOLD if given.threshold is None else given.threshold
     expect(0 < threshold < 1, f"--threshold {given.threshold}: between 0 and 1 is expected")
+    expect(
+        given.threshold is None or given.operating_point is None,
+        "--threshold and --operating-point exclude each other; give one of them",
+    )
     expect(0 <= given.cfpr_ratio <= 1, f"--cfpr-ratio {given.cfpr_ratio}: 0 to 1 is expected")
     expect(0 < given.cfpr_radius <= 20, f"--cfpr-radius {given.cfpr_radius}: up to 20 mm")
     expect(0 <= given.min_size < math.inf, f"--min-size {given.min_size}: 0 mm or more is expected")
@@ -133,7 +137,7 @@ def resolve(given: argparse.Namespace) -> Settings:
     if absent is not None:
         raise absent
     if given.threshold is None and "participant" in given.level:
-        threshold = threshold_of(given.model)
+        threshold = threshold_of(given.model, given.operating_point)
     processes, threads = resources.share(given.nprocs or cpus.value, megabytes, given.omp_nthreads)
     print(
         f"{processes} session(s) at a time, {threads} thread(s) each, on {device} "
