@@ -17,6 +17,8 @@ from cmb_bidsapp.core.errors import ModelError
 
 CARD = "model.json"
 WEIGHTS = "weights.pt"
+#: Stands for a licence, or for training data, that nobody has stated.
+UNSTATED = "not stated"
 TASKS = ("anatomy", "lesions")
 
 

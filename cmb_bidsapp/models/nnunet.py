@@ -10,7 +10,7 @@ from typing import Any
 
 from cmb_bidsapp.bids.stamps import sha256_of
 from cmb_bidsapp.core.errors import ModelError
-from cmb_bidsapp.models.card import WEIGHTS, Card, is_list, is_size, read_json
+from cmb_bidsapp.models.card import UNSTATED, WEIGHTS, Card, is_list, is_size, read_json
 from cmb_bidsapp.models.classes import Classes, channels_of, classes_of, labels_of
 from cmb_bidsapp.models.plans import checked_plans
 from cmb_bidsapp.models.weights import Checkpoint, Tensors, read_checkpoint, read_tensors
@@ -127,8 +127,8 @@ class ResultFolder:
             name=" ".join(self.folder.resolve().name.split()),
             version="+".join(f"fold_{fold}" for fold in self.checkpoints),
             task="lesions",
-            licence="not stated",
-            training_data="not stated",
+            licence=UNSTATED,
+            training_data=UNSTATED,
             trainer=first.trainer,
             spacing=tuple(plans["configurations"][first.configuration]["spacing"]),
             channels=channels,

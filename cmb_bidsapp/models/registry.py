@@ -18,7 +18,7 @@ from cmb_bidsapp.bids.stamps import sha256_of
 from cmb_bidsapp.core.defaults import THRESHOLD
 from cmb_bidsapp.core.errors import ModelError
 from cmb_bidsapp.models.calibration import Knots
-from cmb_bidsapp.models.card import CARD, WEIGHTS, Card, read_card
+from cmb_bidsapp.models.card import CARD, UNSTATED, WEIGHTS, Card, read_card
 from cmb_bidsapp.models.nnunet import (
     LesionModel,
     ResultFolder,
@@ -156,6 +156,19 @@ def threshold_of(name_or_folder: str, operating_point: str | None = None) -> flo
     if operating_point not in points:
         raise ModelError(f"{name_or_folder} states no operating points; give --threshold instead")
     return float(points[operating_point]["threshold"])
+
+
+def licence_of(name_or_folder: str) -> str:
+    """Licence of a lesion model, by its card; nnU-Net's own folders state none.
+
+    Raises
+    ------
+    ModelError
+        There is no such model.
+    """
+    if _results(name_or_folder, ()) is not None:
+        return UNSTATED
+    return load_card(name_or_folder).licence
 
 
 def calibration_of(name_or_folder: str) -> Knots:

@@ -41,6 +41,7 @@ def segment(session: Session, files: SessionFiles, settings: Settings, step: Ste
         "SpatialReference": raw_uri(settings.bids_dir, session.t2star.path),
         "Model": model.name,
         "ModelSHA256": model.sha256,
+        "ModelLicense": model.card.licence,
         "Channels": used,
     }
     probability = np.where(result.cmb_probability < NEGLIGIBLE, 0, result.cmb_probability)
@@ -58,7 +59,11 @@ def segment(session: Session, files: SessionFiles, settings: Settings, step: Ste
     written = write_dseg(files.network_labels, labels, affine, PROXY_LOOK, sidecar)
     return Result(
         (files.probability, *written),
-        {"lesion_model": model.name, "lesion_model_sha256": model.sha256},
+        {
+            "lesion_model": model.name,
+            "lesion_model_sha256": model.sha256,
+            "lesion_model_licence": model.card.licence,
+        },
         tuple(notes),
     )
 
@@ -70,7 +75,7 @@ def _segment_inputs(session: Session, files: SessionFiles, _: Settings) -> list[
 
 def _segment_parameters(settings: Settings, session: Session) -> dict[str, Any]:
     return {
-        "version": 4,
+        "version": 5,
         "model": lesion_model_parameters(settings.lesions.model, settings.lesions.folds),
         "tta": settings.lesions.tta,
         "t1w": session.t1w is not None,

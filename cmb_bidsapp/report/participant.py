@@ -251,9 +251,15 @@ def _methods(settings: Settings, infos: Sequence[Mapping[str, Any]]) -> Methods 
     return methods(facts)
 
 
-def _models(settings: Settings, infos: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str]]:
-    """Task, name and SHA-256 of the weights of the models that were used."""
-    anatomy = load_card(settings.anatomy.model).files[WEIGHTS]
-    used = [("anatomy", info["anatomy_model"], anatomy) for info in infos]
-    used += [("lesions", info["lesion_model"], info["lesion_model_sha256"]) for info in infos]
+def _models(
+    settings: Settings, infos: Sequence[Mapping[str, Any]]
+) -> list[tuple[str, str, str, str]]:
+    """Task, name, licence and SHA-256 of the weights of the models that were used."""
+    anatomy = load_card(settings.anatomy.model)
+    used = [
+        ("anatomy", info["anatomy_model"], anatomy.licence, anatomy.files[WEIGHTS])
+        for info in infos
+    ]
+    keys = ("lesion_model", "lesion_model_licence", "lesion_model_sha256")
+    used += [("lesions", *(info[key] for key in keys)) for info in infos]
     return sorted(set(used))

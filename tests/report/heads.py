@@ -110,6 +110,7 @@ def finish_session(
         **({"registration": registered} if t1w else {}),
         "lesion_model": "lesions-4",
         "lesion_model_sha256": "0" * 64,
+        "lesion_model_licence": "Apache-2.0",
         "anatomy_model": "anatomy-3",
         "brain_extraction": "embedded",
         "parcellation": "embedded",
