@@ -78,6 +78,10 @@ def _train(arguments: list[str]) -> int:
         from cmb_bidsapp.train.calibrate import run_calibration
 
         return run_calibration(given.bundle, given.evaluation)
+    if given.what == "implants":
+        from cmb_bidsapp.train.run import run_implanting
+
+        return run_implanting(given)
     from cmb_bidsapp.options.resolve import choose_device
     from cmb_bidsapp.train.run import run_training
 

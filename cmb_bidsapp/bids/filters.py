@@ -25,6 +25,25 @@ def plain_labels(values: Iterable[str], prefix: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(label for label in labels if label))
 
 
+def select_participants(
+    present: Iterable[str], wanted: Iterable[str], unwanted: Iterable[str]
+) -> set[str]:
+    """Labels (without ``sub-``) of those asked for, all where none is named, less the unwanted.
+
+    Raises
+    ------
+    UsageError
+        Somebody named is not present, or nobody is left.
+    """
+    there = set(present)
+    chosen, left_out = (set(plain_labels(labels, "sub-")) for labels in (wanted, unwanted))
+    if unknown := sorted((chosen | left_out) - there):
+        raise UsageError(f"no participant sub-{', sub-'.join(unknown)} here")
+    if not (selected := (chosen or there) - left_out):
+        raise UsageError("all participants are left out")
+    return selected
+
+
 def read_filters(path: Path) -> dict[str, dict[str, Any]]:
     """Read a BIDS filter file.
 

@@ -126,13 +126,30 @@ def convert_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_participants(parser: argparse.ArgumentParser) -> None:
+    """Options that choose participants by label."""
+    for option, what in (
+        ("--participant-label", "participants to use (default: all)"),
+        ("--exclude-participant-label", "participants to leave out (default: none)"),
+    ):
+        parser.add_argument(
+            option,
+            nargs="+",
+            default=[],
+            metavar="LABEL",
+            help=f"{what}, with or without sub-",
+        )
+
+
 def train_parser() -> argparse.ArgumentParser:
     """Parser of the ``train`` verb."""
     parser = Parser(
         prog="cmb_bidsapp train",
         description="Train the anatomy or the lesion network, or calibrate the latter.",
     )
-    verbs = parser.add_subparsers(dest="what", required=True, metavar="{anatomy,lesions,calibrate}")
+    verbs = parser.add_subparsers(
+        dest="what", required=True, metavar="{anatomy,lesions,implants,calibrate}"
+    )
     anatomy = verbs.add_parser("anatomy", help="brain and structures, from label maps alone")
     anatomy.add_argument("label_maps", nargs="+", type=Path, metavar="LABEL_MAP")
     anatomy.add_argument("--steps", type=int, default=5400)
@@ -180,18 +197,6 @@ def train_parser() -> argparse.ArgumentParser:
     lesions.add_argument(
         "--folds", type=int, default=5, metavar="N", help="number of parts (default: %(default)s)"
     )
-    for option, what in (
-        ("--participant-label", "train on"),
-        ("--exclude-participant-label", "leave out"),
-    ):
-        lesions.add_argument(
-            option,
-            nargs="+",
-            default=[],
-            metavar="LABEL",
-            help=f"participants to {what}, with or without sub- (default: all, none)",
-        )
-    lesions.add_argument("--random-seed", type=int, default=0, metavar="N")
     for one in (anatomy, lesions):
         one.add_argument("--output-dir", type=Path, required=True, help="the bundle is made here")
         one.add_argument("--work-dir", type=Path, required=True, help="checkpoints; resumable")
@@ -203,12 +208,43 @@ def train_parser() -> argparse.ArgumentParser:
             "--start-from", metavar="NAME|DIR", help="model whose weights training starts from"
         )
         one.add_argument("--device", default="auto")
+    implants = verbs.add_parser(
+        "implants",
+        help="training set: simulated microbleeds in scans that the app has processed",
+        description="Draw simulated microbleeds into preprocessed scans. Every draw is a session "
+        "of its participant, ready for train lesions.",
+    )
+    implants.add_argument(
+        "derivatives", type=Path, metavar="DERIVATIVES", help="outputs of the app"
+    )
+    implants.add_argument("output_dir", type=Path, metavar="OUTPUT_DIR")
+    implants.add_argument(
+        "--masks",
+        type=Path,
+        metavar="DIR",
+        help="derivatives with CMB masks of sessions in which every microbleed is labelled "
+        "(default: none is; what the model suspects is ignored in training)",
+    )
+    implants.add_argument(
+        "--draws", type=int, default=4, metavar="N", help="draws per session (default: %(default)s)"
+    )
+    implants.add_argument(
+        "--microbleeds",
+        type=int,
+        nargs=2,
+        default=(25, 60),
+        metavar=("MIN", "MAX"),
+        help="sources in a whole brain, visible or not (default: 25 60)",
+    )
     calibrate = verbs.add_parser(
         "calibrate",
         help="how likely the candidates of a lesion model are microbleeds",
         description="Fit what share of candidates of a probability are microbleeds, and write it "
         "into the card of the model.",
     )
+    for one in (lesions, implants):
+        _add_participants(one)
+        one.add_argument("--random-seed", type=int, default=0, metavar="N")
     calibrate.add_argument(
         "bundle", type=Path, metavar="BUNDLE", help="folder of the lesion model; its card changes"
     )

@@ -14,6 +14,7 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
+from cmb_bidsapp.bids.filters import select_participants
 from cmb_bidsapp.bids.images import UNREADABLE
 from cmb_bidsapp.bids.outputs import write_json
 from cmb_bidsapp.core.errors import DataError, NoInputError, UsageError
@@ -63,6 +64,20 @@ class TrainingCase:
     mimics: Path | None = None
     """Veins and calcifications."""
 
+    @property
+    def participant(self) -> str:
+        """Label without ``sub-``."""
+        return participant_of(self.name)
+
+
+def participant_of(name: str) -> str:
+    """Label of the participant of a session.
+
+    >>> participant_of("sub-01_ses-A")
+    '01'
+    """
+    return name.partition("_")[0].removeprefix("sub-")
+
 
 def find_cases(derivatives: Path, truth: Path | None = None) -> list[TrainingCase]:
     """Sessions that have images, proxy labels and a CMB mask; the others are named and left out.
@@ -109,29 +124,6 @@ def find_cases(derivatives: Path, truth: Path | None = None) -> list[TrainingCas
             "*_label-CMB_mask"
         )
     return cases
-
-
-def select_cases(
-    cases: Sequence[TrainingCase], participants: Sequence[str], excluded: Sequence[str]
-) -> list[TrainingCase]:
-    """Sessions of the participants asked for (with or without ``sub-``), all where none is named.
-
-    Raises
-    ------
-    UsageError
-        Nobody has a label that is asked for, or nobody is left.
-    """
-    present = {case.name.partition("_")[0]: case for case in cases}
-    wanted, unwanted = (
-        {f"sub-{label.removeprefix('sub-')}" for label in labels}
-        for labels in (participants, excluded)
-    )
-    if unknown := sorted((wanted | unwanted) - present.keys()):
-        raise UsageError(f"no session of {', '.join(unknown)} can be trained on")
-    chosen = (wanted or set(present)) - unwanted
-    if not chosen:
-        raise UsageError("all participants are left out")
-    return [case for case in cases if case.name.partition("_")[0] in chosen]
 
 
 def _check_grid(mask: Path, image: Path) -> None:
@@ -342,7 +334,9 @@ def train_lesions(
     from cmb_bidsapp.train.trainer import TRAINERS
 
     set_folders(work)
-    cases = select_cases(find_cases(derivatives, truth), participants, excluded)
+    found = find_cases(derivatives, truth)
+    chosen = select_participants([case.participant for case in found], participants, excluded)
+    cases = [case for case in found if case.participant in chosen]
     write_raw_dataset(cases, work / "raw", proxy=proxy, mimics=mimics)
     plan_and_preprocess(work, memory_gb=memory_gb, processes=processes)
     preprocessed = work / "preprocessed" / DATASET
@@ -394,15 +388,15 @@ def split_participants(names: Sequence[str], folds: int, seed: int) -> list[dict
     UsageError
         There are fewer participants than folds.
     """
-    participants = sorted({name.partition("_")[0] for name in names})
+    participants = sorted(set(map(participant_of, names)))
     if len(participants) < folds:
         raise UsageError(f"{folds} folds need as many participants; there are {len(participants)}")
     order = np.random.default_rng(seed).permutation(participants)
     left_out = [set(order[number::folds].tolist()) for number in range(folds)]
     return [
         {
-            "train": [name for name in names if name.partition("_")[0] not in part],
-            "val": [name for name in names if name.partition("_")[0] in part],
+            "train": [name for name in names if participant_of(name) not in part],
+            "val": [name for name in names if participant_of(name) in part],
         }
         for part in left_out
     ]

@@ -10,7 +10,33 @@ from cmb_bidsapp.models.card import text_problems
 from cmb_bidsapp.models.registry import load_bundle, load_lesion_model
 from cmb_bidsapp.train.anatomy import train_anatomy
 from cmb_bidsapp.train.export import export_anatomy, export_nnunet
+from cmb_bidsapp.train.implants import run_implants
 from cmb_bidsapp.train.lesions import train_lesions
+
+
+def run_implanting(given: argparse.Namespace) -> int:
+    """Make the training set that the command line names; an interrupted run goes on.
+
+    Raises
+    ------
+    UsageError
+        A number is out of range, or a participant is not there.
+    """
+    low, high = given.microbleeds
+    if not 0 <= low <= high:
+        raise UsageError(f"--microbleeds {low} {high}: 0 <= MIN <= MAX is expected")
+    if given.draws < 1:
+        raise UsageError(f"--draws {given.draws}: at least 1 is expected")
+    return run_implants(
+        given.derivatives,
+        given.output_dir,
+        masks=given.masks,
+        draws=given.draws,
+        microbleeds=(low, high),
+        participants=given.participant_label,
+        excluded=given.exclude_participant_label,
+        seed=given.random_seed,
+    )
 
 
 def run_training(given: argparse.Namespace, device: str) -> int:

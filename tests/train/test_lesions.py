@@ -16,7 +16,6 @@ from cmb_bidsapp.models.registry import load_lesion_model
 from cmb_bidsapp.train.lesions import (
     class_labels,
     find_cases,
-    select_cases,
     split_participants,
     start_network,
     training_labels,
@@ -214,17 +213,6 @@ def test_sessions_of_a_participant_are_in_the_same_fold():
 def test_more_folds_than_participants_are_refused():
     with pytest.raises(UsageError, match="3 folds"):
         split_participants(["sub-01_ses-A", "sub-01_ses-B", "sub-02"], 3, seed=0)
-
-
-def test_participants_are_selected(sessions: Path):
-    cases = find_cases(sessions)
-    assert [c.name for c in select_cases(cases, ["sub-02", "03"], [])] == ["sub-02", "sub-03"]
-    assert [c.name for c in select_cases(cases, [], ["02"])] == ["sub-01", "sub-03"]
-    assert select_cases(cases, [], []) == cases
-    with pytest.raises(UsageError, match="sub-99"):
-        select_cases(cases, ["99"], [])
-    with pytest.raises(UsageError, match="all participants"):
-        select_cases(cases, ["01"], ["01"])
 
 
 def test_the_lesion_loss_asks_only_whether_a_voxel_is_a_microbleed():
