@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cmb_bidsapp import __version__
 from cmb_bidsapp.bids.derivatives import SessionFiles
+from cmb_bidsapp.bids.filters import select_participants
 from cmb_bidsapp.bids.outputs import write_json
 from cmb_bidsapp.bids.tables import identity
 from cmb_bidsapp.core.errors import ExitCode, NoInputError
@@ -64,7 +65,13 @@ class Evaluation:
 
 
 def evaluate_methods(
-    methods: Sequence[Method], reference: Path, rules: Rules, nprocs: int | None = None
+    methods: Sequence[Method],
+    reference: Path,
+    rules: Rules,
+    nprocs: int | None = None,
+    *,
+    participants: Sequence[str] = (),
+    excluded: Sequence[str] = (),
 ) -> Evaluation:
     """Evaluate methods on the sessions of a reference; print what is found and left out.
 
@@ -72,17 +79,29 @@ def evaluate_methods(
     ----------
     nprocs
         Sessions at a time; ``None`` is as many as the machine has room for.
+    participants, excluded
+        Labels of those to evaluate (all where none is given), and of those not to.
 
     Raises
     ------
     NoInputError
         No session has both a reference and a prediction.
+    UsageError
+        The reference has nobody of such a label.
     """
     truths, left_out = find_sessions(reference)
     found: dict[str, dict[str, Given]] = {}
     for method in methods:
         found[method.name], more = method.find()
         left_out += more
+    if participants or excluded:
+        there = [given.participant for given in truths.values()]
+        chosen = select_participants(there, participants, excluded)
+        truths = {label: one for label, one in truths.items() if one.participant in chosen}
+        found = {
+            name: {label: one for label, one in own.items() if one.participant in chosen}
+            for name, own in found.items()
+        }
     for line in left_out:
         print(f"left out: {line}")
     tasks = [

@@ -37,7 +37,14 @@ def run_evaluation(given: argparse.Namespace) -> int:
         tuple(sorted(set(given.thresholds))),
     )
     summary = evaluate_folders(
-        methods, given.reference, given.output_dir, rules, given.nprocs, given.random_seed
+        methods,
+        given.reference,
+        given.output_dir,
+        rules,
+        given.nprocs,
+        given.random_seed,
+        participants=given.participant_label,
+        excluded=given.exclude_participant_label,
     )
     print(summary, flush=True)
     return summary.code
@@ -50,6 +57,9 @@ def evaluate_folders(
     rules: Rules,
     nprocs: int | None = None,
     seed: int = 0,
+    *,
+    participants: Sequence[str] = (),
+    excluded: Sequence[str] = (),
 ) -> Summary:
     """Evaluate methods on the sessions of a reference; print and write everything.
 
@@ -59,19 +69,23 @@ def evaluate_folders(
         Sessions at a time; ``None`` is as many as the machine has room for.
     seed
         Of the bootstrap.
+    participants, excluded
+        Labels of those to evaluate (all where none is given), and of those not to.
 
     Raises
     ------
     NoInputError
         No session has both a reference and a prediction.
     """
-    evaluation = evaluate_methods(methods, reference, rules, nprocs)
+    evaluation = evaluate_methods(
+        methods, reference, rules, nprocs, participants=participants, excluded=excluded
+    )
     command = shlex.join(["cmb_bidsapp", *sys.argv[1:]])
     tables, written = write_results(out_dir, evaluation, command, seed)
     if evaluation.results:
         written += write_evaluation_report(out_dir, evaluation, tables, written, command)
-    for excluded in evaluation.excluded:
-        print(excluded)
+    for session in evaluation.excluded:
+        print(session)
     for path in written:
         print(f"written: {path}")
     return evaluation.summary()

@@ -319,6 +319,7 @@ def evaluate_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--random-seed", type=int, default=0, metavar="N", help="of the bootstrap (%(default)s)"
     )
+    _add_participants(parser)
     return parser
 
 
