@@ -147,6 +147,11 @@ class SessionFiles:
         return self.anat("probseg", space="T2starw", label="CMB")
 
     @property
+    def ignored(self) -> Path:
+        """What may be a microbleed or none, of a reference."""
+        return self.anat("mask", space="T2starw", label="CMB", desc="ignore")
+
+    @property
     def raw_mask(self) -> Path:
         """CMB mask before CFPR."""
         return self.anat("mask", space="T2starw", label="CMB", desc="raw")

@@ -55,6 +55,8 @@ class Background:
         Pieces that the present lesion model suspects.
     lesions
         Labelled microbleeds, ``None`` where nobody has labelled them.
+    doubtful
+        What those who labelled called neither.
     b0, te_ms
         Field strength (T) and echo time (ms).
     """
@@ -65,6 +67,7 @@ class Background:
     regions: Labels
     suspected: Mask
     lesions: Mask | None
+    doubtful: Mask
     b0: float
     te_ms: float
 
@@ -96,8 +99,8 @@ def draw_case(background: Background, count: int, rng: np.random.Generator) -> D
     lesions = implants.instances > 0
     if seen.lesions is not None:
         lesions |= seen.lesions
-    suspected = seen.suspected & ~lesions
-    ignore = (implants.ignore > 0) & ~lesions
+    suspected = seen.suspected & ~lesions & ~seen.doubtful
+    ignore = ((implants.ignore > 0) | seen.doubtful) & ~lesions
     mimics = np.zeros(lesions.shape, np.uint8)
     if seen.lesions is None:
         ignore |= suspected
@@ -128,8 +131,8 @@ def without_lesions(classes: Labels, brain: Mask) -> Labels:
     return regions.astype(np.uint8)
 
 
-def read_background(files: SessionFiles, mask: Path | None) -> Background:
-    """Read what the app wrote about a session; ``mask`` is that of its labelled microbleeds."""
+def read_background(files: SessionFiles, labelled: SessionFiles | None) -> Background:
+    """Read what the app wrote about a session, and the masks of its labelled microbleeds."""
     t2star, affine = read_derivative(files.t2star)
     orientation = nib.orientations.io_orientation(affine)
 
@@ -142,7 +145,11 @@ def read_background(files: SessionFiles, mask: Path | None) -> Background:
         t1w = ras(read_derivative(files.t1w_on_t2star)[0]).astype(np.float32)
     source = files.proxy if files.proxy.exists() else files.network_labels
     regions = without_lesions(ras(read_labels(source)[0]).astype(np.uint8), image > 0)
-    lesions = None if mask is None else ras(read_labels(mask)[0]).astype(bool)
+    lesions, doubtful = None, np.zeros(image.shape, np.bool_)
+    if labelled is not None:
+        lesions = ras(read_labels(labelled.mask)[0]).astype(bool)
+        if labelled.ignored.exists():
+            doubtful = ras(read_labels(labelled.ignored)[0]).astype(bool)
     probability = ras(read_derivative(files.probability)[0]).astype(np.float32)
     b0, te_ms = _acquisition(files.t2star)
     return Background(
@@ -152,6 +159,7 @@ def read_background(files: SessionFiles, mask: Path | None) -> Background:
         regions=regions,
         suspected=suspected_places(probability, lesions),
         lesions=lesions,
+        doubtful=doubtful,
         b0=b0,
         te_ms=te_ms,
     )
@@ -169,13 +177,12 @@ def _acquisition(image: Path) -> tuple[float, float]:
 
 def write_draw(files: SessionFiles, draw: Draw, seen: Background) -> None:
     """Write a case in the layout that ``simulate`` writes truth in."""
-    space = {"space": "T2starw"}
     images: dict[Path, npt.NDArray[Any]] = {
         files.t2star: draw.t2star,
         files.t1w_on_t2star: seen.t1w,
         files.proxy: seen.regions,
-        files.anat("mask", **space, label="CMB", desc="ignore"): draw.ignore,
-        files.anat("dseg", **space, desc="mimics"): draw.mimics,
+        files.ignored: draw.ignore,
+        files.anat("dseg", space="T2starw", desc="mimics"): draw.mimics,
     }
     for path, data in images.items():
         write_image(path, data, seen.affine)
@@ -203,8 +210,9 @@ def run_implants(
     Parameters
     ----------
     masks
-        Derivatives with the CMB masks of labelled sessions. All microbleeds of these are labelled;
-        sessions without a mask there are left out. Without it nothing is taken for labelled.
+        Derivatives with the CMB masks of labelled sessions, and masks of what is to be ignored
+        (``desc-ignore``). All microbleeds of these are labelled; sessions without a mask there are
+        left out. Without it nothing is taken for labelled.
     microbleeds
         Least and most sources of a draw, for a whole brain.
     participants, excluded
@@ -223,11 +231,11 @@ def run_implants(
     for files in sessions:
         if files.participant not in chosen:
             continue
-        there = SessionFiles(masks, files.participant, files.session) if masks else None
-        if there is not None and not there.mask.exists():
-            log.warning("%s is left out: %s does not exist", files.label, there.mask)
+        labelled = SessionFiles(masks, files.participant, files.session) if masks else None
+        if labelled is not None and not labelled.mask.exists():
+            log.warning("%s is left out: %s does not exist", files.label, labelled.mask)
             continue
-        seen = read_background(files, there.mask if there else None)
+        seen = read_background(files, labelled)
         for number in range(draws):
             case = SessionFiles(out, files.participant, f"{files.session or ''}draw{number}")
             if not case.mask.exists():
