@@ -44,7 +44,7 @@ Affine = npt.NDArray[np.float64]
 FINE_IN_PLANE, FINE_THROUGH_PLANE = 0.25, 0.5
 #: Borders of tissues are smoothed by this (standard deviation, mm): finer ones show the stairs of
 #: label maps of 1 mm.
-BORDER_MM = 0.6
+BORDER_MM = 0.5
 #: Texture of tissue: scales (standard deviation, mm) and the largest strength of each.
 TEXTURE = ((0.7, 0.06), (1.5, 0.05), (3.0, 0.04), (6.0, 0.04))
 #: Slices of at least this (mm) are excited one by one, so that their brightness differs.
