@@ -101,8 +101,11 @@ def test_a_head_without_a_brainstem_gets_no_nuclei():
 def test_iron_darkens_the_dentate():
     dentate = iron_nuclei(HEAD.dseg)["dentate"]
     white = np.isin(HEAD.dseg, (7, 46)) & ~dentate
-    magnitude, _ = background(HEAD, PROTOCOLS["paper"], np.random.default_rng(0))
-    assert np.median(magnitude[dentate]) < 0.85 * np.median(magnitude[white])
+    # How much iron there is differs from person to person.
+    people = [background(HEAD, PROTOCOLS["paper"], np.random.default_rng(n))[0] for n in range(4)]
+    darkness = [np.median(one[dentate]) / np.median(one[white]) for one in people]
+    assert np.mean(darkness) < 0.85
+    assert max(darkness) < 0.9
 
 
 def square(size=64):
