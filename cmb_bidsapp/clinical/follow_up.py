@@ -213,3 +213,25 @@ def change_row(
         "new_since_baseline": len(since),
         **new_lesions(since),
     }
+
+
+def notes_of(changes: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What a person must be told, from rows of the table of changes, just made or read again."""
+    notes = []
+    if any(row["order"] == "labels" for row in changes):
+        notes.append("sessions are in the order of their labels: no table tells all times")
+    notes += [
+        f"{row['session_id']} could not be registered to {row['baseline_session_id']} (overlap of "
+        f"the brains {float(row['mask_dice']):.2f}, two ways {float(row['residual']):.1f} mm "
+        "apart): its microbleeds are not compared"
+        for row in changes
+        if row["registration"] == "poor"
+    ]
+    notes += [
+        f"{row['session_id']}: the {kind} changed ({row[f'{kind}_note']}); what looks new or lost "
+        "may come from that"
+        for row in changes
+        for kind in ("protocol", "processing")
+        if row[f"{kind}_changed"] in (True, "true")
+    ]
+    return notes

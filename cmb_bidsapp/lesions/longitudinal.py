@@ -5,15 +5,15 @@ Places are compared in the world of the first session, the baseline; see docs/lo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from nibabel.affines import apply_affine
 from scipy.optimize import linear_sum_assignment
 
+from cmb_bidsapp.bids.protocol import Protocol, SequenceKind
 from cmb_bidsapp.core.defaults import MAX_DIAMETER_MM
 from cmb_bidsapp.preprocess.resampling import Affine, Grid
 
@@ -206,21 +206,12 @@ def highest_near(
     return values
 
 
-def protocol_changes(
-    before: Mapping[str, Any], after: Mapping[str, Any]
-) -> tuple[list[str], list[str]]:
-    """What differs between the protocols of two sessions, and what cannot be compared, in words.
-
-    Parameters
-    ----------
-    before, after
-        ``sequence``, ``field_strength`` (T), ``echo_time`` (s) and ``slice_distance`` (mm);
-        ``None`` where it is not known.
-    """
+def protocol_changes(before: Protocol, after: Protocol) -> tuple[list[str], list[str]]:
+    """What differs between the protocols of two sessions, and what cannot be compared, in words."""
     changed, unknown = [], []
     for name, (word, unit) in _WORDS.items():
-        old, new = before[name], after[name]
-        if old is None or new is None:
+        old, new = getattr(before, name), getattr(after, name)
+        if {old, new} & {None, SequenceKind.UNKNOWN}:
             unknown.append(word)
         elif old != new and not (name in TOLERANCES and abs(new - old) <= TOLERANCES[name]):
             old, new = (value if isinstance(value, str) else f"{value:.4g}" for value in (old, new))

@@ -1,4 +1,4 @@
-"""Regions of a head: parcellation, MARS map, proxy classes (paper, 2.1, Algorithm 1)."""
+"""Steps that give a head its regions: parcellation, MARS map, proxy classes (paper, 2.1)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ from cmb_bidsapp.bids.tables import write_dseg, write_table
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.core.labels import MARS_LOOK, PROXY_LOOK, table
 from cmb_bidsapp.phases.base import Head, Step
-from cmb_bidsapp.preprocess.resampling import Affine
+from cmb_bidsapp.preprocess.registration import Registration
+from cmb_bidsapp.preprocess.resampling import IDENTITY
 from cmb_bidsapp.settings import Settings
 
 
@@ -109,14 +110,16 @@ def label_head(
 
 def write_regions(
     labelled: Parcellation,
-    head: Head,
+    t1w: Head | None,
     t2star: Head,
-    pull: Affine,
-    path: Path,
+    registration: Registration | None,
     files: SessionFiles,
     settings: Settings,
 ) -> list[Path]:
     """Write the parcellation, the ways to MNI152, and MARS map and proxy classes on the T2*w."""
+    head = t1w or t2star
+    path = files.parcellation("T2starw" if t1w is None else "T1w")
+    pull = IDENTITY if registration is None else registration.pull
     names = {index: (label.name, label.color) for index, label in table().items()}
     made_by = {"Parcellation": labelled.source}
     fine = {**head.about, "Resolution": "about 1 mm isotropic, around the brain", **made_by}

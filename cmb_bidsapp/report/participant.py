@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,8 +12,9 @@ from typing import Any
 from cmb_bidsapp import __version__
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import write_text
-from cmb_bidsapp.bids.stamps import read_stamp
+from cmb_bidsapp.bids.provenance import Provenance, read_provenance
 from cmb_bidsapp.bids.tables import read_table
+from cmb_bidsapp.clinical.follow_up import notes_of
 from cmb_bidsapp.core.defaults import NOT_A_DIAGNOSIS
 from cmb_bidsapp.core.labels import (
     CMB,
@@ -37,7 +38,6 @@ from cmb_bidsapp.report.sessions import (
     in_words,
     mars_key,
     session_view,
-    told,
 )
 from cmb_bidsapp.report.viewer import KEPT, REJECTED, Script, script
 from cmb_bidsapp.settings import Settings
@@ -73,7 +73,7 @@ def write_participant_report(
 
 def write_citation(settings: Settings, sessions: Sequence[Shown]) -> None:
     """Write ``logs/CITATION.md``: the methods of a run, where a session was finished."""
-    text = _methods(settings, _infos(settings, sessions))
+    text = _methods(settings, _provenances(settings, sessions))
     if text is not None:
         write_text(settings.out_dir / "logs" / "CITATION.md", text.to_markdown())
 
@@ -101,7 +101,7 @@ def _page(settings: Settings, participant: str, sessions: Sequence[Shown], share
         )
         room.left -= given - own.left
     shown = [view for view in views if view.volumes.packed]
-    infos = _infos(settings, sessions)
+    made = _provenances(settings, sessions)
     return render(
         "participant.html",
         participant=f"sub-{participant}",
@@ -114,8 +114,8 @@ def _page(settings: Settings, participant: str, sessions: Sequence[Shown], share
         mars_words={name: in_words(name) for name in MARS_FORM},
         proxy_key={PROXY_NAMES[n]: colour for n, colour in PROXY_COLORS.items() if n != CMB},
         colours={"kept": PROXY_COLORS[CMB], "rejected": REJECTED_COLOR},
-        methods=_methods(settings, infos),
-        models=_models(settings, infos),
+        methods=_methods(settings, made),
+        models=_models(settings, made),
         settings=settings.to_toml(),
         not_a_diagnosis=NOT_A_DIAGNOSIS,
     )
@@ -169,15 +169,10 @@ def _changes(files: SessionFiles, room: Room) -> Changes:
     for track in tracks:
         track["picture"] = own.picture(files.figure(f"track{int(track['id']):03d}"))
     room.left -= given - own.left
-    stamp = read_stamp(files.stamp("follow"))
-    info = stamp.info if stamp else {}
-    return Changes(
-        read_table(files.changes),
-        tracks,
-        info.get("order", ()),
-        info.get("notes", ()),
-        own.left_out,
-    )
+    changes = read_table(files.changes)
+    first = [row["baseline_session_id"] for row in changes[:1]]
+    order = [label.removeprefix("ses-") for label in (*first, *(r["session_id"] for r in changes))]
+    return Changes(changes, tracks, order, notes_of(changes), own.left_out)
 
 
 def _in_order(sessions: Sequence[Shown], order: Sequence[str]) -> list[Shown]:
@@ -212,26 +207,26 @@ def _viewer_data(views: Iterable[SessionView]) -> dict[str, Any]:
     }
 
 
-def _infos(settings: Settings, sessions: Iterable[Shown]) -> list[dict[str, Any]]:
-    """What the phases of finished sessions recorded, all of them."""
+def _provenances(settings: Settings, sessions: Iterable[Shown]) -> list[Provenance]:
+    """How the results of finished sessions came about."""
     done = [one.session for one in sessions if not one.error]
-    infos = [told(SessionFiles(settings.out_dir, s.participant, s.session))[0] for s in done]
-    return [info for info in infos if {"anatomy_model", "lesion_model"} <= set(info)]
+    made = [read_provenance(SessionFiles(settings.out_dir, s.participant, s.session)) for s in done]
+    return [one for one in made if one.complete]
 
 
-def _methods(settings: Settings, infos: Sequence[Mapping[str, Any]]) -> Methods | None:
+def _methods(settings: Settings, made: Sequence[Provenance]) -> Methods | None:
     """The methods in words; ``None`` where no session was finished."""
-    if not infos:
+    if not made:
         return None
 
     def used(key: str) -> tuple[str, ...]:
-        return tuple(sorted({str(info[key]) for info in infos}))
+        return tuple(sorted({getattr(one, key) for one in made}))
 
     rule, atlas = settings.decisions, settings.anatomy.jhu_atlas
     facts = Facts(
         version=__version__,
-        sessions=len(infos),
-        without_t1w=sum("registration" not in info for info in infos),
+        sessions=len(made),
+        without_t1w=sum(not one.registration for one in made),
         brain_extraction=used("brain_extraction"),
         anatomy_models=used("anatomy_model"),
         parcellations=used("parcellation"),
@@ -251,9 +246,9 @@ def _methods(settings: Settings, infos: Sequence[Mapping[str, Any]]) -> Methods 
     return methods(facts)
 
 
-def _models(settings: Settings, infos: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str]]:
+def _models(settings: Settings, made: Sequence[Provenance]) -> list[tuple[str, str, str]]:
     """Task, name and SHA-256 of the weights of the models that were used."""
     anatomy = load_card(settings.anatomy.model).files[WEIGHTS]
-    used = [("anatomy", info["anatomy_model"], anatomy) for info in infos]
-    used += [("lesions", info["lesion_model"], info["lesion_model_sha256"]) for info in infos]
+    used = [("anatomy", one.anatomy_model, anatomy) for one in made]
+    used += [("lesions", one.lesion_model, one.lesion_model_sha256) for one in made]
     return sorted(set(used))

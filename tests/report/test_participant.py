@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cmb_bidsapp.anatomy.quality import Measure
-from cmb_bidsapp.bids.stamps import Stamp, write_stamp
+from cmb_bidsapp.bids.outputs import read_sidecar, sidecar_of, write_json
 from cmb_bidsapp.bids.tables import read_table, write_table
 from cmb_bidsapp.clinical.follow_up import CHANGE_COLUMNS, TRACK_COLUMNS
 from cmb_bidsapp.core.labels import MARS_FORM
@@ -133,7 +133,8 @@ def test_sessions_that_were_not_compared_are_said_to_be_not(tmp_path):
 
 
 def test_notes_of_phases_and_of_the_choice_of_scans_are_shown(tmp_path, finished):
-    write_stamp(finished.stamp("prepare"), Stamp("key", {}, {}, {"notes": ["poor <registration>"]}))
+    sidecar = {**read_sidecar(finished.t2star), "Notes": ["poor <registration>"]}
+    write_json(sidecar_of(finished.t2star), sidecar)
     page = write_report(tmp_path, session_of(tmp_path, notes=("no T1w",))).read_text()
     assert '<p class="notice">poor &lt;registration&gt;</p>' in section(page, "summary")
     assert '<p class="notice">no T1w</p>' in section(page, "summary")
@@ -290,7 +291,9 @@ def compared(tmp_path):
         "session_id": "ses-A",
         "baseline_session_id": "ses-B",
         "registration": "good",
+        "order": "labels",
         "protocol_changed": True,
+        "protocol_note": "field strength <changed>",
         "new": 1,
         "aria_h": "mild",
         "new_at_least_1_probability": 0.625,
@@ -299,17 +302,13 @@ def compared(tmp_path):
     write_table(together.tracks, list(TRACK_COLUMNS), tracks)
     write_table(together.changes, list(CHANGE_COLUMNS), [change])
     save(np.zeros((20, 60, 3), np.uint8), together.figure("track002"))
-    write_stamp(
-        together.stamp("follow"),
-        Stamp("key", {}, {}, {"order": ["B", "A"], "notes": ["the protocol <changed>"]}),
-    )
     return write_report(tmp_path, *(session_of(tmp_path, session=name) for name in "AB"))
 
 
 def test_changes_come_with_what_changed_first_and_sessions_in_the_order_of_time(tmp_path):
     page = compared(tmp_path).read_text()
     told = section(page, "changes")
-    assert "the protocol &lt;changed&gt;" in told
+    assert "the protocol changed (field strength &lt;changed&gt;)" in told
     assert "mild" in told
     assert ">0.62<" in told or ">0.63<" in told
     assert "changed" in told.partition("</table>")[0].rpartition("<td>")[2]

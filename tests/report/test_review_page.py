@@ -8,7 +8,6 @@ import pytest
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.inputs import Scan, Session
 from cmb_bidsapp.bids.outputs import write_image
-from cmb_bidsapp.bids.stamps import Stamp, write_stamp
 from cmb_bidsapp.bids.tables import write_table
 from cmb_bidsapp.clinical.mars import fill
 from cmb_bidsapp.core.labels import LEFT, MARS, RIGHT
@@ -58,7 +57,6 @@ def results(tmp_path):
     table = rows(found, judge(instances, brain, (1, 1, 4)), cfpr=True, min_diameter=2)
     write_table(files.lesions, list(COLUMNS), table, COLUMNS)
     session_figures(files, table, Periphery("paper", 2.0))
-    write_stamp(files.stamp("finish"), Stamp("key", {}, {}, {"seconds": {}}))
     return files
 
 
