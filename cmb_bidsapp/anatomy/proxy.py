@@ -9,7 +9,7 @@ classes and the MARS map never disagree.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,6 @@ Spacing = tuple[float, float, float]
 #: ``paper``: white matter around ventricles and nuclei is deep. ``reference``: as the authors'
 #: published code, all white matter too deep to belong to a cortical area.
 ProxyRules = Literal["paper", "reference"]
-PROXY_RULES: tuple[ProxyRules, ...] = get_args(ProxyRules)
 
 #: White matter farther than this from the cortex is deep white matter, as in FreeSurfer's wmparc.
 CORTEX_BAND_MM = 5.0
