@@ -100,7 +100,7 @@ def tissue_regions(
     box = ndimage.find_objects(brain.astype(np.uint8))[0]
     regions[box] = _tissue_regions(
         dseg[box],
-        steady(spacing),
+        rounded_spacing(spacing),
         None if white is None else white[box],
         None if capsules is None else Capsules(capsules.internal[box], capsules.external[box]),
         rules,
@@ -158,7 +158,7 @@ def _has(dseg: npt.NDArray[np.integer], *structures: str) -> Mask:
     return where(dseg, [index for name in structures for index in ids(structure=name)])
 
 
-def steady(spacing: Spacing) -> Spacing:
+def rounded_spacing(spacing: Spacing) -> Spacing:
     """Voxel size without the rounding of headers.
 
     They hold single precision: at 0.99999994 mm, ten voxels would be less than 10 mm, and of two

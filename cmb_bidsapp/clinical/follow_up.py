@@ -21,8 +21,8 @@ from cmb_bidsapp.lesions.longitudinal import (
     PERSISTENT,
     REACH_MM,
     TOLERANCES,
-    Seen,
     Track,
+    TrackPoint,
 )
 from cmb_bidsapp.lesions.table import COLUMNS, Row
 from cmb_bidsapp.models.calibration import Knots, calibrate
@@ -124,14 +124,14 @@ CHANGE_COLUMNS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 
 
 #: Highest network probability at the place of a track, by its position and that of the session.
-Heights = Mapping[tuple[int, int], float]
+ProbabilityAt = Mapping[tuple[int, int], float]
 
 
 def track_rows(
     tracks: Sequence[Track],
     sessions: Sequence[str],
     lesions: Sequence[Sequence[Row]],
-    heights: Heights,
+    heights: ProbabilityAt,
 ) -> Iterator[dict[str, Any]]:
     """Rows of the table of tracks, by track and session.
 
@@ -164,7 +164,7 @@ def track_rows(
             yield row
 
 
-def _before(position: int, seen: Seen, heights: Heights) -> float:
+def _before(position: int, seen: TrackPoint, heights: ProbabilityAt) -> float:
     """Highest network probability at the place of a new microbleed in the sessions before."""
     return float(np.nanmax([heights[position, order] for order in range(seen.visit)]))
 
@@ -173,7 +173,7 @@ def change_row(
     tracks: Sequence[Track],
     visit: int,
     lesions: Sequence[Sequence[Row]],
-    heights: Heights,
+    heights: ProbabilityAt,
     knots: Knots,
 ) -> dict[str, Any]:
     """Counts of one follow-up; the columns from ``baseline_count`` on.

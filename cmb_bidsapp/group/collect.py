@@ -82,7 +82,9 @@ def collect(
     return collector.cohort, list(paths.values())
 
 
-def decided(found: Iterable[Record | Problem], ratings: Ratings) -> Iterator[Record | Problem]:
+def apply_ratings(
+    found: Iterable[Record | Problem], ratings: Ratings
+) -> Iterator[Record | Problem]:
     """Sessions as their readers decided; ratings that cannot be used come last."""
     for one in found:
         yield one if isinstance(one, Problem) else ratings.apply(one)

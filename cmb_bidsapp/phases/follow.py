@@ -23,7 +23,7 @@ from cmb_bidsapp.bids.times import Order, order_of
 from cmb_bidsapp.clinical.follow_up import (
     CHANGE_COLUMNS,
     TRACK_COLUMNS,
-    Heights,
+    ProbabilityAt,
     change_row,
     track_rows,
 )
@@ -41,7 +41,7 @@ from cmb_bidsapp.lesions.table import Row
 from cmb_bidsapp.models.registry import calibration_of
 from cmb_bidsapp.phases.base import Step
 from cmb_bidsapp.preprocess.ants import write_linear
-from cmb_bidsapp.preprocess.between import Between, Image, register_between
+from cmb_bidsapp.preprocess.between import Image, SessionRegistration, register_between
 from cmb_bidsapp.preprocess.resampling import IDENTITY, Grid
 from cmb_bidsapp.report.painting import save
 from cmb_bidsapp.report.track_figures import panels, side_by_side, words_of
@@ -49,7 +49,7 @@ from cmb_bidsapp.settings import Settings
 
 
 @dataclass(frozen=True, eq=False)
-class Followed:
+class SessionRecord:
     """What is known of a session.
 
     Attributes
@@ -81,12 +81,12 @@ def sessions_with_results(out_dir: Path, participant: str) -> list[SessionFiles]
 
 
 def register_sessions(
-    sessions: Sequence[Followed], order: Order, settings: Settings, step: Step
-) -> tuple[dict[str, Between], list[Path]]:
+    sessions: Sequence[SessionRecord], order: Order, settings: Settings, step: Step
+) -> tuple[dict[str, SessionRegistration], list[Path]]:
     """Register the T2*w of every later session to that of the first, and write good transforms."""
     first = sessions[0]
     image = _read_image(first.files)
-    found: dict[str, Between] = {}
+    found: dict[str, SessionRegistration] = {}
     written = []
     for later in sessions[1:]:
         step(f"registration of {later.name} to {first.name}")
@@ -124,7 +124,7 @@ def _needed(files: SessionFiles) -> list[Path]:
     return [files.lesions, *record, *images]
 
 
-def read_followed(files: SessionFiles) -> Followed:
+def read_followed(files: SessionFiles) -> SessionRecord:
     """Read what the phases before have left of a session.
 
     Raises
@@ -147,7 +147,7 @@ def read_followed(files: SessionFiles) -> Followed:
             "with --force"
         ) from error
     processing = {"lesion model": made.lesion_model_sha256, **made.decisions}
-    return Followed(files, lesions, centres.reshape(-1, 3), record.protocol, processing)
+    return SessionRecord(files, lesions, centres.reshape(-1, 3), record.protocol, processing)
 
 
 def _read_image(files: SessionFiles) -> Image:
@@ -155,28 +155,28 @@ def _read_image(files: SessionFiles) -> Image:
 
 
 def visits_of(
-    sessions: Sequence[Followed], betweens: Mapping[str, Between]
-) -> tuple[list[Followed], list[Visit]]:
+    sessions: Sequence[SessionRecord], betweens: Mapping[str, SessionRegistration]
+) -> tuple[list[SessionRecord], list[Visit]]:
     """The sessions that can be compared with the first, and where their microbleeds are."""
     first = sessions[0]
     compared = [one for one in sessions if one is first or betweens[one.name].good]
     return compared, [_visit(one, betweens.get(one.name)) for one in compared]
 
 
-def _visit(told: Followed, between: Between | None) -> Visit:
+def _visit(told: SessionRecord, between: SessionRegistration | None) -> Visit:
     """Where the microbleeds of a session are, and how its head lies (``None``: as at baseline)."""
     image = nib.load(told.files.t2star)
     pull = IDENTITY if between is None else between.pull
     return Visit(told.centres, Grid(image.shape, image.affine), pull)
 
 
-def _numbers(told: Followed) -> list[int]:
+def _numbers(told: SessionRecord) -> list[int]:
     return [int(row["lesion_id"]) for row in told.lesions]
 
 
 def probabilities_at(
-    made: Sequence[Track], compared: Sequence[Followed], visits: Sequence[Visit]
-) -> Heights:
+    made: Sequence[Track], compared: Sequence[SessionRecord], visits: Sequence[Visit]
+) -> ProbabilityAt:
     """Network probability at the places of the tracks, in the sessions that lack them."""
     heights: dict[tuple[int, int], float] = {}
     for order, (told, visit) in enumerate(zip(compared, visits, strict=True)):
@@ -195,11 +195,11 @@ def probabilities_at(
 
 
 def changes_of(
-    sessions: Sequence[Followed],
-    compared: Sequence[Followed],
-    betweens: Mapping[str, Between],
+    sessions: Sequence[SessionRecord],
+    compared: Sequence[SessionRecord],
+    betweens: Mapping[str, SessionRegistration],
     made: Sequence[Track],
-    heights: Heights,
+    heights: ProbabilityAt,
     order: Order,
     settings: Settings,
 ) -> list[dict[str, Any]]:
@@ -216,7 +216,11 @@ def changes_of(
 
 
 def _circumstances(
-    first: Followed, before: Followed, later: Followed, order: Order, between: Between
+    first: SessionRecord,
+    before: SessionRecord,
+    later: SessionRecord,
+    order: Order,
+    between: SessionRegistration,
 ) -> dict[str, Any]:
     """What is known of a follow-up beside its counts."""
     changed, notes = False, []
@@ -244,7 +248,7 @@ def _circumstances(
 def draw_tracks(
     files: SessionFiles,
     made: Sequence[Track],
-    compared: Sequence[Followed],
+    compared: Sequence[SessionRecord],
     visits: Sequence[Visit],
 ) -> list[Path]:
     """Write the picture of every track."""
@@ -263,8 +267,8 @@ def draw_tracks(
 def write_tracks(
     files: SessionFiles,
     made: Sequence[Track],
-    compared: Sequence[Followed],
-    heights: Heights,
+    compared: Sequence[SessionRecord],
+    heights: ProbabilityAt,
     changes: Sequence[Mapping[str, Any]],
 ) -> list[Path]:
     """Write the tables of microbleeds through time and of what changed."""

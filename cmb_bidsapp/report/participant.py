@@ -31,10 +31,10 @@ from cmb_bidsapp.models.card import WEIGHTS
 from cmb_bidsapp.models.registry import calibration_of, load_card
 from cmb_bidsapp.report.figures import REJECTED_COLOR
 from cmb_bidsapp.report.methods import Facts, Methods, methods
-from cmb_bidsapp.report.pages import Room, render
+from cmb_bidsapp.report.pages import SizeBudget, render
 from cmb_bidsapp.report.sessions import (
+    ReportedSession,
     SessionView,
-    Shown,
     in_words,
     mars_key,
     session_view,
@@ -55,7 +55,7 @@ ATTEMPTS = 6
 
 
 def write_participant_report(
-    settings: Settings, participant: str, sessions: Sequence[Shown]
+    settings: Settings, participant: str, sessions: Sequence[ReportedSession]
 ) -> Path:
     """Write ``sub-<label>.html`` for the sessions of one participant, failed ones included.
 
@@ -71,22 +71,24 @@ def write_participant_report(
     return path
 
 
-def write_citation(settings: Settings, sessions: Sequence[Shown]) -> None:
+def write_citation(settings: Settings, sessions: Sequence[ReportedSession]) -> None:
     """Write ``logs/CITATION.md``: the methods of a run, where a session was finished."""
     text = _methods(settings, _provenances(settings, sessions))
     if text is not None:
         write_text(settings.out_dir / "logs" / "CITATION.md", text.to_markdown())
 
 
-def _page(settings: Settings, participant: str, sessions: Sequence[Shown], share: float) -> str:
+def _page(
+    settings: Settings, participant: str, sessions: Sequence[ReportedSession], share: float
+) -> str:
     viewer, why_not = viewer_or_why()
-    room = Room(int(share * (LIMIT - TEXT - (len(viewer.packed) if viewer else 0))))
+    room = SizeBudget(int(share * (LIMIT - TEXT - (len(viewer.packed) if viewer else 0))))
     together = SessionFiles(settings.out_dir, participant, None)
     changes = _changes(together, room)
     views = []
     ordered = _in_order(sessions, changes.order)
     for position, one in enumerate(ordered):
-        own = Room(room.left // (len(ordered) - position))
+        own = SizeBudget(room.left // (len(ordered) - position))
         given = own.left
         views.append(
             session_view(
@@ -152,11 +154,11 @@ class Changes:
     left_out: int
 
 
-def _changes(files: SessionFiles, room: Room) -> Changes:
+def _changes(files: SessionFiles, room: SizeBudget) -> Changes:
     """Read what was compared; nothing where there is one session, or a comparison failed."""
     if not (files.tracks.exists() and files.changes.exists()):
         return Changes((), (), (), (), 0)
-    own = Room(int(FOR_CHANGES * room.left))
+    own = SizeBudget(int(FOR_CHANGES * room.left))
     given = own.left
     rows: dict[str, list[Row]] = {}
     for row in read_table(files.tracks):
@@ -175,7 +177,7 @@ def _changes(files: SessionFiles, room: Room) -> Changes:
     return Changes(changes, tracks, order, notes_of(changes), own.left_out)
 
 
-def _in_order(sessions: Sequence[Shown], order: Sequence[str]) -> list[Shown]:
+def _in_order(sessions: Sequence[ReportedSession], order: Sequence[str]) -> list[ReportedSession]:
     """Sessions in the order of time, those of which it is not known after them by label."""
     known = {label: position for position, label in enumerate(order)}
     return sorted(
@@ -207,7 +209,7 @@ def _viewer_data(views: Iterable[SessionView]) -> dict[str, Any]:
     }
 
 
-def _provenances(settings: Settings, sessions: Iterable[Shown]) -> list[Provenance]:
+def _provenances(settings: Settings, sessions: Iterable[ReportedSession]) -> list[Provenance]:
     """How the results of finished sessions came about."""
     done = [one.session for one in sessions if not one.error]
     made = [read_provenance(SessionFiles(settings.out_dir, s.participant, s.session)) for s in done]

@@ -19,7 +19,7 @@ from cmb_bidsapp.core.labels import MARS_FORM
 from cmb_bidsapp.lesions.candidates import UNASSIGNED
 from cmb_bidsapp.lesions.table import Row
 from cmb_bidsapp.report.figures import OVERVIEWS, best_first, closeup_name
-from cmb_bidsapp.report.pages import Room
+from cmb_bidsapp.report.pages import SizeBudget
 from cmb_bidsapp.report.viewer import NO_VOLUMES, Volumes, fitted
 
 #: Columns of the table of the anatomy, and of the lesion table, that are numbers a person reads.
@@ -38,7 +38,7 @@ VERDICTS = {
 
 
 @dataclass(frozen=True)
-class Shown:
+class ReportedSession:
     """A session that a report is to show, and why it failed; empty where it did not."""
 
     session: Session
@@ -114,10 +114,10 @@ class SessionView:
 
 
 def session_view(
-    shown: Shown,
+    shown: ReportedSession,
     bids_dir: Path,
     out_dir: Path,
-    room: Room,
+    room: SizeBudget,
     share: float,
     *,
     limit: int,

@@ -10,7 +10,7 @@ from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.group import cohort as sums
 from cmb_bidsapp.group.cohort import Largest, Share
-from cmb_bidsapp.group.collect import collect, decided, write_sums
+from cmb_bidsapp.group.collect import apply_ratings, collect, write_sums
 from cmb_bidsapp.group.ratings import read_ratings
 from cmb_bidsapp.group.records import Problem, records
 from tests.group import readers
@@ -208,7 +208,7 @@ def test_readers_decide_and_every_table_says_so(tmp_path):
     said = [readers.rating(str(number), "not-cmb") for number in (1, 2, 3)]
     readers.write_ratings(ratings, *said, readers.rating("77", "definite"))
     read = read_ratings(ratings)
-    cohort = gather(out_dir, decided(records(out_dir), read))
+    cohort = gather(out_dir, apply_ratings(records(out_dir), read))
     first, second = read_table(out_dir / "group_mars.tsv")
     assert (first["total"], second["total"]) == ("0", "2")
     assert first["source"].startswith("reader AB")

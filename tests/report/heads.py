@@ -18,7 +18,7 @@ from cmb_bidsapp.lesions.table import COLUMNS, rows
 from cmb_bidsapp.report.closeups import Periphery
 from cmb_bidsapp.report.figures import session_figures
 from cmb_bidsapp.report.participant import write_participant_report
-from cmb_bidsapp.report.sessions import Shown
+from cmb_bidsapp.report.sessions import ReportedSession
 from cmb_bidsapp.settings import Settings
 
 #: Voxel to world (mm): the first axis runs to the left, slices are 4 mm apart.
@@ -128,7 +128,7 @@ def write_measures(files: SessionFiles, measures) -> None:
 def write_report(root: Path, *sessions: Session, failed=None, **options) -> Path:
     """Write the report of sessions of one participant; ``failed`` maps labels to messages."""
     messages = failed or {}
-    outcomes = [Shown(one, messages.get(one.session, "")) for one in sessions]
+    outcomes = [ReportedSession(one, messages.get(one.session, "")) for one in sessions]
     settings = settings_of(root, **options)
     return write_participant_report(settings, sessions[0].participant, outcomes)
 

@@ -14,7 +14,7 @@ from cmb_bidsapp.lesions.table import COLUMNS
 from cmb_bidsapp.report import participant as page_module
 from cmb_bidsapp.report.painting import save
 from cmb_bidsapp.report.participant import write_citation
-from cmb_bidsapp.report.sessions import Shown
+from cmb_bidsapp.report.sessions import ReportedSession
 from tests.report.heads import (
     finish_session,
     session_of,
@@ -329,7 +329,7 @@ def test_one_session_has_no_changes(report):
 
 
 def test_the_methods_of_the_page_are_those_of_the_run(tmp_path, finished, report):
-    write_citation(settings_of(tmp_path), [Shown(session_of(tmp_path))])
+    write_citation(settings_of(tmp_path), [ReportedSession(session_of(tmp_path))])
     file = (tmp_path / "out" / "logs" / "CITATION.md").read_text()
     told = words(section(report, "methods"))
     for paragraph in file.partition("# References")[0].split("\n\n")[1:-1]:
@@ -338,7 +338,7 @@ def test_the_methods_of_the_page_are_those_of_the_run(tmp_path, finished, report
 
 
 def test_where_nothing_was_finished_there_are_no_methods(tmp_path):
-    failed = Shown(session_of(tmp_path), "damaged")
+    failed = ReportedSession(session_of(tmp_path), "damaged")
     write_citation(settings_of(tmp_path), [failed])
     assert not (tmp_path / "out" / "logs" / "CITATION.md").exists()
     page = write_report(tmp_path, session_of(tmp_path), failed={None: "damaged"}).read_text()

@@ -19,7 +19,7 @@ from cmb_bidsapp.lesions.table import COLUMNS, rows
 from cmb_bidsapp.report.closeups import Periphery
 from cmb_bidsapp.report.figures import session_figures
 from cmb_bidsapp.report.participant import write_participant_report
-from cmb_bidsapp.report.sessions import Shown
+from cmb_bidsapp.report.sessions import ReportedSession
 from cmb_bidsapp.settings import Settings
 from tests.report.reviewing import Reader
 
@@ -65,7 +65,7 @@ def report(tmp_path, results):
     image = tmp_path / "bids" / "sub-01" / "ses-A" / "anat" / "sub-01_ses-A_T2starw.nii.gz"
     session = Session("01", "A", Scan(image, {"suffix": "T2starw"}, {}, 1.0), None)
     settings = Settings(tmp_path / "bids", tmp_path / "out", ("participant",))
-    return write_participant_report(settings, "01", [Shown(session)])
+    return write_participant_report(settings, "01", [ReportedSession(session)])
 
 
 def numbers(text):
