@@ -131,21 +131,21 @@ def follow(_: Session, files: SessionFiles, settings: Settings, step: Step) -> R
     """All sessions of a participant -> transforms, microbleeds through time, changes, figures.
 
     ``files`` are those of the participant; its sessions are all that have a lesion table. One that
-    cannot be registered to the first is told and not counted.
+    cannot be registered to the first is reported and not counted.
     """
     remove_results(files)
     order, own = in_order(files, settings)
     sessions = [read_followed(one) for one in own]
-    betweens, transforms = register_sessions(sessions, order, settings, step)
+    registrations, transforms = register_sessions(sessions, order, settings, step)
     step("microbleeds through time")
-    compared, visits = visits_of(sessions, betweens)
+    compared, visits = visits_of(sessions, registrations)
     made = tracks(visits)
-    heights = probabilities_at(made, compared, visits)
-    changes = changes_of(sessions, compared, betweens, made, heights, order, settings)
+    probabilities = probabilities_at(made, compared, visits)
+    changes = changes_of(sessions, compared, registrations, made, probabilities, order, settings)
     step("figures")
     figures = draw_tracks(files, made, compared, visits)
     step("writing results")
-    tables = write_tracks(files, made, compared, heights, changes)
+    tables = write_tracks(files, made, compared, probabilities, changes)
     return Result((*tables, *transforms, *figures), tuple(notes_of(changes)))
 
 

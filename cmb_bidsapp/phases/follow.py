@@ -155,31 +155,31 @@ def _read_image(files: SessionFiles) -> Image:
 
 
 def visits_of(
-    sessions: Sequence[SessionRecord], betweens: Mapping[str, SessionRegistration]
+    sessions: Sequence[SessionRecord], registrations: Mapping[str, SessionRegistration]
 ) -> tuple[list[SessionRecord], list[Visit]]:
     """The sessions that can be compared with the first, and where their microbleeds are."""
     first = sessions[0]
-    compared = [one for one in sessions if one is first or betweens[one.name].good]
-    return compared, [_visit(one, betweens.get(one.name)) for one in compared]
+    compared = [one for one in sessions if one is first or registrations[one.name].good]
+    return compared, [_visit(one, registrations.get(one.name)) for one in compared]
 
 
-def _visit(told: SessionRecord, between: SessionRegistration | None) -> Visit:
+def _visit(record: SessionRecord, between: SessionRegistration | None) -> Visit:
     """Where the microbleeds of a session are, and how its head lies (``None``: as at baseline)."""
-    image = nib.load(told.files.t2star)
+    image = nib.load(record.files.t2star)
     pull = IDENTITY if between is None else between.pull
-    return Visit(told.centres, Grid(image.shape, image.affine), pull)
+    return Visit(record.centres, Grid(image.shape, image.affine), pull)
 
 
-def _numbers(told: SessionRecord) -> list[int]:
-    return [int(row["lesion_id"]) for row in told.lesions]
+def _numbers(record: SessionRecord) -> list[int]:
+    return [int(row["lesion_id"]) for row in record.lesions]
 
 
 def probabilities_at(
     made: Sequence[Track], compared: Sequence[SessionRecord], visits: Sequence[Visit]
 ) -> ProbabilityAt:
     """Network probability at the places of the tracks, in the sessions that lack them."""
-    heights: dict[tuple[int, int], float] = {}
-    for order, (told, visit) in enumerate(zip(compared, visits, strict=True)):
+    probabilities: dict[tuple[int, int], float] = {}
+    for order, (record, visit) in enumerate(zip(compared, visits, strict=True)):
         places = {}
         for position, track in enumerate(made):
             seen = {entry.visit: entry for entry in track}.get(order)
@@ -187,19 +187,21 @@ def probabilities_at(
                 places[position] = (seen or track[0]).place
         if places:
             points = apply_affine(visit.pull, np.array(list(places.values())))
-            others = np.isin(read_labels(told.files.instances)[0], _numbers(told))
-            probability, _ = read_derivative(told.files.probability)
+            others = np.isin(read_labels(record.files.instances)[0], _numbers(record))
+            probability, _ = read_derivative(record.files.probability)
             values = highest_near(probability, visit.grid, points, others)
-            heights |= {(position, order): v for position, v in zip(places, values, strict=True)}
-    return heights
+            probabilities |= {
+                (position, order): v for position, v in zip(places, values, strict=True)
+            }
+    return probabilities
 
 
 def changes_of(
     sessions: Sequence[SessionRecord],
     compared: Sequence[SessionRecord],
-    betweens: Mapping[str, SessionRegistration],
+    registrations: Mapping[str, SessionRegistration],
     made: Sequence[Track],
-    heights: ProbabilityAt,
+    probabilities: ProbabilityAt,
     order: Order,
     settings: Settings,
 ) -> list[dict[str, Any]]:
@@ -208,9 +210,9 @@ def changes_of(
     lesions = [one.lesions for one in compared]
     rows = []
     for before, later in pairwise(sessions):
-        row = _circumstances(sessions[0], before, later, order, betweens[later.name])
+        row = _circumstances(sessions[0], before, later, order, registrations[later.name])
         if later in compared:
-            row |= change_row(made, compared.index(later), lesions, heights, knots)
+            row |= change_row(made, compared.index(later), lesions, probabilities, knots)
         rows.append(row)
     return rows
 
@@ -253,11 +255,11 @@ def draw_tracks(
 ) -> list[Path]:
     """Write the picture of every track."""
     columns = []
-    for order, (told, visit) in enumerate(zip(compared, visits, strict=True)):
-        image, instances = _read_image(told.files), read_labels(told.files.instances)[0]
-        shown = (image.data, image.brain, instances, _numbers(told))
+    for order, (record, visit) in enumerate(zip(compared, visits, strict=True)):
+        image, instances = _read_image(record.files), read_labels(record.files.instances)[0]
+        shown = (image.data, image.brain, instances, _numbers(record))
         columns.append(list(panels(made, order, visit, visits[0].grid, *shown)))
-    names = [told.name for told in compared]
+    names = [record.name for record in compared]
     return [
         save(side_by_side(pictures, words_of(track, names)), files.figure(f"track{number:03d}"))
         for number, (track, *pictures) in enumerate(zip(made, *columns, strict=True), 1)
@@ -268,12 +270,12 @@ def write_tracks(
     files: SessionFiles,
     made: Sequence[Track],
     compared: Sequence[SessionRecord],
-    heights: ProbabilityAt,
+    probabilities: ProbabilityAt,
     changes: Sequence[Mapping[str, Any]],
 ) -> list[Path]:
     """Write the tables of microbleeds through time and of what changed."""
     names, lesions = [one.name for one in compared], [one.lesions for one in compared]
-    rows = track_rows(made, names, lesions, heights)
+    rows = track_rows(made, names, lesions, probabilities)
     write_table(files.tracks, list(TRACK_COLUMNS), rows, TRACK_COLUMNS)
     write_table(files.changes, list(CHANGE_COLUMNS), changes, CHANGE_COLUMNS)
     return [files.tracks, files.changes]

@@ -159,5 +159,5 @@ def test_keys_depend_on_every_parameter_and_every_content(parameters, inputs, da
 def test_stamps_are_plain_json(finished, tmp_path):
     write_stamp(tmp_path / "stamp.json", finished)
     plain = json.loads((tmp_path / "stamp.json").read_text())
-    assert set(plain) == {"key", "inputs", "outputs", "info"}
+    assert set(plain) == {"key", "inputs", "outputs"}
     assert set(plain["outputs"]) == {"a.txt", "sub/b.txt"}

@@ -15,7 +15,7 @@ MARKUP = "<img src=x onerror=alert(1)>"
 @pytest.fixture
 def out_dir(tmp_path):
     write_session(tmp_path, "01", "A", [lesion(), lesion("deep")], GRE)
-    write_session(tmp_path, "01", "B", [], {**GRE, "sequence": "swi"})
+    write_session(tmp_path, "01", "B", [], {**GRE, "SequenceKind": "swi"})
     write_session(tmp_path, "02", None, [lesion("deep")])
     return tmp_path
 
@@ -133,6 +133,7 @@ def test_a_follow_up_that_failed_is_told_and_the_sessions_count(out_dir):
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"participant_id\tstatus\nsub-01\tfailed\n"])
 def test_a_status_that_cannot_be_read_is_a_problem_and_nobody_is_left_out(out_dir, content):
+    (out_dir / "logs").mkdir()
     (out_dir / "logs" / "status.tsv").write_bytes(content)
     found, (problem,) = read(out_dir)
     assert len(found) == 3

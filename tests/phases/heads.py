@@ -4,7 +4,7 @@ import numpy as np
 
 from cmb_bidsapp.anatomy.atlas import load_atlas
 from cmb_bidsapp.anatomy.standard import Field, StandardTransforms
-from cmb_bidsapp.phases.prepare import Head
+from cmb_bidsapp.phases.base import Head
 from cmb_bidsapp.preprocess.resampling import Grid
 
 #: Voxel to MNI152 of the head that is written, 2 mm.
