@@ -7,7 +7,6 @@ Usage: python benchmarks/group_scale.py FOLDER [--participants 500 2000 10000]
 """
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import numpy as np
 
 from cmb_bidsapp.anatomy.quality import COLUMNS as MEASURES
 from cmb_bidsapp.bids.derivatives import SessionFiles
+from cmb_bidsapp.bids.outputs import sidecar_of, write_json
 from cmb_bidsapp.clinical.follow_up import CHANGE_COLUMNS
 from cmb_bidsapp.core.labels import MARS_FORM
 from cmb_bidsapp.lesions.table import COLUMNS
@@ -82,16 +82,8 @@ def write_participant(root: Path, label: str, rng: np.random.Generator) -> None:
             for name, units, mean, low, high in QUALITY
         ]
         write(files.quality, list(MEASURES), quality)
-        state = {"size": 10**6, "mtime_ns": 1, "sha256": 64 * "0"}
-        stamp = {
-            "key": 64 * "0",
-            "inputs": {f"{root}/{files.label}_input{n}.nii.gz": state for n in range(9)},
-            "outputs": {f"{files.label}_output{n}.nii.gz": state for n in range(14)},
-            "info": {"sequence": sequence, "field_t": field, "echo_s": echo, "voxel_mm": voxel},
-        }
-        path = files.stamp("finish")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(stamp, indent=2))
+        acquired = {"SequenceKind": sequence, "MagneticFieldStrength": field, "EchoTime": echo}
+        write_json(sidecar_of(files.t2star), {**acquired, "VoxelSize": voxel})
     if len(sessions) > 1:
         change = dict.fromkeys(CHANGE_COLUMNS, "n/a") | {
             **{"session_id": "ses-B", "baseline_session_id": "ses-A", "registration": "good"},

@@ -1,4 +1,4 @@
-"""Time of each step, from the stamps of an output folder.
+"""Time of each step, from the logs of an output folder.
 
 Usage: python benchmarks/steps.py OUTPUT_DIR
 """
@@ -13,9 +13,9 @@ import numpy as np
 def main() -> None:
     """Print the median over sessions per step, and the total."""
     seconds: dict[str, list[float]] = {}
-    for phase in ("prepare", "segment", "finish"):
-        for path in sorted((Path(sys.argv[1]) / "logs" / "stamps").glob(f"*_{phase}.json")):
-            for step, value in json.loads(path.read_text())["info"]["seconds"].items():
+    for path in sorted((Path(sys.argv[1]) / "logs" / "seconds").glob("*.json")):
+        for steps in json.loads(path.read_text()).values():
+            for step, value in steps.items():
                 seconds.setdefault(step, []).append(value)
     for step, values in seconds.items():
         print(f"{step:32s} {np.median(values):7.1f} s  (n={len(values)})")

@@ -19,7 +19,7 @@ from cmb_bidsapp.core.defaults import (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Selection:
     """Who and which scans."""
 
@@ -33,7 +33,7 @@ class Selection:
     """Entity filters for ``t1w`` and ``t2starw``, as in a BIDS filter file."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Anatomy:
     """How brain and regions are found."""
 
@@ -72,7 +72,7 @@ class Lesions:
     numbered one, or else ``all``."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Decisions:
     """What becomes of the candidates."""
 
@@ -98,7 +98,7 @@ class Clinical:
     """More microbleeds than this at baseline usually exclude from anti-amyloid therapy."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Resources:
     """What the run may use; none of it changes results."""
 

@@ -1,30 +1,159 @@
 """The page: what happens to a session, and then to a participant, in which order.
 
-=========  =============================================  ==========================================
-phase      from                                           to
-=========  =============================================  ==========================================
-prepare    raw T1w and T2*w                               preprocessed images, brain masks,
-                                                          transform, parcellation, proxy labels
-segment    preprocessed images                            CMB probability, predicted classes
-finish     probability, classes, proxy labels             candidates with verdicts, masks, lesion
-                                                          table, figures
-follow     lesion tables and T2*w of all sessions of a    transforms between sessions, microbleeds
-           participant                                    through time, changes, figures
-=========  =============================================  ==========================================
-
-Stamps decide whether a phase runs; ``levels`` runs the stages and writes the reports.
+Each function is a phase, and each of its lines a step: what goes in, what comes out. Stamps decide
+whether a phase runs; ``levels`` runs the stages and writes the reports.
 """
+
+from __future__ import annotations
 
 from types import MappingProxyType
 from typing import Literal
 
-from cmb_bidsapp.phases.finish import FINISH
-from cmb_bidsapp.phases.follow import FOLLOW
-from cmb_bidsapp.phases.prepare import PREPARE
-from cmb_bidsapp.phases.segment import SEGMENT
+from cmb_bidsapp.anatomy.quality import warnings
+from cmb_bidsapp.bids.derivatives import SessionFiles
+from cmb_bidsapp.bids.inputs import Session
+from cmb_bidsapp.clinical.follow_up import notes_of
+from cmb_bidsapp.lesions.candidates import find_instances, measure
+from cmb_bidsapp.lesions.cfpr import judge
+from cmb_bidsapp.lesions.longitudinal import tracks
+from cmb_bidsapp.lesions.segment import LesionNetwork
+from cmb_bidsapp.lesions.table import rows
+from cmb_bidsapp.models.registry import calibration_of, load_lesion_model
+from cmb_bidsapp.phases.base import Phase, Result, Step
+from cmb_bidsapp.phases.decide import (
+    decide_inputs,
+    decide_parameters,
+    in_mni152,
+    read_segmented,
+    write_decisions,
+)
+from cmb_bidsapp.phases.follow import (
+    changes_of,
+    draw_tracks,
+    follow_inputs,
+    follow_parameters,
+    in_order,
+    probabilities_at,
+    read_followed,
+    register_sessions,
+    remove_results,
+    visits_of,
+    write_tracks,
+)
+from cmb_bidsapp.phases.prepare import (
+    load_network,
+    measure_anatomy,
+    prepare_inputs,
+    prepare_parameters,
+    register,
+    strip,
+    write_heads,
+)
+from cmb_bidsapp.phases.regions import find_or_make, label_head, write_quality, write_regions
+from cmb_bidsapp.phases.segment import (
+    read_channels,
+    segment_inputs,
+    segment_parameters,
+    write_segmentation,
+)
+from cmb_bidsapp.phases.spaces import write_in_spaces
+from cmb_bidsapp.report.closeups import Periphery
+from cmb_bidsapp.report.figures import session_figures
+from cmb_bidsapp.settings import Settings
 
-PHASES = (PREPARE, SEGMENT, FINISH)
+
+def prepare(session: Session, files: SessionFiles, settings: Settings, step: Step) -> Result:
+    """Raw T1w and T2*w -> preprocessed images, brain masks, transform, regions (paper, 3.2)."""
+    notes: list[str] = []
+    # First of all: a program or licence that is not there must not be missed after minutes.
+    found = find_or_make(session, settings, step, notes)
+    step("loading the anatomy network")
+    network = load_network(settings)
+    t2star = strip(session.t2star, "T2starw", network, settings, step)
+    t1w, registration = None, None
+    if session.t1w is not None:
+        t1w = strip(session.t1w, "T1w", network, settings, step)
+        step("registration of T1w to T2*w")
+        registration = register(t2star, t1w, settings.seed)
+    labelled = label_head(t1w or t2star, found, settings, step, notes)
+    step("proxy and MARS labels")
+    regions = write_regions(labelled, t1w, t2star, registration, files, settings)
+    measures = measure_anatomy(t2star, t1w, registration, labelled)
+    notes += warnings(measures)
+    heads = write_heads(session, t2star, t1w, registration, files, notes)
+    return Result((*heads, *regions, *write_quality(measures, files)), tuple(notes))
+
+
+def segment(session: Session, files: SessionFiles, settings: Settings, step: Step) -> Result:
+    """Preprocessed images -> CMB probability and predicted classes (paper, 2.1)."""
+    step("loading the lesion network")
+    model = load_lesion_model(settings.lesions.model, settings.lesions.folds)
+    network = LesionNetwork(model, settings.resources.device, mirror=settings.lesions.tta)
+    step("segmentation")
+    images = read_channels(model, session, files)
+    found = network(images.t2star, images.t1w, images.affine)
+    return write_segmentation(found, model, images, session, files, settings)
+
+
+def decide(session: Session, files: SessionFiles, settings: Settings, step: Step) -> Result:
+    """Probability and classes -> candidates, CFPR, grades, masks, lesion table, figures."""
+    rule = settings.decisions
+    step("candidates")
+    found = read_segmented(files)
+    instances = find_instances(found.probability, rule.threshold)
+    candidates = measure(instances, found.probability, found.t2star, found.mars, found.affine)
+    step("false-positive reduction (CFPR)")
+    verdicts = judge(
+        instances,
+        found.classes,
+        found.spacing,
+        mode=rule.cfpr_mode,
+        radius=rule.cfpr_radius,
+        min_ratio=rule.cfpr_ratio,
+    )
+    lesions = rows(
+        candidates,
+        verdicts,
+        cfpr=rule.cfpr,
+        min_diameter=rule.min_size,
+        calibration=calibration_of(settings.lesions.model),
+        standard=in_mni152(candidates, files),
+    )
+    step("writing results")
+    results = write_decisions(lesions, instances, found.affine, session, files, settings)
+    elsewhere = write_in_spaces(session, files, settings, step)
+    step("figures")
+    figures = session_figures(files, lesions, Periphery(rule.cfpr_mode, rule.cfpr_radius))
+    return Result((*results, *elsewhere, *figures))
+
+
+def follow(_: Session, files: SessionFiles, settings: Settings, step: Step) -> Result:
+    """All sessions of a participant -> transforms, microbleeds through time, changes, figures.
+
+    ``files`` are those of the participant; its sessions are all that have a lesion table. One that
+    cannot be registered to the first is reported and not counted.
+    """
+    remove_results(files)
+    order, own = in_order(files, settings)
+    sessions = [read_followed(one) for one in own]
+    registrations, transforms = register_sessions(sessions, order, settings, step)
+    step("microbleeds through time")
+    compared, visits = visits_of(sessions, registrations)
+    made = tracks(visits)
+    probabilities = probabilities_at(made, compared, visits)
+    changes = changes_of(sessions, compared, registrations, made, probabilities, order, settings)
+    step("figures")
+    figures = draw_tracks(files, made, compared, visits)
+    step("writing results")
+    tables = write_tracks(files, made, compared, probabilities, changes)
+    return Result((*tables, *transforms, *figures), tuple(notes_of(changes)))
+
+
+PREPARE = Phase("prepare", prepare, prepare_inputs, prepare_parameters)
+SEGMENT = Phase("segment", segment, segment_inputs, segment_parameters)
+DECIDE = Phase("decide", decide, decide_inputs, decide_parameters)
+FOLLOW = Phase("follow", follow, follow_inputs, follow_parameters)
 
 #: What runs in one process: the phases of a session, or that of a participant with several.
 Stage = Literal["session", "follow-up"]
-STAGES = MappingProxyType({"session": PHASES, "follow-up": (FOLLOW,)})
+STAGES = MappingProxyType({"session": (PREPARE, SEGMENT, DECIDE), "follow-up": (FOLLOW,)})

@@ -156,6 +156,25 @@ def test_group_tables_count_the_lesions(result: tuple[Path, int, dict]) -> None:
     assert int(mars["lobar"]) == sum(row["region"] == "lobar" for row in counted)
 
 
+def test_the_logs_hold_nothing_that_the_group_level_needs(
+    result: tuple[Path, int, dict], tmp_path: Path
+) -> None:
+    out_dir = tmp_path / "out"
+    shutil.copytree(result[0], out_dir)
+    for table in out_dir.glob("group*"):
+        if table.is_file():
+            table.unlink()
+    shutil.rmtree(out_dir / "logs")
+    # Who failed is in the logs alone: the code is 1 only where a folder without results is left.
+    assert main([str(tmp_path / "absent"), str(out_dir), "group"]) in (0, 1)
+    (protocol,) = read_table(out_dir / "group_protocols.tsv")
+    assert (protocol["pool"], protocol["sequence"]) == ("GRE", "T2starw")
+    assert "n/a" not in (protocol["field_strength"], protocol["echo_time"])
+    for table in result[0].glob("group_*.tsv"):
+        if table.name != "group_problems.tsv":
+            assert (out_dir / table.name).read_text() == table.read_text(), table.name
+
+
 def test_pages_need_nothing_from_elsewhere(result: tuple[Path, int, dict]) -> None:
     for name in ("sub-01.html", "group.html"):
         page = (result[0] / name).read_text()

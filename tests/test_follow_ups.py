@@ -35,7 +35,13 @@ class Runs:
             if stage == "session" and not code:
                 files = SessionFiles(settings.out_dir, session.participant, session.session)
                 write_text(files.lesions, "lesion_id\n")
-            yield Outcome(session, code, "why" if code else "", () if code else ("all",), 1.0)
+            yield Outcome(
+                session=session,
+                code=code,
+                message="why" if code else "",
+                ran=() if code else ("all",),
+                seconds=1.0,
+            )
             if code and settings.stop_on_first_crash:
                 return
 

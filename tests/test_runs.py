@@ -18,7 +18,13 @@ def fake_outcomes(monkeypatch, codes):
     def run_sessions(sessions, *_):
         for session in sessions:
             code = codes[session.participant]
-            yield Outcome(session, code, "why" if code else "", () if code else ("all",), 1.0)
+            yield Outcome(
+                session=session,
+                code=code,
+                message="why" if code else "",
+                ran=() if code else ("all",),
+                seconds=1.0,
+            )
 
     monkeypatch.setattr("cmb_bidsapp.levels.participant.run_sessions", run_sessions)
     monkeypatch.setattr("cmb_bidsapp.levels.participant.up_to_date", lambda job: False)

@@ -23,7 +23,7 @@ from scipy import ndimage
 
 from cmb_bidsapp.anatomy.parcellation import Parcellation
 from cmb_bidsapp.anatomy.refine import refined_structures
-from cmb_bidsapp.anatomy.standard import Standard, centres
+from cmb_bidsapp.anatomy.standard import StandardTransforms, centres
 from cmb_bidsapp.core.labels import (
     STRUCTURES,
     ids,
@@ -122,7 +122,7 @@ def aligned(parcellation: Parcellation, *, names: bool, seed: int = 0) -> Parcel
     return replace(parcellation, dseg=dseg, standard=standard)
 
 
-def _x(standard: Standard, grid: Grid) -> Float:
+def _x(standard: StandardTransforms, grid: Grid) -> Float:
     """MNI x coordinate of the voxels of a grid, mm; left is negative."""
     field = standard.to_standard
     there = centres(field.grid)[..., 0] + field.displacement[..., 0]
@@ -149,7 +149,7 @@ def _around_brain(anatomy: Anatomy) -> Grid:
 
 def _deform_atlas(
     picture: Float, affine: Affine, grid: Grid, seed: int
-) -> tuple[npt.NDArray[np.int32], Standard]:
+) -> tuple[npt.NDArray[np.int32], StandardTransforms]:
     """Atlas labels on a grid of the head, and the way to them.
 
     ``picture`` shows the structures of the head in their brightness.
@@ -178,7 +178,7 @@ def _deform_atlas(
             interpolator="nearestNeighbor",
         ).numpy()
         warp, linear = found["fwdtransforms"]
-        way = Standard.of_ants(Path(warp), Path(linear), Path(found["invtransforms"][1]))
+        way = StandardTransforms.of_ants(Path(warp), Path(linear), Path(found["invtransforms"][1]))
     return np.round(labels).astype(np.int32), way
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cmb_bidsapp.anatomy.parcellation import Found
+from cmb_bidsapp.anatomy.parcellation import ExistingParcellation
 from cmb_bidsapp.anatomy.reuse import parcellations_in
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.tools.freesurfer import ended_well, run_recon_all
@@ -21,8 +21,8 @@ KINDS = {
 }
 
 
-@dataclass(frozen=True)
-class Backend:
+@dataclass(frozen=True, kw_only=True)
+class ParcellationRequest:
     """What a person asks of the parcellation.
 
     Attributes
@@ -47,7 +47,7 @@ class Backend:
     run: bool = True
     resume: bool = True
 
-    def find(self, participant: str, session: str | None) -> Found | None:
+    def find(self, participant: str, session: str | None) -> ExistingParcellation | None:
         """Output that is there and of the wanted kind.
 
         Subjects that recon-all is to go on with do not count.
@@ -60,7 +60,7 @@ class Backend:
                     return found
         return None
 
-    def _is_to_go_on(self, found: Found) -> bool:
+    def _is_to_go_on(self, found: ExistingParcellation) -> bool:
         """Whether recon-all was cut off or failed in a subject, and is asked for.
 
         The areas of the cortex are there long before those of the white matter.
@@ -81,7 +81,7 @@ class Backend:
         threads: int,
         device: str,
         step: Callable[[str], None],
-    ) -> Found | None:
+    ) -> ExistingParcellation | None:
         """Output that is there, or made now; ``None`` where the embedded backend is to do it.
 
         Raises

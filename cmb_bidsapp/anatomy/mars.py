@@ -15,7 +15,7 @@ from cmb_bidsapp.anatomy.proxy import (
     ProxyRules,
     Spacing,
     distance,
-    steady,
+    rounded_spacing,
     tissue_regions,
     to_proxy,
 )
@@ -71,7 +71,7 @@ def mars_labels(
     boxes = ndimage.find_objects((parcellation.dseg > 0).astype(np.uint8))
     if not boxes:
         return mars
-    spacing = steady(parcellation.grid.spacing)
+    spacing = rounded_spacing(parcellation.grid.spacing)
     regions = tissue_regions(
         parcellation.dseg, spacing, white=parcellation.white, capsules=capsules, rules=rules
     )

@@ -145,6 +145,7 @@ class AnatomyNetwork:
     """The network with its weights, loaded once and used for every image."""
 
     def __init__(self, bundle: Bundle, device: str = "cpu") -> None:
+        self.model = bundle.name
         self.device = torch.device(device)
         self.network = build_network(bundle.card.architecture)
         bundle.load_into(self.network)

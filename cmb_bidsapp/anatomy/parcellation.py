@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from cmb_bidsapp.anatomy.standard import Standard
+from cmb_bidsapp.anatomy.standard import StandardTransforms
 from cmb_bidsapp.preprocess.resampling import Grid
 
 
@@ -38,11 +38,11 @@ class Parcellation:
     white: npt.NDArray[np.int32] | None = None
     subject_dir: Path | None = None
     source: str = "embedded"
-    standard: Standard | None = None
+    standard: StandardTransforms | None = None
 
 
 @dataclass(frozen=True)
-class Found:
+class ExistingParcellation:
     """A parcellation on disk.
 
     Attributes

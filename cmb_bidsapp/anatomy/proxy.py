@@ -9,7 +9,7 @@ classes and the MARS map never disagree.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,6 @@ Spacing = tuple[float, float, float]
 #: ``paper``: white matter around ventricles and nuclei is deep. ``reference``: as the authors'
 #: published code, all white matter too deep to belong to a cortical area.
 ProxyRules = Literal["paper", "reference"]
-PROXY_RULES: tuple[ProxyRules, ...] = get_args(ProxyRules)
 
 #: White matter farther than this from the cortex is deep white matter, as in FreeSurfer's wmparc.
 CORTEX_BAND_MM = 5.0
@@ -101,7 +100,7 @@ def tissue_regions(
     box = ndimage.find_objects(brain.astype(np.uint8))[0]
     regions[box] = _tissue_regions(
         dseg[box],
-        steady(spacing),
+        rounded_spacing(spacing),
         None if white is None else white[box],
         None if capsules is None else Capsules(capsules.internal[box], capsules.external[box]),
         rules,
@@ -159,7 +158,7 @@ def _has(dseg: npt.NDArray[np.integer], *structures: str) -> Mask:
     return where(dseg, [index for name in structures for index in ids(structure=name)])
 
 
-def steady(spacing: Spacing) -> Spacing:
+def rounded_spacing(spacing: Spacing) -> Spacing:
     """Voxel size without the rounding of headers.
 
     They hold single precision: at 0.99999994 mm, ten voxels would be less than 10 mm, and of two

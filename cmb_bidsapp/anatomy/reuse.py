@@ -16,7 +16,7 @@ import numpy.typing as npt
 from nibabel.affines import apply_affine
 from scipy import ndimage
 
-from cmb_bidsapp.anatomy.parcellation import Found, Parcellation
+from cmb_bidsapp.anatomy.parcellation import ExistingParcellation, Parcellation
 from cmb_bidsapp.anatomy.talairach import LONG, to_template
 from cmb_bidsapp.anatomy.versions import with_version
 from cmb_bidsapp.bids.images import read_volume
@@ -60,7 +60,9 @@ MARGIN = 3
 LEAST_INSIDE = 0.95
 
 
-def parcellations_in(folder: Path, participant: str, session: str | None) -> Iterator[Found]:
+def parcellations_in(
+    folder: Path, participant: str, session: str | None
+) -> Iterator[ExistingParcellation]:
     """Parcellations of a session, then of its participant, best first.
 
     Parameters
@@ -81,7 +83,9 @@ def _is_listed(path: Path) -> bool:
     return path.is_file() or path.is_symlink()
 
 
-def _subjects(folder: Path, participant: str, session: str | None) -> Iterator[Found]:
+def _subjects(
+    folder: Path, participant: str, session: str | None
+) -> Iterator[ExistingParcellation]:
     """FreeSurfer and FastSurfer subjects."""
     name = f"sub-{participant}" + (f"_ses-{session}" if session else "")
     others = (
@@ -97,11 +101,13 @@ def _subjects(folder: Path, participant: str, session: str | None) -> Iterator[F
         white = next((mri / file for file in WHITE_FILES if _is_listed(mri / file)), None)
         for kind, file in SUBJECT_FILES:
             if _is_listed(mri / file):
-                yield Found(mri / file, kind, white, subject)
+                yield ExistingParcellation(mri / file, kind, white, subject)
                 break
 
 
-def _derivatives(folder: Path, participant: str, session: str | None) -> Iterator[Found]:
+def _derivatives(
+    folder: Path, participant: str, session: str | None
+) -> Iterator[ExistingParcellation]:
     """Images of sMRIPrep, fMRIPrep or SynthSeg in the space of the T1w."""
     own = folder / f"sub-{participant}"
     places = [folder, own, own / "anat"]
@@ -121,10 +127,10 @@ def _derivatives(folder: Path, participant: str, session: str | None) -> Iterato
         if look in DERIVATIVES and native and entities.get("ses") == session:
             ranked.append(([*DERIVATIVES].index(look), "space" in entities, path))
     for rank, _, path in sorted(ranked):
-        yield Found(path, [*DERIVATIVES.values()][rank])
+        yield ExistingParcellation(path, [*DERIVATIVES.values()][rank])
 
 
-def read_parcellation(found: Found) -> Parcellation:
+def read_parcellation(found: ExistingParcellation) -> Parcellation:
     """Read and check a parcellation, cropped to the brain and 3 voxels around it.
 
     Returns

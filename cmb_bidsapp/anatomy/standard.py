@@ -64,14 +64,14 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Standard:
+class StandardTransforms:
     """Both ways between a head and MNI152."""
 
     to_standard: Field
     from_standard: Field
 
     @classmethod
-    def of_ants(cls, warp: Path, linear: Path, inverse_warp: Path) -> Standard:
+    def of_ants(cls, warp: Path, linear: Path, inverse_warp: Path) -> StandardTransforms:
         """Read what ANTs' SyN leaves: it bends first, then moves the head's points to MNI152."""
         matrix = read_linear(linear)
         bent, back = read_field(warp), read_field(inverse_warp)
@@ -83,7 +83,7 @@ class Standard:
             Field((returned - there).astype(np.float32), back.grid),
         )
 
-    def seen_from(self, grid: Grid, pull: Affine) -> Standard:
+    def seen_from(self, grid: Grid, pull: Affine) -> StandardTransforms:
         """Carry it to another image of the head.
 
         Parameters
@@ -94,7 +94,7 @@ class Standard:
             World coordinates of that image to those of the head (mm).
         """
         back: Affine = np.linalg.inv(pull).astype(np.float64)
-        return Standard(
+        return StandardTransforms(
             self.to_standard.between(grid, before=pull),
             self.from_standard.between(self.from_standard.grid, after=back),
         )

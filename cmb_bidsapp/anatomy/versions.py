@@ -6,7 +6,7 @@ import json
 import logging
 from pathlib import Path
 
-from cmb_bidsapp.anatomy.parcellation import Found
+from cmb_bidsapp.anatomy.parcellation import ExistingParcellation
 
 LOG = logging.getLogger(__name__)
 
@@ -14,7 +14,7 @@ LOG = logging.getLogger(__name__)
 BUILDS = {"FreeSurfer": "build-stamp.txt", "FastSurfer": "build.log"}
 
 
-def with_version(maker: str, found: Found) -> str:
+def with_version(maker: str, found: ExistingParcellation) -> str:
     """Add its version, where the files tell, to the name of who made a parcellation.
 
     FreeSurfer and FastSurfer leave it with each subject, BIDS derivatives as ``GeneratedBy`` of

@@ -65,6 +65,11 @@ class SessionFiles:
         return self.out_dir / "logs" / "stamps" / f"{self.label}_{phase}.json"
 
     @property
+    def seconds(self) -> Path:
+        """How long each step of each phase took."""
+        return self.out_dir / "logs" / "seconds" / f"{self.label}.json"
+
+    @property
     def t2star(self) -> Path:
         """Preprocessed T2*w, native grid."""
         return self.anat("T2starw", desc="preproc")

@@ -88,6 +88,26 @@ def sidecar_of(path: Path) -> Path:
     return path.with_name(path.name.removesuffix(".gz").rsplit(".", 1)[0] + ".json")
 
 
+def read_sidecar(path: Path) -> dict[str, Any]:
+    """Content of the JSON beside a file; empty where there is none.
+
+    Raises
+    ------
+    ValueError
+        It is damaged.
+    """
+    sidecar = sidecar_of(path)
+    try:
+        content = json.loads(sidecar.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise ValueError(f"{sidecar.name} is damaged ({error})") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{sidecar.name} is damaged (no keys)")
+    return content
+
+
 def write_image(
     path: Path,
     data: npt.NDArray[Any],

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,11 @@ class FileState:
 
 @dataclass(frozen=True)
 class Stamp:
-    """Record of a finished phase."""
+    """What a finished phase was made of, and made: a key and hashes, nothing else."""
 
     key: str
     inputs: dict[str, FileState]
     outputs: dict[str, FileState]
-    info: dict[str, Any] = field(default_factory=dict)
 
 
 def sha256_of(path: Path) -> str:
@@ -57,7 +56,6 @@ def read_stamp(path: Path) -> Stamp | None:
             plain["key"],
             {name: FileState(**state) for name, state in plain["inputs"].items()},
             {name: FileState(**state) for name, state in plain["outputs"].items()},
-            plain["info"],
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -71,7 +69,6 @@ def write_stamp(path: Path, stamp: Stamp) -> None:
             "key": stamp.key,
             "inputs": {name: vars(state) for name, state in stamp.inputs.items()},
             "outputs": {name: vars(state) for name, state in stamp.outputs.items()},
-            "info": stamp.info,
         },
     )
 

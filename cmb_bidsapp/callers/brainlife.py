@@ -21,7 +21,7 @@ from typing import Any
 from cmb_bidsapp import __version__
 from cmb_bidsapp.bids.derivatives import BIDS_VERSION, SessionFiles
 from cmb_bidsapp.bids.outputs import write_json
-from cmb_bidsapp.bids.stamps import read_stamp
+from cmb_bidsapp.bids.provenance import read_provenance
 from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.callers.options import flag_of, is_flag, options_of
 from cmb_bidsapp.core.errors import DataError, ExitCode, classify
@@ -30,7 +30,6 @@ from cmb_bidsapp.lesions.grading import COUNTED
 from cmb_bidsapp.levels.run import run_app
 from cmb_bidsapp.options.parser import build_parser
 from cmb_bidsapp.options.resolve import read_settings
-from cmb_bidsapp.workflow import PHASES
 
 Config = Mapping[str, Any]
 
@@ -111,10 +110,7 @@ def product(files: SessionFiles, code: int) -> dict[str, Any]:
         messages.append({"type": "error", "msg": f"exit code {code}: {ExitCode(code).meaning}"})
     if code or not files.lesions.exists():
         return {"brainlife": messages, "version": __version__}
-    for phase in PHASES:
-        stamp = read_stamp(files.stamp(phase.name))
-        notes = stamp.info.get("notes", ()) if stamp else ()
-        messages += [{"type": "warning", "msg": note} for note in notes]
+    messages += [{"type": "warning", "msg": note} for note in read_provenance(files).notes]
     kept = [row for row in read_table(files.lesions) if row["status"] == "kept"]
     found = Counter((row["grade"], row["region"]) for row in kept if row["grade"] in COUNTED)
     counts = {grade: {region: found[grade, region] for region in REGIONS} for grade in COUNTED}

@@ -21,8 +21,8 @@ from cmb_bidsapp.lesions.longitudinal import (
     PERSISTENT,
     REACH_MM,
     TOLERANCES,
-    Seen,
     Track,
+    TrackPoint,
 )
 from cmb_bidsapp.lesions.table import COLUMNS, Row
 from cmb_bidsapp.models.calibration import Knots, calibrate
@@ -124,14 +124,14 @@ CHANGE_COLUMNS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 
 
 #: Highest network probability at the place of a track, by its position and that of the session.
-Heights = Mapping[tuple[int, int], float]
+ProbabilityAt = Mapping[tuple[int, int], float]
 
 
 def track_rows(
     tracks: Sequence[Track],
     sessions: Sequence[str],
     lesions: Sequence[Sequence[Row]],
-    heights: Heights,
+    heights: ProbabilityAt,
 ) -> Iterator[dict[str, Any]]:
     """Rows of the table of tracks, by track and session.
 
@@ -164,7 +164,7 @@ def track_rows(
             yield row
 
 
-def _before(position: int, seen: Seen, heights: Heights) -> float:
+def _before(position: int, seen: TrackPoint, heights: ProbabilityAt) -> float:
     """Highest network probability at the place of a new microbleed in the sessions before."""
     return float(np.nanmax([heights[position, order] for order in range(seen.visit)]))
 
@@ -173,7 +173,7 @@ def change_row(
     tracks: Sequence[Track],
     visit: int,
     lesions: Sequence[Sequence[Row]],
-    heights: Heights,
+    heights: ProbabilityAt,
     knots: Knots,
 ) -> dict[str, Any]:
     """Counts of one follow-up; the columns from ``baseline_count`` on.
@@ -213,3 +213,25 @@ def change_row(
         "new_since_baseline": len(since),
         **new_lesions(since),
     }
+
+
+def notes_of(changes: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What a person must be told, from rows of the table of changes, just made or read again."""
+    notes = []
+    if any(row["order"] == "labels" for row in changes):
+        notes.append("sessions are in the order of their labels: no table tells all times")
+    notes += [
+        f"{row['session_id']} could not be registered to {row['baseline_session_id']} (overlap of "
+        f"the brains {float(row['mask_dice']):.2f}, two ways {float(row['residual']):.1f} mm "
+        "apart): its microbleeds are not compared"
+        for row in changes
+        if row["registration"] == "poor"
+    ]
+    notes += [
+        f"{row['session_id']}: the {kind} changed ({row[f'{kind}_note']}); what looks new or lost "
+        "may come from that"
+        for row in changes
+        for kind in ("protocol", "processing")
+        if row[f"{kind}_changed"] in (True, "true")
+    ]
+    return notes

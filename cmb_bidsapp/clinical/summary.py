@@ -17,6 +17,7 @@ from cmb_bidsapp.bids.tables import describe
 from cmb_bidsapp.clinical.aria import baseline_class
 from cmb_bidsapp.clinical.counts import at_least
 from cmb_bidsapp.clinical.mars import GROUPS, counted, fill, place_of
+from cmb_bidsapp.core.burden import BURDEN_NAMES, burden_class
 from cmb_bidsapp.core.defaults import BASELINE_LIMIT, NOT_A_DIAGNOSIS
 from cmb_bidsapp.lesions.candidates import UNASSIGNED
 from cmb_bidsapp.lesions.table import Row
@@ -24,10 +25,6 @@ from cmb_bidsapp.lesions.table import Row
 #: Group and region of a microbleed.
 Where = tuple[str, str]
 BRAINSTEM, CEREBELLUM = ("infratentorial", "brainstem"), ("infratentorial", "cerebellum")
-
-#: Smallest count of each class of burden, highest first; the limits, 2, 5 and 10, are those of
-#: the pooled cohorts of Wilson et al. 2019 (Lancet Neurol 18:653).
-BURDEN = ((10, "10 or more"), (5, "5-9"), (2, "2-4"), (1, "1"), (0, "0"))
 
 #: Cut-offs in use, by the name of their column, in words.
 CUTOFFS = MappingProxyType(
@@ -67,7 +64,7 @@ def _columns() -> dict[str, dict[str, Any]]:
         "below_size": describe("Kept candidates below the size MARS counts; not in the count"),
         "macro": describe("Kept candidates above 10 mm; not in the count"),
         "burden": describe(
-            f"Class of the count; {NOT_A_DIAGNOSIS}", **{name: name for _, name in BURDEN[::-1]}
+            f"Class of the count; {NOT_A_DIAGNOSIS}", **{name: name for name in BURDEN_NAMES}
         ),
         "category": describe(
             f"Where the microbleeds are; {NOT_A_DIAGNOSIS}",
@@ -155,7 +152,7 @@ def summarise(lesions: Iterable[Row], limit: int = BASELINE_LIMIT) -> dict[str, 
         **{name: form.count(name) for name in ("brainstem", "cerebellum", UNASSIGNED)},
         "below_size": form.below_size,
         "macro": form.macro,
-        "burden": next(name for number, name in BURDEN if count >= number),
+        "burden": BURDEN_NAMES[burden_class(count)],
         "category": category(places),
         "border": form.border,
         "turning": len(turned),

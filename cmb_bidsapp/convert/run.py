@@ -14,7 +14,7 @@ from cmb_bidsapp.convert.dataset import (
 )
 from cmb_bidsapp.convert.valdo import find_participants, read_participant
 from cmb_bidsapp.core.errors import DataError, ExitCode, NoInputError, UsageError
-from cmb_bidsapp.core.outcome import Summary
+from cmb_bidsapp.core.outcome import Summary, common_code
 
 
 def run_conversion(given: argparse.Namespace) -> int:
@@ -61,8 +61,6 @@ def _convert(label: str, files: dict[str, list[Path]], outputs: Outputs) -> bool
 
 
 def _finish(ok: int, failed: int) -> int:
-    code = ExitCode.OK
-    if failed:
-        code = ExitCode.SOME_FAILED if ok else ExitCode.DATA
+    code = common_code([ExitCode.OK] * ok + [ExitCode.DATA] * failed)
     print(Summary(ok, failed, 0, code), flush=True)
     return code

@@ -87,8 +87,7 @@ PROXY_LOOK = MappingProxyType(
     {value: (PROXY_NAMES.get(value, "CMB"), color) for value, color in PROXY_COLORS.items()}
 )
 
-#: Ids from 500 on are tissue outside the brain in the label maps used for simulation.
-FIRST_EXTRACEREBRAL = 500
+#: Ids from 500 to this one are tissue outside the brain in the label maps used for simulation.
 LAST_EXTRACEREBRAL = 999
 
 

@@ -71,28 +71,6 @@ def ratios(numerators: Floats, denominators: Floats) -> Floats:
         return np.where(denominators > 0, numerators / denominators, np.nan)
 
 
-def bootstrap_interval(
-    numerators: npt.ArrayLike,
-    denominators: npt.ArrayLike,
-    participants: Sequence[str],
-    seed: int,
-) -> tuple[float, float]:
-    """95 % interval of a ratio of sums over sessions, by resampling participants.
-
-    Parameters
-    ----------
-    numerators, denominators
-        What each session adds to the two sums, shape ``(sessions,)``; a mean has ones below.
-
-    Returns
-    -------
-    low, high
-        NaN with fewer than two participants, or where the sum below is 0.
-    """
-    sums = np.stack([np.asarray(part, np.float64) for part in (numerators, denominators)], axis=1)
-    return interval(ratios(*resample(sums, participants, seed).T))
-
-
 @dataclass(frozen=True)
 class Agreement:
     """How well the predicted counts of some sessions agree with the reference's.

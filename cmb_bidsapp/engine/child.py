@@ -20,6 +20,8 @@ from typing import Any
 
 from cmb_bidsapp.bids.derivatives import SessionFiles, locked
 from cmb_bidsapp.bids.inputs import Session
+from cmb_bidsapp.bids.outputs import sidecar_of
+from cmb_bidsapp.bids.provenance import write_seconds
 from cmb_bidsapp.bids.stamps import (
     Stamp,
     current,
@@ -108,14 +110,14 @@ def run(job: Job, emit: Emit) -> list[str]:
             for note in result.notes:
                 emit({"event": "note", "text": note})
             root = job.settings.out_dir
-            outputs = states(result.outputs, {})
+            # Sidecars are the record of how a result was made: without them it is made again.
+            sidecars = [path for path in map(sidecar_of, result.outputs) if path.exists()]
+            outputs = states(dict.fromkeys([*result.outputs, *sidecars]), {})
             relative = {os.path.relpath(name, root): state for name, state in outputs.items()}
             # The key is taken again: a phase before this one may have made the inputs.
             checked = check(phase, job)
-            info = {**result.info, "notes": list(result.notes), "seconds": timings}
-            write_stamp(
-                job.files.stamp(phase.name), Stamp(checked.key, checked.inputs, relative, info)
-            )
+            write_stamp(job.files.stamp(phase.name), Stamp(checked.key, checked.inputs, relative))
+            write_seconds(job.files, phase.name, timings)
             ran.append(phase.name)
     return ran
 

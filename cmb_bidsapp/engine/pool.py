@@ -29,15 +29,15 @@ from cmb_bidsapp.workflow import Stage
 WINDOW = 500
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How a session ended."""
+    """How a session ended; as it stands, with nothing left to do."""
 
     session: Session
-    code: int
-    message: str
-    ran: tuple[str, ...]
-    seconds: float
+    code: int = ExitCode.OK
+    message: str = ""
+    ran: tuple[str, ...] = ()
+    seconds: float = 0.0
 
     @property
     def ok(self) -> bool:
@@ -76,7 +76,9 @@ class Children:
         with log.open("wb") as errors:
             with self._lock:
                 if self.stopped:
-                    return Outcome(session, ExitCode.INTERRUPTED, "not started", (), 0.0)
+                    return Outcome(
+                        session=session, code=ExitCode.INTERRUPTED, message="not started"
+                    )
                 child = subprocess.Popen(
                     [sys.executable, "-m", "cmb_bidsapp.engine.child"],
                     stdin=subprocess.PIPE,
@@ -113,7 +115,13 @@ class Children:
             code, message = _killed(-status, stopped=self.stopped)
         elif (status != 0 or code != ExitCode.OK) and not message:
             code, message = ExitCode.INTERNAL, f"ended with status {status}; see {log}"
-        return Outcome(session, int(code), message, ran, round(time.monotonic() - start, 1))
+        return Outcome(
+            session=session,
+            code=int(code),
+            message=message,
+            ran=ran,
+            seconds=round(time.monotonic() - start, 1),
+        )
 
     def stop(self) -> None:
         """Stop every child and start no more."""

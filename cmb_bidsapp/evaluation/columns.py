@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from cmb_bidsapp.bids.tables import IDENTITY, describe
-from cmb_bidsapp.evaluation.metrics import BURDEN_NAMES
+from cmb_bidsapp.core.burden import BURDEN_NAMES
 from cmb_bidsapp.evaluation.paper import EXTERNAL_N, INTERNAL_N, MEASURED
 from cmb_bidsapp.evaluation.results import ANATOMY, REGIONS
 from cmb_bidsapp.evaluation.summary import EVERYBODY
@@ -108,7 +108,9 @@ _SESSIONS: Columns = {
     **_KNOWN,
     "count_error": describe("Predicted minus reference lesions, ignored ones left out"),
     "volume_error": describe("Predicted minus reference volume", "mm3"),
-    "burden_reference": describe("Class of the reference count: 0, 1 (1-4), 2 (5-9), 3 (>= 10)"),
+    "burden_reference": describe(
+        "Class of the reference count, from 0: " + ", ".join(BURDEN_NAMES)
+    ),
     "burden_predicted": describe("Class of the predicted count, ignored ones left out"),
     **{
         f"{name}_dice": describe(f"Dice, the same in all stages, of {_in_words(name)}")
@@ -159,7 +161,7 @@ _SUMMARY: Columns = {
         "Mean absolute difference of volumes (VALDO: absolute volume difference)", "mm3"
     ),
     "burden_agreement": describe(
-        "Share of sessions in the right burden class (0, 1-4, 5-9, >= 10)"
+        f"Share of sessions in the right burden class ({', '.join(BURDEN_NAMES)})"
     ),
     **{
         column: described

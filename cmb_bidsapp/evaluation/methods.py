@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cmb_bidsapp.core.errors import UsageError
-from cmb_bidsapp.evaluation.predictions import Given
+from cmb_bidsapp.evaluation.predictions import PredictionFiles
 from cmb_bidsapp.evaluation.session import find_sessions
 
 _WILD = frozenset("*?[")
@@ -40,7 +40,7 @@ class Method:
             "/".join(parts[plain:]) if plain < len(parts) else cls.pattern,
         )
 
-    def find(self) -> tuple[dict[str, Given], list[str]]:
+    def find(self) -> tuple[dict[str, PredictionFiles], list[str]]:
         """Sessions by label, and what was left out."""
         return find_sessions(self.folder, self.pattern)
 

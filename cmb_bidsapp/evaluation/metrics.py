@@ -1,4 +1,4 @@
-"""The figures of a session and of sums of sessions: Dice, precision, recall, F1, burden class."""
+"""The figures of a session and of sums of sessions: Dice, precision, recall, F1."""
 
 from __future__ import annotations
 
@@ -10,10 +10,6 @@ import numpy.typing as npt
 
 from cmb_bidsapp.core.statistics import NAN, ratio
 from cmb_bidsapp.evaluation.comparison import Fate
-
-#: Smallest counts of the burden classes but the first, and what the classes are called.
-BURDEN = (1, 5, 10)
-BURDEN_NAMES = ("0", "1 to 4", "5 to 9", "10 or more")
 
 
 @dataclass(frozen=True)
@@ -129,12 +125,3 @@ class Counts:
     def session_f1(self) -> float:
         """F1 of one session: NaN where the reference is empty, so that it is not averaged."""
         return self.f1 if self.reference else NAN
-
-
-def burden(count: int) -> int:
-    """Class of a number of microbleeds: 0, 1-4, 5-9, 10 and more.
-
-    >>> [burden(n) for n in (0, 1, 4, 5, 9, 10, 30)]
-    [0, 1, 1, 2, 2, 3, 3]
-    """
-    return sum(count >= smallest for smallest in BURDEN)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from cmb_bidsapp.core import resources
 from cmb_bidsapp.core.errors import ExitCode, TemporaryError, classify
-from cmb_bidsapp.evaluation.predictions import Given
+from cmb_bidsapp.evaluation.predictions import PredictionFiles
 from cmb_bidsapp.evaluation.presets import Rules
 from cmb_bidsapp.evaluation.results import SessionResult
 from cmb_bidsapp.evaluation.session import evaluate
@@ -26,8 +26,8 @@ SESSION_MB = 1000
 class Task:
     """One session to evaluate: the reference, read once, and what each method found."""
 
-    reference: Given
-    predicted: Mapping[str, Given]
+    reference: PredictionFiles
+    predicted: Mapping[str, PredictionFiles]
     rules: Rules
 
 
@@ -36,7 +36,7 @@ class Failure:
     """A session of a method that could not be evaluated, and why."""
 
     method: str
-    files: Given
+    files: PredictionFiles
     code: int
     reason: str
 
@@ -92,7 +92,7 @@ def evaluate_task(task: Task) -> list[SessionResult | Failure]:
     return outcomes
 
 
-def _failure(method: str, files: Given, error: Exception) -> Failure:
+def _failure(method: str, files: PredictionFiles, error: Exception) -> Failure:
     code, reason = classify(error)
     if code == ExitCode.INTERNAL:
         traceback.print_exception(error)

@@ -45,7 +45,7 @@ LARGEST_ML = 50.0
 
 
 @dataclass(frozen=True)
-class Given(SessionFiles):
+class PredictionFiles(SessionFiles):
     """A session's files, and the one among them that holds the lesions."""
 
     path: Path
@@ -78,7 +78,7 @@ class Prediction:
     instances: Labels | None = None
 
 
-def read_prediction(given: Given, grid: Grid, rules: Rules) -> Prediction:
+def read_prediction(given: PredictionFiles, grid: Grid, rules: Rules) -> Prediction:
     """Read a session's lesions, on the grid of the reference.
 
     Raises

@@ -15,7 +15,7 @@ from cmb_bidsapp.core.errors import ExitCode, NoInputError
 from cmb_bidsapp.core.outcome import Summary, common_code
 from cmb_bidsapp.evaluation.methods import Method
 from cmb_bidsapp.evaluation.pool import Failure, Task, evaluate_all
-from cmb_bidsapp.evaluation.predictions import Given
+from cmb_bidsapp.evaluation.predictions import PredictionFiles
 from cmb_bidsapp.evaluation.presets import Rules
 from cmb_bidsapp.evaluation.results import SessionResult
 from cmb_bidsapp.evaluation.session import find_sessions
@@ -90,7 +90,7 @@ def evaluate_methods(
         The reference has nobody of such a label.
     """
     truths, left_out = find_sessions(reference)
-    found: dict[str, dict[str, Given]] = {}
+    found: dict[str, dict[str, PredictionFiles]] = {}
     for method in methods:
         found[method.name], more = method.find()
         left_out += more
@@ -154,8 +154,8 @@ def write_results(
 
 
 def _excluded(
-    found: Mapping[str, Mapping[str, Given]],
-    truths: Mapping[str, Given],
+    found: Mapping[str, Mapping[str, PredictionFiles]],
+    truths: Mapping[str, PredictionFiles],
     failures: Sequence[Failure],
 ) -> list[ExcludedSession]:
     excluded = []

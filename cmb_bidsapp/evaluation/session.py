@@ -11,7 +11,12 @@ from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import sidecar_of
 from cmb_bidsapp.core.defaults import CFPR_MODE, CFPR_RATIO
 from cmb_bidsapp.evaluation.anatomy import compare_anatomy
-from cmb_bidsapp.evaluation.predictions import SAYS_CMB, Given, Prediction, read_prediction
+from cmb_bidsapp.evaluation.predictions import (
+    SAYS_CMB,
+    Prediction,
+    PredictionFiles,
+    read_prediction,
+)
 from cmb_bidsapp.evaluation.presets import DEFAULT_RULES, Rules
 from cmb_bidsapp.evaluation.reading import json_of, labels_on
 from cmb_bidsapp.evaluation.results import BEFORE, Point, SessionResult
@@ -30,7 +35,9 @@ _NOT_LESIONS = re.compile(
 _ELSEWHERE = {"logs", "figures", "sourcedata"}
 
 
-def find_sessions(root: Path, pattern: str = "**/*") -> tuple[dict[str, Given], list[str]]:
+def find_sessions(
+    root: Path, pattern: str = "**/*"
+) -> tuple[dict[str, PredictionFiles], list[str]]:
     """Find the file with the lesions of every session below a folder.
 
     It is ``*_space-T2starw_label-CMB_mask.nii.gz`` where there is one, else the only mask, or
@@ -48,13 +55,13 @@ def find_sessions(root: Path, pattern: str = "**/*") -> tuple[dict[str, Given], 
     sessions, left_out
         By label; what was left out, and why.
     """
-    files: dict[str, list[Given]] = {}
+    files: dict[str, list[PredictionFiles]] = {}
     for path in sorted(root.glob(pattern)):
         place = path.relative_to(root)
         if path.name.endswith(_IMAGE + _LIST) and not _ELSEWHERE.intersection(place.parts):
             sub, ses = (_label(key, path.name, place.as_posix()) for key in ("sub", "ses"))
             if sub is not None:
-                given = Given(root, sub, ses, path)
+                given = PredictionFiles(root, sub, ses, path)
                 files.setdefault(given.label, []).append(given)
     sessions, left_out = {}, []
     for label, found in sorted(files.items()):
@@ -76,7 +83,9 @@ def _label(key: str, *names: str) -> str | None:
     return next((one.group(1) for one in found if one), None)
 
 
-def _choose(found: list[Given], *, every: bool) -> tuple[Given | None, list[Given]]:
+def _choose(
+    found: list[PredictionFiles], *, every: bool
+) -> tuple[PredictionFiles | None, list[PredictionFiles]]:
     """The file with the lesions, and those that might have been it; ``every`` file may be."""
     stems = {one.path.name.split(".")[0] for one in found if one.path.name.endswith(_IMAGE)}
     stems |= {one.path.stem for one in found if one.path.suffix == ".tsv"}
@@ -104,14 +113,14 @@ def evaluate_session(
     """Hold one session of this app against its reference; see :func:`evaluate`."""
     given, truth = (
         files
-        if isinstance(files, Given)
-        else Given(files.out_dir, files.participant, files.session, files.mask)
+        if isinstance(files, PredictionFiles)
+        else PredictionFiles(files.out_dir, files.participant, files.session, files.mask)
         for files in (predicted, reference)
     )
     return evaluate("", given, read_truth(truth, rules), rules)
 
 
-def evaluate(method: str, predicted: Given, truth: Truth, rules: Rules) -> SessionResult:
+def evaluate(method: str, predicted: PredictionFiles, truth: Truth, rules: Rules) -> SessionResult:
     """Hold a method's lesions in one session against the reference.
 
     Raises
@@ -124,7 +133,7 @@ def evaluate(method: str, predicted: Given, truth: Truth, rules: Rules) -> Sessi
     froc = {}
     if prediction.scored is not None:
         froc = {
-            threshold: truth.hold(prediction.scored(threshold), preset, extent=extent).counts
+            threshold: truth.compare(prediction.scored(threshold), preset, extent=extent).counts
             for threshold in rules.thresholds
         }
     dice, side_errors = compare_anatomy(predicted, truth.files, truth.grid, truth.proxy)
@@ -134,7 +143,7 @@ def evaluate(method: str, predicted: Given, truth: Truth, rules: Rules) -> Sessi
         predicted.session,
         truth.protocol,
         {
-            stage: truth.hold(lesions, preset, extent=extent)
+            stage: truth.compare(lesions, preset, extent=extent)
             for stage, lesions in prediction.stages.items()
         },
         truth.around.mimics is not None,
@@ -147,7 +156,7 @@ def evaluate(method: str, predicted: Given, truth: Truth, rules: Rules) -> Sessi
 
 
 def _sweep_radii(
-    files: Given, prediction: Prediction, truth: Truth, rules: Rules
+    files: PredictionFiles, prediction: Prediction, truth: Truth, rules: Rules
 ) -> dict[float, Point]:
     """CFPR with other radii; all else as the run had it."""
     if prediction.instances is None or not files.network_labels.exists():
@@ -172,6 +181,6 @@ def _sweep_radii(
             for lesion in prediction.stages[BEFORE]
             if prediction.instances[tuple(lesion.voxels[0])] in kept
         ]
-        stage = truth.hold(found, rules.preset)
+        stage = truth.compare(found, rules.preset)
         points[radius] = Point(stage.counts, stage.dice)
     return points

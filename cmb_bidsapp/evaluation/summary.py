@@ -9,12 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from cmb_bidsapp.core.burden import BURDEN_NAMES, burden_class
 from cmb_bidsapp.core.labels import MIMICS
 from cmb_bidsapp.core.statistics import NAN, Agreement, Floats, interval, ratio, ratios, resample
 from cmb_bidsapp.evaluation.comparison import NOTHING_KNOWN
-from cmb_bidsapp.evaluation.metrics import BURDEN, Counts, Overlap, burden
+from cmb_bidsapp.evaluation.metrics import Counts, Overlap
 from cmb_bidsapp.evaluation.regions import RegionCalls, region_confusion
-from cmb_bidsapp.evaluation.results import ANATOMY, BEFORE, Point, SessionResult
+from cmb_bidsapp.evaluation.results import ANATOMY, Point, SessionResult
 
 Figure = float | int | None
 #: What each session adds above and below, of a figure that is a ratio of sums.
@@ -36,11 +37,6 @@ class Group:
     def stages(self) -> tuple[str, ...]:
         """What was evaluated; a method's sessions may be of different kinds."""
         return tuple(dict.fromkeys(stage for result in self.results for stage in result.stages))
-
-    @property
-    def finals(self) -> tuple[str, ...]:
-        """Stages that are the method's last word: one, where its sessions are of one kind."""
-        return tuple(stage for stage in self.stages if stage != BEFORE)
 
     def at(self, stage: str) -> list[SessionResult]:
         """Sessions that were evaluated at a stage."""
@@ -123,7 +119,7 @@ def summarise(results: Sequence[SessionResult], stage: str, seed: int) -> dict[s
         "volume_error_mean": _mean_of(np.abs(volumes)),
         **{f"count_{name}": value for name, value in vars(agreement).items()},
         "burden_agreement": ratio(
-            sum(burden(c.predicted) == burden(c.reference) for c in each), len(each)
+            sum(burden_class(c.predicted) == burden_class(c.reference) for c in each), len(each)
         ),
         **with_intervals(parts, participants, seed),
     }
@@ -233,10 +229,10 @@ def confuse_regions(results: Iterable[SessionResult], stage: str) -> Counter[tup
 
 def confuse_burden(results: Iterable[SessionResult], stage: str) -> npt.NDArray[np.intp]:
     """Sessions by the burden class of the reference (rows) and of the prediction (columns)."""
-    confusion = np.zeros((len(BURDEN) + 1,) * 2, np.intp)
+    confusion = np.zeros((len(BURDEN_NAMES),) * 2, np.intp)
     for result in results:
         counts = result.stages[stage].counts
-        confusion[burden(counts.reference), burden(counts.predicted)] += 1
+        confusion[burden_class(counts.reference), burden_class(counts.predicted)] += 1
     return confusion
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from cmb_bidsapp.bids.tables import identity, write_table
+from cmb_bidsapp.core.burden import burden_class
 from cmb_bidsapp.core.statistics import ratio
 from cmb_bidsapp.evaluation import columns
-from cmb_bidsapp.evaluation.metrics import burden
 from cmb_bidsapp.evaluation.paper import paper_rows
 from cmb_bidsapp.evaluation.regions import RegionCalls
 from cmb_bidsapp.evaluation.results import REGIONS, SessionResult
@@ -52,8 +52,8 @@ def session_rows(result: SessionResult) -> Iterator[Row]:
             **RegionCalls.of(one.fates).figures(),
             "count_error": counts.predicted - counts.reference,
             "volume_error": volume_error(result, stage),
-            "burden_reference": burden(counts.reference),
-            "burden_predicted": burden(counts.predicted),
+            "burden_reference": burden_class(counts.reference),
+            "burden_predicted": burden_class(counts.predicted),
             **{f"{name}_dice": value for name, value in result.anatomy.items()},
             "side_errors": result.side_errors,
         }

@@ -15,7 +15,7 @@ from cmb_bidsapp.evaluation.comparison import Surroundings, compare
 from cmb_bidsapp.evaluation.matching import Lesion, Place, lesions_of, pieces_of, voxels_of
 from cmb_bidsapp.evaluation.metrics import Overlap
 from cmb_bidsapp.evaluation.places import place_of, place_on, row_of
-from cmb_bidsapp.evaluation.predictions import Given, Mask, is_soft, mask_and_numbers
+from cmb_bidsapp.evaluation.predictions import Mask, PredictionFiles, is_soft, mask_and_numbers
 from cmb_bidsapp.evaluation.presets import Preset, Rules
 from cmb_bidsapp.evaluation.reading import (
     Labels,
@@ -44,7 +44,7 @@ class Truth:
         Proxy classes, where there are any.
     """
 
-    files: Given
+    files: PredictionFiles
     grid: Grid
     lesions: Sequence[Lesion]
     voxels: npt.NDArray[np.intp]
@@ -52,7 +52,7 @@ class Truth:
     proxy: Labels | None
     protocol: str
 
-    def hold(self, found: Sequence[Lesion], preset: Preset, *, extent: bool = True) -> Stage:
+    def compare(self, found: Sequence[Lesion], preset: Preset, *, extent: bool = True) -> Stage:
         """Hold predicted lesions against it.
 
         Parameters
@@ -69,7 +69,7 @@ class Truth:
         return Stage(tuple(fates), overlap, preset.dice(overlap, fates) if extent else NAN)
 
 
-def read_truth(files: Given, rules: Rules) -> Truth:
+def read_truth(files: PredictionFiles, rules: Rules) -> Truth:
     """Read the reference: a truth as ``simulate`` writes it, or a mask alone.
 
     Raises
@@ -108,7 +108,9 @@ def read_truth(files: Given, rules: Rules) -> Truth:
     )
 
 
-def _mask_and_instances(files: Given, values: Values, grid: Grid) -> tuple[Mask, Labels | None]:
+def _mask_and_instances(
+    files: PredictionFiles, values: Values, grid: Grid
+) -> tuple[Mask, Labels | None]:
     if files.path != files.mask and not is_soft(files.path, values):
         return mask_and_numbers(files.path, values, grid)
     mask, instances = values > 0, None
@@ -122,7 +124,7 @@ def _mask_and_instances(files: Given, values: Values, grid: Grid) -> tuple[Mask,
     return mask, instances
 
 
-def _ignored(files: Given, grid: Grid) -> Labels | None:
+def _ignored(files: PredictionFiles, grid: Grid) -> Labels | None:
     path = files.anat("mask", space="T2starw", label="CMB", desc="ignore")
     return optional_labels_on(grid, path)
 
@@ -133,7 +135,7 @@ def _weight(lesion: Lesion, values: Values) -> float:
     return most if most < 1 else 1.0
 
 
-def _places(files: Given, instances: Labels | None) -> dict[int, Place] | None:
+def _places(files: PredictionFiles, instances: Labels | None) -> dict[int, Place] | None:
     """Places by the number of the instance, as the table says; ``None`` without one."""
     if instances is None or not files.lesions.exists():
         return None
@@ -141,7 +143,7 @@ def _places(files: Given, instances: Labels | None) -> dict[int, Place] | None:
     return {int(r["lesion_id"]): place_of(r) for r in rows if r["lesion_id"].isdecimal()}
 
 
-def _protocol(files: Given, affine: Affine) -> str:
+def _protocol(files: PredictionFiles, affine: Affine) -> str:
     content = json_of(sidecar_of(files.t2star))
     if isinstance(content, dict) and content.get("ProtocolName"):
         return str(content["ProtocolName"])

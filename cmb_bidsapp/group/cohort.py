@@ -16,6 +16,7 @@ from typing import Any
 
 from scipy.stats import binomtest
 
+from cmb_bidsapp.bids.protocol import SequenceKind
 from cmb_bidsapp.bids.tables import describe
 from cmb_bidsapp.clinical.mars import GROUPS, Form
 from cmb_bidsapp.group.changes import Changes
@@ -26,6 +27,13 @@ from cmb_bidsapp.group.tables import PROTOCOL
 
 #: Pools of sequences; the last one is of sessions that do not tell theirs.
 GRE, SWI, UNKNOWN = POOLS = ("GRE", "SWI", "unknown")
+POOL_OF = {
+    SequenceKind.T2STARW: GRE,
+    SequenceKind.MEGRE: GRE,
+    SequenceKind.GRE: GRE,
+    SequenceKind.SWI: SWI,
+    SequenceKind.UNKNOWN: UNKNOWN,
+}
 #: Digits that protocols are told apart by: T, s, mm. Scanners write 2.8936 T and 0.0200001 s.
 DIGITS = {"field_strength": 1, "echo_time": 4, "slice_distance": 2}
 #: Classes of the summary that participants are counted by.
@@ -51,10 +59,7 @@ PROTOCOL_COLUMNS = {
 
 def pool_of(record: Record) -> str:
     """The pool that the sequence of a session belongs to."""
-    sequence = record.protocol["sequence"]
-    if sequence is None:
-        return UNKNOWN
-    return SWI if "swi" in sequence.lower() else GRE
+    return POOL_OF[record.protocol.sequence]
 
 
 @dataclass(frozen=True)
@@ -248,6 +253,6 @@ def protocol_of(record: Record) -> tuple[Any, ...]:
     """What tells protocols apart: pool, sequence, field strength, echo time, slice distance."""
     values = {
         name: value if value is None or name not in DIGITS else round(value, DIGITS[name])
-        for name, value in record.protocol.items()
+        for name, value in vars(record.protocol).items()
     }
     return (pool_of(record), *(values[name] for name in PROTOCOL))

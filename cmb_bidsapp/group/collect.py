@@ -82,7 +82,9 @@ def collect(
     return collector.cohort, list(paths.values())
 
 
-def decided(found: Iterable[Record | Problem], ratings: Ratings) -> Iterator[Record | Problem]:
+def apply_ratings(
+    found: Iterable[Record | Problem], ratings: Ratings
+) -> Iterator[Record | Problem]:
     """Sessions as their readers decided; ratings that cannot be used come last."""
     for one in found:
         yield one if isinstance(one, Problem) else ratings.apply(one)
@@ -161,7 +163,7 @@ class _Collector:
                 later = read[row["session_id"]]
                 # Microbleeds are followed as the algorithm found them, whatever readers said.
                 about = {**tables.about(later), "source": ALGORITHM}
-                self._add["changes"]({**row, **later.protocol, **about})
+                self._add["changes"]({**row, **vars(later.protocol), **about})
                 self.cohort.changes.add(later.files.participant, pool_of(later), row)
 
     def _session(self, record: Record, seen: set[Any]) -> bool:
@@ -175,7 +177,7 @@ class _Collector:
             return False
         count, name, protocol = form.count(), pool_of(record), protocol_of(record)
         wide = tables.mars_row(record, form)
-        clinical = {**tables.about(record), **record.protocol, **summary}
+        clinical = {**tables.about(record), **vars(record.protocol), **summary}
         for row in tables.lesion_rows(record):
             self._add["lesions"](row)
         self._add["mars"](wide)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.bids.stamps import read_stamp
+from cmb_bidsapp.bids.protocol import Protocol, read_protocol
 from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.bids.times import natural
 from cmb_bidsapp.clinical.mars import NEEDED
@@ -31,16 +30,13 @@ class Record:
     ----------
     lesions
         Rows of ``*_label-CMB_lesions.tsv``.
-    protocol
-        ``sequence``, ``field_strength`` (T), ``echo_time`` (s), ``slice_distance`` (mm); ``None``
-        where not known.
     source
         ``algorithm``, or the readers whose decisions are in ``lesions``.
     """
 
     files: SessionFiles
     lesions: tuple[Row, ...]
-    protocol: Mapping[str, Any]
+    protocol: Protocol
     source: str = ALGORITHM
 
 
@@ -107,23 +103,10 @@ def read_record(files: SessionFiles) -> Record:
     Raises
     ------
     OSError, ValueError
-        The table cannot be read, or is none.
+        The table or the sidecar of the T2*w cannot be read, or is none.
     """
     rows = read_table(files.lesions, NEEDED)
-    stamp = read_stamp(files.stamp("finish"))
-    info = stamp.info if stamp and isinstance(stamp.info, dict) else {}
-    sides = [_number(side) or 0.0 for side in info.get("voxel_mm") or ()]
-    protocol = {
-        "sequence": str(info["sequence"]) if info.get("sequence") else None,
-        "field_strength": _number(info.get("field_t")),
-        "echo_time": _number(info.get("echo_s")),
-        "slice_distance": max(sides, default=None),
-    }
-    return Record(files, tuple(rows), protocol)
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
+    return Record(files, tuple(rows), read_protocol(files))
 
 
 def _failed(status: Path) -> dict[str, dict[str | None, str]]:

@@ -27,7 +27,10 @@ SOURCE = {
     )
 }
 PROTOCOL = {
-    "sequence": describe("swi, or the BIDS suffix of the T2*w image; counts of SWI and GRE differ"),
+    "sequence": describe(
+        "swi, or the BIDS suffix of the T2*w image; counts of SWI and GRE differ; unknown where "
+        "nothing tells, or the suffix is no T2*w's"
+    ),
     "field_strength": describe("Field strength", "T"),
     "echo_time": describe("Echo time", "s"),
     "slice_distance": describe("Largest voxel side", "mm"),
@@ -72,7 +75,7 @@ def lesion_rows(record: Record) -> Iterator[dict[str, Any]]:
 
 def mars_row(record: Record, form: Form) -> dict[str, Any]:
     """The MARS form of a session in one row."""
-    return {**about(record), **record.protocol, **wide_row(form)}
+    return {**about(record), **vars(record.protocol), **wide_row(form)}
 
 
 def mars_long_rows(record: Record, form: Form) -> Iterator[dict[str, Any]]:

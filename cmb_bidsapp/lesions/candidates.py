@@ -30,7 +30,7 @@ RING_MM = (1.0, 4.0)
 CONNECTIVITY_26 = np.ones((3, 3, 3), np.bool_)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Candidate:
     """Measurements of one candidate; lengths in mm, world coordinates RAS mm.
 

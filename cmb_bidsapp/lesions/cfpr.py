@@ -38,7 +38,7 @@ Mask = npt.NDArray[np.bool_]
 Spacing = tuple[float, float, float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Verdict:
     """Decision on one candidate and what it rests on.
 
@@ -180,5 +180,15 @@ def _verdict(
     reason = "no-periphery" if not counted else "parenchyma" if kept else "periphery-not-brain"
     outside = len(kinds) - brain - cmb
     return Verdict(
-        lesion, mode, kept, reason, ratio, lobar, deep, infratentorial, outside, cmb - own, own
+        lesion=lesion,
+        mode=mode,
+        kept=kept,
+        reason=reason,
+        ratio=ratio,
+        lobar=lobar,
+        deep=deep,
+        infratentorial=infratentorial,
+        background=outside,
+        other_cmb=cmb - own,
+        own=own,
     )

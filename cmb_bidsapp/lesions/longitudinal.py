@@ -5,15 +5,15 @@ Places are compared in the world of the first session, the baseline; see docs/lo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from nibabel.affines import apply_affine
 from scipy.optimize import linear_sum_assignment
 
+from cmb_bidsapp.bids.protocol import Protocol, SequenceKind
 from cmb_bidsapp.core.defaults import MAX_DIAMETER_MM
 from cmb_bidsapp.preprocess.resampling import Affine, Grid
 
@@ -75,7 +75,7 @@ class Visit:
 
 
 @dataclass(frozen=True)
-class Seen:
+class TrackPoint:
     """A microbleed in one session.
 
     Attributes
@@ -100,7 +100,7 @@ class Seen:
 
 
 #: A microbleed through time: one entry per session, from the one that it is first found in.
-Track = Sequence[Seen]
+Track = Sequence[TrackPoint]
 
 
 def pair(known: Points, found: Points, across: Points, slice_distance: float) -> list[int | None]:
@@ -142,7 +142,7 @@ def tracks(visits: Sequence[Visit]) -> list[Track]:
     A lesion of a session is matched to the last known places of all before it, so one that was
     lost and is found again keeps its track.
     """
-    made: list[list[Seen]] = []
+    made: list[list[TrackPoint]] = []
     for order, visit in enumerate(visits):
         places = visit.places
         known = np.array([track[-1].place for track in made]).reshape(-1, 3)
@@ -151,16 +151,16 @@ def tracks(visits: Sequence[Visit]) -> list[Track]:
         shown = visit.shows(known)
         for track, there, partner, visible in zip(made, known, partners, shown, strict=True):
             if partner is None:
-                track.append(Seen(order, None, LOST if visible else NOT_SHOWN, there))
+                track.append(TrackPoint(order, None, LOST if visible else NOT_SHOWN, there))
                 continue
             distance = float(np.linalg.norm(places[partner] - there))
-            track.append(Seen(order, partner, PERSISTENT, places[partner], distance))
+            track.append(TrackPoint(order, partner, PERSISTENT, places[partner], distance))
         earlier_ones = np.array([earlier.shows(places) for earlier in visits[:order]])
         for lesion in sorted(set(range(len(places))) - set(partners)):
             change = BASELINE
             if order:
                 change = NEW if earlier_ones[:, lesion].any() else FIRST_SHOWN
-            made.append([Seen(order, lesion, change, places[lesion])])
+            made.append([TrackPoint(order, lesion, change, places[lesion])])
     return list(made)
 
 
@@ -206,21 +206,12 @@ def highest_near(
     return values
 
 
-def protocol_changes(
-    before: Mapping[str, Any], after: Mapping[str, Any]
-) -> tuple[list[str], list[str]]:
-    """What differs between the protocols of two sessions, and what cannot be compared, in words.
-
-    Parameters
-    ----------
-    before, after
-        ``sequence``, ``field_strength`` (T), ``echo_time`` (s) and ``slice_distance`` (mm);
-        ``None`` where it is not known.
-    """
+def protocol_changes(before: Protocol, after: Protocol) -> tuple[list[str], list[str]]:
+    """What differs between the protocols of two sessions, and what cannot be compared, in words."""
     changed, unknown = [], []
     for name, (word, unit) in _WORDS.items():
-        old, new = before[name], after[name]
-        if old is None or new is None:
+        old, new = getattr(before, name), getattr(after, name)
+        if {old, new} & {None, SequenceKind.UNKNOWN}:
             unknown.append(word)
         elif old != new and not (name in TOLERANCES and abs(new - old) <= TOLERANCES[name]):
             old, new = (value if isinstance(value, str) else f"{value:.4g}" for value in (old, new))

@@ -7,7 +7,7 @@ from rich.console import Console
 from cmb_bidsapp.core.errors import ExitCode, NoInputError
 from cmb_bidsapp.core.outcome import Summary
 from cmb_bidsapp.group.agreement import write_agreement
-from cmb_bidsapp.group.collect import collect, decided, remove, table_of, write_sums
+from cmb_bidsapp.group.collect import apply_ratings, collect, remove, table_of, write_sums
 from cmb_bidsapp.group.ratings import read_ratings
 from cmb_bidsapp.group.records import records
 from cmb_bidsapp.levels.evaluation import evaluate_output
@@ -31,7 +31,7 @@ def group(settings: Settings, console: Console) -> Summary:
     ratings = read_ratings(settings.ratings) if settings.ratings else None
     found = records(out_dir)
     cohort, written = collect(
-        decided(found, ratings) if ratings else found,
+        apply_ratings(found, ratings) if ratings else found,
         out_dir,
         limit=settings.clinical.baseline_limit,
         tell=lambda problem: line(f"left out: {problem}"),

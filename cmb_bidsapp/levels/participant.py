@@ -24,7 +24,7 @@ from cmb_bidsapp.levels.status import begun, ended, left_out, write_status
 from cmb_bidsapp.models.registry import check_lesion_model
 from cmb_bidsapp.phases.follow import sessions_with_results
 from cmb_bidsapp.report.participant import write_citation, write_participant_report
-from cmb_bidsapp.report.sessions import Shown
+from cmb_bidsapp.report.sessions import ReportedSession
 from cmb_bidsapp.settings import Settings
 from cmb_bidsapp.workflow import Stage
 
@@ -46,7 +46,7 @@ def participant(settings: Settings, console: Console) -> Summary:
         several = _with_several_sessions(settings, choice)
         follow_ups = _run(several, settings, logs, console, "follow-up")
     changed = {o.session.participant for o in (*outcomes, *follow_ups) if o.ran or not o.ok}
-    shown = [Shown(o.session, o.error) for o in outcomes]
+    shown = [ReportedSession(o.session, o.error) for o in outcomes]
     for label in sorted({s.participant for s in choice.sessions}):
         report = settings.out_dir / f"sub-{label}.html"
         if label in changed or not report.exists():
@@ -72,7 +72,7 @@ def _run(
 ) -> list[Outcome]:
     """Run a stage where it is not up to date; returns how it ended, one outcome each."""
     stale = [s for s in sessions if not up_to_date(Job(s, settings, stage))]
-    outcomes = [Outcome(s, 0, "", (), 0.0) for s in sessions if s not in stale]
+    outcomes = [Outcome(session=s) for s in sessions if s not in stale]
     if outcomes:
         console.print(f"{len(outcomes)} {stage}s are up to date", highlight=False)
     write_status(settings.out_dir, begun(stale, stage))
@@ -82,7 +82,9 @@ def _run(
             outcomes.append(outcome)
     reached = {outcome.session.label for outcome in outcomes}
     return outcomes + [
-        Outcome(s, ExitCode.INTERRUPTED, "not reached: stopped after a failure", (), 0.0)
+        Outcome(
+            session=s, code=ExitCode.INTERRUPTED, message="not reached: stopped after a failure"
+        )
         for s in sessions
         if s.label not in reached
     ]

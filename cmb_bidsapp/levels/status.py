@@ -41,7 +41,8 @@ def ended(outcomes: Iterable[Outcome], stage: Stage) -> list[Row]:
 
 def begun(sessions: Iterable[Session], stage: Stage) -> list[Row]:
     """Rows of what is about to run; they stand as failed until it has ended."""
-    return ended((Outcome(s, ExitCode.TEMPORARY, UNFINISHED, (), 0.0) for s in sessions), stage)
+    unfinished = (Outcome(session=s, code=ExitCode.TEMPORARY, message=UNFINISHED) for s in sessions)
+    return ended(unfinished, stage)
 
 
 def left_out(lacking: Iterable[Rejected]) -> list[Row]:

@@ -24,10 +24,9 @@ Step = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Result:
-    """What a phase wrote, facts for the report, and what a person must be told."""
+    """What a phase wrote, and what a person must be told; sidecars keep both."""
 
     outputs: tuple[Path, ...]
-    info: dict[str, Any]
     notes: tuple[str, ...] = ()
 
 

@@ -1,8 +1,7 @@
-"""All sessions of a participant -> transforms, microbleeds through time, changes, figures."""
+"""Steps of the phase that follows the microbleeds of a participant through all sessions."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,13 +16,14 @@ from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.images import read_derivative, read_labels
 from cmb_bidsapp.bids.inputs import Session
 from cmb_bidsapp.bids.outputs import atomic, sidecar_of
-from cmb_bidsapp.bids.stamps import read_stamp
+from cmb_bidsapp.bids.protocol import Protocol
+from cmb_bidsapp.bids.provenance import read_provenance
 from cmb_bidsapp.bids.tables import write_table
 from cmb_bidsapp.bids.times import Order, order_of
 from cmb_bidsapp.clinical.follow_up import (
     CHANGE_COLUMNS,
     TRACK_COLUMNS,
-    Heights,
+    ProbabilityAt,
     change_row,
     track_rows,
 )
@@ -36,13 +36,12 @@ from cmb_bidsapp.lesions.longitudinal import (
     Visit,
     highest_near,
     protocol_changes,
-    tracks,
 )
 from cmb_bidsapp.lesions.table import Row
 from cmb_bidsapp.models.registry import calibration_of
-from cmb_bidsapp.phases.base import Phase, Result, Step
+from cmb_bidsapp.phases.base import Step
 from cmb_bidsapp.preprocess.ants import write_linear
-from cmb_bidsapp.preprocess.between import Between, Image, register_between
+from cmb_bidsapp.preprocess.between import Image, SessionRegistration, register_between
 from cmb_bidsapp.preprocess.resampling import IDENTITY, Grid
 from cmb_bidsapp.report.painting import save
 from cmb_bidsapp.report.track_figures import panels, side_by_side, words_of
@@ -50,15 +49,13 @@ from cmb_bidsapp.settings import Settings
 
 
 @dataclass(frozen=True, eq=False)
-class Told:
+class SessionRecord:
     """What is known of a session.
 
     Attributes
     ----------
     lesions, centres
         Rows of the microbleeds that count, and where they are (mm, world of the T2*w).
-    protocol
-        How the T2*w was acquired; see :class:`cmb_bidsapp.group.records.Record`.
     processing
         Model and decisions that the lesions were found with.
     """
@@ -66,7 +63,7 @@ class Told:
     files: SessionFiles
     lesions: list[Row]
     centres: Points
-    protocol: Mapping[str, Any]
+    protocol: Protocol
     processing: Mapping[str, Any]
 
     @property
@@ -83,71 +80,28 @@ def sessions_with_results(out_dir: Path, participant: str) -> list[SessionFiles]
     return [files for files in found if files.lesions.exists()]
 
 
-def follow(_: Session, files: SessionFiles, settings: Settings, step: Step) -> Result:
-    """Register the sessions of a participant, and follow their microbleeds.
-
-    ``files`` are those of the participant; its sessions are all that have a lesion table. One that
-    cannot be registered to the first is told and not counted.
-
-    Raises
-    ------
-    DataError
-        A file of a session is missing or damaged.
-    """
-    _remove_results(files)
-    order, own = _in_order(files, settings)
-    sessions = [_read(one) for one in own]
+def register_sessions(
+    sessions: Sequence[SessionRecord], order: Order, settings: Settings, step: Step
+) -> tuple[dict[str, SessionRegistration], list[Path]]:
+    """Register the T2*w of every later session to that of the first, and write good transforms."""
     first = sessions[0]
-    notes: list[str] = []
-    if order.source == "labels":
-        notes.append("sessions are in the order of their labels: no table tells all times")
     image = _read_image(first.files)
-    betweens: dict[str, Between] = {}
+    found: dict[str, SessionRegistration] = {}
     written = []
     for later in sessions[1:]:
         step(f"registration of {later.name} to {first.name}")
         between = register_between(image, _read_image(later.files), seed=settings.seed)
-        betweens[later.name] = between
+        found[later.name] = between
         path = later.files.to_session(order.sessions[0])
         path.unlink(missing_ok=True)
         if between.good:
             with atomic(path) as beside:
                 write_linear(between.pull, beside)
             written.append(path)
-        else:
-            notes.append(
-                f"{later.name} could not be registered to {first.name} (overlap of the brains "
-                f"{between.mask_dice:.2f}, two ways {between.residual:.1f} mm apart): its "
-                "microbleeds are not compared"
-            )
-    step("microbleeds through time")
-    compared = [one for one in sessions if one is first or betweens[one.name].good]
-    visits = [_visit(one, betweens.get(one.name)) for one in compared]
-    made = tracks(visits)
-    heights = _heights(made, compared, visits)
-    lesions = [one.lesions for one in compared]
-    knots = calibration_of(settings.lesions.model)
-    changes = []
-    for before, later in pairwise(sessions):
-        row = _facts(first, before, later, order, betweens[later.name])
-        notes += _warnings(row)
-        if later in compared:
-            row |= change_row(made, compared.index(later), lesions, heights, knots)
-        changes.append(row)
-    step("figures")
-    written += _draw(files, made, compared, visits)
-    step("writing results")
-    rows = track_rows(made, [one.name for one in compared], lesions, heights)
-    write_table(files.tracks, list(TRACK_COLUMNS), rows, TRACK_COLUMNS)
-    write_table(files.changes, list(CHANGE_COLUMNS), changes, CHANGE_COLUMNS)
-    return Result(
-        (files.tracks, files.changes, *written),
-        {"order": list(order.sessions), "order_source": order.source, "tracks": len(made)},
-        tuple(notes),
-    )
+    return found, written
 
 
-def _remove_results(files: SessionFiles) -> None:
+def remove_results(files: SessionFiles) -> None:
     """What an earlier run made must not outlive a failure of this one."""
     pictures = files.figure("track").parent.glob(f"{files.label}_desc-track*")
     tables = (files.tracks, files.changes)
@@ -155,7 +109,7 @@ def _remove_results(files: SessionFiles) -> None:
         path.unlink(missing_ok=True)
 
 
-def _in_order(files: SessionFiles, settings: Settings) -> tuple[Order, list[SessionFiles]]:
+def in_order(files: SessionFiles, settings: Settings) -> tuple[Order, list[SessionFiles]]:
     """The sessions of a participant that have results, and what their order rests on."""
     found = {
         str(one.session): one for one in sessions_with_results(files.out_dir, files.participant)
@@ -166,50 +120,66 @@ def _in_order(files: SessionFiles, settings: Settings) -> tuple[Order, list[Sess
 
 def _needed(files: SessionFiles) -> list[Path]:
     images = [files.t2star, files.t2star_brain, files.probability, files.instances]
-    return [files.lesions, sidecar_of(files.mask), *images]
+    record = [sidecar_of(path) for path in (files.t2star, files.probability, files.mask)]
+    return [files.lesions, *record, *images]
 
 
-def _read(files: SessionFiles) -> Told:
+def read_followed(files: SessionFiles) -> SessionRecord:
+    """Read what the phases before have left of a session.
+
+    Raises
+    ------
+    DataError
+        A file is missing or damaged.
+    """
     missing = [path for path in _needed(files) if not path.exists()]
     if missing:
         raise DataError(f"{missing[0]} is missing; run the session again with --force")
     try:
-        record = read_record(files)
+        record, made = read_record(files), read_provenance(files)
         lesions = [
             row for row in record.lesions if row["status"] == "kept" and row["grade"] in COUNTED
         ]
         centres = np.array([[float(row[axis]) for axis in "xyz"] for row in lesions])
-        decisions = json.loads(sidecar_of(files.mask).read_text(encoding="utf-8"))["Decisions"]
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(
-            f"{files.lesions} or {sidecar_of(files.mask).name} is damaged ({error}); run the "
-            "session again with --force"
+            f"{files.lesions} or a sidecar beside it is damaged ({error}); run the session again "
+            "with --force"
         ) from error
-    stamp = read_stamp(files.stamp("segment"))
-    model = None if stamp is None else stamp.info.get("lesion_model_sha256")
-    processing = {"lesion model": model, **decisions}
-    return Told(files, lesions, centres.reshape(-1, 3), record.protocol, processing)
+    processing = {"lesion model": made.lesion_model_sha256, **made.decisions}
+    return SessionRecord(files, lesions, centres.reshape(-1, 3), record.protocol, processing)
 
 
 def _read_image(files: SessionFiles) -> Image:
     return Image(*read_derivative(files.t2star), read_labels(files.t2star_brain)[0] > 0)
 
 
-def _visit(told: Told, between: Between | None) -> Visit:
+def visits_of(
+    sessions: Sequence[SessionRecord], registrations: Mapping[str, SessionRegistration]
+) -> tuple[list[SessionRecord], list[Visit]]:
+    """The sessions that can be compared with the first, and where their microbleeds are."""
+    first = sessions[0]
+    compared = [one for one in sessions if one is first or registrations[one.name].good]
+    return compared, [_visit(one, registrations.get(one.name)) for one in compared]
+
+
+def _visit(record: SessionRecord, between: SessionRegistration | None) -> Visit:
     """Where the microbleeds of a session are, and how its head lies (``None``: as at baseline)."""
-    image = nib.load(told.files.t2star)
+    image = nib.load(record.files.t2star)
     pull = IDENTITY if between is None else between.pull
-    return Visit(told.centres, Grid(image.shape, image.affine), pull)
+    return Visit(record.centres, Grid(image.shape, image.affine), pull)
 
 
-def _numbers(told: Told) -> list[int]:
-    return [int(row["lesion_id"]) for row in told.lesions]
+def _numbers(record: SessionRecord) -> list[int]:
+    return [int(row["lesion_id"]) for row in record.lesions]
 
 
-def _heights(made: Sequence[Track], compared: Sequence[Told], visits: Sequence[Visit]) -> Heights:
+def probabilities_at(
+    made: Sequence[Track], compared: Sequence[SessionRecord], visits: Sequence[Visit]
+) -> ProbabilityAt:
     """Network probability at the places of the tracks, in the sessions that lack them."""
-    heights: dict[tuple[int, int], float] = {}
-    for order, (told, visit) in enumerate(zip(compared, visits, strict=True)):
+    probabilities: dict[tuple[int, int], float] = {}
+    for order, (record, visit) in enumerate(zip(compared, visits, strict=True)):
         places = {}
         for position, track in enumerate(made):
             seen = {entry.visit: entry for entry in track}.get(order)
@@ -217,15 +187,42 @@ def _heights(made: Sequence[Track], compared: Sequence[Told], visits: Sequence[V
                 places[position] = (seen or track[0]).place
         if places:
             points = apply_affine(visit.pull, np.array(list(places.values())))
-            others = np.isin(read_labels(told.files.instances)[0], _numbers(told))
-            probability, _ = read_derivative(told.files.probability)
+            others = np.isin(read_labels(record.files.instances)[0], _numbers(record))
+            probability, _ = read_derivative(record.files.probability)
             values = highest_near(probability, visit.grid, points, others)
-            heights |= {(position, order): v for position, v in zip(places, values, strict=True)}
-    return heights
+            probabilities |= {
+                (position, order): v for position, v in zip(places, values, strict=True)
+            }
+    return probabilities
 
 
-def _facts(
-    first: Told, before: Told, later: Told, order: Order, between: Between
+def changes_of(
+    sessions: Sequence[SessionRecord],
+    compared: Sequence[SessionRecord],
+    registrations: Mapping[str, SessionRegistration],
+    made: Sequence[Track],
+    probabilities: ProbabilityAt,
+    order: Order,
+    settings: Settings,
+) -> list[dict[str, Any]]:
+    """Rows of the table of changes: every later session against the first and the one before."""
+    knots = calibration_of(settings.lesions.model)
+    lesions = [one.lesions for one in compared]
+    rows = []
+    for before, later in pairwise(sessions):
+        row = _circumstances(sessions[0], before, later, order, registrations[later.name])
+        if later in compared:
+            row |= change_row(made, compared.index(later), lesions, probabilities, knots)
+        rows.append(row)
+    return rows
+
+
+def _circumstances(
+    first: SessionRecord,
+    before: SessionRecord,
+    later: SessionRecord,
+    order: Order,
+    between: SessionRegistration,
 ) -> dict[str, Any]:
     """What is known of a follow-up beside its counts."""
     changed, notes = False, []
@@ -250,50 +247,51 @@ def _facts(
     }
 
 
-def _warnings(row: Mapping[str, Any]) -> list[str]:
-    """What a person must be told of a follow-up."""
-    return [
-        f"{row['session_id']}: the {kind} changed ({row[f'{kind}_note']}); what looks new or lost "
-        "may come from that"
-        for kind in ("protocol", "processing")
-        if row[f"{kind}_changed"]
-    ]
-
-
-def _draw(
-    files: SessionFiles, made: Sequence[Track], compared: Sequence[Told], visits: Sequence[Visit]
+def draw_tracks(
+    files: SessionFiles,
+    made: Sequence[Track],
+    compared: Sequence[SessionRecord],
+    visits: Sequence[Visit],
 ) -> list[Path]:
     """Write the picture of every track."""
     columns = []
-    for order, (told, visit) in enumerate(zip(compared, visits, strict=True)):
-        image, instances = _read_image(told.files), read_labels(told.files.instances)[0]
-        shown = (image.data, image.brain, instances, _numbers(told))
+    for order, (record, visit) in enumerate(zip(compared, visits, strict=True)):
+        image, instances = _read_image(record.files), read_labels(record.files.instances)[0]
+        shown = (image.data, image.brain, instances, _numbers(record))
         columns.append(list(panels(made, order, visit, visits[0].grid, *shown)))
-    names = [told.name for told in compared]
+    names = [record.name for record in compared]
     return [
         save(side_by_side(pictures, words_of(track, names)), files.figure(f"track{number:03d}"))
         for number, (track, *pictures) in enumerate(zip(made, *columns, strict=True), 1)
     ]
 
 
-def _follow_inputs(_: Session, files: SessionFiles, settings: Settings) -> list[Path]:
-    return [path for one in _in_order(files, settings)[1] for path in _needed(one)]
+def write_tracks(
+    files: SessionFiles,
+    made: Sequence[Track],
+    compared: Sequence[SessionRecord],
+    probabilities: ProbabilityAt,
+    changes: Sequence[Mapping[str, Any]],
+) -> list[Path]:
+    """Write the tables of microbleeds through time and of what changed."""
+    names, lesions = [one.name for one in compared], [one.lesions for one in compared]
+    rows = track_rows(made, names, lesions, probabilities)
+    write_table(files.tracks, list(TRACK_COLUMNS), rows, TRACK_COLUMNS)
+    write_table(files.changes, list(CHANGE_COLUMNS), changes, CHANGE_COLUMNS)
+    return [files.tracks, files.changes]
 
 
-def _follow_parameters(settings: Settings, session: Session) -> dict[str, Any]:
-    order, own = _in_order(SessionFiles(settings.out_dir, session.participant, None), settings)
-    told: list[Any]
-    try:
-        told = [(one.protocol, one.processing) for one in map(_read, own)]
-    except DataError as error:  # the phase itself will raise it
-        told = [str(error)]
+def follow_inputs(_: Session, files: SessionFiles, settings: Settings) -> list[Path]:
+    """What is read of every session; sidecars tell protocols, models and decisions."""
+    return [path for one in in_order(files, settings)[1] for path in _needed(one)]
+
+
+def follow_parameters(settings: Settings, session: Session) -> dict[str, Any]:
+    """Everything but the inputs that the results depend on."""
+    order, _ = in_order(SessionFiles(settings.out_dir, session.participant, None), settings)
     return {
-        "version": 1,
+        "version": 2,
         "order": [order.sessions, order.source, list(map(str, order.times.values()))],
-        "told": told,
         "calibration": calibration_of(settings.lesions.model),
         "seed": settings.seed,
     }
-
-
-FOLLOW = Phase("follow", follow, _follow_inputs, _follow_parameters)

@@ -1,4 +1,4 @@
-"""Regions of a head: parcellation, MARS map, proxy classes (paper, 2.1, Algorithm 1)."""
+"""Steps that give a head its regions: parcellation, MARS map, proxy classes (paper, 2.1)."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 from nibabel.affines import apply_affine
 
 from cmb_bidsapp.anatomy.atlas import aligned, parcellate
-from cmb_bidsapp.anatomy.backends import Backend
+from cmb_bidsapp.anatomy.backends import ParcellationRequest
 from cmb_bidsapp.anatomy.jhu import capsules, read_jhu
 from cmb_bidsapp.anatomy.mars import mars_labels, on_grid
-from cmb_bidsapp.anatomy.parcellation import Found, Parcellation
+from cmb_bidsapp.anatomy.parcellation import ExistingParcellation, Parcellation
 from cmb_bidsapp.anatomy.proxy import Capsules
 from cmb_bidsapp.anatomy.quality import COLUMNS, Measure
 from cmb_bidsapp.anatomy.reuse import check_same_head, has_lobes, read_parcellation
-from cmb_bidsapp.anatomy.standard import Standard, centres, write_field
+from cmb_bidsapp.anatomy.standard import StandardTransforms, centres, write_field
 from cmb_bidsapp.anatomy.talairach import MNI305_TO_MNI152, to_mni305, transform_files
 from cmb_bidsapp.anatomy.versions import with_version
 from cmb_bidsapp.bids.derivatives import SessionFiles
@@ -24,24 +24,25 @@ from cmb_bidsapp.bids.tables import write_dseg, write_table
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.core.labels import MARS_LOOK, PROXY_LOOK, table
 from cmb_bidsapp.phases.base import Head, Step
-from cmb_bidsapp.preprocess.resampling import Affine
+from cmb_bidsapp.preprocess.registration import Registration
+from cmb_bidsapp.preprocess.resampling import IDENTITY
 from cmb_bidsapp.settings import Settings
 
 
-def backend(settings: Settings) -> Backend:
+def backend(settings: Settings) -> ParcellationRequest:
     """What the settings ask of the parcellation."""
     asked = settings.anatomy
     given = asked.derivatives
     if asked.subjects_dir is not None:
         given = (asked.subjects_dir, *given)
-    return Backend(
-        asked.parcellation,
-        given,
-        settings.subjects_dir,
-        settings.out_dir / "sourcedata" / "synthseg",
-        asked.licence_file,
-        asked.run_reconall,
-        asked.resume_reconall,
+    return ParcellationRequest(
+        wanted=asked.parcellation,
+        given=given,
+        subjects_dir=settings.subjects_dir,
+        synthseg_dir=settings.out_dir / "sourcedata" / "synthseg",
+        licence_file=asked.licence_file,
+        run=asked.run_reconall,
+        resume=asked.resume_reconall,
     )
 
 
@@ -66,7 +67,7 @@ def _of_t1w(session: Session) -> tuple[str, str | None]:
 
 def find_or_make(
     session: Session, settings: Settings, step: Step, notes: list[str]
-) -> Found | None:
+) -> ExistingParcellation | None:
     """Parcellation of another app, run here where asked; ``None`` is the embedded one.
 
     What a person must know is added to ``notes``.
@@ -92,7 +93,7 @@ def find_or_make(
 
 
 def label_head(
-    head: Head, found: Found | None, settings: Settings, step: Step, notes: list[str]
+    head: Head, found: ExistingParcellation | None, settings: Settings, step: Step, notes: list[str]
 ) -> Parcellation:
     """Label a head in FreeSurfer ids: as found, or by the embedded parcellation."""
     if found is None:
@@ -109,14 +110,16 @@ def label_head(
 
 def write_regions(
     labelled: Parcellation,
-    head: Head,
+    t1w: Head | None,
     t2star: Head,
-    pull: Affine,
-    path: Path,
+    registration: Registration | None,
     files: SessionFiles,
     settings: Settings,
 ) -> list[Path]:
     """Write the parcellation, the ways to MNI152, and MARS map and proxy classes on the T2*w."""
+    head = t1w or t2star
+    path = files.parcellation("T2starw" if t1w is None else "T1w")
+    pull = IDENTITY if registration is None else registration.pull
     names = {index: (label.name, label.color) for index, label in table().items()}
     made_by = {"Parcellation": labelled.source}
     fine = {**head.about, "Resolution": "about 1 mm isotropic, around the brain", **made_by}
@@ -139,7 +142,7 @@ def write_regions(
     return written + _write_ways(_standard(labelled).seen_from(t2star.grid, pull), files)
 
 
-def _write_ways(ways: Standard, files: SessionFiles) -> list[Path]:
+def _write_ways(ways: StandardTransforms, files: SessionFiles) -> list[Path]:
     fields = {files.to_standard: ways.to_standard, files.from_standard: ways.from_standard}
     for path, field in fields.items():
         with atomic(path) as beside:
@@ -147,7 +150,7 @@ def _write_ways(ways: Standard, files: SessionFiles) -> list[Path]:
     return list(fields)
 
 
-def _standard(labelled: Parcellation) -> Standard:
+def _standard(labelled: Parcellation) -> StandardTransforms:
     assert labelled.standard is not None, "label_head aligns every head"
     return labelled.standard
 

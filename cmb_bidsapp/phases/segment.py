@@ -1,7 +1,9 @@
-"""Preprocessed images -> CMB probability and predicted classes (paper, 2.1)."""
+"""Steps of the phase that runs the lesion network (paper, 2.1)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,73 +15,85 @@ from cmb_bidsapp.bids.inputs import Session
 from cmb_bidsapp.bids.outputs import write_image
 from cmb_bidsapp.bids.tables import write_dseg
 from cmb_bidsapp.core.labels import PROXY_LOOK
-from cmb_bidsapp.lesions.segment import LesionNetwork, unfamiliar_voxels, with_regions
-from cmb_bidsapp.models.registry import lesion_model_parameters, load_lesion_model
-from cmb_bidsapp.phases.base import Phase, Result, Step
+from cmb_bidsapp.lesions.segment import Segmentation, unfamiliar_voxels, with_regions
+from cmb_bidsapp.models.nnunet import LesionModel
+from cmb_bidsapp.models.registry import lesion_model_parameters
+from cmb_bidsapp.phases.base import Result
+from cmb_bidsapp.preprocess.resampling import Affine, Float
 from cmb_bidsapp.settings import Settings
 
 #: Lower probabilities are written as 0: their noise would fill a hundred times the disk space.
 NEGLIGIBLE = 1e-3
 
 
-def segment(session: Session, files: SessionFiles, settings: Settings, step: Step) -> Result:
-    """Preprocessed images -> CMB probability and predicted classes (paper, 2.1)."""
-    step("loading the lesion network")
-    model = load_lesion_model(settings.lesions.model, settings.lesions.folds)
-    network = LesionNetwork(model, settings.resources.device, mirror=settings.lesions.tta)
-    step("segmentation")
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Channels:
+    """What a lesion model is given: images on the T2*w grid, and their files by contrast."""
+
+    t2star: Float
+    t1w: Float | None
+    affine: Affine
+    used: Mapping[str, Path]
+
+
+def read_channels(model: LesionModel, session: Session, files: SessionFiles) -> Channels:
+    """Read the T2*w, and the T1w where there is one and the model takes it."""
     t2star, affine = read_derivative(files.t2star)
     available = {"T2starw": files.t2star}
     if session.t1w is not None:
         available["T1w"] = files.t1w_on_t2star
-    used = [contrast for contrast in model.card.channels if contrast in available]
-    t1w = read_derivative(available["T1w"])[0] if "T1w" in used else None
-    result = network(t2star, t1w, affine)
-    sources = [files.uri(available[contrast]) for contrast in used]
+    used = {name: available[name] for name in model.card.channels if name in available}
+    t1w = read_derivative(used["T1w"])[0] if "T1w" in used else None
+    return Channels(t2star=t2star, t1w=t1w, affine=affine, used=used)
+
+
+def write_segmentation(
+    found: Segmentation,
+    model: LesionModel,
+    images: Channels,
+    session: Session,
+    files: SessionFiles,
+    settings: Settings,
+) -> Result:
+    """Write probability and classes, those of the anatomy where the model predicts no regions."""
+    sources = [files.uri(path) for path in images.used.values()]
+    labels, notes = found.labels, list(model.notes)
+    if not model.classes.regions:
+        labels = with_regions(labels, read_labels(files.proxy)[0])
+        notes.append(
+            "the lesion model predicts no brain regions: false-positive reduction (CFPR) uses "
+            "those of the anatomy"
+        )
+    if model.training_voxels is not None:
+        notes += unfamiliar_voxels(images.affine, model.training_voxels)
     sidecar = {
         "Sources": sources,
         "SpatialReference": raw_uri(settings.bids_dir, session.t2star.path),
         "Model": model.name,
         "ModelSHA256": model.sha256,
         "ModelLicense": model.card.licence,
-        "Channels": used,
+        "Channels": list(images.used),
     }
-    probability = np.where(result.cmb_probability < NEGLIGIBLE, 0, result.cmb_probability)
-    write_image(files.probability, probability.astype(np.float32), affine, sidecar)
-    labels, notes = result.labels, list(model.notes)
+    probability = np.where(found.cmb_probability < NEGLIGIBLE, 0, found.cmb_probability)
+    about = {**sidecar, "Notes": notes}
+    write_image(files.probability, probability.astype(np.float32), images.affine, about)
     if not model.classes.regions:
-        labels = with_regions(labels, read_labels(files.proxy)[0])
         sidecar["Sources"] = [*sources, files.uri(files.proxy)]
-        notes.append(
-            "the lesion model predicts no brain regions: false-positive reduction (CFPR) uses "
-            "those of the anatomy"
-        )
-    if model.training_voxels is not None:
-        notes += unfamiliar_voxels(affine, model.training_voxels)
-    written = write_dseg(files.network_labels, labels, affine, PROXY_LOOK, sidecar)
-    return Result(
-        (files.probability, *written),
-        {
-            "lesion_model": model.name,
-            "lesion_model_sha256": model.sha256,
-            "lesion_model_licence": model.card.licence,
-        },
-        tuple(notes),
-    )
+    written = write_dseg(files.network_labels, labels, images.affine, PROXY_LOOK, sidecar)
+    return Result((files.probability, *written), tuple(notes))
 
 
-def _segment_inputs(session: Session, files: SessionFiles, _: Settings) -> list[Path]:
+def segment_inputs(session: Session, files: SessionFiles, _: Settings) -> list[Path]:
+    """Images on the T2*w grid, and their regions."""
     made = [files.t2star, files.proxy]
     return made + ([files.t1w_on_t2star] if session.t1w is not None else [])
 
 
-def _segment_parameters(settings: Settings, session: Session) -> dict[str, Any]:
+def segment_parameters(settings: Settings, session: Session) -> dict[str, Any]:
+    """Everything but the inputs that the results depend on."""
     return {
         "version": 5,
         "model": lesion_model_parameters(settings.lesions.model, settings.lesions.folds),
         "tta": settings.lesions.tta,
         "t1w": session.t1w is not None,
     }
-
-
-SEGMENT = Phase("segment", segment, _segment_inputs, _segment_parameters)

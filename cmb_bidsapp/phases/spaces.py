@@ -12,8 +12,22 @@ from cmb_bidsapp.anatomy.standard import in_space, read_field, sample
 from cmb_bidsapp.anatomy.templates import Space, find_template
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.images import read_derivative, read_labels
+from cmb_bidsapp.bids.inputs import Session
 from cmb_bidsapp.bids.outputs import write_image
+from cmb_bidsapp.phases.base import Step
 from cmb_bidsapp.preprocess.ants import read_linear
+from cmb_bidsapp.settings import Settings
+
+
+def write_in_spaces(
+    session: Session, files: SessionFiles, settings: Settings, step: Step
+) -> list[Path]:
+    """Write the results in every standard space that the settings ask for."""
+    written = []
+    for space in map(Space.parse, settings.output_spaces):
+        step(f"images in {space}")
+        written += write_in_space(files, space, with_t1w=session.t1w is not None)
+    return written
 
 
 def write_in_space(files: SessionFiles, space: Space, *, with_t1w: bool) -> list[Path]:

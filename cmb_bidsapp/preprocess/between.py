@@ -28,8 +28,8 @@ class Image:
     brain: npt.NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
-class Between:
+@dataclass(frozen=True, kw_only=True)
+class SessionRegistration:
     """Where the head is in a later session, and how sure that is.
 
     Attributes
@@ -57,7 +57,7 @@ class Between:
         return self.mask_dice >= GOOD_DICE and self.residual <= MOST_RESIDUAL_MM
 
 
-def register_between(baseline: Image, later: Image, *, seed: int = 0) -> Between:
+def register_between(baseline: Image, later: Image, *, seed: int = 0) -> SessionRegistration:
     """Register the brain of a later session to that of the baseline, once in each direction.
 
     The directions are independent: where both fail, they seldom fail alike, so their distance
@@ -74,10 +74,10 @@ def register_between(baseline: Image, later: Image, *, seed: int = 0) -> Between
     one_way, other_way = (apply_affine(pull, points) for _, pull in ways)
     dice, pull = max(ways, key=lambda way: way[0])
     middle = points.mean(axis=0)
-    return Between(
-        pull,
-        dice,
-        float(np.linalg.norm(one_way - other_way, axis=1).mean()),
-        float(np.degrees(Rotation.from_matrix(pull[:3, :3]).magnitude())),
-        float(np.linalg.norm(apply_affine(pull, middle) - middle)),
+    return SessionRegistration(
+        pull=pull,
+        mask_dice=dice,
+        residual=float(np.linalg.norm(one_way - other_way, axis=1).mean()),
+        rotation=float(np.degrees(Rotation.from_matrix(pull[:3, :3]).magnitude())),
+        shift=float(np.linalg.norm(apply_affine(pull, middle) - middle)),
     )

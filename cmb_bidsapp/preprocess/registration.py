@@ -36,7 +36,7 @@ COARSE = Levels((500, 250, 100), (4, 2, 1), (2, 1, 0))
 FINE = Levels((200, 100), (2, 1), (1, 0))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Registration:
     """Result of a rigid registration.
 
@@ -105,7 +105,13 @@ def register_rigid(
         total = still_mask.sum() + (carried_mask & slab).sum()
         dice = float(2 * both.sum() / total) if total else 0.0
         information = mutual_information(still[both], carried[both]) if both.any() else 0.0
-        return Registration(pull, information, dice, name, attempts)
+        return Registration(
+            pull=pull,
+            mutual_information=information,
+            mask_dice=dice,
+            start=name,
+            attempts=attempts,
+        )
 
     fixed_centre = _centre(still_mask, working.affine)
     moving_centre = _centre(move_mask, moving_grid.affine)

@@ -33,6 +33,12 @@ class Grid:
         x, y, z = (float(s) for s in voxel_sizes(self.affine))
         return x, y, z
 
+    @property
+    def header_spacing(self) -> tuple[float, float, float]:
+        """Voxel size (mm) in single precision, as NIfTI holds it and other programs read it."""
+        x, y, z = (float(np.float32(step)) for step in self.spacing)
+        return x, y, z
+
     @classmethod
     def of(cls, data: npt.NDArray[np.generic], affine: Affine) -> Grid:
         """Grid of an image."""

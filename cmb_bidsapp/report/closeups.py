@@ -26,7 +26,7 @@ from cmb_bidsapp.report.painting import (
     dashed,
     edge,
     fit,
-    paper,
+    grey_to_rgb,
     plane,
     ring,
     tiled,
@@ -115,14 +115,14 @@ def _picture(scene: Scene, marks: Grey, voxels: npt.NDArray[np.integer], colour:
     rows = []
     for name, axis in PLANES.items():
         view = _View(axis, voxels, scene.zooms)
-        plain, kinds = paper(view.near(scene.t2star)), view.near(marks, smooth=False)
+        plain, kinds = grey_to_rgb(view.near(scene.t2star)), view.near(marks, smooth=False)
         marked = plain.copy()
         tint(marked, dashed(kinds == _OUTSIDE, 3), OUTSIDE_COLOR, 0.8)
         tint(marked, dashed(edge(kinds > 0), 5), SHELL_COLOR)
         tint(marked, ring(kinds == _OWN), colour)
         panels = [_whole(scene, view, colour, name), _ticks(plain), marked]
         if scene.t1w is not None:
-            panels.append(_ticks(paper(view.near(scene.t1w))))
+            panels.append(_ticks(grey_to_rgb(view.near(scene.t1w))))
         rows.append(panels)
     heads = ("T2*w", "T2*w, outlined", "T1w")[: len(panels) - 1]
     words = {(k * (SIDE + 2) + 5, 3): text for k, text in enumerate(heads, 1)}
@@ -164,7 +164,7 @@ def _whole(scene: Scene, view: _View, colour: str, name: str) -> RGB:
     size = [max(1, round(extent[a] * scale)) for a in view.along]
     left, top = ((SIDE - n) // 2 for n in size)
     picture = np.zeros((SIDE, SIDE, 3), np.uint8)
-    picture[top : top + size[1], left : left + size[0]] = paper(
+    picture[top : top + size[1], left : left + size[0]] = grey_to_rgb(
         fit(cut, (size[0], size[1]), smooth=True)
     )
     x, y = (

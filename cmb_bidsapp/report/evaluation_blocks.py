@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from cmb_bidsapp.evaluation.metrics import BURDEN_NAMES
+from cmb_bidsapp.core.burden import BURDEN_NAMES
 from cmb_bidsapp.evaluation.results import AFTER, ANATOMY, BEFORE, GIVEN, REGIONS
 from cmb_bidsapp.evaluation.summary import EVERYBODY
 from cmb_bidsapp.lesions.candidates import UNASSIGNED

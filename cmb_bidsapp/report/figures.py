@@ -26,7 +26,7 @@ from cmb_bidsapp.report.painting import (
     edge,
     fit,
     grey,
-    paper,
+    grey_to_rgb,
     plane,
     ring,
     save,
@@ -101,7 +101,7 @@ def mosaic(
     ]
     tiles = []
     for index in slices:
-        tile = paper(fit(plane(shades, 2, index), size, smooth=True))
+        tile = grey_to_rgb(fit(plane(shades, 2, index), size, smooth=True))
         for masks, shape, strength in layers:
             for colour, mask in (masks or {}).items():
                 cut = fit(plane(mask, 2, index), size, smooth=False)

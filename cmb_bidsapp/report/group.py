@@ -13,7 +13,8 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from cmb_bidsapp.anatomy.quality import readable
-from cmb_bidsapp.clinical.summary import BURDEN, SUMMARY_COLUMNS
+from cmb_bidsapp.clinical.summary import SUMMARY_COLUMNS
+from cmb_bidsapp.core.burden import BURDEN_NAMES
 from cmb_bidsapp.core.defaults import GROUP_FOLDER, NOT_A_DIAGNOSIS
 from cmb_bidsapp.group import agreement, quality
 from cmb_bidsapp.group.cohort import MOST, POOLS, Cohort, Pool, Share
@@ -29,7 +30,7 @@ MOST_OUTLIERS = 30
 GROUPS = ("lobar", "deep", "infratentorial")
 #: Classes of the clinical summary in their order: heading, column, names.
 CLASSES = (
-    ("Burden", "burden", [name for _, name in reversed(BURDEN)]),
+    ("Burden", "burden", list(BURDEN_NAMES)),
     ("Category", "category", list(SUMMARY_COLUMNS["category"]["Levels"])),
     ("ARIA-H at baseline", "aria_h_baseline", list(SUMMARY_COLUMNS["aria_h_baseline"]["Levels"])),
 )

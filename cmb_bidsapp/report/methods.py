@@ -10,7 +10,7 @@ from cmb_bidsapp.lesions.candidates import EXTENT
 from cmb_bidsapp.report.references import REFERENCES
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Facts:
     """What was done, as far as the text depends on it; names as the phases record them.
 

@@ -36,7 +36,7 @@ def picture(path: Path) -> str | None:
 
 
 @dataclass
-class Room:
+class SizeBudget:
     """What a page can still take in, in characters."""
 
     left: int

@@ -97,7 +97,7 @@ def fit(
     return np.asarray(Image.fromarray(np.ascontiguousarray(picture)).resize(size, way, box))
 
 
-def paper(shade: Grey) -> RGB:
+def grey_to_rgb(shade: Grey) -> RGB:
     """A grey picture to paint on."""
     return np.repeat(shade[..., None], 3, axis=-1)
 

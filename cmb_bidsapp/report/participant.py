@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,8 +12,9 @@ from typing import Any
 from cmb_bidsapp import __version__
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import write_text
-from cmb_bidsapp.bids.stamps import read_stamp
+from cmb_bidsapp.bids.provenance import Provenance, read_provenance
 from cmb_bidsapp.bids.tables import read_table
+from cmb_bidsapp.clinical.follow_up import notes_of
 from cmb_bidsapp.core.defaults import NOT_A_DIAGNOSIS
 from cmb_bidsapp.core.labels import (
     CMB,
@@ -30,14 +31,13 @@ from cmb_bidsapp.models.card import WEIGHTS
 from cmb_bidsapp.models.registry import calibration_of, load_card
 from cmb_bidsapp.report.figures import REJECTED_COLOR
 from cmb_bidsapp.report.methods import Facts, Methods, methods
-from cmb_bidsapp.report.pages import Room, render
+from cmb_bidsapp.report.pages import SizeBudget, render
 from cmb_bidsapp.report.sessions import (
+    ReportedSession,
     SessionView,
-    Shown,
     in_words,
     mars_key,
     session_view,
-    told,
 )
 from cmb_bidsapp.report.viewer import KEPT, REJECTED, Script, script
 from cmb_bidsapp.settings import Settings
@@ -55,7 +55,7 @@ ATTEMPTS = 6
 
 
 def write_participant_report(
-    settings: Settings, participant: str, sessions: Sequence[Shown]
+    settings: Settings, participant: str, sessions: Sequence[ReportedSession]
 ) -> Path:
     """Write ``sub-<label>.html`` for the sessions of one participant, failed ones included.
 
@@ -71,22 +71,24 @@ def write_participant_report(
     return path
 
 
-def write_citation(settings: Settings, sessions: Sequence[Shown]) -> None:
+def write_citation(settings: Settings, sessions: Sequence[ReportedSession]) -> None:
     """Write ``logs/CITATION.md``: the methods of a run, where a session was finished."""
-    text = _methods(settings, _infos(settings, sessions))
+    text = _methods(settings, _provenances(settings, sessions))
     if text is not None:
         write_text(settings.out_dir / "logs" / "CITATION.md", text.to_markdown())
 
 
-def _page(settings: Settings, participant: str, sessions: Sequence[Shown], share: float) -> str:
+def _page(
+    settings: Settings, participant: str, sessions: Sequence[ReportedSession], share: float
+) -> str:
     viewer, why_not = viewer_or_why()
-    room = Room(int(share * (LIMIT - TEXT - (len(viewer.packed) if viewer else 0))))
+    room = SizeBudget(int(share * (LIMIT - TEXT - (len(viewer.packed) if viewer else 0))))
     together = SessionFiles(settings.out_dir, participant, None)
     changes = _changes(together, room)
     views = []
     ordered = _in_order(sessions, changes.order)
     for position, one in enumerate(ordered):
-        own = Room(room.left // (len(ordered) - position))
+        own = SizeBudget(room.left // (len(ordered) - position))
         given = own.left
         views.append(
             session_view(
@@ -101,7 +103,7 @@ def _page(settings: Settings, participant: str, sessions: Sequence[Shown], share
         )
         room.left -= given - own.left
     shown = [view for view in views if view.volumes.packed]
-    infos = _infos(settings, sessions)
+    made = _provenances(settings, sessions)
     return render(
         "participant.html",
         participant=f"sub-{participant}",
@@ -114,8 +116,8 @@ def _page(settings: Settings, participant: str, sessions: Sequence[Shown], share
         mars_words={name: in_words(name) for name in MARS_FORM},
         proxy_key={PROXY_NAMES[n]: colour for n, colour in PROXY_COLORS.items() if n != CMB},
         colours={"kept": PROXY_COLORS[CMB], "rejected": REJECTED_COLOR},
-        methods=_methods(settings, infos),
-        models=_models(settings, infos),
+        methods=_methods(settings, made),
+        models=_models(settings, made),
         settings=settings.to_toml(),
         not_a_diagnosis=NOT_A_DIAGNOSIS,
     )
@@ -152,11 +154,11 @@ class Changes:
     left_out: int
 
 
-def _changes(files: SessionFiles, room: Room) -> Changes:
+def _changes(files: SessionFiles, room: SizeBudget) -> Changes:
     """Read what was compared; nothing where there is one session, or a comparison failed."""
     if not (files.tracks.exists() and files.changes.exists()):
         return Changes((), (), (), (), 0)
-    own = Room(int(FOR_CHANGES * room.left))
+    own = SizeBudget(int(FOR_CHANGES * room.left))
     given = own.left
     rows: dict[str, list[Row]] = {}
     for row in read_table(files.tracks):
@@ -169,18 +171,13 @@ def _changes(files: SessionFiles, room: Room) -> Changes:
     for track in tracks:
         track["picture"] = own.picture(files.figure(f"track{int(track['id']):03d}"))
     room.left -= given - own.left
-    stamp = read_stamp(files.stamp("follow"))
-    info = stamp.info if stamp else {}
-    return Changes(
-        read_table(files.changes),
-        tracks,
-        info.get("order", ()),
-        info.get("notes", ()),
-        own.left_out,
-    )
+    changes = read_table(files.changes)
+    first = [row["baseline_session_id"] for row in changes[:1]]
+    order = [label.removeprefix("ses-") for label in (*first, *(r["session_id"] for r in changes))]
+    return Changes(changes, tracks, order, notes_of(changes), own.left_out)
 
 
-def _in_order(sessions: Sequence[Shown], order: Sequence[str]) -> list[Shown]:
+def _in_order(sessions: Sequence[ReportedSession], order: Sequence[str]) -> list[ReportedSession]:
     """Sessions in the order of time, those of which it is not known after them by label."""
     known = {label: position for position, label in enumerate(order)}
     return sorted(
@@ -212,26 +209,26 @@ def _viewer_data(views: Iterable[SessionView]) -> dict[str, Any]:
     }
 
 
-def _infos(settings: Settings, sessions: Iterable[Shown]) -> list[dict[str, Any]]:
-    """What the phases of finished sessions recorded, all of them."""
+def _provenances(settings: Settings, sessions: Iterable[ReportedSession]) -> list[Provenance]:
+    """How the results of finished sessions came about."""
     done = [one.session for one in sessions if not one.error]
-    infos = [told(SessionFiles(settings.out_dir, s.participant, s.session))[0] for s in done]
-    return [info for info in infos if {"anatomy_model", "lesion_model"} <= set(info)]
+    made = [read_provenance(SessionFiles(settings.out_dir, s.participant, s.session)) for s in done]
+    return [one for one in made if one.complete]
 
 
-def _methods(settings: Settings, infos: Sequence[Mapping[str, Any]]) -> Methods | None:
+def _methods(settings: Settings, made: Sequence[Provenance]) -> Methods | None:
     """The methods in words; ``None`` where no session was finished."""
-    if not infos:
+    if not made:
         return None
 
     def used(key: str) -> tuple[str, ...]:
-        return tuple(sorted({str(info[key]) for info in infos}))
+        return tuple(sorted({getattr(one, key) for one in made}))
 
     rule, atlas = settings.decisions, settings.anatomy.jhu_atlas
     facts = Facts(
         version=__version__,
-        sessions=len(infos),
-        without_t1w=sum("registration" not in info for info in infos),
+        sessions=len(made),
+        without_t1w=sum(not one.registration for one in made),
         brain_extraction=used("brain_extraction"),
         anatomy_models=used("anatomy_model"),
         parcellations=used("parcellation"),
@@ -251,15 +248,12 @@ def _methods(settings: Settings, infos: Sequence[Mapping[str, Any]]) -> Methods 
     return methods(facts)
 
 
-def _models(
-    settings: Settings, infos: Sequence[Mapping[str, Any]]
-) -> list[tuple[str, str, str, str]]:
+def _models(settings: Settings, made: Sequence[Provenance]) -> list[tuple[str, str, str, str]]:
     """Task, name, licence and SHA-256 of the weights of the models that were used."""
     anatomy = load_card(settings.anatomy.model)
-    used = [
-        ("anatomy", info["anatomy_model"], anatomy.licence, anatomy.files[WEIGHTS])
-        for info in infos
+    used = [("anatomy", one.anatomy_model, anatomy.licence, anatomy.files[WEIGHTS]) for one in made]
+    used += [
+        ("lesions", one.lesion_model, one.lesion_model_licence, one.lesion_model_sha256)
+        for one in made
     ]
-    keys = ("lesion_model", "lesion_model_licence", "lesion_model_sha256")
-    used += [("lesions", *(info[key] for key in keys)) for info in infos]
     return sorted(set(used))

@@ -11,7 +11,7 @@ from typing import Any
 from cmb_bidsapp.anatomy.quality import readable
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.inputs import Scan, Session
-from cmb_bidsapp.bids.stamps import read_stamp
+from cmb_bidsapp.bids.provenance import Provenance, read_provenance, read_seconds
 from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.clinical.mars import fill, form_rows
 from cmb_bidsapp.clinical.summary import CUTOFFS, summarise
@@ -19,7 +19,7 @@ from cmb_bidsapp.core.labels import MARS_FORM
 from cmb_bidsapp.lesions.candidates import UNASSIGNED
 from cmb_bidsapp.lesions.table import Row
 from cmb_bidsapp.report.figures import OVERVIEWS, best_first, closeup_name
-from cmb_bidsapp.report.pages import Room
+from cmb_bidsapp.report.pages import SizeBudget
 from cmb_bidsapp.report.viewer import NO_VOLUMES, Volumes, fitted
 
 #: Columns of the table of the anatomy, and of the lesion table, that are numbers a person reads.
@@ -38,7 +38,7 @@ VERDICTS = {
 
 
 @dataclass(frozen=True)
-class Shown:
+class ReportedSession:
     """A session that a report is to show, and why it failed; empty where it did not."""
 
     session: Session
@@ -76,7 +76,8 @@ class SessionView:
     with_t1w: bool
     inputs: tuple[tuple[str, str, str], ...]
     unused: tuple[tuple[str, str], ...]
-    info: Mapping[str, Any]
+    made: Provenance
+    cfpr: str
     seconds: Mapping[str, float]
     summary: Mapping[str, Any]
     cutoffs: Sequence[tuple[str, bool, float | None]]
@@ -113,10 +114,10 @@ class SessionView:
 
 
 def session_view(
-    shown: Shown,
+    shown: ReportedSession,
     bids_dir: Path,
     out_dir: Path,
-    room: Room,
+    room: SizeBudget,
     share: float,
     *,
     limit: int,
@@ -135,7 +136,7 @@ def session_view(
     """
     session, ok = shown.session, not shown.error
     files = SessionFiles(out_dir, session.participant, session.session)
-    info, seconds, notes = told(files)
+    made = read_provenance(files)
     rows = read_table(files.lesions) if ok else []
     cards, lines = int(CARDS * share), int(LINES * share)
     ranked = [_card(row) for row in best_first(rows)[: cards + lines]]
@@ -160,12 +161,13 @@ def session_view(
         key=f"ses-{session.session}" if session.session else "n/a",
         title=f"ses-{session.session}" if session.session else f"sub-{session.participant}",
         error=shown.error,
-        notes=(*session.notes, *notes),
+        notes=(*session.notes, *made.notes),
         with_t1w=session.t1w is not None,
         inputs=tuple(_inputs(session, bids_dir)),
         unused=tuple((one.path.name, one.reason) for one in session.rejected),
-        info=info,
-        seconds=seconds,
+        made=made,
+        cfpr=cfpr_in_words(made.decisions),
+        seconds=read_seconds(files),
         summary=summary,
         cutoffs=_cutoffs(summary) if ok else [],
         form=form_rows(fill(rows)) if ok else [],
@@ -181,18 +183,16 @@ def session_view(
     )
 
 
-def told(files: SessionFiles) -> tuple[dict[str, Any], dict[str, float], list[str]]:
-    """What the phases of a session recorded: facts, seconds of each step, notes."""
-    info: dict[str, Any] = {}
-    seconds: dict[str, float] = {}
-    notes: list[str] = []
-    for phase in ("prepare", "segment", "finish"):
-        stamp = read_stamp(files.stamp(phase))
-        if stamp is not None:
-            info |= {k: v for k, v in stamp.info.items() if k not in ("notes", "seconds")}
-            notes += stamp.info.get("notes", [])
-            seconds |= stamp.info.get("seconds", {})
-    return info, seconds, notes
+def cfpr_in_words(decisions: Mapping[str, Any]) -> str:
+    """What CFPR asked for; empty where nothing was decided."""
+    if not decisions:
+        return ""
+    if not decisions["cfpr"]:
+        return "off"
+    return (
+        f"{decisions['cfpr_mode']} mode, at least {decisions['cfpr_ratio']:g} of the voxels within "
+        f"{decisions['cfpr_radius']:g} mm are brain"
+    )
 
 
 def _inputs(session: Session, bids_dir: Path) -> list[tuple[str, str, str]]:

@@ -13,7 +13,17 @@ from cmb_bidsapp.core.labels import CMB, PROXY_COLORS
 from cmb_bidsapp.lesions.longitudinal import Track, Visit
 from cmb_bidsapp.preprocess.resampling import Grid, isotropic_grid
 from cmb_bidsapp.report.closeups import SHOWN_MM, SIDE
-from cmb_bidsapp.report.painting import RGB, Mask, Volume, grey, paper, ring, tint, window, write
+from cmb_bidsapp.report.painting import (
+    RGB,
+    Mask,
+    Volume,
+    grey,
+    grey_to_rgb,
+    ring,
+    tint,
+    window,
+    write,
+)
 
 Points = npt.NDArray[np.float64]
 #: Pixels between two panels.
@@ -48,7 +58,7 @@ def panels(
         here = seen.get(order)
         place = track[0].place if here is None else here.place
         voxels = np.moveaxis(apply_affine(to_voxel, _plane(place, baseline)), -1, 0)
-        picture = paper(grey(ndimage.map_coordinates(t2star, voxels, order=1), limits))
+        picture = grey_to_rgb(grey(ndimage.map_coordinates(t2star, voxels, order=1), limits))
         if here is not None and here.lesion is not None:
             own = (instances == numbers[here.lesion]).astype(np.float32)
             shape = ndimage.map_coordinates(own, voxels, order=1) >= 0.5

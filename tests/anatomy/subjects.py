@@ -6,7 +6,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from cmb_bidsapp.anatomy.parcellation import Found
+from cmb_bidsapp.anatomy.parcellation import ExistingParcellation
 from cmb_bidsapp.anatomy.reuse import parcellations_in
 
 #: FreeSurfer's axes (L, I, A), 4 mm, off-centre.
@@ -64,7 +64,7 @@ def pointer(path: Path) -> Path:
 
 def find_parcellation(
     folders: Sequence[Path], participant: str, session: str | None
-) -> Found | None:
+) -> ExistingParcellation | None:
     """The best parcellation in the folders."""
     found = (f for folder in folders for f in parcellations_in(folder, participant, session))
     return next(found, None)

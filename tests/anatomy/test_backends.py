@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cmb_bidsapp.anatomy.backends import Backend
+from cmb_bidsapp.anatomy.backends import ParcellationRequest
 from cmb_bidsapp.anatomy.reuse import has_lobes, read_parcellation
 from cmb_bidsapp.core.errors import CommandMissingError, DataError, LicenceError
 from tests.anatomy.subjects import head, save, write
@@ -30,8 +30,13 @@ def backend(tmp_path, licence_file):
 
     def make(wanted, *given, **options):
         options = {"licence_file": licence_file, **options}
-        own = tmp_path / "freesurfer", tmp_path / "synthseg"
-        return Backend(wanted, given, *own, **options)
+        return ParcellationRequest(
+            wanted=wanted,
+            given=given,
+            subjects_dir=tmp_path / "freesurfer",
+            synthseg_dir=tmp_path / "synthseg",
+            **options,
+        )
 
     return make
 

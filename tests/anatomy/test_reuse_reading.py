@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cmb_bidsapp.anatomy.parcellation import Found
+from cmb_bidsapp.anatomy.parcellation import ExistingParcellation
 from cmb_bidsapp.anatomy.reuse import has_lobes, read_parcellation
 from cmb_bidsapp.anatomy.talairach import read_xfm, to_mni305
 from cmb_bidsapp.bids.images import read_labels
@@ -37,7 +37,9 @@ def test_a_subject_is_read_with_all_it_has(tmp_path):
 
 def test_the_head_is_cut_out_with_a_margin_and_stays_where_it_is(tmp_path):
     read = read_parcellation(
-        Found(save(tmp_path / "sub-01" / "mri" / "aparc+aseg.mgz", head()), "FreeSurfer")
+        ExistingParcellation(
+            save(tmp_path / "sub-01" / "mri" / "aparc+aseg.mgz", head()), "FreeSurfer"
+        )
     )
     assert read.dseg.dtype == np.int32
     assert read.dseg.shape == read.grid.shape
@@ -55,7 +57,7 @@ def test_the_head_is_cut_out_with_a_margin_and_stays_where_it_is(tmp_path):
 
 def test_a_head_at_the_edge_of_the_field_is_kept_whole(tmp_path):
     dseg = head()[5:, 8:36]
-    read = read_parcellation(Found(save(tmp_path / "a.nii.gz", dseg), "sMRIPrep"))
+    read = read_parcellation(ExistingParcellation(save(tmp_path / "a.nii.gz", dseg), "sMRIPrep"))
     assert (read.dseg > 0).sum() == (dseg > 0).sum()
 
 
@@ -97,7 +99,7 @@ def test_a_longitudinal_run_is_moved_to_its_session(tmp_path):
 )
 def test_the_ids_have_a_say_in_who_made_it(tmp_path, kind, full, source):
     path = save(tmp_path / "a.nii.gz", head(full=full))
-    read = read_parcellation(Found(path, kind))
+    read = read_parcellation(ExistingParcellation(path, kind))
     assert read.source == source
     assert read.white is None
     assert read.subject_dir is None
@@ -106,7 +108,7 @@ def test_the_ids_have_a_say_in_who_made_it(tmp_path, kind, full, source):
 def test_a_few_unknown_ids_do_no_harm(tmp_path):
     dseg = head()
     dseg[20, 20:24, 20:24] = 29
-    read = read_parcellation(Found(save(tmp_path / "a.nii.gz", dseg), "FreeSurfer"))
+    read = read_parcellation(ExistingParcellation(save(tmp_path / "a.nii.gz", dseg), "FreeSurfer"))
     assert (read.dseg == 29).sum() == 16
 
 
@@ -133,7 +135,7 @@ def destrieux():
 def test_what_is_no_parcellation_is_refused_by_name(tmp_path, dseg, words):
     path = save(tmp_path / "a.nii.gz", np.asarray(dseg, np.float32))
     with pytest.raises(DataError, match=words) as error:
-        read_parcellation(Found(path, "FreeSurfer"))
+        read_parcellation(ExistingParcellation(path, "FreeSurfer"))
     assert str(path) in str(error.value)
 
 
@@ -141,7 +143,7 @@ def test_a_damaged_file_is_refused_by_name(tmp_path):
     path = save(tmp_path / "sub-01" / "mri" / "aparc+aseg.mgz", head())
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(DataError, match="cannot be read"):
-        read_parcellation(Found(path, "FreeSurfer"))
+        read_parcellation(ExistingParcellation(path, "FreeSurfer"))
 
 
 def test_white_matter_of_another_run_is_refused(tmp_path):
@@ -151,7 +153,7 @@ def test_white_matter_of_another_run_is_refused(tmp_path):
     for number, (labels, affine) in enumerate([(wmparc(), shifted), (wmparc()[1:], AFFINE)]):
         white = save(tmp_path / str(number) / "wmparc.mgz", labels, affine)
         with pytest.raises(DataError, match="other voxels"):
-            read_parcellation(Found(dseg, "FreeSurfer", white))
+            read_parcellation(ExistingParcellation(dseg, "FreeSurfer", white))
 
 
 def test_white_matter_that_is_not_fetched_is_not_passed_over(tmp_path):

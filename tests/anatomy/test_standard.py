@@ -10,7 +10,7 @@ from nibabel.affines import apply_affine
 from cmb_bidsapp.anatomy.standard import (
     FIELD_MM,
     Field,
-    Standard,
+    StandardTransforms,
     centres,
     in_space,
     read_field,
@@ -90,7 +90,7 @@ def test_what_syn_leaves_is_bent_first_and_moved_then(tmp_path: Path):
     write_field(field_of(bent), warp)
     write_field(field_of(unbent), inverse)
     write_linear(RIGID, linear)
-    both = Standard.of_ants(warp, linear, inverse)
+    both = StandardTransforms.of_ants(warp, linear, inverse)
     there = both.to_standard(POINTS)
     np.testing.assert_allclose(there, apply_affine(RIGID, bent(POINTS)), atol=0.02)
     # Within the grid of the way back.
@@ -103,7 +103,9 @@ def test_what_syn_leaves_is_bent_first_and_moved_then(tmp_path: Path):
 def test_an_other_image_of_the_head_sees_the_same(shape):
     affine = np.diag([1.0, 1.0, 5.0, 1.0])
     affine[:3, 3] = -np.array(shape) * (0.5, 0.5, 2.5)
-    here = Standard(field_of(bent), field_of(unbent)).seen_from(Grid(shape, affine), RIGID)
+    here = StandardTransforms(field_of(bent), field_of(unbent)).seen_from(
+        Grid(shape, affine), RIGID
+    )
     there = bent(apply_affine(RIGID, POINTS / 2))
     np.testing.assert_allclose(here.to_standard(POINTS / 2), there, atol=0.1)
     np.testing.assert_allclose(here.from_standard(there), POINTS / 2, atol=0.1)

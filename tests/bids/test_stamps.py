@@ -67,11 +67,10 @@ def test_states_are_keyed_by_path_and_use_what_is_known(tmp_path):
     st.text(),
     st.dictionaries(st.text(), STATES),
     st.dictionaries(st.text(), STATES),
-    st.dictionaries(st.text(), PLAIN),
 )
-def test_stamps_read_back(tmp_path_factory, key, inputs, outputs, info):
+def test_stamps_read_back(tmp_path_factory, key, inputs, outputs):
     path = tmp_path_factory.getbasetemp() / "stamps" / "stamp.json"
-    stamp = Stamp(key, inputs, outputs, info)
+    stamp = Stamp(key, inputs, outputs)
     write_stamp(path, stamp)
     assert read_stamp(path) == stamp
 
@@ -84,9 +83,9 @@ def test_stamps_read_back(tmp_path_factory, key, inputs, outputs, info):
         "[]",
         "null",
         '{"key": "a"}',
-        '{"key": "a", "inputs": {"f": {"size": 1}}, "outputs": {}, "info": {}}',
-        '{"key": "a", "inputs": {"f": 1}, "outputs": {}, "info": {}}',
-        '{"key": "a", "inputs": [], "outputs": {}, "info": {}}',
+        '{"key": "a", "inputs": {"f": {"size": 1}}, "outputs": {}}',
+        '{"key": "a", "inputs": {"f": 1}, "outputs": {}}',
+        '{"key": "a", "inputs": [], "outputs": {}}',
     ],
 )
 def test_a_damaged_stamp_is_no_stamp(tmp_path, text):
@@ -160,5 +159,5 @@ def test_keys_depend_on_every_parameter_and_every_content(parameters, inputs, da
 def test_stamps_are_plain_json(finished, tmp_path):
     write_stamp(tmp_path / "stamp.json", finished)
     plain = json.loads((tmp_path / "stamp.json").read_text())
-    assert set(plain) == {"key", "inputs", "outputs", "info"}
+    assert set(plain) == {"key", "inputs", "outputs"}
     assert set(plain["outputs"]) == {"a.txt", "sub/b.txt"}

@@ -10,8 +10,7 @@ import nibabel as nib
 import pytest
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.bids.outputs import write_json, write_text
-from cmb_bidsapp.bids.stamps import Stamp, write_stamp
+from cmb_bidsapp.bids.outputs import sidecar_of, write_json, write_text
 from cmb_bidsapp.bids.tables import read_table, write_table
 from cmb_bidsapp.callers.brainlife import IMAGES, app_options, make_dataset, run
 from cmb_bidsapp.lesions.table import COLUMNS
@@ -61,8 +60,7 @@ def fake_app(code=0, rows=()):
             write_table(files.lesions, list(COLUMNS), rows)
             write_text(files.mask, "mask")
             write_text(given.output_dir / "sub-HCD0001305.html", "report")
-            info = {"notes": ["no T1w: T2*w alone"]}
-            write_stamp(files.stamp("prepare"), Stamp("key", {}, {}, info))
+            write_json(sidecar_of(files.t2star), {"Notes": ["no T1w: T2*w alone"]})
         return code
 
     app.calls = calls

@@ -11,7 +11,7 @@ from cmb_bidsapp.lesions.longitudinal import (
     NEW,
     NOT_SHOWN,
     PERSISTENT,
-    Seen,
+    TrackPoint,
 )
 
 PLACE = np.array([1.0, 2.0, 3.0])
@@ -34,7 +34,7 @@ def lesion(number, calibrated="0.8"):
 
 
 def seen(visit, lesion, change, distance=float("nan")):
-    return Seen(visit, lesion, change, PLACE, distance)
+    return TrackPoint(visit, lesion, change, PLACE, distance)
 
 
 TRACKS = (

@@ -5,46 +5,48 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmb_bidsapp.core.statistics import Agreement, bootstrap_interval
+from cmb_bidsapp.core.statistics import Agreement, interval, ratios, resample
 
 counts = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), min_size=3, max_size=12)
 
 
-def interval(values, people=None, seed=0):
+def interval_of(values, people=None, seed=0, below=None):
+    """Interval of a mean, or of the ratio of two sums, over sessions."""
     people = people or [str(n) for n in range(len(values))]
-    return bootstrap_interval(values, np.ones(len(values)), people, seed)
+    below = np.ones(len(values)) if below is None else np.asarray(below, float)
+    sums = np.stack([np.asarray(values, float), below], axis=1)
+    return interval(ratios(*resample(sums, people, seed).T))
 
 
 def test_the_interval_is_that_of_the_normal_approximation_for_many_sessions():
     values = np.random.default_rng(1).normal(3, 1, 400)
-    low, high = interval(values)
+    low, high = interval_of(values)
     half = 1.96 * values.std() / np.sqrt(400)
     assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.02)
 
 
 def test_the_seed_decides_the_interval():
     values = np.random.default_rng(1).normal(3, 1, 12)
-    assert interval(values) == interval(values)
-    assert interval(values) != interval(values, seed=1)
+    assert interval_of(values) == interval_of(values)
+    assert interval_of(values) != interval_of(values, seed=1)
 
 
 def test_sessions_of_one_participant_are_drawn_together():
     values = [0.0] * 10 + [1.0] * 10
-    alone = interval(values)
-    together = interval(values, ["a"] * 10 + ["b"] * 10)
+    alone = interval_of(values)
+    together = interval_of(values, ["a"] * 10 + ["b"] * 10)
     assert together == (0.0, 1.0)
     assert 0.2 < alone[0] < alone[1] < 0.8
 
 
 def test_sessions_without_a_value_do_not_move_the_interval_of_equal_ones():
-    low, high = bootstrap_interval([2.0, 0.0, 4.0], [1, 0, 2], ["a", "b", "c"], 0)
+    low, high = interval_of([2.0, 0.0, 4.0], ["a", "b", "c"], below=[1, 0, 2])
     assert (low, high) == (2.0, 2.0)
 
 
 @pytest.mark.parametrize(("values", "below"), [([1.0], [1]), ([], []), ([0.0, 0.0], [0, 0])])
 def test_there_is_no_interval_of_one_participant_or_of_nothing(values, below):
-    people = [str(n) for n in range(len(values))]
-    assert np.isnan(bootstrap_interval(values, below, people, 0)).all()
+    assert np.isnan(interval_of(values, below=below)).all()
 
 
 def agreement(own, found, people=None, seed=0):

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from cmb_bidsapp.bids.outputs import sidecar_of, write_json
+from cmb_bidsapp.bids.provenance import read_seconds
 from cmb_bidsapp.bids.stamps import read_stamp
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.engine import child as module
@@ -17,7 +19,7 @@ from tests.skeletons import session, tree
 def copy_upper(source, target):
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(source.read_text().upper())
-    return Result((target,), {"letters": len(source.read_text())})
+    return Result((target,))
 
 
 def first_file(files):
@@ -166,24 +168,34 @@ def test_a_phase_that_fails_leaves_no_stamp_and_keeps_those_before_it(job, monke
     assert ran(job) == ["second"]
 
 
-def test_stamps_tell_facts_steps_and_outputs(done):
+def test_stamps_tell_inputs_and_outputs_and_a_log_the_steps(done):
     stamp = read_stamp(done.files.stamp("first"))
     assert list(stamp.outputs) == ["first.txt"]
     assert list(stamp.inputs) == [str(done.session.t2star.path)]
-    assert stamp.info["letters"] == 3
-    assert set(stamp.info["seconds"]) == {"reading", "writing"}
+    assert set(read_seconds(done.files)) == {"reading", "writing"}
 
 
-def test_notes_are_told_and_kept(job, monkeypatch):
+def test_a_result_without_its_sidecar_is_made_again(job, monkeypatch):
+    def work(session, files, *_):
+        write_json(sidecar_of(first_file(files)), {"EchoTime": 0.02})
+        return copy_upper(session.t2star.path, first_file(files))
+
+    monkeypatch.setattr(module, "STAGES", {"session": (dataclasses.replace(PHASES[0], run=work),)})
+    assert ran(job) == ["first"]
+    assert up_to_date(job)
+    sidecar_of(first_file(job.files)).unlink()
+    assert not up_to_date(job)
+
+
+def test_notes_are_told(job, monkeypatch):
     def work(*_):
-        return Result((), {}, ("look at this",))
+        return Result((), ("look at this",))
 
     only = Phase("only", work, lambda *_: [], lambda *_: {})
     monkeypatch.setattr(module, "STAGES", {"session": (only,)})
     events = []
     run(job, events.append)
     assert events == [{"event": "note", "text": "look at this"}]
-    assert read_stamp(job.files.stamp("only")).info["notes"] == ["look at this"]
 
 
 def test_a_stage_runs_its_own_phases_and_keeps_stamps_of_its_own(done, monkeypatch):
@@ -225,7 +237,7 @@ sys.exit(phase.main())
 @pytest.mark.parametrize(
     ("ending", "code", "last"),
     [
-        ("return Result((), {})", 0, {"event": "done", "ran": ["only"]}),
+        ("return Result(())", 0, {"event": "done", "ran": ["only"]}),
         (
             "raise DataError('no good')",
             65,

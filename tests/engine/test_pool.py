@@ -199,6 +199,6 @@ def test_a_child_that_was_stopped_is_interrupted(run_one, marks):
 
 
 def test_a_failure_without_words_is_a_failure():
-    assert Outcome(session("01"), 65, "", (), 0.0).error == "exit code 65"
-    assert Outcome(session("01"), 65, "damaged", (), 0.0).error == "damaged"
-    assert Outcome(session("01"), 0, "", (), 0.0).error == ""
+    assert Outcome(session=session("01"), code=65).error == "exit code 65"
+    assert Outcome(session=session("01"), code=65, message="damaged").error == "damaged"
+    assert Outcome(session=session("01")).error == ""

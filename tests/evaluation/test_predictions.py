@@ -8,7 +8,7 @@ import pytest
 
 from cmb_bidsapp.core.errors import DataError, UsageError
 from cmb_bidsapp.evaluation.methods import Method, parse_methods
-from cmb_bidsapp.evaluation.predictions import Given, read_prediction
+from cmb_bidsapp.evaluation.predictions import PredictionFiles, read_prediction
 from cmb_bidsapp.evaluation.presets import PRESETS, Rules
 from cmb_bidsapp.evaluation.results import AFTER, BEFORE, GIVEN
 from cmb_bidsapp.evaluation.session import find_sessions
@@ -108,7 +108,7 @@ def test_two_methods_of_one_name_are_refused():
 def given_image(folder, values, name="sub-01_pred.nii.gz", affine=AFFINE):
     folder.mkdir(exist_ok=True)
     nib.save(nib.Nifti1Image(values, affine), folder / name)
-    return Given(folder, "01", None, folder / name)
+    return PredictionFiles(folder, "01", None, folder / name)
 
 
 def sizes(prediction, stage=GIVEN):
@@ -209,7 +209,7 @@ def test_another_grid_is_refused(tmp_path):
 def test_the_app_s_output_has_both_stages(tmp_path):
     files = write_prediction(tmp_path, "01", instances=TWO, rejected=[2])
     for preset in PRESETS.values():
-        prediction = read(Given(tmp_path, "01", None, files.mask), preset=preset)
+        prediction = read(PredictionFiles(tmp_path, "01", None, files.mask), preset=preset)
         assert sizes(prediction, BEFORE) == [9, 9]
         assert sizes(prediction, AFTER) == [9]
         (kept,) = prediction.stages[AFTER]
@@ -220,4 +220,4 @@ def test_the_app_s_mask_alone_is_a_mask(tmp_path):
     files = write_prediction(tmp_path, "01", instances=TWO)
     files.instances.unlink()
     files.lesions.unlink()
-    assert sizes(read(Given(tmp_path, "01", None, files.mask))) == [9, 9]
+    assert sizes(read(PredictionFiles(tmp_path, "01", None, files.mask))) == [9, 9]

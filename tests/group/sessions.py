@@ -1,15 +1,20 @@
-"""Made-up results of sessions, as the participant level leaves them: tables and stamps."""
+"""Made-up results of sessions, as the participant level leaves them: tables and sidecars."""
 
 from cmb_bidsapp.anatomy.quality import COLUMNS as MEASURES
 from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.bids.stamps import Stamp, write_stamp
+from cmb_bidsapp.bids.outputs import sidecar_of, write_json
 from cmb_bidsapp.bids.tables import write_table
 from cmb_bidsapp.clinical.follow_up import CHANGE_COLUMNS
 from cmb_bidsapp.core.labels import MARS_FORM
 from cmb_bidsapp.lesions.table import COLUMNS
 
-GRE = {"sequence": "T2starw", "field_t": 3.0, "echo_s": 0.02, "voxel_mm": [0.43, 6.5, 0.43]}
-SWI = {**GRE, "sequence": "swi", "voxel_mm": [0.8, 0.8, 3.0]}
+GRE = {
+    "SequenceKind": "T2starw",
+    "MagneticFieldStrength": 3.0,
+    "EchoTime": 0.02,
+    "VoxelSize": [0.43, 6.5, 0.43],
+}
+SWI = {**GRE, "SequenceKind": "swi", "VoxelSize": [0.8, 0.8, 3.0]}
 #: A region of the MARS form for each group.
 REGION = {"lobar": "frontal", "deep": "thalamus", "infratentorial": "cerebellum"}
 
@@ -32,13 +37,13 @@ def measure(name="thalamus volume", value=12.0, flag="ok", units="ml"):
     return dict(zip(MEASURES, (name, value, units, 8, 27, flag), strict=True))
 
 
-def write_session(out_dir, participant, session=None, lesions=(), info=None, quality=None):
+def write_session(out_dir, participant, session=None, lesions=(), acquired=None, quality=None):
     """Write what a session leaves; numbers of lesions, or rows of them."""
     files = SessionFiles(out_dir, participant, session)
     rows = [lesion()] * lesions if isinstance(lesions, int) else lesions
     write_table(files.lesions, list(COLUMNS), rows, COLUMNS)
-    if info is not None:
-        write_stamp(files.stamp("finish"), Stamp("key", {}, {}, info))
+    if acquired is not None:
+        write_json(sidecar_of(files.t2star), acquired)
     if quality is not None:
         write_table(files.quality, list(MEASURES), quality)
     return files

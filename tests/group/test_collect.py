@@ -10,7 +10,7 @@ from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.group import cohort as sums
 from cmb_bidsapp.group.cohort import Largest, Share
-from cmb_bidsapp.group.collect import collect, decided, write_sums
+from cmb_bidsapp.group.collect import apply_ratings, collect, write_sums
 from cmb_bidsapp.group.ratings import read_ratings
 from cmb_bidsapp.group.records import Problem, records
 from tests.group import readers
@@ -76,28 +76,37 @@ def test_where_the_first_session_cannot_be_read_the_next_one_counts(tmp_path):
 
 
 def test_swi_and_gre_are_never_pooled(tmp_path):
-    for label, number, info in (
+    for label, number, acquired in (
         ("01", 1, GRE),
-        ("02", 0, {**GRE, "sequence": "MEGRE"}),
+        ("02", 0, {**GRE, "SequenceKind": "MEGRE"}),
         ("03", 8, SWI),
         ("04", 3, None),
+        ("06", 1, {**GRE, "SequenceKind": "Chimap"}),
     ):
-        write_session(tmp_path, label, None, number, info)
+        write_session(tmp_path, label, None, number, acquired)
     write_session(tmp_path, "05", "A", 2, GRE)
     write_session(tmp_path, "05", "B", 4, SWI)
     cohort = gather(tmp_path)
-    assert cohort.participants == 5
+    assert cohort.participants == 6
     assert {name: counts(pool) for name, pool in cohort.pools.items()} == {
         "GRE": {1: 1, 0: 1, 2: 1},
         "SWI": {8: 1, 4: 1},
-        "unknown": {3: 1},
+        "unknown": {3: 1, 1: 1},
     }
-    assert [row["pool"] for row in cohort.protocol_rows()] == ["GRE", "GRE", "SWI", "unknown"]
+    assert [row["pool"] for row in cohort.protocol_rows()] == [
+        "GRE",
+        "GRE",
+        "SWI",
+        "unknown",
+        "unknown",
+    ]
 
 
 def test_protocols_that_differ_in_the_last_digits_are_one(tmp_path):
     for label, field, echo in (("01", 3.0, 0.02), ("02", 2.9936, 0.0200001), ("03", 1.5, 0.02)):
-        write_session(tmp_path, label, None, 1, {**GRE, "field_t": field, "echo_s": echo})
+        write_session(
+            tmp_path, label, None, 1, {**GRE, "MagneticFieldStrength": field, "EchoTime": echo}
+        )
     rows = gather(tmp_path).protocol_rows()
     assert [(row["field_strength"], row["participants"]) for row in rows] == [(3.0, 2), (1.5, 1)]
 
@@ -199,7 +208,7 @@ def test_readers_decide_and_every_table_says_so(tmp_path):
     said = [readers.rating(str(number), "not-cmb") for number in (1, 2, 3)]
     readers.write_ratings(ratings, *said, readers.rating("77", "definite"))
     read = read_ratings(ratings)
-    cohort = gather(out_dir, decided(records(out_dir), read))
+    cohort = gather(out_dir, apply_ratings(records(out_dir), read))
     first, second = read_table(out_dir / "group_mars.tsv")
     assert (first["total"], second["total"]) == ("0", "2")
     assert first["source"].startswith("reader AB")

@@ -3,6 +3,8 @@
 import pytest
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
+from cmb_bidsapp.bids.outputs import sidecar_of
+from cmb_bidsapp.bids.protocol import Protocol, SequenceKind
 from cmb_bidsapp.bids.tables import write_table
 from cmb_bidsapp.group.records import Problem, Record, records
 from tests.group.sessions import GRE, lesion, write_session, write_status
@@ -13,7 +15,7 @@ MARKUP = "<img src=x onerror=alert(1)>"
 @pytest.fixture
 def out_dir(tmp_path):
     write_session(tmp_path, "01", "A", [lesion(), lesion("deep")], GRE)
-    write_session(tmp_path, "01", "B", [], {**GRE, "sequence": "swi"})
+    write_session(tmp_path, "01", "B", [], {**GRE, "SequenceKind": "swi"})
     write_session(tmp_path, "02", None, [lesion("deep")])
     return tmp_path
 
@@ -50,34 +52,28 @@ def test_an_empty_folder_has_no_sessions(tmp_path):
     assert read(tmp_path) == ([], [])
 
 
-def test_the_protocol_is_that_of_the_stamp_and_unknown_without_one(out_dir):
+def test_the_protocol_is_that_of_the_sidecar_and_unknown_without_one(out_dir):
     first, second, third = read(out_dir)[0]
-    assert first.protocol == {
-        "sequence": "T2starw",
-        "field_strength": 3.0,
-        "echo_time": 0.02,
-        "slice_distance": 6.5,
-    }
-    assert second.protocol["sequence"] == "swi"
-    assert set(third.protocol.values()) == {None}
+    assert first.protocol == Protocol(
+        sequence=SequenceKind.T2STARW, field_strength=3.0, echo_time=0.02, slice_distance=6.5
+    )
+    assert second.protocol.sequence == "swi"
+    assert third.protocol == Protocol()
 
 
-@pytest.mark.parametrize(
-    "text", ["", "{", '{"key": 1}', '{"key": "", "inputs": {}, "outputs": {}, "info": [1]}']
-)
-def test_a_broken_stamp_leaves_the_protocol_unknown_and_the_lesions_read(out_dir, text):
-    SessionFiles(out_dir, "01", "A").stamp("finish").write_text(text)
-    first = read(out_dir)[0][0]
-    assert set(first.protocol.values()) == {None}
-    assert len(first.lesions) == 2
+@pytest.mark.parametrize("text", ["", "{", "[1]"])
+def test_a_session_with_a_broken_sidecar_is_a_problem_that_names_it(out_dir, text):
+    sidecar_of(SessionFiles(out_dir, "01", "A").t2star).write_text(text)
+    records, (problem,) = read(out_dir)
+    assert len(records) == 2
+    assert "desc-preproc_T2starw.json is damaged" in str(problem)
 
 
-def test_what_is_no_number_in_a_stamp_is_not_known(out_dir):
-    odd = {"sequence": "T2starw", "field_t": "3T", "echo_s": None, "voxel_mm": ["a", 2.0]}
-    write_session(out_dir, "02", None, [], odd)
+def test_what_is_no_number_in_a_sidecar_is_not_known(out_dir):
+    odd = {"MagneticFieldStrength": "3T", "EchoTime": None, "VoxelSize": ["a", 2.0]}
+    write_session(out_dir, "02", None, [], {**GRE, **odd, "SequenceKind": "Chimap"})
     protocol = read(out_dir)[0][2].protocol
-    assert (protocol["field_strength"], protocol["echo_time"]) == (None, None)
-    assert protocol["slice_distance"] == 2.0
+    assert protocol == Protocol(slice_distance=2.0)
 
 
 def cut(path):
@@ -137,6 +133,7 @@ def test_a_follow_up_that_failed_is_told_and_the_sessions_count(out_dir):
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"participant_id\tstatus\nsub-01\tfailed\n"])
 def test_a_status_that_cannot_be_read_is_a_problem_and_nobody_is_left_out(out_dir, content):
+    (out_dir / "logs").mkdir()
     (out_dir / "logs" / "status.tsv").write_bytes(content)
     found, (problem,) = read(out_dir)
     assert len(found) == 3

@@ -1,11 +1,14 @@
 """Microbleeds through time, on made-up places."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
+from cmb_bidsapp.bids.protocol import Protocol, SequenceKind
 from cmb_bidsapp.lesions.longitudinal import (
     BASELINE,
     FIRST_SHOWN,
@@ -198,12 +201,9 @@ def test_a_place_at_the_border_of_the_image_has_one(probability):
     assert highest_near(probability, GRID, corner, probability > 2) == [pytest.approx(0.3)]
 
 
-PROTOCOL = {
-    "sequence": "T2starw",
-    "field_strength": 3.0,
-    "echo_time": 0.02,
-    "slice_distance": 6.5,
-}
+PROTOCOL = Protocol(
+    sequence=SequenceKind.T2STARW, field_strength=3.0, echo_time=0.02, slice_distance=6.5
+)
 
 
 @pytest.mark.parametrize(
@@ -211,18 +211,18 @@ PROTOCOL = {
     [
         ({}, []),
         ({"field_strength": 2.893, "echo_time": 0.0205, "slice_distance": 6.3}, []),
-        ({"sequence": "swi"}, ["sequence T2starw -> swi"]),
+        ({"sequence": SequenceKind.SWI}, ["sequence T2starw -> swi"]),
         ({"field_strength": 1.5}, ["field strength 3 -> 1.5 T"]),
         ({"echo_time": 0.04}, ["echo time 0.02 -> 0.04 s"]),
         ({"slice_distance": 1.75}, ["slice distance 6.5 -> 1.75 mm"]),
     ],
 )
 def test_what_changed_of_a_protocol_is_said(other, said):
-    changed, unknown = protocol_changes(PROTOCOL, {**PROTOCOL, **other})
+    changed, unknown = protocol_changes(PROTOCOL, replace(PROTOCOL, **other))
     assert (changed, unknown) == (said, [])
 
 
 def test_what_is_not_known_of_a_protocol_is_not_compared():
-    unsaid = {**PROTOCOL, "echo_time": None, "sequence": None}
+    unsaid = replace(PROTOCOL, echo_time=None, sequence=SequenceKind.UNKNOWN)
     for pair_ in ((PROTOCOL, unsaid), (unsaid, PROTOCOL)):
         assert protocol_changes(*pair_) == ([], ["sequence", "echo time"])

@@ -1,5 +1,6 @@
 import dataclasses
 import math
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -10,9 +11,41 @@ from cmb_bidsapp.lesions.grading import GRADES
 from cmb_bidsapp.lesions.table import COLUMNS, rows
 from tests.lesions.test_grading import CLEAR
 
-KEPT = Verdict(1, "paper", True, "parenchyma", 0.75, 10, 5, 0, 5, 2, 0)
-REJECTED = Verdict(2, "paper", False, "periphery-not-brain", 0.25, 4, 0, 1, 15, 0, 0)
-LONE = Verdict(3, "paper", True, "no-periphery", math.nan, 0, 0, 0, 0, 0, 0)
+KEPT = Verdict(
+    lesion=1,
+    mode="paper",
+    kept=True,
+    reason="parenchyma",
+    ratio=0.75,
+    lobar=10,
+    deep=5,
+    infratentorial=0,
+    background=5,
+    other_cmb=2,
+    own=0,
+)
+REJECTED = replace(
+    KEPT,
+    lesion=2,
+    kept=False,
+    reason="periphery-not-brain",
+    ratio=0.25,
+    lobar=4,
+    deep=0,
+    infratentorial=1,
+    background=15,
+    other_cmb=0,
+)
+LONE = replace(
+    REJECTED,
+    lesion=3,
+    kept=True,
+    reason="no-periphery",
+    ratio=math.nan,
+    lobar=0,
+    infratentorial=0,
+    background=0,
+)
 CANDIDATES = [dataclasses.replace(CLEAR, lesion=n) for n in (1, 2, 3)]
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 
 from cmb_bidsapp.anatomy.atlas import load_atlas
-from cmb_bidsapp.anatomy.standard import Field, Standard
-from cmb_bidsapp.phases.prepare import Head
+from cmb_bidsapp.anatomy.standard import Field, StandardTransforms
+from cmb_bidsapp.phases.base import Head
 from cmb_bidsapp.preprocess.resampling import Grid
 
 #: Voxel to MNI152 of the head that is written, 2 mm.
@@ -52,4 +52,4 @@ def shifted(by):
     grid = Grid((8, 8, 8), np.diag([40.0, 40.0, 40.0, 1.0]))
     grid.affine[:3, 3] = -140
     there = np.broadcast_to(-np.array(by), (*grid.shape, 3)).astype(np.float32)
-    return Standard(Field(there, grid), Field(-there, grid))
+    return StandardTransforms(Field(there, grid), Field(-there, grid))

@@ -8,8 +8,7 @@ import pytest
 from nibabel.affines import apply_affine
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.bids.outputs import sidecar_of, write_image, write_json
-from cmb_bidsapp.bids.stamps import Stamp, read_stamp, write_stamp
+from cmb_bidsapp.bids.outputs import read_sidecar, sidecar_of, write_image, write_json
 from cmb_bidsapp.bids.tables import read_table, write_table
 from cmb_bidsapp.clinical.follow_up import CHANGE_COLUMNS, TRACK_COLUMNS
 from cmb_bidsapp.core.errors import DataError
@@ -55,18 +54,21 @@ def write_session(out_dir, label, lesions, motion, seed, *, faint=(), **protocol
             instances[voxel] = number
             image[voxel] = 10
             rows.append({**ROW, "lesion_id": number, "x": x, "y": y, "z": z})
+    acquired = {
+        "SequenceKind": "T2starw",
+        "MagneticFieldStrength": 3.0,
+        "EchoTime": 0.02,
+        "VoxelSize": [3.0, 3.0, 3.0],
+    }
     for path, data, sidecar in (
-        (files.t2star, (image * brain).astype(np.float32), {}),
+        (files.t2star, (image * brain).astype(np.float32), {**acquired, **protocol}),
         (files.t2star_brain, brain.astype(np.uint8), {}),
-        (files.probability, probability, {}),
+        (files.probability, probability, {"ModelSHA256": "abc"}),
         (files.instances, instances, {}),
         (files.mask, (instances > 0).astype(np.uint8), {"Decisions": {"threshold": 0.999}}),
     ):
         write_image(path, data, grid.affine, sidecar)
     write_table(files.lesions, list(COLUMNS), rows)
-    told = {"sequence": "T2starw", "field_t": 3.0, "echo_s": 0.02, "voxel_mm": [3.0, 3.0, 3.0]}
-    write_stamp(files.stamp("finish"), Stamp("", {}, {}, {**told, **protocol}))
-    write_stamp(files.stamp("segment"), Stamp("", {}, {}, {"lesion_model_sha256": "abc"}))
     return files
 
 
@@ -77,7 +79,7 @@ def made(tmp_path_factory):
     (folder / "bids").mkdir()
     out = folder / "out"
     write_session(out, "A", [STAYS, GOES], np.eye(4), 0, faint=[COMES])
-    write_session(out, "B", [COMES, STAYS], MOTION, 1, echo_s=0.04)
+    write_session(out, "B", [COMES, STAYS], MOTION, 1, EchoTime=0.04)
     write_session(out, "C", [STAYS, GOES, COMES], np.linalg.inv(MOTION), 2)
     job = job_of(folder)
     notes = follow(job)
@@ -204,8 +206,6 @@ def test_what_the_order_rests_on_is_told(made):
     out, notes, _ = made
     assert {row["order"] for row in tables(out)[1]} == {"labels"}
     assert any("order of their labels" in note for note in notes)
-    info = read_stamp(SessionFiles(out, "01", None).stamp("follow")).info
-    assert (info["order"], info["order_source"]) == (["A", "B", "C"], "labels")
 
 
 def test_a_rerun_does_nothing(made):
@@ -223,9 +223,8 @@ def change_lesions(out):
 
 
 def change_protocol(out):
-    stamp = SessionFiles(out, "01", "C").stamp("finish")
-    told = read_stamp(stamp)
-    write_stamp(stamp, Stamp(told.key, {}, {}, {**told.info, "field_t": 1.5}))
+    t2star = SessionFiles(out, "01", "C").t2star
+    write_json(sidecar_of(t2star), {**read_sidecar(t2star), "MagneticFieldStrength": 1.5})
 
 
 def change_decisions(out):

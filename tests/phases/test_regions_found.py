@@ -3,8 +3,8 @@
 import dataclasses
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.phases.prepare import PREPARE
 from cmb_bidsapp.phases.regions import backend, find_or_make, reused_files
+from cmb_bidsapp.workflow import PREPARE
 from tests.anatomy.subjects import write
 
 

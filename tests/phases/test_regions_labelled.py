@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from nibabel.affines import apply_affine
 
-from cmb_bidsapp.anatomy.parcellation import Found
+from cmb_bidsapp.anatomy.parcellation import ExistingParcellation
 from cmb_bidsapp.anatomy.reuse import has_lobes
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.core.labels import ids, table, where
@@ -17,7 +17,9 @@ from tests.phases.heads import AFFINE, MOVE, head_of, moved_atlas
 
 
 def found_with(tmp_path, dseg, affine=AFFINE):
-    return Found(save(tmp_path / "sub-01_desc-aseg_dseg.nii.gz", dseg, affine), "sMRIPrep")
+    return ExistingParcellation(
+        save(tmp_path / "sub-01_desc-aseg_dseg.nii.gz", dseg, affine), "sMRIPrep"
+    )
 
 
 def without_names(dseg):

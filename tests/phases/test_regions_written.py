@@ -19,6 +19,7 @@ from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.core.labels import LEFT, MARS, MARS_LOOK, PROXY_LOOK, RIGHT
 from cmb_bidsapp.phases.regions import write_quality, write_regions
+from cmb_bidsapp.preprocess.registration import Registration
 from cmb_bidsapp.preprocess.resampling import IDENTITY, Grid, share_in_voxels
 from tests.anatomy.subjects import write as write_text
 from tests.anatomy.test_jhu import PAIRS
@@ -41,9 +42,11 @@ def t2star(labelled):
 
 
 def write(labelled, t2star, files, settings, pull=PULL, about=None):
-    head = head_of(labelled.dseg, labelled.grid.affine, about)
-    path = files.parcellation("T1w")
-    return write_regions(labelled, head, t2star, pull, path, files, settings)
+    t1w = head_of(labelled.dseg, labelled.grid.affine, about)
+    registration = Registration(
+        pull=pull, mutual_information=1.0, mask_dice=0.95, start="header", attempts=1
+    )
+    return write_regions(labelled, t1w, t2star, registration, files, settings)
 
 
 def subject(folder, to_mni152):

@@ -10,9 +10,10 @@ from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.images import read_derivative, read_labels
 from cmb_bidsapp.bids.inputs import Scan
 from cmb_bidsapp.bids.outputs import write_image
+from cmb_bidsapp.bids.provenance import read_provenance
 from cmb_bidsapp.core.labels import CMB
-from cmb_bidsapp.phases.segment import SEGMENT
 from cmb_bidsapp.settings import Lesions, Settings
+from cmb_bidsapp.workflow import SEGMENT
 from tests.models.toys import toy_dataset, toy_folder
 from tests.skeletons import session as session_of
 from tests.skeletons import write_nifti
@@ -58,6 +59,7 @@ def test_without_predicted_regions_those_of_the_anatomy_are_used_and_it_is_said(
     assert probability[found].min() > 0
     (note,) = result.notes
     assert "no brain regions" in note
+    assert read_provenance(prepared[1]).notes == result.notes
     assert any("desc-proxy_dseg" in source for source in sidecar["Sources"])
     assert sidecar["Channels"] == ["T2starw"]
     assert not any("T1w" in source for source in sidecar["Sources"])
@@ -69,7 +71,7 @@ def test_predicted_regions_are_kept_and_nothing_is_said(prepared, tmp_path):
     assert result.notes == ()
     assert sidecar["Channels"] == ["T2starw", "T1w"]
     assert sidecar["Model"].endswith("fold_1")
-    assert result.info["lesion_model_sha256"] == sidecar["ModelSHA256"]
+    assert read_provenance(prepared[1]).lesion_model_sha256 == sidecar["ModelSHA256"]
 
 
 def test_unfamiliar_voxels_are_told_where_the_model_states_its_own(prepared, tmp_path):

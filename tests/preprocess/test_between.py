@@ -5,7 +5,7 @@ import pytest
 from nibabel.affines import apply_affine
 
 from cmb_bidsapp.preprocess import between as module
-from cmb_bidsapp.preprocess.between import Between, Image, register_between
+from cmb_bidsapp.preprocess.between import Image, SessionRegistration, register_between
 from cmb_bidsapp.preprocess.resampling import IDENTITY, Grid
 from tests.preprocess.test_registration import MOTION, PROBES, grid_at, head
 from tests.preprocess.test_resampling import world
@@ -76,4 +76,7 @@ def test_another_head_is_not_good():
     ("dice", "residual", "good"), [(0.95, 0.5, True), (0.85, 0.5, False), (0.95, 2.5, False)]
 )
 def test_overlap_and_agreement_are_both_needed(dice, residual, good):
-    assert Between(IDENTITY, dice, residual, 0.0, 0.0).good == good
+    made = SessionRegistration(
+        pull=IDENTITY, mask_dice=dice, residual=residual, rotation=0.0, shift=0.0
+    )
+    assert made.good == good

@@ -120,7 +120,10 @@ def test_scanner_coordinates_of_another_place_are_overcome():
 
 @pytest.mark.parametrize(("dice", "good"), [(GOOD_DICE, True), (GOOD_DICE - 0.01, False)])
 def test_good_is_a_matter_of_mask_overlap(dice, good):
-    assert Registration(np.eye(4), 0.0, dice, "header", 1).good is good
+    made = Registration(
+        pull=np.eye(4), mutual_information=0.0, mask_dice=dice, start="header", attempts=1
+    )
+    assert made.good is good
 
 
 def test_mutual_information_of_independent_images_is_near_zero():

@@ -9,8 +9,7 @@ from nibabel.affines import apply_affine
 from cmb_bidsapp.anatomy.quality import COLUMNS as QUALITY_COLUMNS
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.inputs import Scan, Session
-from cmb_bidsapp.bids.outputs import write_image
-from cmb_bidsapp.bids.stamps import Stamp, write_stamp
+from cmb_bidsapp.bids.outputs import sidecar_of, write_image, write_json
 from cmb_bidsapp.bids.tables import write_table
 from cmb_bidsapp.core.labels import LEFT, MARS, RIGHT
 from cmb_bidsapp.lesions.candidates import find_instances, measure
@@ -19,7 +18,7 @@ from cmb_bidsapp.lesions.table import COLUMNS, rows
 from cmb_bidsapp.report.closeups import Periphery
 from cmb_bidsapp.report.figures import session_figures
 from cmb_bidsapp.report.participant import write_participant_report
-from cmb_bidsapp.report.sessions import Shown
+from cmb_bidsapp.report.sessions import ReportedSession
 from cmb_bidsapp.settings import Settings
 
 #: Voxel to world (mm): the first axis runs to the left, slices are 4 mm apart.
@@ -80,7 +79,8 @@ def finish_session(
     t1w=True,
     mode="paper",
     affine=AFFINE,
-    **info,
+    parcellation="embedded",
+    notes=(),
 ) -> SessionFiles:
     """Write the derivatives of a session that has a candidate of 3 x 3 x 1 voxels at each place."""
     files = SessionFiles(root / "out", participant, session)
@@ -104,19 +104,24 @@ def finish_session(
     table = rows(found, verdicts, cfpr=True, min_diameter=2, calibration=knots)
     write_table(files.lesions, list(COLUMNS), table, COLUMNS)
     session_figures(files, table, Periphery(mode, 2.0))
-    write_stamp(files.stamp("finish"), Stamp("key", {}, {}, {"seconds": {}}))
-    registered = {"mask_dice": 0.95, "mutual_information": 1.2, "start": "header", "attempts": 1}
-    told = {
-        **({"registration": registered} if t1w else {}),
-        "lesion_model": "lesions-4",
-        "lesion_model_sha256": "0" * 64,
-        "lesion_model_licence": "Apache-2.0",
-        "anatomy_model": "anatomy-3",
-        "brain_extraction": "embedded",
-        "parcellation": "embedded",
-        "t2star_brain_ml": 1200.0,
+    registered = {"MaskDice": 0.95, "MutualInformation": 1.2, "Start": "header", "Attempts": 1}
+    sidecars = {
+        files.t2star: {
+            **({"Registration": registered} if t1w else {}),
+            "AnatomyModel": "anatomy-3",
+            "BrainExtraction": "embedded",
+            "BrainVolumes": {"T2starw": 1200.0},
+            "Notes": list(notes),
+        },
+        files.proxy: {"Parcellation": parcellation},
+        files.probability: {
+            "Model": "lesions-4",
+            "ModelSHA256": "0" * 64,
+            "ModelLicense": "Apache-2.0",
+        },
     }
-    write_stamp(files.stamp("segment"), Stamp("key", {}, {}, told | info))
+    for path, content in sidecars.items():
+        write_json(sidecar_of(path), content)
     return files
 
 
@@ -127,7 +132,7 @@ def write_measures(files: SessionFiles, measures) -> None:
 def write_report(root: Path, *sessions: Session, failed=None, **options) -> Path:
     """Write the report of sessions of one participant; ``failed`` maps labels to messages."""
     messages = failed or {}
-    outcomes = [Shown(one, messages.get(one.session, "")) for one in sessions]
+    outcomes = [ReportedSession(one, messages.get(one.session, "")) for one in sessions]
     settings = settings_of(root, **options)
     return write_participant_report(settings, sessions[0].participant, outcomes)
 

@@ -85,7 +85,7 @@ def test_swi_and_gre_stand_apart_and_the_page_says_so(page):
 
 def test_one_kind_of_sequence_is_pooled_over_its_protocols(open_page, tmp_path):
     write_session(tmp_path / "out", "01", None, 1, GRE)
-    write_session(tmp_path / "out", "02", None, 1, {**GRE, "field_t": 1.5})
+    write_session(tmp_path / "out", "02", None, 1, {**GRE, "MagneticFieldStrength": 1.5})
     text = words(open_page(run(tmp_path / "out")))
     assert "Not pooled" not in text
     assert "All sessions are of one kind of sequence, GRE; its protocols are pooled." in text

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cmb_bidsapp.anatomy.quality import Measure
-from cmb_bidsapp.bids.stamps import Stamp, write_stamp
+from cmb_bidsapp.bids.outputs import read_sidecar, sidecar_of, write_json
 from cmb_bidsapp.bids.tables import read_table, write_table
 from cmb_bidsapp.clinical.follow_up import CHANGE_COLUMNS, TRACK_COLUMNS
 from cmb_bidsapp.core.labels import MARS_FORM
@@ -14,7 +14,7 @@ from cmb_bidsapp.lesions.table import COLUMNS
 from cmb_bidsapp.report import participant as page_module
 from cmb_bidsapp.report.painting import save
 from cmb_bidsapp.report.participant import write_citation
-from cmb_bidsapp.report.sessions import Shown
+from cmb_bidsapp.report.sessions import ReportedSession
 from tests.report.heads import (
     finish_session,
     session_of,
@@ -133,7 +133,8 @@ def test_sessions_that_were_not_compared_are_said_to_be_not(tmp_path):
 
 
 def test_notes_of_phases_and_of_the_choice_of_scans_are_shown(tmp_path, finished):
-    write_stamp(finished.stamp("prepare"), Stamp("key", {}, {}, {"notes": ["poor <registration>"]}))
+    sidecar = {**read_sidecar(finished.t2star), "Notes": ["poor <registration>"]}
+    write_json(sidecar_of(finished.t2star), sidecar)
     page = write_report(tmp_path, session_of(tmp_path, notes=("no T1w",))).read_text()
     assert '<p class="notice">poor &lt;registration&gt;</p>' in section(page, "summary")
     assert '<p class="notice">no T1w</p>' in section(page, "summary")
@@ -290,7 +291,9 @@ def compared(tmp_path):
         "session_id": "ses-A",
         "baseline_session_id": "ses-B",
         "registration": "good",
+        "order": "labels",
         "protocol_changed": True,
+        "protocol_note": "field strength <changed>",
         "new": 1,
         "aria_h": "mild",
         "new_at_least_1_probability": 0.625,
@@ -299,17 +302,13 @@ def compared(tmp_path):
     write_table(together.tracks, list(TRACK_COLUMNS), tracks)
     write_table(together.changes, list(CHANGE_COLUMNS), [change])
     save(np.zeros((20, 60, 3), np.uint8), together.figure("track002"))
-    write_stamp(
-        together.stamp("follow"),
-        Stamp("key", {}, {}, {"order": ["B", "A"], "notes": ["the protocol <changed>"]}),
-    )
     return write_report(tmp_path, *(session_of(tmp_path, session=name) for name in "AB"))
 
 
 def test_changes_come_with_what_changed_first_and_sessions_in_the_order_of_time(tmp_path):
     page = compared(tmp_path).read_text()
     told = section(page, "changes")
-    assert "the protocol &lt;changed&gt;" in told
+    assert "the protocol changed (field strength &lt;changed&gt;)" in told
     assert "mild" in told
     assert ">0.62<" in told or ">0.63<" in told
     assert "changed" in told.partition("</table>")[0].rpartition("<td>")[2]
@@ -330,7 +329,7 @@ def test_one_session_has_no_changes(report):
 
 
 def test_the_methods_of_the_page_are_those_of_the_run(tmp_path, finished, report):
-    write_citation(settings_of(tmp_path), [Shown(session_of(tmp_path))])
+    write_citation(settings_of(tmp_path), [ReportedSession(session_of(tmp_path))])
     file = (tmp_path / "out" / "logs" / "CITATION.md").read_text()
     told = words(section(report, "methods"))
     for paragraph in file.partition("# References")[0].split("\n\n")[1:-1]:
@@ -339,7 +338,7 @@ def test_the_methods_of_the_page_are_those_of_the_run(tmp_path, finished, report
 
 
 def test_where_nothing_was_finished_there_are_no_methods(tmp_path):
-    failed = Shown(session_of(tmp_path), "damaged")
+    failed = ReportedSession(session_of(tmp_path), "damaged")
     write_citation(settings_of(tmp_path), [failed])
     assert not (tmp_path / "out" / "logs" / "CITATION.md").exists()
     page = write_report(tmp_path, session_of(tmp_path), failed={None: "damaged"}).read_text()

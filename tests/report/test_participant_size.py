@@ -9,7 +9,7 @@ from cmb_bidsapp.bids.tables import read_table, write_table
 from cmb_bidsapp.lesions.table import COLUMNS
 from cmb_bidsapp.report import participant as page_module
 from cmb_bidsapp.report import sessions as sessions_module
-from cmb_bidsapp.report.pages import Room, picture
+from cmb_bidsapp.report.pages import SizeBudget, picture
 from cmb_bidsapp.report.painting import save
 from tests.report.heads import finish_session, session_of, write_report
 
@@ -105,7 +105,7 @@ def test_a_page_of_too_much_text_is_made_again_with_less(tmp_path, finished, sma
 def test_room_is_taken_until_it_is_gone(tmp_path):
     path = save(np.zeros((8, 8, 3), np.uint8), tmp_path / "a.webp")
     size = len(picture(path))
-    room = Room(2 * size)
+    room = SizeBudget(2 * size)
     assert room.picture(tmp_path / "none.webp") is None
     assert [room.picture(path) is None for _ in range(4)] == [False, False, True, True]
     assert (room.left, room.left_out) == (0, 2)

@@ -8,7 +8,6 @@ import pytest
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.inputs import Scan, Session
 from cmb_bidsapp.bids.outputs import write_image
-from cmb_bidsapp.bids.stamps import Stamp, write_stamp
 from cmb_bidsapp.bids.tables import write_table
 from cmb_bidsapp.clinical.mars import fill
 from cmb_bidsapp.core.labels import LEFT, MARS, RIGHT
@@ -20,7 +19,7 @@ from cmb_bidsapp.lesions.table import COLUMNS, rows
 from cmb_bidsapp.report.closeups import Periphery
 from cmb_bidsapp.report.figures import session_figures
 from cmb_bidsapp.report.participant import write_participant_report
-from cmb_bidsapp.report.sessions import Shown
+from cmb_bidsapp.report.sessions import ReportedSession
 from cmb_bidsapp.settings import Settings
 from tests.report.reviewing import Reader
 
@@ -58,7 +57,6 @@ def results(tmp_path):
     table = rows(found, judge(instances, brain, (1, 1, 4)), cfpr=True, min_diameter=2)
     write_table(files.lesions, list(COLUMNS), table, COLUMNS)
     session_figures(files, table, Periphery("paper", 2.0))
-    write_stamp(files.stamp("finish"), Stamp("key", {}, {}, {"seconds": {}}))
     return files
 
 
@@ -67,7 +65,7 @@ def report(tmp_path, results):
     image = tmp_path / "bids" / "sub-01" / "ses-A" / "anat" / "sub-01_ses-A_T2starw.nii.gz"
     session = Session("01", "A", Scan(image, {"suffix": "T2starw"}, {}, 1.0), None)
     settings = Settings(tmp_path / "bids", tmp_path / "out", ("participant",))
-    return write_participant_report(settings, "01", [Shown(session)])
+    return write_participant_report(settings, "01", [ReportedSession(session)])
 
 
 def numbers(text):

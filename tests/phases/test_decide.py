@@ -1,4 +1,4 @@
-"""The finish phase: which rules it went by, where that can be read, and the clinical tables."""
+"""The decide phase: which rules it went by, where that can be read, and the clinical tables."""
 
 import dataclasses
 import json
@@ -9,14 +9,16 @@ import pytest
 from cmb_bidsapp.anatomy.standard import write_field
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import sidecar_of, write_image
+from cmb_bidsapp.bids.provenance import read_provenance
 from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.clinical.mars import FORM_COLUMNS
 from cmb_bidsapp.clinical.summary import SUMMARY_COLUMNS
 from cmb_bidsapp.core.labels import CMB, LEFT, MARS
 from cmb_bidsapp.models.card import CARD, read_card, write_card
 from cmb_bidsapp.models.registry import PACKAGED
-from cmb_bidsapp.phases.finish import FINISH
+from cmb_bidsapp.report.sessions import cfpr_in_words
 from cmb_bidsapp.settings import Clinical, Decisions, Lesions, Settings
+from cmb_bidsapp.workflow import DECIDE
 from tests.phases.heads import shifted
 from tests.skeletons import session as session_of
 from tests.skeletons import write_nifti
@@ -69,22 +71,22 @@ def run(segmented, model="lesions", limit=4, **rules):
         clinical=Clinical(limit),
         lesions=Lesions(str(model)),
     )
-    result = FINISH.run(session, files, settings, lambda text: None)
-    return result, read_table(files.lesions), FINISH.parameters(settings, session)
+    result = DECIDE.run(session, files, settings, lambda text: None)
+    return result, read_table(files.lesions), DECIDE.parameters(settings, session)
 
 
 @pytest.mark.parametrize(
     ("mode", "fates"), [("paper", ["kept"] * 2), ("reference", ["kept", "rejected"])]
 )
 def test_the_mode_of_cfpr_decides_and_is_told(segmented, mode, fates):
-    result, rows, parameters = run(segmented, cfpr_mode=mode)
+    _, rows, parameters = run(segmented, cfpr_mode=mode)
     assert [row["status"] for row in rows] == fates
     assert {row["cfpr_mode"] for row in rows} == {mode}
     sidecar = json.loads(sidecar_of(segmented[1].mask).read_text())
     assert sidecar["Decisions"]["cfpr_mode"] == mode
     assert parameters["cfpr_mode"] == mode
     told = f"{mode} mode, at least 0.5 of the voxels within 2 mm are brain"
-    assert result.info["cfpr"] == told
+    assert cfpr_in_words(read_provenance(segmented[1]).decisions) == told
 
 
 def test_lesions_have_their_place_in_mni152(segmented):
@@ -95,8 +97,8 @@ def test_lesions_have_their_place_in_mni152(segmented):
 
 
 def test_without_cfpr_the_report_is_told_so(segmented):
-    result, rows, _ = run(segmented, cfpr=False, cfpr_mode="reference")
-    assert result.info["cfpr"] == "off"
+    _, rows, _ = run(segmented, cfpr=False, cfpr_mode="reference")
+    assert cfpr_in_words(read_provenance(segmented[1]).decisions) == "off"
     assert [row["status"] for row in rows] == ["kept", "kept"]
 
 
@@ -147,18 +149,3 @@ def test_the_limit_at_baseline_reaches_the_summary_and_the_stamp(segmented, limi
     (summary,) = read_table(segmented[1].summary)
     assert (summary["baseline_limit"], summary["above_limit"]) == (str(limit), above)
     assert parameters["baseline_limit"] == limit
-
-
-@pytest.mark.parametrize(
-    ("entities", "sequence"),
-    [
-        ({"suffix": "T2starw"}, "T2starw"),
-        ({"suffix": "swi"}, "swi"),
-        ({"suffix": "T2starw", "acquisition": "highresSWI"}, "swi"),
-    ],
-)
-def test_an_swi_is_told_as_such_whatever_its_suffix(segmented, entities, sequence):
-    session, files = segmented
-    scan = dataclasses.replace(session.t2star, entities=entities)
-    result, *_ = run((dataclasses.replace(session, t2star=scan), files))
-    assert result.info["sequence"] == sequence

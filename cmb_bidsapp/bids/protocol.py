@@ -1,0 +1,105 @@
+"""How a T2*w image was acquired: BIDS keys in its sidecar, one word for each of them in tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from cmb_bidsapp.bids.derivatives import SessionFiles
+from cmb_bidsapp.bids.inputs import Scan, is_swi
+from cmb_bidsapp.bids.outputs import read_sidecar
+
+#: Keys of a raw sidecar that the sidecar of the preprocessed image repeats.
+ACQUISITION = (
+    "Manufacturer",
+    "ManufacturersModelName",
+    "MagneticFieldStrength",
+    "PulseSequenceType",
+    "ScanningSequence",
+    "EchoTime",
+    "RepetitionTime",
+    "FlipAngle",
+    "SliceThickness",
+    "SpacingBetweenSlices",
+)
+
+
+class SequenceKind(StrEnum):
+    """Kind of a T2*w sequence, by the BIDS suffix, or ``swi`` whatever suffix an SWI goes by."""
+
+    T2STARW = "T2starw"
+    MEGRE = "MEGRE"
+    GRE = "GRE"
+    SWI = "swi"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol:
+    """What makes the counts of two sessions comparable; ``None`` where it is not known.
+
+    Attributes
+    ----------
+    field_strength
+        ``MagneticFieldStrength``, T.
+    echo_time
+        ``EchoTime``, s.
+    slice_distance
+        Largest side of ``VoxelSize``, mm.
+    """
+
+    sequence: SequenceKind = SequenceKind.UNKNOWN
+    field_strength: float | None = None
+    echo_time: float | None = None
+    slice_distance: float | None = None
+
+
+def kind_of(scan: Scan) -> SequenceKind:
+    """Kind of a T2*w image; a suffix that only a filter file lets in is of an unknown kind."""
+    if is_swi(scan):
+        return SequenceKind.SWI
+    suffix = scan.entities.get("suffix")
+    known = {kind.value: kind for kind in SequenceKind}
+    return known.get(str(suffix), SequenceKind.UNKNOWN)
+
+
+def acquisition_of(scan: Scan) -> dict[str, Any]:
+    """What of a raw sidecar goes into that of the preprocessed image."""
+    return {key: scan.metadata[key] for key in ACQUISITION if key in scan.metadata}
+
+
+def t2star_acquisition(scan: Scan, spacing: Sequence[float]) -> dict[str, Any]:
+    """Keys of the sidecar of the preprocessed T2*w that :func:`read_protocol` reads, and more.
+
+    Parameters
+    ----------
+    spacing
+        Voxel size, mm.
+    """
+    facts = {"SequenceKind": kind_of(scan).value, "VoxelSize": list(map(float, spacing))}
+    return {**acquisition_of(scan), **facts}
+
+
+def read_protocol(files: SessionFiles) -> Protocol:
+    """Read from the sidecar of the preprocessed T2*w; what is missing there is not known."""
+    return protocol_of(read_sidecar(files.t2star))
+
+
+def protocol_of(sidecar: Mapping[str, Any]) -> Protocol:
+    """The protocol that a sidecar tells."""
+    known = {kind.value: kind for kind in SequenceKind}
+    sides = sidecar.get("VoxelSize")
+    numbers = [_number(side) for side in sides] if isinstance(sides, list) else []
+    return Protocol(
+        sequence=known.get(str(sidecar.get("SequenceKind")), SequenceKind.UNKNOWN),
+        field_strength=_number(sidecar.get("MagneticFieldStrength")),
+        echo_time=_number(sidecar.get("EchoTime")),
+        slice_distance=max((side for side in numbers if side is not None), default=None),
+    )
+
+
+def _number(value: object) -> float | None:
+    plain = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if plain else None  # type: ignore[arg-type]

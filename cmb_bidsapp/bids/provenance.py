@@ -1,0 +1,85 @@
+"""How the results of a session came about, as the sidecars of its images tell."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cmb_bidsapp.bids.derivatives import SessionFiles
+from cmb_bidsapp.bids.outputs import read_sidecar, write_json
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """What a report prints and a follow-up compares; empty where a sidecar does not tell.
+
+    Attributes
+    ----------
+    voxel_size
+        Of the T2*w, mm.
+    brain_volumes
+        Brain with its CSF, ml, by contrast (``T2starw``, ``T1w``).
+    registration
+        Of the T1w to the T2*w: ``MaskDice``, ``MutualInformation``, ``Start``, ``Attempts``.
+    parcellation
+        Who made it, in words.
+    decisions
+        Fields of :class:`cmb_bidsapp.settings.Decisions`.
+    notes
+        What a person must know, in the order of the phases.
+    """
+
+    voxel_size: tuple[float, ...] = ()
+    brain_extraction: str = ""
+    brain_volumes: Mapping[str, float] = field(default_factory=dict)
+    registration: Mapping[str, Any] = field(default_factory=dict)
+    parcellation: str = ""
+    anatomy_model: str = ""
+    lesion_model: str = ""
+    lesion_model_sha256: str = ""
+    lesion_model_licence: str = ""
+    decisions: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether both networks have left their names."""
+        return bool(self.anatomy_model and self.lesion_model)
+
+
+def read_provenance(files: SessionFiles) -> Provenance:
+    """Read the sidecars of a session."""
+    t2star, probability = read_sidecar(files.t2star), read_sidecar(files.probability)
+    return Provenance(
+        voxel_size=tuple(t2star.get("VoxelSize", ())),
+        brain_extraction=t2star.get("BrainExtraction", ""),
+        brain_volumes=t2star.get("BrainVolumes", {}),
+        registration=t2star.get("Registration", {}),
+        parcellation=read_sidecar(files.proxy).get("Parcellation", ""),
+        anatomy_model=t2star.get("AnatomyModel", ""),
+        lesion_model=probability.get("Model", ""),
+        lesion_model_sha256=probability.get("ModelSHA256", ""),
+        lesion_model_licence=probability.get("ModelLicense", ""),
+        decisions=read_sidecar(files.mask).get("Decisions", {}),
+        notes=(*t2star.get("Notes", ()), *probability.get("Notes", ())),
+    )
+
+
+def write_seconds(files: SessionFiles, phase: str, steps: Mapping[str, float]) -> None:
+    """Keep how long each step of a phase took."""
+    write_json(files.seconds, {**_seconds(files), phase: steps})
+
+
+def read_seconds(files: SessionFiles) -> dict[str, float]:
+    """Time of each step of a session; empty where no log tells."""
+    return {step: s for steps in _seconds(files).values() for step, s in steps.items()}
+
+
+def _seconds(files: SessionFiles) -> dict[str, dict[str, float]]:
+    try:
+        found: dict[str, dict[str, float]] = json.loads(files.seconds.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found

@@ -1,0 +1,111 @@
+"""Steps of the phase that decides what is a microbleed, and writes masks and tables."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cmb_bidsapp.anatomy.standard import Points, read_field
+from cmb_bidsapp.bids.derivatives import SessionFiles, raw_uri
+from cmb_bidsapp.bids.images import read_derivative, read_labels
+from cmb_bidsapp.bids.inputs import Session
+from cmb_bidsapp.bids.outputs import write_image
+from cmb_bidsapp.bids.tables import read_table, write_table
+from cmb_bidsapp.clinical.mars import FORM_COLUMNS, fill, form_rows
+from cmb_bidsapp.clinical.summary import SUMMARY_COLUMNS, summarise
+from cmb_bidsapp.lesions.candidates import Candidate
+from cmb_bidsapp.lesions.table import COLUMNS
+from cmb_bidsapp.models.registry import calibration_of
+from cmb_bidsapp.preprocess.resampling import Affine, Float, Grid
+from cmb_bidsapp.settings import Settings
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Segmented:
+    """What the network has found, with the image and its regions, on the T2*w grid."""
+
+    probability: Float
+    classes: npt.NDArray[np.integer[Any]]
+    t2star: Float
+    mars: npt.NDArray[np.integer[Any]]
+    affine: Affine
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """Voxel size, mm, as other programs read it."""
+        return Grid.of(self.probability, self.affine).header_spacing
+
+
+def read_segmented(files: SessionFiles) -> Segmented:
+    """Read what the phases before have written."""
+    probability, affine = read_derivative(files.probability)
+    return Segmented(
+        probability=probability,
+        classes=read_labels(files.network_labels)[0],
+        t2star=read_derivative(files.t2star)[0],
+        mars=read_labels(files.mars)[0],
+        affine=affine,
+    )
+
+
+def in_mni152(candidates: Sequence[Candidate], files: SessionFiles) -> Points:
+    """Centres of candidates in MNI152 (mm), shape ``(n, 3)``."""
+    centres = np.array([(one.x, one.y, one.z) for one in candidates]).reshape(-1, 3)
+    return read_field(files.to_standard)(centres)
+
+
+def write_decisions(
+    lesions: Sequence[Mapping[str, Any]],
+    instances: npt.NDArray[np.int32],
+    affine: Affine,
+    session: Session,
+    files: SessionFiles,
+    settings: Settings,
+) -> list[Path]:
+    """Write masks before and after decisions, the table of lesions, MARS form, clinical summary."""
+    kept = [row["lesion_id"] for row in lesions if row["status"] == "kept"]
+    source = {
+        "Sources": [files.uri(files.probability), files.uri(files.network_labels)],
+        "SpatialReference": raw_uri(settings.bids_dir, session.t2star.path),
+        "Decisions": dataclasses.asdict(settings.decisions),
+    }
+    lesion_mask = {**source, "Type": "Lesion"}
+    write_image(files.raw_mask, (instances > 0).astype(np.uint8), affine, lesion_mask)
+    write_image(files.mask, np.isin(instances, kept).astype(np.uint8), affine, lesion_mask)
+    write_image(files.instances, instances, affine, source)
+    write_table(files.lesions, list(COLUMNS), lesions, COLUMNS)
+    written = read_table(files.lesions)
+    write_table(files.mars_form, list(FORM_COLUMNS), form_rows(fill(written)), FORM_COLUMNS)
+    summary = summarise(written, settings.clinical.baseline_limit)
+    write_table(files.summary, list(SUMMARY_COLUMNS), [summary], SUMMARY_COLUMNS)
+    tables = [files.lesions, files.mars_form, files.summary]
+    return [files.raw_mask, files.mask, files.instances, *tables]
+
+
+def decide_inputs(session: Session, files: SessionFiles, settings: Settings) -> list[Path]:
+    """Everything the phases before it have written."""
+    made = [files.t2star, files.t2star_brain, files.proxy, files.mars]
+    made += [files.probability, files.network_labels, files.to_standard]
+    if session.t1w is not None:
+        made.append(files.t1w_on_t2star)
+    if settings.output_spaces:
+        made += [files.from_standard, *([files.t1w, files.transform] if session.t1w else [])]
+    return made
+
+
+def decide_parameters(settings: Settings, _: Session) -> dict[str, Any]:
+    """Everything but the inputs that the results depend on."""
+    spaces = list(settings.output_spaces)
+    return {
+        "version": 8,
+        "spaces": spaces,
+        "calibration": calibration_of(settings.lesions.model),
+        **dataclasses.asdict(settings.decisions),
+        **dataclasses.asdict(settings.clinical),
+    }
