@@ -158,7 +158,7 @@ def _prepare_inputs(session: Session, _: SessionFiles, settings: Settings) -> li
 def _prepare_parameters(settings: Settings, _: Session) -> dict[str, Any]:
     extraction = choose_brain_extraction(settings.anatomy.brain_extraction)
     return {
-        "version": 5,
+        "version": 6,
         "brain_extraction": extraction,
         "parcellation": settings.anatomy.parcellation,
         "proxy_rules": settings.anatomy.proxy_rules,
