@@ -55,7 +55,7 @@ LEAST_RADIUS_MM = 2.0
 Row = dict[str, Any]
 LABEL_COLUMNS = (
     *("participant", "scan", "id", "x", "y", "z", "volume_mm3", "diameter_mm", "dark_mm"),
-    *("contrast", "region", "structure", "kind", "probability", "found", "why"),
+    *("contrast", "elongation", "region", "structure", "kind", "probability", "found", "why"),
 )
 MARK_COLUMNS = (
     *("participant", "scan", "x", "y", "z", "diameter_mm", "dark_mm", "contrast", "probability"),
@@ -84,6 +84,7 @@ def label_rows(scan: Scan) -> Iterator[Row]:
         found = pairs.get(position)
         yield {
             "id": label.number,
+            "elongation": spot.elongation,
             "volume_mm3": label.volume,
             "found": found is not None,
             "why": f"{found.distance:.1f} mm away" if found else _missed(scan, label, most, marks),

@@ -113,7 +113,7 @@ def measure_spot(image: Image, brain: Mask, affine: Affine, voxels: Voxels) -> S
     around = ball(grid, centre, AROUND_MM)
     values = image[tuple(around.T)][brain[tuple(around.T)]]
     median, low = float(np.median(values)), float(image[tuple(darkest)])
-    piece = _dark_piece(image, brain, grid, darkest, (median + low) / 2)
+    piece = dark_piece(image, brain, grid, darkest, (median + low) / 2)
     spacing = np.array(grid.spacing)
     # In cubic voxels rounding must not choose the plane: the last axis is through-plane then.
     through = int(np.flatnonzero(spacing >= 0.99 * spacing.max())[-1])
@@ -130,7 +130,7 @@ def measure_spot(image: Image, brain: Mask, affine: Affine, voxels: Voxels) -> S
     )
 
 
-def _dark_piece(image: Image, brain: Mask, grid: Grid, darkest: Voxels, limit: float) -> Voxels:
+def dark_piece(image: Image, brain: Mask, grid: Grid, darkest: Voxels, limit: float) -> Voxels:
     """Voxels darker than a limit, connected to the darkest one, as far as a spot is followed."""
     near = ball(grid, (grid.affine @ np.append(darkest, 1))[:3], FOLLOWED_MM)
     low = near.min(axis=0)

@@ -9,7 +9,7 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,6 +106,10 @@ class Request:
     device: str
     nprocs: int = 1
 
+    def prepared(self, participant: str) -> SessionFiles:
+        """A whole scan, prepared now or before."""
+        return prepare(self.folder / "whole", participant, self.out / "prepared", self.device)
+
     def threshold_for(self, model: str) -> float:
         """The one asked for, or the model's own."""
         return self.threshold if self.threshold is not None else threshold_of(model)
@@ -127,6 +131,17 @@ def whole_labels(folder: Path, participant: str) -> list[Label]:
     return found
 
 
+def simulated_labels(folder: Path, participant: str) -> list[Label]:
+    """Visible microbleeds of a scan that ``cmb_bidsapp simulate`` wrote into ``whole``."""
+    truth = SessionFiles(folder / "whole/derivatives/truth", participant[4:], None)
+    found = []
+    for row in read_table(truth.lesions):
+        if row["visible"] == "true":
+            x, y, z = (float(row[axis]) for axis in "xyz")
+            found.append(Label(row["source"], (x, y, z), float(row["volume"])))
+    return found
+
+
 def slab_labels(folder: Path, name: str, affine: Affine) -> list[Label]:
     """Labels of a slab, from ``slab_points.tsv``, in the world (mm) of its own header."""
     rows = read_table(folder / "slab_points.tsv", ["file", "i", "j", "k_in_slab"])
@@ -137,6 +152,10 @@ def slab_labels(folder: Path, name: str, affine: Affine) -> list[Label]:
         x, y, z = (affine[:3, :3] @ index + affine[:3, 3]).tolist()
         found.append(Label(str(number), (x, y, z)))
     return found
+
+
+#: Folder and participant to the labels of a whole scan.
+Labeller = Callable[[Path, str], list[Label]]
 
 
 class Networks:
@@ -169,20 +188,20 @@ def segmented_in(out: Path, model: str) -> Path:
     )
 
 
-def prepare(request: Request, participant: str) -> SessionFiles:
+def prepare(dataset: Path, participant: str, out: Path, device: str) -> SessionFiles:
     """Brain mask, N4 and structures of a whole scan, without registration and parcellation.
 
-    A T1w takes part where it lies on the grid of the T2*w. Delete ``prepared`` in the output
-    folder where the code of this step has changed.
+    A T1w takes part where it lies on the grid of the T2*w. Delete the output folder where the code
+    of this step has changed.
     """
-    files = SessionFiles(request.out / "prepared", participant.removeprefix("sub-"), None)
+    files = SessionFiles(out, participant.removeprefix("sub-"), None)
     done = structures_file(files)
     if done.exists():
         return files
-    scans = request.folder / "whole" / participant / "anat"
+    scans = dataset / participant / "anat"
     data, affine = read_image(scans / f"{participant}_T2starw.nii.gz")
     grid = Grid.of(data, affine)
-    anatomy = AnatomyNetwork(load_bundle("anatomy"), request.device)(data, affine, "T2starw")
+    anatomy = AnatomyNetwork(load_bundle("anatomy"), device)(data, affine, "T2starw")
     brain = anatomy.brain_mask(grid)
     write_image(files.t2star, correct_bias(data, affine, brain) * brain, affine)
     write_image(files.t2star_brain, brain.astype(np.uint8), affine)
@@ -204,13 +223,13 @@ def structures_file(files: SessionFiles) -> Path:
     return files.anat("dseg", space="T2starw", desc="structures")
 
 
-def fast_scans(request: Request) -> Iterator[Scan]:
+def fast_scans(request: Request, labels: Labeller = whole_labels) -> Iterator[Scan]:
     """Whole scans by mask, N4 and the lesion network alone."""
     networks = Networks(request.device)
     for participant, model in request.models.items():
         if not (request.folder / "whole" / participant).is_dir():
             continue
-        files = prepare(request, participant)
+        files = request.prepared(participant)
         t2star, affine = read_derivative(files.t2star)
         there = files.t1w_on_t2star.exists()
         t1w = read_derivative(files.t1w_on_t2star)[0] if there else None
@@ -228,7 +247,7 @@ def fast_scans(request: Request) -> Iterator[Scan]:
             found.labels,
             np.where(found.labels <= 3, found.labels, 0),
             read_labels(structures_file(files))[0],
-            whole_labels(request.folder, participant),
+            labels(request.folder, participant),
         )
 
 
@@ -261,7 +280,7 @@ def app_scans(request: Request) -> Iterator[Scan]:
                 read_derivative(files.probability)[0],
                 read_labels(files.network_labels)[0],
                 read_labels(files.proxy)[0],
-                read_labels(structures_file(prepare(request, participant)))[0],
+                read_labels(structures_file(request.prepared(participant)))[0],
                 whole_labels(request.folder, participant),
             )
 

@@ -33,6 +33,12 @@ SPACING_MM = 2.0
 #: Bridges up to twice this thick (in voxels) do not belong to the brain.
 BRIDGE_VOXELS = 2
 
+#: The inside of a brain is this likely to be brain; nose and orbits are called so in doubt only.
+SURE = 0.9
+#: As far (in voxels) as the brain grows from what is sure: back over a bridge's half width, and
+#: over a rim of a voxel or two that is never sure.
+RIM_VOXELS = BRIDGE_VOXELS + 2
+
 #: Field of the second look, in voxels of 2 mm, and how far it is centred above the deep nuclei.
 FIELD_VOXELS = (96, 112, 96)
 FIELD_LIFT_MM = 8.0
@@ -112,16 +118,18 @@ class Anatomy:
         """Brain with its CSF on another grid: the largest compact piece, holes filled."""
         brain = 1 - self.probabilities[0]
         likely = brain > 0.5
-        # Thin bridges to scalp and neck are cut before the largest piece is taken.
-        core = ndimage.binary_erosion(likely, iterations=BRIDGE_VOXELS)
-        largest = largest_piece(core if core.any() else likely)
+        # Thin bridges to scalp and neck are cut before the largest piece is taken, and the brain
+        # goes no farther from its sure inside than its rim is wide.
+        certain = brain > SURE
+        cores = [ndimage.binary_erosion(m, iterations=BRIDGE_VOXELS) for m in (certain, likely)]
+        largest = largest_piece(next((core for core in cores if core.any()), likely))
         if not largest.any():
             return np.zeros(target.shape, np.bool_)
-        largest = likely & ndimage.binary_dilation(largest, iterations=BRIDGE_VOXELS + 1)
+        largest = ndimage.binary_dilation(largest, iterations=RIM_VOXELS, mask=likely)
         largest = ndimage.binary_fill_holes(largest)
         # Other pieces are dropped, the soft edge of the largest is kept.
-        near = ndimage.binary_dilation(largest, iterations=2)
-        soft = np.where(largest, np.maximum(brain, 0.5 + 1e-3), np.where(near, brain, 0))
+        edge = ndimage.binary_dilation(largest, iterations=2) & ~likely
+        soft = np.where(largest, np.maximum(brain, 0.5 + 1e-3), np.where(edge, brain, 0))
         mask: npt.NDArray[np.bool_] = resample(soft, self.grid.affine, target) > 0.5
         return mask
 

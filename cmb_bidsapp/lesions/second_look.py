@@ -100,7 +100,7 @@ class Viewer:
         blur = [PIXEL_MM[1] / 2.5 / x, PIXEL_MM[1] / 2.5 / y, 0]
         return cls(near, ndimage.gaussian_filter(near, blur), (x, y, z), step)
 
-    def views(self, centres: npt.NDArray[np.floating], pixels: int = PIXELS) -> Views:
+    def views(self, centres: npt.NDArray[np.integer], pixels: int = PIXELS) -> Views:
         """Both views of places, relative to the brightness around each.
 
         Parameters
@@ -113,7 +113,7 @@ class Viewer:
         offset = np.arange(pixels) - (pixels - 1) / 2
         slices = (np.arange(SLICES) - SLICES // 2) * self.step
         seen = np.empty((len(centres), len(PIXEL_MM) * SLICES, pixels, pixels), np.float32)
-        for number, centre in enumerate(np.asarray(centres, np.float64)):
+        for number, centre in enumerate(centres):
             for order, (image, pixel) in enumerate(
                 zip((self.near, self.far), PIXEL_MM, strict=True)
             ):

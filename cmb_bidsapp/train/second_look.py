@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -70,7 +71,8 @@ def dark_places(
     lowest = ndimage.minimum_filter(ratio, (*size, 1)) == ratio
     spots = np.argwhere(lowest & (ratio < 0.9) & (t2star > 0))
     order = np.argsort(ratio[tuple(spots.T)], kind="stable")
-    return spots[order[:count]]
+    darkest_first: npt.NDArray[np.intp] = spots[order[:count]]
+    return darkest_first
 
 
 def places_of(case: TrainingCase, *, backgrounds: bool = True) -> Places:
@@ -108,7 +110,7 @@ def places_of(case: TrainingCase, *, backgrounds: bool = True) -> Places:
     )
 
 
-def _ras(path: object) -> npt.NDArray[np.generic]:
+def _ras(path: Path) -> npt.NDArray[np.integer]:
     return np.asarray(nib.as_closest_canonical(nib.load(path)).dataobj)
 
 
@@ -146,7 +148,8 @@ def train_second_look(
         optimizer.step()
         schedule.step()
         progress(step, float(loss.detach()))
-    return network.eval()
+    network.eval()
+    return network
 
 
 def _augmented(views: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:

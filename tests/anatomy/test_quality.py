@@ -12,6 +12,7 @@ from cmb_bidsapp.anatomy.quality import (
     brain_measures,
     region_measures,
     registration_measures,
+    share_beyond,
     share_shown,
     warnings,
 )
@@ -100,28 +101,63 @@ def test_the_volume_of_a_brain_is_in_millilitres(voxels, flag):
     assert same.value == pytest.approx(voxels)
 
 
+def ball(spacing=(2.0, 2.0, 2.0), radius=60.0):
+    """A round brain of 905 ml in the middle of an image that holds it."""
+    half = [int(np.ceil(radius / step)) + 2 for step in spacing]
+    axes = np.ogrid[tuple(slice(-n, n + 1) for n in half)]
+    return sum((axis * step) ** 2 for axis, step in zip(axes, spacing, strict=True)) <= radius**2
+
+
+def without(mask, axis, end, share):
+    """The image cut where the brain lacks about a share of it; what it lacks indeed."""
+    areas = mask.sum(axis=tuple(a for a in range(3) if a != axis))
+    first = int(np.searchsorted(np.cumsum(areas) / areas.sum(), share)) + 1
+    kept = np.moveaxis(mask, axis, 0)[first:]
+    image = np.moveaxis(kept if end == 0 else kept[::-1], 0, axis)
+    return image, 1 - image.sum() / mask.sum()
+
+
 @pytest.mark.parametrize("axis", [0, 1, 2])
 @pytest.mark.parametrize("end", [0, -1])
-@pytest.mark.parametrize(("touching", "share", "flag"), [(10, 0.1, "ok"), (11, 0.11, "high")])
-def test_a_brain_may_touch_a_face_by_a_tenth_of_its_widest_section(
-    axis, end, touching, share, flag
-):
-    mask = np.zeros((12, 12, 12), bool)
-    mask[1:11, 1:11, 1:11] = True
-    face = np.zeros((12, 12), bool)
-    face[1:11, 1:11] = np.arange(100).reshape(10, 10) < touching
-    np.moveaxis(mask, axis, 0)[end] = face
-    _, cut = brain_measures("T2starw", mask, (1.0, 1.0, 3.0))
-    assert cut.measure == "T2starw brain cut by the field of view"
-    assert cut.value == pytest.approx(share)
-    assert cut.flag == flag
+@pytest.mark.parametrize("spacing", [(2.0, 2.0, 2.0), (0.9, 0.9, 4.0), (1.0, 1.0, 3.0)])
+@pytest.mark.parametrize("share", [0.01, 0.03, 0.06])
+def test_what_lies_beyond_a_face_is_estimated(axis, end, spacing, share):
+    image, lacking = without(ball(spacing), axis, end, share)
+    _, beyond = brain_measures("T2starw", image, spacing)
+    assert beyond.measure == "T2starw brain beyond the field of view"
+    # The face shows the middle of its voxels: up to half a slice more is there.
+    assert beyond.value == pytest.approx(lacking, abs=0.015)
+    assert beyond.flag == "ok"
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("share", [0.15, 0.3, 0.5, 0.7])
+def test_a_brain_of_which_much_is_not_seen_is_flagged(axis, share):
+    image, _ = without(ball(), axis, 0, share)
+    assert brain_measures("T1w", image, (2.0, 2.0, 2.0))[1].flag == "high"
+
+
+def test_a_large_section_on_a_face_is_little_where_the_brain_narrows_fast():
+    # As where the lowest slice goes through the cerebellum, or an image ends where the brain does.
+    image, lacking = without(ball(), 2, 0, 0.04)
+    areas = image.sum(axis=(0, 1))
+    assert areas[0] > 0.3 * areas.max()
+    assert lacking < 0.05
+    tight = ball()[2:-2, 2:-2, 2:-2]
+    assert share_beyond(tight) < 0.001
+
+
+def test_the_cord_goes_on_but_is_little():
+    mask = ball()
+    mask[29:34, 29:34, :10] = True
+    assert 0 < share_beyond(mask) < 0.02
 
 
 def test_a_brain_away_from_the_faces_is_whole_and_none_at_all_is_not_cut():
     mask = np.zeros((8, 8, 8), bool)
-    assert brain_measures("T1w", mask, CENTIMETRE)[1].value == 0
+    assert share_beyond(mask) == 0
     mask[1:-1, 1:-1, 1:-1] = True
-    assert brain_measures("T1w", mask, CENTIMETRE)[1].value == 0
+    assert share_beyond(mask) == 0
 
 
 # Registration
