@@ -82,6 +82,10 @@ def _train(arguments: list[str]) -> int:
         from cmb_bidsapp.train.run import run_implanting
 
         return run_implanting(given)
+    if given.what == "second-look":
+        from cmb_bidsapp.train.run import run_second_look
+
+        return run_second_look(given)
     from cmb_bidsapp.options.resolve import choose_device
     from cmb_bidsapp.train.run import run_training
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import torch
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
+    from cmb_bidsapp.lesions.second_look import SecondLook
+
 #: Slice distance our own networks are told, whatever it is: slices are never resampled, so no
 #: lesion is lost between them. Those networks see slices of all distances in training.
 NOMINAL_SLICE_MM = 5.0
@@ -160,6 +162,7 @@ class LesionNetwork:
         self._card, self._classes = model.card, model.classes
         self._device = torch.device(device)
         self._slab_mm = slab_mm
+        self._second_look = _second_look(model)
         # nnU-Net changes plans of its first years in place.
         plans = PlansManager(copy.deepcopy(dict(model.plans)))
         with contextlib.redirect_stdout(io.StringIO()):
@@ -207,10 +210,29 @@ class LesionNetwork:
         told = self._card.nominal_slice_mm is not None
         slices = slices_in_slab(ras_zooms(affine)[2], self._slab_mm) if told else 1
         probabilities = self._in_slabs(stack, spacing, slices)
+        if self._second_look is not None:
+            image = ordered[self._card.channels.index("T2starw")][0]
+            seen = probabilities[self._classes.cmb]
+            again = self._look_again(image, seen, ras_zooms(affine))
+            probabilities = with_lesions(probabilities, self._classes.cmb, again)
         return Segmentation(
             image_order(class_map(probabilities, self._classes), affine),
             image_order(probabilities[self._classes.cmb], affine).astype(np.float32),
         )
+
+    def _look_again(
+        self,
+        t2star: npt.NDArray[np.floating[Any]],
+        probability: npt.NDArray[np.floating[Any]],
+        voxel: tuple[float, float, float],
+    ) -> npt.NDArray[np.float32]:
+        """CMB probability after the second look; arrays in network order, voxel size in mm."""
+        # Keeps torch off the command line's path.
+        from cmb_bidsapp.lesions.second_look import look_again
+
+        assert self._second_look is not None
+        image, seen = (data.transpose(2, 1, 0).astype(np.float32) for data in (t2star, probability))
+        return look_again(self._second_look, image, seen, voxel).transpose(2, 1, 0)
 
     def _in_slabs(
         self, stack: npt.NDArray[np.float32], spacing: tuple[float, float, float], slices: int
@@ -248,6 +270,40 @@ class LesionNetwork:
             )
         found: npt.NDArray[np.floating[Any]] = probabilities
         return found
+
+
+def with_lesions(
+    probabilities: npt.NDArray[np.floating[Any]],
+    cmb: int,
+    probability: npt.NDArray[np.float32],
+) -> npt.NDArray[np.float32]:
+    """Class probabilities with another one for microbleeds; what is left is shared as before.
+
+    Parameters
+    ----------
+    probabilities
+        Shape ``(classes, ...)``, in each voxel 1 in all.
+    cmb, probability
+        Which class microbleeds are, and their new probability.
+    """
+    others = np.maximum(1 - probabilities[cmb].astype(np.float32), 1e-6)
+    changed: npt.NDArray[np.float32] = probabilities * ((1 - probability) / others)
+    changed[cmb] = probability
+    return changed
+
+
+def _second_look(model: LesionModel) -> SecondLook | None:
+    """The network that judges candidates, where the model has one."""
+    if model.second_look is None:
+        return None
+    # Keeps torch off the command line's path.
+    from cmb_bidsapp.lesions.second_look import SecondLook
+
+    path, weights = model.second_look
+    network = SecondLook()
+    load_into(network, weights, path)
+    network.eval()
+    return network
 
 
 def _build(configuration: Any, model: LesionModel) -> torch.nn.Module:

@@ -17,6 +17,8 @@ from cmb_bidsapp.core.errors import ModelError
 
 CARD = "model.json"
 WEIGHTS = "weights.pt"
+#: Weights of the network that judges candidates, in bundles that have one.
+SECOND_LOOK = "second_look.pt"
 #: Stands for a licence, or for training data, that nobody has stated.
 UNSTATED = "not stated"
 TASKS = ("anatomy", "lesions")

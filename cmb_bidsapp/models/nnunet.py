@@ -10,7 +10,15 @@ from typing import Any
 
 from cmb_bidsapp.bids.stamps import sha256_of
 from cmb_bidsapp.core.errors import ModelError
-from cmb_bidsapp.models.card import UNSTATED, WEIGHTS, Card, is_list, is_size, read_json
+from cmb_bidsapp.models.card import (
+    SECOND_LOOK,
+    UNSTATED,
+    WEIGHTS,
+    Card,
+    is_list,
+    is_size,
+    read_json,
+)
 from cmb_bidsapp.models.classes import Classes, channels_of, classes_of, labels_of
 from cmb_bidsapp.models.plans import checked_plans
 from cmb_bidsapp.models.weights import Checkpoint, Tensors, read_checkpoint, read_tensors
@@ -36,6 +44,9 @@ class LesionModel:
         Tensors by the file they are from, one entry per fold.
     notes
         What a person must be told.
+    second_look
+        Tensors of the network that judges candidates, with the file they are from; ``None`` where
+        the model has none.
     """
 
     card: Card
@@ -44,6 +55,7 @@ class LesionModel:
     classes: Classes
     weights: Mapping[Path, Tensors]
     notes: tuple[str, ...] = ()
+    second_look: tuple[Path, Tensors] | None = None
 
     @property
     def name(self) -> str:
@@ -233,8 +245,15 @@ def model_of_bundle(folder: Path, card: Card) -> LesionModel:
         As :func:`check_bundle`, or the weights are no plain tensors.
     """
     plans, dataset, classes = check_bundle(folder, card)
-    path = folder / WEIGHTS
-    return LesionModel(card, plans, dataset, classes, {path: read_tensors(path)})
+    path, judge = folder / WEIGHTS, folder / SECOND_LOOK
+    return LesionModel(
+        card,
+        plans,
+        dataset,
+        classes,
+        {path: read_tensors(path)},
+        second_look=(judge, read_tensors(judge)) if SECOND_LOOK in card.files else None,
+    )
 
 
 def dataset_facts(

@@ -188,15 +188,6 @@ def train_parser() -> argparse.ArgumentParser:
         help="voxels of a training patch (default: planned, or those of --start-from); smaller "
         "ones take less time a step",
     )
-    lesions.add_argument(
-        "--fold",
-        type=int,
-        metavar="N",
-        help="leave out part N (from 0) of the participants, for cross-validation (default: none)",
-    )
-    lesions.add_argument(
-        "--folds", type=int, default=5, metavar="N", help="number of parts (default: %(default)s)"
-    )
     for one in (anatomy, lesions):
         one.add_argument("--output-dir", type=Path, required=True, help="the bundle is made here")
         one.add_argument("--work-dir", type=Path, required=True, help="checkpoints; resumable")
@@ -236,13 +227,40 @@ def train_parser() -> argparse.ArgumentParser:
         metavar=("MIN", "MAX"),
         help="sources in a whole brain, visible or not (default: 25 60)",
     )
+    second = verbs.add_parser(
+        "second-look",
+        help="a small network that judges the candidates of a lesion model",
+        description="Train a network that tells microbleeds from other dark places, and put it "
+        "into the bundle of a lesion model. Thresholds and calibration have to be chosen anew.",
+    )
+    second.add_argument("derivatives", type=Path, help="as for train lesions")
+    second.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder of the lesion model")
+    second.add_argument("--masks", type=Path, metavar="DIR", help="as for train lesions")
+    second.add_argument(
+        "--steps", type=int, default=1200, metavar="N", help="of 128 places (default: %(default)s)"
+    )
     calibrate = verbs.add_parser(
         "calibrate",
         help="how likely the candidates of a lesion model are microbleeds",
         description="Fit what share of candidates of a probability are microbleeds, and write it "
         "into the card of the model.",
     )
-    for one in (lesions, implants):
+    for one in (lesions, second):
+        one.add_argument(
+            "--fold",
+            type=int,
+            metavar="N",
+            help="leave out part N (from 0) of the participants, for cross-validation "
+            "(default: none)",
+        )
+        one.add_argument(
+            "--folds",
+            type=int,
+            default=5,
+            metavar="N",
+            help="number of parts (default: %(default)s)",
+        )
+    for one in (lesions, implants, second):
         _add_participants(one)
         one.add_argument("--random-seed", type=int, default=0, metavar="N")
     calibrate.add_argument(

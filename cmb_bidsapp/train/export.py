@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,18 @@ import torch
 from cmb_bidsapp.anatomy.network import ANATOMY_ARCHITECTURE, CONTRASTS, SPACING_MM
 from cmb_bidsapp.bids.outputs import atomic, write_json
 from cmb_bidsapp.bids.stamps import sha256_of
+from cmb_bidsapp.core.defaults import THRESHOLD
 from cmb_bidsapp.core.labels import STRUCTURES
 from cmb_bidsapp.lesions.segment import NOMINAL_SLICE_MM
-from cmb_bidsapp.models.card import CARD, WEIGHTS, card_of, read_json, write_card
+from cmb_bidsapp.models.card import (
+    CARD,
+    SECOND_LOOK,
+    WEIGHTS,
+    card_of,
+    read_card,
+    read_json,
+    write_card,
+)
 from cmb_bidsapp.models.nnunet import dataset_facts
 from cmb_bidsapp.models.weights import read_checkpoint
 from cmb_bidsapp.train.lesions import CONFIGURATION
@@ -55,6 +65,26 @@ def export_bundle(
     names = [WEIGHTS, *(extra or {})]
     plain = {"metrics": {}, **card, "files": {n: sha256_of(folder / n) for n in names}}
     write_card(folder / CARD, card_of(plain, folder / CARD))
+
+
+def add_second_look(folder: Path, weights: Mapping[str, torch.Tensor]) -> None:
+    """Put a network that judges candidates into the bundle of a lesion model.
+
+    What was measured without it no longer holds: thresholds, operating points and calibration are
+    taken out of the card.
+    """
+    card = read_card(folder / CARD)
+    with atomic(folder / SECOND_LOOK) as beside:
+        torch.save({key: value.detach().cpu().clone() for key, value in weights.items()}, beside)
+    changed = dataclasses.replace(
+        card,
+        files={**card.files, SECOND_LOOK: sha256_of(folder / SECOND_LOOK)},
+        threshold=THRESHOLD,
+        operating_points={},
+        calibration={},
+        metrics={},
+    )
+    write_card(folder / CARD, changed)
 
 
 def export_anatomy(

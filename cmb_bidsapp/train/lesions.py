@@ -126,6 +126,25 @@ def find_cases(derivatives: Path, truth: Path | None = None) -> list[TrainingCas
     return cases
 
 
+def chosen_cases(
+    derivatives: Path,
+    truth: Path | None = None,
+    *,
+    participants: Sequence[str] = (),
+    excluded: Sequence[str] = (),
+) -> list[TrainingCase]:
+    """Sessions of the participants asked for, as :func:`find_cases` finds them.
+
+    Raises
+    ------
+    UsageError
+        Somebody named is not there, or nobody is left.
+    """
+    found = find_cases(derivatives, truth)
+    chosen = select_participants([case.participant for case in found], participants, excluded)
+    return [case for case in found if case.participant in chosen]
+
+
 def _check_grid(mask: Path, image: Path) -> None:
     try:
         one, other = nib.load(mask), nib.load(image)
@@ -334,9 +353,7 @@ def train_lesions(
     from cmb_bidsapp.train.trainer import TRAINERS
 
     set_folders(work)
-    found = find_cases(derivatives, truth)
-    chosen = select_participants([case.participant for case in found], participants, excluded)
-    cases = [case for case in found if case.participant in chosen]
+    cases = chosen_cases(derivatives, truth, participants=participants, excluded=excluded)
     write_raw_dataset(cases, work / "raw", proxy=proxy, mimics=mimics)
     plan_and_preprocess(work, memory_gb=memory_gb, processes=processes)
     preprocessed = work / "preprocessed" / DATASET

@@ -9,9 +9,10 @@ from cmb_bidsapp.core.errors import ExitCode, UsageError
 from cmb_bidsapp.models.card import text_problems
 from cmb_bidsapp.models.registry import load_bundle, load_lesion_model
 from cmb_bidsapp.train.anatomy import train_anatomy
-from cmb_bidsapp.train.export import export_anatomy, export_nnunet
+from cmb_bidsapp.train.export import add_second_look, export_anatomy, export_nnunet
 from cmb_bidsapp.train.implants import run_implants
-from cmb_bidsapp.train.lesions import train_lesions
+from cmb_bidsapp.train.lesions import chosen_cases, split_participants, train_lesions
+from cmb_bidsapp.train.second_look import Places, places_of, train_second_look
 
 
 def run_implanting(given: argparse.Namespace) -> int:
@@ -37,6 +38,44 @@ def run_implanting(given: argparse.Namespace) -> int:
         excluded=given.exclude_participant_label,
         seed=given.random_seed,
     )
+
+
+def run_second_look(given: argparse.Namespace) -> int:
+    """Train the network that judges candidates, and put it into the bundle that is named.
+
+    Raises
+    ------
+    UsageError
+        The bundle is none of a lesion model, or participants or folds are not there.
+    """
+    load_lesion_model(str(given.bundle))
+    cases = chosen_cases(
+        given.derivatives,
+        given.masks,
+        participants=given.participant_label,
+        excluded=given.exclude_participant_label,
+    )
+    if given.fold is not None:
+        names = [case.name for case in cases]
+        kept = split_participants(names, given.folds, given.random_seed)[given.fold]["train"]
+        cases = [case for case in cases if case.name in kept]
+    parts, seen = [], set()
+    for case in cases:
+        # The draws of one scan share its background.
+        parts.append(places_of(case, backgrounds=case.participant not in seen))
+        seen.add(case.participant)
+        print(f"{case.name}: {parts[-1].true.sum()} of {len(parts[-1].true)} places", flush=True)
+
+    def progress(step: int, loss: float) -> None:
+        if step % 100 == 0 or step == given.steps:
+            print(f"step {step}/{given.steps}  loss {loss:.4f}", flush=True)
+
+    network = train_second_look(
+        Places.joined(parts), steps=given.steps, seed=given.random_seed, progress=progress
+    )
+    add_second_look(given.bundle, network.state_dict())
+    print(f"bundle: {given.bundle}")
+    return ExitCode.OK
 
 
 def run_training(given: argparse.Namespace, device: str) -> int:
