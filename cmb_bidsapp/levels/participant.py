@@ -21,7 +21,7 @@ from cmb_bidsapp.engine.child import Job, up_to_date
 from cmb_bidsapp.engine.pool import Outcome, run_sessions
 from cmb_bidsapp.engine.progress import Display
 from cmb_bidsapp.levels.status import begun, ended, left_out, write_status
-from cmb_bidsapp.models.registry import check_lesion_model
+from cmb_bidsapp.models.registry import check_lesion_model, licence_of
 from cmb_bidsapp.phases.follow import sessions_with_results
 from cmb_bidsapp.report.participant import write_citation, write_participant_report
 from cmb_bidsapp.report.sessions import ReportedSession
@@ -34,6 +34,8 @@ def participant(settings: Settings, console: Console) -> Summary:
     choice = chosen(settings)
     show_choice(choice, console, everything=settings.dry_run)
     check_lesion_model(settings.lesions.model, settings.lesions.folds)
+    licence = licence_of(settings.lesions.model)
+    console.print(f"lesion model {settings.lesions.model}, licence: {licence}", highlight=False)
     _check_spaces(settings, console)
     if settings.dry_run:
         return Summary(skipped=len(choice.skipped))

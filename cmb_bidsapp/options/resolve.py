@@ -14,7 +14,7 @@ from cmb_bidsapp.bids.filters import plain_labels, read_filters
 from cmb_bidsapp.core import resources
 from cmb_bidsapp.core.defaults import THRESHOLD
 from cmb_bidsapp.core.errors import UnavailableError, UsageError
-from cmb_bidsapp.models.registry import licence_of, threshold_of
+from cmb_bidsapp.models.registry import threshold_of
 from cmb_bidsapp.options.parser import LEVELS, build_parser
 from cmb_bidsapp.settings import (
     Anatomy,
@@ -138,8 +138,6 @@ def resolve(given: argparse.Namespace) -> Settings:
         raise absent
     if given.threshold is None and "participant" in given.level:
         threshold = threshold_of(given.model, given.operating_point)
-    if "participant" in given.level:
-        print(f"lesion model {given.model}, licence: {licence_of(given.model)}")
     processes, threads = resources.share(given.nprocs or cpus.value, megabytes, given.omp_nthreads)
     print(
         f"{processes} session(s) at a time, {threads} thread(s) each, on {device} "
