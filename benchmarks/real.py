@@ -47,10 +47,14 @@ from real_scores import IN_USE, Marks, Score, pair, scores_of, sweep
 from cmb_bidsapp.bids.tables import read_table, write_table
 from cmb_bidsapp.core.labels import PROXY_NAMES, STRUCTURES
 from cmb_bidsapp.evaluation.matching import HIT_MM
+from cmb_bidsapp.evaluation.results import AFTER
 from cmb_bidsapp.preprocess.resampling import Grid
+from cmb_bidsapp.train.calibrate import COLUMNS, SESSION_COLUMNS, SESSIONS, TABLE
 
 #: A label without a volume, or a smaller one, is looked for this close (mm) to its point.
 LEAST_RADIUS_MM = 2.0
+#: Candidates for the calibration reach this probability.
+LEAST_PROBABILITY = 0.3
 
 Row = dict[str, Any]
 LABEL_COLUMNS = (
@@ -148,6 +152,37 @@ def _looks(
         "structure": structure,
         "kind": guess_kind(spot, structure, fluid),
     }
+
+
+def candidate_rows(scan: Scan) -> Iterator[Row]:
+    """Marks of any probability that CFPR keeps, as an evaluation has them: for calibration."""
+    marks = Marks.of(scan, LEAST_PROBABILITY).kept(cfpr=True)
+    hits = {found.predicted for found in pair(scan.labels, marks)}
+    for position, mark in enumerate(marks):
+        yield {
+            "participant_id": scan.participant,
+            "stage": AFTER,
+            "side": "predicted",
+            "fate": "true-positive" if position in hits else "false-positive",
+            "probability_max": float(scan.probability[tuple(mark.voxels.T)].max()),
+        }
+
+
+def write_evaluation(folder: Path, scans: Sequence[Scan]) -> None:
+    """What ``cmb_bidsapp train calibrate`` reads, of whole scans."""
+    candidates = [row for scan in scans for row in candidate_rows(scan)]
+    write_table(folder / TABLE, COLUMNS, candidates)
+    sessions = [
+        {
+            "participant_id": scan.participant,
+            "stage": AFTER,
+            "status": "evaluated",
+            "reference": len(scan.labels),
+        }
+        for scan in scans
+    ]
+    write_table(folder / SESSIONS, SESSION_COLUMNS, sessions)
+    print(f"\nfor cmb_bidsapp train calibrate: {folder}")
 
 
 def side_by_side(rows: Iterable[Row]) -> list[Row]:
@@ -275,8 +310,10 @@ def main() -> None:
     for name, models in (runs or {"lesions": dict.fromkeys(people, "lesions")}).items():
         how = given.threshold, given.device, given.nprocs
         request = Request(given.folder, given.out, models, *how)
-        whole = fast_scans(request) if given.fast else app_scans(request)
-        report(name, "fast" if given.fast else "app", whole, given.out)
+        kind = "fast" if given.fast else "app"
+        whole = list(fast_scans(request) if given.fast else app_scans(request))
+        report(name, kind, whole, given.out)
+        write_evaluation(given.out / f"{name}_{kind}_evaluation", whole)
         report(name, "slabs", slab_scans(request), given.out)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from real_scans import Label, Scan
 
-from cmb_bidsapp.core.statistics import bootstrap_interval
+from cmb_bidsapp.core.statistics import interval, ratios, resample
 from cmb_bidsapp.evaluation.matching import Lesion, Pair, centres_of, lesions_of, match
 from cmb_bidsapp.evaluation.metrics import Counts
 from cmb_bidsapp.lesions.candidates import find_instances
@@ -93,8 +93,9 @@ def sweep(scores: Sequence[Score]) -> Iterator[dict[str, Any]]:
             groups.setdefault((cohort, score.threshold, score.cfpr), []).append(score)
     for (cohort, threshold, cfpr), members in sorted(groups.items()):
         total = sum((score.counts for score in members), Counts())
-        hits, whole = zip(*(score.counts.f1_parts for score in members), strict=True)
-        low, high = bootstrap_interval(hits, whole, [s.participant for s in members], SEED)
+        parts = np.array([score.counts.f1_parts for score in members], np.float64)
+        sampled = resample(parts, [score.participant for score in members], SEED)
+        low, high = interval(ratios(*sampled.T))
         yield {
             "cohort": cohort,
             "threshold": "in use" if threshold == IN_USE else threshold,

@@ -30,6 +30,9 @@ PIXELS = 32
 SLICES = 5
 #: A place is a candidate from this probability of the segmentation network on.
 SEED = 0.1
+#: Share of the segmentation network's log-odds in those of a candidate, and the least doubt that
+#: either network is allowed: their probabilities are more certain than they should be.
+NETWORK_SHARE, LEAST_DOUBT = 0.5, 1e-4
 #: Features of the three stages.
 FEATURES = (16, 32, 64)
 #: Candidates that are judged at a time.
@@ -157,10 +160,22 @@ def judge_views(network: SecondLook, views: Views, voxel: tuple[float, float]) -
     return np.concatenate(judged) if judged else np.zeros(0, np.float32)
 
 
+def together(sure: npt.NDArray[np.floating], peaks: npt.NDArray[np.floating]) -> Image:
+    """Probability of candidates by the second look and by the segmentation network.
+
+    >>> [round(float(p), 2) for p in together(np.array([0.5, 0.9]), np.array([0.5, 0.8]))]
+    [0.5, 0.95]
+    """
+    both = (np.clip(p, LEAST_DOUBT, 1 - LEAST_DOUBT) for p in (sure, peaks))
+    second, first = (np.log(p / (1 - p)) for p in both)
+    joint: Image = (1 / (1 + np.exp(-second - NETWORK_SHARE * first))).astype(np.float32)
+    return joint
+
+
 def look_again(
     network: SecondLook, t2star: Image, probability: Image, voxel: Sequence[float]
 ) -> Image:
-    """CMB probability in which every candidate peaks at what the second look says.
+    """CMB probability in which every candidate peaks at what both networks say together.
 
     Parameters
     ----------
@@ -179,7 +194,7 @@ def look_again(
         return np.zeros_like(probability)
     viewer = Viewer.of(t2star, voxel)
     sure = judge_views(network, viewer.views(darkest(t2star, pieces, count)), viewer.log_voxel())
-    peaks = ndimage.maximum(probability, pieces, np.arange(1, count + 1))
-    scale = np.concatenate([[0], sure / np.asarray(peaks)]).astype(np.float32)
+    peaks = np.asarray(ndimage.maximum(probability, pieces, np.arange(1, count + 1)))
+    scale = np.concatenate([[0], together(sure, peaks) / peaks]).astype(np.float32)
     again: Image = np.minimum(probability * scale[pieces], 1).astype(np.float32)
     return again

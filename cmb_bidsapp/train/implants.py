@@ -32,7 +32,7 @@ Mask = npt.NDArray[np.bool_]
 log = logging.getLogger(__name__)
 
 #: Peak probability of a place that is suspected of being a microbleed, and that of its extent.
-SUSPECTED, SUSPECTED_EXTENT = 0.2, 0.05
+SUSPECTED, SUSPECTED_EXTENT = 0.05, 0.03
 #: Volume of a brain (ml) that gets the full number of implants; parts of brains get their share.
 BRAIN_ML = 1200.0
 #: Field strength (T) and echo time (ms) where the sidecar does not tell.

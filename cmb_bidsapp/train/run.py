@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import time
 
+import numpy as np
+
 from cmb_bidsapp.core.errors import ExitCode, UsageError
 from cmb_bidsapp.models.card import text_problems
 from cmb_bidsapp.models.registry import load_bundle, load_lesion_model
@@ -59,10 +61,11 @@ def run_second_look(given: argparse.Namespace) -> int:
         names = [case.name for case in cases]
         kept = split_participants(names, given.folds, given.random_seed)[given.fold]["train"]
         cases = [case for case in cases if case.name in kept]
+    rng = np.random.default_rng(given.random_seed)
     parts, seen = [], set()
     for case in cases:
         # The draws of one scan share its background.
-        parts.append(places_of(case, backgrounds=case.participant not in seen))
+        parts.append(places_of(case, rng, backgrounds=case.participant not in seen))
         seen.add(case.participant)
         print(f"{case.name}: {parts[-1].true.sum()} of {len(parts[-1].true)} places", flush=True)
 

@@ -14,15 +14,18 @@ import torch.nn.functional as F
 from scipy import ndimage
 
 from cmb_bidsapp.lesions.candidates import CONNECTIVITY_26
-from cmb_bidsapp.lesions.second_look import PIXELS, SecondLook, Viewer, Views, darkest
+from cmb_bidsapp.lesions.second_look import PIXELS, SLICES, SecondLook, Viewer, Views, darkest
 from cmb_bidsapp.train.lesions import TrainingCase
 
 #: Room (pixels) for shifts of the views in training.
 MARGIN = 3
-#: Dark places that are no microbleed, at most, of one scan.
-DARK_PLACES = 250
+#: Places of one scan that are no microbleed, at most: what a lesion model suspects, any dark spots,
+#: and the darkest ones.
+SUSPECTED, SPOTS, DARKEST = 250, 150, 60
 #: A place this near (mm) to a lesion, or to what is to be ignored, is none of them.
 CLEAR_MM = 4.0
+#: Microbleeds that are less dark than this, relative to their surroundings, teach little but noise.
+LEAST_DARK = 0.35
 BATCH, LEARNING_RATE, POSITIVE_SHARE = 128, 2e-3, 0.4
 
 
@@ -54,12 +57,10 @@ class Places:
         )
 
 
-def dark_places(
-    t2star: npt.NDArray[np.float32], voxel: Sequence[float], count: int
-) -> npt.NDArray[np.intp]:
-    """Centres of the darkest small spots of a brain, relative to what is around each.
+def dark_places(t2star: npt.NDArray[np.float32], voxel: Sequence[float]) -> npt.NDArray[np.intp]:
+    """Centres of small dark spots of a brain, the darkest first, relative to what is around each.
 
-    Shape ``(n, 3)``, at most ``count``; microbleeds and what resembles them are among these.
+    Shape ``(n, 3)``; microbleeds and what resembles them are among these.
     """
     size = [max(1, round(2.0 / mm)) | 1 for mm in voxel[:2]]
     inside = (t2star > 0).astype(np.float32)
@@ -71,43 +72,62 @@ def dark_places(
     lowest = ndimage.minimum_filter(ratio, (*size, 1)) == ratio
     spots = np.argwhere(lowest & (ratio < 0.9) & (t2star > 0))
     order = np.argsort(ratio[tuple(spots.T)], kind="stable")
-    darkest_first: npt.NDArray[np.intp] = spots[order[:count]]
+    darkest_first: npt.NDArray[np.intp] = spots[order]
     return darkest_first
 
 
-def places_of(case: TrainingCase, *, backgrounds: bool = True) -> Places:
+def places_of(case: TrainingCase, rng: np.random.Generator, *, backgrounds: bool = True) -> Places:
     """Lesions of a training case, and dark places that are none.
 
     Parameters
     ----------
+    rng
+        Chooses among the places that are none.
     backgrounds
-        Whether the dark places are wanted: several draws of one scan have the same.
+        Whether these are wanted: several draws of one scan have the same.
     """
     image = nib.as_closest_canonical(nib.load(case.t2star))
     t2star = np.asarray(image.dataobj, np.float32)
     voxel = [float(size) for size in image.header.get_zooms()[:3]]
     lesions = _ras(case.lesions) > 0
+    viewer = Viewer.of(t2star, voxel)
     pieces, count = ndimage.label(lesions, CONNECTIVITY_26)
-    positives = darkest(t2star, pieces, count)
-    negatives = np.zeros((0, 3), np.intp)
+    views = viewer.views(darkest(t2star, pieces, count), PIXELS + 2 * MARGIN)
+    views = views[_darkness(views) >= LEAST_DARK]
+    found = len(views)
     if backgrounds:
         known = lesions if case.ignore is None else lesions | (_ras(case.ignore) > 0)
-        distance = ndimage.distance_transform_edt(~known, voxel) if known.any() else None
-        spots = dark_places(t2star, voxel, 2 * DARK_PLACES)
-        if case.mimics is not None:
-            suspected, number = ndimage.label(_ras(case.mimics) > 0, CONNECTIVITY_26)
-            spots = np.concatenate([darkest(t2star, suspected, number), spots])
-        clear = np.ones(len(spots), bool)
-        if distance is not None:
-            clear = distance[tuple(spots.T)] > CLEAR_MM
-        negatives = spots[clear][:DARK_PLACES]
-    viewer = Viewer.of(t2star, voxel)
-    centres = np.concatenate([positives, negatives])
-    return Places(
-        viewer.views(centres, PIXELS + 2 * MARGIN),
-        np.tile(np.array(viewer.log_voxel(), np.float32), (len(centres), 1)),
-        np.arange(len(centres)) < len(positives),
-    )
+        suspected = np.zeros(lesions.shape, bool) if case.mimics is None else _ras(case.mimics) > 0
+        centres = _other_places(t2star, voxel, known, suspected, rng)
+        views = np.concatenate([views, viewer.views(centres, PIXELS + 2 * MARGIN)])
+    sizes = np.tile(np.array(viewer.log_voxel(), np.float32), (len(views), 1))
+    return Places(views, sizes, np.arange(len(views)) < found)
+
+
+def _darkness(views: Views) -> npt.NDArray[np.float32]:
+    """How dark the middle of each view is, relative to its surroundings; 1 is black."""
+    middle = views.shape[-1] // 2
+    spot = slice(middle - 2, middle + 2)
+    lowest: npt.NDArray[np.float32] = -views[:, SLICES // 2, spot, spot].min(axis=(1, 2))
+    return lowest
+
+
+def _other_places(
+    t2star: npt.NDArray[np.float32],
+    voxel: Sequence[float],
+    known: npt.NDArray[np.bool_],
+    suspected: npt.NDArray[np.bool_],
+    rng: np.random.Generator,
+) -> npt.NDArray[np.intp]:
+    """Suspected and dark places that are not near to what is ``known``."""
+    pieces, count = ndimage.label(suspected, CONNECTIVITY_26)
+    suspects = rng.permutation(darkest(t2star, pieces, count))[:SUSPECTED]
+    spots = dark_places(t2star, voxel)
+    others = np.concatenate([suspects, rng.permutation(spots)[:SPOTS], spots[:DARKEST]])
+    reach = [2 * max(1, round(CLEAR_MM / mm)) + 1 for mm in voxel]
+    near = ndimage.maximum_filter(known, reach)
+    clear: npt.NDArray[np.intp] = others[~near[tuple(others.T)]]
+    return clear
 
 
 def _ras(path: Path) -> npt.NDArray[np.integer]:
