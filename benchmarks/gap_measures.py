@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from cmb_bidsapp.labels import structure_classes
 from real_marks import AROUND_MM, Image, Mask, Voxels, ball, dark_piece
 from scipy import ndimage
 
+from cmb_bidsapp.core.labels import structure_classes
 from cmb_bidsapp.preprocess.resampling import Affine, Grid
 
 #: Scales (mm) of the texture.

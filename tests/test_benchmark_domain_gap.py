@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from cmb_bidsapp.labels import STRUCTURES
 from gap_measures import Lesion, disc, edge_width, noise, places_for, texture, unrest
 from real_marks import ball, measure_spot
 from scipy import ndimage
 
+from cmb_bidsapp.core.labels import STRUCTURES
 from cmb_bidsapp.preprocess.resampling import Grid
 
 SPACING = (0.5, 0.5, 4.0)

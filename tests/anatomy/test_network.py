@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from cmb_bidsapp.labels import STRUCTURES
 
 from cmb_bidsapp.anatomy.network import Anatomy
+from cmb_bidsapp.core.labels import STRUCTURES
 from cmb_bidsapp.preprocess.resampling import Grid
 
 GRID = Grid((40, 40, 40), np.diag([2.0, 2.0, 2.0, 1.0]))
