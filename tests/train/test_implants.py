@@ -122,8 +122,8 @@ def test_a_folder_without_sessions_is_no_input(tmp_path):
 
 def test_a_place_is_suspected_by_its_peak():
     probability = np.zeros((10, 10, 3), np.float32)
-    probability[1:4, 1, 1] = 0.1, 0.5, 0.1
-    probability[6:9, 6, 1] = 0.1, 0.15, 0.1
+    probability[1:4, 1, 1] = 0.04, 0.5, 0.04
+    probability[6:9, 6, 1] = 0.035, 0.045, 0.035
     places = suspected_places(probability, None)
     assert places[1:4, 1, 1].all()
     assert places.sum() == 3
