@@ -132,10 +132,25 @@ def read_settings(arguments: Sequence[str]) -> Settings:
 
     nobody: tuple[str, ...] = ()
     unfiltered: dict[str, dict[str, Any]] = {}
-    participants = checked(lambda: plain_labels(_expand(given.participant_label), "sub-"), nobody)
-    excluded = checked(
-        lambda: plain_labels(_expand(given.exclude_participant_label), "sub-"), nobody
+
+    def labels(option: str, prefix: str, values: Sequence[str]) -> tuple[str, ...]:
+        try:
+            found = plain_labels(_expand(values), prefix)
+        except UsageError as error:
+            raise UsageError(f"{option}: {error}") from error
+        # A file or variable that is empty must not mean everybody.
+        if values and not found:
+            raise UsageError(f"{option}: a label is expected, and none was given")
+        return found
+
+    participants = checked(
+        lambda: labels("--participant-label", "sub-", given.participant_label), nobody
     )
+    excluded = checked(
+        lambda: labels("--exclude-participant-label", "sub-", given.exclude_participant_label),
+        nobody,
+    )
+    wanted = checked(lambda: labels("--session-label", "ses-", given.session_label), nobody)
     filters = checked(
         lambda: read_filters(given.bids_filter_file) if given.bids_filter_file else unfiltered,
         unfiltered,
@@ -191,9 +206,7 @@ def read_settings(arguments: Sequence[str]) -> Settings:
         out_dir=out_dir,
         levels=tuple(level for level in LEVELS if level in given.level),
         work_dir=given.work_dir,
-        selection=Selection(
-            participants, excluded, plain_labels(given.session_label, "ses-"), filters
-        ),
+        selection=Selection(participants, excluded, wanted, filters),
         anatomy=Anatomy(
             brain_extraction=given.brain_extraction,
             parcellation=given.parcellation,
@@ -273,7 +286,10 @@ def _expand(values: Sequence[str]) -> list[str]:
     words: list[str] = []
     for value in values:
         if value.startswith("@"):
-            words += Path(value[1:]).read_text(encoding="utf-8").split()
+            try:
+                words += Path(value[1:]).read_text(encoding="utf-8-sig").split()
+            except (OSError, ValueError) as error:
+                raise UsageError(f"{value}: a text file of labels is expected ({error})") from error
         else:
             words.append(value)
     return words

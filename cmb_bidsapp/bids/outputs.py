@@ -6,6 +6,7 @@ import contextlib
 import csv
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,11 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import numpy.typing as npt
+
+from cmb_bidsapp.bids.text import open_text
+
+#: Forms of a header that put the far corner of an image this near (mm) say the same.
+SAME_PLACE_MM = 0.1
 
 #: Order of entities in a file name (BIDS specification, appendix "Entities").
 ENTITY_ORDER = (
@@ -95,10 +101,16 @@ def write_image(
     affine: npt.NDArray[np.float64],
     sidecar: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write a NIfTI (mm; sform and qform with code 1, scanner) and its sidecar, atomically."""
+    """Write a NIfTI (mm; sform and qform with code 1, scanner) and its sidecar, atomically.
+
+    A qform cannot hold a shear: one that says anything else than the sform gets code 0, unknown.
+    """
     image = nib.Nifti1Image(data, affine)
     image.set_sform(affine, code=1)
     image.set_qform(affine, code=1)
+    corner = np.array([*data.shape[:3], 1.0])
+    if np.linalg.norm((image.header.get_qform() - affine) @ corner) > SAME_PLACE_MM:
+        image.header["qform_code"] = 0
     image.header.set_xyzt_units("mm")
     with atomic(path) as beside:
         nib.save(image, beside)
@@ -144,7 +156,8 @@ def write_table(
 
 def _cell(value: object) -> str:
     if isinstance(value, str):
-        return value if value.isprintable() else value.translate(_BLANK)
+        text = value if value.isprintable() else value.translate(_BLANK)
+        return f"'{text}" if _FORMULA.match(text) and not _is_number(text) else text
     if value is None or (isinstance(value, float | np.floating) and not np.isfinite(value)):
         return "n/a"
     if isinstance(value, bool | np.bool_):
@@ -156,6 +169,16 @@ def _cell(value: object) -> str:
 
 #: Tab and ends of lines, which would break a table, as blanks.
 _BLANK = {9: " ", 10: " ", 13: " "}
+#: What a spreadsheet would carry out. An apostrophe before it makes it text; reading takes it off.
+_FORMULA = re.compile(r"'*\s*[=+@-].")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def read_table(path: Path, required: Iterable[str] = ()) -> list[dict[str, str]]:
@@ -163,10 +186,12 @@ def read_table(path: Path, required: Iterable[str] = ()) -> list[dict[str, str]]
 
     Raises
     ------
+    OSError
+        The file cannot be opened, or is a pipe.
     ValueError
         A required column is missing, or a row is cut off.
     """
-    with path.open(encoding="utf-8", newline="") as stream:
+    with open_text(path) as stream:
         reader = csv.DictReader(stream, delimiter="\t")
         try:
             columns = reader.fieldnames or ()
@@ -178,6 +203,8 @@ def read_table(path: Path, required: Iterable[str] = ()) -> list[dict[str, str]]
         raise ValueError(f"lacks {', '.join(lacking)}")
     if any(None in row.values() or None in row for row in rows):
         raise ValueError("a row does not have the columns of the header")
+    for row in rows:
+        row.update({k: t[1:] for k, t in row.items() if t[:1] == "'" and _FORMULA.match(t)})
     return rows
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import read_table
+from cmb_bidsapp.bids.text import open_text
 from cmb_bidsapp.bids.times import natural
 from cmb_bidsapp.clinical.mars import NEEDED
 from cmb_bidsapp.lesions.table import Row
@@ -134,7 +135,7 @@ def _failed(status: Path) -> dict[str, dict[str | None, str]]:
     if not status.exists():
         return {}
     failed: dict[str, dict[str | None, str]] = {}
-    with status.open(encoding="utf-8", newline="") as stream:
+    with open_text(status) as stream:
         reader = csv.DictReader(stream, delimiter="\t")
         if not {*STATUS} <= {*(reader.fieldnames or ())}:
             raise ValueError(f"lacks one of {', '.join(STATUS)}")

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from cmb_bidsapp import __version__
 from cmb_bidsapp.bids.derivatives import prepare_dataset
+from cmb_bidsapp.bids.index import shown
 from cmb_bidsapp.bids.inputs import Choice, Session, check_dataset, choose
 from cmb_bidsapp.bids.outputs import write_json, write_text
 from cmb_bidsapp.levels.status import begun, ended, left_out, write_status
@@ -35,8 +36,10 @@ def participant(settings: Settings, console: Console) -> Summary:
     show_choice(choice, console, everything=settings.dry_run)
     check_lesion_model(settings.lesions.model, settings.lesions.folds)
     _check_spaces(settings, console)
+    if settings.bids_database_dir is not None:
+        console.print("--bids-database-dir has no effect: the dataset is read anew every time")
     if settings.dry_run:
-        return Summary(skipped=len(choice.skipped))
+        return _foreseen(choice)
 
     prepare_dataset(settings.out_dir, settings.bids_dir)
     logs = _run_folder(settings)
@@ -54,16 +57,24 @@ def participant(settings: Settings, console: Console) -> Summary:
             console.print(f"report: {report}", markup=False, highlight=False, soft_wrap=True)
     write_citation(settings, outcomes)
     rows = [*ended(outcomes, "session"), *ended(follow_ups, "follow-up")]
-    write_status(settings.out_dir, [*rows, *left_out(choice.skipped)])
+    write_status(settings.out_dir, [*rows, *left_out(choice)])
     # A follow-up that failed leaves the sessions' own results as they are, and counts on top.
     failed = [o for o in follow_ups if not o.ok]
     ok = sum(o.ok for o in outcomes)
     return Summary(
         ok,
-        len(outcomes) - ok + len(failed),
+        len(outcomes) - ok + len(failed) + len(choice.failed),
         len(choice.skipped),
-        _exit_code([*outcomes, *failed]),
+        _exit_code([o.code for o in (*outcomes, *failed)] + [ExitCode.DATA] * len(choice.failed)),
     )
+
+
+def _foreseen(choice: Choice) -> Summary:
+    """How a run would end as far as names and headers tell."""
+    codes = [ExitCode.DATA if session.problem else ExitCode.OK for session in choice.sessions]
+    codes += [ExitCode.DATA] * len(choice.failed)
+    failed = sum(code != ExitCode.OK for code in codes)
+    return Summary(failed=failed, skipped=len(choice.skipped), code=_exit_code(codes))
 
 
 def _run(
@@ -72,7 +83,13 @@ def _run(
     """Run a stage where it is not up to date; returns how it ended, one outcome each."""
     from cmb_bidsapp.runtime.phase import Job, up_to_date
 
-    stale = [s for s in sessions if not up_to_date(Job(s, settings, stage))]
+    def done(session: Session) -> bool:
+        try:
+            return up_to_date(Job(session, settings, stage))
+        except OSError:
+            return False  # An input cannot be read; the session itself says so, and only it fails.
+
+    stale = [s for s in sessions if not done(s)]
     outcomes = [Outcome(s, 0, "", (), 0.0) for s in sessions if s not in stale]
     if outcomes:
         console.print(f"{len(outcomes)} {stage}s are up to date", highlight=False)
@@ -114,7 +131,6 @@ def chosen(settings: Settings) -> Choice:
         excluded=selection.excluded,
         sessions=selection.sessions,
         filters=selection.filters,
-        database=settings.bids_database_dir,
     )
 
 
@@ -126,7 +142,7 @@ def show_choice(choice: Choice, console: Console, *, everything: bool) -> None:
 
     line(f"{len(choice.sessions)} sessions to process, {len(choice.skipped)} without a T2*w")
     for session in choice.sessions:
-        if everything or session.notes:
+        if everything or session.notes or session.problem:
             line(f"{session.label}")
         if everything:
             line(f"  T2*w  {session.t2star.path}")
@@ -135,8 +151,13 @@ def show_choice(choice: Choice, console: Console, *, everything: bool) -> None:
                 line(f"  not   {rejected.path.name}: {rejected.reason}")
         for note in session.notes:
             line(f"  note  {note}")
-    for skipped in choice.skipped:
-        line(f"{skipped.path}: skipped, {skipped.reason}")
+        if session.problem:
+            line(f"  fails {session.problem}")
+    for word, several in (("skipped", choice.skipped), ("failed", choice.failed)):
+        for one in several:
+            line(f"{shown(str(one.path))}: {word}, {one.reason}")
+    for note in choice.notes:
+        line(f"note: {note}")
 
 
 def _check_spaces(settings: Settings, console: Console) -> None:
@@ -166,9 +187,8 @@ def _run_folder(settings: Settings) -> Path:
     return folder
 
 
-def _exit_code(outcomes: Sequence[Outcome]) -> int:
+def _exit_code(codes: Sequence[int]) -> int:
     """0; the common code when everything failed for one reason; else 1."""
-    codes = [outcome.code for outcome in outcomes]
     bad = {code for code in codes if code}
     if not bad:
         return ExitCode.OK

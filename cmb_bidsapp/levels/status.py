@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cmb_bidsapp.bids.derivatives import locked
-from cmb_bidsapp.bids.inputs import Rejected, Session
+from cmb_bidsapp.bids.index import shown
 from cmb_bidsapp.bids.outputs import read_table, write_table, write_text
+from cmb_bidsapp.bids.scans import Choice, Session
 from cmb_bidsapp.runtime.engine import Outcome
 from cmb_bidsapp.runtime.errors import ExitCode
 
@@ -46,17 +47,22 @@ def begun(sessions: Iterable[Session], stage: Stage) -> list[Row]:
     return ended((Outcome(s, ExitCode.TEMPORARY, UNFINISHED, (), 0.0) for s in sessions), stage)
 
 
-def left_out(lacking: Iterable[Rejected]) -> list[Row]:
-    """Rows of participants and sessions that have nothing to process."""
+def left_out(choice: Choice) -> list[Row]:
+    """Rows of participants and sessions that have nothing to process, or nothing usable."""
     return [
         {
-            "participant_id": one.path.parts[0],
-            "session_id": one.path.parts[1] if len(one.path.parts) > 1 else None,
+            "participant_id": shown(one.path.parts[0]),
+            "session_id": shown(one.path.parts[1]) if len(one.path.parts) > 1 else None,
             "stage": "session",
-            "status": "skipped",
+            "status": status,
+            "exit_code": code,
             "message": one.reason,
         }
-        for one in lacking
+        for status, code, several in (
+            ("skipped", None, choice.skipped),
+            ("failed", int(ExitCode.DATA), choice.failed),
+        )
+        for one in several
     ]
 
 

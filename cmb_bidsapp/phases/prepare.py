@@ -67,6 +67,8 @@ def prepare(session: Session, files: SessionFiles, settings: Settings, step: Ste
     """Raw images -> preprocessed images, brain masks, transform, proxy labels (paper, 3.2)."""
     from cmb_bidsapp.anatomy.network import AnatomyNetwork
 
+    if session.problem:
+        raise DataError(session.problem)
     notes: list[str] = []
     # First of all: a program or licence that is not there must not be missed after minutes.
     parcellation = find_or_make(session, settings, step, notes)
@@ -155,7 +157,7 @@ def _prepare_inputs(session: Session, _: SessionFiles, settings: Settings) -> li
     return scans + reused_files(settings, session)
 
 
-def _prepare_parameters(settings: Settings, _: Session) -> dict[str, Any]:
+def _prepare_parameters(settings: Settings, session: Session) -> dict[str, Any]:
     extraction = choose_brain_extraction(settings.anatomy.brain_extraction)
     return {
         "version": 5,
@@ -164,6 +166,8 @@ def _prepare_parameters(settings: Settings, _: Session) -> dict[str, Any]:
         "proxy_rules": settings.anatomy.proxy_rules,
         "model": load_card(settings.anatomy.model).files,
         "seed": settings.seed,
+        # What was accepted once may be refused now.
+        **({"problem": session.problem} if session.problem else {}),
     }
 
 
