@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cmb_bidsapp.bids.names import ENTITIES, PARTS
-from cmb_bidsapp.bids.text import read_json
+from cmb_bidsapp.bids.text import cause_of, read_json
 from cmb_bidsapp.runtime.errors import UsageError
 
 #: Keys of a BIDS filter file; without ``swi``, the filter of ``t2starw`` holds for SWI too.
@@ -38,7 +38,7 @@ def read_filters(path: Path) -> dict[str, dict[str, Any]]:
     try:
         content = read_json(path)
     except (OSError, ValueError) as error:
-        raise UsageError(f"--bids-filter-file {path}: {error}") from error
+        raise UsageError(f"--bids-filter-file {path}: {cause_of(error)}") from error
     if not all(isinstance(rule, dict) for rule in content.values()):
         raise UsageError(f"--bids-filter-file {path}: an object of objects is expected")
     unknown = sorted(set(content) - set(FILTER_KEYS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import zlib
 from pathlib import Path
@@ -53,15 +54,20 @@ def load_header(path: Path) -> tuple[Any, tuple[str, ...]]:
                 f"in {path.parent}"
             )
         raise DataError(f"{path} does not exist")
-    if not path.is_file():
-        raise DataError(f"{path} is not a regular file")
     try:
-        image = nib.load(path)
+        image = _open(path)
         return image, check_header(image, path)
     except PermissionError:
         raise
     except UNREADABLE as error:
         raise DataError(f"{path} cannot be read ({error}); fetch or convert it again") from error
+
+
+def _open(path: Path) -> Any:
+    if path.exists() and not path.is_file():
+        # A pipe would be waited for, perhaps for ever.
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return nib.load(path)
 
 
 def read_volume(path: Path) -> tuple[npt.NDArray[np.float32], Affine]:
@@ -127,11 +133,11 @@ def read_image(path: Path) -> tuple[npt.NDArray[np.float32], Affine]:
 
 def read_derivative(path: Path) -> tuple[npt.NDArray[np.float32], Affine]:
     """Read one of our own images; values are taken as they are."""
-    image = nib.load(path)
+    image = _open(path)
     return np.asarray(image.dataobj, dtype=np.float32), np.asarray(image.affine, dtype=np.float64)
 
 
 def read_labels(path: Path) -> tuple[npt.NDArray[np.int32], Affine]:
     """Read an integer label image and its affine."""
-    image = nib.load(path)
+    image = _open(path)
     return np.asarray(image.dataobj).astype(np.int32), np.asarray(image.affine, dtype=np.float64)

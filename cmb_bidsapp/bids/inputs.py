@@ -84,13 +84,12 @@ def choose(
         skipped += empty if images or not unusable else ()
         failed += unusable
     nobody = [f"ses-{s}" for s in sessions if s not in labels]
+    absent = f"no participant has {', '.join(nobody)}; there are {_some('ses', labels)}"
     if not chosen:
         if failed:
             raise DataError("; ".join(f"{bids_dir}/{_said(one)}" for one in failed[:3]))
         if nobody and len(nobody) == len(sessions):
-            raise NoInputError(
-                f"{bids_dir}: no participant has {', '.join(nobody)}; it has {_some('ses', labels)}"
-            )
+            raise NoInputError(f"{bids_dir}: {absent}")
         reasons = "; ".join(map(_said, skipped[:3]))
         raise NoInputError(
             f"{bids_dir}: no T2*w to process (looked for suffixes {', '.join(T2STAR_SUFFIXES)}"
@@ -100,7 +99,7 @@ def choose(
         tuple(chosen),
         tuple(skipped),
         tuple(failed),
-        tuple(f"no participant has {name}; there are {_some('ses', labels)}" for name in nobody),
+        (absent,) if nobody else (),
     )
 
 

@@ -22,6 +22,7 @@ IMAGE_TYPES: Mapping[str, str] = {
     **dict.fromkeys(("R", "REAL"), REAL),
     **dict.fromkeys(("I", "IMAG", "IMAGINARY"), IMAGINARY),
     **dict.fromkeys(("MNIP", "MINIP", "MIP", "MAXIP"), PROJECTION),
+    "MAP": MAP,
     **dict.fromkeys(("M", "MAG", "MAGNITUDE"), MAGNITUDE),
 }
 #: Values of ``ComplexImageComponent`` and of the entity ``part``.
@@ -71,10 +72,12 @@ def _by_name(entities: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
 
 
 def _by_sidecar(metadata: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    for value in _texts(metadata.get("ImageType")):
-        words = {value, *re.split(r"[^A-Z0-9]+", value), re.sub(r"[^A-Z0-9]+", "", value)}
-        for word in sorted(words & IMAGE_TYPES.keys()):
-            yield IMAGE_TYPES[word], f"ImageType {value}"
+    for key in ("ImageType", "ImageTypeText"):
+        for value in _texts(metadata.get(key)):
+            words = {*re.split(r"[^A-Z0-9]+", value), re.sub(r"[^A-Z0-9]+", "", value)}
+            yield from (
+                (kind, f"{key} {value}") for word, kind in IMAGE_TYPES.items() if word in words
+            )
     for value in _texts(metadata.get("ComplexImageComponent")):
         if value in COMPONENTS:
             yield COMPONENTS[value], f"ComplexImageComponent {value}"

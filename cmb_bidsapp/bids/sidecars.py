@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cmb_bidsapp.bids.names import parse_name
-from cmb_bidsapp.bids.text import read_json
+from cmb_bidsapp.bids.text import cause_of, read_json
 
 #: A time (s) that no echo reaches; from there to :data:`LEAST_MS` it is neither s nor ms.
 LONGEST_ECHO_S = 0.5
@@ -71,9 +71,7 @@ class Sidecars:
 def _cause(path: Path, error: OSError | ValueError) -> str:
     if isinstance(error, FileNotFoundError) and path.is_symlink():
         return f"not fetched; run: datalad get {path.name} in {path.parent}"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
-    return str(error)
+    return cause_of(error)
 
 
 def checked_metadata(metadata: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:

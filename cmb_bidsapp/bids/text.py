@@ -31,8 +31,15 @@ def read_text(path: Path) -> str:
         return stream.read()
 
 
+def cause_of(error: OSError | ValueError) -> str:
+    """Why a text file could not be read, without its name."""
+    if isinstance(error, UnicodeError):
+        return "not UTF-8 text; save it as UTF-8"
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+
+
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object.
+    """Read a JSON object; Latin-1 is read, too, as only its free text may have other letters.
 
     Raises
     ------
@@ -40,9 +47,11 @@ def read_json(path: Path) -> dict[str, Any]:
         The file cannot be read, or is no JSON object; the message is the reason alone.
     """
     try:
-        content = json.loads(read_text(path))
-    except UnicodeError as error:
-        raise ValueError("not UTF-8 text; save it as UTF-8") from error
+        text = read_text(path)
+    except UnicodeError:
+        text = path.read_bytes().decode("latin-1")
+    try:
+        content = json.loads(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"not valid JSON: {error}") from error
     except RecursionError as error:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from cmb_bidsapp.bids.images import UNREADABLE, read_derivative, read_labels
 from cmb_bidsapp.bids.outputs import read_table
+from cmb_bidsapp.bids.text import read_text
 from cmb_bidsapp.preprocess.resampling import Affine, Grid
 from cmb_bidsapp.runtime.errors import DataError
 
@@ -66,7 +67,7 @@ def json_of(path: Path) -> Any:
     if not path.exists():
         return None
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_text(path))
     except ValueError as error:
         raise DataError(f"{path} is not JSON ({error}); write it again") from error
 

@@ -95,7 +95,7 @@ def follow(_: Session, files: SessionFiles, settings: Settings, step: Step) -> R
     order, own = _in_order(files, settings)
     sessions = [_read(one) for one in own]
     first = sessions[0]
-    notes: list[str] = []
+    notes = list(order.problems)
     if order.source == "labels":
         notes.append("sessions are in the order of their labels: no table tells all times")
     image = _read_image(first.files)

@@ -153,6 +153,9 @@ def _write_moved(t2star: Head, t1w: Head, pull: Affine, files: SessionFiles) -> 
 
 
 def _prepare_inputs(session: Session, _: SessionFiles, settings: Settings) -> list[Path]:
+    if session.problem:
+        # Nothing of it is read, not even for a checksum: it may be a pipe.
+        return []
     scans = [scan.path for scan in (session.t2star, session.t1w) if scan is not None]
     return scans + reused_files(settings, session)
 

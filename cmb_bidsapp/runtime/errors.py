@@ -106,6 +106,8 @@ def classify(error: BaseException) -> tuple[ExitCode, str]:
         return ExitCode.PERMISSION, f"no permission: {error.filename or error}"
     if isinstance(error, OSError) and error.errno in (28, 122):
         return ExitCode.TEMPORARY, f"no space left on the disk of {error.filename or 'the output'}"
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return ExitCode.CANNOT_WRITE, f"{error.filename or error}: a folder is expected there"
     if isinstance(error, OSError) and error.errno == 30:
         return ExitCode.CANNOT_WRITE, f"read-only file system: {error.filename or error}"
     text = " ".join(str(error).split())

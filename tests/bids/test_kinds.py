@@ -26,6 +26,8 @@ NO_MAGNITUDE = {
     "component": ({"ComplexImageComponent": "PHASE"}, "phase"),
     "component beside M": ({"ComplexImageComponent": "REAL", **MAGNITUDE}, "real"),
     "mixed component": ({"ComplexImageComponent": "MIXED"}, "mixture"),
+    "vendor's words": ({"ImageTypeText": ["ORIGINAL", "PRIMARY", "P"], **MAGNITUDE}, "phase"),
+    "parameter map": ({"ImageType": ["DERIVED", "PRIMARY", "T2_STAR MAP"]}, "map"),
     "radian": ({"Units": "rad"}, "phase"),
     "field map": ({"Units": "Hz"}, "map"),
 }

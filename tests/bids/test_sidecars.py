@@ -29,8 +29,7 @@ def pipe(path):
 DAMAGES = {
     "trailing comma": (write_bytes(b'{"EchoTime": 0.02,}'), "not valid JSON"),
     "empty": (write_bytes(b""), "not valid JSON"),
-    "binary": (write_bytes(b"\x80\x00\xff"), "not UTF-8 text"),
-    "Latin-1": (write_bytes('{"Site": "Tübingen"}'.encode("latin-1")), "not UTF-8 text"),
+    "binary": (write_bytes(b"\x80\x00\xff"), "not valid JSON"),
     "list": (write_bytes(b"[1, 2]"), "not a JSON object"),
     "null": (write_bytes(b"null"), "not a JSON object"),
     "text": (write_bytes(b'"x"'), "not a JSON object"),
@@ -62,6 +61,14 @@ def test_a_byte_order_mark_does_no_harm(tmp_path, encoding):
     sidecar.write_text('{"EchoTime": 0.02}', encoding=encoding)
     (session,) = choose(root).sessions
     assert session.t2star.metadata == {"EchoTime": 0.02}
+
+
+def test_letters_of_latin_1_cost_nothing(tmp_path):
+    root = build_dataset(tmp_path, {"sub-01_T2starw": {"EchoTime": 1}})
+    sidecar = image_path(root, "sub-01_T2starw").with_name("sub-01_T2starw.json")
+    sidecar.write_bytes('{"EchoTime": 0.02, "InstitutionName": "Tübingen"}'.encode("latin-1"))
+    (session,) = choose(root).sessions
+    assert session.t2star.metadata["EchoTime"] == 0.02
 
 
 def test_sidecars_do_not_say_whose_an_image_is_or_which_run(tmp_path):
