@@ -60,15 +60,15 @@ def scans_of(
             failed.append(Rejected(own, f"{shown(str(error.filename or place))}: {error.strerror}"))
             continue
         bad = [part for part in (participant, label) if part is not None and not is_label(part)]
-        if bad:
-            if images:
-                failed.append(Rejected(own, f'"{shown(bad[0])}" {NO_LABEL}'))
+        if bad and images:
+            why = f'"{shown(bad[0])}" is no BIDS label: rename it with letters and digits only'
+            failed.append(Rejected(own, why))
             continue
-        scans += [read_scan(image, participant, label, sidecars) for image in images]
+        # Tables and reports are UTF-8 and could not name such a file.
+        odd = [path for path in images if shown(path.name) != path.name]
+        failed += [Rejected(own, f"{shown(path.name)}: the name is not UTF-8") for path in odd]
+        scans += [read_scan(p, participant, label, sidecars) for p in images if p not in odd]
     return scans, failed
-
-
-NO_LABEL = "is no BIDS label: rename it with letters and digits only"
 
 
 def shown(text: str) -> str:

@@ -80,6 +80,9 @@ def choose(
         labels |= {image.session for image in images if image.session is not None}
         found, empty = choose_participant(participant, images, sessions, filters or {})
         chosen += found
+        if sessions:
+            asked = {participant, *sessions}
+            unusable = [one for one in unusable if one.path.name[4:] in asked]
         # Why a folder could not be used says more than that nothing was found.
         skipped += empty if images or not unusable else ()
         failed += unusable

@@ -68,6 +68,15 @@ def slice_distance(affine: Affine) -> float:
     return float(voxel_sizes(affine)[slice_axis(affine)])
 
 
+def slices_are(affine: Affine) -> str:
+    """How slices lie: ``sagittal``, ``coronal`` or ``axial``.
+
+    >>> slices_are(np.diag([0.5, 4.0, 0.5, 1.0])), slices_are(np.diag([1.0, 1.0, 1.0, 1.0]))
+    ('coronal', 'axial')
+    """
+    return ("sagittal", "coronal", "axial")[_network_axes(affine)[0]]
+
+
 def _network_axes(affine: Affine) -> list[int]:
     """World axes in the order of the network: across the slices, then of z, y, x the other two."""
     across = int(nib.orientations.io_orientation(affine)[slice_axis(affine), 0])
@@ -116,17 +125,11 @@ def unfamiliar_voxels(affine: Affine, training: Mapping[str, Any]) -> list[str]:
     Parameters
     ----------
     training
-        ``in_plane_mm`` and ``slice_mm``: smallest and largest voxel size of the training images,
-        whose slices are axial.
+        ``in_plane_mm`` and ``slice_mm``: smallest and largest voxel size of the training images.
     """
     across, *in_plane = _network_axes(affine)
     zooms = ras_zooms(affine)
     found = []
-    if across != 2:
-        found.append(
-            f"slices are {('sagittal', 'coronal')[across]}, the lesion model was trained on axial "
-            "ones: expect more errors"
-        )
     sizes = {"in_plane_mm": max(zooms[axis] for axis in in_plane), "slice_mm": zooms[across]}
     for key, name in (("in_plane_mm", "in plane"), ("slice_mm", "apart")):
         size = sizes[key]

@@ -127,7 +127,7 @@ def _finish_parameters(settings: Settings, session: Session) -> dict[str, Any]:
     metadata = {k: session.t2star.metadata.get(k) for k in ("MagneticFieldStrength", "EchoTime")}
     spaces = list(settings.output_spaces)
     return {
-        "version": 7,
+        "version": 8,
         "spaces": spaces,
         "calibration": calibration_of(settings.lesions.model),
         **dataclasses.asdict(settings.decisions),

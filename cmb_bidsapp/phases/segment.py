@@ -22,7 +22,12 @@ NEGLIGIBLE = 1e-3
 
 def segment(session: Session, files: SessionFiles, settings: Settings, step: Step) -> Result:
     """Preprocessed images -> CMB probability and predicted classes (paper, 2.1)."""
-    from cmb_bidsapp.lesions.segment import LesionNetwork, unfamiliar_voxels, with_regions
+    from cmb_bidsapp.lesions.segment import (
+        LesionNetwork,
+        slices_are,
+        unfamiliar_voxels,
+        with_regions,
+    )
 
     step("loading the lesion network")
     model = load_lesion_model(settings.lesions.model, settings.lesions.folds)
@@ -46,13 +51,16 @@ def segment(session: Session, files: SessionFiles, settings: Settings, step: Ste
     probability = np.where(result.cmb_probability < NEGLIGIBLE, 0, result.cmb_probability)
     write_image(files.probability, probability.astype(np.float32), affine, sidecar)
     labels, notes = result.labels, list(model.notes)
+    lie, why = slices_are(affine), None
     if not model.classes.regions:
+        why = "the lesion model predicts no brain regions"
+    elif lie != "axial":
+        # A microbleed looks the same from everywhere, a region does not.
+        why = f"slices are {lie}, which the lesion model may not know (expect more errors)"
+    if why:
         labels = with_regions(labels, read_labels(files.proxy)[0])
         sidecar["Sources"] = [*sources, files.uri(files.proxy)]
-        notes.append(
-            "the lesion model predicts no brain regions: false-positive reduction (CFPR) uses "
-            "those of the anatomy"
-        )
+        notes.append(f"{why}: false-positive reduction (CFPR) uses the regions of the anatomy")
     if model.training_voxels is not None:
         notes += unfamiliar_voxels(affine, model.training_voxels)
     written = write_dseg(files.network_labels, labels, affine, PROXY_LOOK, sidecar)
@@ -70,7 +78,7 @@ def _segment_inputs(session: Session, files: SessionFiles, _: Settings) -> list[
 
 def _segment_parameters(settings: Settings, session: Session) -> dict[str, Any]:
     return {
-        "version": 4,
+        "version": 5,
         "model": lesion_model_parameters(settings.lesions.model, settings.lesions.folds),
         "tta": settings.lesions.tta,
         "t1w": session.t1w is not None,

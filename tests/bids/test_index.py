@@ -95,6 +95,15 @@ def test_a_session_with_such_a_label_fails_alone(tmp_path):
     choice = choose(root)
     assert [session.label for session in choice.sessions] == ["sub-01_ses-1"]
     assert [one.path.as_posix() for one in choice.failed] == ["sub-01/ses-a-b"]
+    assert choose(root, sessions=["1"]).failed == ()
+
+
+def test_a_file_name_that_is_no_text_fails_and_is_named(tmp_path):
+    root = build_dataset(tmp_path, {"sub-01_T2starw": {}})
+    write_head(root / "sub-02" / "anat" / os.fsdecode(b"sub-02_acq-a\xff_T2starw.nii.gz"))
+    choice = choose(root)
+    assert [session.label for session in choice.sessions] == ["sub-01"]
+    assert r"sub-02_acq-a\xff_T2starw.nii.gz" in choice.failed[0].reason
 
 
 def test_a_folder_without_images_may_have_any_name(tmp_path):

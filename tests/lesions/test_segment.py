@@ -119,8 +119,8 @@ def test_the_network_gets_contiguous_memory():
         ((0.5, 3.0, 3.0), ["in plane"]),
         ((1.0, 1.0, 0.8), ["apart"]),
         ((3.0, 3.0, 9.0), ["in plane", "apart"]),
-        ((0.5, 4.0, 0.5), ["coronal"]),
-        ((9.0, 0.5, 0.5), ["sagittal", "apart"]),
+        ((0.5, 4.0, 0.5), []),
+        ((9.0, 0.5, 0.5), ["apart"]),
     ],
 )
 def test_voxels_far_from_the_training_are_named(zooms, said):
