@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets everything up in .venv and passes every check: style, types, tests.
+# Sets everything up in .venv and passes every check: style, types, directions of imports, tests.
 set -euo pipefail
 cd "$(dirname "$0")"
 [ -x .venv/bin/python ] || python3 -m venv .venv
@@ -7,4 +7,5 @@ cd "$(dirname "$0")"
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
 .venv/bin/mypy
+.venv/bin/lint-imports
 exec .venv/bin/pytest "$@"

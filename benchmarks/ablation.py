@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cmb_bidsapp.bids.outputs import read_table
+from cmb_bidsapp.bids.tables import read_table
 
 ROWS = {
     "DiceCE": ["--loss", "ce", "--no-proxy"],

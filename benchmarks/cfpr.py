@@ -15,9 +15,9 @@ import numpy as np
 import SimpleITK
 from scipy import ndimage
 
-from cmb_bidsapp.labels import CMB
+from cmb_bidsapp.core.defaults import CFPR_RADIUS_MM, CFPR_RATIO
+from cmb_bidsapp.core.labels import CMB
 from cmb_bidsapp.lesions.cfpr import FAR_MM, THICK_SLICE_MM, TOLERANCE_MM, Verdict, judge
-from cmb_bidsapp.lesions.defaults import CFPR_RADIUS_MM, CFPR_RATIO
 
 Case = tuple[np.ndarray, np.ndarray, tuple[float, ...]]
 

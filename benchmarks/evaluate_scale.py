@@ -18,7 +18,8 @@ import psutil
 from scipy import ndimage
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.bids.outputs import write_image, write_table
+from cmb_bidsapp.bids.outputs import write_image
+from cmb_bidsapp.bids.tables import write_table
 from cmb_bidsapp.lesions.table import COLUMNS
 
 SHAPE, AFFINE = (560, 560, 30), np.diag([0.4286, 0.4286, 4.0, 1.0])

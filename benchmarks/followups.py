@@ -18,7 +18,7 @@ import numpy as np
 from nibabel.affines import apply_affine
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.bids.outputs import read_table
+from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.clinical.follow_up import SEEN
 from cmb_bidsapp.evaluation.matching import match
 from cmb_bidsapp.lesions.grading import COUNTED

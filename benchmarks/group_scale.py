@@ -20,7 +20,7 @@ import numpy as np
 from cmb_bidsapp.anatomy.quality import COLUMNS as MEASURES
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.clinical.follow_up import CHANGE_COLUMNS
-from cmb_bidsapp.labels import MARS_FORM
+from cmb_bidsapp.core.labels import MARS_FORM
 from cmb_bidsapp.lesions.table import COLUMNS
 
 #: Sequence, field strength (T), echo time (s) and voxel (mm) of the scanners.

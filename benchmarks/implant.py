@@ -17,8 +17,8 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
+from cmb_bidsapp.core.labels import ids
 from cmb_bidsapp.evaluation.matching import centres_of, lesions_of, match
-from cmb_bidsapp.labels import ids
 from cmb_bidsapp.lesions.candidates import CONNECTIVITY_26, find_instances
 from cmb_bidsapp.lesions.cfpr import judge
 from cmb_bidsapp.lesions.segment import LesionNetwork

@@ -22,8 +22,8 @@ from cmb_bidsapp.anatomy.proxy import to_proxy
 from cmb_bidsapp.anatomy.reuse import parcellations_in, read_parcellation
 from cmb_bidsapp.anatomy.standard import centres
 from cmb_bidsapp.anatomy.talairach import MNI305_TO_MNI152, to_mni305
+from cmb_bidsapp.core.labels import MARS, PROXY, RIGHT, SIDES
 from cmb_bidsapp.evaluation.metrics import Overlap
-from cmb_bidsapp.labels import MARS, PROXY, RIGHT, SIDES
 from cmb_bidsapp.models.registry import load_bundle
 from cmb_bidsapp.preprocess.ants import to_ants
 from cmb_bidsapp.preprocess.resampling import Grid

@@ -16,8 +16,9 @@ import nibabel as nib
 import numpy as np
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.bids.outputs import read_table, write_dseg, write_image, write_table
-from cmb_bidsapp.labels import PROXY_LOOK
+from cmb_bidsapp.bids.outputs import write_image
+from cmb_bidsapp.bids.tables import read_table, write_dseg, write_table
+from cmb_bidsapp.core.labels import PROXY_LOOK
 from cmb_bidsapp.lesions.candidates import find_instances, measure
 from cmb_bidsapp.lesions.cfpr import judge
 from cmb_bidsapp.lesions.segment import LesionNetwork, ras_zooms, with_regions

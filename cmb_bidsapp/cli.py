@@ -1,20 +1,18 @@
-"""The command line: arguments in, one frozen Settings out; nothing heavy is imported here."""
+"""The command line: a verb and its options in, an exit code out.
+
+Each verb parses its options, and only then imports what it needs: torch, ants, nnU-Net, matplotlib
+and pybids stay off the way of ``--help``, ``--version`` and mistyped options.
+"""
 
 from __future__ import annotations
 
-import math
-import os
-import re
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
 
-from cmb_bidsapp.parser import LEVELS, build_parser
-from cmb_bidsapp.runtime.errors import AppError, UnavailableError, UsageError, classify
-from cmb_bidsapp.runtime.home import provide_home
-from cmb_bidsapp.verbs import (
+from cmb_bidsapp.core.home import provide_home
+from cmb_bidsapp.core.outcome import carried_out
+from cmb_bidsapp.options.parser import build_parser
+from cmb_bidsapp.options.verbs import (
     convert_parser,
     demo_parser,
     evaluate_parser,
@@ -22,12 +20,6 @@ from cmb_bidsapp.verbs import (
     slurm_parser,
     train_parser,
 )
-
-if TYPE_CHECKING:
-    from cmb_bidsapp.levels.summary import Summary
-    from cmb_bidsapp.settings import Settings
-
-T = TypeVar("T")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,303 +33,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         "evaluate": _evaluate,
         "slurm": _slurm,
     }
-    try:
+
+    def work() -> int:
         if arguments and arguments[0] in verbs:
             provide_home()
             return verbs[arguments[0]](arguments[1:])
         return _bids_app(arguments)
-    except SystemExit as leave:
-        return int(leave.code or 0)
-    except BaseException as error:
-        code, message = classify(error)
-        if "--debug" in arguments and not isinstance(error, AppError | KeyboardInterrupt):
-            raise
-        for line in message.splitlines():
-            print(f"cmb_bidsapp: {line}", file=sys.stderr)
-        if not isinstance(error, UsageError):
-            print(result_line(0, 0, 0, code), flush=True)
-        return int(code)
 
-
-def result_line(ok: int, failed: int, skipped: int, code: int) -> str:
-    """The last line on standard output, for scripts."""
-    return f"CMB-BIDSAPP RESULT ok={ok} failed={failed} skipped={skipped} exit={int(code)}"
-
-
-def read_settings(arguments: Sequence[str]) -> Settings:
-    """Parse and check a command line; all problems are reported at once.
-
-    Raises
-    ------
-    UsageError
-        One line per problem, each with what was expected.
-    """
-    from cmb_bidsapp.bids.filters import plain_labels, read_filters
-    from cmb_bidsapp.lesions.defaults import THRESHOLD
-    from cmb_bidsapp.runtime import resources
-    from cmb_bidsapp.settings import (
-        Anatomy,
-        Clinical,
-        Decisions,
-        Lesions,
-        Resources,
-        Selection,
-        Settings,
-    )
-
-    given = build_parser().parse_args(arguments)
-    problems: list[str] = []
-
-    def checked(build: Callable[[], T], otherwise: T) -> T:
-        try:
-            return build()
-        except (UsageError, ValueError, OSError) as error:
-            problems.append(str(error))
-            return otherwise
-
-    def expect(holds: bool, text: str) -> None:
-        if not holds:
-            problems.append(text)
-
-    bids_dir, out_dir = given.bids_dir.resolve(), given.output_dir.resolve()
-    expect(
-        "participant" not in given.level or bids_dir.is_dir(), f"BIDS_DIR {bids_dir}: not a folder"
-    )
-    expect(out_dir != bids_dir, "OUTPUT_DIR is BIDS_DIR; nothing is written into the dataset")
-    inside = (
-        bids_dir in out_dir.parents and "derivatives" not in out_dir.relative_to(bids_dir).parts
-    )
-    expect(not inside, f"OUTPUT_DIR {out_dir} lies inside BIDS_DIR; use BIDS_DIR/derivatives/NAME")
-    for option, path in (("-w", given.work_dir), ("--bids-database-dir", given.bids_database_dir)):
-        if path is not None:
-            expect(
-                bids_dir not in [path.resolve(), *path.resolve().parents],
-                f"{option} {path} lies inside BIDS_DIR",
-            )
-    threshold = THRESHOLD if given.threshold is None else given.threshold
-    expect(0 < threshold < 1, f"--threshold {given.threshold}: between 0 and 1 is expected")
-    expect(0 <= given.cfpr_ratio <= 1, f"--cfpr-ratio {given.cfpr_ratio}: 0 to 1 is expected")
-    expect(0 < given.cfpr_radius <= 20, f"--cfpr-radius {given.cfpr_radius}: up to 20 mm")
-    expect(0 <= given.min_size < math.inf, f"--min-size {given.min_size}: 0 mm or more is expected")
-    expect(
-        given.baseline_limit >= 0, f"--baseline-limit {given.baseline_limit}: 0 or more is expected"
-    )
-    for fold in given.folds:
-        expect(
-            fold == "all" or (fold.isascii() and fold.isdigit()),
-            f"--folds {fold}: a number or all is expected",
-        )
-    for option, value in (("--nprocs", given.nprocs), ("--omp-nthreads", given.omp_nthreads)):
-        expect(value is None or value > 0, f"{option} {value}: at least 1 is expected")
-
-    nobody: tuple[str, ...] = ()
-    unfiltered: dict[str, dict[str, Any]] = {}
-
-    def labels(option: str, prefix: str, values: Sequence[str]) -> tuple[str, ...]:
-        try:
-            found = plain_labels(_expand(values), prefix)
-        except UsageError as error:
-            raise UsageError(f"{option}: {error}") from error
-        # A file or variable that is empty must not mean everybody.
-        if values and not found:
-            raise UsageError(f"{option}: a label is expected, and none was given")
-        return found
-
-    participants = checked(
-        lambda: labels("--participant-label", "sub-", given.participant_label), nobody
-    )
-    excluded = checked(
-        lambda: labels("--exclude-participant-label", "sub-", given.exclude_participant_label),
-        nobody,
-    )
-    wanted = checked(lambda: labels("--session-label", "ses-", given.session_label), nobody)
-    filters = checked(
-        lambda: read_filters(given.bids_filter_file) if given.bids_filter_file else unfiltered,
-        unfiltered,
-    )
-    nothing: tuple[Path, ...] = ()
-    derivatives = checked(lambda: _folders(given.derivatives), nothing)
-    spaces = checked(lambda: _spaces(given.output_spaces), nobody)
-    for option, folder in (
-        ("--reference-derivatives", given.reference_derivatives),
-        ("--ratings", given.ratings),
-    ):
-        expect(folder is None or folder.is_dir(), f"{option} {folder}: not a folder")
-        expect(
-            folder is None or "group" in given.level,
-            f"{option}: has no meaning without the group level",
-        )
-    for option, path in (
-        ("--jhu-atlas", given.jhu_atlas),
-        ("--fs-license-file", given.fs_license_file),
-    ):
-        expect(path is None or path.is_file(), f"{option} {path}: not a file")
-    expect(
-        not (given.fs_no_reconall and given.parcellation == "synthseg"),
-        "--fs-no-reconall: has no meaning with --parcellation synthseg",
-    )
-    cpus, memory = resources.available_cpus(), resources.available_memory_mb()
-    megabytes = checked(
-        lambda: resources.parse_memory(given.mem) if given.mem else memory.value, memory.value
-    )
-    device, absent = "cpu", None
-    try:
-        device = choose_device(given.device)
-    except UsageError as error:
-        problems.append(str(error))
-    except UnavailableError as error:
-        absent = error
-    if problems:
-        raise UsageError("\n".join([*problems, *([str(absent)] if absent else [])]))
-    if absent is not None:
-        raise absent
-    if given.threshold is None and "participant" in given.level:
-        from cmb_bidsapp.models.registry import threshold_of  # heavier than --help may be
-
-        threshold = threshold_of(given.model)
-    processes, threads = resources.share(given.nprocs or cpus.value, megabytes, given.omp_nthreads)
-    print(
-        f"{processes} session(s) at a time, {threads} thread(s) each, on {device} "
-        f"({'--nprocs' if given.nprocs else cpus.reason}; "
-        f"{megabytes} MB: {'--mem' if given.mem else memory.reason})"
-    )
-    return Settings(
-        bids_dir=bids_dir,
-        out_dir=out_dir,
-        levels=tuple(level for level in LEVELS if level in given.level),
-        work_dir=given.work_dir,
-        selection=Selection(participants, excluded, wanted, filters),
-        anatomy=Anatomy(
-            brain_extraction=given.brain_extraction,
-            parcellation=given.parcellation,
-            proxy_rules=given.proxy_rules,
-            jhu_atlas=given.jhu_atlas,
-            derivatives=derivatives,
-            subjects_dir=given.fs_subjects_dir,
-            licence_file=given.fs_license_file,
-            run_reconall=not given.fs_no_reconall,
-            resume_reconall=not given.fs_no_resume,
-        ),
-        lesions=Lesions(given.model, given.tta, tuple(given.folds)),
-        decisions=Decisions(
-            threshold,
-            given.cfpr,
-            given.cfpr_mode,
-            given.cfpr_radius,
-            given.cfpr_ratio,
-            given.min_size,
-        ),
-        clinical=Clinical(given.baseline_limit),
-        reference=given.reference_derivatives,
-        ratings=given.ratings,
-        output_spaces=spaces,
-        resources=Resources(processes, threads, device),
-        bids_database_dir=given.bids_database_dir,
-        dry_run=given.dry_run,
-        force=given.force,
-        stop_on_first_crash=given.stop_on_first_crash,
-        seed=given.random_seed,
-    )
-
-
-def _spaces(given: Sequence[str]) -> tuple[str, ...]:
-    """Standard spaces, each once, with their resolution."""
-    if not given:
-        return ()
-    from cmb_bidsapp.anatomy.templates import Space  # heavier than --help may be
-
-    return tuple(dict.fromkeys(str(Space.parse(text)) for text in given))
-
-
-def choose_device(wanted: str) -> str:
-    """Turn ``--device`` into one torch understands; ``auto`` falls back to the CPU.
-
-    Raises
-    ------
-    UnavailableError
-        CUDA was asked for and there is none.
-    UsageError
-        It is no device at all.
-    """
-    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", wanted):
-        raise UsageError(f"--device {wanted}: auto, cpu, cuda or cuda:N is expected")
-    # A machine without the driver's device node has no CUDA; torch need not be asked.
-    present = any(Path(node).exists() for node in ("/dev/nvidia0", "/dev/nvidiactl", "/dev/dxg"))
-    if wanted == "cpu" or (wanted == "auto" and not present):
-        return "cpu"
-    found = 0
-    if present:
-        import torch
-
-        found = torch.cuda.device_count()
-    if wanted == "auto":
-        return "cuda" if found else "cpu"
-    number = int(wanted.partition(":")[2] or 0)
-    if number >= found:
-        raise UnavailableError(
-            f"--device {wanted}: {found} CUDA device(s) here; containers need --gpus all (docker) "
-            "or --nv (apptainer)"
-        )
-    return wanted
-
-
-def _expand(values: Sequence[str]) -> list[str]:
-    """Replace ``@FILE`` by the words of the file."""
-    words: list[str] = []
-    for value in values:
-        if value.startswith("@"):
-            try:
-                words += Path(value[1:]).read_text(encoding="utf-8-sig").split()
-            except (OSError, ValueError) as error:
-                raise UsageError(f"{value}: a text file of labels is expected ({error})") from error
-        else:
-            words.append(value)
-    return words
-
-
-def _folders(values: Sequence[str]) -> tuple[Path, ...]:
-    """Folders of ``NAME=PATH`` or plain ``PATH``; the name is for people."""
-    folders = []
-    for value in values:
-        path = Path(value)
-        if not path.exists() and "=" in value:
-            path = Path(value.partition("=")[2])
-        if not path.is_dir():
-            raise UsageError(f"-d {value}: NAME=PATH of a folder is expected")
-        folders.append(path.resolve())
-    return tuple(folders)
+    return carried_out(work, debug="--debug" in arguments)
 
 
 def _bids_app(arguments: list[str]) -> int:
-    settings = read_settings(arguments)
-    if settings.work_dir is not None:
-        settings.work_dir.mkdir(parents=True, exist_ok=True)
-        os.environ["TMPDIR"] = tempfile.tempdir = str(settings.work_dir.absolute())
-    provide_home()
-    summary = run_levels(settings)
-    print(result_line(summary.ok, summary.failed, summary.skipped, summary.code), flush=True)
-    return int(summary.code)
+    given = build_parser().parse_args(arguments)
+    from cmb_bidsapp.levels.run import run_app
+    from cmb_bidsapp.options.resolve import resolve
 
-
-def run_levels(settings: Settings) -> Summary:
-    """Run the levels in order; the group level follows a participant level that failed in part."""
-    from rich.console import Console
-
-    from cmb_bidsapp.levels.group import group
-    from cmb_bidsapp.levels.participant import participant
-    from cmb_bidsapp.levels.summary import Summary
-
-    console = Console()
-    first = Summary()
-    if "participant" in settings.levels:
-        first = participant(settings, console)
-        if "group" not in settings.levels or settings.dry_run:
-            return first
-    collected = group(settings, console)
-    if "participant" not in settings.levels:
-        return collected
-    code = first.code or collected.code
-    return Summary(first.ok, first.failed, first.skipped, code)
+    return run_app(resolve(given))
 
 
 def _demo(arguments: list[str]) -> int:
@@ -367,6 +78,11 @@ def _train(arguments: list[str]) -> int:
         from cmb_bidsapp.train.calibrate import run_calibration
 
         return run_calibration(given.bundle, given.evaluation)
+    if given.what == "implants":
+        from cmb_bidsapp.train.run import run_implanting
+
+        return run_implanting(given)
+    from cmb_bidsapp.options.resolve import choose_device
     from cmb_bidsapp.train.run import run_training
 
     return run_training(given, choose_device(given.device))
@@ -374,7 +90,7 @@ def _train(arguments: list[str]) -> int:
 
 def _evaluate(arguments: list[str]) -> int:
     given = evaluate_parser().parse_intermixed_args(arguments)
-    from cmb_bidsapp.evaluation.run import run_evaluation
+    from cmb_bidsapp.levels.evaluation import run_evaluation
 
     return run_evaluation(given)
 

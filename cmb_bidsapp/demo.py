@@ -5,15 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.bids.outputs import read_table
+from cmb_bidsapp.bids.tables import read_table
+from cmb_bidsapp.evaluation.results import AFTER
+from cmb_bidsapp.evaluation.session import evaluate_session, find_sessions
+from cmb_bidsapp.levels.run import run_levels
+from cmb_bidsapp.options.resolve import read_settings
+from cmb_bidsapp.simulate.anatomy import atlas_head
+from cmb_bidsapp.simulate.dataset import Cohort, simulate_dataset
+from cmb_bidsapp.simulate.protocols import PROTOCOLS
 
 
 def make_demo_dataset(folder: Path) -> Path:
     """Simulate two participants, the first with a follow-up; returns the truth derivatives."""
-    from cmb_bidsapp.simulate.anatomy import atlas_head
-    from cmb_bidsapp.simulate.dataset import Cohort, simulate_dataset
-    from cmb_bidsapp.simulate.protocols import PROTOCOLS
-
     cohort = Cohort(
         heads=[atlas_head()],
         participants=2,
@@ -30,8 +33,6 @@ def make_demo_dataset(folder: Path) -> Path:
 
 def run_demo(folder: Path) -> int:
     """Make the dataset, run both levels, compare with the truth, say where everything is."""
-    from cmb_bidsapp.cli import read_settings, result_line, run_levels
-
     bids_dir, out_dir = folder / "bids", folder / "derivatives"
     truth = make_demo_dataset(bids_dir)
     settings = read_settings([str(bids_dir), str(out_dir), "participant", "group"])
@@ -48,15 +49,12 @@ def run_demo(folder: Path) -> int:
     print(f"group page:  {out_dir.absolute() / 'group.html'}")
     print(f"group table: {out_dir.absolute() / 'group_mars.tsv'}")
     print(f"more:        cmb_bidsapp evaluate {out_dir} {truth} {folder / 'evaluation'}")
-    print(result_line(summary.ok, summary.failed, summary.skipped, summary.code), flush=True)
+    print(summary, flush=True)
     return int(summary.code)
 
 
 def compare_with_truth(truth: Path, out_dir: Path) -> list[str]:
     """Say of every simulated session how many microbleeds were found."""
-    from cmb_bidsapp.evaluation.results import AFTER
-    from cmb_bidsapp.evaluation.session import evaluate_session, find_sessions
-
     lines = []
     for label, reference in find_sessions(truth)[0].items():
         predicted = SessionFiles(out_dir, reference.participant, reference.session)

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from cmb_bidsapp.clinical.defaults import BASELINE_LIMIT
-from cmb_bidsapp.lesions.defaults import (
+from cmb_bidsapp.core.defaults import (
+    BASELINE_LIMIT,
     CFPR_MODE,
     CFPR_RADIUS_MM,
     CFPR_RATIO,

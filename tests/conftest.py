@@ -8,6 +8,8 @@ import pytest
 from hypothesis import settings
 from playwright.sync_api import sync_playwright
 
+from tests import standins
+from tests.anatomy.subjects import head, save, wmparc, write
 from tests.skeletons import build_dataset
 from tests.standins import Machine
 
@@ -26,6 +28,15 @@ def data_dir() -> Path:
     if not path.is_dir():
         pytest.skip(f"CMB_TEST_DATA is {folder}, which is no folder")
     return path
+
+
+@pytest.fixture(scope="session")
+def bert(data_dir):
+    """Folder of FreeSurfer's sample subject."""
+    folder = data_dir / "freesurfer" / "bert"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is not there")
+    return folder
 
 
 @pytest.fixture
@@ -55,6 +66,35 @@ def machine(tmp_path, monkeypatch, no_licence):
     made = Machine(tmp_path)
     monkeypatch.setenv("PATH", str(made.bin))
     return made
+
+
+@pytest.fixture
+def t1w(tmp_path):
+    return write(tmp_path / "head.nii.gz", "head")
+
+
+@pytest.fixture
+def licence_file(tmp_path):
+    return write(tmp_path / "license.txt", "key")
+
+
+@pytest.fixture
+def outputs(tmp_path):
+    """What recon-all lays down, as far as it is read."""
+    folder = tmp_path / "outputs"
+    save(folder / "mri" / "aparc+aseg.mgz", head())
+    save(folder / "mri" / "wmparc.mgz", wmparc().astype("int32"))
+    return folder
+
+
+@pytest.fixture
+def install_recon_all(machine, outputs):
+    """Install a recon-all that lays down the outputs, or does other work."""
+
+    def install(work="lay_down()"):
+        machine.install("recon-all", standins.recon_all(outputs, work))
+
+    return install
 
 
 @pytest.fixture(scope="module")

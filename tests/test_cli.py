@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 
 from cmb_bidsapp import __version__
-from cmb_bidsapp.cli import choose_device, main, read_settings, result_line
-from cmb_bidsapp.lesions import defaults
+from cmb_bidsapp.cli import main
+from cmb_bidsapp.core import defaults
+from cmb_bidsapp.core.errors import UnavailableError, UsageError
+from cmb_bidsapp.core.outcome import Summary
 from cmb_bidsapp.models.registry import load_card
-from cmb_bidsapp.runtime.errors import UnavailableError, UsageError
+from cmb_bidsapp.options.resolve import choose_device, read_settings
 from tests.skeletons import result_of, tree
 
 
@@ -334,7 +336,7 @@ def test_every_verb_has_help(verb, capsys):
 
 
 def test_result_line():
-    assert result_line(3, 1, 2, 75) == "CMB-BIDSAPP RESULT ok=3 failed=1 skipped=2 exit=75"
+    assert str(Summary(3, 1, 2, 75)) == "CMB-BIDSAPP RESULT ok=3 failed=1 skipped=2 exit=75"
 
 
 @pytest.mark.usefixtures("no_gpu")

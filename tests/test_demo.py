@@ -1,7 +1,7 @@
 """What the demo says about its own result."""
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.bids.outputs import write_table
+from cmb_bidsapp.bids.tables import write_table
 from cmb_bidsapp.demo import changes_in_words, compare_with_truth
 from tests.evaluation.folders import blobs, write_prediction, write_reference
 

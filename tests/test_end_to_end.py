@@ -10,7 +10,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from cmb_bidsapp.bids.outputs import read_table
+from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.cli import main
 from cmb_bidsapp.simulate.anatomy import atlas_head
 from cmb_bidsapp.simulate.dataset import Cohort, simulate_dataset

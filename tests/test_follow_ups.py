@@ -7,7 +7,7 @@ import pytest
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import write_text
 from cmb_bidsapp.cli import main
-from cmb_bidsapp.runtime.engine import Outcome
+from cmb_bidsapp.engine.pool import Outcome
 from tests.skeletons import build_dataset, result_of
 
 STEMS = ("sub-01_ses-A", "sub-01_ses-B", "sub-02_ses-A", "sub-03_ses-A", "sub-03_ses-B")
@@ -50,9 +50,9 @@ class Runs:
 def runs(monkeypatch):
     made = Runs()
     monkeypatch.setattr("cmb_bidsapp.levels.participant.run_sessions", made.run_sessions)
-    monkeypatch.setattr("cmb_bidsapp.runtime.phase.up_to_date", made.up_to_date)
+    monkeypatch.setattr("cmb_bidsapp.levels.participant.up_to_date", made.up_to_date)
     monkeypatch.setattr(
-        "cmb_bidsapp.report.participant.write_participant_report",
+        "cmb_bidsapp.levels.participant.write_participant_report",
         lambda settings, label, outcomes: made.reported.append(label),
     )
     return made

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cmb_bidsapp import cli
-from cmb_bidsapp.bids.outputs import read_table
+from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.cli import main
-from cmb_bidsapp.runtime.engine import Outcome
+from cmb_bidsapp.engine.pool import Outcome
 from tests.skeletons import build_dataset, result_of, tree, write_head
 
 
@@ -22,9 +21,9 @@ def fake_outcomes(monkeypatch, codes):
             yield Outcome(session, code, "why" if code else "", () if code else ("all",), 1.0)
 
     monkeypatch.setattr("cmb_bidsapp.levels.participant.run_sessions", run_sessions)
-    monkeypatch.setattr("cmb_bidsapp.runtime.phase.up_to_date", lambda job: False)
+    monkeypatch.setattr("cmb_bidsapp.levels.participant.up_to_date", lambda job: False)
     monkeypatch.setattr(
-        "cmb_bidsapp.report.participant.write_participant_report", lambda *args: None
+        "cmb_bidsapp.levels.participant.write_participant_report", lambda *args: None
     )
 
 
@@ -218,7 +217,7 @@ def test_an_unexpected_error_is_one_line_unless_debugging(bids, tmp_path, monkey
     def broken(_):
         raise RuntimeError("not\nforeseen")
 
-    monkeypatch.setattr(cli, "run_levels", broken)
+    monkeypatch.setattr("cmb_bidsapp.levels.run.run_levels", broken)
     arguments = [str(bids), str(tmp_path / "out"), "participant"]
     assert main(arguments) == 70
     captured = capsys.readouterr()
@@ -232,6 +231,6 @@ def test_an_interrupt_is_code_130(bids, tmp_path, monkeypatch, capsys):
     def interrupted(_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "run_levels", interrupted)
+    monkeypatch.setattr("cmb_bidsapp.levels.run.run_levels", interrupted)
     assert main([str(bids), str(tmp_path / "out"), "participant", "--debug"]) == 130
     assert result_of(capsys.readouterr().out) == (0, 0, 0, 130)

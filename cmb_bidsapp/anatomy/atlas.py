@@ -24,7 +24,7 @@ from scipy import ndimage
 from cmb_bidsapp.anatomy.parcellation import Parcellation
 from cmb_bidsapp.anatomy.refine import refined_structures
 from cmb_bidsapp.anatomy.standard import Standard, centres
-from cmb_bidsapp.labels import (
+from cmb_bidsapp.core.labels import (
     STRUCTURES,
     ids,
     mirror_lookup,
@@ -36,7 +36,7 @@ from cmb_bidsapp.labels import (
 from cmb_bidsapp.preprocess.ants import register, to_ants
 from cmb_bidsapp.preprocess.resampling import Affine, Float, Grid, isotropic_grid, resample
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # torch
     from cmb_bidsapp.anatomy.network import Anatomy
 
 #: Voxel size of the deformable registration and of the resulting dseg, mm.
@@ -130,7 +130,7 @@ def _x(standard: Standard, grid: Grid) -> Float:
 
 
 def _brightness() -> npt.NDArray[np.float32]:
-    """Brightness by class of :data:`cmb_bidsapp.labels.STRUCTURES`."""
+    """Brightness by class of :data:`cmb_bidsapp.core.labels.STRUCTURES`."""
     brightness = np.zeros(len(STRUCTURES), np.float32)
     brightness[structure_classes(BRIGHTNESS)] = list(BRIGHTNESS.values())
     return brightness
@@ -192,7 +192,7 @@ def merge(
     Parameters
     ----------
     structures
-        Classes of :data:`cmb_bidsapp.labels.STRUCTURES`.
+        Classes of :data:`cmb_bidsapp.core.labels.STRUCTURES`.
     atlas
         FreeSurfer ids of the deformed atlas.
     x

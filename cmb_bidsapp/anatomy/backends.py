@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cmb_bidsapp.anatomy.freesurfer import ended_well, run_recon_all
-from cmb_bidsapp.anatomy.reuse import Found, parcellations_in
-from cmb_bidsapp.anatomy.synthseg import run_synthseg
-from cmb_bidsapp.runtime.errors import DataError
+from cmb_bidsapp.anatomy.parcellation import Found
+from cmb_bidsapp.anatomy.reuse import parcellations_in
+from cmb_bidsapp.core.errors import DataError
+from cmb_bidsapp.tools.freesurfer import ended_well, run_recon_all
+from cmb_bidsapp.tools.synthseg import run_synthseg
 
 #: ``--parcellation`` by whose outputs satisfy it.
 KINDS = {
@@ -88,7 +89,7 @@ class Backend:
         DataError
             There is none and recon-all may not run, or a program failed.
         CommandMissingError, LicenceError, TemporaryError
-            See :mod:`cmb_bidsapp.anatomy.freesurfer`, :mod:`cmb_bidsapp.anatomy.synthseg`.
+            See :mod:`cmb_bidsapp.tools.freesurfer`, :mod:`cmb_bidsapp.tools.synthseg`.
         """
         found = self.find(participant, session)
         if found is not None or self.wanted in ("auto", "atlas"):

@@ -18,8 +18,8 @@ from scipy import ndimage
 
 from cmb_bidsapp.anatomy.standard import Points, voxels_at
 from cmb_bidsapp.bids.images import read_volume
+from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.preprocess.resampling import Affine
-from cmb_bidsapp.runtime.errors import DataError
 
 LOG = logging.getLogger(__name__)
 

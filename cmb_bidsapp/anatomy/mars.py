@@ -19,7 +19,7 @@ from cmb_bidsapp.anatomy.proxy import (
     tissue_regions,
     to_proxy,
 )
-from cmb_bidsapp.labels import (
+from cmb_bidsapp.core.labels import (
     LEFT,
     MARS,
     MARS_FORM,
@@ -60,7 +60,7 @@ def mars_labels(
     -------
     mars
         0 outside the brain and in ventricles and CSF, else 100 (left) or 200 (right) + the number
-        of :data:`cmb_bidsapp.labels.MARS`.
+        of :data:`cmb_bidsapp.core.labels.MARS`.
 
     Raises
     ------

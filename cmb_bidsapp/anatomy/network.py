@@ -19,7 +19,7 @@ from dynamic_network_architectures.architectures.unet import PlainConvUNet
 from scipy import ndimage
 
 from cmb_bidsapp.anatomy.pieces import largest_piece
-from cmb_bidsapp.labels import STRUCTURES, structure_classes
+from cmb_bidsapp.core.labels import STRUCTURES, structure_classes
 from cmb_bidsapp.models.registry import Bundle
 from cmb_bidsapp.preprocess.resampling import Affine, Grid, isotropic_grid, resample
 
@@ -99,7 +99,8 @@ class Anatomy:
     Attributes
     ----------
     probabilities
-        Softmax per class of :data:`cmb_bidsapp.labels.STRUCTURES`, shape ``(classes, x, y, z)``.
+        Softmax per class of :data:`~cmb_bidsapp.core.labels.STRUCTURES`,
+        shape ``(classes, x, y, z)``.
     grid
         Its voxels: 2 mm, axes along the image's own, closest to RAS.
     """

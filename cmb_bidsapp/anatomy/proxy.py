@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from cmb_bidsapp.labels import MARS, MARS_FORM, PROXY, ids, where
+from cmb_bidsapp.core.labels import MARS, MARS_FORM, PROXY, ids, where
 
 Mask = npt.NDArray[np.bool_]
 Spacing = tuple[float, float, float]
@@ -91,8 +91,8 @@ def tissue_regions(
     Returns
     -------
     regions
-        0 background, ventricles and CSF; numbers of :data:`cmb_bidsapp.labels.MARS`, of the lobes
-        :data:`UNNAMED_LOBE` only.
+        0 background, ventricles and CSF; numbers of :data:`cmb_bidsapp.core.labels.MARS`, of the
+        lobes :data:`UNNAMED_LOBE` only.
     """
     regions = np.zeros(dseg.shape, np.uint8)
     brain = dseg > 0

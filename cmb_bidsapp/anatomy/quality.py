@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cmb_bidsapp.anatomy.parcellation import Parcellation
-from cmb_bidsapp.labels import ids, where
+from cmb_bidsapp.core.labels import ids, where
 from cmb_bidsapp.preprocess.registration import GOOD_DICE
 from cmb_bidsapp.preprocess.resampling import Affine, Grid
 

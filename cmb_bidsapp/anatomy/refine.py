@@ -17,7 +17,7 @@ from scipy import ndimage
 
 from cmb_bidsapp.preprocess.resampling import Affine, Float, Grid, resample
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # torch
     from cmb_bidsapp.anatomy.network import Anatomy
 
 #: How far around (SD, mm) the brightness of a class is learnt: what bias correction leaves, and
@@ -45,8 +45,8 @@ def refined_structures(
     Returns
     -------
     structures
-        Classes of :data:`cmb_bidsapp.labels.STRUCTURES` on ``target``. What is background to the
-        network stays so: brightness only tells the structures of the brain from each other.
+        Classes of :data:`cmb_bidsapp.core.labels.STRUCTURES` on ``target``. What is background to
+        the network stays so: brightness only tells the structures of the brain from each other.
     """
     brightness = resample(image, affine, target)
     best = np.zeros(target.shape, np.float32)

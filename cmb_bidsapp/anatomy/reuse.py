@@ -8,7 +8,6 @@ these files.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
@@ -17,13 +16,13 @@ import numpy.typing as npt
 from nibabel.affines import apply_affine
 from scipy import ndimage
 
-from cmb_bidsapp.anatomy.parcellation import Parcellation
+from cmb_bidsapp.anatomy.parcellation import Found, Parcellation
 from cmb_bidsapp.anatomy.talairach import LONG, to_template
 from cmb_bidsapp.anatomy.versions import with_version
 from cmb_bidsapp.bids.images import read_volume
-from cmb_bidsapp.labels import STRUCTURES, ids, table, to_structures
+from cmb_bidsapp.core.errors import DataError
+from cmb_bidsapp.core.labels import STRUCTURES, ids, table, to_structures
 from cmb_bidsapp.preprocess.resampling import Affine, Grid
-from cmb_bidsapp.runtime.errors import DataError
 
 #: Files of a subject's ``mri`` folder by who wrote them, best first. FastSurfer also leaves an
 #: ``aparc+aseg.mgz``; its surfaces' result is better than its network's.
@@ -59,29 +58,6 @@ MARGIN = 3
 #: lay inside (five heads, masks by the anatomy network and by FreeSurfer); shifts of 10 mm left
 #: 0.91 to 0.98, FreeSurfer's tkregister RAS (19 mm) 0.82 to 0.92.
 LEAST_INSIDE = 0.95
-
-
-@dataclass(frozen=True)
-class Found:
-    """A parcellation on disk.
-
-    Attributes
-    ----------
-    dseg
-        Image of ``aseg`` or ``aparc+aseg`` ids.
-    kind
-        ``FreeSurfer``, ``FastSurfer``, ``sMRIPrep`` or ``SynthSeg``, by its place; its ids may
-        overrule that (:attr:`Parcellation.source`).
-    white
-        Image of ``wmparc`` ids.
-    subject_dir
-        The FreeSurfer subject it belongs to.
-    """
-
-    dseg: Path
-    kind: str
-    white: Path | None = None
-    subject_dir: Path | None = None
 
 
 def parcellations_in(folder: Path, participant: str, session: str | None) -> Iterator[Found]:

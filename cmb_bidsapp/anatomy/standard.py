@@ -1,7 +1,7 @@
 """Between a head and MNI152: where its points lie there, and back.
 
-MNI152 is that of the packaged atlas, :data:`cmb_bidsapp.labels.STANDARD_SPACE`. World coordinates
-are RAS mm on both sides.
+MNI152 is that of the packaged atlas, :data:`cmb_bidsapp.core.labels.STANDARD_SPACE`. World
+coordinates are RAS mm on both sides.
 """
 
 from __future__ import annotations

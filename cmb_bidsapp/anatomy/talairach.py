@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.preprocess.resampling import Affine
-from cmb_bidsapp.runtime.errors import DataError
 
 #: RAS mm to RAS mm, as FreeSurfer publishes it (FsWiki, "CoordinateSystems").
 MNI305_TO_MNI152: Affine = np.array(

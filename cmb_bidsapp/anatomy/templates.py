@@ -17,9 +17,9 @@ import numpy as np
 
 from cmb_bidsapp.anatomy.standard import Points, centres, tabulate
 from cmb_bidsapp.bids.images import UNREADABLE
-from cmb_bidsapp.labels import STANDARD_SPACE
+from cmb_bidsapp.core.errors import UnavailableError, UsageError
+from cmb_bidsapp.core.labels import STANDARD_SPACE
 from cmb_bidsapp.preprocess.resampling import Grid
-from cmb_bidsapp.runtime.errors import UnavailableError, UsageError
 
 #: First voxel of the 1 and 2 mm images of MNI152NLin6Asym (RAS mm), and their shapes.
 PACKAGED = {

@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from cmb_bidsapp.anatomy.reuse import Found
+from cmb_bidsapp.anatomy.parcellation import Found
 
 LOG = logging.getLogger(__name__)
 

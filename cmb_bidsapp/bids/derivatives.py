@@ -13,8 +13,8 @@ from typing import Any
 from cmb_bidsapp import __version__
 from cmb_bidsapp.bids.outputs import bids_name, write_json, write_text
 from cmb_bidsapp.bids.text import read_json
-from cmb_bidsapp.labels import STANDARD_SPACE
-from cmb_bidsapp.runtime.errors import DataError
+from cmb_bidsapp.core.errors import DataError
+from cmb_bidsapp.core.labels import STANDARD_SPACE
 
 BIDS_VERSION = "1.10.0"
 
@@ -146,6 +146,11 @@ class SessionFiles:
     def probability(self) -> Path:
         """CMB probability."""
         return self.anat("probseg", space="T2starw", label="CMB")
+
+    @property
+    def ignored(self) -> Path:
+        """What may be a microbleed or none, of a reference."""
+        return self.anat("mask", space="T2starw", label="CMB", desc="ignore")
 
     @property
     def raw_mask(self) -> Path:

@@ -9,7 +9,7 @@ from typing import Any
 
 from cmb_bidsapp.bids.names import ENTITIES, PARTS
 from cmb_bidsapp.bids.text import cause_of, read_json
-from cmb_bidsapp.runtime.errors import UsageError
+from cmb_bidsapp.core.errors import UsageError
 
 #: Keys of a BIDS filter file; without ``swi``, the filter of ``t2starw`` holds for SWI too.
 FILTER_KEYS = ("t1w", "t2starw", "swi")
@@ -25,6 +25,27 @@ def plain_labels(values: Iterable[str], prefix: str) -> tuple[str, ...]:
     """
     labels = [v.strip().removeprefix(prefix) for value in values for v in value.split(",")]
     return tuple(dict.fromkeys(label for label in labels if label))
+
+
+def select_participants(
+    present: Iterable[str], wanted: Iterable[str], unwanted: Iterable[str]
+) -> set[str]:
+    """Labels (without ``sub-``) of those asked for, all where none is named, less the unwanted.
+
+    Raises
+    ------
+    UsageError
+        Somebody named is not present, or nobody is left; a name is empty, as a variable may be.
+    """
+    there, wanted = set(present), list(wanted)
+    chosen, left_out = (set(plain_labels(labels, "sub-")) for labels in (wanted, unwanted))
+    if wanted and not chosen:
+        raise UsageError("the label of a participant is expected, and none was given")
+    if unknown := sorted((chosen | left_out) - there):
+        raise UsageError(f"no participant sub-{', sub-'.join(unknown)} here")
+    if not (selected := (chosen or there) - left_out):
+        raise UsageError("all participants are left out")
+    return selected
 
 
 def read_filters(path: Path) -> dict[str, dict[str, Any]]:

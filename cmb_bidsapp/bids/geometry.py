@@ -11,7 +11,7 @@ import numpy.typing as npt
 from nibabel.affines import apply_affine, voxel_sizes
 from nibabel.openers import ImageOpener
 
-from cmb_bidsapp.runtime.errors import DataError
+from cmb_bidsapp.core.errors import DataError
 
 Affine = npt.NDArray[np.float64]
 

@@ -15,7 +15,7 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
 from cmb_bidsapp.bids.geometry import Affine, check_header, volume_shape
-from cmb_bidsapp.runtime.errors import DataError
+from cmb_bidsapp.core.errors import DataError
 
 #: Magnitudes between which an image has its largest value.
 SMALLEST_VALUE, LARGEST_VALUE = 1e-20, 1e20

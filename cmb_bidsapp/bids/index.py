@@ -16,7 +16,7 @@ from cmb_bidsapp.bids.kinds import MAGNITUDE, is_signed, kind_of
 from cmb_bidsapp.bids.names import is_label, parse_name
 from cmb_bidsapp.bids.scans import Rejected, Scan
 from cmb_bidsapp.bids.sidecars import Sidecars
-from cmb_bidsapp.runtime.errors import DataError
+from cmb_bidsapp.core.errors import DataError
 
 #: Data types that never hold what is looked for.
 OTHER_DATATYPES = re.compile("func|dwi|fmap|perf|eeg|meg|ieeg|pet|micr|nirs|motion|beh|mrs")
@@ -57,21 +57,23 @@ def scans_of(
                 path for path in _images(place) if parse_name(path.name)["suffix"] in suffixes
             ]
         except OSError as error:
-            failed.append(Rejected(own, f"{shown(str(error.filename or place))}: {error.strerror}"))
+            failed.append(
+                Rejected(own, f"{printable(str(error.filename or place))}: {error.strerror}")
+            )
             continue
         bad = [part for part in (participant, label) if part is not None and not is_label(part)]
         if bad and images:
-            why = f'"{shown(bad[0])}" is no BIDS label: rename it with letters and digits only'
+            why = f'"{printable(bad[0])}" is no BIDS label: rename it with letters and digits only'
             failed.append(Rejected(own, why))
             continue
         # Tables and reports are UTF-8 and could not name such a file.
-        odd = [path for path in images if shown(path.name) != path.name]
-        failed += [Rejected(own, f"{shown(path.name)}: the name is not UTF-8") for path in odd]
+        odd = [path for path in images if printable(path.name) != path.name]
+        failed += [Rejected(own, f"{printable(path.name)}: the name is not UTF-8") for path in odd]
         scans += [read_scan(p, participant, label, sidecars) for p in images if p not in odd]
     return scans, failed
 
 
-def shown(text: str) -> str:
+def printable(text: str) -> str:
     """Text of a file name that can be printed, whatever its bytes."""
     return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
 

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from cmb_bidsapp.bids.filters import Filters, matches
-from cmb_bidsapp.bids.index import participants_in, scans_of, shown
+from cmb_bidsapp.bids.index import participants_in, printable, scans_of
 from cmb_bidsapp.bids.ranking import T2STAR_SUFFIXES, is_swi, pick
 from cmb_bidsapp.bids.scans import Choice, Rejected, Scan, Session
 from cmb_bidsapp.bids.sidecars import Sidecars
 from cmb_bidsapp.bids.text import read_json
 from cmb_bidsapp.bids.times import natural
-from cmb_bidsapp.runtime.errors import DataError, NoInputError
+from cmb_bidsapp.core.errors import DataError, NoInputError
 
 __all__ = [
     "T2STAR_SUFFIXES",
@@ -107,13 +107,13 @@ def choose(
 
 
 def _said(one: Rejected) -> str:
-    return f"{shown(str(one.path))}: {one.reason}"
+    return f"{printable(str(one.path))}: {one.reason}"
 
 
 def _some(entity: str, labels: Collection[str], most: int = 5) -> str:
     more = f" and {len(labels) - most} more" if len(labels) > most else ""
     some = sorted(labels, key=natural)[:most]
-    return (", ".join(f"{entity}-{shown(label)}" for label in some) or f"no {entity}-*") + more
+    return (", ".join(f"{entity}-{printable(label)}" for label in some) or f"no {entity}-*") + more
 
 
 def _suffixes(filters: Filters) -> set[str]:

@@ -20,8 +20,8 @@ from typing import Any
 from cmb_bidsapp import __version__
 from cmb_bidsapp.callers import IMAGE
 from cmb_bidsapp.callers.options import MADE, flag_of, groups_of, is_flag, options_of
-from cmb_bidsapp.parser import LEVELS, build_parser
-from cmb_bidsapp.runtime.errors import ExitCode
+from cmb_bidsapp.core.errors import ExitCode
+from cmb_bidsapp.options.parser import LEVELS, build_parser
 
 #: These come first on the command line, in this order.
 FIRST = ("participant_label", "session_label")

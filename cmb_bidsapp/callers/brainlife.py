@@ -20,13 +20,16 @@ from typing import Any
 
 from cmb_bidsapp import __version__
 from cmb_bidsapp.bids.derivatives import BIDS_VERSION, SessionFiles
-from cmb_bidsapp.bids.outputs import read_table, write_json
+from cmb_bidsapp.bids.outputs import write_json
+from cmb_bidsapp.bids.stamps import read_stamp
+from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.callers.options import flag_of, is_flag, options_of
-from cmb_bidsapp.cli import main as run_app
+from cmb_bidsapp.core.errors import DataError, ExitCode, classify
+from cmb_bidsapp.core.outcome import carried_out
 from cmb_bidsapp.lesions.grading import COUNTED
-from cmb_bidsapp.parser import build_parser
-from cmb_bidsapp.runtime.errors import DataError, ExitCode, classify
-from cmb_bidsapp.runtime.stamps import read_stamp
+from cmb_bidsapp.levels.run import run_app
+from cmb_bidsapp.options.parser import build_parser
+from cmb_bidsapp.options.resolve import read_settings
 from cmb_bidsapp.workflow import PHASES
 
 Config = Mapping[str, Any]
@@ -133,7 +136,12 @@ def product(files: SessionFiles, code: int) -> dict[str, Any]:
     }
 
 
-def run(folder: Path, app: Callable[[list[str]], int] = run_app) -> int:
+def start_app(arguments: list[str]) -> int:
+    """Run the app as its command line does; returns its exit code."""
+    return carried_out(lambda: run_app(read_settings(arguments)))
+
+
+def run(folder: Path, app: Callable[[list[str]], int] = start_app) -> int:
     """Run the app for the ``config.json`` in a folder; returns its exit code."""
     # Whoever tries it by hand may have a folder "bids" there: it is theirs.
     with TemporaryDirectory(prefix="bids-", dir=folder) as bids_dir:

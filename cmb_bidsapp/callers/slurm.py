@@ -14,11 +14,17 @@ import shlex
 import sys
 from collections.abc import Sequence
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from rich.console import Console
+
 from cmb_bidsapp import __version__
+from cmb_bidsapp.bids.outputs import write_text
 from cmb_bidsapp.callers.options import as_arguments, groups_of, options_of, paths_in
-from cmb_bidsapp.parser import build_parser
-from cmb_bidsapp.runtime.errors import UnavailableError, UsageError
-from cmb_bidsapp.runtime.resources import parse_memory
+from cmb_bidsapp.core.errors import UnavailableError, UsageError
+from cmb_bidsapp.core.resources import parse_memory
+from cmb_bidsapp.levels.participant import chosen, show_choice
+from cmb_bidsapp.options.parser import build_parser
+from cmb_bidsapp.options.resolve import choose_device, read_settings
 
 #: A task's share of a node, where nothing else is asked for.
 SHARE = ("--nprocs", "4", "--mem", "8G")
@@ -50,12 +56,6 @@ def write_script(wanted: argparse.Namespace, arguments: Sequence[str]) -> None:
     NoInputError, DataError
         There is nothing to process.
     """
-    from rich.console import Console
-
-    from cmb_bidsapp.bids.outputs import write_text
-    from cmb_bidsapp.cli import choose_device, read_settings
-    from cmb_bidsapp.levels.participant import chosen, show_choice
-
     words = [*SHARE, *arguments]
     given = build_parser().parse_args(words)
     _check(wanted, given)
@@ -85,8 +85,6 @@ def render(
     participants
         Labels, without ``sub-``, in the order of the tasks.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     each = wanted.participants_per_task
     tasks = [
         ",".join(participants[first : first + each]) for first in range(0, len(participants), each)

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Any
 
+from cmb_bidsapp.bids.tables import describe
 from cmb_bidsapp.clinical.counts import at_least
-from cmb_bidsapp.clinical.defaults import NOT_A_DIAGNOSIS
-from cmb_bidsapp.lesions.table import describe
+from cmb_bidsapp.core.defaults import NOT_A_DIAGNOSIS
 
 BASELINE_CODE, NEW_CODE = "RDES289", "RDES291"
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from cmb_bidsapp.bids.tables import describe
 from cmb_bidsapp.clinical.aria import NEW_COLUMNS, new_lesions
-from cmb_bidsapp.lesions.calibration import Knots, calibrate
-from cmb_bidsapp.lesions.defaults import THRESHOLD
+from cmb_bidsapp.core.defaults import THRESHOLD
 from cmb_bidsapp.lesions.longitudinal import (
     BASELINE,
     FIRST_SHOWN,
@@ -24,7 +24,8 @@ from cmb_bidsapp.lesions.longitudinal import (
     Seen,
     Track,
 )
-from cmb_bidsapp.lesions.table import COLUMNS, Row, describe
+from cmb_bidsapp.lesions.table import COLUMNS, Row
+from cmb_bidsapp.models.calibration import Knots, calibrate
 
 #: From this probability on the network has seen something, if not enough to tell it.
 SEEN = THRESHOLD

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from cmb_bidsapp.labels import MARS_FORM
+from cmb_bidsapp.bids.tables import describe
+from cmb_bidsapp.core.labels import MARS_FORM
 from cmb_bidsapp.lesions.candidates import UNASSIGNED
 from cmb_bidsapp.lesions.grading import COUNTED, GRADES
-from cmb_bidsapp.lesions.table import Row, describe
+from cmb_bidsapp.lesions.table import Row
 
 #: Columns of the lesion table that the form is filled from.
 NEEDED = frozenset({"status", "grade", "region", "mars_region", "side", "border"})

@@ -13,12 +13,13 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from cmb_bidsapp.bids.tables import describe
 from cmb_bidsapp.clinical.aria import baseline_class
 from cmb_bidsapp.clinical.counts import at_least
-from cmb_bidsapp.clinical.defaults import BASELINE_LIMIT, NOT_A_DIAGNOSIS
 from cmb_bidsapp.clinical.mars import GROUPS, counted, fill, place_of
+from cmb_bidsapp.core.defaults import BASELINE_LIMIT, NOT_A_DIAGNOSIS
 from cmb_bidsapp.lesions.candidates import UNASSIGNED
-from cmb_bidsapp.lesions.table import Row, describe
+from cmb_bidsapp.lesions.table import Row
 
 #: Group and region of a microbleed.
 Where = tuple[str, str]

@@ -13,17 +13,10 @@ import numpy.typing as npt
 
 from cmb_bidsapp import __version__
 from cmb_bidsapp.bids.derivatives import BIDS_VERSION, SessionFiles, raw_uri
-from cmb_bidsapp.bids.outputs import (
-    bids_name,
-    read_table,
-    sidecar_of,
-    write_image,
-    write_json,
-    write_table,
-    write_text,
-)
+from cmb_bidsapp.bids.outputs import bids_name, sidecar_of, write_image, write_json, write_text
+from cmb_bidsapp.bids.tables import read_table, write_table
 from cmb_bidsapp.convert.valdo import COHORTS, Participant, cohort_of
-from cmb_bidsapp.runtime.errors import DataError, UsageError
+from cmb_bidsapp.core.errors import DataError, UsageError
 
 GENERATOR = "cmb_bidsapp convert valdo"
 SOURCE = "https://valdo.grand-challenge.org"

@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from cmb_bidsapp.runtime.errors import DataError, ExitCode, NoInputError, UsageError
-
-if TYPE_CHECKING:
-    from cmb_bidsapp.convert.dataset import Outputs
+from cmb_bidsapp.convert.dataset import (
+    Outputs,
+    describe_datasets,
+    list_participants,
+    write_participant,
+)
+from cmb_bidsapp.convert.valdo import find_participants, read_participant
+from cmb_bidsapp.core.errors import DataError, ExitCode, NoInputError, UsageError
+from cmb_bidsapp.core.outcome import Summary
 
 
 def run_conversion(given: argparse.Namespace) -> int:
@@ -23,9 +27,6 @@ def run_conversion(given: argparse.Namespace) -> int:
     NoInputError
         Nothing in VALDO_DIR has a name of VALDO Task 2.
     """
-    from cmb_bidsapp.convert.dataset import Outputs, describe_datasets, list_participants
-    from cmb_bidsapp.convert.valdo import find_participants
-
     valdo_dir, bids_dir = given.valdo_dir.resolve(), given.bids_dir.resolve()
     if not valdo_dir.is_dir():
         raise UsageError(f"VALDO_DIR {valdo_dir}: not a folder")
@@ -44,9 +45,6 @@ def run_conversion(given: argparse.Namespace) -> int:
 
 def _convert(label: str, files: dict[str, list[Path]], outputs: Outputs) -> bool:
     """Convert one participant and say how it went; whether its outputs are there."""
-    from cmb_bidsapp.convert.dataset import write_participant
-    from cmb_bidsapp.convert.valdo import read_participant
-
     if outputs.are_complete(label):
         print(f"sub-{label}: already converted", flush=True)
         return True
@@ -63,10 +61,8 @@ def _convert(label: str, files: dict[str, list[Path]], outputs: Outputs) -> bool
 
 
 def _finish(ok: int, failed: int) -> int:
-    from cmb_bidsapp.cli import result_line
-
     code = ExitCode.OK
     if failed:
         code = ExitCode.SOME_FAILED if ok else ExitCode.DATA
-    print(result_line(ok, failed, 0, code), flush=True)
+    print(Summary(ok, failed, 0, code), flush=True)
     return code

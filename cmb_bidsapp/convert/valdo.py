@@ -24,7 +24,7 @@ from nibabel.spatialimages import HeaderDataError
 from cmb_bidsapp.bids.geometry import Affine
 from cmb_bidsapp.bids.images import read_volume
 from cmb_bidsapp.convert.harmonize import header_difference, lesion_instances
-from cmb_bidsapp.runtime.errors import DataError
+from cmb_bidsapp.core.errors import DataError
 
 #: Files of Task 2; other tasks have another space, and other people under the same numbers.
 NAME = re.compile(

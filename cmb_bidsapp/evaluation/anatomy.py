@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.evaluation.metrics import NAN, Overlap, ratio
+from cmb_bidsapp.core.labels import MARS, PROXY
+from cmb_bidsapp.core.statistics import NAN, ratio
+from cmb_bidsapp.evaluation.metrics import Overlap
 from cmb_bidsapp.evaluation.reading import Labels, labels_of, labels_on
 from cmb_bidsapp.evaluation.results import REGIONS, mars_column
-from cmb_bidsapp.labels import MARS, PROXY
 from cmb_bidsapp.preprocess.resampling import Grid
 
 
@@ -51,7 +52,8 @@ def mars_dice(reference: Labels, predicted: Labels) -> dict[str, float]:
     """Dice of each MARS region, both sides together, by column.
 
     Only of regions that the reference holds: a map whose cortex has no names knows no lobes
-    (its lobar tissue has no number of :data:`cmb_bidsapp.labels.MARS`), and says nothing of them.
+    (its lobar tissue has no number of :data:`cmb_bidsapp.core.labels.MARS`), and says nothing
+    of them.
 
     Parameters
     ----------

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from cmb_bidsapp.bids.tables import IDENTITY, describe
 from cmb_bidsapp.evaluation.metrics import BURDEN_NAMES
 from cmb_bidsapp.evaluation.paper import EXTERNAL_N, INTERNAL_N, MEASURED
 from cmb_bidsapp.evaluation.results import ANATOMY, REGIONS
 from cmb_bidsapp.evaluation.summary import EVERYBODY
-from cmb_bidsapp.group.tables import IDENTITY
 from cmb_bidsapp.lesions.candidates import UNASSIGNED
-from cmb_bidsapp.lesions.table import describe
 
 Columns = dict[str, dict[str, Any]]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from cmb_bidsapp.core.labels import MIMICS
 from cmb_bidsapp.evaluation.matching import Lesion, Place, Rule, Shape, dice_of, voxels_of
-from cmb_bidsapp.labels import MIMICS
 
 #: What a false positive lies on where no mimic is known.
 NOTHING_KNOWN = "nothing-known"
@@ -66,7 +66,7 @@ class Surroundings:
         Not 0 where a lesion may be marked or not: a predicted lesion without a match that has a
         voxel there is neither right nor wrong.
     mimics
-        1 on veins, 2 on calcifications (:data:`cmb_bidsapp.labels.MIMICS`).
+        1 on veins, 2 on calcifications (:data:`cmb_bidsapp.core.labels.MIMICS`).
     """
 
     shape: Shape

@@ -27,12 +27,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cmb_bidsapp.bids.outputs import read_table
+from cmb_bidsapp.bids.tables import read_table
+from cmb_bidsapp.core.errors import DataError
+from cmb_bidsapp.core.statistics import NAN
 from cmb_bidsapp.evaluation.matching import Lesion
-from cmb_bidsapp.evaluation.metrics import NAN
 from cmb_bidsapp.evaluation.reading import json_of
 from cmb_bidsapp.preprocess.resampling import Grid
-from cmb_bidsapp.runtime.errors import DataError
 
 Vector = npt.NDArray[np.float64]
 Row = Mapping[str, float]

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cmb_bidsapp.core.errors import UsageError
 from cmb_bidsapp.evaluation.predictions import Given
 from cmb_bidsapp.evaluation.session import find_sessions
-from cmb_bidsapp.runtime.errors import UsageError
 
 _WILD = frozenset("*?[")
 

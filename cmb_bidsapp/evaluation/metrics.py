@@ -8,17 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from cmb_bidsapp.core.statistics import NAN, ratio
 from cmb_bidsapp.evaluation.comparison import Fate
 
-NAN = float("nan")
 #: Smallest counts of the burden classes but the first, and what the classes are called.
 BURDEN = (1, 5, 10)
 BURDEN_NAMES = ("0", "1 to 4", "5 to 9", "10 or more")
-
-
-def ratio(numerator: float, denominator: float) -> float:
-    """A quotient; NaN where the denominator is 0."""
-    return numerator / denominator if denominator else NAN
 
 
 @dataclass(frozen=True)

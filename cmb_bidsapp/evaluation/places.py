@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
+from cmb_bidsapp.core.labels import MARS_LOOK, PROXY
 from cmb_bidsapp.evaluation.matching import Lesion, Place
 from cmb_bidsapp.evaluation.results import REGIONS
-from cmb_bidsapp.labels import MARS_LOOK, PROXY
 from cmb_bidsapp.lesions.candidates import UNASSIGNED
 
 _MARS_NAMES = frozenset(name for name, _ in MARS_LOOK.values())

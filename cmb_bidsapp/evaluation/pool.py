@@ -10,13 +10,13 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 
+from cmb_bidsapp.core import resources
+from cmb_bidsapp.core.errors import ExitCode, TemporaryError, classify
 from cmb_bidsapp.evaluation.predictions import Given
 from cmb_bidsapp.evaluation.presets import Rules
 from cmb_bidsapp.evaluation.results import SessionResult
 from cmb_bidsapp.evaluation.session import evaluate
 from cmb_bidsapp.evaluation.truth import read_truth
-from cmb_bidsapp.runtime import resources
-from cmb_bidsapp.runtime.errors import ExitCode, TemporaryError, classify
 
 #: Memory to set aside for a session, in MB: more than one of 560 x 560 x 30 voxels takes.
 SESSION_MB = 1000

@@ -22,7 +22,9 @@ import numpy as np
 import numpy.typing as npt
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.bids.outputs import read_table, sidecar_of
+from cmb_bidsapp.bids.outputs import sidecar_of
+from cmb_bidsapp.bids.tables import read_table
+from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.evaluation.marks import read_marks
 from cmb_bidsapp.evaluation.matching import Affine, Lesion, lesions_of, pieces_of
 from cmb_bidsapp.evaluation.places import place_of, row_of
@@ -31,7 +33,6 @@ from cmb_bidsapp.evaluation.reading import Labels, Values, json_of, labels_on, t
 from cmb_bidsapp.evaluation.results import AFTER, BEFORE, GIVEN
 from cmb_bidsapp.lesions.candidates import EXTENT
 from cmb_bidsapp.preprocess.resampling import Grid
-from cmb_bidsapp.runtime.errors import DataError
 
 Mask = npt.NDArray[np.bool_]
 

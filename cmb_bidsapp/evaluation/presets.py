@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from cmb_bidsapp.core.defaults import CONNECTIVITY, FROC_THRESHOLDS, MIN_SCORE
+from cmb_bidsapp.core.statistics import NAN, ratio
 from cmb_bidsapp.evaluation.comparison import Fate
-from cmb_bidsapp.evaluation.defaults import CONNECTIVITY, MIN_SCORE, THRESHOLDS
 from cmb_bidsapp.evaluation.matching import Rule, in_common, nearest, within_reach
-from cmb_bidsapp.evaluation.metrics import NAN, Overlap, ratio
+from cmb_bidsapp.evaluation.metrics import Overlap
 
 SessionDice = Callable[[Overlap, Sequence[Fate]], float]
 
@@ -113,7 +114,7 @@ class Rules:
     preset: Preset = PRESETS["paper"]
     connectivity: int = CONNECTIVITY
     min_score: float = MIN_SCORE
-    thresholds: tuple[float, ...] = THRESHOLDS
+    thresholds: tuple[float, ...] = FROC_THRESHOLDS
 
 
 DEFAULT_RULES = Rules()

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from cmb_bidsapp.bids.images import UNREADABLE, read_derivative, read_labels
-from cmb_bidsapp.bids.outputs import read_table
+from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.bids.text import read_text
+from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.preprocess.resampling import Affine, Grid
-from cmb_bidsapp.runtime.errors import DataError
 
 Labels = npt.NDArray[np.int32]
 Values = npt.NDArray[np.float32]

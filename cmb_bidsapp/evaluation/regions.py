@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from cmb_bidsapp.core.statistics import ratio
 from cmb_bidsapp.evaluation.comparison import Fate
 from cmb_bidsapp.evaluation.matching import Place
-from cmb_bidsapp.evaluation.metrics import ratio
 from cmb_bidsapp.lesions.candidates import UNASSIGNED
 
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from cmb_bidsapp.core.labels import MARS, PROXY
 from cmb_bidsapp.evaluation.comparison import Fate
 from cmb_bidsapp.evaluation.metrics import Counts, Overlap
-from cmb_bidsapp.labels import MARS, PROXY
 
 #: What is evaluated: before and after CFPR of this app, or what another tool gives.
 BEFORE, AFTER, GIVEN = "before-cfpr", "after-cfpr", "as-given"

@@ -9,6 +9,7 @@ import numpy as np
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import sidecar_of
+from cmb_bidsapp.core.defaults import CFPR_MODE, CFPR_RATIO
 from cmb_bidsapp.evaluation.anatomy import compare_anatomy
 from cmb_bidsapp.evaluation.predictions import SAYS_CMB, Given, Prediction, read_prediction
 from cmb_bidsapp.evaluation.presets import DEFAULT_RULES, Rules
@@ -16,7 +17,6 @@ from cmb_bidsapp.evaluation.reading import json_of, labels_on
 from cmb_bidsapp.evaluation.results import BEFORE, Point, SessionResult
 from cmb_bidsapp.evaluation.truth import Truth, read_truth
 from cmb_bidsapp.lesions.cfpr import judge
-from cmb_bidsapp.lesions.defaults import CFPR_MODE, CFPR_RATIO
 
 #: Radii of the periphery (mm) that CFPR is tried with (paper, figure 4b); at 0 it keeps all.
 RADII = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0)

@@ -9,19 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from cmb_bidsapp.core.labels import MIMICS
+from cmb_bidsapp.core.statistics import NAN, Agreement, Floats, interval, ratio, ratios, resample
 from cmb_bidsapp.evaluation.comparison import NOTHING_KNOWN
-from cmb_bidsapp.evaluation.metrics import (
-    BURDEN,
-    NAN,
-    Counts,
-    Overlap,
-    burden,
-    ratio,
-)
+from cmb_bidsapp.evaluation.metrics import BURDEN, Counts, Overlap, burden
 from cmb_bidsapp.evaluation.regions import RegionCalls, region_confusion
 from cmb_bidsapp.evaluation.results import ANATOMY, BEFORE, Point, SessionResult
-from cmb_bidsapp.evaluation.statistics import Agreement, Floats, interval, ratios, resample
-from cmb_bidsapp.labels import MIMICS
 
 Figure = float | int | None
 #: What each session adds above and below, of a figure that is a ratio of sums.

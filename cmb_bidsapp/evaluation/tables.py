@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cmb_bidsapp.bids.outputs import write_table
+from cmb_bidsapp.bids.tables import identity, write_table
+from cmb_bidsapp.core.statistics import ratio
 from cmb_bidsapp.evaluation import columns
-from cmb_bidsapp.evaluation.metrics import burden, ratio
+from cmb_bidsapp.evaluation.metrics import burden
 from cmb_bidsapp.evaluation.paper import paper_rows
 from cmb_bidsapp.evaluation.regions import RegionCalls
 from cmb_bidsapp.evaluation.results import REGIONS, SessionResult
@@ -24,7 +25,6 @@ from cmb_bidsapp.evaluation.summary import (
     summarise_radii,
     volume_error,
 )
-from cmb_bidsapp.group.tables import identity
 from cmb_bidsapp.lesions.candidates import UNASSIGNED
 
 Row = dict[str, Any]

@@ -1,7 +1,7 @@
 """How far readers agree, with each other and with the algorithm: lesion by lesion, and in counts.
 
-The group level calls :func:`write_agreement` and :func:`figure` after the pass, with the readings
-of :class:`cmb_bidsapp.group.ratings.Ratings`.
+The group level calls :func:`write_agreement` after the pass, with the readings of
+:class:`cmb_bidsapp.group.ratings.Ratings`.
 
 Lesions: all that both sides have rated, and those that a reader added, where the other side had
 finished the session (the algorithm always has). Nobody marks the places without a lesion, so kappa
@@ -19,25 +19,19 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.figure import Figure
 
-from cmb_bidsapp.bids.outputs import write_table
-from cmb_bidsapp.evaluation.figures import bland_altman
-from cmb_bidsapp.evaluation.statistics import Agreement, interval, resample
-from cmb_bidsapp.evaluation.summary import EVERYBODY
+from cmb_bidsapp.bids.tables import describe, write_table
+from cmb_bidsapp.core.statistics import Agreement, interval, resample
 from cmb_bidsapp.group.consensus import DECISIONS
 from cmb_bidsapp.group.reading import Reading
 from cmb_bidsapp.group.records import ALGORITHM
 from cmb_bidsapp.lesions.grading import COUNTED
-from cmb_bidsapp.lesions.table import describe
 
 Floats = npt.NDArray[np.float64]
 Row = dict[str, Any]
 
 #: What raters reached on MARS, to hold one's own against.
 PUBLISHED = "Published for raters on MARS: kappa 0.68-0.87, ICC of counts 0.93-0.98"
-#: Panels that the figure shows at most, in the order of the table.
-PANELS = 9
 
 _YES = np.array([decision in COUNTED for decision in DECISIONS])
 _STEPS = np.arange(len(DECISIONS))
@@ -126,38 +120,6 @@ def write_agreement(readings: Iterable[Reading], out_dir: Path, seed: int = 0) -
     return path
 
 
-def figure(readings: Iterable[Reading], seed: int = 0) -> Figure | None:
-    """Draw difference over mean of two counts (Bland and Altman), a panel per pair.
-
-    Returns
-    -------
-    figure
-        With the first nine pairs that finished a session both; ``None`` without any.
-    """
-    known = list(readings)
-    named = [(f"{row['second']} minus {row['first']}", row) for row in rows(known, seed)]
-    shown = [(title, row) for title, row in named if row["sessions"]][:PANELS]
-    scans = [
-        {
-            "method": title,
-            "status": "evaluated",
-            "stage": None,
-            "reference": own,
-            "predicted": other,
-        }
-        for title, row in shown
-        for own, other in zip(*_counts(known, row["first"], row["second"])[:2], strict=True)
-    ]
-    sums = [{**row, "method": title, "group": EVERYBODY, "stage": None} for title, row in shown]
-    drawn = bland_altman({"sessions": scans, "summary": sums})
-    if drawn is not None:
-        for ax, (title, _) in zip(drawn.axes, shown, strict=False):
-            ax.set_title(title)
-            ax.set_xlabel("Mean of both counts (numbers: sessions)")
-            ax.set_ylabel("Difference of counts")
-    return drawn
-
-
 def _pairs(readings: Sequence[Reading]) -> Iterator[tuple[str, str]]:
     names = {name for reading in readings for mark in reading.marks for name in mark}
     names |= {name for reading in readings for name in reading.finished}
@@ -180,10 +142,10 @@ def _row(readings: Sequence[Reading], first: str, second: str, seed: int) -> Row
     for name, weights in WEIGHTS.items():
         low, high = interval(kappa(drawn, weights))
         row |= {name: float(kappa(table, weights)), f"{name}_low": low, f"{name}_high": high}
-    own, other, theirs = _counts(readings, first, second)
+    own, other, theirs = counts(readings, first, second)
     found = Agreement.of(own, other, theirs, seed)
-    counts = {f"count_{name}": value for name, value in vars(found).items()}
-    return {**row, "sessions": len(own), **counts}
+    figures = {f"count_{name}": value for name, value in vars(found).items()}
+    return {**row, "sessions": len(own), **figures}
 
 
 def _table(reading: Reading, first: str, second: str) -> Floats:
@@ -195,7 +157,7 @@ def _table(reading: Reading, first: str, second: str) -> Floats:
     return table
 
 
-def _counts(
+def counts(
     readings: Sequence[Reading], first: str, second: str
 ) -> tuple[list[int], list[int], list[str]]:
     """Counts of both sides in the sessions that both finished, and whose sessions these are."""

@@ -16,13 +16,13 @@ from typing import Any
 
 from scipy.stats import binomtest
 
+from cmb_bidsapp.bids.tables import describe
 from cmb_bidsapp.clinical.mars import GROUPS, Form
 from cmb_bidsapp.group.changes import Changes
 from cmb_bidsapp.group.density import Density, Points
 from cmb_bidsapp.group.quality import Quality
 from cmb_bidsapp.group.records import ALGORITHM, Problem, Record
 from cmb_bidsapp.group.tables import PROTOCOL
-from cmb_bidsapp.lesions.table import describe
 
 #: Pools of sequences; the last one is of sessions that do not tell theirs.
 GRE, SWI, UNKNOWN = POOLS = ("GRE", "SWI", "unknown")

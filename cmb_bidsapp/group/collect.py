@@ -13,7 +13,8 @@ from typing import Any
 
 from cmb_bidsapp.anatomy.quality import COLUMNS as MEASURES
 from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.bids.outputs import bids_name, open_table, read_table, sidecar_of, write_table
+from cmb_bidsapp.bids.outputs import bids_name, sidecar_of
+from cmb_bidsapp.bids.tables import IDENTITY, open_table, read_table, write_table
 from cmb_bidsapp.clinical.mars import counted, fill
 from cmb_bidsapp.clinical.summary import summarise
 from cmb_bidsapp.group import changes, tables
@@ -35,7 +36,7 @@ Add = Callable[[Mapping[str, object]], None]
 #: What the page shows of a session: from its rows of the tables, and how many measures of its
 #: anatomy are outside their limits.
 SHOWN = (
-    *tables.IDENTITY,
+    *IDENTITY,
     *tables.SOURCE,
     *tables.PROTOCOL,
     *("total_definite", "total", "lobar", "deep", "brainstem", "cerebellum"),

@@ -15,7 +15,7 @@ from cmb_bidsapp.anatomy.atlas import load_atlas
 from cmb_bidsapp.anatomy.standard import voxels_at
 from cmb_bidsapp.anatomy.templates import Space, find_template
 from cmb_bidsapp.bids.outputs import write_image
-from cmb_bidsapp.labels import STANDARD_SPACE
+from cmb_bidsapp.core.labels import STANDARD_SPACE
 from cmb_bidsapp.lesions.table import Row
 from cmb_bidsapp.preprocess.resampling import Affine, Float, Grid, share_in_voxels
 

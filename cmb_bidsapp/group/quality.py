@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from cmb_bidsapp.anatomy.quality import COLUMNS
 from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.group.tables import IDENTITY, identity
-from cmb_bidsapp.lesions.table import Row, describe
+from cmb_bidsapp.bids.tables import IDENTITY, describe, identity
+from cmb_bidsapp.lesions.table import Row
 
 #: A value so many robust standard deviations from the median is an outlier (Iglewicz and
 #: Hoaglin 1993).

@@ -37,13 +37,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.bids.outputs import read_table
+from cmb_bidsapp.bids.tables import describe, read_table
 from cmb_bidsapp.bids.text import cause_of
+from cmb_bidsapp.core.errors import NoInputError
 from cmb_bidsapp.group.rating import RATING_COLUMNS, Key, Rating, parse
 from cmb_bidsapp.group.reading import READER, Reading, decide
 from cmb_bidsapp.group.records import Problem, Record
-from cmb_bidsapp.lesions.table import COLUMNS, describe
-from cmb_bidsapp.runtime.errors import NoInputError
+from cmb_bidsapp.lesions.table import COLUMNS
 
 _REASON = COLUMNS["reason"]
 #: Columns of ``group_lesions.tsv`` that readers change or add.

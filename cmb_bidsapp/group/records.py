@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.bids.outputs import read_table
+from cmb_bidsapp.bids.stamps import read_stamp
+from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.bids.text import open_text
 from cmb_bidsapp.bids.times import natural
 from cmb_bidsapp.clinical.mars import NEEDED
 from cmb_bidsapp.lesions.table import Row
-from cmb_bidsapp.runtime.stamps import read_stamp
 
 #: Whose decisions a count rests on, where no reader has looked.
 ALGORITHM = "algorithm"

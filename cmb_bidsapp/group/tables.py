@@ -7,21 +7,18 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from cmb_bidsapp.bids.tables import IDENTITY, describe, identity
 from cmb_bidsapp.clinical.follow_up import CHANGE_COLUMNS
 from cmb_bidsapp.clinical.mars import Form, Place, wide_columns, wide_row
 from cmb_bidsapp.clinical.summary import SUMMARY_COLUMNS
+from cmb_bidsapp.core.labels import MARS_FORM
 from cmb_bidsapp.group.ratings import READER_COLUMNS
 from cmb_bidsapp.group.records import Problem, Record
-from cmb_bidsapp.labels import MARS_FORM
 from cmb_bidsapp.lesions.grading import COUNTED
-from cmb_bidsapp.lesions.table import COLUMNS, describe
+from cmb_bidsapp.lesions.table import COLUMNS
 
 Columns = Mapping[str, Mapping[str, Any]]
 
-IDENTITY = {
-    "participant_id": describe("Participant"),
-    "session_id": describe("Session, n/a where the dataset has none"),
-}
 SOURCE = {
     "source": describe(
         "Whose decisions the numbers rest on",
@@ -59,14 +56,6 @@ TABLES: Mapping[str, Columns] = MappingProxyType(
         },
     }
 )
-
-
-def identity(participant: str, session: str | None) -> dict[str, str | None]:
-    """The columns that name a session, first in every table of several."""
-    return {
-        "participant_id": f"sub-{participant}",
-        "session_id": f"ses-{session}" if session else None,
-    }
 
 
 def about(record: Record) -> dict[str, Any]:

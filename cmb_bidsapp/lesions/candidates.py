@@ -12,7 +12,7 @@ from scipy import ndimage
 from scipy.spatial.distance import pdist
 
 from cmb_bidsapp.anatomy.proxy import to_proxy
-from cmb_bidsapp.labels import MARS_NAMES, PROXY, PROXY_NAMES, SIDES
+from cmb_bidsapp.core.labels import MARS_NAMES, PROXY, PROXY_NAMES, SIDES
 from cmb_bidsapp.lesions.windows import windows
 from cmb_bidsapp.preprocess.resampling import Affine, Grid
 

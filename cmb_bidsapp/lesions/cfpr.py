@@ -23,8 +23,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from cmb_bidsapp.labels import CMB, PROXY
-from cmb_bidsapp.lesions.defaults import CFPR_MODE, CFPR_RADIUS_MM, CFPR_RATIO, CfprMode
+from cmb_bidsapp.core.defaults import CFPR_MODE, CFPR_RADIUS_MM, CFPR_RATIO, CfprMode
+from cmb_bidsapp.core.labels import CMB, PROXY
 from cmb_bidsapp.lesions.windows import windows
 
 #: Slices farther apart than this are not neighbours (paper, section 2.2).

@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from cmb_bidsapp.core.defaults import MAX_DIAMETER_MM, MIN_DIAMETER_MM
 from cmb_bidsapp.lesions.candidates import Candidate
-from cmb_bidsapp.lesions.defaults import MAX_DIAMETER_MM, MIN_DIAMETER_MM
 
 #: A definite microbleed is at least this round and dark,
 DEFINITE_ROUNDNESS, DEFINITE_CONTRAST = 0.5, 0.25

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from nibabel.affines import apply_affine
 from scipy.optimize import linear_sum_assignment
 
-from cmb_bidsapp.lesions.defaults import MAX_DIAMETER_MM
+from cmb_bidsapp.core.defaults import MAX_DIAMETER_MM
 from cmb_bidsapp.preprocess.resampling import Affine, Grid
 
 Points = npt.NDArray[np.float64]

@@ -14,17 +14,17 @@ import numpy as np
 import numpy.typing as npt
 from nibabel.affines import voxel_sizes
 
-from cmb_bidsapp.labels import CMB
+from cmb_bidsapp.core.errors import ModelError
+from cmb_bidsapp.core.labels import CMB
 from cmb_bidsapp.lesions.slabs import SLAB_MM, from_slabs, slices_in_slab, to_slabs
+from cmb_bidsapp.models.classes import Classes
+from cmb_bidsapp.models.nnunet import LesionModel
+from cmb_bidsapp.models.weights import copied, load_into
 from cmb_bidsapp.preprocess.resampling import slice_axis
-from cmb_bidsapp.runtime.errors import ModelError
 
 if TYPE_CHECKING:
     import torch
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
-
-    from cmb_bidsapp.models.classes import Classes
-    from cmb_bidsapp.models.nnunet import LesionModel
 
 #: Slice distance our own networks are told, whatever it is: slices are never resampled, so no
 #: lesion is lost between them. Those networks see slices of all distances in training.
@@ -155,7 +155,7 @@ def class_map(
     Returns
     -------
     labels
-        0 background, 1 to 3 regions, :data:`cmb_bidsapp.labels.CMB`.
+        0 background, 1 to 3 regions, :data:`cmb_bidsapp.core.labels.CMB`.
     """
     channels = [0, *classes.regions.values(), classes.cmb]
     values = np.array([0, *classes.regions, CMB], np.uint8)
@@ -300,8 +300,6 @@ def _build(configuration: Any, model: LesionModel) -> torch.nn.Module:
 
 def _parameters(network: torch.nn.Module, model: LesionModel) -> list[Mapping[str, torch.Tensor]]:
     """Tensors of every fold under all names that the network has for them."""
-    from cmb_bidsapp.models.weights import copied, load_into
-
     parameters = []
     for path, weights in model.weights.items():
         load_into(network, weights, path)

@@ -6,24 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from cmb_bidsapp.labels import MARS_FORM, STANDARD_SPACE
-from cmb_bidsapp.lesions.calibration import Knots, calibrate
+from cmb_bidsapp.bids.tables import describe
+from cmb_bidsapp.core.labels import MARS_FORM, STANDARD_SPACE
 from cmb_bidsapp.lesions.candidates import Candidate
 from cmb_bidsapp.lesions.cfpr import Verdict
 from cmb_bidsapp.lesions.grading import grade
+from cmb_bidsapp.models.calibration import Knots, calibrate
 
 #: A row of a table as it was read.
 Row = Mapping[str, str]
-
-
-def describe(description: str, units: str | None = None, **levels: str) -> dict[str, Any]:
-    """Say in a table's JSON dictionary what a column is; in names of levels ``_`` is ``-``."""
-    entry: dict[str, Any] = {"Description": description}
-    if units:
-        entry["Units"] = units
-    if levels:
-        entry["Levels"] = {key.replace("_", "-"): text for key, text in levels.items()}
-    return entry
 
 
 #: Columns of ``*_label-CMB_lesions.tsv`` with their JSON dictionary.
@@ -121,7 +112,7 @@ def rows(
     min_diameter
         Smallest diameter (mm) that is counted.
     calibration
-        Of the model; see :mod:`cmb_bidsapp.lesions.calibration`.
+        Of the model; see :mod:`cmb_bidsapp.models.calibration`.
     standard
         Centre of each candidate in MNI152 (mm), where known.
     """

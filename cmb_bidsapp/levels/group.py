@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from cmb_bidsapp.levels.summary import Summary
-from cmb_bidsapp.runtime.errors import ExitCode, NoInputError
+from cmb_bidsapp.core.errors import ExitCode, NoInputError
+from cmb_bidsapp.core.outcome import Summary
+from cmb_bidsapp.group.agreement import write_agreement
+from cmb_bidsapp.group.collect import collect, decided, remove, table_of, write_sums
+from cmb_bidsapp.group.ratings import read_ratings
+from cmb_bidsapp.group.records import records
+from cmb_bidsapp.levels.evaluation import evaluate_output
+from cmb_bidsapp.report.group import write_group_report
 from cmb_bidsapp.settings import Settings
 
 
@@ -15,11 +21,6 @@ def group(settings: Settings, console: Console) -> Summary:
     Sessions that cannot be read are told, listed in the page and in ``group_problems.tsv``, and
     make the exit code 1; the others are collected all the same.
     """
-    from cmb_bidsapp.group.agreement import write_agreement
-    from cmb_bidsapp.group.collect import collect, decided, remove, table_of, write_sums
-    from cmb_bidsapp.group.ratings import read_ratings
-    from cmb_bidsapp.group.records import records
-    from cmb_bidsapp.report.group import write_group_report
 
     def line(text: str) -> None:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -45,8 +46,6 @@ def group(settings: Settings, console: Console) -> Summary:
     failed = cohort.failed
     code: int = ExitCode.SOME_FAILED if failed else ExitCode.OK
     if settings.reference is not None:
-        from cmb_bidsapp.evaluation.run import evaluate_output
-
         cores = settings.resources.processes * settings.resources.threads
         ended = evaluate_output(out_dir, settings.reference, cores, settings.seed)
         failed, code = max(failed, ended.failed), code or ended.code

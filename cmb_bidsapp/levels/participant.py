@@ -7,31 +7,31 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from cmb_bidsapp import __version__
+from cmb_bidsapp.anatomy.templates import Space, find_template
 from cmb_bidsapp.bids.derivatives import prepare_dataset
-from cmb_bidsapp.bids.index import shown
+from cmb_bidsapp.bids.index import printable
 from cmb_bidsapp.bids.inputs import Choice, Session, check_dataset, choose
 from cmb_bidsapp.bids.outputs import write_json, write_text
+from cmb_bidsapp.core.errors import ExitCode
+from cmb_bidsapp.core.outcome import Summary, common_code
+from cmb_bidsapp.engine.child import Job, up_to_date
+from cmb_bidsapp.engine.pool import Outcome, run_sessions
+from cmb_bidsapp.engine.progress import Display
 from cmb_bidsapp.levels.status import begun, ended, left_out, write_status
-from cmb_bidsapp.levels.summary import Summary
 from cmb_bidsapp.models.registry import check_lesion_model
-from cmb_bidsapp.runtime.engine import Outcome, run_sessions
-from cmb_bidsapp.runtime.errors import ExitCode
-from cmb_bidsapp.runtime.progress import Display
+from cmb_bidsapp.phases.follow import sessions_with_results
+from cmb_bidsapp.report.participant import write_citation, write_participant_report
+from cmb_bidsapp.report.sessions import Shown
 from cmb_bidsapp.settings import Settings
-
-if TYPE_CHECKING:
-    from cmb_bidsapp.workflow import Stage
+from cmb_bidsapp.workflow import Stage
 
 
 def participant(settings: Settings, console: Console) -> Summary:
     """Process every chosen session, write their reports, and say how it went."""
-    from cmb_bidsapp.report.participant import write_citation, write_participant_report
-
     choice = chosen(settings)
     show_choice(choice, console, everything=settings.dry_run)
     check_lesion_model(settings.lesions.model, settings.lesions.folds)
@@ -49,23 +49,25 @@ def participant(settings: Settings, console: Console) -> Summary:
         several = _with_several_sessions(settings, choice)
         follow_ups = _run(several, settings, logs, console, "follow-up")
     changed = {o.session.participant for o in (*outcomes, *follow_ups) if o.ran or not o.ok}
+    shown = [Shown(o.session, o.error) for o in outcomes]
     for label in sorted({s.participant for s in choice.sessions}):
         report = settings.out_dir / f"sub-{label}.html"
         if label in changed or not report.exists():
-            own = [o for o in outcomes if o.session.participant == label]
+            own = [one for one in shown if one.session.participant == label]
             write_participant_report(settings, label, own)
             console.print(f"report: {report}", markup=False, highlight=False, soft_wrap=True)
-    write_citation(settings, outcomes)
+    write_citation(settings, shown)
     rows = [*ended(outcomes, "session"), *ended(follow_ups, "follow-up")]
     write_status(settings.out_dir, [*rows, *left_out(choice)])
     # A follow-up that failed leaves the sessions' own results as they are, and counts on top.
     failed = [o for o in follow_ups if not o.ok]
     ok = sum(o.ok for o in outcomes)
+    codes = [outcome.code for outcome in (*outcomes, *failed)]
     return Summary(
         ok,
         len(outcomes) - ok + len(failed) + len(choice.failed),
         len(choice.skipped),
-        _exit_code([o.code for o in (*outcomes, *failed)] + [ExitCode.DATA] * len(choice.failed)),
+        common_code([*codes, *[ExitCode.DATA] * len(choice.failed)]),
     )
 
 
@@ -74,14 +76,13 @@ def _foreseen(choice: Choice) -> Summary:
     codes = [ExitCode.DATA if session.problem else ExitCode.OK for session in choice.sessions]
     codes += [ExitCode.DATA] * len(choice.failed)
     failed = sum(code != ExitCode.OK for code in codes)
-    return Summary(failed=failed, skipped=len(choice.skipped), code=_exit_code(codes))
+    return Summary(failed=failed, skipped=len(choice.skipped), code=common_code(codes))
 
 
 def _run(
     sessions: Sequence[Session], settings: Settings, logs: Path, console: Console, stage: Stage
 ) -> list[Outcome]:
     """Run a stage where it is not up to date; returns how it ended, one outcome each."""
-    from cmb_bidsapp.runtime.phase import Job, up_to_date
 
     def done(session: Session) -> bool:
         try:
@@ -111,8 +112,6 @@ def _with_several_sessions(settings: Settings, choice: Choice) -> list[Session]:
 
     Each is one of its sessions without the label, which stands for all of them.
     """
-    from cmb_bidsapp.phases.follow import sessions_with_results
-
     wholes = {s.participant: replace(s, session=None) for s in choice.sessions}
     return [
         whole
@@ -155,7 +154,7 @@ def show_choice(choice: Choice, console: Console, *, everything: bool) -> None:
             line(f"  fails {session.problem}")
     for word, several in (("skipped", choice.skipped), ("failed", choice.failed)):
         for one in several:
-            line(f"{shown(str(one.path))}: {word}, {one.reason}")
+            line(f"{printable(str(one.path))}: {word}, {one.reason}")
     for note in choice.notes:
         line(f"note: {note}")
 
@@ -163,8 +162,6 @@ def show_choice(choice: Choice, console: Console, *, everything: bool) -> None:
 def _check_spaces(settings: Settings, console: Console) -> None:
     """Look the standard spaces up before hours of work, and say where they come from."""
     if settings.output_spaces:
-        from cmb_bidsapp.anatomy.templates import Space, find_template
-
         for space in map(Space.parse, settings.output_spaces):
             origin = find_template(space).transform or "packaged"
             console.print(f"{space}: {origin}", markup=False, highlight=False, soft_wrap=True)
@@ -185,11 +182,3 @@ def _run_folder(settings: Settings) -> Path:
         },
     )
     return folder
-
-
-def _exit_code(codes: Sequence[int]) -> int:
-    """0; the common code when everything failed for one reason; else 1."""
-    bad = {code for code in codes if code}
-    if not bad:
-        return ExitCode.OK
-    return bad.pop() if len(bad) == 1 and all(codes) else ExitCode.SOME_FAILED

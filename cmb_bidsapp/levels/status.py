@@ -6,17 +6,15 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cmb_bidsapp.bids.derivatives import locked
-from cmb_bidsapp.bids.index import shown
-from cmb_bidsapp.bids.outputs import read_table, write_table, write_text
+from cmb_bidsapp.bids.index import printable
+from cmb_bidsapp.bids.outputs import write_text
 from cmb_bidsapp.bids.scans import Choice, Session
-from cmb_bidsapp.runtime.engine import Outcome
-from cmb_bidsapp.runtime.errors import ExitCode
-
-if TYPE_CHECKING:
-    from cmb_bidsapp.workflow import Stage
+from cmb_bidsapp.bids.tables import read_table, write_table
+from cmb_bidsapp.core.errors import ExitCode
+from cmb_bidsapp.engine.pool import Outcome
+from cmb_bidsapp.workflow import Stage
 
 Row = Mapping[str, object]
 
@@ -51,8 +49,8 @@ def left_out(choice: Choice) -> list[Row]:
     """Rows of participants and sessions that have nothing to process, or nothing usable."""
     return [
         {
-            "participant_id": shown(one.path.parts[0]),
-            "session_id": shown(one.path.parts[1]) if len(one.path.parts) > 1 else None,
+            "participant_id": printable(one.path.parts[0]),
+            "session_id": printable(one.path.parts[1]) if len(one.path.parts) > 1 else None,
             "stage": "session",
             "status": status,
             "exit_code": code,

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from cmb_bidsapp.bids.outputs import write_json
-from cmb_bidsapp.lesions.defaults import THRESHOLD
-from cmb_bidsapp.runtime.errors import ModelError
+from cmb_bidsapp.core.defaults import OPERATING_POINTS, THRESHOLD
+from cmb_bidsapp.core.errors import ModelError
 
 CARD = "model.json"
 WEIGHTS = "weights.pt"
+#: Stands for a licence, or for training data, that nobody has stated.
+UNSTATED = "not stated"
 TASKS = ("anatomy", "lesions")
 
 
@@ -55,9 +57,11 @@ class Card:
     """Lesions: axes that may be mirrored."""
     threshold: float = THRESHOLD
     """Lesions: probability that a microbleed reaches somewhere, unless ``--threshold`` is given."""
+    operating_points: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Lesions: ``threshold`` of each operating point, with what was measured at it."""
     calibration: Mapping[str, Any] = field(default_factory=dict)
     """Lesions: how likely a candidate is a microbleed, and how that was found out; see
-    :class:`cmb_bidsapp.lesions.calibration.Calibration`, whose ``knots`` are used."""
+    :class:`cmb_bidsapp.models.calibration.Calibration`, whose ``knots`` are used."""
     architecture: Mapping[str, Any] = field(default_factory=dict)
     """Anatomy: arguments of ``build_network``."""
 
@@ -110,11 +114,19 @@ def write_card(path: Path, card: Card) -> None:
     """Write ``model.json``, what the task does not have left out."""
     other = {
         "lesions": ("architecture",),
-        "anatomy": ("nominal_slice_mm", "configuration", "mirror_axes", "threshold", "calibration"),
+        "anatomy": (
+            "nominal_slice_mm",
+            "configuration",
+            "mirror_axes",
+            "threshold",
+            "operating_points",
+            "calibration",
+        ),
     }
     plain = dataclasses.asdict(card)
-    if not card.calibration:
-        del plain["calibration"]
+    for key in ("calibration", "operating_points"):
+        if not plain[key]:
+            del plain[key]
     write_json(path, {k: v for k, v in plain.items() if k not in other[card.task]})
 
 
@@ -173,6 +185,8 @@ def _lesion_problems(plain: Mapping[str, Any]) -> Iterator[str]:
     threshold = plain.get("threshold", THRESHOLD)
     if not (is_size(threshold) and threshold < 1):
         yield "threshold should be a probability between 0 and 1"
+    if not is_operating_points(plain.get("operating_points", {})):
+        yield f"operating_points should give {', '.join(OPERATING_POINTS)} a threshold each"
     if not is_calibration(plain.get("calibration", {})):
         yield (
             "calibration should have knots: pairs of a rising probability of the network and one "
@@ -223,6 +237,16 @@ def is_calibration(value: Any) -> bool:
     if not (is_list(knots, lambda k: is_list(k, is_probability) and len(k) == 2) and knots):
         return False
     return all(a[0] < b[0] and a[1] <= b[1] for a, b in pairwise(knots))
+
+
+def is_operating_points(value: Any) -> bool:
+    """Whether a value is empty, or has a threshold for every operating point."""
+    if value == {}:
+        return True
+    if not (isinstance(value, dict) and value.keys() == OPERATING_POINTS.keys()):
+        return False
+    thresholds = [v.get("threshold") if isinstance(v, dict) else None for v in value.values()]
+    return is_list(thresholds, lambda t: is_probability(t) and 0 < t < 1)
 
 
 def is_axis(value: Any) -> bool:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cmb_bidsapp.labels import PROXY
+from cmb_bidsapp.core.errors import ModelError
+from cmb_bidsapp.core.labels import PROXY
 from cmb_bidsapp.models.card import is_numbered
-from cmb_bidsapp.runtime.errors import ModelError
 
 #: Contrasts by the names that are understood, in lower case.
 CONTRASTS = {

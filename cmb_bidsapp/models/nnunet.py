@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cmb_bidsapp.models.card import WEIGHTS, Card, is_list, is_size, read_json
+from cmb_bidsapp.bids.stamps import sha256_of
+from cmb_bidsapp.core.errors import ModelError
+from cmb_bidsapp.models.card import UNSTATED, WEIGHTS, Card, is_list, is_size, read_json
 from cmb_bidsapp.models.classes import Classes, channels_of, classes_of, labels_of
 from cmb_bidsapp.models.plans import checked_plans
 from cmb_bidsapp.models.weights import Checkpoint, Tensors, read_checkpoint, read_tensors
-from cmb_bidsapp.runtime.errors import ModelError
-from cmb_bidsapp.runtime.stamps import sha256_of
 
 PLANS, DATASET = "plans.json", "dataset.json"
 #: Smallest and largest voxel size of the training (mm); our own trainings add them.
@@ -55,6 +55,12 @@ class LesionModel:
         """Checksum of the weights; of several folds joined by ``+``."""
         files = self.card.files
         return "+".join(files[name] for name in files if name not in (PLANS, DATASET))
+
+    @property
+    def configuration(self) -> Mapping[str, Any]:
+        """The part of the plans that is used: architecture, patch size, spacing."""
+        chosen: Mapping[str, Any] = self.plans["configurations"][self.card.configuration]
+        return chosen
 
     @property
     def training_voxels(self) -> Mapping[str, Any] | None:
@@ -121,8 +127,8 @@ class ResultFolder:
             name=" ".join(self.folder.resolve().name.split()),
             version="+".join(f"fold_{fold}" for fold in self.checkpoints),
             task="lesions",
-            licence="not stated",
-            training_data="not stated",
+            licence=UNSTATED,
+            training_data=UNSTATED,
             trainer=first.trainer,
             spacing=tuple(plans["configurations"][first.configuration]["spacing"]),
             channels=channels,

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from cmb_bidsapp.core.errors import ModelError
 from cmb_bidsapp.models.card import is_axis, is_count, is_list, is_size
-from cmb_bidsapp.runtime.errors import ModelError
 
 _ARCHITECTURES = "dynamic_network_architectures.architectures."
 _BLOCKS = "dynamic_network_architectures.building_blocks.residual."

@@ -14,9 +14,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cmb_bidsapp.lesions.calibration import Knots
-from cmb_bidsapp.lesions.defaults import THRESHOLD
-from cmb_bidsapp.models.card import CARD, WEIGHTS, Card, read_card
+from cmb_bidsapp.bids.stamps import sha256_of
+from cmb_bidsapp.core.defaults import THRESHOLD
+from cmb_bidsapp.core.errors import ModelError
+from cmb_bidsapp.models.calibration import Knots
+from cmb_bidsapp.models.card import CARD, UNSTATED, WEIGHTS, Card, read_card
 from cmb_bidsapp.models.nnunet import (
     LesionModel,
     ResultFolder,
@@ -26,8 +28,6 @@ from cmb_bidsapp.models.nnunet import (
     open_result_folder,
 )
 from cmb_bidsapp.models.weights import load_into, read_tensors
-from cmb_bidsapp.runtime.errors import ModelError
-from cmb_bidsapp.runtime.stamps import sha256_of
 
 if TYPE_CHECKING:
     import torch
@@ -139,8 +139,27 @@ def check_lesion_model(name_or_folder: str, folds: Sequence[str] = ()) -> None:
     check_bundle(_folder(name_or_folder), load_card(name_or_folder))
 
 
-def threshold_of(name_or_folder: str) -> float:
-    """Probability that a microbleed reaches, by the model's card; nnU-Net's own folders have none.
+def threshold_of(name_or_folder: str, operating_point: str | None = None) -> float:
+    """Smallest peak probability of a candidate, by the model's card.
+
+    nnU-Net's own folders have no card; theirs is the general default.
+
+    Raises
+    ------
+    ModelError
+        There is no such model, or it does not state the operating point.
+    """
+    card = None if _results(name_or_folder, ()) is not None else load_card(name_or_folder)
+    if operating_point is None:
+        return THRESHOLD if card is None else card.threshold
+    points = card.operating_points if card is not None else {}
+    if operating_point not in points:
+        raise ModelError(f"{name_or_folder} states no operating points; give --threshold instead")
+    return float(points[operating_point]["threshold"])
+
+
+def licence_of(name_or_folder: str) -> str:
+    """Licence of a lesion model, by its card; nnU-Net's own folders state none.
 
     Raises
     ------
@@ -148,8 +167,8 @@ def threshold_of(name_or_folder: str) -> float:
         There is no such model.
     """
     if _results(name_or_folder, ()) is not None:
-        return THRESHOLD
-    return load_card(name_or_folder).threshold
+        return UNSTATED
+    return load_card(name_or_folder).licence
 
 
 def calibration_of(name_or_folder: str) -> Knots:

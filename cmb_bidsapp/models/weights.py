@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cmb_bidsapp.core.errors import ModelError
 from cmb_bidsapp.models.card import is_mirroring
-from cmb_bidsapp.runtime.errors import ModelError
 
 if TYPE_CHECKING:
     import torch

@@ -1,15 +1,22 @@
-"""What every phase has: inputs, parameters, a function from files to files."""
+"""What every phase has: inputs, parameters, a function from files to files; a head in between."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.inputs import Session
+from cmb_bidsapp.preprocess.resampling import Affine, Grid
 from cmb_bidsapp.settings import Settings
+
+if TYPE_CHECKING:  # torch
+    from cmb_bidsapp.anatomy.network import Anatomy
 
 #: Tells the person what is being done.
 Step = Callable[[str], None]
@@ -32,3 +39,24 @@ class Phase:
     run: Callable[[Session, SessionFiles, Settings, Step], Result]
     inputs: Callable[[Session, SessionFiles, Settings], list[Path]]
     parameters: Callable[[Settings, Session], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Head:
+    """An image after brain extraction and bias correction, on its own grid."""
+
+    data: npt.NDArray[np.float32]
+    affine: Affine
+    brain: npt.NDArray[np.bool_]
+    anatomy: Anatomy
+    about: Mapping[str, Any]
+
+    @property
+    def grid(self) -> Grid:
+        """Voxels of the image."""
+        return Grid.of(self.data, self.affine)
+
+    @property
+    def brain_ml(self) -> float:
+        """Volume of the brain with its CSF."""
+        return float(self.brain.sum() * np.prod(self.grid.spacing) / 1000)

@@ -8,29 +8,29 @@ from typing import Any
 
 import numpy as np
 
+from cmb_bidsapp.anatomy.standard import read_field
+from cmb_bidsapp.anatomy.templates import Space
 from cmb_bidsapp.bids.derivatives import SessionFiles, raw_uri
 from cmb_bidsapp.bids.images import read_derivative, read_labels
 from cmb_bidsapp.bids.inputs import Session, is_swi
-from cmb_bidsapp.bids.outputs import read_table, write_image, write_table
+from cmb_bidsapp.bids.outputs import write_image
+from cmb_bidsapp.bids.tables import read_table, write_table
+from cmb_bidsapp.clinical.mars import FORM_COLUMNS, fill, form_rows
+from cmb_bidsapp.clinical.summary import SUMMARY_COLUMNS, summarise
+from cmb_bidsapp.lesions.candidates import find_instances, measure
+from cmb_bidsapp.lesions.cfpr import judge
+from cmb_bidsapp.lesions.table import COLUMNS, rows
 from cmb_bidsapp.models.registry import calibration_of
 from cmb_bidsapp.phases.base import Phase, Result, Step
 from cmb_bidsapp.phases.spaces import write_in_space
 from cmb_bidsapp.preprocess.resampling import Grid
+from cmb_bidsapp.report.closeups import Periphery
+from cmb_bidsapp.report.figures import session_figures
 from cmb_bidsapp.settings import Decisions, Settings
 
 
 def finish(session: Session, files: SessionFiles, settings: Settings, step: Step) -> Result:
     """Probability and classes -> candidates, CFPR, grades, masks, lesion table, figures."""
-    from cmb_bidsapp.anatomy.standard import read_field
-    from cmb_bidsapp.anatomy.templates import Space
-    from cmb_bidsapp.clinical.mars import FORM_COLUMNS, fill, form_rows
-    from cmb_bidsapp.clinical.summary import SUMMARY_COLUMNS, summarise
-    from cmb_bidsapp.lesions.candidates import find_instances, measure
-    from cmb_bidsapp.lesions.cfpr import judge
-    from cmb_bidsapp.lesions.table import COLUMNS, rows
-    from cmb_bidsapp.report.closeups import Periphery
-    from cmb_bidsapp.report.figures import session_figures
-
     rule = settings.decisions
     step("candidates")
     probability, affine = read_derivative(files.probability)

@@ -16,7 +16,9 @@ from nibabel.affines import apply_affine
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.images import read_derivative, read_labels
 from cmb_bidsapp.bids.inputs import Session
-from cmb_bidsapp.bids.outputs import atomic, sidecar_of, write_table
+from cmb_bidsapp.bids.outputs import atomic, sidecar_of
+from cmb_bidsapp.bids.stamps import read_stamp
+from cmb_bidsapp.bids.tables import write_table
 from cmb_bidsapp.bids.times import Order, order_of
 from cmb_bidsapp.clinical.follow_up import (
     CHANGE_COLUMNS,
@@ -25,6 +27,7 @@ from cmb_bidsapp.clinical.follow_up import (
     change_row,
     track_rows,
 )
+from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.group.records import read_record
 from cmb_bidsapp.lesions.grading import COUNTED
 from cmb_bidsapp.lesions.longitudinal import (
@@ -41,8 +44,8 @@ from cmb_bidsapp.phases.base import Phase, Result, Step
 from cmb_bidsapp.preprocess.ants import write_linear
 from cmb_bidsapp.preprocess.between import Between, Image, register_between
 from cmb_bidsapp.preprocess.resampling import IDENTITY, Grid
-from cmb_bidsapp.runtime.errors import DataError
-from cmb_bidsapp.runtime.stamps import read_stamp
+from cmb_bidsapp.report.painting import save
+from cmb_bidsapp.report.track_figures import panels, side_by_side, words_of
 from cmb_bidsapp.settings import Settings
 
 
@@ -261,9 +264,6 @@ def _draw(
     files: SessionFiles, made: Sequence[Track], compared: Sequence[Told], visits: Sequence[Visit]
 ) -> list[Path]:
     """Write the picture of every track."""
-    from cmb_bidsapp.report.painting import save
-    from cmb_bidsapp.report.track_figures import panels, side_by_side, words_of
-
     columns = []
     for order, (told, visit) in enumerate(zip(compared, visits, strict=True)):
         image, instances = _read_image(told.files), read_labels(told.files.instances)[0]

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from cmb_bidsapp.anatomy.quality import (
     brain_measures,
@@ -21,8 +18,9 @@ from cmb_bidsapp.bids.derivatives import SessionFiles, raw_uri
 from cmb_bidsapp.bids.images import read_image
 from cmb_bidsapp.bids.inputs import Scan, Session
 from cmb_bidsapp.bids.outputs import atomic, write_image
+from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.models.registry import load_bundle, load_card
-from cmb_bidsapp.phases.base import Phase, Result, Step
+from cmb_bidsapp.phases.base import Head, Phase, Result, Step
 from cmb_bidsapp.phases.regions import (
     find_or_make,
     label_head,
@@ -35,36 +33,15 @@ from cmb_bidsapp.preprocess.bias import correct_bias
 from cmb_bidsapp.preprocess.brain import choose_brain_extraction, run_synthstrip
 from cmb_bidsapp.preprocess.registration import Registration, register_rigid
 from cmb_bidsapp.preprocess.resampling import IDENTITY, Affine, Grid, resample
-from cmb_bidsapp.runtime.errors import DataError
 from cmb_bidsapp.settings import Settings
 
-if TYPE_CHECKING:
-    from cmb_bidsapp.anatomy.network import Anatomy, AnatomyNetwork, Contrast
-
-
-@dataclass(frozen=True)
-class Head:
-    """An image after brain extraction and bias correction, on its own grid."""
-
-    data: npt.NDArray[np.float32]
-    affine: Affine
-    brain: npt.NDArray[np.bool_]
-    anatomy: Anatomy
-    about: Mapping[str, Any]
-
-    @property
-    def grid(self) -> Grid:
-        """Voxels of the image."""
-        return Grid.of(self.data, self.affine)
-
-    @property
-    def brain_ml(self) -> float:
-        """Volume of the brain with its CSF."""
-        return float(self.brain.sum() * np.prod(self.grid.spacing) / 1000)
+if TYPE_CHECKING:  # torch
+    from cmb_bidsapp.anatomy.network import AnatomyNetwork, Contrast
 
 
 def prepare(session: Session, files: SessionFiles, settings: Settings, step: Step) -> Result:
     """Raw images -> preprocessed images, brain masks, transform, proxy labels (paper, 3.2)."""
+    # torch: the parent process, which only compares stamps, does without it.
     from cmb_bidsapp.anatomy.network import AnatomyNetwork
 
     if session.problem:

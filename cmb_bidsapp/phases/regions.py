@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from nibabel.affines import apply_affine
 
+from cmb_bidsapp.anatomy.atlas import aligned, parcellate
 from cmb_bidsapp.anatomy.backends import Backend
+from cmb_bidsapp.anatomy.jhu import capsules, read_jhu
+from cmb_bidsapp.anatomy.mars import mars_labels, on_grid
+from cmb_bidsapp.anatomy.parcellation import Found, Parcellation
+from cmb_bidsapp.anatomy.proxy import Capsules
+from cmb_bidsapp.anatomy.quality import COLUMNS, Measure
+from cmb_bidsapp.anatomy.reuse import check_same_head, has_lobes, read_parcellation
+from cmb_bidsapp.anatomy.standard import Standard, centres, write_field
 from cmb_bidsapp.anatomy.talairach import MNI305_TO_MNI152, to_mni305, transform_files
+from cmb_bidsapp.anatomy.versions import with_version
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.inputs import Session
-from cmb_bidsapp.bids.outputs import atomic, write_dseg, write_table
-from cmb_bidsapp.labels import MARS_LOOK, PROXY_LOOK, table
-from cmb_bidsapp.phases.base import Step
+from cmb_bidsapp.bids.outputs import atomic
+from cmb_bidsapp.bids.tables import write_dseg, write_table
+from cmb_bidsapp.core.errors import DataError
+from cmb_bidsapp.core.labels import MARS_LOOK, PROXY_LOOK, table
+from cmb_bidsapp.phases.base import Head, Step
 from cmb_bidsapp.preprocess.resampling import Affine
-from cmb_bidsapp.runtime.errors import DataError
 from cmb_bidsapp.settings import Settings
-
-if TYPE_CHECKING:
-    from cmb_bidsapp.anatomy.parcellation import Parcellation
-    from cmb_bidsapp.anatomy.proxy import Capsules
-    from cmb_bidsapp.anatomy.quality import Measure
-    from cmb_bidsapp.anatomy.reuse import Found
-    from cmb_bidsapp.anatomy.standard import Standard
-    from cmb_bidsapp.phases.prepare import Head
 
 
 def backend(settings: Settings) -> Backend:
@@ -94,10 +95,6 @@ def label_head(
     head: Head, found: Found | None, settings: Settings, step: Step, notes: list[str]
 ) -> Parcellation:
     """Label a head in FreeSurfer ids: as found, or by the embedded parcellation."""
-    from cmb_bidsapp.anatomy.atlas import aligned, parcellate
-    from cmb_bidsapp.anatomy.reuse import check_same_head, has_lobes, read_parcellation
-    from cmb_bidsapp.anatomy.versions import with_version
-
     if found is None:
         step("parcellation (deformable atlas)")
         return parcellate(head.anatomy, head.data, head.affine, seed=settings.seed)
@@ -120,8 +117,6 @@ def write_regions(
     settings: Settings,
 ) -> list[Path]:
     """Write the parcellation, the ways to MNI152, and MARS map and proxy classes on the T2*w."""
-    from cmb_bidsapp.anatomy.mars import mars_labels, on_grid
-
     names = {index: (label.name, label.color) for index, label in table().items()}
     made_by = {"Parcellation": labelled.source}
     fine = {**head.about, "Resolution": "about 1 mm isotropic, around the brain", **made_by}
@@ -145,8 +140,6 @@ def write_regions(
 
 
 def _write_ways(ways: Standard, files: SessionFiles) -> list[Path]:
-    from cmb_bidsapp.anatomy.standard import write_field
-
     fields = {files.to_standard: ways.to_standard, files.from_standard: ways.from_standard}
     for path, field in fields.items():
         with atomic(path) as beside:
@@ -160,10 +153,6 @@ def _standard(labelled: Parcellation) -> Standard:
 
 
 def _capsules(labelled: Parcellation, atlas: Path) -> Capsules:
-    from cmb_bidsapp.anatomy.jhu import capsules, read_jhu
-    from cmb_bidsapp.anatomy.proxy import Capsules
-    from cmb_bidsapp.anatomy.standard import centres
-
     subject = labelled.subject_dir
     try:
         talairach = None if subject is None else to_mni305(subject)
@@ -179,7 +168,5 @@ def _capsules(labelled: Parcellation, atlas: Path) -> Capsules:
 
 def write_quality(measures: list[Measure], files: SessionFiles) -> list[Path]:
     """Write the numbers of the anatomy with their limits."""
-    from cmb_bidsapp.anatomy.quality import COLUMNS
-
     write_table(files.quality, list(COLUMNS), (m.row() for m in measures), COLUMNS)
     return [files.quality]

@@ -10,8 +10,10 @@ import numpy as np
 from cmb_bidsapp.bids.derivatives import SessionFiles, raw_uri
 from cmb_bidsapp.bids.images import read_derivative, read_labels
 from cmb_bidsapp.bids.inputs import Session
-from cmb_bidsapp.bids.outputs import write_dseg, write_image
-from cmb_bidsapp.labels import PROXY_LOOK
+from cmb_bidsapp.bids.outputs import write_image
+from cmb_bidsapp.bids.tables import write_dseg
+from cmb_bidsapp.core.labels import PROXY_LOOK
+from cmb_bidsapp.lesions.segment import LesionNetwork, slices_are, unfamiliar_voxels, with_regions
 from cmb_bidsapp.models.registry import lesion_model_parameters, load_lesion_model
 from cmb_bidsapp.phases.base import Phase, Result, Step
 from cmb_bidsapp.settings import Settings
@@ -22,13 +24,6 @@ NEGLIGIBLE = 1e-3
 
 def segment(session: Session, files: SessionFiles, settings: Settings, step: Step) -> Result:
     """Preprocessed images -> CMB probability and predicted classes (paper, 2.1)."""
-    from cmb_bidsapp.lesions.segment import (
-        LesionNetwork,
-        slices_are,
-        unfamiliar_voxels,
-        with_regions,
-    )
-
     step("loading the lesion network")
     model = load_lesion_model(settings.lesions.model, settings.lesions.folds)
     network = LesionNetwork(model, settings.resources.device, mirror=settings.lesions.tta)
@@ -46,6 +41,7 @@ def segment(session: Session, files: SessionFiles, settings: Settings, step: Ste
         "SpatialReference": raw_uri(settings.bids_dir, session.t2star.path),
         "Model": model.name,
         "ModelSHA256": model.sha256,
+        "ModelLicense": model.card.licence,
         "Channels": used,
     }
     probability = np.where(result.cmb_probability < NEGLIGIBLE, 0, result.cmb_probability)
@@ -66,7 +62,11 @@ def segment(session: Session, files: SessionFiles, settings: Settings, step: Ste
     written = write_dseg(files.network_labels, labels, affine, PROXY_LOOK, sidecar)
     return Result(
         (files.probability, *written),
-        {"lesion_model": model.name, "lesion_model_sha256": model.sha256},
+        {
+            "lesion_model": model.name,
+            "lesion_model_sha256": model.sha256,
+            "lesion_model_licence": model.card.licence,
+        },
         tuple(notes),
     )
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy.typing as npt
 from nibabel.affines import apply_affine
 
+from cmb_bidsapp.anatomy.standard import in_space, read_field, sample
+from cmb_bidsapp.anatomy.templates import Space, find_template
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.images import read_derivative, read_labels
 from cmb_bidsapp.bids.outputs import write_image
 from cmb_bidsapp.preprocess.ants import read_linear
-
-if TYPE_CHECKING:
-    from cmb_bidsapp.anatomy.templates import Space
 
 
 def write_in_space(files: SessionFiles, space: Space, *, with_t1w: bool) -> list[Path]:
@@ -25,9 +24,6 @@ def write_in_space(files: SessionFiles, space: Space, *, with_t1w: bool) -> list
     UnavailableError
         See :func:`cmb_bidsapp.anatomy.templates.find_template`.
     """
-    from cmb_bidsapp.anatomy.standard import in_space, read_field, sample
-    from cmb_bidsapp.anatomy.templates import find_template
-
     template = find_template(space)
     # Where the voxels of the space lie in the T2*w image.
     points = read_field(files.from_standard)(template.points())

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 from nibabel.affines import voxel_sizes
 
+from cmb_bidsapp.preprocess.resampling import Affine
+
 if TYPE_CHECKING:
     from ants import ANTsImage
-
-    from cmb_bidsapp.preprocess.resampling import Affine
 
 #: RAS to LPS and back.
 FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])

@@ -11,9 +11,9 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
+from cmb_bidsapp.core.errors import CommandMissingError, DataError
 from cmb_bidsapp.preprocess.resampling import Affine
-from cmb_bidsapp.runtime import external
-from cmb_bidsapp.runtime.errors import CommandMissingError, DataError
+from cmb_bidsapp.tools import external
 
 #: The FreeSurfer command, and its stand-alone port, which needs the weights file beside it.
 FREESURFER, PORT = "mri_synthstrip", "nipreps-synthstrip"

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cmb_bidsapp.labels import CMB, PROXY
+from cmb_bidsapp.core.defaults import CfprMode
+from cmb_bidsapp.core.labels import CMB, PROXY
 from cmb_bidsapp.lesions.cfpr import paper_periphery, reference_periphery
-from cmb_bidsapp.lesions.defaults import CfprMode
 from cmb_bidsapp.lesions.windows import Window, windows
 from cmb_bidsapp.report.painting import (
     PLANES,

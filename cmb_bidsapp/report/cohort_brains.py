@@ -17,13 +17,13 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from scipy import ndimage
 
-from cmb_bidsapp.evaluation.figures import GREY
+from cmb_bidsapp.core.labels import LEFT, MARS, MARS_FORM, RIGHT, SIDES
 from cmb_bidsapp.group.density import UNIT
-from cmb_bidsapp.labels import LEFT, MARS, MARS_FORM, RIGHT, SIDES
 from cmb_bidsapp.preprocess.resampling import Affine, Float
 from cmb_bidsapp.report import brains
 from cmb_bidsapp.report.brains import Extent, Labels, View
 from cmb_bidsapp.report.cohort_figures import page_figure
+from cmb_bidsapp.report.evaluation_figures import GREY
 
 #: What each figure shows, for those who do not see it.
 ALT = MappingProxyType(
@@ -82,7 +82,7 @@ def region_heat(lesions: Mapping[tuple[str, str], int], scans: int, title: str =
     Parameters
     ----------
     lesions
-        Counted microbleeds by region (name of :data:`cmb_bidsapp.labels.MARS_FORM`) and side
+        Counted microbleeds by region (name of :data:`cmb_bidsapp.core.labels.MARS_FORM`) and side
         (``left``, ``right``); what has other names (``unassigned``) is told, not drawn.
     scans
         Number of scans they were found in.

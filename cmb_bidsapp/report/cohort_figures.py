@@ -20,8 +20,8 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
-from cmb_bidsapp.evaluation.figures import GREY, STYLES
 from cmb_bidsapp.group.cohort import Share
+from cmb_bidsapp.report.evaluation_figures import GREY, STYLES
 
 Numbers = npt.NDArray[Any]
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.labels import CMB, LEFT, MARS, MARS_LOOK, PROXY_COLORS
+from cmb_bidsapp.core.labels import CMB, LEFT, MARS, MARS_LOOK, PROXY_COLORS
 from cmb_bidsapp.report.closeups import Periphery, Scene, closeups
 from cmb_bidsapp.report.painting import (
     RGB,

@@ -13,15 +13,14 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from cmb_bidsapp.anatomy.quality import readable
-from cmb_bidsapp.clinical.defaults import NOT_A_DIAGNOSIS
 from cmb_bidsapp.clinical.summary import BURDEN, SUMMARY_COLUMNS
-from cmb_bidsapp.evaluation.defaults import GROUP_FOLDER
+from cmb_bidsapp.core.defaults import GROUP_FOLDER, NOT_A_DIAGNOSIS
 from cmb_bidsapp.group import agreement, quality
 from cmb_bidsapp.group.cohort import MOST, POOLS, Cohort, Pool, Share
 from cmb_bidsapp.group.collect import density_of, table_of
 from cmb_bidsapp.group.ratings import Ratings
 from cmb_bidsapp.group.tables import problem_row
-from cmb_bidsapp.report import cohort_brains, cohort_figures
+from cmb_bidsapp.report import cohort_brains, cohort_figures, evaluation_figures
 from cmb_bidsapp.report.pages import write_page
 
 #: Sessions that the page shows as unlike the others; ``group_qc.tsv`` has them all.
@@ -205,7 +204,7 @@ def _changes(cohort: Cohort) -> dict[str, Any] | None:
 
 
 def _agreement(ratings: Ratings, seed: int) -> dict[str, Any]:
-    drawn = agreement.figure(ratings.readings, seed)
+    drawn = evaluation_figures.raters(ratings.readings, seed)
     return {
         "rows": agreement.rows(ratings.readings, seed),
         "notes": [str(note) for note in ratings.notes[:MOST]],

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cmb_bidsapp.clinical.defaults import NOT_A_DIAGNOSIS
+from cmb_bidsapp.core.defaults import MAX_DIAMETER_MM, NOT_A_DIAGNOSIS, CfprMode
 from cmb_bidsapp.lesions.candidates import EXTENT
-from cmb_bidsapp.lesions.defaults import MAX_DIAMETER_MM, CfprMode
 from cmb_bidsapp.report.references import REFERENCES
 
 

@@ -11,9 +11,11 @@ from typing import Any
 
 from cmb_bidsapp import __version__
 from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.bids.outputs import read_table, write_text
-from cmb_bidsapp.clinical.defaults import NOT_A_DIAGNOSIS
-from cmb_bidsapp.labels import (
+from cmb_bidsapp.bids.outputs import write_text
+from cmb_bidsapp.bids.stamps import read_stamp
+from cmb_bidsapp.bids.tables import read_table
+from cmb_bidsapp.core.defaults import NOT_A_DIAGNOSIS
+from cmb_bidsapp.core.labels import (
     CMB,
     MARS_FORM,
     MARS_LOOK,
@@ -31,14 +33,13 @@ from cmb_bidsapp.report.methods import Facts, Methods, methods
 from cmb_bidsapp.report.pages import Room, render
 from cmb_bidsapp.report.sessions import (
     SessionView,
+    Shown,
     in_words,
     mars_key,
     session_view,
     told,
 )
 from cmb_bidsapp.report.viewer import KEPT, REJECTED, Script, script
-from cmb_bidsapp.runtime.engine import Outcome
-from cmb_bidsapp.runtime.stamps import read_stamp
 from cmb_bidsapp.settings import Settings
 
 LOG = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ ATTEMPTS = 6
 
 
 def write_participant_report(
-    settings: Settings, participant: str, outcomes: Sequence[Outcome]
+    settings: Settings, participant: str, sessions: Sequence[Shown]
 ) -> Path:
     """Write ``sub-<label>.html`` for the sessions of one participant, failed ones included.
 
@@ -63,33 +64,33 @@ def write_participant_report(
     """
     path = settings.out_dir / f"sub-{participant}.html"
     for attempt in range(ATTEMPTS):
-        page = _page(settings, participant, outcomes, 0.5**attempt)
+        page = _page(settings, participant, sessions, 0.5**attempt)
         if len(page.encode()) <= LIMIT:
             break
     write_text(path, page)
     return path
 
 
-def write_citation(settings: Settings, outcomes: Sequence[Outcome]) -> None:
+def write_citation(settings: Settings, sessions: Sequence[Shown]) -> None:
     """Write ``logs/CITATION.md``: the methods of a run, where a session was finished."""
-    text = _methods(settings, _infos(settings, outcomes))
+    text = _methods(settings, _infos(settings, sessions))
     if text is not None:
         write_text(settings.out_dir / "logs" / "CITATION.md", text.to_markdown())
 
 
-def _page(settings: Settings, participant: str, outcomes: Sequence[Outcome], share: float) -> str:
+def _page(settings: Settings, participant: str, sessions: Sequence[Shown], share: float) -> str:
     viewer, why_not = viewer_or_why()
     room = Room(int(share * (LIMIT - TEXT - (len(viewer.packed) if viewer else 0))))
     together = SessionFiles(settings.out_dir, participant, None)
     changes = _changes(together, room)
     views = []
-    ordered = _in_order(outcomes, changes.order)
-    for position, outcome in enumerate(ordered):
+    ordered = _in_order(sessions, changes.order)
+    for position, one in enumerate(ordered):
         own = Room(room.left // (len(ordered) - position))
         given = own.left
         views.append(
             session_view(
-                outcome,
+                one,
                 settings.bids_dir,
                 settings.out_dir,
                 own,
@@ -100,7 +101,7 @@ def _page(settings: Settings, participant: str, outcomes: Sequence[Outcome], sha
         )
         room.left -= given - own.left
     shown = [view for view in views if view.volumes.packed]
-    infos = _infos(settings, outcomes)
+    infos = _infos(settings, sessions)
     return render(
         "participant.html",
         participant=f"sub-{participant}",
@@ -179,11 +180,11 @@ def _changes(files: SessionFiles, room: Room) -> Changes:
     )
 
 
-def _in_order(outcomes: Sequence[Outcome], order: Sequence[str]) -> list[Outcome]:
+def _in_order(sessions: Sequence[Shown], order: Sequence[str]) -> list[Shown]:
     """Sessions in the order of time, those of which it is not known after them by label."""
     known = {label: position for position, label in enumerate(order)}
     return sorted(
-        outcomes,
+        sessions,
         key=lambda one: (known.get(str(one.session.session), len(known)), one.session.label),
     )
 
@@ -211,9 +212,9 @@ def _viewer_data(views: Iterable[SessionView]) -> dict[str, Any]:
     }
 
 
-def _infos(settings: Settings, outcomes: Iterable[Outcome]) -> list[dict[str, Any]]:
+def _infos(settings: Settings, sessions: Iterable[Shown]) -> list[dict[str, Any]]:
     """What the phases of finished sessions recorded, all of them."""
-    done = [one.session for one in outcomes if one.ok]
+    done = [one.session for one in sessions if not one.error]
     infos = [told(SessionFiles(settings.out_dir, s.participant, s.session))[0] for s in done]
     return [info for info in infos if {"anatomy_model", "lesion_model"} <= set(info)]
 
@@ -250,9 +251,15 @@ def _methods(settings: Settings, infos: Sequence[Mapping[str, Any]]) -> Methods 
     return methods(facts)
 
 
-def _models(settings: Settings, infos: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str]]:
-    """Task, name and SHA-256 of the weights of the models that were used."""
-    anatomy = load_card(settings.anatomy.model).files[WEIGHTS]
-    used = [("anatomy", info["anatomy_model"], anatomy) for info in infos]
-    used += [("lesions", info["lesion_model"], info["lesion_model_sha256"]) for info in infos]
+def _models(
+    settings: Settings, infos: Sequence[Mapping[str, Any]]
+) -> list[tuple[str, str, str, str]]:
+    """Task, name, licence and SHA-256 of the weights of the models that were used."""
+    anatomy = load_card(settings.anatomy.model)
+    used = [
+        ("anatomy", info["anatomy_model"], anatomy.licence, anatomy.files[WEIGHTS])
+        for info in infos
+    ]
+    keys = ("lesion_model", "lesion_model_licence", "lesion_model_sha256")
+    used += [("lesions", *(info[key] for key in keys)) for info in infos]
     return sorted(set(used))

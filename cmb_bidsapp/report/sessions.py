@@ -11,18 +11,16 @@ from typing import Any
 from cmb_bidsapp.anatomy.quality import readable
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.inputs import Scan, Session
-from cmb_bidsapp.bids.outputs import read_table
+from cmb_bidsapp.bids.stamps import read_stamp
+from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.clinical.mars import fill, form_rows
 from cmb_bidsapp.clinical.summary import CUTOFFS, summarise
-from cmb_bidsapp.labels import MARS_FORM
+from cmb_bidsapp.core.labels import MARS_FORM
 from cmb_bidsapp.lesions.candidates import UNASSIGNED
 from cmb_bidsapp.lesions.table import Row
 from cmb_bidsapp.report.figures import OVERVIEWS, best_first, closeup_name
 from cmb_bidsapp.report.pages import Room
 from cmb_bidsapp.report.viewer import NO_VOLUMES, Volumes, fitted
-from cmb_bidsapp.runtime.engine import Outcome
-from cmb_bidsapp.runtime.stamps import read_stamp
-from cmb_bidsapp.workflow import PHASES
 
 #: Columns of the table of the anatomy, and of the lesion table, that are numbers a person reads.
 MEASURED = ("value", "low", "high")
@@ -37,6 +35,14 @@ VERDICTS = {
     "periphery-not-brain": "Rejected",
     "cfpr-off": "Not applied",
 }
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A session that a report is to show, and why it failed; empty where it did not."""
+
+    session: Session
+    error: str = ""
 
 
 @dataclass(frozen=True)
@@ -107,7 +113,7 @@ class SessionView:
 
 
 def session_view(
-    outcome: Outcome,
+    shown: Shown,
     bids_dir: Path,
     out_dir: Path,
     room: Room,
@@ -127,31 +133,33 @@ def session_view(
     share
         Part of the usual number of cards and lines that there may be.
     """
-    session = outcome.session
+    session, ok = shown.session, not shown.error
     files = SessionFiles(out_dir, session.participant, session.session)
     info, seconds, notes = told(files)
-    rows = read_table(files.lesions) if outcome.ok else []
+    rows = read_table(files.lesions) if ok else []
     cards, lines = int(CARDS * share), int(LINES * share)
     ranked = [_card(row) for row in best_first(rows)[: cards + lines]]
-    shown = ranked[:cards]
+    with_card = ranked[:cards]
     # The pictures of what counts come first, the others take what is left.
-    pictures = {card["lesion_id"]: files.figure(closeup_name(card["lesion_id"])) for card in shown}
+    pictures = {
+        card["lesion_id"]: files.figure(closeup_name(card["lesion_id"])) for card in with_card
+    }
     kept, rejected = (
-        [c for c in shown if (c["status"] == "kept") is is_kept] for is_kept in (True, False)
+        [c for c in with_card if (c["status"] == "kept") is is_kept] for is_kept in (True, False)
     )
     for card in kept:
         card["picture"] = room.picture(pictures[card["lesion_id"]])
-    figures = {name: room.picture(files.figure(name)) for name in OVERVIEWS if outcome.ok}
+    figures = {name: room.picture(files.figure(name)) for name in OVERVIEWS if ok}
     for card in rejected:
         card["picture"] = room.picture(pictures[card["lesion_id"]])
-    volumes = fitted(files, room.left) if outcome.ok and with_volumes else NO_VOLUMES
+    volumes = fitted(files, room.left) if ok and with_volumes else NO_VOLUMES
     room.left -= volumes.size
     left_out = (f"{room.left_out} pictures are left out" if room.left_out else "", volumes.note)
-    summary = summarise(rows, limit) if outcome.ok else {}
+    summary = summarise(rows, limit) if ok else {}
     return SessionView(
         key=f"ses-{session.session}" if session.session else "n/a",
         title=f"ses-{session.session}" if session.session else f"sub-{session.participant}",
-        error="" if outcome.ok else outcome.message or f"exit code {outcome.code}",
+        error=shown.error,
         notes=(*session.notes, *notes),
         with_t1w=session.t1w is not None,
         inputs=tuple(_inputs(session, bids_dir)),
@@ -159,9 +167,9 @@ def session_view(
         info=info,
         seconds=seconds,
         summary=summary,
-        cutoffs=_cutoffs(summary) if outcome.ok else [],
-        form=form_rows(fill(rows)) if outcome.ok else [],
-        quality=_quality(files) if outcome.ok else [],
+        cutoffs=_cutoffs(summary) if ok else [],
+        form=form_rows(fill(rows)) if ok else [],
+        quality=_quality(files) if ok else [],
         figures=figures,
         kept=sorted(kept, key=_number_of),
         rejected=sorted(rejected, key=_number_of),
@@ -178,8 +186,8 @@ def told(files: SessionFiles) -> tuple[dict[str, Any], dict[str, float], list[st
     info: dict[str, Any] = {}
     seconds: dict[str, float] = {}
     notes: list[str] = []
-    for phase in PHASES:
-        stamp = read_stamp(files.stamp(phase.name))
+    for phase in ("prepare", "segment", "finish"):
+        stamp = read_stamp(files.stamp(phase))
         if stamp is not None:
             info |= {k: v for k, v in stamp.info.items() if k not in ("notes", "seconds")}
             notes += stamp.info.get("notes", [])

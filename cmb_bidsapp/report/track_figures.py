@@ -9,7 +9,7 @@ import numpy.typing as npt
 from nibabel.affines import apply_affine
 from scipy import ndimage
 
-from cmb_bidsapp.labels import CMB, PROXY_COLORS
+from cmb_bidsapp.core.labels import CMB, PROXY_COLORS
 from cmb_bidsapp.lesions.longitudinal import Track, Visit
 from cmb_bidsapp.preprocess.resampling import Grid, isotropic_grid
 from cmb_bidsapp.report.closeups import SHOWN_MM, SIDE

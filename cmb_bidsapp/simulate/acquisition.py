@@ -10,9 +10,17 @@ import numpy.typing as npt
 import torch
 from scipy import ndimage
 
-from cmb_bidsapp.labels import MIMICS, STRUCTURES, to_structures
+from cmb_bidsapp.core.labels import MIMICS, STRUCTURES, to_structures
 from cmb_bidsapp.simulate.anatomy import Head, is_brain
-from cmb_bidsapp.simulate.artefacts import MOTION_SHARE, add_noise, ghost, receive_field
+from cmb_bidsapp.simulate.artefacts import (
+    MOTION_SHARE,
+    acquired_share,
+    add_noise,
+    ghost,
+    interpolate,
+    receive_field,
+    slice_gains,
+)
 from cmb_bidsapp.simulate.nuclei import NUCLEI, iron_nuclei
 from cmb_bidsapp.simulate.physics import (
     Axes,
@@ -27,12 +35,20 @@ from cmb_bidsapp.simulate.physics import (
     signal_factor,
 )
 from cmb_bidsapp.simulate.protocols import Protocol
+from cmb_bidsapp.simulate.texture import Texture
 from cmb_bidsapp.simulate.tissues import EXTRACEREBRAL, IRON_RICH, SOFT_TISSUE, TISSUES, Tissue
 
 Affine = npt.NDArray[np.float64]
 
 #: Sources are drawn at this voxel size or finer, in plane and through plane (mm).
 FINE_IN_PLANE, FINE_THROUGH_PLANE = 0.25, 0.5
+#: Borders of tissues are smoothed by this (standard deviation, mm): finer ones show the stairs of
+#: label maps of 1 mm.
+BORDER_MM = 0.5
+#: Texture of tissue: scales (standard deviation, mm) and the largest strength of each.
+TEXTURE = ((0.7, 0.06), (1.5, 0.05), (3.0, 0.04), (6.0, 0.04))
+#: Slices of at least this (mm) are excited one by one, so that their brightness differs.
+TWO_D_MM = 2.0
 
 
 @dataclass(frozen=True)
@@ -173,12 +189,29 @@ def background(
         load = iron * draws.uniform(0.7, 1.1)
         amplitudes[mask] = nucleus.proton_density * np.exp(-decay_ms * load / nucleus.t2star_ms)
         susceptibility[mask] = nucleus.chi * load
-    magnitude = ndimage.gaussian_filter(amplitudes, 0.45)
-    texture = ndimage.gaussian_filter(rng.standard_normal(head.dseg.shape, dtype=np.float32), 1.0)
-    magnitude = magnitude * (1 + np.float32(0.1) * texture)
+    magnitude = ndimage.gaussian_filter(amplitudes, BORDER_MM) * tissue_texture(head, rng)
     field = dipole_field(susceptibility, (1.0, 1.0, 1.0))
     per_ppm = np.float32(phase_per_ppm(protocol.b0, protocol.te_ms))
     return magnitude, (_shim(field, head.brain) * per_ppm).astype(np.float32)
+
+
+def tissue_texture(head: Head, rng: np.random.Generator) -> Volume:
+    """Relative brightness within tissues, about 1: noise of several scales, of random strength."""
+    texture = np.ones(head.dseg.shape, np.float32)
+    for scale, most in TEXTURE:
+        # Coarse noise is drawn on a coarse grid.
+        step = max(1, int(scale))
+        shape = [-(-n // step) + 1 for n in head.dseg.shape]
+        drawn = ndimage.gaussian_filter(
+            rng.standard_normal(shape, dtype=np.float32), scale / step, mode="wrap"
+        )
+        drawn *= np.float32(rng.uniform(0.2, 1) * most / drawn.std())
+        axes = [
+            interpolation_matrix(m, np.arange(n) / step)
+            for m, n in zip(shape, head.dseg.shape, strict=True)
+        ]
+        texture += resample(drawn, (axes[0], axes[1], axes[2]))
+    return texture
 
 
 def _shim(field: Volume, brain: npt.NDArray[np.bool_]) -> Volume:
@@ -249,32 +282,42 @@ def scan_t2star(
     mimics: Sequence[Source],
     rng: np.random.Generator,
     of_tissues: np.random.Generator | None = None,
+    texture: Texture | None = None,
 ) -> T2starScan:
     """Acquire the head with its sources; ``of_tissues`` as in :func:`background`."""
     magnitude, phase = background(head, protocol, rng, of_tissues)
     matrices = grid.matrices(head.dseg.shape)
     fine = (torch.from_numpy(resample(volume, matrices)) for volume in (magnitude, phase))
     signal = torch.polar(*fine).numpy()
-    acquired = grid.mean_of_slices(signal)
+    if texture is not None:
+        signal *= texture.on(grid, head, rng)
+    share = acquired_share(rng)
+
+    def acquire() -> Complex:
+        return interpolate(grid.mean_of_slices(signal), share)
+
+    acquired = acquire()
     mimic_loss: dict[str, Volume] = {}
     for kind in MIMICS.values():
         before = acquired
         for source in mimics:
             if source.kind == kind:
                 apply_source(signal, source, grid, protocol, rng)
-        acquired = grid.mean_of_slices(signal)
+        acquired = acquire()
         mimic_loss[kind] = _loss(before, acquired)
     before = acquired
     for source in microbleeds:
         apply_source(signal, source, grid, protocol, rng)
-    acquired = grid.mean_of_slices(signal)
+    acquired = acquire()
     loss = _loss(before, acquired)
     bright = np.abs(before)
     white = float(np.median(bright[bright > np.percentile(bright, 70)]))
     if rng.random() < MOTION_SHARE:
         acquired = ghost(acquired, grid.voxel[1], rng)
-    noisy = add_noise(acquired, white / protocol.snr / rng.uniform(0.8, 1.3), rng)
+    noisy = add_noise(acquired, white / protocol.snr / rng.uniform(0.8, 1.3), rng, share)
     measured = np.abs(noisy) * receive_field(grid.shape, rng) * np.float32(600 / white)
+    if protocol.voxel[2] >= TWO_D_MM:
+        measured *= slice_gains(grid.shape[2], rng)
     return T2starScan(measured, np.angle(noisy), loss, mimic_loss)
 
 

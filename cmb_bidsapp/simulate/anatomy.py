@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 
 from cmb_bidsapp.anatomy.atlas import load_atlas
 from cmb_bidsapp.anatomy.pieces import largest_piece
-from cmb_bidsapp.labels import LAST_EXTRACEREBRAL, ids, mirror_lookup
+from cmb_bidsapp.core.labels import LAST_EXTRACEREBRAL, ids, mirror_lookup
 
 #: Ids for tissue outside the brain of :func:`atlas_head`, as the public head label maps number it.
 SOFT_TISSUE, SKIN, BONE = 507, 511, 515

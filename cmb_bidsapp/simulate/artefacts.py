@@ -1,4 +1,4 @@
-"""What a scanner adds to an image: motion of the head, noise, and the coil's sensitivity."""
+"""What a scanner adds: limited resolution, motion, noise, and the sensitivity of its coils."""
 
 from __future__ import annotations
 
@@ -11,6 +11,32 @@ from cmb_bidsapp.simulate.physics import Complex, Volume
 MOTION_SHARE = 0.3
 #: Largest motion along the phase-encoding axis in mm: a periodic one, and a jump.
 PERIODIC_MM, JUMP_MM = 0.25, 0.8
+
+#: Share of k-space that is acquired along the in-plane axes, the rest is filled with zeros, and how
+#: many scans are interpolated in this way.
+ACQUIRED, INTERPOLATED_SHARE = (0.5, 0.9), 0.6
+#: Slices of a 2D acquisition differ in brightness by this (standard deviation).
+SLICE_GAIN = 0.02
+
+
+def acquired_share(rng: np.random.Generator) -> float:
+    """How much of k-space a scanner acquires along each in-plane axis; 1 is all of it."""
+    return float(rng.uniform(*ACQUIRED)) if rng.random() < INTERPOLATED_SHARE else 1.0
+
+
+def interpolate(signal: Complex, share: float) -> Complex:
+    """Leave the middle of the in-plane k-space, smoothly cut off: blur, and a little ringing."""
+    if share >= 1:
+        return signal
+    spectrum = fft.fft2(signal, axes=(0, 1))
+    for axis in (0, 1):
+        k = np.abs(np.fft.fftfreq(signal.shape[axis])) / (0.5 * share)
+        # A raised cosine over the outer fifth, as scanners filter.
+        window = np.clip((1 - k) / 0.2, 0, 1)
+        window = 0.5 - 0.5 * np.cos(np.pi * window)
+        spectrum *= window.astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
+    image: Complex = fft.ifft2(spectrum, axes=(0, 1)).astype(np.complex64)
+    return image
 
 
 def ghost(signal: Complex, voxel_mm: float, rng: np.random.Generator) -> Complex:
@@ -33,11 +59,22 @@ def ghost(signal: Complex, voxel_mm: float, rng: np.random.Generator) -> Complex
     return moved
 
 
-def add_noise(signal: Complex, sigma: float, rng: np.random.Generator) -> Complex:
-    """Gaussian noise in both parts; the magnitude is Rician."""
-    noise = rng.standard_normal((2, *signal.shape), dtype=np.float32) * np.float32(sigma)
-    noisy: Complex = signal + noise[0] + 1j * noise[1]
+def add_noise(
+    signal: Complex, sigma: float, rng: np.random.Generator, share: float = 1.0
+) -> Complex:
+    """Gaussian noise in both parts; the magnitude is Rician.
+
+    ``share`` of k-space is acquired: noise of an interpolated image is as coarse as the image.
+    """
+    noise = rng.standard_normal((2, *signal.shape), dtype=np.float32) * np.float32(sigma / share)
+    noisy: Complex = signal + interpolate((noise[0] + 1j * noise[1]).astype(np.complex64), share)
     return noisy
+
+
+def slice_gains(slices: int, rng: np.random.Generator) -> Volume:
+    """Brightness of the slices of a 2D acquisition, about 1; shape ``(1, 1, slices)``."""
+    gains: Volume = rng.normal(1, SLICE_GAIN, (1, 1, slices)).astype(np.float32)
+    return gains
 
 
 def receive_field(shape: tuple[int, ...], rng: np.random.Generator) -> Volume:

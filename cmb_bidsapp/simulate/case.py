@@ -10,12 +10,13 @@ import numpy.typing as npt
 
 from cmb_bidsapp.anatomy.mars import on_grid, with_sides
 from cmb_bidsapp.anatomy.proxy import tissue_regions, to_proxy
-from cmb_bidsapp.labels import PROXY_NAMES
+from cmb_bidsapp.core.labels import PROXY_NAMES
 from cmb_bidsapp.preprocess.resampling import Grid as ImageGrid
 from cmb_bidsapp.simulate.acquisition import Grid, scan_t1w, scan_t2star
 from cmb_bidsapp.simulate.person import Person, random_rigid
 from cmb_bidsapp.simulate.physics import Volume, interpolation_matrix, resample
 from cmb_bidsapp.simulate.protocols import Protocol
+from cmb_bidsapp.simulate.texture import Texture
 from cmb_bidsapp.simulate.truth import lesion_truth, mimic_rows, mimic_truth
 
 #: Voxels of a head.
@@ -55,6 +56,7 @@ def simulate_case(
     rng: np.random.Generator,
     *,
     of_tissues: np.random.Generator | None = None,
+    texture: Texture | None = None,
 ) -> Case:
     """Simulate one session.
 
@@ -63,10 +65,14 @@ def simulate_case(
     of_tissues
         Draws what stays from session to session, the person's tissues; ``rng`` where there is no
         other session.
+    texture
+        Real texture for the brain; without it there is only noise of several scales.
     """
     head, centre = person.head, person.origin
     grid = Grid.around(head, protocol)
-    scan = scan_t2star(head, protocol, grid, person.microbleeds, person.mimics, rng, of_tissues)
+    scan = scan_t2star(
+        head, protocol, grid, person.microbleeds, person.mimics, rng, of_tissues, texture
+    )
     affine = grid.affine(centre)
 
     brain = (grid.to_slices(head.brain.astype(np.float32)) > 0.5).astype(np.uint8)

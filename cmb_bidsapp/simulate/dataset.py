@@ -15,20 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from cmb_bidsapp import __version__
-from cmb_bidsapp.bids.outputs import (
-    bids_name,
-    write_dseg,
-    write_image,
-    write_json,
-    write_table,
-    write_text,
-)
+from cmb_bidsapp.bids.outputs import bids_name, write_image, write_json, write_text
+from cmb_bidsapp.bids.tables import write_dseg, write_table
 from cmb_bidsapp.simulate.anatomy import Head, deform
 from cmb_bidsapp.simulate.case import Case, simulate_case
 from cmb_bidsapp.simulate.person import Person, random_rigid
 from cmb_bidsapp.simulate.physics import Volume
 from cmb_bidsapp.simulate.protocols import Protocol
 from cmb_bidsapp.simulate.sources import Sites, choose_microbleeds, choose_mimics
+from cmb_bidsapp.simulate.texture import Texture
 from cmb_bidsapp.simulate.truth import (
     LESION_COLUMNS,
     MARS_TRUTH_LOOK,
@@ -169,6 +164,8 @@ class Cohort:
         session.
     phase
         Whether to write the phase beside the magnitude.
+    textures
+        Real textures, one of them drawn for each session; without any, brains have none.
     """
 
     heads: Sequence[Head]
@@ -182,6 +179,7 @@ class Cohort:
     unchanged: float = 0.0
     follow_up_protocols: Sequence[Protocol] = ()
     phase: bool = False
+    textures: Sequence[Texture] = ()
 
     def protocol(self, number: int, visit: int) -> Protocol:
         """How a participant is scanned; visit 0 is the first session."""
@@ -256,7 +254,9 @@ def simulate_participant(cohort: Cohort, number: int, bids_dir: Path, truth_dir:
             tissues = deepcopy(of_tissues)
         if entities in lacking:
             protocol = cohort.protocol(number, order)
-            case = simulate_case(lying, protocol, rng, of_tissues=tissues)
+            textures = cohort.textures
+            texture = textures[int(rng.integers(len(textures)))] if textures else None
+            case = simulate_case(lying, protocol, rng, of_tissues=tissues, texture=texture)
             write_case(bids_dir, truth_dir, entities, case, phase=cohort.phase)
             made.append("_".join(f"{key}-{value}" for key, value in entities.items() if value))
     return made

@@ -7,11 +7,12 @@ unit dipole, and the complex signal is averaged over each voxel: that average is
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import fft, ndimage
+from scipy import fft
 
 Volume = npt.NDArray[np.float32]
 Complex = npt.NDArray[np.complex64]
@@ -96,7 +97,8 @@ def draw(source: Source, axes: Axes, rng: np.random.Generator | None = None) -> 
     """
     spacing = [float(a[1] - a[0]) for a in axes]
     if len(source.path) > 1:
-        distance = _distance_to_path(source.path, axes, spacing)
+        reach = source.semi_axes[0] + min(spacing)
+        distance = _distance_to_path(source.path, axes, spacing, reach)
         filled: Volume = np.clip((source.semi_axes[0] - distance) / min(spacing) + 0.5, 0, 1)
         # A vessel finer than the voxels is drawn about one voxel wide: keep its cross-section.
         section, width = np.pi * source.semi_axes[0] ** 2, min(spacing)
@@ -122,20 +124,27 @@ def draw(source: Source, axes: Axes, rng: np.random.Generator | None = None) -> 
 
 
 def _distance_to_path(
-    path: npt.NDArray[np.float64], axes: Axes, spacing: list[float]
+    path: npt.NDArray[np.float64], axes: Axes, spacing: list[float], reach: float
 ) -> npt.NDArray[np.float32]:
-    """Distance in mm of each box voxel to a polyline."""
-    length = float(np.linalg.norm(np.diff(path, axis=0), axis=1).sum())
-    dense = np.linspace(0, len(path) - 1, max(2, int(2 * length / min(spacing))))
-    points = np.stack([np.interp(dense, np.arange(len(path)), axis) for axis in path.T], axis=1)
-    first = np.array([a[0] for a in axes])
-    index = np.round((points - first) / spacing).astype(int)
-    shape = np.array([len(a) for a in axes])
-    index = index[((index >= 0) & (index < shape)).all(axis=1)]
-    off_path = np.ones(shape, np.bool_)
-    off_path[tuple(index.T)] = False
-    distance: npt.NDArray[np.float32] = ndimage.distance_transform_edt(off_path, spacing)
-    return distance.astype(np.float32)
+    """Distance in mm of each box voxel to a polyline; infinite beyond ``reach``."""
+    size = np.array(spacing)
+    first = np.array([axis[0] for axis in axes])
+    shape = np.array([len(axis) for axis in axes])
+    distance = np.full(shape, np.inf, np.float32)
+    for start, end in itertools.pairwise(path):
+        low = np.floor((np.minimum(start, end) - reach - first) / size).astype(int)
+        high = np.ceil((np.maximum(start, end) + reach - first) / size).astype(int) + 1
+        low, high = np.clip(low, 0, shape), np.clip(high, 0, shape)
+        if (low >= high).any():
+            continue
+        near = [axis[i:j] for axis, i, j in zip(axes, low, high, strict=True)]
+        offset = np.stack(np.meshgrid(*near, indexing="ij"), axis=-1) - start
+        along = end - start
+        share = np.clip(offset @ along / max(float(along @ along), 1e-12), 0, 1)
+        away = np.linalg.norm(offset - share[..., None] * along, axis=-1)
+        window = tuple(slice(i, j) for i, j in zip(low, high, strict=True))
+        distance[window] = np.minimum(distance[window], away.astype(np.float32))
+    return distance
 
 
 def signal_factor(

@@ -5,8 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from cmb_bidsapp.runtime.errors import ExitCode, UsageError
+from cmb_bidsapp.core.errors import ExitCode, UsageError
+from cmb_bidsapp.simulate.anatomy import atlas_head, read_head
+from cmb_bidsapp.simulate.dataset import Cohort, simulate_dataset
 from cmb_bidsapp.simulate.protocols import Protocol, read_protocol
+from cmb_bidsapp.simulate.texture import read_texture
 
 
 def run_simulation(given: argparse.Namespace) -> int:
@@ -17,9 +20,6 @@ def run_simulation(given: argparse.Namespace) -> int:
     UsageError
         A protocol is unknown, or a number out of range.
     """
-    from cmb_bidsapp.simulate.anatomy import atlas_head, read_head
-    from cmb_bidsapp.simulate.dataset import Cohort, simulate_dataset
-
     for option in ("microbleeds", "new"):
         low, high = getattr(given, option)
         if not 0 <= low <= high:
@@ -48,6 +48,7 @@ def run_simulation(given: argparse.Namespace) -> int:
             follow_up_protocols=follow_up_protocols,
             seed=given.random_seed,
             phase=given.phase,
+            textures=[read_texture(path) for path in given.texture],
         ),
         given.output_dir,
         processes=given.nprocs,

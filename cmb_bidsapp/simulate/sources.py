@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from cmb_bidsapp.labels import ids, table
+from cmb_bidsapp.core.labels import ids, table
 from cmb_bidsapp.simulate.anatomy import Head
 from cmb_bidsapp.simulate.physics import Source
 
@@ -17,8 +17,11 @@ Mask = npt.NDArray[np.bool_]
 
 #: Radius of a microbleed's source, its share of faint ones, and the step of a vein's course.
 RADIUS_MM, FAINT_SHARE, VEIN_STEP_MM = (0.3, 2.4), 0.1, 2.0
-#: How many veins a head has.
-VEINS = (40, 110)
+#: How many veins a head has, how many small vessels in its sulci and cisterns, and how many at most
+#: in its putamen and pallidum (lenticulostriate arteries and mineral streaks).
+VEINS, SMALL_VESSELS, STRIATE = (40, 110), (150, 450), 30
+#: Direction of a vessel that runs through the slices.
+UP = (0.0, 0.0, 1.0)
 #: Sites that calcify together, the share of heads in which they do, and the most in one site:
 #: two thirds of adults in the choroid plexus, few elsewhere (CT of 1,569 adults, Daghighi et al.
 #: 2007, Folia Morphol 66:115; basal ganglia after Kwak et al. 1988, No To Shinkei 40:569).
@@ -59,6 +62,7 @@ class Sites:
             for name, structures in {
                 "basal-ganglia": ("caudate", "putamen", "pallidum"),
                 "thalamus": ("thalamus",),
+                "striatum": ("putamen", "pallidum"),
                 "cerebellum": ("cerebellar-wm", "cerebellar-cortex"),
                 "brainstem": ("brainstem",),
             }.items()
@@ -133,15 +137,16 @@ def choose_microbleeds(
             np.linalg.norm(centre - other.path[0]) < 6 for other in (*present, *chosen)
         ):
             continue
-        radius = _log_uniform(rng, *RADIUS_MM)
+        radius = log_uniform(rng, *RADIUS_MM)
         b, c = (radius * float(v) for v in rng.uniform(0.7, 1.0, 2))
         faint = rng.random() < FAINT_SHARE
-        chi = _log_uniform(rng, 0.05, min_chi) if faint else _log_uniform(rng, min_chi, 2.0)
+        chi = log_uniform(rng, 0.05, min_chi) if faint else log_uniform(rng, min_chi, 2.0)
         chosen.append(Source("cmb", chi, (radius, b, c), centre[None]))
     return chosen
 
 
-def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
+def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
+    """Draw a number whose logarithm is evenly distributed."""
     return math.exp(rng.uniform(math.log(low), math.log(high)))
 
 
@@ -163,7 +168,38 @@ def choose_mimics(sites: Sites, rng: np.random.Generator, veins: int | None = No
         else:
             found = _medullary(sites, rng)
         mimics += [vein for vein in found if vein is not None]
+    if veins is None:
+        mimics += choose_small_vessels(sites, rng)
     return mimics + choose_calcifications(sites, rng)
+
+
+def choose_small_vessels(sites: Sites, rng: np.random.Generator) -> list[Source]:
+    """Short vessels: dark dots where they cross a slice, in bright fluid and among the nuclei."""
+    number = int(rng.integers(*SMALL_VESSELS, endpoint=True))
+    found = [_short(sites, "sulcus", rng, (0.15, 0.5)) for _ in range(number)]
+    # They rise through the nuclei, with age in growing number.
+    rising = int(rng.integers(STRIATE + 1))
+    found += [_short(sites, "striatum", rng, (0.15, 0.45), rising=True) for _ in range(rising)]
+    return [vessel for vessel in found if vessel is not None]
+
+
+def _short(
+    sites: Sites,
+    site: str,
+    rng: np.random.Generator,
+    radius: tuple[float, float],
+    *,
+    rising: bool = False,
+) -> Source | None:
+    """A nearly straight vessel of a few millimetres that starts in a site."""
+    start = sites.draw(site, rng)
+    if start is None:
+        return None
+    direction = rng.normal(UP, 0.3) if rising else rng.standard_normal(3)
+    steps = np.arange(int(rng.integers(2, 6)))[:, None] * VEIN_STEP_MM
+    path = start + steps * direction / np.linalg.norm(direction)
+    path += rng.normal(0, 0.2, path.shape)
+    return _vein(list(path), float(rng.uniform(*radius)), float(rng.uniform(0.15, 0.6)))
 
 
 def choose_calcifications(sites: Sites, rng: np.random.Generator) -> list[Source]:
@@ -177,7 +213,7 @@ def choose_calcifications(sites: Sites, rng: np.random.Generator) -> list[Source
                 centre = sites.draw(site, rng)
                 if centre is not None:
                     radius = float(rng.uniform(0.5, 2.5))
-                    chi = -_log_uniform(rng, 0.1, 3.0)
+                    chi = -log_uniform(rng, 0.1, 3.0)
                     chosen.append(Source("calcification", chi, (radius,) * 3, centre[None]))
     return chosen
 
@@ -194,7 +230,7 @@ def _walk(sites: Sites, site: str, rng: np.random.Generator, *, radius: float) -
     direction = rng.standard_normal(3)
     if rng.random() < 0.35:
         # Through the slices: the likeliest to be taken for a microbleed.
-        direction = np.array([0.0, 0.0, 1.0]) + rng.normal(0, 0.25, 3)
+        direction = rng.normal(UP, 0.25)
     path = [start]
     for _ in range(int(rng.integers(5, 22))):
         for bend in (0.2, 0.3, 0.5, 0.8, 1.2):

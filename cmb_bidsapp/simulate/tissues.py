@@ -24,7 +24,7 @@ class Tissue:
         return self.t2star_ms >= FLUID_T2STAR_MS
 
 
-#: Tissue by structure name of :mod:`cmb_bidsapp.labels`.
+#: Tissue by structure name of :mod:`cmb_bidsapp.core.labels`.
 TISSUES = MappingProxyType(
     {
         "background": Tissue(0.0, 1.0, 9.2, 2),

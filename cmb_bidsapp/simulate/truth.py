@@ -13,16 +13,16 @@ from nibabel.affines import apply_affine
 from scipy import ndimage
 
 from cmb_bidsapp.anatomy.proxy import UNNAMED_LOBE
-from cmb_bidsapp.labels import MARS_LOOK, MARS_NAMES, MIMICS, PROXY_COLORS, PROXY_NAMES, SIDES
+from cmb_bidsapp.core.labels import MARS_LOOK, MARS_NAMES, MIMICS, PROXY_COLORS, PROXY_NAMES, SIDES
 from cmb_bidsapp.simulate.physics import Source, Volume
 
 Affine = npt.NDArray[np.float64]
 
 #: A voxel belongs to a microbleed where the lesion takes at least this share of the magnitude ...
-LESION_LOSS = 0.25
-#: ... and a lesion is visible where it takes this share somewhere and is as large in plane as MARS
-#: asks for (2-10 mm; of the lesions in published sets 95 % are).
-VISIBLE_LOSS, VISIBLE_DIAMETER_MM = 0.40, 2.0
+LESION_LOSS = 0.15
+#: ... and a lesion is visible where it takes this share somewhere and is as large in plane as this:
+#: the faintest and the smallest that raters of real scans mark.
+VISIBLE_LOSS, VISIBLE_DIAMETER_MM = 0.28, 1.7
 #: How far from its centre a lesion may show, mm (half a thick slice, and the lobes of its field).
 NEAR_MM = 2.0
 
@@ -77,6 +77,74 @@ def is_visible(mask: npt.NDArray[np.bool_], loss: Volume, voxel: Sequence[float]
     return dark and in_plane_diameter(mask, voxel) >= VISIBLE_DIAMETER_MM
 
 
+def visible_lesions(
+    loss: Volume,
+    brain: npt.NDArray[np.bool_],
+    affine: Affine,
+    centres: npt.NDArray[np.float64],
+) -> tuple[npt.NDArray[np.int16], list[int | None]]:
+    """Masks of the lesions that a rater would draw.
+
+    Parameters
+    ----------
+    loss, brain
+        Share of the magnitude that lesions take, and brain mask.
+    affine
+        Voxel to world (mm) of their grid.
+    centres
+        World coordinates (mm) of the sources, shape ``(n, 3)``.
+
+    Returns
+    -------
+    instances, numbers
+        Visible lesions by number from 1, and the number of each source. Of sources in one lesion
+        the first has the number.
+    """
+    pieces, _ = ndimage.label((loss >= LESION_LOSS) & brain, np.ones((3, 3, 3)))
+    boxes = ndimage.find_objects(pieces)
+    instances = np.zeros(loss.shape, np.int16)
+    voxel = np.linalg.norm(affine[:3, :3], axis=0)
+    near = np.ceil(NEAR_MM / voxel).astype(int)
+    numbers: list[int | None] = []
+    count = 0
+    for index in voxels_of(centres, affine, loss.shape):
+        numbers.append(None)
+        window = tuple(slice(max(0, c - r), c + r + 1) for c, r in zip(index, near, strict=True))
+        found = pieces[window]
+        piece = int(found.flat[int(np.where(found > 0, loss[window], 0).argmax())])
+        if not piece:
+            continue
+        box = boxes[piece - 1]
+        mask = pieces[box] == piece
+        taken = bool(instances[box][mask].any())
+        if taken or not is_visible(mask, loss[box], voxel):
+            continue
+        count += 1
+        instances[box][mask] = count
+        numbers[-1] = count
+    return instances, numbers
+
+
+def voxels_of(
+    centres: npt.NDArray[np.float64], affine: Affine, shape: tuple[int, ...]
+) -> npt.NDArray[np.intp]:
+    """Voxels nearest to points (world, mm), of an image that may end before them."""
+    index = np.round(apply_affine(np.linalg.inv(affine), centres.reshape(-1, 3))).astype(int)
+    nearest: npt.NDArray[np.intp] = np.clip(index, 0, np.array(shape) - 1)
+    return nearest
+
+
+def darkened(
+    loss: Volume,
+    brain: npt.NDArray[np.bool_],
+    instances: npt.NDArray[np.int16],
+) -> npt.NDArray[np.uint8]:
+    """Voxels that are darkened, but belong to no visible lesion and touch none."""
+    faint = (loss >= LESION_LOSS / 2) & brain & ~ndimage.binary_dilation(instances > 0)
+    ignored: npt.NDArray[np.uint8] = faint.astype(np.uint8)
+    return ignored
+
+
 def lesion_truth(
     loss: Volume,
     brain: npt.NDArray[np.uint8],
@@ -103,49 +171,34 @@ def lesion_truth(
         Visible lesions by number from 1; what is too faint to be one; one row per lesion, in the
         order of ``microbleeds``.
     """
-    pieces, _ = ndimage.label((loss >= LESION_LOSS) & (brain > 0), np.ones((3, 3, 3)))
-    boxes = ndimage.find_objects(pieces)
-    instances = np.zeros(loss.shape, np.int16)
+    inside = brain > 0
+    world = np.array([source.path[0] - centre for source in microbleeds]).reshape(-1, 3)
+    instances, numbers = visible_lesions(loss, inside, affine, world)
     voxel = np.linalg.norm(affine[:3, :3], axis=0)
-    near = np.ceil(NEAR_MM / voxel).astype(int)
-    to_voxel = np.linalg.inv(affine)
+    boxes = ndimage.find_objects(instances)
     rows: list[dict[str, Any]] = []
-    number = 0
-    for order, source in enumerate(microbleeds, 1):
-        world = source.path[0] - centre
-        middle = np.round(apply_affine(to_voxel, world)).astype(int)
-        middle = np.clip(middle, 0, np.array(loss.shape) - 1)
-        window = tuple(slice(max(0, c - r), c + r + 1) for c, r in zip(middle, near, strict=True))
-        found = pieces[window]
-        piece = int(found.flat[int(np.where(found > 0, loss[window], 0).argmax())])
+    indices = voxels_of(world, affine, loss.shape)
+    for order, (source, number, index) in enumerate(
+        zip(microbleeds, numbers, indices, strict=True), 1
+    ):
         row = {
-            "lesion_id": None,
+            "lesion_id": number,
             "source": order,
-            **dict(zip("xyz", world.tolist(), strict=True)),
+            **dict(zip("xyz", world[order - 1].tolist(), strict=True)),
             "chi": source.chi,
             "true_diameter": source.diameter,
             "apparent_diameter": None,
             "volume": None,
-            "region": PROXY_NAMES[int(proxy[tuple(middle)])],
+            "region": PROXY_NAMES[int(proxy[tuple(index)])],
             **_mars(mars, source.path[0]),
-            "visible": False,
+            "visible": number is not None,
         }
+        if number is not None:
+            mask = instances[boxes[number - 1]] == number
+            row["apparent_diameter"] = in_plane_diameter(mask, voxel)
+            row["volume"] = float(mask.sum()) * float(np.prod(voxel))
         rows.append(row)
-        if not piece:
-            continue
-        box = boxes[piece - 1]
-        mask = pieces[box] == piece
-        taken = bool(instances[box][mask].any())
-        if taken or not is_visible(mask, loss[box], voxel):
-            continue
-        number += 1
-        instances[box][mask] = number
-        volume = float(mask.sum()) * float(np.prod(voxel))
-        row |= {"lesion_id": number, "visible": True}
-        row |= {"apparent_diameter": in_plane_diameter(mask, voxel), "volume": volume}
-    ignore = (loss >= LESION_LOSS / 2) & (brain > 0)
-    ignore &= ~ndimage.binary_dilation(instances > 0)
-    return instances, ignore.astype(np.uint8), rows
+    return instances, darkened(loss, inside, instances), rows
 
 
 def _mars(mars: npt.NDArray[np.uint8], point: npt.NDArray[np.float64]) -> dict[str, str | None]:

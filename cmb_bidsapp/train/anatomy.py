@@ -31,7 +31,7 @@ from cmb_bidsapp.anatomy.network import (
     build_network,
     normalize,
 )
-from cmb_bidsapp.labels import STRUCTURES, to_structures
+from cmb_bidsapp.core.labels import STRUCTURES, to_structures
 from cmb_bidsapp.models.registry import Bundle
 from cmb_bidsapp.simulate.anatomy import read_head, rotation
 from cmb_bidsapp.simulate.physics import dipole_field
@@ -67,7 +67,7 @@ class Anatomy:
     tissue
         Dense tissue index per voxel; tissues share one intensity distribution.
     structure
-        Class of :data:`cmb_bidsapp.labels.STRUCTURES` per tissue index, shape ``(n_tissues,)``.
+        Class of :data:`~cmb_bidsapp.core.labels.STRUCTURES` per tissue, shape ``(n_tissues,)``.
     centre
         Centre of the brain in voxels.
     properties
@@ -189,7 +189,7 @@ def synthesize(
     -------
     channels, structures
         The network's input ``(contrasts, x, y, z)`` and classes of
-        :data:`cmb_bidsapp.labels.STRUCTURES`, ``(x, y, z)``.
+        :data:`cmb_bidsapp.core.labels.STRUCTURES`, ``(x, y, z)``.
     """
     contrast = CONTRASTS[int(rng.integers(len(CONTRASTS)))]
     axes = [(torch.arange(n, dtype=torch.float32) - (n - 1) / 2) * SPACING_MM for n in shape]

@@ -1,27 +1,32 @@
-"""Calibrate a lesion model: from the candidates of an evaluated run to its card."""
+"""Thresholds and calibration of a lesion model: from an evaluated run to its card."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from cmb_bidsapp.bids.outputs import read_table
+from cmb_bidsapp.bids.tables import read_table
+from cmb_bidsapp.core.defaults import OPERATING_POINTS
+from cmb_bidsapp.core.errors import DataError, ExitCode, UsageError
 from cmb_bidsapp.evaluation.results import AFTER
-from cmb_bidsapp.lesions.calibration import Calibration, Truth, Values, fit
+from cmb_bidsapp.models.calibration import CLOSEST, Calibration, Truth, Values, fit
 from cmb_bidsapp.models.card import CARD, read_card, write_card
-from cmb_bidsapp.runtime.errors import DataError, ExitCode, UsageError
 
-#: Table of an evaluation, and its columns that matter here.
-TABLE = "evaluation_lesions.tsv"
+#: Tables of an evaluation, and the columns that matter here.
+TABLE, SESSIONS = "evaluation_lesions.tsv", "evaluation_sessions.tsv"
+SESSION_COLUMNS = ("participant_id", "stage", "status", "reference")
 COLUMNS = ("participant_id", "stage", "side", "fate", "probability_max")
 #: True and false candidates, and participants, that are needed.
 EACH, PARTICIPANTS = 5, 5
 
 
 def run_calibration(bundle: Path, evaluation: Path) -> ExitCode:
-    """Fit a calibration and write it into the card of a bundle; the weights stay as they are.
+    """Choose the thresholds of a bundle, calibrate it, and write both into its card.
+
+    The weights stay as they are. The threshold in use is that of the balanced operating point.
 
     Parameters
     ----------
@@ -45,9 +50,79 @@ def run_calibration(bundle: Path, evaluation: Path) -> ExitCode:
         raise UsageError(f"BUNDLE {bundle}: a model for {card.task}; one for lesions is expected")
     probability, true, participant = candidates_of(evaluation / TABLE)
     calibration = fit(probability, true, participant, float(probability.min()))
-    write_card(path, dataclasses.replace(card, calibration=calibration.to_dict()))
-    print("\n".join([*_lines(calibration), f"card: {path}"]))
+    points = operating_points(probability, true, *sessions_of(evaluation / SESSIONS))
+    changed = dataclasses.replace(
+        card,
+        threshold=points["balanced"]["threshold"],
+        operating_points=points,
+        calibration=calibration.to_dict(),
+    )
+    write_card(path, changed)
+    print("\n".join([*_points_lines(points), *_lines(calibration), f"card: {path}"]))
     return ExitCode.OK
+
+
+def operating_points(
+    probability: Values, true: Truth, scans: int, microbleeds: int
+) -> dict[str, dict[str, float]]:
+    """Lowest thresholds with at most so many false marks per scan.
+
+    Parameters
+    ----------
+    probability, true
+        Peak probability of every candidate, and whether it is a microbleed.
+    scans, microbleeds
+        How many were evaluated, and how many microbleeds the reference has in them.
+
+    Returns
+    -------
+    points
+        By the names of :data:`cmb_bidsapp.core.defaults.OPERATING_POINTS`: ``threshold``,
+        ``false_marks_per_scan`` and ``found`` (share of the microbleeds).
+    """
+    false = np.sort(probability[~true])[::-1]
+    points = {}
+    for name, rate in OPERATING_POINTS.items():
+        allowed = int(rate * scans)
+        # A threshold is reached, so it lies above the first mark that is one too many.
+        threshold = float(probability.min())
+        if allowed < len(false):
+            above = np.unique(probability[probability > false[allowed]])
+            threshold = float(above[0]) if len(above) else (1 + float(false[allowed])) / 2
+        reached = probability >= threshold
+        points[name] = {
+            "threshold": round(min(threshold, 1 - CLOSEST), 6),
+            "false_marks_per_scan": round(float((reached & ~true).sum()) / scans, 3),
+            "found": round(float((reached & true).sum()) / max(microbleeds, 1), 3),
+        }
+    return points
+
+
+def sessions_of(table: Path) -> tuple[int, int]:
+    """Number of evaluated sessions, and of the microbleeds that the reference has in them.
+
+    Raises
+    ------
+    DataError
+        The table is not there, or is none of ``evaluate``.
+    """
+    rows = _rows(table, SESSION_COLUMNS)
+    used = [row for row in rows if row["stage"] == AFTER and row["status"] == "evaluated"]
+    if not used:
+        raise DataError(f"{table}: no evaluated session")
+    try:
+        return len(used), sum(int(row["reference"]) for row in used)
+    except ValueError as error:
+        raise DataError(f"{table}: reference must be a number ({error})") from error
+
+
+def _rows(table: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    try:
+        return read_table(table, columns)
+    except FileNotFoundError as error:
+        raise DataError(f"{table} does not exist; run cmb_bidsapp evaluate first") from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{table}: {error}; run cmb_bidsapp evaluate again") from error
 
 
 def candidates_of(
@@ -64,12 +139,7 @@ def candidates_of(
         The table is not there, is none of ``evaluate``, is of several models, or has too few of
         them.
     """
-    try:
-        rows = read_table(table, COLUMNS)
-    except FileNotFoundError as error:
-        raise DataError(f"{table} does not exist; run cmb_bidsapp evaluate first") from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{table}: {error}; run cmb_bidsapp evaluate again") from error
+    rows = _rows(table, COLUMNS)
     used = [
         row
         for row in rows
@@ -97,6 +167,17 @@ def candidates_of(
             f"participants; a calibration needs {EACH} of each in {PARTICIPANTS}"
         )
     return probability, true, participant
+
+
+def _points_lines(points: Mapping[str, Mapping[str, float]]) -> list[str]:
+    return [
+        "operating point   threshold   false marks per scan   found",
+        *(
+            f"{name:15s}{one['threshold']:12.6f}{one['false_marks_per_scan']:23.2f}"
+            f"{one['found']:8.2f}"
+            for name, one in points.items()
+        ),
+    ]
 
 
 def _lines(found: Calibration) -> list[str]:

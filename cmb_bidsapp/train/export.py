@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,12 @@ import torch
 
 from cmb_bidsapp.anatomy.network import ANATOMY_ARCHITECTURE, CONTRASTS, SPACING_MM
 from cmb_bidsapp.bids.outputs import atomic, write_json
-from cmb_bidsapp.labels import STRUCTURES
+from cmb_bidsapp.bids.stamps import sha256_of
+from cmb_bidsapp.core.labels import STRUCTURES
 from cmb_bidsapp.lesions.segment import NOMINAL_SLICE_MM
 from cmb_bidsapp.models.card import CARD, WEIGHTS, card_of, read_json, write_card
 from cmb_bidsapp.models.nnunet import dataset_facts
 from cmb_bidsapp.models.weights import read_checkpoint
-from cmb_bidsapp.runtime.stamps import sha256_of
 from cmb_bidsapp.train.lesions import CONFIGURATION
 
 
@@ -83,7 +83,13 @@ def export_anatomy(
     export_bundle(folder, weights, {**card, **facts})
 
 
-def export_nnunet(results: Path, folder: Path, card: Mapping[str, Any]) -> None:
+def export_nnunet(
+    results: Path,
+    folder: Path,
+    card: Mapping[str, Any],
+    *,
+    patch_size: Sequence[int] | None = None,
+) -> None:
     """Make a bundle of an nnU-Net result folder (``fold_*``), its final or else latest checkpoint.
 
     Parameters
@@ -91,12 +97,16 @@ def export_nnunet(results: Path, folder: Path, card: Mapping[str, Any]) -> None:
     card
         ``name``, ``version``, ``licence`` and ``training_data``; ``nominal_slice_mm`` where the
         training had another one than ours.
+    patch_size
+        Size of the windows at inference, where it is not that of the training.
     """
     final, latest = results / "checkpoint_final.pth", results / "checkpoint_latest.pth"
     checkpoint = read_checkpoint(final if final.exists() else latest)
     plans, dataset = (read_json(results.parent / name) for name in ("plans.json", "dataset.json"))
     plans["configurations"] = {CONFIGURATION: plans["configurations"][CONFIGURATION]}
     plans.pop("continue_training", None)
+    if patch_size is not None:
+        plans["configurations"][CONFIGURATION]["patch_size"] = list(patch_size)
     channels, labels, _ = dataset_facts(dataset, results.parent / "dataset.json")
     facts = {
         "task": "lesions",

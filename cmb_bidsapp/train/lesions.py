@@ -14,15 +14,16 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
+from cmb_bidsapp.bids.filters import select_participants
 from cmb_bidsapp.bids.images import UNREADABLE
 from cmb_bidsapp.bids.outputs import write_json
-from cmb_bidsapp.labels import PROXY
+from cmb_bidsapp.core.errors import DataError, NoInputError, UsageError
+from cmb_bidsapp.core.labels import PROXY
 from cmb_bidsapp.lesions.segment import NOMINAL_SLICE_MM, network_order, ras_zooms, slice_distance
 from cmb_bidsapp.lesions.slabs import label_slabs, slices_in_slab, to_slabs
 from cmb_bidsapp.models.nnunet import LesionModel
 from cmb_bidsapp.models.weights import load_into
 from cmb_bidsapp.preprocess.resampling import Grid
-from cmb_bidsapp.runtime.errors import DataError, NoInputError, UsageError
 
 if TYPE_CHECKING:
     import torch
@@ -62,6 +63,20 @@ class TrainingCase:
     """Lesions too faint to be counted, or to be called none."""
     mimics: Path | None = None
     """Veins and calcifications."""
+
+    @property
+    def participant(self) -> str:
+        """Label without ``sub-``."""
+        return participant_of(self.name)
+
+
+def participant_of(name: str) -> str:
+    """Label of the participant of a session.
+
+    >>> participant_of("sub-01_ses-A")
+    '01'
+    """
+    return name.partition("_")[0].removeprefix("sub-")
 
 
 def find_cases(derivatives: Path, truth: Path | None = None) -> list[TrainingCase]:
@@ -269,6 +284,12 @@ def train_lesions(
     memory_gb: float = 0.9,
     processes: int = 2,
     start_from: LesionModel | None = None,
+    patch_size: Sequence[int] | None = None,
+    fold: int | None = None,
+    folds: int = 5,
+    seed: int = 0,
+    participants: Sequence[str] = (),
+    excluded: Sequence[str] = (),
 ) -> Path:
     """Train on all sessions of a derivative folder; an interrupted training goes on.
 
@@ -291,6 +312,17 @@ def train_lesions(
     start_from
         Model whose weights training starts from; its network and patch size are kept, its
         classes are matched by name.
+    patch_size
+        Slices, rows and columns of the training patches, instead of the planned ones. Smaller
+        ones take less time a step.
+    fold, folds
+        Part of the participants (from 0) that is left out for testing, and number of parts; all
+        are trained on where ``fold`` is ``None``.
+    seed
+        Decides who is in which fold, and the order of the training.
+    participants, excluded
+        Labels of those who are trained on, and of those who are not; all are where neither names
+        any.
 
     Returns
     -------
@@ -302,7 +334,9 @@ def train_lesions(
     from cmb_bidsapp.train.trainer import TRAINERS
 
     set_folders(work)
-    cases = find_cases(derivatives, truth)
+    found = find_cases(derivatives, truth)
+    chosen = select_participants([case.participant for case in found], participants, excluded)
+    cases = [case for case in found if case.participant in chosen]
     write_raw_dataset(cases, work / "raw", proxy=proxy, mimics=mimics)
     plan_and_preprocess(work, memory_gb=memory_gb, processes=processes)
     preprocessed = work / "preprocessed" / DATASET
@@ -311,10 +345,17 @@ def train_lesions(
     plans["continue_training"] = False
     if start_from is not None:
         # Other scans plan another patch and other strides: the network stays what it was.
-        known = start_from.plans["configurations"][start_from.card.configuration]
+        known = start_from.configuration
         for key in ("architecture", "patch_size", "batch_size"):
             plans["configurations"][CONFIGURATION][key] = known[key]
-    trainer = TRAINERS[loss](plans, CONFIGURATION, "all", dataset, torch.device(device))
+    if patch_size is not None:
+        plans["configurations"][CONFIGURATION]["patch_size"] = list(patch_size)
+    splits = split_participants([case.name for case in cases], folds, seed)
+    write_json(preprocessed / "splits_final.json", splits)
+    which: int | str = "all" if fold is None else fold
+    torch.manual_seed(seed)
+    np.random.seed(seed)  # noqa: NPY002  nnU-Net draws from the legacy generator
+    trainer = TRAINERS[loss](plans, CONFIGURATION, which, dataset, torch.device(device))
     trainer.num_epochs = epochs
     if start_from is not None:
         trainer.trained = tuple(start_from.card.labels)
@@ -326,6 +367,39 @@ def train_lesions(
         start_network(trainer.network, start_from, dataset["labels"])
     trainer.run_training()
     return Path(trainer.output_folder)
+
+
+def split_participants(names: Sequence[str], folds: int, seed: int) -> list[dict[str, list[str]]]:
+    """Folds of a cross-validation, all sessions of a participant in the same one.
+
+    Parameters
+    ----------
+    names
+        Sessions, as ``sub-01`` or ``sub-01_ses-A``.
+
+    Returns
+    -------
+    splits
+        For each fold the sessions that are trained on (``train``) and those left out (``val``),
+        as nnU-Net's ``splits_final.json`` wants them.
+
+    Raises
+    ------
+    UsageError
+        There are fewer participants than folds.
+    """
+    participants = sorted(set(map(participant_of, names)))
+    if len(participants) < folds:
+        raise UsageError(f"{folds} folds need as many participants; there are {len(participants)}")
+    order = np.random.default_rng(seed).permutation(participants)
+    left_out = [set(order[number::folds].tolist()) for number in range(folds)]
+    return [
+        {
+            "train": [name for name in names if participant_of(name) not in part],
+            "val": [name for name in names if participant_of(name) in part],
+        }
+        for part in left_out
+    ]
 
 
 def start_network(

@@ -5,17 +5,42 @@ from __future__ import annotations
 import argparse
 import time
 
-from cmb_bidsapp.runtime.errors import ExitCode, UsageError
+from cmb_bidsapp.core.errors import ExitCode, UsageError
+from cmb_bidsapp.models.card import text_problems
+from cmb_bidsapp.models.registry import load_bundle, load_lesion_model
+from cmb_bidsapp.train.anatomy import train_anatomy
+from cmb_bidsapp.train.export import export_anatomy, export_nnunet
+from cmb_bidsapp.train.implants import run_implants
+from cmb_bidsapp.train.lesions import train_lesions
+
+
+def run_implanting(given: argparse.Namespace) -> int:
+    """Make the training set that the command line names; an interrupted run goes on.
+
+    Raises
+    ------
+    UsageError
+        A number is out of range, or a participant is not there.
+    """
+    low, high = given.microbleeds
+    if not 0 <= low <= high:
+        raise UsageError(f"--microbleeds {low} {high}: 0 <= MIN <= MAX is expected")
+    if given.draws < 1:
+        raise UsageError(f"--draws {given.draws}: at least 1 is expected")
+    return run_implants(
+        given.derivatives,
+        given.output_dir,
+        masks=given.masks,
+        draws=given.draws,
+        microbleeds=(low, high),
+        participants=given.participant_label,
+        excluded=given.exclude_participant_label,
+        seed=given.random_seed,
+    )
 
 
 def run_training(given: argparse.Namespace, device: str) -> int:
     """Train what the command line names, resuming where its work folder says so."""
-    from cmb_bidsapp.models.card import text_problems
-    from cmb_bidsapp.models.registry import load_bundle, load_lesion_model
-    from cmb_bidsapp.train.anatomy import train_anatomy
-    from cmb_bidsapp.train.export import export_anatomy, export_nnunet
-    from cmb_bidsapp.train.lesions import train_lesions
-
     card = {
         "name": given.name,
         "version": given.version,
@@ -37,8 +62,16 @@ def run_training(given: argparse.Namespace, device: str) -> int:
             mimics=given.mimics,
             device=device,
             start_from=lesion_model,
+            patch_size=given.patch_size,
+            fold=given.fold,
+            folds=given.folds,
+            seed=given.random_seed,
+            participants=given.participant_label,
+            excluded=given.exclude_participant_label,
         )
-        export_nnunet(results, given.output_dir, card)
+        # The patches of a training may be small; windows of that size would take longer.
+        usual = lesion_model.configuration["patch_size"] if lesion_model else None
+        export_nnunet(results, given.output_dir, card, patch_size=usual)
     else:
         anatomy_model = load_bundle(given.start_from) if given.start_from else None
         began = time.monotonic()

@@ -18,6 +18,10 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 #: Loss of the paper, section 3.3: k = 10, both weights 0.5.
 TOP_K, WEIGHT_DICE, WEIGHT_TOPK = 10.0, 0.5, 0.5
+#: Weight of the term that asks of every voxel only whether it is a microbleed, and the percentage
+#: of the voxels, the hardest, that it is the mean of. A trained model knows the regions, whose
+#: borders fill the hardest tenth of the joint loss; what it marks wrongly is among this hundredth.
+WEIGHT_LESION, LESION_TOP_K = 0.5, 1.0
 #: Share of the patches without a forced microbleed that are centred on a mimic.
 MIMIC_SHARE = 0.5
 #: Classes of few voxels, and their weight in the cross-entropy when they start untrained.
@@ -60,16 +64,47 @@ class _MicrobleedLoader(nnUNetDataLoader):  # type: ignore[misc]
         return label if class_locations and len(class_locations.get(label, ())) > 0 else None
 
 
+class LesionLoss(torch.nn.Module):  # type: ignore[misc]
+    """A joint loss, and the mean of the hardest voxels of the question: microbleed or not.
+
+    ``joint`` is one of nnU-Net's compound losses, ``lesion`` the class of microbleeds.
+    """
+
+    def __init__(self, joint: torch.nn.Module, lesion: int) -> None:
+        super().__init__()
+        self.joint, self.lesion = joint, lesion
+
+    @property
+    def ce(self) -> torch.nn.Module:
+        """Cross-entropy of the joint loss."""
+        part: torch.nn.Module = self.joint.ce
+        return part
+
+    def forward(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Loss of logits ``(batch, classes, ...)`` for labels ``(batch, 1, ...)``."""
+        joint: torch.Tensor = self.joint(output, target)
+        truth = target[:, 0]
+        scores = torch.log_softmax(output, dim=1)
+        others = [c for c in range(output.shape[1]) if c != self.lesion]
+        neither = torch.logsumexp(scores[:, others], dim=1)
+        wrong = -torch.where(truth == self.lesion, scores[:, self.lesion], neither)
+        # The class after the last is to be ignored.
+        known = wrong[truth < output.shape[1]]
+        hardest = max(1, int(len(known) * LESION_TOP_K / 100))
+        return joint + WEIGHT_LESION * known.topk(min(hardest, len(known))).values.mean()
+
+
 class MicrobleedTrainer(nnUNetTrainer):  # type: ignore[misc]
     """nnU-Net v2's trainer for microbleeds, with or without the proxy regions.
 
     What differs from nnU-Net's own trainer, and why:
 
-    * A gentle start. Unless the weights are a trained model's, TopK tightens from plain
-      cross-entropy (k = 100) to k = 10 over the first third of the epochs, because the hardest
-      tenth alone teaches an untrained network next to nothing. The weight of rare classes that
-      start untrained (CMB, mimics) in the cross-entropy falls from 30 to 1 over the third that
-      follows, or over the first where nothing is tightened. Then the loss is the one named.
+    * A gentle start. TopK tightens from plain cross-entropy (k = 100) to k = 10 over the first
+      third of the epochs, because the hardest tenth alone teaches an untrained network next to
+      nothing. The weight of rare classes that start untrained (CMB, mimics) in the cross-entropy
+      falls from 30 to 1 over the third that follows. A training that starts from a trained model
+      has k = 10 at once, that weight falls over its first third, and a third term asks whether
+      the hardest voxels are microbleeds (:class:`LesionLoss`).
     * Half of the patches hold a microbleed; where the labels name mimics, half of the rest hold
       one of them.
     * Only left and right are mirrored: up and down, front and back tell the regions apart.
@@ -113,7 +148,10 @@ class MicrobleedTrainer(nnUNetTrainer):  # type: ignore[misc]
         scales = self._get_deep_supervision_scales()
         weights = np.array([1 / 2**i for i in range(len(scales))])
         weights[-1] = 0
-        return DeepSupervisionWrapper(self._compound_loss(), weights / weights.sum())
+        loss = self._compound_loss()
+        if self.trained is not None:
+            loss = LesionLoss(loss, self.dataset_json["labels"]["CMB"])
+        return DeepSupervisionWrapper(loss, weights / weights.sum())
 
     def initialize(self) -> None:
         """Build the network; in channels-last order, in which CPUs convolve faster."""

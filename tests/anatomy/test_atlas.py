@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cmb_bidsapp.anatomy.atlas import BRIGHTNESS, load_atlas, merge
-from cmb_bidsapp.labels import STRUCTURES, table, to_structures
+from cmb_bidsapp.core.labels import STRUCTURES, table, to_structures
 
 SHAPE = (20, 12, 10)
 #: MNI x of the toy head: left half negative.

@@ -5,7 +5,7 @@ import pytest
 
 from cmb_bidsapp.anatomy.backends import Backend
 from cmb_bidsapp.anatomy.reuse import has_lobes, read_parcellation
-from cmb_bidsapp.runtime.errors import CommandMissingError, DataError, LicenceError
+from cmb_bidsapp.core.errors import CommandMissingError, DataError, LicenceError
 from tests.anatomy.subjects import head, save, write
 
 #: What makes a folder of outputs be of a kind.

@@ -12,8 +12,8 @@ from cmb_bidsapp.anatomy.jhu import Jhu, capsules, read_jhu
 from cmb_bidsapp.anatomy.standard import centres
 from cmb_bidsapp.anatomy.talairach import MNI305_TO_MNI152, to_mni305
 from cmb_bidsapp.bids.images import read_labels
+from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.preprocess.resampling import Grid
-from cmb_bidsapp.runtime.errors import DataError
 
 #: Distance from the midline, y and z (mm) of a cube for each pair; the capsules and what lies in
 #: the list before and after them are where they are in a head.

@@ -7,7 +7,16 @@ from cmb_bidsapp.anatomy.mars import mars_labels, on_grid
 from cmb_bidsapp.anatomy.parcellation import Parcellation
 from cmb_bidsapp.anatomy.proxy import Capsules, to_proxy
 from cmb_bidsapp.anatomy.talairach import MNI305_TO_MNI152, read_xfm
-from cmb_bidsapp.labels import LEFT, MARS, MARS_FORM, MARS_LOOK, PROXY, RIGHT, mirror_lookup, table
+from cmb_bidsapp.core.labels import (
+    LEFT,
+    MARS,
+    MARS_FORM,
+    MARS_LOOK,
+    PROXY,
+    RIGHT,
+    mirror_lookup,
+    table,
+)
 from cmb_bidsapp.preprocess.resampling import Grid
 
 FRONTAL, TEMPORAL, INSULA = 1028, 1030, 1035

@@ -3,7 +3,7 @@ import pytest
 
 from cmb_bidsapp.anatomy.proxy import tissue_regions, to_proxy
 from cmb_bidsapp.bids.images import read_labels
-from cmb_bidsapp.labels import mirror_lookup, table
+from cmb_bidsapp.core.labels import mirror_lookup, table
 from cmb_bidsapp.preprocess.resampling import Grid
 
 BACKGROUND, LOBAR, DEEP, INFRATENTORIAL = range(4)

@@ -16,7 +16,7 @@ from cmb_bidsapp.anatomy.quality import (
     warnings,
 )
 from cmb_bidsapp.anatomy.reuse import read_parcellation
-from cmb_bidsapp.bids.outputs import read_table, write_table
+from cmb_bidsapp.bids.tables import read_table, write_table
 from cmb_bidsapp.preprocess.resampling import IDENTITY, Grid
 from tests.anatomy.subjects import find_parcellation
 

@@ -6,7 +6,7 @@ import pytest
 from cmb_bidsapp.anatomy import refine
 from cmb_bidsapp.anatomy.network import Anatomy
 from cmb_bidsapp.anatomy.refine import refined_structures
-from cmb_bidsapp.labels import STRUCTURES
+from cmb_bidsapp.core.labels import STRUCTURES
 from cmb_bidsapp.preprocess.resampling import Grid
 
 CORTEX, FLUID, WHITE = (STRUCTURES.index(n) for n in ("cerebral-cortex", "csf", "cerebral-wm"))

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from cmb_bidsapp.anatomy.reuse import Found, read_parcellation
-from cmb_bidsapp.runtime.errors import DataError
+from cmb_bidsapp.anatomy.parcellation import Found
+from cmb_bidsapp.anatomy.reuse import read_parcellation
+from cmb_bidsapp.core.errors import DataError
 from tests.anatomy.subjects import find_parcellation, pointer, write
 
 

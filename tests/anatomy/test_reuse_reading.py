@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from cmb_bidsapp.anatomy.reuse import Found, has_lobes, read_parcellation
+from cmb_bidsapp.anatomy.parcellation import Found
+from cmb_bidsapp.anatomy.reuse import has_lobes, read_parcellation
 from cmb_bidsapp.anatomy.talairach import read_xfm, to_mni305
 from cmb_bidsapp.bids.images import read_labels
-from cmb_bidsapp.runtime.errors import DataError
+from cmb_bidsapp.core.errors import DataError
 from tests.anatomy.subjects import (
     AFFINE,
     SHAPE,

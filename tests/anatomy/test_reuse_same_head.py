@@ -7,8 +7,8 @@ from scipy import ndimage
 
 from cmb_bidsapp.anatomy.parcellation import Parcellation
 from cmb_bidsapp.anatomy.reuse import check_same_head, read_parcellation
+from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.preprocess.resampling import Grid
-from cmb_bidsapp.runtime.errors import DataError
 from tests.anatomy.subjects import AFFINE, find_parcellation, head, save
 
 

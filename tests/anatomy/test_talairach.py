@@ -12,7 +12,7 @@ from cmb_bidsapp.anatomy.talairach import (
     read_xfm,
     to_mni305,
 )
-from cmb_bidsapp.runtime.errors import DataError
+from cmb_bidsapp.core.errors import DataError
 
 MNI152_TO_MNI305 = np.linalg.inv(MNI305_TO_MNI152)
 ROWS = ((1.1, -0.02, 0.04, -5.5), (0.02, 0.97, 0.14, -22.75), (-0.04, -0.17, 1.1, -2.25))

@@ -9,9 +9,9 @@ from nibabel.affines import apply_affine
 
 from cmb_bidsapp.anatomy.standard import centres
 from cmb_bidsapp.anatomy.templates import Space, find_template
-from cmb_bidsapp.labels import STANDARD_SPACE
+from cmb_bidsapp.core.errors import UnavailableError, UsageError
+from cmb_bidsapp.core.labels import STANDARD_SPACE
 from cmb_bidsapp.preprocess.ants import write_linear
-from cmb_bidsapp.runtime.errors import UnavailableError, UsageError
 
 OTHER = "MNI152NLin2009cAsym"
 AFFINE = np.array([[2.0, 0, 0, -20], [0, 2, 0, -30], [0, 0, 2, -10], [0, 0, 0, 1]])

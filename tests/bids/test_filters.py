@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmb_bidsapp.bids.filters import matches, plain_labels, read_filters
-from cmb_bidsapp.runtime.errors import UsageError
+from cmb_bidsapp.core.errors import UsageError
 
 quick = settings(max_examples=50)
 

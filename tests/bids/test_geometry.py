@@ -9,7 +9,7 @@ import pytest
 from cmb_bidsapp.bids.images import load_header, read_image, read_volume
 from cmb_bidsapp.bids.inputs import choose
 from cmb_bidsapp.bids.outputs import write_image
-from cmb_bidsapp.runtime.errors import DataError
+from cmb_bidsapp.core.errors import DataError
 from tests.skeletons import build_dataset, image_path, write_head, write_nifti
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cmb_bidsapp.bids.images import read_image, read_labels
-from cmb_bidsapp.runtime.errors import DataError
+from cmb_bidsapp.core.errors import DataError
 from tests.skeletons import write_nifti
 
 DATA = np.arange(24, dtype=np.float32).reshape(2, 3, 4)

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from cmb_bidsapp.bids.inputs import choose
-from cmb_bidsapp.runtime.errors import DataError
+from cmb_bidsapp.core.errors import DataError
 from tests.skeletons import build_dataset, image_path, write_head
 
 STEMS = ("sub-01_ses-1_T1w", "sub-01_ses-1_T2starw")

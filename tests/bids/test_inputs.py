@@ -6,7 +6,7 @@ from cmb_bidsapp.bids.inputs import (
     choose,
     participants_in,
 )
-from cmb_bidsapp.runtime.errors import DataError, NoInputError
+from cmb_bidsapp.core.errors import DataError, NoInputError
 from tests.skeletons import build_dataset, image_path, tree, write_nifti
 
 SMALL = {"voxel": (3.0, 3.0, 4.0)}

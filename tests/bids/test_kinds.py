@@ -6,7 +6,7 @@ import pytest
 
 from cmb_bidsapp.bids.inputs import choose
 from cmb_bidsapp.bids.kinds import is_signed, kind_of
-from cmb_bidsapp.runtime.errors import NoInputError
+from cmb_bidsapp.core.errors import NoInputError
 from tests.skeletons import build_dataset, image_path, write_head
 
 MAGNITUDE = {"ImageType": ["ORIGINAL", "PRIMARY", "M", "ND"], "EchoTime": 0.02}

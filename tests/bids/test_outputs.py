@@ -14,13 +14,12 @@ from cmb_bidsapp.bids.outputs import (
     ENTITY_ORDER,
     atomic,
     bids_name,
-    read_table,
     sidecar_of,
     write_image,
     write_json,
-    write_table,
     write_text,
 )
+from cmb_bidsapp.bids.tables import read_table, write_table
 
 quick = settings(max_examples=20)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from cmb_bidsapp.bids.inputs import choose
-from cmb_bidsapp.runtime.errors import NoInputError
+from cmb_bidsapp.core.errors import NoInputError
 from tests.skeletons import build_dataset, image_path, write_head
 
 

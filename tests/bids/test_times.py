@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from cmb_bidsapp.bids.outputs import write_table
+from cmb_bidsapp.bids.tables import write_table
 from cmb_bidsapp.bids.times import order_of
 
 LABELS = ("10", "2", "base")

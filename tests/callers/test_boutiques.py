@@ -9,8 +9,8 @@ import pytest
 
 from cmb_bidsapp.callers.boutiques import descriptor
 from cmb_bidsapp.callers.options import as_arguments, flag_of, is_flag, options_of
-from cmb_bidsapp.parser import build_parser
-from cmb_bidsapp.runtime.errors import ExitCode
+from cmb_bidsapp.core.errors import ExitCode
+from cmb_bidsapp.options.parser import build_parser
 from tests.skeletons import build_dataset
 
 ROOT = Path(__file__).parents[2]

@@ -10,11 +10,12 @@ import nibabel as nib
 import pytest
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.bids.outputs import read_table, write_json, write_table, write_text
+from cmb_bidsapp.bids.outputs import write_json, write_text
+from cmb_bidsapp.bids.stamps import Stamp, write_stamp
+from cmb_bidsapp.bids.tables import read_table, write_table
 from cmb_bidsapp.callers.brainlife import IMAGES, app_options, make_dataset, run
 from cmb_bidsapp.lesions.table import COLUMNS
-from cmb_bidsapp.parser import build_parser
-from cmb_bidsapp.runtime.stamps import Stamp, write_stamp
+from cmb_bidsapp.options.parser import build_parser
 from tests.callers.standins import SINGULARITY
 from tests.skeletons import build_dataset, tree, write_nifti
 from tests.standins import Machine

@@ -7,7 +7,7 @@ import pytest
 from cmb_bidsapp import __version__
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.callers import IMAGE
-from cmb_bidsapp.parser import build_parser
+from cmb_bidsapp.options.parser import build_parser
 
 BUNDLE = Path(__file__).parents[2] / "callers" / "nipoppy"
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from cmb_bidsapp.callers.options import as_arguments, flag_of, groups_of, options_of, paths_in
-from cmb_bidsapp.parser import build_parser
+from cmb_bidsapp.options.parser import build_parser
 
 START = ["bids", "out", "participant"]
 

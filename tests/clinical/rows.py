@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from cmb_bidsapp.labels import MARS_FORM
+from cmb_bidsapp.core.labels import MARS_FORM
 from cmb_bidsapp.lesions.grading import GRADES
 from cmb_bidsapp.lesions.table import COLUMNS
 

@@ -14,7 +14,7 @@ from cmb_bidsapp.clinical.mars import (
     wide_columns,
     wide_row,
 )
-from cmb_bidsapp.labels import MARS_FORM
+from cmb_bidsapp.core.labels import MARS_FORM
 from cmb_bidsapp.lesions.table import COLUMNS
 from tests.clinical.rows import TABLES, lesion
 

@@ -8,7 +8,7 @@ from hypothesis import given
 
 from cmb_bidsapp.clinical.mars import fill
 from cmb_bidsapp.clinical.summary import CUTOFFS, SUMMARY_COLUMNS, summarise
-from cmb_bidsapp.labels import MARS_FORM
+from cmb_bidsapp.core.labels import MARS_FORM
 from tests.clinical.rows import TABLES, lesion
 
 CHANCES = [f"{name}_probability" for name in CUTOFFS]

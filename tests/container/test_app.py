@@ -4,7 +4,7 @@ import json
 import os
 
 from cmb_bidsapp import __version__
-from cmb_bidsapp.bids.outputs import read_table
+from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.callers import IMAGE
 from tests.container.conftest import APP
 from tests.container.engines import CONFINED, HOMELESS, NOBODY, ROOT, mounts

@@ -7,7 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from cmb_bidsapp.bids.outputs import read_table
+from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.cli import main
 from tests.convert.folders import AFFINE, SHAPE, head, participant, rated, save
 from tests.skeletons import result_of, tree

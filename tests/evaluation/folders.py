@@ -7,7 +7,8 @@ import numpy as np
 from scipy import ndimage
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.bids.outputs import read_table, write_image, write_table
+from cmb_bidsapp.bids.outputs import write_image
+from cmb_bidsapp.bids.tables import read_table, write_table
 from cmb_bidsapp.cli import main
 from cmb_bidsapp.lesions.table import COLUMNS
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nibabel.affines import apply_affine
 
+from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.evaluation.marks import read_marks
 from cmb_bidsapp.preprocess.resampling import Grid
-from cmb_bidsapp.runtime.errors import DataError
 
 #: Left to the left, slices of 4 mm, some way off the origin.
 AFFINE = np.array([[-0.5, 0, 0, 20], [0, 1, 0, -10], [0, 0, 4, 5], [0, 0, 0, 1]])

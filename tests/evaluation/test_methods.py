@@ -6,7 +6,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from cmb_bidsapp.bids.outputs import read_table, sidecar_of, write_json
+from cmb_bidsapp.bids.outputs import sidecar_of, write_json
+from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.cli import main
 from tests.evaluation.folders import (
     AFFINE,

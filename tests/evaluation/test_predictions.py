@@ -6,13 +6,13 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from cmb_bidsapp.core.errors import DataError, UsageError
 from cmb_bidsapp.evaluation.methods import Method, parse_methods
 from cmb_bidsapp.evaluation.predictions import Given, read_prediction
 from cmb_bidsapp.evaluation.presets import PRESETS, Rules
 from cmb_bidsapp.evaluation.results import AFTER, BEFORE, GIVEN
 from cmb_bidsapp.evaluation.session import find_sessions
 from cmb_bidsapp.preprocess.resampling import Grid
-from cmb_bidsapp.runtime.errors import DataError, UsageError
 from tests.evaluation.folders import AFFINE, SHAPE, blobs, write_prediction
 
 GRID = Grid(SHAPE, AFFINE)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.evaluation.defaults import PRESET_NAMES
+from cmb_bidsapp.core.defaults import PRESET_NAMES
 from cmb_bidsapp.evaluation.presets import PRESETS, Rules
 from cmb_bidsapp.evaluation.results import GIVEN
 from cmb_bidsapp.evaluation.session import evaluate_session

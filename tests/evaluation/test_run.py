@@ -75,6 +75,13 @@ def test_a_session_without_microbleeds_has_false_positives_but_no_f1(folders):
     assert picked(row, "fp_vein", "brain_t2starw_dice") == ["n/a", "n/a"]
 
 
+def test_participants_are_chosen_by_label(folders):
+    _, out = evaluate(*folders, "--participant-label", "sub-02")
+    assert {row["participant_id"] for row in table(out, "sessions")} == {"sub-02"}
+    _, out = evaluate(*folders, "--exclude-participant-label", "02")
+    assert "sub-02" not in {row["participant_id"] for row in table(out, "sessions")}
+
+
 def test_groups_are_all_sessions_and_each_protocol(folders):
     _, out = evaluate(*folders)
     rows = {row["group"]: row for row in table(out, "summary", stage="after-cfpr")}

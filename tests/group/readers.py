@@ -3,10 +3,12 @@
 import numpy as np
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.bids.outputs import write_image, write_table
+from cmb_bidsapp.bids.outputs import write_image
+from cmb_bidsapp.bids.tables import write_table
+from cmb_bidsapp.core.labels import LEFT, MARS, RIGHT
 from cmb_bidsapp.group.rating import RATING_COLUMNS
+from cmb_bidsapp.group.reading import Reading
 from cmb_bidsapp.group.records import read_record
-from cmb_bidsapp.labels import LEFT, MARS, RIGHT
 from cmb_bidsapp.lesions.table import COLUMNS
 
 #: Candidates of every session: number, status and grade of the algorithm, place.
@@ -17,6 +19,25 @@ CANDIDATES = [
     ("4", "rejected", "possible", (40, 40, 0)),
 ]
 AFFINE = np.array([[2, 0, 0, -50], [0, 2, 0, -50], [0, 0, 4, -40], [0, 0, 0, 1.0]])
+
+
+D, P, N = "definite", "possible", "not-cmb"
+
+
+def reading(participant, *marks, finished=("AB", "CD")):
+    """A session; each mark is what algorithm, AB and CD say, ``None`` where they say nothing."""
+    sides = ("algorithm", "AB", "CD")
+    said = [{k: v for k, v in zip(sides, mark, strict=True) if v} for mark in marks]
+    return Reading(participant, None, tuple(said), finished)
+
+
+READINGS = [
+    reading("1", (D, D, D), (D, P, N), (P, N, N)),
+    reading("2", (D, D, P), (N, P, None), (N, N, D)),
+    reading("3", (D, D, D), (P, P, P), (N, N, N), (N, D, D)),
+    reading("4"),
+    reading("5", (D, N, None), (D, None, None), finished=()),
+]
 
 
 def candidate(number, status, grade, place):

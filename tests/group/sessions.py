@@ -2,11 +2,11 @@
 
 from cmb_bidsapp.anatomy.quality import COLUMNS as MEASURES
 from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.bids.outputs import write_table
+from cmb_bidsapp.bids.stamps import Stamp, write_stamp
+from cmb_bidsapp.bids.tables import write_table
 from cmb_bidsapp.clinical.follow_up import CHANGE_COLUMNS
-from cmb_bidsapp.labels import MARS_FORM
+from cmb_bidsapp.core.labels import MARS_FORM
 from cmb_bidsapp.lesions.table import COLUMNS
-from cmb_bidsapp.runtime.stamps import Stamp, write_stamp
 
 GRE = {"sequence": "T2starw", "field_t": 3.0, "echo_s": 0.02, "voxel_mm": [0.43, 6.5, 0.43]}
 SWI = {**GRE, "sequence": "swi", "voxel_mm": [0.8, 0.8, 3.0]}

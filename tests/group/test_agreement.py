@@ -5,38 +5,17 @@ import pytest
 from sklearn.metrics import cohen_kappa_score
 from statsmodels.stats.inter_rater import cohens_kappa
 
-from cmb_bidsapp.bids.outputs import read_table
-from cmb_bidsapp.evaluation.statistics import Agreement
+from cmb_bidsapp.bids.tables import read_table
+from cmb_bidsapp.core.statistics import Agreement
 from cmb_bidsapp.group.agreement import (
     AGREEMENT_COLUMNS,
-    PANELS,
     WEIGHTS,
-    figure,
     kappa,
     rows,
     write_agreement,
 )
 from cmb_bidsapp.group.ratings import read_ratings
-from cmb_bidsapp.group.reading import Reading
-from tests.group.readers import rating, write_ratings, write_session
-
-D, P, N = "definite", "possible", "not-cmb"
-
-
-def reading(participant, *marks, finished=("AB", "CD")):
-    """A session; each mark is what algorithm, AB and CD say, ``None`` where they say nothing."""
-    sides = ("algorithm", "AB", "CD")
-    said = [{k: v for k, v in zip(sides, mark, strict=True) if v} for mark in marks]
-    return Reading(participant, None, tuple(said), finished)
-
-
-READINGS = [
-    reading("1", (D, D, D), (D, P, N), (P, N, N)),
-    reading("2", (D, D, P), (N, P, None), (N, N, D)),
-    reading("3", (D, D, D), (P, P, P), (N, N, N), (N, D, D)),
-    reading("4"),
-    reading("5", (D, N, None), (D, None, None), finished=()),
-]
+from tests.group.readers import READINGS, D, N, P, rating, reading, write_ratings, write_session
 
 
 def pair(first, second, readings=READINGS):
@@ -139,28 +118,6 @@ def test_the_table_is_written_with_its_dictionary(tmp_path):
 def test_nobody_read_anything(tmp_path):
     assert rows([]) == []
     assert read_table(write_agreement([], tmp_path)) == []
-    assert figure([]) is None
-
-
-def test_the_figure_has_a_panel_for_each_pair_with_its_limits():
-    drawn = figure(READINGS)
-    titles = [ax.get_title() for ax in drawn.axes]
-    assert titles == ["AB minus algorithm", "CD minus algorithm", "CD minus AB"]
-    first = drawn.axes[2]
-    # AB 2, 2, 3, 0 and CD 1, 2, 3, 0: mean and difference of each session.
-    points = {
-        tuple(point) for collection in first.collections for point in collection.get_offsets()
-    }
-    assert points == {(1.5, -1), (2, 0), (3, 0), (0, 0)}
-    assert any(line.get_ydata()[0] == -0.25 for line in first.lines)
-    assert "Difference" in first.get_ylabel()
-
-
-def test_the_figure_does_not_grow_beyond_its_panels():
-    names = [f"R{n}" for n in range(8)]
-    all_of = Reading("1", None, (dict.fromkeys(["algorithm", *names], D),), tuple(names))
-    drawn = figure([all_of])
-    assert len([ax for ax in drawn.axes if ax.get_title()]) == PANELS
 
 
 def test_from_files_to_agreement(tmp_path):

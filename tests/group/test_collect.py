@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.bids.outputs import read_table
+from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.group import cohort as sums
 from cmb_bidsapp.group.cohort import Largest, Share
 from cmb_bidsapp.group.collect import collect, decided, write_sums

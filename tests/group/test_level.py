@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cmb_bidsapp.bids.outputs import read_table
+from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.cli import main
 from tests.group import readers
 from tests.group.sessions import GRE, write_session, write_status

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cmb_bidsapp.bids.outputs import read_table
+from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.cli import main
 from tests.group.readers import rating, write_ratings, write_session
 from tests.skeletons import result_of

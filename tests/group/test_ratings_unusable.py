@@ -2,8 +2,8 @@
 
 import pytest
 
+from cmb_bidsapp.core.errors import NoInputError
 from cmb_bidsapp.group.ratings import read_ratings
-from cmb_bidsapp.runtime.errors import NoInputError
 from tests.group.readers import rating, row_of, write_ratings
 
 

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.bids.outputs import write_table
+from cmb_bidsapp.bids.tables import write_table
 from cmb_bidsapp.group.records import Problem, Record, records
 from tests.group.sessions import GRE, lesion, write_session, write_status
 

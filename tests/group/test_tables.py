@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from cmb_bidsapp.bids.outputs import read_table
+from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.group.collect import collect, write_sums
 from cmb_bidsapp.group.records import records
 from cmb_bidsapp.group.tables import TABLES

@@ -3,7 +3,6 @@ import math
 
 import pytest
 
-from cmb_bidsapp.lesions.calibration import calibrate
 from cmb_bidsapp.lesions.candidates import Candidate
 from cmb_bidsapp.lesions.grading import (
     COUNTED,
@@ -12,6 +11,7 @@ from cmb_bidsapp.lesions.grading import (
     GRADES,
     grade,
 )
+from cmb_bidsapp.models.calibration import calibrate
 from cmb_bidsapp.models.registry import load_card
 
 CLEAR = Candidate(

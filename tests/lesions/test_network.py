@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from cmb_bidsapp.labels import CMB
+from cmb_bidsapp.core.errors import ExitCode, ModelError
+from cmb_bidsapp.core.labels import CMB
 from cmb_bidsapp.lesions.segment import LesionNetwork, class_map, with_regions
 from cmb_bidsapp.models.classes import Classes
 from cmb_bidsapp.models.registry import load_lesion_model
-from cmb_bidsapp.runtime.errors import ExitCode, ModelError
 from tests.models.toys import (
     CONFIGURATION,
     SPACING,

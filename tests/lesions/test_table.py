@@ -4,8 +4,8 @@ from typing import get_args
 
 import pytest
 
+from cmb_bidsapp.core.defaults import CfprMode
 from cmb_bidsapp.lesions.cfpr import Verdict
-from cmb_bidsapp.lesions.defaults import CfprMode
 from cmb_bidsapp.lesions.grading import GRADES
 from cmb_bidsapp.lesions.table import COLUMNS, rows
 from tests.lesions.test_grading import CLEAR

@@ -3,9 +3,9 @@ import json
 
 import pytest
 
+from cmb_bidsapp.core.errors import ExitCode, ModelError
 from cmb_bidsapp.models.card import card_of, read_card, write_card
 from cmb_bidsapp.models.registry import load_card
-from cmb_bidsapp.runtime.errors import ExitCode, ModelError
 
 DIGEST = "0" * 64
 

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from cmb_bidsapp.labels import PROXY
+from cmb_bidsapp.core.errors import ExitCode, ModelError
+from cmb_bidsapp.core.labels import PROXY
 from cmb_bidsapp.models.classes import channels_of, classes_of, labels_of
-from cmb_bidsapp.runtime.errors import ExitCode, ModelError
 
 PATH = Path("model/dataset.json")
 REGIONS = {"lobar": 1, "deep": 2, "infratentorial": 3}

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
+from cmb_bidsapp.core.errors import ExitCode, ModelError
 from cmb_bidsapp.models.nnunet import open_result_folder
 from cmb_bidsapp.models.registry import (
     check_lesion_model,
     lesion_model_parameters,
     load_lesion_model,
 )
-from cmb_bidsapp.runtime.errors import ExitCode, ModelError
 from tests.models.toys import (
     CONFIGURATION,
     FIVE,

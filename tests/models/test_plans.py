@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from cmb_bidsapp.core.errors import ExitCode, ModelError
 from cmb_bidsapp.models import plans as module
 from cmb_bidsapp.models.plans import checked_plans
 from cmb_bidsapp.models.registry import check_lesion_model, load_lesion_model
-from cmb_bidsapp.runtime.errors import ExitCode, ModelError
 from tests.models.toys import CONFIGURATION, toy_bundle, toy_folder, toy_plans
 
 PATH = Path("model/plans.json")

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from cmb_bidsapp.bids.stamps import sha256_of
+from cmb_bidsapp.core.errors import ExitCode, ModelError
 from cmb_bidsapp.models.registry import (
     PACKAGED,
     load_bundle,
@@ -15,8 +17,6 @@ from cmb_bidsapp.models.registry import (
     packaged_models,
     threshold_of,
 )
-from cmb_bidsapp.runtime.errors import ExitCode, ModelError
-from cmb_bidsapp.runtime.stamps import sha256_of
 from cmb_bidsapp.train.export import export_bundle
 from tests.models.toys import STATED, Hostile
 

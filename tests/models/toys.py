@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 
-from cmb_bidsapp.labels import CMB, PROXY
+from cmb_bidsapp.core.labels import CMB, PROXY
 from cmb_bidsapp.train.export import export_bundle
 
 FIVE = {**PROXY, "CMB": CMB}

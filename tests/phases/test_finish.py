@@ -8,10 +8,11 @@ import pytest
 
 from cmb_bidsapp.anatomy.standard import write_field
 from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.bids.outputs import read_table, sidecar_of, write_image
+from cmb_bidsapp.bids.outputs import sidecar_of, write_image
+from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.clinical.mars import FORM_COLUMNS
 from cmb_bidsapp.clinical.summary import SUMMARY_COLUMNS
-from cmb_bidsapp.labels import CMB, LEFT, MARS
+from cmb_bidsapp.core.labels import CMB, LEFT, MARS
 from cmb_bidsapp.models.card import CARD, read_card, write_card
 from cmb_bidsapp.models.registry import PACKAGED
 from cmb_bidsapp.phases.finish import FINISH

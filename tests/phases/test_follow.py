@@ -8,13 +8,14 @@ import pytest
 from nibabel.affines import apply_affine
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.bids.outputs import read_table, sidecar_of, write_image, write_json, write_table
+from cmb_bidsapp.bids.outputs import sidecar_of, write_image, write_json
+from cmb_bidsapp.bids.stamps import Stamp, read_stamp, write_stamp
+from cmb_bidsapp.bids.tables import read_table, write_table
 from cmb_bidsapp.clinical.follow_up import CHANGE_COLUMNS, TRACK_COLUMNS
+from cmb_bidsapp.core.errors import DataError
+from cmb_bidsapp.engine.child import Job, run, up_to_date
 from cmb_bidsapp.lesions.table import COLUMNS
 from cmb_bidsapp.preprocess.ants import read_linear
-from cmb_bidsapp.runtime.errors import DataError
-from cmb_bidsapp.runtime.phase import Job, run, up_to_date
-from cmb_bidsapp.runtime.stamps import Stamp, read_stamp, write_stamp
 from cmb_bidsapp.settings import Settings
 from tests.preprocess.test_registration import MOTION, grid_at, head
 from tests.preprocess.test_resampling import world

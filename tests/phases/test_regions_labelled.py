@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from nibabel.affines import apply_affine
 
-from cmb_bidsapp.anatomy import atlas as atlas_module
-from cmb_bidsapp.anatomy.reuse import Found, has_lobes
-from cmb_bidsapp.labels import ids, table, where
+from cmb_bidsapp.anatomy.parcellation import Found
+from cmb_bidsapp.anatomy.reuse import has_lobes
+from cmb_bidsapp.core.errors import DataError
+from cmb_bidsapp.core.labels import ids, table, where
 from cmb_bidsapp.phases.regions import label_head
-from cmb_bidsapp.runtime.errors import DataError
 from tests.anatomy.subjects import save, write
 from tests.phases.heads import AFFINE, MOVE, head_of, moved_atlas
 
@@ -37,7 +37,7 @@ def named(monkeypatch):
         cortex = where(parcellation.dseg, (3, 42))
         return dataclasses.replace(parcellation, dseg=np.where(cortex, 1028, parcellation.dseg))
 
-    monkeypatch.setattr(atlas_module, "aligned", name)
+    monkeypatch.setattr("cmb_bidsapp.phases.regions.aligned", name)
     return seeds
 
 
@@ -96,7 +96,7 @@ def test_where_nothing_was_found_the_head_is_labelled_here(labelled, settings, m
         seen.append((data, affine, seed))
         return labelled
 
-    monkeypatch.setattr(atlas_module, "parcellate", parcellate)
+    monkeypatch.setattr("cmb_bidsapp.phases.regions.parcellate", parcellate)
     steps, notes = [], []
     asked = dataclasses.replace(settings(), seed=3)
     head = head_of(labelled.dseg, AFFINE)

@@ -14,11 +14,12 @@ from cmb_bidsapp.anatomy.standard import read_field
 from cmb_bidsapp.anatomy.talairach import MNI305_TO_MNI152
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.images import read_labels
-from cmb_bidsapp.bids.outputs import read_table, sidecar_of
-from cmb_bidsapp.labels import LEFT, MARS, MARS_LOOK, PROXY_LOOK, RIGHT
+from cmb_bidsapp.bids.outputs import sidecar_of
+from cmb_bidsapp.bids.tables import read_table
+from cmb_bidsapp.core.errors import DataError
+from cmb_bidsapp.core.labels import LEFT, MARS, MARS_LOOK, PROXY_LOOK, RIGHT
 from cmb_bidsapp.phases.regions import write_quality, write_regions
 from cmb_bidsapp.preprocess.resampling import IDENTITY, Grid, share_in_voxels
-from cmb_bidsapp.runtime.errors import DataError
 from tests.anatomy.subjects import write as write_text
 from tests.anatomy.test_jhu import PAIRS
 from tests.anatomy.test_jhu import atlas as jhu_labels

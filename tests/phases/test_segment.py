@@ -11,7 +11,7 @@ from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.images import read_derivative, read_labels
 from cmb_bidsapp.bids.inputs import Scan
 from cmb_bidsapp.bids.outputs import write_image
-from cmb_bidsapp.labels import CMB
+from cmb_bidsapp.core.labels import CMB
 from cmb_bidsapp.phases.segment import SEGMENT
 from cmb_bidsapp.settings import Lesions, Settings
 from tests.models.toys import toy_dataset, toy_folder

@@ -7,6 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from cmb_bidsapp.core.errors import CommandMissingError, DataError, TemporaryError
 from cmb_bidsapp.preprocess.brain import (
     FREESURFER,
     PORT,
@@ -14,7 +15,6 @@ from cmb_bidsapp.preprocess.brain import (
     choose_brain_extraction,
     run_synthstrip,
 )
-from cmb_bidsapp.runtime.errors import CommandMissingError, DataError, TemporaryError
 from tests import standins
 
 AFFINE = np.array([[0, -2.0, 0, 20], [1.5, 0, 0, -11], [0, 0, 3.0, 7], [0, 0, 0, 1]])

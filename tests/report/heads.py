@@ -9,16 +9,17 @@ from nibabel.affines import apply_affine
 from cmb_bidsapp.anatomy.quality import COLUMNS as QUALITY_COLUMNS
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.inputs import Scan, Session
-from cmb_bidsapp.bids.outputs import write_image, write_table
-from cmb_bidsapp.labels import LEFT, MARS, RIGHT
+from cmb_bidsapp.bids.outputs import write_image
+from cmb_bidsapp.bids.stamps import Stamp, write_stamp
+from cmb_bidsapp.bids.tables import write_table
+from cmb_bidsapp.core.labels import LEFT, MARS, RIGHT
 from cmb_bidsapp.lesions.candidates import find_instances, measure
 from cmb_bidsapp.lesions.cfpr import judge
 from cmb_bidsapp.lesions.table import COLUMNS, rows
 from cmb_bidsapp.report.closeups import Periphery
 from cmb_bidsapp.report.figures import session_figures
 from cmb_bidsapp.report.participant import write_participant_report
-from cmb_bidsapp.runtime.engine import Outcome
-from cmb_bidsapp.runtime.stamps import Stamp, write_stamp
+from cmb_bidsapp.report.sessions import Shown
 from cmb_bidsapp.settings import Settings
 
 #: Voxel to world (mm): the first axis runs to the left, slices are 4 mm apart.
@@ -109,6 +110,7 @@ def finish_session(
         **({"registration": registered} if t1w else {}),
         "lesion_model": "lesions-4",
         "lesion_model_sha256": "0" * 64,
+        "lesion_model_licence": "Apache-2.0",
         "anatomy_model": "anatomy-3",
         "brain_extraction": "embedded",
         "parcellation": "embedded",
@@ -125,10 +127,7 @@ def write_measures(files: SessionFiles, measures) -> None:
 def write_report(root: Path, *sessions: Session, failed=None, **options) -> Path:
     """Write the report of sessions of one participant; ``failed`` maps labels to messages."""
     messages = failed or {}
-    outcomes = [
-        Outcome(one, 65 if one.session in messages else 0, messages.get(one.session, ""), (), 0)
-        for one in sessions
-    ]
+    outcomes = [Shown(one, messages.get(one.session, "")) for one in sessions]
     settings = settings_of(root, **options)
     return write_participant_report(settings, sessions[0].participant, outcomes)
 

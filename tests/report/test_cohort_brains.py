@@ -7,8 +7,8 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from cmb_bidsapp.core.labels import LEFT, MARS, RIGHT
 from cmb_bidsapp.group.density import Density
-from cmb_bidsapp.labels import LEFT, MARS, RIGHT
 from cmb_bidsapp.report import brains
 from cmb_bidsapp.report.cohort_brains import AXIAL_MM, CORONAL_MM, glass_brain, region_heat
 

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cmb_bidsapp.bids.outputs import read_table, write_image
-from cmb_bidsapp.labels import LEFT, MARS, RIGHT
+from cmb_bidsapp.bids.outputs import write_image
+from cmb_bidsapp.bids.tables import read_table
+from cmb_bidsapp.core.labels import LEFT, MARS, RIGHT
 from cmb_bidsapp.report import figures
 from cmb_bidsapp.report.closeups import OUTSIDE_COLOR, SHELL_COLOR, SIDE, Periphery, Scene, closeups
 from cmb_bidsapp.report.figures import (

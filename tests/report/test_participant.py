@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from cmb_bidsapp.anatomy.quality import Measure
-from cmb_bidsapp.bids.outputs import read_table, write_table
+from cmb_bidsapp.bids.stamps import Stamp, write_stamp
+from cmb_bidsapp.bids.tables import read_table, write_table
 from cmb_bidsapp.clinical.follow_up import CHANGE_COLUMNS, TRACK_COLUMNS
-from cmb_bidsapp.labels import MARS_FORM
+from cmb_bidsapp.core.labels import MARS_FORM
 from cmb_bidsapp.lesions.table import COLUMNS
 from cmb_bidsapp.report import participant as page_module
 from cmb_bidsapp.report.painting import save
 from cmb_bidsapp.report.participant import write_citation
-from cmb_bidsapp.runtime.engine import Outcome
-from cmb_bidsapp.runtime.stamps import Stamp, write_stamp
+from cmb_bidsapp.report.sessions import Shown
 from tests.report.heads import (
     finish_session,
     session_of,
@@ -114,11 +114,6 @@ def test_a_failed_session_shows_its_cause_and_nothing_of_an_earlier_run(tmp_path
     assert "data:image" not in told
     assert "overlap of the brain masks" not in told
     assert 'id="forms"' not in told
-
-
-def test_a_failure_without_words_is_a_failure(tmp_path, finished):
-    page = write_report(tmp_path, session_of(tmp_path), failed={None: ""}).read_text()
-    assert "This session failed: exit code 65" in page
 
 
 def test_one_failed_session_leaves_the_others(tmp_path):
@@ -335,7 +330,7 @@ def test_one_session_has_no_changes(report):
 
 
 def test_the_methods_of_the_page_are_those_of_the_run(tmp_path, finished, report):
-    write_citation(settings_of(tmp_path), [Outcome(session_of(tmp_path), 0, "", (), 0)])
+    write_citation(settings_of(tmp_path), [Shown(session_of(tmp_path))])
     file = (tmp_path / "out" / "logs" / "CITATION.md").read_text()
     told = words(section(report, "methods"))
     for paragraph in file.partition("# References")[0].split("\n\n")[1:-1]:
@@ -344,17 +339,17 @@ def test_the_methods_of_the_page_are_those_of_the_run(tmp_path, finished, report
 
 
 def test_where_nothing_was_finished_there_are_no_methods(tmp_path):
-    failed = Outcome(session_of(tmp_path), 65, "damaged", (), 0)
+    failed = Shown(session_of(tmp_path), "damaged")
     write_citation(settings_of(tmp_path), [failed])
     assert not (tmp_path / "out" / "logs" / "CITATION.md").exists()
     page = write_report(tmp_path, session_of(tmp_path), failed={None: "damaged"}).read_text()
     assert 'id="methods"' not in page
 
 
-def test_models_have_their_checksum_and_the_viewer_its_licence(report):
+def test_models_have_their_licence_and_checksum_and_the_viewer_its_licence(report):
     told = section(report, "settings")
     assert "0" * 64 in told
-    assert re.search(r"anatomy-3</td><td><code>[0-9a-f]{64}</code>", told)
+    assert re.search(r"anatomy-3</td><td>Apache-2.0</td><td><code>[0-9a-f]{64}</code>", told)
     assert "NiiVue" in told
     assert "Redistributions of source code must retain" in told
     assert "threshold" in told

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from cmb_bidsapp.bids.outputs import read_table, write_table
+from cmb_bidsapp.bids.tables import read_table, write_table
 from cmb_bidsapp.lesions.table import COLUMNS
 from cmb_bidsapp.report import participant as page_module
 from cmb_bidsapp.report import sessions as sessions_module

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cmb_bidsapp.bids.outputs import read_table
+from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.group.rating import RATING_COLUMNS
 from cmb_bidsapp.group.ratings import read_ratings
 from tests.group.readers import CANDIDATES, rating, row_of, write_ratings, write_session

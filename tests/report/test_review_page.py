@@ -7,19 +7,20 @@ import pytest
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.inputs import Scan, Session
-from cmb_bidsapp.bids.outputs import write_image, write_table
+from cmb_bidsapp.bids.outputs import write_image
+from cmb_bidsapp.bids.stamps import Stamp, write_stamp
+from cmb_bidsapp.bids.tables import write_table
 from cmb_bidsapp.clinical.mars import fill
+from cmb_bidsapp.core.labels import LEFT, MARS, RIGHT
 from cmb_bidsapp.group.ratings import read_ratings
 from cmb_bidsapp.group.records import read_record
-from cmb_bidsapp.labels import LEFT, MARS, RIGHT
 from cmb_bidsapp.lesions.candidates import find_instances, measure
 from cmb_bidsapp.lesions.cfpr import judge
 from cmb_bidsapp.lesions.table import COLUMNS, rows
 from cmb_bidsapp.report.closeups import Periphery
 from cmb_bidsapp.report.figures import session_figures
 from cmb_bidsapp.report.participant import write_participant_report
-from cmb_bidsapp.runtime.engine import Outcome
-from cmb_bidsapp.runtime.stamps import Stamp, write_stamp
+from cmb_bidsapp.report.sessions import Shown
 from cmb_bidsapp.settings import Settings
 from tests.report.reviewing import Reader
 
@@ -66,7 +67,7 @@ def report(tmp_path, results):
     image = tmp_path / "bids" / "sub-01" / "ses-A" / "anat" / "sub-01_ses-A_T2starw.nii.gz"
     session = Session("01", "A", Scan(image, {"suffix": "T2starw"}, {}, 1.0), None)
     settings = Settings(tmp_path / "bids", tmp_path / "out", ("participant",))
-    return write_participant_report(settings, "01", [Outcome(session, 0, "", (), 0)])
+    return write_participant_report(settings, "01", [Shown(session)])
 
 
 def numbers(text):

@@ -2,7 +2,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from cmb_bidsapp.labels import FIRST_EXTRACEREBRAL, mirror_lookup
+from cmb_bidsapp.core.labels import FIRST_EXTRACEREBRAL, mirror_lookup
 from cmb_bidsapp.simulate.anatomy import (
     FLUID,
     SINUS,

@@ -6,7 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from cmb_bidsapp.bids.outputs import read_table
+from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.cli import main
 from cmb_bidsapp.simulate.dataset import Cohort, simulate_dataset
 from cmb_bidsapp.simulate.protocols import PROTOCOLS

@@ -8,7 +8,7 @@ import pytest
 from nibabel.affines import apply_affine
 
 from cmb_bidsapp.anatomy.proxy import UNNAMED_LOBE, to_proxy
-from cmb_bidsapp.bids.outputs import read_table
+from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.simulate.acquisition import Grid, scan_t2star
 from cmb_bidsapp.simulate.case import simulate_case
 from cmb_bidsapp.simulate.dataset import (

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from cmb_bidsapp.labels import STRUCTURES
+from cmb_bidsapp.core.labels import STRUCTURES
 from cmb_bidsapp.simulate.physics import (
     GAMMA_BAR,
     R2_PRIME_PER_PPM,

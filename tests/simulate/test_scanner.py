@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cmb_bidsapp.simulate.acquisition import Grid, background, scan_t2star
-from cmb_bidsapp.simulate.artefacts import add_noise, ghost
+from cmb_bidsapp.simulate.artefacts import add_noise, ghost, interpolate
 from cmb_bidsapp.simulate.nuclei import iron_nuclei
 from cmb_bidsapp.simulate.physics import Source
 from cmb_bidsapp.simulate.protocols import PROTOCOLS, Protocol, read_protocol
@@ -101,8 +101,11 @@ def test_a_head_without_a_brainstem_gets_no_nuclei():
 def test_iron_darkens_the_dentate():
     dentate = iron_nuclei(HEAD.dseg)["dentate"]
     white = np.isin(HEAD.dseg, (7, 46)) & ~dentate
-    magnitude, _ = background(HEAD, PROTOCOLS["paper"], np.random.default_rng(0))
-    assert np.median(magnitude[dentate]) < 0.85 * np.median(magnitude[white])
+    # How much iron there is differs from person to person.
+    people = [background(HEAD, PROTOCOLS["paper"], np.random.default_rng(n))[0] for n in range(4)]
+    darkness = [np.median(one[dentate]) / np.median(one[white]) for one in people]
+    assert np.mean(darkness) < 0.85
+    assert max(darkness) < 0.9
 
 
 def square(size=64):
@@ -126,3 +129,24 @@ def test_noise_has_the_given_strength_and_makes_the_background_rician():
     noisy = add_noise(np.zeros((50, 50, 20), np.complex64), 2.0, np.random.default_rng(0))
     assert noisy.real.std() == pytest.approx(2.0, rel=0.03)
     assert np.abs(noisy).mean() == pytest.approx(2.0 * np.sqrt(np.pi / 2), rel=0.03)
+
+
+def test_an_interpolated_image_has_nothing_beyond_what_was_acquired():
+    image = np.random.default_rng(0).normal(size=(64, 48, 3)).astype(np.complex64)
+    spectrum = np.abs(np.fft.fft2(interpolate(image, 0.5), axes=(0, 1)))
+    outside = np.abs(np.fft.fftfreq(64)) > 0.25
+    assert spectrum[outside].max() < 1e-3 * spectrum.max()
+    flat = np.full((32, 32, 2), 5, np.complex64)
+    np.testing.assert_allclose(interpolate(flat, 0.6), flat, atol=1e-4)
+    assert interpolate(image, 1.0) is image
+
+
+def test_noise_of_an_interpolated_image_is_coarse_but_as_strong():
+    flat = np.zeros((128, 128, 4), np.complex64)
+    fine, coarse = (add_noise(flat, 2.0, np.random.default_rng(0), share) for share in (1, 0.6))
+    assert coarse.real.std() == pytest.approx(fine.real.std(), rel=0.25)
+    neighbours = [
+        np.corrcoef(n.real[1:].ravel(), n.real[:-1].ravel())[0, 1] for n in (fine, coarse)
+    ]
+    assert abs(neighbours[0]) < 0.02
+    assert neighbours[1] > 0.3

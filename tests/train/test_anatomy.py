@@ -12,7 +12,7 @@ from cmb_bidsapp.anatomy.network import (
     as_input,
     normalize,
 )
-from cmb_bidsapp.labels import STRUCTURES
+from cmb_bidsapp.core.labels import STRUCTURES
 from cmb_bidsapp.models.registry import load_bundle
 from cmb_bidsapp.preprocess.resampling import Grid
 from cmb_bidsapp.train.anatomy import (

@@ -6,10 +6,19 @@ import shutil
 import numpy as np
 import pytest
 
-from cmb_bidsapp.bids.outputs import write_table
+from cmb_bidsapp.bids.tables import write_table
 from cmb_bidsapp.cli import main
-from cmb_bidsapp.models.registry import PACKAGED, calibration_of, load_card
-from cmb_bidsapp.train.calibrate import COLUMNS, TABLE, candidates_of
+from cmb_bidsapp.core.errors import ModelError
+from cmb_bidsapp.models.registry import PACKAGED, calibration_of, load_card, threshold_of
+from cmb_bidsapp.train.calibrate import (
+    COLUMNS,
+    SESSION_COLUMNS,
+    SESSIONS,
+    TABLE,
+    candidates_of,
+    operating_points,
+    sessions_of,
+)
 
 
 @pytest.fixture
@@ -35,8 +44,12 @@ def candidates(true=30, false=10):
     ]
 
 
-def write(folder, rows):
+def write(folder, rows, scans=40, microbleeds=35):
     write_table(folder / TABLE, ["method", *COLUMNS], rows)
+    sessions = [(f"sub-{n:02d}", "after-cfpr", "evaluated", 0) for n in range(scans - 1)]
+    sessions += [("sub-99", "after-cfpr", "evaluated", microbleeds), ("sub-98", "", "failed", None)]
+    dictionaries = [dict(zip(SESSION_COLUMNS, one, strict=True)) for one in sessions]
+    write_table(folder / SESSIONS, list(SESSION_COLUMNS), dictionaries)
     return folder
 
 
@@ -45,8 +58,9 @@ def test_a_calibration_reaches_the_card_and_the_app(bundle, tmp_path, capsys):
     assert calibration_of(str(bundle)) == ()
     assert main(["train", "calibrate", str(bundle), str(write(tmp_path, candidates()))]) == 0
     after = json.loads((bundle / "model.json").read_text())
-    assert {key: after[key] for key in before} == before
-    assert set(after) - set(before) == {"calibration"}
+    assert {key for key in before if after[key] != before[key]} == {"threshold"}
+    assert set(after) - set(before) == {"calibration", "operating_points"}
+    assert after["threshold"] == after["operating_points"]["balanced"]["threshold"]
     calibration = after["calibration"]
     assert (calibration["candidates"], calibration["microbleeds"]) == (40, 30)
     assert set(calibration["brier"]) == {"network", "constant", "logistic", "isotonic"}
@@ -57,6 +71,43 @@ def test_a_calibration_reaches_the_card_and_the_app(bundle, tmp_path, capsys):
     said = capsys.readouterr().out
     assert "40 candidates of 30 participants, 30 of them microbleeds" in said
     assert f"chosen: {calibration['method']}" in said
+
+
+def test_operating_points_keep_to_their_false_marks():
+    probability = np.array([0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])
+    true = np.array([0, 1, 0, 0, 1, 0, 1, 1], bool)
+    points = operating_points(probability, true, scans=2, microbleeds=5)
+    assert points["sensitive"] == {
+        "threshold": 0.2,
+        "false_marks_per_scan": 2.0,
+        "found": 0.8,
+    }
+    # Two false marks in two scans: those at 0.7 and 0.5.
+    assert points["balanced"]["threshold"] == 0.5
+    assert points["balanced"]["false_marks_per_scan"] == 1.0
+    # None at all: above 0.7.
+    assert points["specific"] == {"threshold": 0.8, "false_marks_per_scan": 0.0, "found": 0.4}
+
+
+def test_the_surest_mark_may_be_false():
+    points = operating_points(np.array([0.5, 0.9]), np.array([True, False]), 2, 1)
+    assert 0.9 < points["specific"]["threshold"] < 1
+    assert points["specific"]["found"] == 0
+
+
+def test_sessions_that_failed_do_not_count(tmp_path):
+    write(tmp_path, candidates(), scans=7, microbleeds=9)
+    assert sessions_of(tmp_path / SESSIONS) == (7, 9)
+
+
+def test_an_operating_point_is_chosen_by_name(bundle, tmp_path):
+    with pytest.raises(ModelError, match="no operating points"):
+        threshold_of(str(bundle), "specific")
+    main(["train", "calibrate", str(bundle), str(write(tmp_path, candidates()))])
+    points = load_card(str(bundle)).operating_points
+    for name in ("sensitive", "balanced", "specific"):
+        assert threshold_of(str(bundle), name) == points[name]["threshold"]
+    assert threshold_of(str(bundle)) == threshold_of(str(bundle), "balanced")
 
 
 def test_it_may_be_done_again(bundle, tmp_path):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from cmb_bidsapp.cli import main
-from cmb_bidsapp.runtime.errors import DataError, NoInputError
+from cmb_bidsapp.core.errors import DataError, NoInputError
 from cmb_bidsapp.train.lesions import find_cases
 from tests.skeletons import result_of, write_nifti
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from cmb_bidsapp.cli import main
+from cmb_bidsapp.core.errors import ModelError
 from cmb_bidsapp.models.registry import load_bundle, load_lesion_model
-from cmb_bidsapp.runtime.errors import ModelError
 from cmb_bidsapp.train.export import export_nnunet
 from tests.models.toys import CONFIGURATION, SPACING, STATED, Hostile, toy_folder
 

@@ -8,17 +8,20 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
 
+from cmb_bidsapp.core.errors import UsageError
 from cmb_bidsapp.lesions.segment import LesionNetwork
 from cmb_bidsapp.models.registry import load_lesion_model
-from cmb_bidsapp.runtime.errors import UsageError
 from cmb_bidsapp.train.lesions import (
     class_labels,
     find_cases,
+    split_participants,
     start_network,
     training_labels,
     write_raw_dataset,
 )
+from cmb_bidsapp.train.trainer import LesionLoss
 
 SHAPE = (48, 40, 12)
 AFFINE = np.diag([0.5, 0.5, 4.0, 1.0])
@@ -192,3 +195,47 @@ def test_a_training_is_resumed_and_its_bundle_predicts(sessions: Path, tmp_path:
     # A hundred steps on three boxes are enough for the plainest region.
     agree = (result.labels == regions)[regions > 0].mean()
     assert agree > 0.5
+
+
+def test_sessions_of_a_participant_are_in_the_same_fold():
+    names = [f"sub-{n:02d}_ses-{s}" for n in range(1, 8) for s in "AB"]
+    splits = split_participants(names, 3, seed=1)
+    tested = [name for split in splits for name in split["val"]]
+    assert sorted(tested) == names
+    for split in splits:
+        people = [{name[:6] for name in split[part]} for part in ("train", "val")]
+        assert not people[0] & people[1]
+        assert sorted(split["train"] + split["val"]) == names
+    assert split_participants(names, 3, seed=1) == splits
+    assert split_participants(names, 3, seed=2) != splits
+
+
+def test_more_folds_than_participants_are_refused():
+    with pytest.raises(UsageError, match="3 folds"):
+        split_participants(["sub-01_ses-A", "sub-01_ses-B", "sub-02"], 3, seed=0)
+
+
+def test_the_lesion_loss_asks_only_whether_a_voxel_is_a_microbleed():
+    class Nothing(torch.nn.Module):
+        ce = None
+
+        def forward(self, output, target):
+            return torch.zeros(())
+
+    loss = LesionLoss(Nothing(), lesion=2)
+    target = torch.zeros(1, 1, 10, 10)
+    target[0, 0, 3, 3], target[0, 0, 5] = 2, 3  # a microbleed; a row to be ignored
+    right = torch.zeros(1, 3, 10, 10)
+    right[:, 2] = -20
+    right[0, 2, 3, 3] = 20
+    assert loss(right, target) < 1e-3
+    other_region = right.clone()
+    other_region[:, 1] += 5
+    assert loss(other_region, target) < 1e-3
+    missed = right.clone()
+    missed[0, 2, 3, 3] = -20
+    assert loss(missed, target) > 1
+    ignored = right.clone()
+    ignored[0, 2, 5] = 20
+    assert loss(ignored, target) < 1e-3
+    assert loss(other_region, target).isfinite()

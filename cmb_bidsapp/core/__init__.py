@@ -1,0 +1,1 @@
+"""The ground all rooms stand on: errors, exit codes, labels, defaults, statistics."""

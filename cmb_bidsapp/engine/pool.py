@@ -1,0 +1,244 @@
+"""Runs sessions side by side: dask.distributed hands them out, each works in a child process.
+
+A child that dies takes nothing with it; its signal is reported. Dask is asked for one worker on
+this machine with as many threads as sessions may run at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cmb_bidsapp.bids.inputs import Session
+from cmb_bidsapp.core.errors import ExitCode
+from cmb_bidsapp.engine.child import Job
+from cmb_bidsapp.settings import Settings
+from cmb_bidsapp.workflow import Stage
+
+#: Sessions handed to dask at a time.
+WINDOW = 500
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a session ended."""
+
+    session: Session
+    code: int
+    message: str
+    ran: tuple[str, ...]
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything that was asked for is there."""
+        return self.code == ExitCode.OK
+
+    @property
+    def error(self) -> str:
+        """Why it failed; empty where it did not."""
+        return "" if self.ok else self.message or f"exit code {self.code}"
+
+
+#: Told of a session, ``step`` or ``note``, and its text; from several threads.
+OnEvent = Callable[[Session, str, str], None]
+
+
+class Children:
+    """The child processes that run now, so that they can be stopped together."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self.stopped = False
+
+    def run(
+        self,
+        session: Session,
+        settings: Settings,
+        log: Path,
+        on_event: OnEvent,
+        stage: Stage = "session",
+    ) -> Outcome:
+        """Run a stage of one session to its end in a child process."""
+        start = time.monotonic()
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("wb") as errors:
+            with self._lock:
+                if self.stopped:
+                    return Outcome(session, ExitCode.INTERRUPTED, "not started", (), 0.0)
+                child = subprocess.Popen(
+                    [sys.executable, "-m", "cmb_bidsapp.engine.child"],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                    env=_environment(settings.resources.threads),
+                )
+                self._running.add(child)
+            code, message, ran = ExitCode.INTERNAL, "", ()
+            try:
+                assert child.stdin is not None
+                assert child.stdout is not None
+                try:
+                    child.stdin.write(pickle.dumps(Job(session, settings, stage)))
+                    child.stdin.close()
+                except BrokenPipeError:
+                    pass  # it died early; its status says how
+                for line in child.stdout:
+                    try:
+                        event = json.loads(line)
+                    except ValueError:
+                        continue  # torn by the child's death, or printed by a library
+                    if event["event"] in ("step", "note"):
+                        on_event(session, event["event"], event["text"])
+                    elif event["event"] == "done":
+                        code, ran = ExitCode.OK, tuple(event["ran"])
+                    elif event["event"] == "failed":
+                        code, message = ExitCode(event["code"]), event["message"]
+                status = child.wait()
+            finally:
+                with self._lock:
+                    self._running.discard(child)
+        if status < 0:
+            code, message = _killed(-status, stopped=self.stopped)
+        elif (status != 0 or code != ExitCode.OK) and not message:
+            code, message = ExitCode.INTERNAL, f"ended with status {status}; see {log}"
+        return Outcome(session, int(code), message, ran, round(time.monotonic() - start, 1))
+
+    def stop(self) -> None:
+        """Stop every child and start no more."""
+        with self._lock:
+            self.stopped = True
+            for child in self._running:
+                child.terminate()
+
+
+def _killed(number: int, *, stopped: bool) -> tuple[ExitCode, str]:
+    name = signal.Signals(number).name
+    if stopped:
+        return ExitCode.INTERRUPTED, "stopped"
+    if number == signal.SIGKILL:
+        return (
+            ExitCode.TEMPORARY,
+            f"killed by {name}, most likely out of memory; run fewer sessions at once or give "
+            "the job more memory",
+        )
+    return ExitCode.TEMPORARY, f"killed by {name}"
+
+
+def _environment(threads: int) -> dict[str, str]:
+    """Environment of a child: its share of the cores, and no pile-up of nested pools."""
+    names = (
+        "OMP_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
+    )
+    return {**os.environ, **dict.fromkeys(names, str(threads)), "PYTHONUNBUFFERED": "1"}
+
+
+def run_sessions(
+    sessions: Sequence[Session],
+    settings: Settings,
+    logs: Path,
+    on_event: OnEvent,
+    stage: Stage = "session",
+) -> Iterator[Outcome]:
+    """Run a stage of sessions and yield their outcomes as they come.
+
+    Parameters
+    ----------
+    logs
+        Folder that gets one text file per session: what its libraries printed.
+    on_event
+        Told of every step and note of every session, from other threads.
+    stage
+        Key of :data:`cmb_bidsapp.workflow.STAGES`.
+    """
+    if not sessions:
+        return
+    children = Children()
+
+    def work(session: Session) -> Outcome:
+        log = logs / f"{session.label}.log"
+        outcome = children.run(session, settings, log, on_event, stage)
+        if not outcome.ok and settings.stop_on_first_crash:
+            children.stop()
+        return outcome
+
+    with _dask(settings.resources.processes) as submit:
+        # Children end before the cluster does: closing it waits for them.
+        try:
+            for first in range(0, len(sessions), WINDOW):
+                for outcome in submit(work, sessions[first : first + WINDOW]):
+                    yield outcome
+                    if not outcome.ok and settings.stop_on_first_crash:
+                        return
+        finally:
+            children.stop()
+
+
+#: What dask calls, by run: dask pickles what it is given, and locks cannot be pickled.
+_WORK: dict[str, Callable[[Session], Outcome]] = {}
+
+
+def _call(run_id: str, session: Session) -> Outcome:
+    return _WORK[run_id](session)
+
+
+Submit = Callable[[Callable[[Session], Outcome], Sequence[Session]], Iterator[Outcome]]
+
+
+@contextmanager
+def _dask(threads: int) -> Iterator[Submit]:
+    """One in-process dask worker with ``threads`` places."""
+    import logging
+    import warnings
+
+    import dask
+    from distributed import Client, LocalCluster, as_completed
+
+    logging.getLogger("distributed").setLevel(logging.ERROR)
+    # Without a network dask wonders about its own address, which nobody is to call.
+    warnings.filterwarnings("ignore", "Couldn't detect a suitable IP address", RuntimeWarning)
+    options = {"distributed.scheduler.allowed-failures": 0, "distributed.admin.tick.limit": "1h"}
+    with (
+        dask.config.set(options),
+        LocalCluster(
+            n_workers=1,
+            threads_per_worker=threads,
+            processes=False,
+            # Dask insists on status pages; nobody but this machine may see them.
+            dashboard_address="127.0.0.1:0",
+            worker_dashboard_address="127.0.0.1:0",
+            memory_limit=0,
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+
+        def submit(
+            work: Callable[[Session], Outcome], sessions: Sequence[Session]
+        ) -> Iterator[Outcome]:
+            run_id = f"{os.getpid()}-{time.monotonic_ns()}"
+            _WORK[run_id] = work
+            futures = [
+                client.submit(_call, run_id, s, key=f"{s.label}-{run_id}", pure=False)
+                for s in sessions
+            ]
+            try:
+                for _, outcome in as_completed(futures, with_results=True):
+                    yield outcome
+            finally:
+                del _WORK[run_id]
+
+        yield submit

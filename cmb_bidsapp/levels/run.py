@@ -1,0 +1,42 @@
+"""The levels in order, as the command line and Brainlife start them."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import replace
+
+from rich.console import Console
+
+from cmb_bidsapp.core.home import provide_home
+from cmb_bidsapp.core.outcome import Summary
+from cmb_bidsapp.levels.participant import participant
+from cmb_bidsapp.settings import Settings
+
+
+def run_app(settings: Settings) -> int:
+    """Run the levels, print the line for scripts; returns the exit code."""
+    if settings.work_dir is not None:
+        settings.work_dir.mkdir(parents=True, exist_ok=True)
+        os.environ["TMPDIR"] = tempfile.tempdir = str(settings.work_dir.absolute())
+    provide_home()
+    summary = run_levels(settings)
+    print(summary, flush=True)
+    return int(summary.code)
+
+
+def run_levels(settings: Settings) -> Summary:
+    """Run the levels in order; the group level follows a participant level that failed in part."""
+    console = Console()
+    first = Summary()
+    if "participant" in settings.levels:
+        first = participant(settings, console)
+        if "group" not in settings.levels or settings.dry_run:
+            return first
+    # Its page draws with matplotlib, which the participant level does without.
+    from cmb_bidsapp.levels.group import group
+
+    collected = group(settings, console)
+    if "participant" not in settings.levels:
+        return collected
+    return replace(first, code=first.code or collected.code)

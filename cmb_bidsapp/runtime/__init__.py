@@ -1,1 +1,0 @@
-"""Running sessions: processes, stamps, errors, progress."""

@@ -1,0 +1,1 @@
+"""Programs that are not ours, one module each; all start through ``external``."""

@@ -1,0 +1,127 @@
+import os
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cmb_bidsapp.core import resources
+from cmb_bidsapp.core.resources import SESSION_MB, parse_memory, share
+
+quick = settings(max_examples=50)
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """A machine of 16 cores and 64 GB without cgroup limits or Slurm; tests add what they need."""
+    files = {"/proc/meminfo": "MemTotal: 99999999 kB\nMemAvailable:   67108864 kB"}
+    monkeypatch.setattr(resources, "_read", lambda path: files.get(path, ""))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)))
+    for name in ("SLURM_CPUS_PER_TASK", "SLURM_MEM_PER_NODE"):
+        monkeypatch.delenv(name, raising=False)
+    return files
+
+
+def test_the_machine_alone_is_the_limit(machine):
+    assert resources.available_cpus().value == 16
+    assert resources.available_memory_mb().value == 65536
+
+
+@pytest.mark.parametrize(
+    ("files", "cpus"),
+    [
+        ({"/sys/fs/cgroup/cpu.max": "250000 100000"}, 2),
+        ({"/sys/fs/cgroup/cpu.max": "50000 100000"}, 1),
+        ({"/sys/fs/cgroup/cpu.max": "max 100000"}, 16),
+        (
+            {
+                "/sys/fs/cgroup/cpu/cpu.cfs_quota_us": "400000",
+                "/sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000",
+            },
+            4,
+        ),
+        (
+            {
+                "/sys/fs/cgroup/cpu/cpu.cfs_quota_us": "-1",
+                "/sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000",
+            },
+            16,
+        ),
+        ({"/sys/fs/cgroup/cpu.max": "6400000 100000"}, 16),
+    ],
+)
+def test_cores_are_limited_by_the_cgroup(machine, files, cpus):
+    machine.update(files)
+    assert resources.available_cpus().value == cpus
+
+
+@pytest.mark.parametrize(
+    ("files", "memory"),
+    [
+        ({"/sys/fs/cgroup/memory.max": str(8 << 30)}, 8192),
+        ({"/sys/fs/cgroup/memory.max": "max"}, 65536),
+        ({"/sys/fs/cgroup/memory/memory.limit_in_bytes": str(4 << 30)}, 4096),
+        ({"/sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712"}, 65536),
+    ],
+)
+def test_memory_is_limited_by_the_cgroup(machine, files, memory):
+    machine.update(files)
+    assert resources.available_memory_mb().value == memory
+
+
+def test_slurm_limits_what_is_used_and_is_named(machine, monkeypatch):
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "3")
+    monkeypatch.setenv("SLURM_MEM_PER_NODE", "12000")
+    cpus, memory = resources.available_cpus(), resources.available_memory_mb()
+    assert (cpus.value, cpus.reason) == (3, "SLURM_CPUS_PER_TASK")
+    assert (memory.value, memory.reason) == (12000, "SLURM_MEM_PER_NODE")
+
+
+def test_unknown_memory_is_enough_for_one_session(machine):
+    machine.clear()
+    assert resources.available_memory_mb().value == SESSION_MB
+
+
+def test_the_files_of_this_machine_can_be_read():
+    assert resources.available_cpus().value >= 1
+    assert resources.available_memory_mb().value >= 1
+
+
+@quick
+@given(st.integers(1, 10**6))
+def test_units_of_memory(amount):
+    assert parse_memory(f"{amount}") == amount
+    assert parse_memory(f" {amount} mb ") == amount
+    assert parse_memory(f"{amount}G") == parse_memory(f"{amount} GiB") == 1024 * amount
+    assert parse_memory(f"{amount}T") == 1024 * parse_memory(f"{amount}gb")
+    assert parse_memory(f"{amount * 1024}K") == amount
+
+
+@pytest.mark.parametrize("text", ["", "lots", "-8G", "8 X", "8GG", "1e3", "G", "8,5G"])
+def test_what_is_no_amount_of_memory_is_refused_with_what_is(text):
+    with pytest.raises(ValueError, match="8G"):
+        parse_memory(text)
+
+
+@quick
+@given(st.integers(1, 512), st.integers(0, 10**7), st.none() | st.integers(1, 512))
+def test_shares_fit_into_what_there_is(cpus, memory, threads):
+    processes, each = share(cpus, memory, threads)
+    assert processes >= 1
+    assert 1 <= each <= (threads or 4)
+    assert processes * each <= cpus
+    assert processes == 1 or processes * SESSION_MB <= memory
+
+
+@pytest.mark.parametrize(
+    ("cpus", "memory", "threads", "expected"),
+    [
+        (16, 10**6, None, (4, 4)),
+        (2, 10**6, None, (1, 2)),
+        (16, 2 * SESSION_MB, None, (2, 4)),
+        (16, 10**6, 1, (16, 1)),
+        (4, 10**6, 8, (1, 4)),
+        (16, 100, None, (1, 4)),
+    ],
+)
+def test_shares_use_what_there_is(cpus, memory, threads, expected):
+    assert share(cpus, memory, threads) == expected

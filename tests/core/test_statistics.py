@@ -1,0 +1,113 @@
+"""Intervals and agreement of counts, against formulas and published examples."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cmb_bidsapp.core.statistics import Agreement, bootstrap_interval
+
+counts = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), min_size=3, max_size=12)
+
+
+def interval(values, people=None, seed=0):
+    people = people or [str(n) for n in range(len(values))]
+    return bootstrap_interval(values, np.ones(len(values)), people, seed)
+
+
+def test_the_interval_is_that_of_the_normal_approximation_for_many_sessions():
+    values = np.random.default_rng(1).normal(3, 1, 400)
+    low, high = interval(values)
+    half = 1.96 * values.std() / np.sqrt(400)
+    assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.02)
+
+
+def test_the_seed_decides_the_interval():
+    values = np.random.default_rng(1).normal(3, 1, 12)
+    assert interval(values) == interval(values)
+    assert interval(values) != interval(values, seed=1)
+
+
+def test_sessions_of_one_participant_are_drawn_together():
+    values = [0.0] * 10 + [1.0] * 10
+    alone = interval(values)
+    together = interval(values, ["a"] * 10 + ["b"] * 10)
+    assert together == (0.0, 1.0)
+    assert 0.2 < alone[0] < alone[1] < 0.8
+
+
+def test_sessions_without_a_value_do_not_move_the_interval_of_equal_ones():
+    low, high = bootstrap_interval([2.0, 0.0, 4.0], [1, 0, 2], ["a", "b", "c"], 0)
+    assert (low, high) == (2.0, 2.0)
+
+
+@pytest.mark.parametrize(("values", "below"), [([1.0], [1]), ([], []), ([0.0, 0.0], [0, 0])])
+def test_there_is_no_interval_of_one_participant_or_of_nothing(values, below):
+    people = [str(n) for n in range(len(values))]
+    assert np.isnan(bootstrap_interval(values, below, people, 0)).all()
+
+
+def agreement(own, found, people=None, seed=0):
+    return Agreement.of(own, found, people or [str(n) for n in range(len(own))], seed)
+
+
+def anova_icc(ratings):
+    """ICC(2,1) from the mean squares of a two-way analysis of variance (Shrout and Fleiss)."""
+    n, k = ratings.shape
+    grand = ratings.mean()
+    rows = k * ((ratings.mean(axis=1) - grand) ** 2).sum() / (n - 1)
+    columns = n * ((ratings.mean(axis=0) - grand) ** 2).sum() / (k - 1)
+    left = ratings - ratings.mean(axis=1, keepdims=True) - ratings.mean(axis=0) + grand
+    error = (left**2).sum() / ((n - 1) * (k - 1))
+    return (rows - error) / (rows + (k - 1) * error + k * (columns - error) / n)
+
+
+def test_the_formula_of_the_tests_gives_the_published_example():
+    # Shrout and Fleiss 1979, tables 2 and 4: four judges of six targets.
+    ratings = np.array(
+        [[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]]
+    )
+    assert anova_icc(ratings) == pytest.approx(0.29, abs=0.005)
+
+
+@given(counts)
+def test_the_icc_is_that_of_the_analysis_of_variance(pairs):
+    ratings = np.array(pairs, float)
+    if len(np.unique(ratings)) > 1:
+        icc = agreement(*ratings.T).icc
+        np.testing.assert_allclose(icc, anova_icc(ratings), rtol=1e-6, atol=1e-6)
+
+
+def test_equal_counts_agree_fully_and_shifted_ones_less():
+    own = [0, 1, 2, 3, 10]
+    assert agreement(own, own).icc == pytest.approx(1)
+    shifted = agreement(own, [n + 2 for n in own])
+    assert shifted.icc < 0.95
+    assert (shifted.bias, shifted.limit_low, shifted.limit_high) == (2, 2, 2)
+
+
+def test_limits_of_agreement_are_those_of_bland_and_altman():
+    found = agreement([1, 2, 3, 4], [2, 2, 2, 6])
+    # Differences 1, 0, -1, 2: mean 0.5, standard deviation 1.2910.
+    assert found.bias == 0.5
+    assert (found.limit_low, found.limit_high) == pytest.approx((-2.0303, 3.0303), abs=1e-3)
+
+
+def test_the_interval_of_the_icc_holds_it_and_follows_the_seed():
+    rng = np.random.default_rng(3)
+    own = rng.integers(0, 12, 40)
+    found = np.maximum(own + rng.integers(-2, 3, 40), 0)
+    first = agreement(own, found)
+    assert first.icc_low < first.icc < first.icc_high
+    assert first == agreement(own, found)
+    assert first.icc_low != agreement(own, found, seed=1).icc_low
+
+
+@pytest.mark.parametrize("values", [([], []), ([2], [3])])
+def test_one_session_has_no_agreement(values):
+    found = agreement(*values)
+    assert np.isnan([found.limit_low, found.icc, found.icc_low]).all()
+
+
+def test_counts_that_are_all_equal_have_no_icc():
+    assert np.isnan(agreement([0, 0, 0], [0, 0, 0]).icc)

@@ -1,0 +1,260 @@
+import dataclasses
+import json
+import subprocess
+import sys
+
+import pytest
+
+from cmb_bidsapp.bids.stamps import read_stamp
+from cmb_bidsapp.core.errors import DataError
+from cmb_bidsapp.engine import child as module
+from cmb_bidsapp.engine.child import Job, run, up_to_date
+from cmb_bidsapp.phases.base import Phase, Result
+from cmb_bidsapp.settings import Decisions, Settings
+from tests.skeletons import session, tree
+
+
+def copy_upper(source, target):
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(source.read_text().upper())
+    return Result((target,), {"letters": len(source.read_text())})
+
+
+def first_file(files):
+    return files.out_dir / "first.txt"
+
+
+def second_file(files):
+    return files.out_dir / "second.txt"
+
+
+def run_first(session, files, settings, step):
+    step("reading")
+    step("writing")
+    return copy_upper(session.t2star.path, first_file(files))
+
+
+def run_second(session, files, settings, step):
+    return copy_upper(first_file(files), second_file(files))
+
+
+PHASES = (
+    Phase(
+        "first",
+        run_first,
+        lambda s, *_: [s.t2star.path],
+        lambda settings, _: {"seed": settings.seed},
+    ),
+    Phase(
+        "second",
+        run_second,
+        lambda _, files, __: [first_file(files)],
+        lambda settings, _: {"threshold": settings.decisions.threshold},
+    ),
+)
+
+
+@pytest.fixture
+def job(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "STAGES", {"session": PHASES})
+    raw = tmp_path / "raw.txt"
+    raw.write_text("raw")
+    settings = Settings(bids_dir=tmp_path, out_dir=tmp_path / "out", levels=("participant",))
+    return Job(session("01", "A", raw), settings)
+
+
+@pytest.fixture
+def done(job):
+    assert ran(job) == ["first", "second"]
+    return job
+
+
+def ran(job):
+    return run(job, lambda event: None)
+
+
+def changed(job, **options):
+    return dataclasses.replace(job, settings=dataclasses.replace(job.settings, **options))
+
+
+def test_a_finished_session_is_up_to_date_and_left_alone(done):
+    before = tree(done.settings.out_dir)
+    assert up_to_date(done)
+    assert ran(done) == []
+    assert tree(done.settings.out_dir) == before
+
+
+def test_a_session_that_never_ran_is_not_up_to_date(job):
+    assert not up_to_date(job)
+
+
+def test_a_parameter_makes_stale_the_phases_that_depend_on_it(done):
+    other = changed(done, decisions=Decisions(threshold=0.123))
+    assert not up_to_date(other)
+    assert ran(other) == ["second"]
+    assert up_to_date(other)
+    assert not up_to_date(done)
+
+
+def test_a_parameter_of_an_early_phase_that_changes_no_result_stops_there(done):
+    assert ran(changed(done, seed=5)) == ["first"]
+
+
+def test_settings_no_phase_depends_on_change_nothing(done):
+    assert up_to_date(changed(done, stop_on_first_crash=True))
+
+
+def test_a_new_input_runs_all_that_follows_from_it(done):
+    done.session.t2star.path.write_text("new raw")
+    assert not up_to_date(done)
+    assert ran(done) == ["first", "second"]
+    assert second_file(done.files).read_text() == "NEW RAW"
+
+
+def test_an_input_that_was_only_touched_changes_nothing(done):
+    content = done.session.t2star.path.read_text()
+    done.session.t2star.path.write_text(content)
+    assert up_to_date(done)
+
+
+@pytest.mark.parametrize("file", [first_file, second_file])
+def test_an_altered_output_is_made_again(done, file):
+    file(done.files).write_text("edited by hand")
+    assert not up_to_date(done)
+    ran(done)
+    assert file(done.files).read_text() == "RAW"
+    assert up_to_date(done)
+
+
+def test_a_deleted_output_is_made_again_and_nothing_else(done):
+    second_file(done.files).unlink()
+    assert not up_to_date(done)
+    assert ran(done) == ["second"]
+    first_file(done.files).unlink()
+    assert not up_to_date(done)
+    assert ran(done) == ["first"]
+    assert up_to_date(done)
+
+
+@pytest.mark.parametrize("name", ["first", "second"])
+@pytest.mark.parametrize("damage", ["", "{}", None])
+def test_a_phase_without_a_readable_stamp_runs_again(done, name, damage):
+    stamp = done.files.stamp(name)
+    stamp.unlink() if damage is None else stamp.write_text(damage)
+    assert not up_to_date(done)
+    assert ran(done) == [name]
+
+
+def test_force_runs_everything(done):
+    forced = changed(done, force=True)
+    assert not up_to_date(forced)
+    assert ran(forced) == ["first", "second"]
+    assert up_to_date(done)
+
+
+def test_a_phase_that_fails_leaves_no_stamp_and_keeps_those_before_it(job, monkeypatch):
+    def fails(*_):
+        raise DataError("no good")
+
+    broken = (PHASES[0], dataclasses.replace(PHASES[1], run=fails))
+    monkeypatch.setattr(module, "STAGES", {"session": broken})
+    with pytest.raises(DataError):
+        ran(job)
+    assert read_stamp(job.files.stamp("first")) is not None
+    assert read_stamp(job.files.stamp("second")) is None
+    monkeypatch.setattr(module, "STAGES", {"session": PHASES})
+    assert ran(job) == ["second"]
+
+
+def test_stamps_tell_facts_steps_and_outputs(done):
+    stamp = read_stamp(done.files.stamp("first"))
+    assert list(stamp.outputs) == ["first.txt"]
+    assert list(stamp.inputs) == [str(done.session.t2star.path)]
+    assert stamp.info["letters"] == 3
+    assert set(stamp.info["seconds"]) == {"reading", "writing"}
+
+
+def test_notes_are_told_and_kept(job, monkeypatch):
+    def work(*_):
+        return Result((), {}, ("look at this",))
+
+    only = Phase("only", work, lambda *_: [], lambda *_: {})
+    monkeypatch.setattr(module, "STAGES", {"session": (only,)})
+    events = []
+    run(job, events.append)
+    assert events == [{"event": "note", "text": "look at this"}]
+    assert read_stamp(job.files.stamp("only")).info["notes"] == ["look at this"]
+
+
+def test_a_stage_runs_its_own_phases_and_keeps_stamps_of_its_own(done, monkeypatch):
+    monkeypatch.setattr(module, "STAGES", {"session": PHASES, "follow-up": PHASES[1:]})
+    whole = dataclasses.replace(
+        done, stage="follow-up", session=dataclasses.replace(done.session, session=None)
+    )
+    assert up_to_date(done)
+    assert not up_to_date(whole)
+    assert ran(whole) == ["second"]
+    assert up_to_date(whole)
+    assert up_to_date(done)
+
+
+def test_steps_are_told_as_they_begin(job):
+    events = []
+    run(job, events.append)
+    assert events == [{"event": "step", "text": "reading"}, {"event": "step", "text": "writing"}]
+
+
+CHILD = """\
+import os, pickle, sys
+from pathlib import Path
+from cmb_bidsapp.engine import child as phase
+from cmb_bidsapp.core.errors import DataError
+from cmb_bidsapp.phases.base import Phase, Result
+
+def work(session, files, settings, step):
+    step("working")
+    print("a library prints")
+    os.system("echo a program prints")
+    {ending}
+
+phase.STAGES = {{"session": (Phase("only", work, lambda *_: [], lambda *_: {{}}),)}}
+sys.exit(phase.main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("ending", "code", "last"),
+    [
+        ("return Result((), {})", 0, {"event": "done", "ran": ["only"]}),
+        (
+            "raise DataError('no good')",
+            65,
+            {"event": "failed", "code": 65, "message": "no good"},
+        ),
+        (
+            "raise MemoryError",
+            75,
+            {
+                "event": "failed",
+                "code": 75,
+                "message": "out of memory; give more with --mem or run fewer at once",
+            },
+        ),
+    ],
+)
+def test_a_child_speaks_in_events_only(job, tmp_path, ending, code, last):
+    import pickle
+
+    child = subprocess.run(
+        [sys.executable, "-c", CHILD.format(ending=ending)],
+        input=pickle.dumps(job),
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert child.returncode == code, child.stderr.decode()
+    events = [json.loads(line) for line in child.stdout.splitlines()]
+    assert events == [{"event": "step", "text": "working"}, last]
+    said = child.stderr.decode()
+    assert "a library prints" in said
+    assert "a program prints" in said

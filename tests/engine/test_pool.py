@@ -1,0 +1,204 @@
+import sys
+
+import pytest
+
+from cmb_bidsapp.engine.pool import Children, Outcome, run_sessions
+from cmb_bidsapp.settings import Resources, Settings
+from tests.skeletons import session
+
+#: Stands in for the interpreter: what it does follows from the participant label in the job.
+CHILD = """\
+#!{python} -SE
+import json, os, signal, sys, time
+job = sys.stdin.buffer.read()
+label = next(word for word in {words} if b"is" + word in job).decode()
+
+def mark(what):
+    with open({marks!r}, "a") as stream:
+        stream.write(what + "\\n")
+
+def say(**event):
+    print(json.dumps(event), flush=True)
+
+mark("start " + label)
+if b"follow-up" in job:
+    mark("follow-up")
+if label == "kill":
+    os.kill(os.getpid(), signal.SIGKILL)
+if label == "segv":
+    os.kill(os.getpid(), signal.SIGSEGV)
+if label == "torn":
+    sys.stdout.write('{{"event": "st')
+    sys.stdout.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+if label == "noise":
+    print("a library says hello", flush=True)
+if label == "fail":
+    say(event="failed", code=65, message="bad data")
+    sys.exit(65)
+if label == "status":
+    sys.exit(3)
+if label == "silent":
+    sys.exit(0)
+if label == "env":
+    say(event="failed", code=70, message=os.environ["OMP_NUM_THREADS"])
+    sys.exit(70)
+if label == "slow":
+    say(event="step", text="sleeping")
+    time.sleep(3)
+say(event="step", text="working")
+sys.stderr.write("a library complains")
+say(event="done", ran=["prepare"])
+mark("end " + label)
+"""
+WORDS = (
+    b"good",
+    b"kill",
+    b"segv",
+    b"torn",
+    b"noise",
+    b"fail",
+    b"status",
+    b"silent",
+    b"env",
+    b"slow",
+)
+
+
+@pytest.fixture
+def marks(tmp_path, monkeypatch):
+    path = tmp_path / "marks"
+    path.touch()
+    child = tmp_path / "python"
+    child.write_text(CHILD.format(python=sys.executable, words=WORDS, marks=str(path)))
+    child.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(child))
+    return lambda: path.read_text().splitlines()
+
+
+@pytest.fixture
+def run(tmp_path, marks):
+    """Run sessions with the stand-in; the settings' options may be given."""
+
+    def runs(*labels, processes=2, on_event=lambda *_: None, **options):
+        settings = _settings(tmp_path, processes, **options)
+        sessions = [session(label) for label in labels]
+        return run_sessions(sessions, settings, tmp_path / "logs", on_event)
+
+    return runs
+
+
+@pytest.fixture
+def run_one(tmp_path, marks):
+    def runs(label, children=None, on_event=lambda *_: None):
+        log = tmp_path / "logs" / "log"
+        settings = _settings(tmp_path, 1)
+        return (children or Children()).run(session(label), settings, log, on_event)
+
+    return runs
+
+
+def _settings(folder, processes, **options):
+    return Settings(
+        bids_dir=folder,
+        out_dir=folder / "out",
+        levels=("participant",),
+        resources=Resources(processes=processes, threads=3),
+        **options,
+    )
+
+
+def test_a_child_that_is_killed_takes_nothing_with_it(run):
+    codes = {o.session.participant: o.code for o in run("isgood1", "iskill", "isgood2", "isfail")}
+    assert codes == {"isgood1": 0, "iskill": 75, "isgood2": 0, "isfail": 65}
+
+
+def test_a_child_killed_while_it_speaks_takes_nothing_with_it(run):
+    codes = {o.session.participant: o.code for o in run("isgood1", "istorn", "isgood2")}
+    assert codes == {"isgood1": 0, "istorn": 75, "isgood2": 0}
+
+
+def test_every_session_has_an_outcome_steps_and_a_log(run, tmp_path):
+    steps = []
+    labels = [f"isgood{i}" for i in range(5)]
+    outcomes = list(run(*labels, on_event=lambda s, _, name: steps.append((s.label, name))))
+    assert sorted(o.session.participant for o in outcomes) == labels
+    assert all(o.ok and o.ran == ("prepare",) and o.seconds >= 0 for o in outcomes)
+    assert sorted(steps) == [(f"sub-{label}", "working") for label in labels]
+    for label in labels:
+        log = tmp_path / "logs" / f"sub-{label}.log"
+        assert log.read_text() == "a library complains"
+
+
+@pytest.mark.parametrize(("stages", "marked"), [((), 0), (("follow-up",), 1)])
+def test_a_child_is_told_its_stage(tmp_path, marks, stages, marked):
+    given = [session("isgood")], _settings(tmp_path, 1), tmp_path / "logs", lambda *_: None
+    assert [outcome.ok for outcome in run_sessions(*given, *stages)] == [True]
+    assert marks().count("follow-up") == marked
+
+
+def test_nothing_to_run_is_no_outcome(run):
+    assert list(run()) == []
+
+
+def test_nothing_starts_after_a_failure_when_asked(run, marks):
+    labels = ["isfail", *(f"isgood{i}" for i in range(4))]
+    outcomes = list(run(*labels, processes=1, stop_on_first_crash=True))
+    assert [o.code for o in outcomes] == [65]
+    assert marks() == ["start fail"]
+
+
+def test_children_are_stopped_when_nobody_waits_for_them_any_more(run, marks):
+    outcomes = run("isgood", "isslow")
+    assert next(outcomes).session.participant == "isgood"
+    outcomes.close()
+    assert "end slow" not in marks()
+
+
+@pytest.mark.parametrize(
+    ("label", "code", "said"),
+    [
+        ("iskill", 75, "SIGKILL"),
+        ("iskill", 75, "out of memory"),
+        ("issegv", 75, "SIGSEGV"),
+        ("istorn", 75, "SIGKILL"),
+        ("isfail", 65, "bad data"),
+        ("isstatus", 70, "status 3"),
+        ("issilent", 70, "log"),
+        ("isenv", 70, "3"),
+    ],
+)
+def test_how_a_child_ended_is_told(run_one, label, code, said):
+    outcome = run_one(label)
+    assert not outcome.ok
+    assert outcome.code == code
+    assert said in outcome.message
+    assert outcome.ran == ()
+
+
+def test_a_line_that_is_no_event_is_passed_over(run_one):
+    outcome = run_one("isnoise")
+    assert outcome.ok
+    assert outcome.ran == ("prepare",)
+
+
+def test_stopped_children_start_nothing_more(run_one, marks):
+    children = Children()
+    children.stop()
+    outcome = run_one("isgood", children)
+    assert outcome.code == 130
+    assert marks() == []
+
+
+def test_a_child_that_was_stopped_is_interrupted(run_one, marks):
+    children = Children()
+    outcome = run_one("isslow", children, on_event=lambda *_: children.stop())
+    assert outcome.code == 130
+    assert outcome.message == "stopped"
+    assert marks() == ["start slow"]
+
+
+def test_a_failure_without_words_is_a_failure():
+    assert Outcome(session("01"), 65, "", (), 0.0).error == "exit code 65"
+    assert Outcome(session("01"), 65, "damaged", (), 0.0).error == "damaged"
+    assert Outcome(session("01"), 0, "", (), 0.0).error == ""
