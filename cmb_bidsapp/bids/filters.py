@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from cmb_bidsapp.bids.names import ENTITIES, PARTS
+from cmb_bidsapp.bids.names import entity_names, long_name
 from cmb_bidsapp.bids.text import cause_of, read_json
 from cmb_bidsapp.core.errors import UsageError
 
@@ -80,11 +80,11 @@ def read_filters(path: Path) -> dict[str, dict[str, Any]]:
 
 def _problems(rule: Mapping[str, Any]) -> Iterator[str]:
     """What is wrong with the filter of one contrast."""
-    valid = (*ENTITIES.values(), *PARTS)
+    valid = entity_names()
     for entity, wanted in rule.items():
         if entity not in valid:
-            near = [ENTITIES[entity]] if entity in ENTITIES else get_close_matches(entity, valid)
-            meant = f"did you mean {near[0]}?" if near else f"valid are {', '.join(valid)}"
+            near = long_name(entity) or next(iter(get_close_matches(entity, valid)), None)
+            meant = f"did you mean {near}?" if near else f"valid are {', '.join(valid)}"
             yield f"no entity {entity}; {meant}"
         values = wanted if isinstance(wanted, list) else [wanted]
         if not all(value is None or isinstance(value, str | int) for value in values):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ def scans_of(
         label = None if place == folder else place.name.removeprefix("ses-")
         try:
             images = [
-                path for path in _images(place) if parse_name(path.name)["suffix"] in suffixes
+                path for path in _images(place) if parse_name(path.name).get("suffix") in suffixes
             ]
         except OSError as error:
             failed.append(
@@ -140,7 +140,7 @@ def read_scan(path: Path, participant: str, session: str | None, sidecars: Sidec
 
 
 def _other_owner(
-    path: Path, named: dict[str, str], participant: str, session: str | None
+    path: Path, named: Mapping[str, str], participant: str, session: str | None
 ) -> str | None:
     """Why it is not clear whose an image is, if so."""
     says = (named.get("subject"), named.get("session"))

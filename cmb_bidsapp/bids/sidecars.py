@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cmb_bidsapp.bids.names import parse_name
 from cmb_bidsapp.bids.text import cause_of, read_json
 
 #: A time (s) that no echo reaches; from there to :data:`LEAST_MS` it is neither s nor ms.
@@ -23,7 +22,7 @@ class Sidecars:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._folders: dict[Path, list[tuple[Path, dict[str, str]]]] = {}
+        self._folders: dict[Path, list[tuple[Path, frozenset[str]]]] = {}
         self._files: dict[Path, tuple[Mapping[str, Any], str | None]] = {}
 
     def of(self, image: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -34,11 +33,11 @@ class Sidecars:
         """
         metadata: dict[str, Any] = {}
         notes = []
-        own = parse_name(image.name)
+        own = _parts(image)
         above = [f for f in reversed(image.parents) if f == self._root or self._root in f.parents]
         for folder in above:
-            for path, entities in self._listed(folder):
-                if not entities.items() <= own.items():
+            for path, parts in self._listed(folder):
+                if not parts <= own:
                     continue
                 content, problem = self._read(path)
                 metadata.update(content)
@@ -47,13 +46,9 @@ class Sidecars:
         checked, corrected = checked_metadata(metadata)
         return checked, (*notes, *(f"{image.name}: {text}" for text in corrected))
 
-    def _listed(self, folder: Path) -> list[tuple[Path, dict[str, str]]]:
+    def _listed(self, folder: Path) -> list[tuple[Path, frozenset[str]]]:
         if folder not in self._folders:
-            found = []
-            for path in folder.glob("*.json"):
-                entities = parse_name(path.name)
-                del entities["extension"]
-                found.append((path, entities))
+            found = [(path, _parts(path)) for path in folder.glob("*.json")]
             # The general before the special, which overrides it.
             found.sort(key=lambda item: (len(item[1]), item[0].name))
             self._folders[folder] = found
@@ -66,6 +61,11 @@ class Sidecars:
             except (OSError, ValueError) as error:
                 self._files[path] = {}, f"{path} is left out ({_cause(path, error)})"
         return self._files[path]
+
+
+def _parts(path: Path) -> frozenset[str]:
+    """Entities with their labels, known to BIDS or not, and the suffix."""
+    return frozenset(path.name.partition(".")[0].split("_"))
 
 
 def _cause(path: Path, error: OSError | ValueError) -> str:

@@ -37,7 +37,7 @@ def participant(settings: Settings, console: Console) -> Summary:
     check_lesion_model(settings.lesions.model, settings.lesions.folds)
     _check_spaces(settings, console)
     if settings.bids_database_dir is not None:
-        console.print("--bids-database-dir has no effect: the dataset is read anew every time")
+        console.print("--bids-database-dir has no effect: no index of the dataset is kept")
     if settings.dry_run:
         return _foreseen(choice)
 

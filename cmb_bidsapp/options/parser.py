@@ -71,7 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--bids-database-dir",
         type=Path,
         metavar="DIR",
-        help="accepted, has no effect",
+        help="accepted without effect: no index of the dataset is kept",
     )
     who.add_argument(
         "--skip-bids-validation",

@@ -128,3 +128,10 @@ def test_a_field_that_is_no_field_is_left_out_and_told(tmp_path):
     (session,) = choose(root).sessions
     assert "MagneticFieldStrength" not in session.t2star.metadata
     assert any("30000" in note for note in session.notes)
+
+
+def test_a_sidecar_of_an_entity_that_nobody_knows_is_that_of_its_own_image(tmp_path):
+    files = {"sub-01_T2starw": {"EchoTime": 0.02}, "sub-01_foo-1_T2starw": {"EchoTime": 0.03}}
+    root = build_dataset(tmp_path, files)
+    found = [Sidecars(root).of(image_path(root, stem))[0]["EchoTime"] for stem in files]
+    assert found == [0.02, 0.03]
