@@ -45,6 +45,7 @@ from cmb_bidsapp.phases.prepare import (
     measure_anatomy,
     prepare_inputs,
     prepare_parameters,
+    refuse_unusable,
     register,
     strip,
     write_heads,
@@ -64,6 +65,7 @@ from cmb_bidsapp.settings import Settings
 
 def prepare(session: Session, files: SessionFiles, settings: Settings, step: Step) -> Result:
     """Raw T1w and T2*w -> preprocessed images, brain masks, transform, regions (paper, 3.2)."""
+    refuse_unusable(session)
     notes: list[str] = []
     # First of all: a program or licence that is not there must not be missed after minutes.
     found = find_or_make(session, settings, step, notes)

@@ -22,6 +22,19 @@ def write_nifti(path: Path, voxel=(1.0, 1.0, 1.0), shape=(4, 4, 4), data=None) -
     return path
 
 
+def write_head(path: Path, voxel=(4.0, 4.0, 4.0), size=96.0, change=lambda image: None) -> Path:
+    """An image of ``size`` mm, one number or one each side, that passes for a head's."""
+    shape = [
+        max(2, round(side / mm)) for side, mm in zip(np.broadcast_to(size, 3), voxel, strict=True)
+    ]
+    data = np.broadcast_to(np.arange(1, shape[0] + 1, dtype=np.int16)[:, None, None], shape)
+    image = nib.Nifti1Image(data, np.diag([*voxel, 1.0]))
+    changed = change(image)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(image if changed is None else changed, path)
+    return path
+
+
 def build_dataset(root: Path, files: Mapping[str, Mapping[str, Any] | None]) -> Path:
     """Write a dataset below ``root``.
 
@@ -39,7 +52,7 @@ def build_dataset(root: Path, files: Mapping[str, Mapping[str, Any] | None]) -> 
             path.write_bytes(b"no image")
             continue
         metadata = {key: value for key, value in content.items() if key != "voxel"}
-        write_nifti(path, voxel=content.get("voxel", (1.0, 1.0, 1.0)))
+        write_head(path, voxel=content.get("voxel", (4.0, 4.0, 4.0)))
         if metadata:
             sidecar = path.with_name(f"{stem}.json")
             sidecar.write_text(json.dumps(metadata), encoding="utf-8")

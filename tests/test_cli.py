@@ -105,6 +105,17 @@ def test_labels_are_taken_with_or_without_prefix(settings_of, options, field):
     assert getattr(getattr(settings_of(*options), field[0]), field[1]) == ("01", "02")
 
 
+@pytest.mark.parametrize(
+    "option", ["--participant-label", "--exclude-participant-label", "--session-label"]
+)
+@pytest.mark.parametrize("value", ["", " ", ",", "@empty"])
+def test_a_label_that_is_empty_never_means_everybody(settings_of, tmp_path, option, value):
+    (tmp_path / "empty").write_text("\n")
+    value = value.replace("@", f"@{tmp_path}/")
+    with pytest.raises(UsageError, match=option):
+        settings_of(option, value)
+
+
 @pytest.mark.parametrize("option", ["--participant-label", "--exclude-participant-label"])
 def test_labels_may_come_from_a_file(settings_of, tmp_path, option):
     path = tmp_path / "labels.txt"

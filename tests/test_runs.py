@@ -9,7 +9,7 @@ import pytest
 from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.cli import main
 from cmb_bidsapp.engine.pool import Outcome
-from tests.skeletons import build_dataset, result_of, tree
+from tests.skeletons import build_dataset, result_of, tree, write_head
 
 
 def fake_outcomes(monkeypatch, codes):
@@ -41,7 +41,7 @@ def test_dry_run_shows_what_is_chosen_and_rejected_and_writes_nothing(bids, tmp_
     anat = bids / "sub-01" / "anat"
     assert f"T2*w  {anat / 'sub-01_T2starw.nii.gz'}" in printed
     assert f"T1w   {anat / 'sub-01_T1w.nii.gz'}" in printed
-    assert "sub-01_part-phase_T2starw.nii.gz: part-phase is not magnitude" in printed
+    assert "sub-01_part-phase_T2starw.nii.gz: a phase image (part-phase)" in printed
     assert str(bids / "sub-03" / "anat" / "sub-03_swi.nii.gz") in printed
     assert "T1w   none" in printed
     assert "sub-02: skipped, no T2*w" in printed
@@ -72,6 +72,53 @@ def test_nothing_to_process_is_code_66(tmp_path, capsys, files, options, code):
     assert result_of(captured.out) == (0, 0, 0, code)
     assert captured.err.startswith("cmb_bidsapp: ")
     assert "Traceback" not in captured.err
+
+
+@pytest.mark.parametrize(
+    ("others", "result"), [({}, (0, 2, 0, 65)), ({"sub-01_T2starw": {}}, (0, 2, 0, 1))]
+)
+def test_a_dry_run_foresees_what_fails_for_its_name_or_label(tmp_path, capsys, others, result):
+    root = build_dataset(tmp_path / "bids", others)
+    write_head(root / "sub-02" / "anat" / "sub-09_T2starw.nii.gz")
+    write_head(root / "sub-a-b" / "anat" / "sub-a-b_T2starw.nii.gz")
+    assert main([str(root), str(tmp_path / "out"), "participant", "--dry-run"]) == result[3]
+    printed = capsys.readouterr().out
+    assert "its name says sub-09, its folders say sub-02" in printed
+    assert 'sub-a-b: failed, "a-b" is no BIDS label' in printed
+    assert result_of(printed) == result
+
+
+def test_what_fails_for_its_name_or_label_is_in_the_status_and_others_run(
+    tmp_path, capsys, monkeypatch
+):
+    root = build_dataset(tmp_path / "bids", {"sub-01_T2starw": {}})
+    write_head(root / "sub-a-b" / "anat" / "sub-a-b_T2starw.nii.gz")
+    fake_outcomes(monkeypatch, {"01": 0})
+    out = tmp_path / "out"
+    assert main([str(root), str(out), "participant"]) == 1
+    assert result_of(capsys.readouterr().out) == (1, 1, 0, 1)
+    assert status_of(out) == {"sub-01": "ok", "sub-a-b": "failed"}
+    (row,) = [r for r in read_table(out / "logs" / "status.tsv") if r["status"] == "failed"]
+    assert row["exit_code"] == "65"
+
+
+def test_a_session_that_cannot_be_used_ends_with_its_cause(tmp_path, capsys):
+    root = build_dataset(tmp_path / "bids", {})
+    write_head(root / "sub-02" / "anat" / "sub-09_T2starw.nii.gz")
+    out = tmp_path / "out"
+    assert main([str(root), str(out), "participant", "--nprocs", "1"]) == 65
+    assert result_of(capsys.readouterr().out) == (0, 1, 0, 65)
+    (row,) = read_table(out / "logs" / "status.tsv")
+    assert (row["participant_id"], row["exit_code"]) == ("sub-02", "65")
+    assert "its name says sub-09" in row["message"]
+
+
+def test_an_output_folder_with_a_damaged_description_is_named(bids, tmp_path, capsys):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "dataset_description.json").write_text("[]")
+    assert main([str(bids), str(out), "participant"]) == 65
+    assert str(out / "dataset_description.json") in capsys.readouterr().err
 
 
 def test_a_folder_that_is_no_dataset_is_code_65(tmp_path, capsys):

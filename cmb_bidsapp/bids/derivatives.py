@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +12,8 @@ from typing import Any
 
 from cmb_bidsapp import __version__
 from cmb_bidsapp.bids.outputs import bids_name, write_json, write_text
+from cmb_bidsapp.bids.text import read_json
+from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.core.labels import STANDARD_SPACE
 
 BIDS_VERSION = "1.10.0"
@@ -233,7 +234,10 @@ def prepare_dataset(out_dir: Path, bids_dir: Path) -> None:
         path = out_dir / "dataset_description.json"
         content: dict[str, Any] = {}
         if path.exists():
-            content = json.loads(path.read_text(encoding="utf-8"))
+            try:
+                content = read_json(path)
+            except ValueError as error:
+                raise DataError(f"{path}: {error}; correct it or take it away") from error
         merged = {
             "Name": "Cerebral microbleeds (cmb_bidsapp)",
             "BIDSVersion": BIDS_VERSION,

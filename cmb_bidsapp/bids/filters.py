@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from cmb_bidsapp.bids.names import entity_names, long_name
+from cmb_bidsapp.bids.text import cause_of, read_json
 from cmb_bidsapp.core.errors import UsageError
 
 #: Keys of a BIDS filter file; without ``swi``, the filter of ``t2starw`` holds for SWI too.
@@ -33,10 +35,12 @@ def select_participants(
     Raises
     ------
     UsageError
-        Somebody named is not present, or nobody is left.
+        Somebody named is not present, or nobody is left; a name is empty, as a variable may be.
     """
-    there = set(present)
+    there, wanted = set(present), list(wanted)
     chosen, left_out = (set(plain_labels(labels, "sub-")) for labels in (wanted, unwanted))
+    if wanted and not chosen:
+        raise UsageError("the label of a participant is expected, and none was given")
     if unknown := sorted((chosen | left_out) - there):
         raise UsageError(f"no participant sub-{', sub-'.join(unknown)} here")
     if not (selected := (chosen or there) - left_out):
@@ -53,10 +57,10 @@ def read_filters(path: Path) -> dict[str, dict[str, Any]]:
         The file is not a JSON object of the known keys.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except (OSError, ValueError) as error:
-        raise UsageError(f"--bids-filter-file {path}: not readable as JSON ({error})") from error
-    if not isinstance(content, dict) or not all(isinstance(v, dict) for v in content.values()):
+        raise UsageError(f"--bids-filter-file {path}: {cause_of(error)}") from error
+    if not all(isinstance(rule, dict) for rule in content.values()):
         raise UsageError(f"--bids-filter-file {path}: an object of objects is expected")
     unknown = sorted(set(content) - set(FILTER_KEYS))
     if unknown:
@@ -64,7 +68,27 @@ def read_filters(path: Path) -> dict[str, dict[str, Any]]:
             f"--bids-filter-file {path}: unknown key {', '.join(unknown)}; "
             f"valid are {', '.join(FILTER_KEYS)}"
         )
+    problems = [
+        f"--bids-filter-file {path}: {key}: {problem}"
+        for key, rule in content.items()
+        for problem in _problems(rule)
+    ]
+    if problems:
+        raise UsageError("\n".join(problems))
     return content
+
+
+def _problems(rule: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with the filter of one contrast."""
+    valid = entity_names()
+    for entity, wanted in rule.items():
+        if entity not in valid:
+            near = long_name(entity) or next(iter(get_close_matches(entity, valid)), None)
+            meant = f"did you mean {near}?" if near else f"valid are {', '.join(valid)}"
+            yield f"no entity {entity}; {meant}"
+        values = wanted if isinstance(wanted, list) else [wanted]
+        if not all(value is None or isinstance(value, str | int) for value in values):
+            yield f"{entity}: a text, a number, null or a list of them is expected"
 
 
 def matches(entities: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
@@ -77,18 +101,14 @@ def matches(entities: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     """
     for key, want in wanted.items():
         have = entities.get(key)
-        if want == "*":
-            ok = have is not None
-        elif isinstance(want, list):
-            ok = any(_same(have, w) for w in want)
-        else:
-            ok = _same(have, want)
-        if not ok:
+        if not any(_same(have, one) for one in (want if isinstance(want, list) else [want])):
             return False
     return True
 
 
 def _same(have: Any, want: Any) -> bool:
+    if want == "*":
+        return have is not None
     if have is None or want is None:
         return have is want
     if str(have) == str(want):

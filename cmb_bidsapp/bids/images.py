@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import gzip
 import zlib
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -11,9 +14,11 @@ import numpy.typing as npt
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
+from cmb_bidsapp.bids.geometry import Affine, check_header, volume_shape
 from cmb_bidsapp.core.errors import DataError
 
-Affine = npt.NDArray[np.float64]
+#: Magnitudes between which an image has its largest value.
+SMALLEST_VALUE, LARGEST_VALUE = 1e-20, 1e20
 #: What nibabel and numpy raise at damaged files.
 UNREADABLE = (
     ImageFileError,
@@ -28,18 +33,19 @@ UNREADABLE = (
 )
 
 
-def read_volume(path: Path) -> tuple[npt.NDArray[np.float32], Affine]:
-    """Read a 3D image, or a 4D one that holds one volume, with its values as they are.
+def load_header(path: Path) -> tuple[Any, tuple[str, ...]]:
+    """Open an image and check its header; no voxel is read.
 
     Returns
     -------
-    data, affine
-        Values, NaN and infinite ones among them, and voxel-to-world (RAS mm).
+    image, notes
+        What nibabel makes of the file, and what is unusual about it.
 
     Raises
     ------
     DataError
-        The file is not fetched, damaged, not 3D, or has no usable geometry.
+        The file is not fetched, damaged, or refused by
+        :func:`cmb_bidsapp.bids.geometry.check_header`.
     """
     if not path.exists():
         if path.is_symlink():
@@ -49,18 +55,56 @@ def read_volume(path: Path) -> tuple[npt.NDArray[np.float32], Affine]:
             )
         raise DataError(f"{path} does not exist")
     try:
-        image = nib.load(path)
-        data = np.asarray(image.dataobj, dtype=np.float32)
+        image = _open(path)
+        return image, check_header(image, path)
+    except PermissionError:
+        raise
     except UNREADABLE as error:
         raise DataError(f"{path} cannot be read ({error}); fetch or convert it again") from error
-    if data.ndim == 4 and data.shape[3] == 1:
-        data = data[..., 0]
-    if data.ndim != 3 or min(data.shape) < 2:
-        raise DataError(f"{path} has shape {data.shape}; one 3D volume is needed")
-    affine = np.asarray(image.affine, dtype=np.float64)
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-6:
-        raise DataError(f"{path} has no usable affine; set its sform or qform")
-    return data, affine
+
+
+def _open(path: Path) -> Any:
+    if path.exists() and not path.is_file():
+        # A pipe would be waited for, perhaps for ever.
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return nib.load(path)
+
+
+def read_volume(path: Path) -> tuple[npt.NDArray[np.float32], Affine]:
+    """Read a 3D image, or a 4D one that holds one volume, with its values as they are.
+
+    Returns
+    -------
+    data, affine
+        Values, NaN and infinite ones among them (of complex numbers the magnitude), and
+        voxel-to-world (RAS mm).
+
+    Raises
+    ------
+    DataError
+        The file is not fetched, damaged, not 3D, or has no usable geometry.
+    """
+    image, _ = load_header(path)
+    try:
+        _check_stream(path)
+        if image.get_data_dtype().kind == "c":
+            data = np.abs(np.asarray(image.dataobj)).astype(np.float32)
+        else:
+            data = np.asarray(image.dataobj, dtype=np.float32)
+        data = data.reshape(volume_shape(image))
+    except UNREADABLE as error:
+        raise DataError(f"{path} cannot be read ({error}); fetch or convert it again") from error
+    return data, np.asarray(image.affine, dtype=np.float64)
+
+
+def _check_stream(path: Path) -> None:
+    """Read a compressed file to its end, where its checksum is; nibabel stops before it."""
+    with path.open("rb") as stream:
+        if stream.read(2) != b"\x1f\x8b":
+            return
+    with gzip.open(path) as stream:
+        while stream.read(1 << 20):
+            pass
 
 
 def read_image(path: Path) -> tuple[npt.NDArray[np.float32], Affine]:
@@ -74,22 +118,26 @@ def read_image(path: Path) -> tuple[npt.NDArray[np.float32], Affine]:
     Raises
     ------
     DataError
-        As :func:`read_volume`, and where every voxel has the same value.
+        As :func:`read_volume`, and where every voxel has the same value, or values are beyond
+        what single precision can be reckoned with.
     """
     data, affine = read_volume(path)
     data = np.nan_to_num(data, nan=0.0, posinf=0.0, neginf=0.0)
-    if float(data.max()) <= float(data.min()):
+    low, high = float(data.min()), float(data.max())
+    if high <= low:
         raise DataError(f"{path} is empty: every voxel has the same value")
+    if not SMALLEST_VALUE < max(abs(low), abs(high)) < LARGEST_VALUE:
+        raise DataError(f"{path} has values up to {high:.3g}; correct its scl_slope and scl_inter")
     return data, affine
 
 
 def read_derivative(path: Path) -> tuple[npt.NDArray[np.float32], Affine]:
     """Read one of our own images; values are taken as they are."""
-    image = nib.load(path)
+    image = _open(path)
     return np.asarray(image.dataobj, dtype=np.float32), np.asarray(image.affine, dtype=np.float64)
 
 
 def read_labels(path: Path) -> tuple[npt.NDArray[np.int32], Affine]:
     """Read an integer label image and its affine."""
-    image = nib.load(path)
+    image = _open(path)
     return np.asarray(image.dataobj).astype(np.int32), np.asarray(image.affine, dtype=np.float64)

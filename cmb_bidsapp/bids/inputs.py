@@ -1,110 +1,45 @@
-"""Choice of scans: pybids finds them, a stated rule picks one T2*w and one T1w per session.
+"""Choice of scans: a stated rule picks one T2*w and one T1w per session.
 
-T2*w: ``T2starw`` before ``MEGRE``/``GRE`` before SWI; phase, real and imaginary parts never. Of
-several echoes the one nearest to 22.5 ms. T1w: of the same session, else of the participant's
-first session that has one. Among equals the smaller voxel wins, then the lower run, then the name.
+T2*w: one that shows the head before one that shows a part of it; ``T2starw`` before
+``MEGRE``/``GRE`` before SWI; without contrast agent before with; of several echoes the one nearest
+to 22.5 ms. T1w: of the same session, else of the participant's first session that has one. Among
+equals the smaller voxel wins, then the lower run, then the name. What is no magnitude or shows
+next to nothing is never taken; an image that cannot be used ranks behind all that can.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import logging
-import re
-import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cmb_bidsapp.bids.filters import Filters, matches
+from cmb_bidsapp.bids.index import participants_in, printable, scans_of
+from cmb_bidsapp.bids.ranking import T2STAR_SUFFIXES, is_swi, pick
+from cmb_bidsapp.bids.scans import Choice, Rejected, Scan, Session
+from cmb_bidsapp.bids.sidecars import Sidecars
+from cmb_bidsapp.bids.text import read_json
+from cmb_bidsapp.bids.times import natural
 from cmb_bidsapp.core.errors import DataError, NoInputError
 
-if TYPE_CHECKING:
-    from bids import BIDSLayout
+__all__ = [
+    "T2STAR_SUFFIXES",
+    "Choice",
+    "Rejected",
+    "Scan",
+    "Session",
+    "check_dataset",
+    "choose",
+    "choose_participant",
+    "is_swi",
+    "participants_in",
+]
 
-#: T2*w-like suffixes, best first; an acquisition label with "swi" ranks behind them all.
-T2STAR_SUFFIXES = ("T2starw", "MEGRE", "GRE", "swi", "SWI")
-#: Echo time in ms that shows microbleeds best at 3 T.
-IDEAL_ECHO_MS = 22.5
-#: Data types that never hold what is looked for; left unindexed.
-OTHER_DATATYPES = "func|dwi|fmap|perf|eeg|meg|ieeg|pet|micr|nirs|motion|beh|mrs"
-
-
-@dataclass(frozen=True)
-class Scan:
-    """One image of the dataset with its BIDS entities and metadata."""
-
-    path: Path
-    entities: Mapping[str, Any]
-    metadata: Mapping[str, Any]
-    voxel_mm3: float
-
-
-@dataclass(frozen=True)
-class Rejected:
-    """An image that was looked at and not used."""
-
-    path: Path
-    reason: str
-
-
-@dataclass(frozen=True)
-class Session:
-    """What will be processed together: one T2*w and, where there is one, a T1w."""
-
-    participant: str
-    session: str | None
-    t2star: Scan
-    t1w: Scan | None
-    notes: tuple[str, ...] = ()
-    rejected: tuple[Rejected, ...] = ()
-
-    @property
-    def label(self) -> str:
-        """``sub-01`` or ``sub-01_ses-A``."""
-        return f"sub-{self.participant}" + (f"_ses-{self.session}" if self.session else "")
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Sessions to process, and participants or sessions that have nothing to process."""
-
-    sessions: tuple[Session, ...]
-    skipped: tuple[Rejected, ...]
-
-
-def participants_in(bids_dir: Path) -> tuple[str, ...]:
-    """Labels of the participant folders of a dataset, sorted."""
-    return tuple(sorted(p.name.removeprefix("sub-") for p in bids_dir.glob("sub-*") if p.is_dir()))
-
-
-def open_layout(
-    bids_dir: Path, participants: Sequence[str], database: Path | None = None
-) -> BIDSLayout:
-    """Index the given participants only, and of them only anatomical images."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from bids import BIDSLayout, BIDSLayoutIndexer
-
-        logging.getLogger("bids-schema").setLevel(logging.ERROR)
-        others = sorted(set(participants_in(bids_dir)) - set(participants))
-        ignored = [
-            re.compile(rf"/({OTHER_DATATYPES})(/|$)"),
-            re.compile(r"^/(derivatives|sourcedata|code|stimuli|models)(/|$)"),
-            re.compile(r"/\."),
-        ]
-        if others:
-            ignored.append(re.compile(rf"^/sub-({'|'.join(map(re.escape, others))})(/|$)"))
-        indexer = BIDSLayoutIndexer(validate=False, ignore=ignored, index_metadata=True)
-        if database is not None:
-            # An index holds the participants it was made for, and no others.
-            database = database / hashlib.sha256(",".join(participants).encode()).hexdigest()[:12]
-        try:
-            return BIDSLayout(bids_dir, validate=False, indexer=indexer, database_path=database)
-        except OSError as error:
-            # pybids stops at a damaged sidecar and names it.
-            raise DataError(" ".join(str(error).split())) from error
+#: Images that look like what is looked for, and why they are not used unless a filter asks.
+NOT_USED = {
+    "UNIT1": 'UNIT1 is no T1w by name; the filter {"t1w": {"suffix": "UNIT1"}} takes it as one',
+    "minIP": "a minimum intensity projection",
+}
 
 
 def choose(
@@ -114,7 +49,6 @@ def choose(
     excluded: Sequence[str] = (),
     sessions: Sequence[str] = (),
     filters: Filters | None = None,
-    database: Path | None = None,
 ) -> Choice:
     """Find and choose the scans to process.
 
@@ -122,6 +56,8 @@ def choose(
     ------
     NoInputError
         The dataset lacks what was asked for, or has nothing to process at all.
+    DataError
+        All there is lies in folders that cannot be used.
     """
     present = participants_in(bids_dir)
     if not present:
@@ -129,181 +65,143 @@ def choose(
     missing = [p for p in participants if p not in present]
     if missing:
         raise NoInputError(
-            f"{bids_dir} has no sub-{', sub-'.join(missing)}; it has {_some(present)}"
+            f"{bids_dir} has no sub-{', sub-'.join(missing)}; it has {_some('sub', present)}"
         )
     wanted = [p for p in (participants or present) if p not in excluded]
     if not wanted:
         raise NoInputError("every participant is excluded")
-    layout = open_layout(bids_dir, wanted, database)
     chosen: list[Session] = []
     skipped: list[Rejected] = []
+    failed: list[Rejected] = []
+    labels: set[str] = set()
+    sidecars, suffixes = Sidecars(bids_dir), _suffixes(filters or {})
     for participant in wanted:
-        files = layout.get(subject=participant, extension=[".nii", ".nii.gz"])
-        own = (bids_dir / f"sub-{participant}").resolve()
-        # Folders only: an image of a DataLad dataset is a link to its annex.
-        images = [_scan(f) for f in files if Path(f.path).parent.resolve().is_relative_to(own)]
-        found, lacking = choose_participant(participant, images, sessions, filters or {})
+        images, unusable = scans_of(bids_dir, participant, suffixes, sidecars)
+        labels |= {image.session for image in images if image.session is not None}
+        found, empty = choose_participant(participant, images, sessions, filters or {})
         chosen += found
-        skipped += lacking
+        if sessions:
+            asked = {participant, *sessions}
+            unusable = [one for one in unusable if one.path.name[4:] in asked]
+        # Why a folder could not be used says more than that nothing was found.
+        skipped += empty if images or not unusable else ()
+        failed += unusable
+    nobody = [f"ses-{s}" for s in sessions if s not in labels]
+    absent = f"no participant has {', '.join(nobody)}; there are {_some('ses', labels)}"
     if not chosen:
-        reasons = "; ".join(f"{r.path}: {r.reason}" for r in skipped[:3])
+        if failed:
+            raise DataError("; ".join(f"{bids_dir}/{_said(one)}" for one in failed[:3]))
+        if nobody and len(nobody) == len(sessions):
+            raise NoInputError(f"{bids_dir}: {absent}")
+        reasons = "; ".join(map(_said, skipped[:3]))
         raise NoInputError(
             f"{bids_dir}: no T2*w to process (looked for suffixes {', '.join(T2STAR_SUFFIXES)}"
             f" in {len(wanted)} participants). {reasons}"
         )
-    return Choice(tuple(chosen), tuple(skipped))
+    return Choice(
+        tuple(chosen),
+        tuple(skipped),
+        tuple(failed),
+        (absent,) if nobody else (),
+    )
 
 
-def _some(labels: Sequence[str], most: int = 5) -> str:
+def _said(one: Rejected) -> str:
+    return f"{printable(str(one.path))}: {one.reason}"
+
+
+def _some(entity: str, labels: Collection[str], most: int = 5) -> str:
     more = f" and {len(labels) - most} more" if len(labels) > most else ""
-    return ", ".join(f"sub-{label}" for label in labels[:most]) + more
+    some = sorted(labels, key=natural)[:most]
+    return (", ".join(f"{entity}-{printable(label)}" for label in some) or f"no {entity}-*") + more
 
 
-def _scan(file: Any) -> Scan:
-    """Scan of a pybids file; the header is read for the voxel size."""
-    import nibabel as nib
-    import numpy as np
-
-    from cmb_bidsapp.bids.images import UNREADABLE
-
-    path = Path(file.path)
-    try:
-        zooms = nib.load(path).header.get_zooms()[:3]
-        voxel = float(np.prod(zooms))
-    except UNREADABLE:
-        # It ranks last; where it is chosen all the same, reading it tells the cause.
-        voxel = float("inf")
-    entities = dict(file.get_entities(metadata=False))
-    return Scan(path, entities, dict(file.get_metadata()), voxel)
+def _suffixes(filters: Filters) -> set[str]:
+    """Suffixes of all images that may be chosen, or are told not to be."""
+    asked = [rule.get("suffix") for rule in filters.values()]
+    more = {str(one) for value in asked for one in (value if isinstance(value, list) else [value])}
+    return {"T1w", *T2STAR_SUFFIXES, *NOT_USED} | more
 
 
 def choose_participant(
     participant: str, images: Sequence[Scan], sessions: Sequence[str], filters: Filters
 ) -> tuple[list[Session], list[Rejected]]:
     """Apply the rule of this module to the images of one participant."""
-    t1w, t1w_rejected = _candidates(images, ("T1w",), filters.get("t1w", {}))
-    t2star, rejected = [], t1w_rejected
+    t1w, rejected = _candidates(images, ("T1w",), filters.get("t1w", {}))
+    t2star: list[Scan] = []
     wanted = filters.get("t2starw", {})
     for are_swi, rule in ((False, wanted), (True, filters.get("swi", wanted))):
         of_kind = [image for image in images if is_swi(image) == are_swi]
         accepted, dropped = _candidates(of_kind, T2STAR_SUFFIXES, rule)
         t2star += accepted
         rejected = rejected + dropped
-    labels = sorted(
-        {_label(s) for s in [*t1w, *t2star]} | {_label_of(r.path) for r in rejected},
-        key=lambda label: label or "",
-    )
+    used = {scan.path for scan in (*t1w, *t2star)}
+    rejected += [
+        (scan, NOT_USED[scan.entities["suffix"]])
+        for scan in images
+        if scan.entities["suffix"] in NOT_USED and scan.path not in used
+    ]
+    labels = sorted({s.session for s in images}, key=lambda label: natural(label or ""))
     found: list[Session] = []
     lacking: list[Rejected] = []
     for label in labels:
         if sessions and label not in sessions:
             continue
-        here = sorted((s for s in t2star if _label(s) == label), key=_rank_t2star)
         folder = Path(f"sub-{participant}" + (f"/ses-{label}" if label else ""))
-        dropped = [r for r in rejected if _label_of(r.path) == label]
+        unused = [Rejected(s.path, why) for s, why in rejected if s.session == label]
+        here = [s for s in t2star if s.session == label]
         if not here:
-            seen = "; ".join(f"{r.path.name}: {r.reason}" for r in dropped)
+            seen = "; ".join(f"{r.path.name}: {r.reason}" for r in unused)
             lacking.append(Rejected(folder, "no T2*w image" + (f" ({seen})" if seen else "")))
             continue
-        best = here[0]
-        dropped += [Rejected(s.path, _why_not(s, best)) for s in here[1:]]
-        notes: list[str] = []
-        own = sorted((s for s in t1w if _label(s) == label), key=_rank_t1w)
-        other = sorted((s for s in t1w if _label(s) != label), key=_rank_t1w_other)
+        best = pick(here)
+        unused += best.rejected
+        notes = list(best.notes)
+        own = [s for s in t1w if s.session == label]
+        anatomical = None
         if own:
-            dropped += [Rejected(s.path, _why_not(s, own[0])) for s in own[1:]]
-        elif other:
-            where = f"ses-{_label(other[0])}" if _label(other[0]) else "no session"
+            picked = pick(own)
+            unused += picked.rejected
+        elif t1w:
+            picked = pick(t1w, nearest_session=True)
+            where = f"ses-{picked.scan.session}" if picked.scan.session else "no session"
             notes.append(f"T1w is of {where}: this session has none")
+        if t1w:
+            anatomical = picked.scan
+            notes += picked.notes
         else:
-            notes.append("no T1w: T2*w alone, regions are less certain")
-        anatomical = next(iter(own or other), None)
-        found.append(Session(participant, label, best, anatomical, tuple(notes), tuple(dropped)))
+            seen = "; ".join(f"{s.path.name}: {why}" for s, why in rejected if not _is_t2star(s))
+            why = f" ({seen})" if seen else ""
+            notes.append(f"no T1w{why}: T2*w alone, regions are less certain")
+        found.append(
+            Session(participant, label, best.scan, anatomical, tuple(notes), tuple(unused))
+        )
     if not labels:
         lacking.append(Rejected(Path(f"sub-{participant}"), "no T1w and no T2*w image"))
     return found, lacking
 
 
+def _is_t2star(scan: Scan) -> bool:
+    return scan.entities["suffix"] in (*T2STAR_SUFFIXES, "minIP")
+
+
 def _candidates(
     images: Sequence[Scan], suffixes: Sequence[str], wanted: Mapping[str, Any]
-) -> tuple[list[Scan], list[Rejected]]:
+) -> tuple[list[Scan], list[tuple[Scan, str]]]:
     accepted, rejected = [], []
     asked = wanted.get("suffix", "*")
-    if asked != "*":
-        suffixes = asked if isinstance(asked, list) else [asked]
+    if "*" not in (asked := asked if isinstance(asked, list) else [asked]):
+        suffixes = asked
     for image in images:
         if image.entities.get("suffix") not in suffixes:
             continue
-        part = image.entities.get("part")
-        if part not in (None, "mag"):
-            rejected.append(Rejected(image.path, f"part-{part} is not magnitude"))
+        if image.unfit:
+            rejected.append((image, image.unfit))
         elif not matches(image.entities, wanted):
-            rejected.append(Rejected(image.path, "the filter file excludes it"))
+            rejected.append((image, "the filter file excludes it"))
         else:
             accepted.append(image)
     return accepted, rejected
-
-
-def _label(scan: Scan) -> str | None:
-    session = scan.entities.get("session")
-    return None if session is None else str(session)
-
-
-def _label_of(path: Path) -> str | None:
-    found = re.search(r"_ses-([0-9A-Za-z+]+)", path.name)
-    return found.group(1) if found else None
-
-
-def _run(scan: Scan) -> int:
-    run = scan.entities.get("run")
-    return int(run) if run is not None and str(run).isdecimal() else 0
-
-
-def is_swi(scan: Scan) -> bool:
-    """Whether suffix or acquisition say that a scan is susceptibility-weighted."""
-    names = (scan.entities.get("suffix"), scan.entities.get("acquisition"))
-    return any("swi" in str(name).lower() for name in names)
-
-
-def _kind(scan: Scan) -> int:
-    suffix = scan.entities["suffix"]
-    if is_swi(scan) and suffix.lower() != "swi":
-        return len(T2STAR_SUFFIXES)
-    # Only a filter file lets another suffix in.
-    return T2STAR_SUFFIXES.index(suffix) if suffix in T2STAR_SUFFIXES else len(T2STAR_SUFFIXES)
-
-
-def _echo_distance(scan: Scan) -> float:
-    """Distance from the ideal echo time, ms; only multi-echo images are told apart by it."""
-    echo = scan.metadata.get("EchoTime")
-    if scan.entities.get("echo") is None or not isinstance(echo, int | float):
-        return 0.0
-    return abs(1000 * float(echo) - IDEAL_ECHO_MS)
-
-
-def _rank_t2star(scan: Scan) -> tuple[int, float, float, int, str]:
-    return _kind(scan), _echo_distance(scan), scan.voxel_mm3, _run(scan), scan.path.name
-
-
-def _rank_t1w(scan: Scan) -> tuple[float, int, str]:
-    return scan.voxel_mm3, _run(scan), scan.path.name
-
-
-def _rank_t1w_other(scan: Scan) -> tuple[str, float, int, str]:
-    return (_label(scan) or "", *_rank_t1w(scan))
-
-
-def _why_not(scan: Scan, best: Scan) -> str:
-    """The first criterion of the rule that ``scan`` loses to ``best`` on."""
-    name = best.path.name
-    if scan.entities.get("suffix") != "T1w":
-        if _kind(scan) != _kind(best):
-            return f"{name} is of a better kind"
-        if _echo_distance(scan) != _echo_distance(best):
-            return f"{name} has the better echo time"
-    if scan.voxel_mm3 != best.voxel_mm3:
-        return f"{name} has smaller voxels"
-    return f"{name} has the lower run" if _run(scan) != _run(best) else f"{name} comes first"
 
 
 def check_dataset(bids_dir: Path) -> None:
@@ -320,6 +218,6 @@ def check_dataset(bids_dir: Path) -> None:
     if not description.is_file():
         raise DataError(f"{description} is missing; BIDS_DIR must be the root of a dataset")
     try:
-        json.loads(description.read_text(encoding="utf-8"))
+        read_json(description)
     except ValueError as error:
-        raise DataError(f"{description} is not valid JSON ({error})") from error
+        raise DataError(f"{description} cannot be used: {error}") from error

@@ -14,6 +14,9 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
+#: Forms of a header that put the far corner of an image this near (mm) say the same.
+SAME_PLACE_MM = 0.1
+
 #: Order of entities in a file name (BIDS specification, appendix "Entities").
 ENTITY_ORDER = (
     "sub",
@@ -114,10 +117,16 @@ def write_image(
     affine: npt.NDArray[np.float64],
     sidecar: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write a NIfTI (mm; sform and qform with code 1, scanner) and its sidecar, atomically."""
+    """Write a NIfTI (mm; sform and qform with code 1, scanner) and its sidecar, atomically.
+
+    A qform cannot hold a shear: one that says anything else than the sform gets code 0, unknown.
+    """
     image = nib.Nifti1Image(data, affine)
     image.set_sform(affine, code=1)
     image.set_qform(affine, code=1)
+    corner = np.array([*data.shape[:3], 1.0])
+    if np.linalg.norm((image.header.get_qform() - affine) @ corner) > SAME_PLACE_MM:
+        image.header["qform_code"] = 0
     image.header.set_xyzt_units("mm")
     with atomic(path) as beside:
         nib.save(image, beside)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cmb_bidsapp.bids.outputs import write_json
+from cmb_bidsapp.bids.text import read_text
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def state_of(path: Path, known: FileState | None = None) -> FileState:
 def read_stamp(path: Path) -> Stamp | None:
     """Read a stamp; ``None`` where there is none or it is damaged."""
     try:
-        plain = json.loads(path.read_text(encoding="utf-8"))
+        plain = json.loads(read_text(path))
         return Stamp(
             plain["key"],
             {name: FileState(**state) for name, state in plain["inputs"].items()},

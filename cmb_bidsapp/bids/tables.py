@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cmb_bidsapp.bids.outputs import atomic, sidecar_of, write_image, write_json
+from cmb_bidsapp.bids.text import open_text
 
 
 def describe(description: str, units: str | None = None, **levels: str) -> dict[str, Any]:
@@ -76,7 +78,8 @@ def write_table(
 
 def _cell(value: object) -> str:
     if isinstance(value, str):
-        return value if value.isprintable() else value.translate(_BLANK)
+        text = value if value.isprintable() else value.translate(_BLANK)
+        return f"'{text}" if _FORMULA.match(text) and not _is_number(text) else text
     if value is None or (isinstance(value, float | np.floating) and not np.isfinite(value)):
         return "n/a"
     if isinstance(value, bool | np.bool_):
@@ -88,6 +91,16 @@ def _cell(value: object) -> str:
 
 #: Tab and ends of lines, which would break a table, as blanks.
 _BLANK = {9: " ", 10: " ", 13: " "}
+#: What a spreadsheet would carry out. An apostrophe before it makes it text; reading takes it off.
+_FORMULA = re.compile(r"'*\s*[=+@-].")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def read_table(path: Path, required: Iterable[str] = ()) -> list[dict[str, str]]:
@@ -95,10 +108,12 @@ def read_table(path: Path, required: Iterable[str] = ()) -> list[dict[str, str]]
 
     Raises
     ------
+    OSError
+        The file cannot be opened, or is a pipe.
     ValueError
         A required column is missing, or a row is cut off.
     """
-    with path.open(encoding="utf-8", newline="") as stream:
+    with open_text(path) as stream:
         reader = csv.DictReader(stream, delimiter="\t")
         try:
             columns = reader.fieldnames or ()
@@ -110,6 +125,8 @@ def read_table(path: Path, required: Iterable[str] = ()) -> list[dict[str, str]]
         raise ValueError(f"lacks {', '.join(lacking)}")
     if any(None in row.values() or None in row for row in rows):
         raise ValueError("a row does not have the columns of the header")
+    for row in rows:
+        row.update({k: t[1:] for k, t in row.items() if t[:1] == "'" and _FORMULA.match(t)})
     return rows
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cmb_bidsapp.bids.tables import read_table
+from cmb_bidsapp.bids.text import cause_of
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,14 @@ class Order:
         What the order rests on: ``sessions.tsv``, ``scans.tsv`` or ``labels``.
     times
         When each session was, where ``source`` is a table.
+    problems
+        Tables that are there and could not be read.
     """
 
     sessions: tuple[str, ...]
     source: str
     times: Mapping[str, datetime.datetime] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
 
     def days(self, session: str) -> float | None:
         """Days from the first session to another; ``None`` where times are not known."""
@@ -45,26 +49,35 @@ def order_of(bids_dir: Path, participant: str, sessions: Sequence[str]) -> Order
     """
     folder = bids_dir / f"sub-{participant}"
     table = folder / f"sub-{participant}_sessions.tsv"
+    problems: list[str] = []
     by_session = {
-        row.get("session_id", "").removeprefix("ses-"): _time(row) for row in _rows(table)
+        row.get("session_id", "").removeprefix("ses-"): _time(row) for row in _rows(table, problems)
     }
     by_scans: dict[str, datetime.datetime | None] = {}
     for label in sessions:
         scans = folder / f"ses-{label}" / f"sub-{participant}_ses-{label}_scans.tsv"
-        times = [time for row in _rows(scans) if (time := _time(row)) is not None]
+        times = [time for row in _rows(scans, problems) if (time := _time(row)) is not None]
         by_scans[label] = min(times, default=None)
     for source, found in (("sessions.tsv", by_session), ("scans.tsv", by_scans)):
         known = {label: time for label in sessions if (time := found.get(label)) is not None}
         if len(set(known.values())) == len(sessions):
-            return Order(tuple(sorted(sessions, key=known.__getitem__)), source, known)
-    return Order(tuple(sorted(sessions, key=natural)), "labels")
+            in_time = tuple(sorted(sessions, key=known.__getitem__))
+            return Order(in_time, source, known, tuple(problems))
+    return Order(tuple(sorted(sessions, key=natural)), "labels", problems=tuple(problems))
 
 
-def _rows(table: Path) -> list[dict[str, str]]:
+def _rows(table: Path, problems: list[str]) -> list[dict[str, str]]:
+    """Rows of a table; none, and a word of it, where it is damaged."""
     try:
         return read_table(table)
-    except (OSError, ValueError):
-        return []
+    except FileNotFoundError:
+        if table.is_symlink():
+            problems.append(f"{table} is not fetched, so it does not order the sessions")
+    except (OSError, ValueError) as error:
+        problems.append(
+            f"{table} cannot be read ({cause_of(error)}), so it does not order the sessions"
+        )
+    return []
 
 
 def _time(row: Mapping[str, str]) -> datetime.datetime | None:

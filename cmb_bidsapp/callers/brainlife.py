@@ -142,7 +142,7 @@ def run(folder: Path, app: Callable[[list[str]], int] = start_app) -> int:
     # Whoever tries it by hand may have a folder "bids" there: it is theirs.
     with TemporaryDirectory(prefix="bids-", dir=folder) as bids_dir:
         try:
-            config: Config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+            config: Config = json.loads((folder / "config.json").read_text(encoding="utf-8-sig"))
             files = make_dataset(config, folder, Path(bids_dir))
         except (OSError, ValueError, DataError) as error:
             failure, message = classify(error)

@@ -77,6 +77,7 @@ CHANGE_COLUMNS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
                 "labels": "session labels; no table tells all times",
             },
         ),
+        "order_note": describe("Tables of times that are there and could not be read"),
         "days": describe("Since the baseline, where the times are known", "d"),
         "registration": describe(
             "Whether the session may be compared",
@@ -217,7 +218,11 @@ def change_row(
 
 def notes_of(changes: Sequence[Mapping[str, Any]]) -> list[str]:
     """What a person must be told, from rows of the table of changes, just made or read again."""
-    notes = []
+    notes = [
+        note
+        for note in dict.fromkeys(row.get("order_note") for row in changes)
+        if note not in (None, "n/a")
+    ]
     if any(row["order"] == "labels" for row in changes):
         notes.append("sessions are in the order of their labels: no table tells all times")
     notes += [

@@ -21,7 +21,8 @@ import numpy as np
 import numpy.typing as npt
 from nibabel.spatialimages import HeaderDataError
 
-from cmb_bidsapp.bids.images import Affine, read_volume
+from cmb_bidsapp.bids.geometry import Affine
+from cmb_bidsapp.bids.images import read_volume
 from cmb_bidsapp.convert.harmonize import header_difference, lesion_instances
 from cmb_bidsapp.core.errors import DataError
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import IntEnum
 
 
@@ -99,13 +100,31 @@ def classify(error: BaseException) -> tuple[ExitCode, str]:
         return error.code, str(error)
     if isinstance(error, KeyboardInterrupt):
         return ExitCode.INTERRUPTED, "interrupted"
-    if isinstance(error, MemoryError):
+    if _lacks_memory(error):
         return ExitCode.TEMPORARY, "out of memory; give more with --mem or run fewer at once"
     if isinstance(error, PermissionError):
         return ExitCode.PERMISSION, f"no permission: {error.filename or error}"
     if isinstance(error, OSError) and error.errno in (28, 122):
         return ExitCode.TEMPORARY, f"no space left on the disk of {error.filename or 'the output'}"
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return ExitCode.CANNOT_WRITE, f"{error.filename or error}: a folder is expected there"
     if isinstance(error, OSError) and error.errno == 30:
         return ExitCode.CANNOT_WRITE, f"read-only file system: {error.filename or error}"
     text = " ".join(str(error).split())
     return ExitCode.INTERNAL, f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _lacks_memory(error: BaseException) -> bool:
+    """Whether an error says that memory is used up, in the words of whichever library."""
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == 12):
+        return True
+    # torch, ITK and the loader of shared libraries have no class of their own for it, or one that
+    # importing them here would cost seconds.
+    return isinstance(error, RuntimeError | ImportError | OSError) and bool(
+        re.search(
+            r"out of memory|can(no|')t allocate|(un|not )able to allocate|bad_alloc"
+            r"|failed to map segment|failed to allocate",
+            str(error),
+            re.IGNORECASE,
+        )
+    )

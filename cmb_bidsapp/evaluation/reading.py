@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from cmb_bidsapp.bids.images import UNREADABLE, read_derivative, read_labels
 from cmb_bidsapp.bids.tables import read_table
+from cmb_bidsapp.bids.text import read_text
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.preprocess.resampling import Affine, Grid
 
@@ -66,7 +67,7 @@ def json_of(path: Path) -> Any:
     if not path.exists():
         return None
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_text(path))
     except ValueError as error:
         raise DataError(f"{path} is not JSON ({error}); write it again") from error
 

@@ -38,6 +38,7 @@ from pathlib import Path
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.tables import describe, read_table
+from cmb_bidsapp.bids.text import cause_of
 from cmb_bidsapp.core.errors import NoInputError
 from cmb_bidsapp.group.rating import RATING_COLUMNS, Key, Rating, parse
 from cmb_bidsapp.group.reading import READER, Reading, decide
@@ -137,7 +138,7 @@ def read_ratings(folder: Path) -> Ratings:
         try:
             rows = read_table(path, RATING_COLUMNS)
         except (OSError, ValueError) as error:
-            problems.append(Problem(path, f"{error}; export the ratings again"))
+            problems.append(Problem(path, f"{cause_of(error)}; export the ratings again"))
             continue
         wrong = defaultdict(list)
         for line, row in enumerate(rows, 2):

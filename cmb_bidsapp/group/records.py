@@ -11,6 +11,7 @@ from pathlib import Path
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.protocol import Protocol, read_protocol
 from cmb_bidsapp.bids.tables import read_table
+from cmb_bidsapp.bids.text import open_text
 from cmb_bidsapp.bids.times import natural
 from cmb_bidsapp.clinical.mars import NEEDED
 from cmb_bidsapp.lesions.table import Row
@@ -117,7 +118,7 @@ def _failed(status: Path) -> dict[str, dict[str | None, str]]:
     if not status.exists():
         return {}
     failed: dict[str, dict[str | None, str]] = {}
-    with status.open(encoding="utf-8", newline="") as stream:
+    with open_text(status) as stream:
         reader = csv.DictReader(stream, delimiter="\t")
         if not {*STATUS} <= {*(reader.fieldnames or ())}:
             raise ValueError(f"lacks one of {', '.join(STATUS)}")

@@ -114,7 +114,8 @@ def measure(
     affine
         Voxel to world (RAS mm).
     """
-    spacing = np.array(Grid.of(instances, affine).spacing)
+    grid = Grid.of(instances, affine)
+    spacing = np.array(grid.spacing)
     margin = np.ceil(REGION_REACH_MM / spacing).astype(int)
     found = []
     for number, window, mask in windows(instances, margin.tolist()):
@@ -123,7 +124,7 @@ def measure(
         x, y, z = (affine[:3, :3] @ (voxels.mean(axis=0) + start) + affine[:3, 3]).tolist()
         values = probability[window][mask]
         volume = float(len(voxels) * np.prod(spacing))
-        diameter, roundness = _cross_section(voxels, spacing)
+        diameter, roundness = _cross_section(voxels, spacing, grid.slice_axis)
         found.append(
             Candidate(
                 lesion=number,
@@ -206,11 +207,9 @@ def _vote(
 
 
 def _cross_section(
-    voxels: npt.NDArray[np.intp], spacing: npt.NDArray[np.float64]
+    voxels: npt.NDArray[np.intp], spacing: npt.NDArray[np.float64], through: int
 ) -> tuple[float, float]:
     """Largest in-plane diameter over the slices, and roundness of the largest cross-section."""
-    # In cubic voxels rounding must not choose the plane: the last axis is through-plane then.
-    through = int(np.flatnonzero(spacing >= 0.99 * spacing.max())[-1])
     plane = [a for a in range(3) if a != through]
     step = spacing[plane]
     slices, counts = np.unique(voxels[:, through], return_counts=True)

@@ -69,7 +69,7 @@ class Visit:
     @property
     def across(self) -> Points:
         """Unit vector across the slices, in the world of the baseline."""
-        step = self.grid.affine[:3, int(np.argmax(self.grid.spacing))]
+        step = self.grid.affine[:3, self.grid.slice_axis]
         turned = self.pull[:3, :3].T @ (step / np.linalg.norm(step))
         return np.asarray(turned, np.float64)
 

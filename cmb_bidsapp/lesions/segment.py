@@ -20,6 +20,7 @@ from cmb_bidsapp.lesions.slabs import SLAB_MM, from_slabs, slices_in_slab, to_sl
 from cmb_bidsapp.models.classes import Classes
 from cmb_bidsapp.models.nnunet import LesionModel
 from cmb_bidsapp.models.weights import copied, load_into
+from cmb_bidsapp.preprocess.resampling import slice_axis
 
 if TYPE_CHECKING:
     import torch
@@ -64,10 +65,33 @@ def ras_zooms(affine: Affine) -> tuple[float, float, float]:
     return x, y, z
 
 
+def slice_distance(affine: Affine) -> float:
+    """Voxel size in mm across the slices."""
+    return float(voxel_sizes(affine)[slice_axis(affine)])
+
+
+def slices_are(affine: Affine) -> str:
+    """How slices lie: ``sagittal``, ``coronal`` or ``axial``.
+
+    >>> slices_are(np.diag([0.5, 4.0, 0.5, 1.0])), slices_are(np.diag([1.0, 1.0, 1.0, 1.0]))
+    ('coronal', 'axial')
+    """
+    return ("sagittal", "coronal", "axial")[_network_axes(affine)[0]]
+
+
+def _network_axes(affine: Affine) -> list[int]:
+    """World axes in the order of the network: across the slices, then of z, y, x the other two."""
+    across = int(nib.orientations.io_orientation(affine)[slice_axis(affine), 0])
+    return [across, *(axis for axis in (2, 1, 0) if axis != across)]
+
+
 def network_order(
     data: npt.NDArray[Any], affine: Affine, slice_mm: float | None = NOMINAL_SLICE_MM
 ) -> tuple[npt.NDArray[Any], tuple[float, float, float]]:
-    """Reorient an image to RAS and reorder it to the network's axes (z, y, x).
+    """Reorient an image to RAS and reorder it to the network's axes.
+
+    The first is across the slices, which are never resampled: (z, y, x) for axial ones, (y, z, x)
+    for coronal and (x, z, y) for sagittal ones.
 
     Parameters
     ----------
@@ -81,14 +105,15 @@ def network_order(
     """
     orientation = nib.orientations.io_orientation(affine)
     ras = nib.orientations.apply_orientation(data, orientation)
-    x, y, z = ras_zooms(affine)
-    spacing = (z if slice_mm is None else slice_mm, y, x)
-    return np.ascontiguousarray(ras.transpose(2, 1, 0)), spacing
+    axes = _network_axes(affine)
+    across, down, along = (ras_zooms(affine)[axis] for axis in axes)
+    spacing = (across if slice_mm is None else slice_mm, down, along)
+    return np.ascontiguousarray(ras.transpose(axes)), spacing
 
 
 def image_order(data: npt.NDArray[Any], affine: Affine) -> npt.NDArray[Any]:
     """Inverse of :func:`network_order`."""
-    ras = data.transpose(2, 1, 0)
+    ras = data.transpose(np.argsort(_network_axes(affine)))
     to_ras = nib.orientations.io_orientation(affine)
     canonical = np.array([[0, 1], [1, 1], [2, 1]])
     back = nib.orientations.ornt_transform(canonical, to_ras)
@@ -104,9 +129,12 @@ def unfamiliar_voxels(affine: Affine, training: Mapping[str, Any]) -> list[str]:
     training
         ``in_plane_mm`` and ``slice_mm``: smallest and largest voxel size of the training images.
     """
-    x, y, z = ras_zooms(affine)
+    across, *in_plane = _network_axes(affine)
+    zooms = ras_zooms(affine)
     found = []
-    for key, name, size in (("in_plane_mm", "in plane", max(x, y)), ("slice_mm", "apart", z)):
+    sizes = {"in_plane_mm": max(zooms[axis] for axis in in_plane), "slice_mm": zooms[across]}
+    for key, name in (("in_plane_mm", "in plane"), ("slice_mm", "apart")):
+        size = sizes[key]
         low, high = training[key]
         if not low / UNFAMILIAR <= size <= high * UNFAMILIAR:
             found.append(
@@ -208,7 +236,7 @@ class LesionNetwork:
         stack, spacing = np.stack([data for data, _ in ordered]), ordered[0][1]
         # Networks that are told the true slice distance resample by themselves.
         told = self._card.nominal_slice_mm is not None
-        slices = slices_in_slab(ras_zooms(affine)[2], self._slab_mm) if told else 1
+        slices = slices_in_slab(slice_distance(affine), self._slab_mm) if told else 1
         probabilities = self._in_slabs(stack, spacing, slices)
         if self._second_look is not None:
             image = ordered[self._card.channels.index("T2starw")][0]

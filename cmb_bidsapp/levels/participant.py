@@ -13,6 +13,7 @@ from rich.console import Console
 from cmb_bidsapp import __version__
 from cmb_bidsapp.anatomy.templates import Space, find_template
 from cmb_bidsapp.bids.derivatives import prepare_dataset
+from cmb_bidsapp.bids.index import printable
 from cmb_bidsapp.bids.inputs import Choice, Session, check_dataset, choose
 from cmb_bidsapp.bids.outputs import write_json, write_text
 from cmb_bidsapp.core.errors import ExitCode
@@ -37,8 +38,10 @@ def participant(settings: Settings, console: Console) -> Summary:
     licence = licence_of(settings.lesions.model)
     console.print(f"lesion model {settings.lesions.model}, licence: {licence}", highlight=False)
     _check_spaces(settings, console)
+    if settings.bids_database_dir is not None:
+        console.print("--bids-database-dir has no effect: no index of the dataset is kept")
     if settings.dry_run:
-        return Summary(skipped=len(choice.skipped))
+        return _foreseen(choice)
 
     prepare_dataset(settings.out_dir, settings.bids_dir)
     logs = _run_folder(settings)
@@ -57,23 +60,39 @@ def participant(settings: Settings, console: Console) -> Summary:
             console.print(f"report: {report}", markup=False, highlight=False, soft_wrap=True)
     write_citation(settings, shown)
     rows = [*ended(outcomes, "session"), *ended(follow_ups, "follow-up")]
-    write_status(settings.out_dir, [*rows, *left_out(choice.skipped)])
+    write_status(settings.out_dir, [*rows, *left_out(choice)])
     # A follow-up that failed leaves the sessions' own results as they are, and counts on top.
     failed = [o for o in follow_ups if not o.ok]
     ok = sum(o.ok for o in outcomes)
+    codes = [outcome.code for outcome in (*outcomes, *failed)]
     return Summary(
         ok,
-        len(outcomes) - ok + len(failed),
+        len(outcomes) - ok + len(failed) + len(choice.failed),
         len(choice.skipped),
-        common_code(o.code for o in (*outcomes, *failed)),
+        common_code([*codes, *[ExitCode.DATA] * len(choice.failed)]),
     )
+
+
+def _foreseen(choice: Choice) -> Summary:
+    """How a run would end as far as names and headers tell."""
+    codes = [ExitCode.DATA if session.problem else ExitCode.OK for session in choice.sessions]
+    codes += [ExitCode.DATA] * len(choice.failed)
+    failed = sum(code != ExitCode.OK for code in codes)
+    return Summary(failed=failed, skipped=len(choice.skipped), code=common_code(codes))
 
 
 def _run(
     sessions: Sequence[Session], settings: Settings, logs: Path, console: Console, stage: Stage
 ) -> list[Outcome]:
     """Run a stage where it is not up to date; returns how it ended, one outcome each."""
-    stale = [s for s in sessions if not up_to_date(Job(s, settings, stage))]
+
+    def done(session: Session) -> bool:
+        try:
+            return up_to_date(Job(session, settings, stage))
+        except OSError:
+            return False  # An input cannot be read; the session itself says so, and only it fails.
+
+    stale = [s for s in sessions if not done(s)]
     outcomes = [Outcome(session=s) for s in sessions if s not in stale]
     if outcomes:
         console.print(f"{len(outcomes)} {stage}s are up to date", highlight=False)
@@ -115,7 +134,6 @@ def chosen(settings: Settings) -> Choice:
         excluded=selection.excluded,
         sessions=selection.sessions,
         filters=selection.filters,
-        database=settings.bids_database_dir,
     )
 
 
@@ -127,7 +145,7 @@ def show_choice(choice: Choice, console: Console, *, everything: bool) -> None:
 
     line(f"{len(choice.sessions)} sessions to process, {len(choice.skipped)} without a T2*w")
     for session in choice.sessions:
-        if everything or session.notes:
+        if everything or session.notes or session.problem:
             line(f"{session.label}")
         if everything:
             line(f"  T2*w  {session.t2star.path}")
@@ -136,8 +154,13 @@ def show_choice(choice: Choice, console: Console, *, everything: bool) -> None:
                 line(f"  not   {rejected.path.name}: {rejected.reason}")
         for note in session.notes:
             line(f"  note  {note}")
-    for skipped in choice.skipped:
-        line(f"{skipped.path}: skipped, {skipped.reason}")
+        if session.problem:
+            line(f"  fails {session.problem}")
+    for word, several in (("skipped", choice.skipped), ("failed", choice.failed)):
+        for one in several:
+            line(f"{printable(str(one.path))}: {word}, {one.reason}")
+    for note in choice.notes:
+        line(f"note: {note}")
 
 
 def _check_spaces(settings: Settings, console: Console) -> None:

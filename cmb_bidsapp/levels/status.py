@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from cmb_bidsapp.bids.derivatives import locked
-from cmb_bidsapp.bids.inputs import Rejected, Session
+from cmb_bidsapp.bids.index import printable
 from cmb_bidsapp.bids.outputs import write_text
+from cmb_bidsapp.bids.scans import Choice, Session
 from cmb_bidsapp.bids.tables import read_table, write_table
 from cmb_bidsapp.core.errors import ExitCode
 from cmb_bidsapp.engine.pool import Outcome
@@ -45,17 +46,22 @@ def begun(sessions: Iterable[Session], stage: Stage) -> list[Row]:
     return ended(unfinished, stage)
 
 
-def left_out(lacking: Iterable[Rejected]) -> list[Row]:
-    """Rows of participants and sessions that have nothing to process."""
+def left_out(choice: Choice) -> list[Row]:
+    """Rows of participants and sessions that have nothing to process, or nothing usable."""
     return [
         {
-            "participant_id": one.path.parts[0],
-            "session_id": one.path.parts[1] if len(one.path.parts) > 1 else None,
+            "participant_id": printable(one.path.parts[0]),
+            "session_id": printable(one.path.parts[1]) if len(one.path.parts) > 1 else None,
             "stage": "session",
-            "status": "skipped",
+            "status": status,
+            "exit_code": code,
             "message": one.reason,
         }
-        for one in lacking
+        for status, code, several in (
+            ("skipped", None, choice.skipped),
+            ("failed", int(ExitCode.DATA), choice.failed),
+        )
+        for one in several
     ]
 
 

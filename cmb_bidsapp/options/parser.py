@@ -68,7 +68,10 @@ def build_parser() -> argparse.ArgumentParser:
         help='JSON with entity filters for t1w, t2starw and swi; null is absent, "*" is any',
     )
     who.add_argument(
-        "--bids-database-dir", type=Path, metavar="DIR", help="where pybids keeps its index"
+        "--bids-database-dir",
+        type=Path,
+        metavar="DIR",
+        help="accepted without effect: no index of the dataset is kept",
     )
     who.add_argument(
         "--skip-bids-validation",

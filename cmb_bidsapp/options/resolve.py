@@ -92,10 +92,14 @@ def resolve(given: argparse.Namespace) -> Settings:
 
     nobody: tuple[str, ...] = ()
     unfiltered: dict[str, dict[str, Any]] = {}
-    participants = checked(lambda: plain_labels(_expand(given.participant_label), "sub-"), nobody)
-    excluded = checked(
-        lambda: plain_labels(_expand(given.exclude_participant_label), "sub-"), nobody
+    participants = checked(
+        lambda: _labels("--participant-label", given.participant_label, "sub-"), nobody
     )
+    excluded = checked(
+        lambda: _labels("--exclude-participant-label", given.exclude_participant_label, "sub-"),
+        nobody,
+    )
+    sessions = checked(lambda: _labels("--session-label", given.session_label, "ses-"), nobody)
     filters = checked(
         lambda: read_filters(given.bids_filter_file) if given.bids_filter_file else unfiltered,
         unfiltered,
@@ -152,7 +156,7 @@ def resolve(given: argparse.Namespace) -> Settings:
         selection=Selection(
             participants=participants,
             excluded=excluded,
-            sessions=plain_labels(given.session_label, "ses-"),
+            sessions=sessions,
             filters=filters,
         ),
         anatomy=Anatomy(
@@ -227,12 +231,23 @@ def choose_device(wanted: str) -> str:
     return wanted
 
 
+def _labels(option: str, values: Sequence[str], prefix: str) -> tuple[str, ...]:
+    """Labels of an option; a file or variable that is empty must not mean everybody."""
+    found = plain_labels(_expand(values), prefix)
+    if values and not found:
+        raise UsageError(f"{option}: a label is expected, and none was given")
+    return found
+
+
 def _expand(values: Sequence[str]) -> list[str]:
     """Replace ``@FILE`` by the words of the file."""
     words: list[str] = []
     for value in values:
         if value.startswith("@"):
-            words += Path(value[1:]).read_text(encoding="utf-8").split()
+            try:
+                words += Path(value[1:]).read_text(encoding="utf-8-sig").split()
+            except (OSError, ValueError) as error:
+                raise UsageError(f"{value}: a text file of labels is expected ({error})") from error
         else:
             words.append(value)
     return words

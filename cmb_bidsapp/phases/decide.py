@@ -103,7 +103,7 @@ def decide_parameters(settings: Settings, _: Session) -> dict[str, Any]:
     """Everything but the inputs that the results depend on."""
     spaces = list(settings.output_spaces)
     return {
-        "version": 8,
+        "version": 9,
         "spaces": spaces,
         "calibration": calibration_of(settings.lesions.model),
         **dataclasses.asdict(settings.decisions),

@@ -237,6 +237,7 @@ def _circumstances(
         "session_id": later.name,
         "baseline_session_id": first.name,
         "order": order.source,
+        "order_note": "; ".join(order.problems) or None,
         "days": order.days(str(later.files.session)),
         "registration": "good" if between.good else "poor",
         **{k: getattr(between, k) for k in ("mask_dice", "residual", "rotation", "shift")},
@@ -290,8 +291,13 @@ def follow_parameters(settings: Settings, session: Session) -> dict[str, Any]:
     """Everything but the inputs that the results depend on."""
     order, _ = in_order(SessionFiles(settings.out_dir, session.participant, None), settings)
     return {
-        "version": 2,
-        "order": [order.sessions, order.source, list(map(str, order.times.values()))],
+        "version": 3,
+        "order": [
+            order.sessions,
+            order.source,
+            list(map(str, order.times.values())),
+            order.problems,
+        ],
         "calibration": calibration_of(settings.lesions.model),
         "seed": settings.seed,
     }

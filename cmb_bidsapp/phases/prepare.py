@@ -36,6 +36,18 @@ if TYPE_CHECKING:  # torch
     from cmb_bidsapp.anatomy.network import AnatomyNetwork, Contrast
 
 
+def refuse_unusable(session: Session) -> None:
+    """Stop before anything is read, where names or headers have told that it cannot be used.
+
+    Raises
+    ------
+    DataError
+        Why it cannot.
+    """
+    if session.problem:
+        raise DataError(session.problem)
+
+
 def load_network(settings: Settings) -> AnatomyNetwork:
     """The anatomy network that the settings name, ready for both images."""
     # torch: the parent process, which only compares stamps, does without it.
@@ -142,7 +154,10 @@ def _write_moved(t2star: Head, t1w: Head, pull: Affine, files: SessionFiles) -> 
 
 
 def prepare_inputs(session: Session, _: SessionFiles, settings: Settings) -> list[Path]:
-    """The scans, and what other apps have made of them."""
+    """The scans, and what other apps have made of them; nothing of a session that is refused."""
+    if session.problem:
+        # Nothing of it is read, not even for a checksum: it may be a pipe.
+        return []
     scans = [scan.path for scan in (session.t2star, session.t1w) if scan is not None]
     return scans + reused_files(settings, session)
 
@@ -159,4 +174,6 @@ def prepare_parameters(settings: Settings, session: Session) -> dict[str, Any]:
         "seed": settings.seed,
         "sequence": kind_of(session.t2star),
         "acquisition": [acquisition_of(scan) for scan in (session.t2star, session.t1w) if scan],
+        # What was accepted once may be refused now.
+        **({"problem": session.problem} if session.problem else {}),
     }

@@ -15,7 +15,7 @@ from cmb_bidsapp.bids.inputs import Session
 from cmb_bidsapp.bids.outputs import write_image
 from cmb_bidsapp.bids.tables import write_dseg
 from cmb_bidsapp.core.labels import PROXY_LOOK
-from cmb_bidsapp.lesions.segment import Segmentation, unfamiliar_voxels, with_regions
+from cmb_bidsapp.lesions.segment import Segmentation, slices_are, unfamiliar_voxels, with_regions
 from cmb_bidsapp.models.nnunet import LesionModel
 from cmb_bidsapp.models.registry import lesion_model_parameters
 from cmb_bidsapp.phases.base import Result
@@ -55,15 +55,21 @@ def write_segmentation(
     files: SessionFiles,
     settings: Settings,
 ) -> Result:
-    """Write probability and classes, those of the anatomy where the model predicts no regions."""
+    """Write probability and classes: those of the anatomy where the model knows no regions.
+
+    Nor does it where slices are not axial.
+    """
     sources = [files.uri(path) for path in images.used.values()]
     labels, notes = found.labels, list(model.notes)
+    lie, why = slices_are(images.affine), None
     if not model.classes.regions:
+        why = "the lesion model predicts no brain regions"
+    elif lie != "axial":
+        # A microbleed looks the same from everywhere, a region does not.
+        why = f"slices are {lie}, which the lesion model may not know (expect more errors)"
+    if why:
         labels = with_regions(labels, read_labels(files.proxy)[0])
-        notes.append(
-            "the lesion model predicts no brain regions: false-positive reduction (CFPR) uses "
-            "those of the anatomy"
-        )
+        notes.append(f"{why}: false-positive reduction (CFPR) uses the regions of the anatomy")
     if model.training_voxels is not None:
         notes += unfamiliar_voxels(images.affine, model.training_voxels)
     sidecar = {
@@ -77,7 +83,7 @@ def write_segmentation(
     probability = np.where(found.cmb_probability < NEGLIGIBLE, 0, found.cmb_probability)
     about = {**sidecar, "Notes": notes}
     write_image(files.probability, probability.astype(np.float32), images.affine, about)
-    if not model.classes.regions:
+    if why:
         sidecar["Sources"] = [*sources, files.uri(files.proxy)]
     written = write_dseg(files.network_labels, labels, images.affine, PROXY_LOOK, sidecar)
     return Result((files.probability, *written), tuple(notes))
@@ -92,7 +98,7 @@ def segment_inputs(session: Session, files: SessionFiles, _: Settings) -> list[P
 def segment_parameters(settings: Settings, session: Session) -> dict[str, Any]:
     """Everything but the inputs that the results depend on."""
     return {
-        "version": 5,
+        "version": 6,
         "model": lesion_model_parameters(settings.lesions.model, settings.lesions.folds),
         "tta": settings.lesions.tta,
         "t1w": session.t1w is not None,

@@ -18,6 +18,19 @@ Float = npt.NDArray[np.float32]
 IDENTITY: Affine = np.eye(4)
 #: Two grids are one where no corner moves by more than this share of the smallest voxel side.
 SAME_GRID = 0.1
+#: A voxel side this many times as large as another is across the slices, whichever way they lie.
+THICKER = 1.25
+
+
+def slice_axis(affine: Affine) -> int:
+    """Array axis across the slices: that of the largest voxel side.
+
+    Where sides are much the same, as in scans of whole volumes, it is the one nearest to z: slices
+    are axial then, as people read them.
+    """
+    sides = voxel_sizes(affine)
+    upright = np.abs(affine[2, :3]) / sides
+    return int(np.where(sides >= sides.max() / THICKER, upright, -1).argmax())
 
 
 @dataclass(frozen=True)
@@ -38,6 +51,11 @@ class Grid:
         """Voxel size (mm) in single precision, as NIfTI holds it and other programs read it."""
         x, y, z = (float(np.float32(step)) for step in self.spacing)
         return x, y, z
+
+    @property
+    def slice_axis(self) -> int:
+        """See :func:`slice_axis`."""
+        return slice_axis(self.affine)
 
     @classmethod
     def of(cls, data: npt.NDArray[np.generic], affine: Affine) -> Grid:

@@ -19,7 +19,7 @@ from cmb_bidsapp.bids.images import UNREADABLE
 from cmb_bidsapp.bids.outputs import write_json
 from cmb_bidsapp.core.errors import DataError, NoInputError, UsageError
 from cmb_bidsapp.core.labels import PROXY
-from cmb_bidsapp.lesions.segment import NOMINAL_SLICE_MM, network_order, ras_zooms
+from cmb_bidsapp.lesions.segment import NOMINAL_SLICE_MM, network_order, ras_zooms, slice_distance
 from cmb_bidsapp.lesions.slabs import label_slabs, slices_in_slab, to_slabs
 from cmb_bidsapp.models.nnunet import LesionModel
 from cmb_bidsapp.models.weights import load_into
@@ -209,7 +209,7 @@ def write_raw_dataset(
         if label_path.exists():
             continue
         affine = nib.load(case.t2star).affine
-        slices = slices_in_slab(ras_zooms(affine)[2])
+        slices = slices_in_slab(slice_distance(affine))
         for channel, path in enumerate((case.t2star, case.t1w)):
             data, spacing = network_order(_data(path).astype(np.float32), affine)
             means = to_slabs(data[None], slices, 0)[0]

@@ -25,9 +25,14 @@ def test_filter_file_is_read_as_it_is(tmp_path):
     [
         ('{"bold": {}}', "unknown key bold; valid are t1w, t2starw, swi"),
         ('{"t1w": "hi"}', "object of objects"),
-        ("[]", "object of objects"),
-        ("{", "not readable as JSON"),
-        (None, "not readable as JSON"),
+        ("[]", "not a JSON object"),
+        ("{", "not valid JSON"),
+        (None, "No such file"),
+        ('{"t1w": {"rec": "norm"}}', "t1w: no entity rec; did you mean reconstruction?"),
+        ('{"swi": {"aquisition": null}}', "swi: no entity aquisition; did you mean acquisition?"),
+        ('{"t2starw": {"x": 1}}', "no entity x; valid are subject, session"),
+        ('{"t2starw": {"run": {"not": 1}}}', "run: a text, a number, null or a list"),
+        ("[" * 100_000, "nested too deeply"),
     ],
 )
 def test_filter_file_with_a_mistake_is_a_usage_error(tmp_path, text, message):
@@ -37,6 +42,13 @@ def test_filter_file_with_a_mistake_is_a_usage_error(tmp_path, text, message):
     with pytest.raises(UsageError, match=message) as caught:
         read_filters(path)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_filter_file_may_have_a_byte_order_mark(tmp_path, encoding):
+    path = tmp_path / "filters.json"
+    path.write_text('{"swi": {"run": 1}}', encoding=encoding)
+    assert read_filters(path) == {"swi": {"run": 1}}
 
 
 @quick
@@ -65,6 +77,7 @@ def test_an_image_matches_filters_made_from_its_own_entities(entities, data):
         lambda value: value,
         lambda value: "*",
         lambda value: [value, None],
+        lambda value: ["*"],
         lambda value: [None, str(value)],
     ]
     wanted = {

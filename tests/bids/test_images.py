@@ -1,3 +1,6 @@
+import contextlib
+import os
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -57,6 +60,50 @@ def test_a_truncated_file_is_bad_data(tmp_path, keep):
     with pytest.raises(DataError, match="cannot be read") as caught:
         read_image(path)
     assert str(path) in str(caught.value)
+
+
+def test_one_flipped_bit_in_a_compressed_file_is_never_read_as_data(tmp_path):
+    noise = np.random.default_rng(0).normal(100, 20, size=(12, 12, 12)).astype(np.int16)
+    path = write_nifti(tmp_path / "a.nii.gz", data=noise)
+    whole = path.read_bytes()
+    good, _ = read_image(path)
+    # The first ten bytes hold name, time and system, of which no data depend.
+    for at in np.linspace(10, len(whole) - 1, 60).astype(int):
+        content = bytearray(whole)
+        content[at] ^= 1 << (at % 8)
+        path.write_bytes(bytes(content))
+        with contextlib.suppress(DataError):
+            np.testing.assert_array_equal(read_image(path)[0], good)
+
+
+@pytest.mark.parametrize("change", [lambda whole: whole[:-4], lambda whole: whole + b"rest"])
+def test_a_compressed_file_ends_with_its_checksum(tmp_path, change):
+    path = write_nifti(tmp_path / "a.nii.gz", data=DATA)
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(DataError, match="cannot be read"):
+        read_image(path)
+
+
+def test_complex_numbers_are_read_as_their_magnitude(tmp_path):
+    turned = (DATA * np.exp(1j * np.linspace(0, 6, 24).reshape(DATA.shape))).astype(np.complex64)
+    data, _ = read_image(write_nifti(tmp_path / "a.nii.gz", data=turned))
+    assert data.dtype == np.float32
+    np.testing.assert_allclose(data, DATA, rtol=1e-5)
+
+
+@pytest.mark.parametrize("slope", [3e37, 1e-40])
+def test_values_beyond_reckoning_are_refused(tmp_path, slope):
+    image = nib.Nifti1Image(np.arange(24, dtype=np.int16).reshape(2, 3, 4), np.eye(4))
+    image.header.set_slope_inter(slope, 0)
+    nib.save(image, tmp_path / "a.nii.gz")
+    with pytest.raises(DataError, match="scl_slope"):
+        read_image(tmp_path / "a.nii.gz")
+
+
+def test_a_pipe_is_no_image_and_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.nii.gz")
+    with pytest.raises(DataError, match="not a regular file"):
+        read_image(tmp_path / "a.nii.gz")
 
 
 def test_flipped_bytes_in_a_compressed_file_are_bad_data(tmp_path):

@@ -9,7 +9,7 @@ from cmb_bidsapp.bids.inputs import (
 from cmb_bidsapp.core.errors import DataError, NoInputError
 from tests.skeletons import build_dataset, image_path, tree, write_nifti
 
-SMALL = {"voxel": (0.5, 0.5, 1.0)}
+SMALL = {"voxel": (3.0, 3.0, 4.0)}
 
 
 def name(scan):
@@ -185,7 +185,9 @@ def test_sessions_filter_that_leaves_nothing_is_no_input(tmp_path):
 )
 def test_filters_choose_among_t2star_images(tmp_path, wanted, expected):
     files = ("sub-01_T2starw", "sub-01_acq-a_T2starw", "sub-01_acq-b_T2starw", "sub-01_swi")
-    root = build_dataset(tmp_path, {stem: {"voxel": (1, 1, 1 + i)} for i, stem in enumerate(files)})
+    root = build_dataset(
+        tmp_path, {stem: {"voxel": (4, 4, 4 + i / 2)} for i, stem in enumerate(files)}
+    )
     (session,) = choose(root, filters={"t2starw": wanted}).sessions
     assert name(session.t2star) == expected
 
@@ -228,7 +230,7 @@ def test_rejected_images_carry_the_criterion_they_lost_on(tmp_path):
             "sub-01_echo-1_MEGRE": {"EchoTime": 0.005},
             "sub-01_echo-2_MEGRE": {"EchoTime": 0.02},
             "sub-01_echo-2_part-phase_MEGRE": {"EchoTime": 0.02},
-            "sub-01_acq-thick_echo-2_MEGRE": {"EchoTime": 0.02, "voxel": (1, 1, 5)},
+            "sub-01_acq-thick_echo-2_MEGRE": {"EchoTime": 0.02, "voxel": (4, 4, 6)},
             "sub-01_echo-2_run-2_MEGRE": {"EchoTime": 0.02},
             "sub-01_swi": {},
         },
@@ -238,7 +240,7 @@ def test_rejected_images_carry_the_criterion_they_lost_on(tmp_path):
     assert name(session.t2star) == best
     assert reasons(session) == {
         "sub-01_echo-1_MEGRE": f"{best}.nii.gz has the better echo time",
-        "sub-01_echo-2_part-phase_MEGRE": "part-phase is not magnitude",
+        "sub-01_echo-2_part-phase_MEGRE": "a phase image (part-phase)",
         "sub-01_acq-thick_echo-2_MEGRE": f"{best}.nii.gz has smaller voxels",
         "sub-01_echo-2_run-2_MEGRE": f"{best}.nii.gz has the lower run",
         "sub-01_swi": f"{best}.nii.gz is of a better kind",
@@ -260,7 +262,7 @@ def test_a_session_with_phase_only_is_skipped_and_says_why(tmp_path):
     )
     (skipped,) = choose(root).skipped
     assert skipped.path.as_posix() == "sub-01/ses-A"
-    assert "part-phase is not magnitude" in skipped.reason
+    assert "a phase image (part-phase)" in skipped.reason
 
 
 def test_metadata_are_inherited_from_the_root_of_the_dataset(tmp_path):
@@ -312,13 +314,6 @@ def test_a_damaged_header_does_not_keep_others_from_being_chosen(tmp_path):
     assert list(chosen(root)) == ["sub-01", "sub-02"]
 
 
-def test_a_broken_sidecar_is_bad_data_and_named(tmp_path):
-    root = build_dataset(tmp_path, {"sub-01_T2starw": {"EchoTime": 0.02}})
-    image_path(root, "sub-01_T2starw").with_name("sub-01_T2starw.json").write_text("{ no json")
-    with pytest.raises(DataError, match=r"sub-01_T2starw\.json"):
-        choose(root)
-
-
 @pytest.mark.parametrize(
     "folder",
     [
@@ -359,13 +354,6 @@ def test_nothing_is_written_into_the_dataset(tmp_path):
     before = tree(root)
     choose(root)
     assert tree(root) == before
-
-
-def test_an_index_on_disk_serves_other_participants_too(tmp_path):
-    root = build_dataset(tmp_path / "bids", {"sub-01_T2starw": {}, "sub-02_T2starw": {}})
-    database = tmp_path / "index"
-    assert list(chosen(root, participants=["01"], database=database)) == ["sub-01"]
-    assert list(chosen(root, participants=["02"], database=database)) == ["sub-02"]
 
 
 def test_folders_without_participants_and_without_t2star_are_no_input(tmp_path):

@@ -1,3 +1,4 @@
+import csv
 import json
 import math
 import os
@@ -193,6 +194,30 @@ def test_cells_of_a_table(tmp_path, value, cell):
     path = tmp_path / "table.tsv"
     write_table(path, ["value", "next"], [{"value": value, "next": 1}])
     assert read_table(path) == [{"value": cell, "next": "1"}]
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"),
+        ("+1+1", "'+1+1"),
+        ("-2+3", "'-2+3"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        (" =1", "' =1"),
+        ("'=1", "''=1"),
+        ("-1.5", "-1.5"),
+        ("+2e3", "+2e3"),
+        ("-", "-"),
+        ("a=b", "a=b"),
+        ("'quoted'", "'quoted'"),
+    ],
+)
+def test_no_cell_is_a_formula_to_a_spreadsheet_and_all_read_back(tmp_path, text, cell):
+    path = tmp_path / "table.tsv"
+    write_table(path, ["text"], [{"text": text}])
+    with path.open(newline="") as stream:
+        assert list(csv.reader(stream, delimiter="\t")) == [["text"], [cell]]
+    assert read_table(path) == [{"text": text}]
 
 
 def test_a_row_that_lacks_a_column_has_it_as_not_available(tmp_path):

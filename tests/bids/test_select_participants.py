@@ -29,3 +29,9 @@ def test_a_label_that_nobody_has_is_named():
 def test_somebody_must_be_left():
     with pytest.raises(UsageError, match="all participants"):
         select_participants(PRESENT, ["01"], ["01"])
+
+
+@pytest.mark.parametrize("wanted", [[""], [" ", ","]])
+def test_an_empty_label_is_not_everybody(wanted):
+    with pytest.raises(UsageError, match="none was given"):
+        select_participants(PRESENT, wanted, [])

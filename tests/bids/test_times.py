@@ -1,5 +1,7 @@
 """The order of sessions, from tables or labels."""
 
+import os
+
 import pytest
 
 from cmb_bidsapp.bids.tables import write_table
@@ -52,6 +54,32 @@ def test_days_since_the_first_session(tmp_path):
     sessions_table(tmp_path, dict(zip(LABELS, times, strict=True)))
     found = order_of(tmp_path, "01", LABELS)
     assert [found.days(label) for label in found.sessions] == [0, 1.5, 10]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_does_not_change_the_order(tmp_path, encoding):
+    times = ("2021-01-01", "2020-06-01", "2022-01-01")
+    table = sessions_table(tmp_path, dict(zip(LABELS, times, strict=True)))
+    table.write_text(table.read_text(encoding="utf-8"), encoding=encoding)
+    assert order(tmp_path) == ("sessions.tsv", ("2", "10", "base"))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda table: table.write_bytes(b"session_id\tacq_time\nses-2\tM\xfcnchen\n"),
+        lambda table: table.write_text("session_id\tacq_time\nses-2"),
+        lambda table: (table.unlink(), table.symlink_to("nowhere")),
+        lambda table: (table.unlink(), os.mkfifo(table)),
+    ],
+)
+def test_a_table_that_cannot_be_read_is_told(tmp_path, damage):
+    table = sessions_table(tmp_path, dict.fromkeys(LABELS, "2020-01-01"))
+    damage(table)
+    found = order_of(tmp_path, "01", LABELS)
+    assert found.source == "labels"
+    (problem,) = found.problems
+    assert str(table) in problem
 
 
 @pytest.mark.parametrize("time", ["n/a", "", "yesterday", "2019-01-01T00:00:00"])

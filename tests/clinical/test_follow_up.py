@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from cmb_bidsapp.clinical.follow_up import CHANGE_COLUMNS, TRACK_COLUMNS, change_row, track_rows
+from cmb_bidsapp.clinical.follow_up import (
+    CHANGE_COLUMNS,
+    TRACK_COLUMNS,
+    change_row,
+    notes_of,
+    track_rows,
+)
 from cmb_bidsapp.lesions.longitudinal import (
     BASELINE,
     FIRST_SHOWN,
@@ -151,3 +157,12 @@ def test_the_probability_is_that_of_the_lesion_or_of_its_place():
     assert rows[0]["probability_max"] == "0.9999"
     assert rows[2]["probability_max"] == 0.6
     assert "grade" not in rows[2]
+
+
+def test_tables_of_times_that_cannot_be_read_are_told_once():
+    change = {"order": "labels", "registration": "good", "protocol_changed": "false"}
+    change["processing_changed"] = "false"
+    rows = [change | {"order_note": "scans.tsv cannot be read"}] * 2
+    assert notes_of(rows)[0] == "scans.tsv cannot be read"
+    assert len(notes_of(rows)) == 2
+    assert notes_of([change | {"order_note": "n/a"}]) == notes_of([change]) == notes_of(rows)[1:]

@@ -1,5 +1,7 @@
 """Sessions as the group level reads them, one at a time, whatever state they are in."""
 
+import os
+
 import pytest
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
@@ -87,10 +89,11 @@ def cut(path):
         (cut, "a row does not have the columns of the header"),
         (lambda path: path.write_bytes(b"status\tgrade\n\xff\xfe\x00\n"), "no text"),
         (lambda path: path.write_bytes(b""), "lacks border, grade"),
+        (lambda path: (path.unlink(), os.mkfifo(path)), "not a regular file"),
         (lambda path: write_table(path, ["status"], [{"status": "kept"}]), "lacks border, grade"),
         (lambda path: path.unlink(), "the session is not finished"),
     ],
-    ids=["cut off", "no text", "empty", "columns missing", "no table"],
+    ids=["cut off", "no text", "empty", "pipe", "columns missing", "no table"],
 )
 def test_a_session_that_cannot_be_read_is_a_problem_and_the_rest_goes_on(out_dir, damage, told):
     path = SessionFiles(out_dir, "01", "A").lesions

@@ -120,6 +120,17 @@ def test_the_diameter_is_in_plane_only():
     assert found.diameter == pytest.approx(math.hypot(0.5, 0.5) + 0.5)
 
 
+@pytest.mark.parametrize("axis", range(3))
+def test_the_diameter_lies_within_slices_whichever_way_they_lie(axis):
+    zooms = np.full(3, 0.5)
+    zooms[axis] = 4.0
+    size = [12, 12, 12]
+    size[axis] = 2
+    mask = box(*(slice(4, 4 + n) for n in size), shape=(20, 20, 20))
+    (found,) = measured(mask, affine=np.diag([*zooms, 1]))
+    assert found.diameter == pytest.approx(math.hypot(5.5, 5.5) + 0.5)
+
+
 def test_the_diameter_in_cubic_voxels_does_not_depend_on_rounding():
     mask = box(slice(10, 18), slice(10, 12), slice(5, 7))
     turns = [(0, 0, 0), (3, 4, 5), (10, -20, 7), (1, 2, 30), (-15, 7, 2)]

@@ -11,8 +11,10 @@ from cmb_bidsapp.lesions.segment import (
     NOMINAL_SLICE_MM,
     image_order,
     network_order,
+    slice_distance,
     unfamiliar_voxels,
 )
+from cmb_bidsapp.preprocess.resampling import slice_axis
 
 SHAPE = (3, 4, 5)
 ZOOMS = (0.5, 0.7, 6.5)
@@ -50,32 +52,55 @@ def test_round_trip_in_every_orientation(order, signs, degrees):
 
 @pytest.mark.parametrize(("order", "signs"), ORIENTATIONS)
 @pytest.mark.parametrize("degrees", [(0, 0, 0), (14, -9, 21)])
-def test_the_network_sees_z_y_x_each_growing(order, signs, degrees):
+def test_the_network_sees_slices_first_then_z_y_x_each_growing(order, signs, degrees):
     affine = affine_of(order, signs, degrees)
-    x, y, z = world(affine)
-    for coordinate, axis in ((z, 0), (y, 1), (x, 2)):
-        ordered, _ = network_order(coordinate, affine)
-        assert (np.diff(ordered, axis=axis) > 0).all()
+    # The slices lie along the last array axis, whichever world axis that is.
+    axes = [order[2], *(axis for axis in (2, 1, 0) if axis != order[2])]
+    for place, axis in enumerate(axes):
+        ordered, _ = network_order(world(affine)[axis], affine)
+        assert (np.diff(ordered, axis=place) > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("zooms", "axis"),
+    [
+        ((0.5, 0.5, 4.0), 2),
+        ((0.5, 4.0, 0.5), 1),
+        ((4.0, 0.5, 0.5), 0),
+        ((0.8, 0.8, 0.8), 2),
+        ((1.0, 0.94, 0.94), 2),
+        ((0.5, 1.5, 1.5), 2),
+    ],
+)
+@pytest.mark.parametrize("degrees", [(0, 0, 0), (14, -9, 21)])
+def test_slices_are_the_same_for_the_network_and_for_candidates(zooms, axis, degrees):
+    turn = np.eye(4)
+    turn[:3, :3] = Rotation.from_euler("xyz", degrees, degrees=True).as_matrix()
+    affine = turn @ np.diag([*zooms, 1])
+    assert slice_axis(affine) == axis
+    assert slice_distance(affine) == pytest.approx(zooms[axis])
+    _, spacing = network_order(np.zeros(SHAPE), affine, None)
+    assert spacing[0] == pytest.approx(zooms[axis])
 
 
 @pytest.mark.parametrize(("order", "signs"), ORIENTATIONS)
 def test_spacing_follows_the_axes_with_a_nominal_slice_distance(order, signs):
     affine = affine_of(order, signs, (5, 5, 5))
     data, spacing = network_order(np.zeros(SHAPE), affine)
-    along_y, along_x = (order.index(axis) for axis in (1, 0))
-    assert spacing == pytest.approx((NOMINAL_SLICE_MM, ZOOMS[along_y], ZOOMS[along_x]))
-    assert data.shape == tuple(SHAPE[order.index(axis)] for axis in (2, 1, 0))
+    first, second = (order.index(axis) for axis in (2, 1, 0) if axis != order[2])
+    assert spacing == pytest.approx((NOMINAL_SLICE_MM, ZOOMS[first], ZOOMS[second]))
+    assert data.shape == (SHAPE[2], SHAPE[first], SHAPE[second])
 
 
 def test_the_true_slice_distance_is_told_where_no_other_is_given():
     affine = affine_of((2, 0, 1), (-1, 1, -1), (3, 8, -6))
     _, spacing = network_order(np.zeros(SHAPE), affine, None)
-    assert spacing == pytest.approx((ZOOMS[0], ZOOMS[2], ZOOMS[1]))
+    assert spacing == pytest.approx((ZOOMS[2], ZOOMS[0], ZOOMS[1]))
     assert network_order(np.zeros(SHAPE), affine, 2.0)[1][0] == 2.0
 
 
 def test_agrees_with_nibabels_canonical_orientation():
-    affine = affine_of((2, 0, 1), (-1, 1, -1), (3, 8, -6))
+    affine = affine_of((1, 0, 2), (-1, 1, -1), (3, 8, -6))
     data = np.random.default_rng(0).random(SHAPE)
     canonical = nib.as_closest_canonical(nib.Nifti1Image(data, affine)).get_fdata()
     np.testing.assert_array_equal(network_order(data, affine)[0], canonical.transpose(2, 1, 0))
@@ -94,6 +119,8 @@ def test_the_network_gets_contiguous_memory():
         ((0.5, 3.0, 3.0), ["in plane"]),
         ((1.0, 1.0, 0.8), ["apart"]),
         ((3.0, 3.0, 9.0), ["in plane", "apart"]),
+        ((0.5, 4.0, 0.5), []),
+        ((9.0, 0.5, 0.5), ["apart"]),
     ],
 )
 def test_voxels_far_from_the_training_are_named(zooms, said):

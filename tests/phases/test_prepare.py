@@ -9,8 +9,9 @@ import pytest
 from cmb_bidsapp.bids.outputs import sidecar_of
 from cmb_bidsapp.bids.protocol import Protocol, SequenceKind, read_protocol
 from cmb_bidsapp.bids.provenance import read_provenance
+from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.phases.base import Head
-from cmb_bidsapp.phases.prepare import prepare_parameters, write_heads
+from cmb_bidsapp.phases.prepare import prepare_inputs, prepare_parameters, write_heads
 from cmb_bidsapp.preprocess.registration import Registration
 from cmb_bidsapp.workflow import PREPARE
 
@@ -67,3 +68,15 @@ def test_what_is_written_of_the_acquisition_is_part_of_what_a_stamp_depends_on(a
     known = prepare_parameters(settings(), acquired)
     assert known != prepare_parameters(settings(), changed)
     assert known == prepare_parameters(settings(), acquired)
+
+
+def test_a_session_that_is_refused_fails_before_anything_of_it_is_read(session, files, settings):
+    bad = dataclasses.replace(session.t2star, problem="left and right are not known")
+    refused = dataclasses.replace(session, t2star=bad)
+    steps = []
+    with pytest.raises(DataError, match="left and right are not known"):
+        PREPARE.run(refused, files, settings(), steps.append)
+    assert steps == []
+    assert prepare_inputs(refused, files, settings()) == []
+    accepted, now = (prepare_parameters(settings(), one) for one in (session, refused))
+    assert accepted != now

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -72,6 +73,25 @@ def test_predicted_regions_are_kept_and_nothing_is_said(prepared, tmp_path):
     assert sidecar["Channels"] == ["T2starw", "T1w"]
     assert sidecar["Model"].endswith("fold_1")
     assert read_provenance(prepared[1]).lesion_model_sha256 == sidecar["ModelSHA256"]
+
+
+@pytest.mark.parametrize(("axis", "word"), [(0, "sagittal"), (1, "coronal")])
+def test_regions_of_slices_that_are_not_axial_are_those_of_the_anatomy(
+    prepared, tmp_path, axis, word
+):
+    files = prepared[1]
+    zooms = np.ones(4)
+    zooms[axis] = 5.0
+    about = {"SkullStripped": True}
+    for path in (files.t2star, files.t1w_on_t2star, files.proxy):
+        data = np.moveaxis(np.asarray(nib.load(path).dataobj), 2, axis)
+        write_image(path, data, np.diag(zooms), about)
+    result, labels, _ = run(prepared, toy_folder(tmp_path, ("0", "1")), folds=("1",))
+    proxy, _ = read_labels(files.proxy)
+    np.testing.assert_array_equal(labels[labels != CMB], proxy[labels != CMB])
+    (note,) = result.notes
+    assert word in note
+    assert "regions of the anatomy" in note
 
 
 def test_unfamiliar_voxels_are_told_where_the_model_states_its_own(prepared, tmp_path):

@@ -292,6 +292,7 @@ def compared(tmp_path):
         "baseline_session_id": "ses-B",
         "registration": "good",
         "order": "labels",
+        "order_note": None,
         "protocol_changed": True,
         "protocol_note": "field strength <changed>",
         "new": 1,

@@ -1,0 +1,91 @@
+"""What the choice of scans works on and returns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One image of the dataset with its BIDS entities and metadata.
+
+    Attributes
+    ----------
+    shown_mm
+        Shortest side of the field of view.
+    notes
+        What was made of doubtful metadata; told where the scan is used.
+    problem
+        Why the image cannot be used; a session that has no other fails for this reason.
+    unfit
+        Why the image is not what is looked for (a phase image, a localizer); never used.
+    """
+
+    path: Path
+    entities: Mapping[str, Any]
+    metadata: Mapping[str, Any]
+    voxel_mm3: float
+    shown_mm: float = float("inf")
+    notes: tuple[str, ...] = ()
+    problem: str | None = None
+    unfit: str | None = None
+
+    @property
+    def session(self) -> str | None:
+        """Label of its session."""
+        label = self.entities.get("session")
+        return None if label is None else str(label)
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """An image, session or participant that was looked at and not used."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True)
+class Session:
+    """What will be processed together: one T2*w and, where there is one, a T1w."""
+
+    participant: str
+    session: str | None
+    t2star: Scan
+    t1w: Scan | None
+    notes: tuple[str, ...] = ()
+    rejected: tuple[Rejected, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """``sub-01`` or ``sub-01_ses-A``."""
+        return f"sub-{self.participant}" + (f"_ses-{self.session}" if self.session else "")
+
+    @property
+    def problem(self) -> str | None:
+        """Why the session cannot be processed, where its headers and names tell."""
+        scans = [scan for scan in (self.t2star, self.t1w) if scan is not None]
+        return next((scan.problem for scan in scans if scan.problem), None)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Sessions to process, and what there is besides.
+
+    Attributes
+    ----------
+    skipped
+        Participants and sessions that have nothing to process.
+    failed
+        Folders that hold images and cannot be processed, such as those with an invalid label.
+    notes
+        What else was asked for and not found.
+    """
+
+    sessions: tuple[Session, ...]
+    skipped: tuple[Rejected, ...]
+    failed: tuple[Rejected, ...] = ()
+    notes: tuple[str, ...] = ()
