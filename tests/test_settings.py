@@ -48,10 +48,18 @@ SETTINGS = st.builds(
     ),
     lesions=st.builds(Lesions, TEXT, st.booleans(), st.lists(TEXT).map(tuple)),
     decisions=st.builds(
-        Decisions, NUMBERS, st.booleans(), st.just("reference"), NUMBERS, NUMBERS, NUMBERS
+        Decisions,
+        threshold=NUMBERS,
+        cfpr=st.booleans(),
+        cfpr_mode=st.just("reference"),
+        cfpr_radius=NUMBERS,
+        cfpr_ratio=NUMBERS,
+        min_size=NUMBERS,
     ),
     clinical=st.builds(Clinical, st.integers(0, 99)),
-    resources=st.builds(Resources, st.integers(1, 99), st.integers(1, 99), TEXT),
+    resources=st.builds(
+        Resources, processes=st.integers(1, 99), threads=st.integers(1, 99), device=TEXT
+    ),
     bids_database_dir=st.none() | PATHS,
     dry_run=st.booleans(),
     force=st.booleans(),

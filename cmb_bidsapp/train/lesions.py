@@ -367,9 +367,13 @@ def train_lesions(
             plans["configurations"][CONFIGURATION][key] = known[key]
     if patch_size is not None:
         plans["configurations"][CONFIGURATION]["patch_size"] = list(patch_size)
-    splits = split_participants([case.name for case in cases], folds, seed)
-    write_json(preprocessed / "splits_final.json", splits)
-    which: int | str = "all" if fold is None else fold
+    which: int | str = "all"
+    if fold is not None:
+        if not 0 <= fold < folds:
+            raise UsageError(f"--fold {fold}: 0 to {folds - 1} is expected")
+        splits = split_participants([case.name for case in cases], folds, seed)
+        write_json(preprocessed / "splits_final.json", splits)
+        which = fold
     torch.manual_seed(seed)
     np.random.seed(seed)  # noqa: NPY002  nnU-Net draws from the legacy generator
     trainer = TRAINERS[loss](plans, CONFIGURATION, which, dataset, torch.device(device))

@@ -335,7 +335,9 @@ def test_a_folder_that_is_not_there_is_a_wrong_command_line(tmp_path, capsys):
 
 
 def test_the_app_finds_the_scans(valdo, bids_dir, convert, tmp_path, capsys):
-    participant(valdo)
+    # As large as a head, or it would be taken for a localizer.
+    images = {"T1": head(1), "T2": head(2), "T2S": head(3), "CMB": rated()}
+    participant(valdo, **{kind: np.tile(data, (8, 8, 4)) for kind, data in images.items()})
     convert()
     assert main([str(bids_dir), str(tmp_path / "out"), "participant", "--dry-run"]) == 0
     shown = capsys.readouterr().out

@@ -8,14 +8,19 @@ from cmb_bidsapp.simulate.physics import Source
 from cmb_bidsapp.simulate.protocols import PROTOCOLS
 from cmb_bidsapp.simulate.sources import (
     CALCIFIED,
+    SMALL_VESSELS,
+    STRIATE,
     VEINS,
     Sites,
     choose_calcifications,
     choose_microbleeds,
     choose_mimics,
+    choose_small_vessels,
 )
 from cmb_bidsapp.simulate.truth import mimic_truth
 from tests.simulate.heads import HEAD
+
+SMALL_SITES = ("sulcus", "striatum")
 
 PROTOCOL = PROTOCOLS["gre3t3mm"]
 SITES = Sites(HEAD)
@@ -68,8 +73,21 @@ def test_the_number_of_veins_varies_within_its_range():
         for seed in range(3)
     ]
     assert len(set(numbers)) > 1
-    # The last group may go a little beyond.
-    assert all(VEINS[0] <= number <= VEINS[1] + 5 for number in numbers)
+    # The last group may go a little beyond; small vessels start where there is room for them.
+    most = VEINS[1] + 5 + SMALL_VESSELS[1] + STRIATE
+    assert all(VEINS[0] + SMALL_VESSELS[0] <= number <= most for number in numbers)
+
+
+def test_small_vessels_start_in_sulci_and_rise_through_the_nuclei():
+    vessels = choose_small_vessels(SITES, np.random.default_rng(0))
+    start = {site: sum(SITES.contains(site, v.path[0]) for v in vessels) for site in SMALL_SITES}
+    assert start["sulcus"] >= SMALL_VESSELS[0] / 2
+    rising = [v for v in vessels if SITES.contains("striatum", v.path[0])]
+    assert len(rising) <= STRIATE
+    for vessel in rising:
+        way = vessel.path[-1] - vessel.path[0]
+        assert way[2] > 0
+    assert all(0.15 <= v.semi_axes[0] <= 0.5 for v in vessels)
 
 
 def test_most_veins_keep_to_their_sulcus_or_ventricle():
