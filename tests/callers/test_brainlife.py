@@ -16,7 +16,7 @@ from cmb_bidsapp.callers.brainlife import IMAGES, app_options, make_dataset, run
 from cmb_bidsapp.lesions.table import COLUMNS
 from cmb_bidsapp.options.parser import build_parser
 from tests.callers.standins import SINGULARITY
-from tests.skeletons import build_dataset, tree, write_nifti
+from tests.skeletons import build_dataset, tree, write_head
 from tests.standins import Machine
 
 ROOT = Path(__file__).parents[2]
@@ -27,8 +27,8 @@ SAMPLES = ROOT / "callers" / "brainlife"
 def task(tmp_path):
     """The folder of a task as Brainlife starts it, its inputs in those of two other tasks."""
     folder = tmp_path / "a task"
-    write_nifti(tmp_path / "one" / "t1.nii.gz")
-    compressed = write_nifti(tmp_path / "store" / "x.nii.gz")
+    write_head(tmp_path / "one" / "t1.nii.gz")
+    compressed = write_head(tmp_path / "store" / "x.nii.gz")
     (tmp_path / "two").mkdir()
     (tmp_path / "two" / "t2starw.nii").symlink_to(compressed)
     folder.mkdir()
@@ -81,7 +81,7 @@ def test_images_become_a_dataset_with_their_metadata(task):
     }
     sidecar = json.loads((anat / f"{files.label}_T2starw.json").read_text())
     assert sidecar == {"EchoTime": 0.02, "MagneticFieldStrength": 3}
-    assert nib.load(anat / f"{files.label}_T2starw.nii.gz").shape == (4, 4, 4)
+    assert nib.load(anat / f"{files.label}_T2starw.nii.gz").shape == (24, 24, 24)
     assert (task / "made" / "dataset_description.json").is_file()
 
 

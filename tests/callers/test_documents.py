@@ -12,7 +12,7 @@ import pytest
 
 from tests.callers.standins import SINGULARITY, Cluster
 from tests.documents import ROOT, blocks
-from tests.skeletons import build_dataset, write_nifti
+from tests.skeletons import build_dataset, write_head
 from tests.standins import Machine
 
 SLURM = [*blocks("docs/hpc.md", "cmb_bidsapp slurm"), *blocks("README.md", "cmb_bidsapp slurm")]
@@ -74,7 +74,7 @@ def test_the_brainlife_app_runs(here, block):
     machine = Machine(here)
     machine.install("singularity", SINGULARITY)
     shutil.copy(ROOT / "main", here)
-    write_nifti(here / "t2starw.nii.gz")
+    write_head(here / "t2starw.nii.gz")
     config = {"t2starw": "t2starw.nii.gz", "dry_run": True}
     (here / "config.json").write_text(json.dumps(config))
     shell(block, f"{machine.bin}:{os.environ['PATH']}")
