@@ -13,6 +13,7 @@ from cmb_bidsapp.core.defaults import (
     CFPR_MODE,
     CFPR_RADIUS_MM,
     CFPR_RATIO,
+    LESION_MODEL,
     MIN_DIAMETER_MM,
     THRESHOLD,
     CfprMode,
@@ -63,7 +64,7 @@ class Anatomy:
 class Lesions:
     """How microbleeds are found and decided on."""
 
-    model: str = "lesions"
+    model: str = LESION_MODEL
     """Packaged model name, bundle folder, or trained model folder of nnU-Net v2."""
     tta: bool = True
     """Average over the mirrored image."""

@@ -7,6 +7,7 @@ import pytest
 from cmb_bidsapp import __version__
 from cmb_bidsapp.cli import main
 from cmb_bidsapp.core import defaults
+from cmb_bidsapp.core.defaults import LESION_MODEL
 from cmb_bidsapp.core.errors import UnavailableError, UsageError
 from cmb_bidsapp.core.outcome import Summary
 from cmb_bidsapp.models.registry import load_card
@@ -151,7 +152,7 @@ def test_options_of_other_apps_are_accepted_and_change_nothing(settings_of, opti
 
 def test_defaults_are_the_documented_ones(settings_of):
     settings = settings_of()
-    assert settings.decisions.threshold == load_card("lesions").threshold
+    assert settings.decisions.threshold == load_card(LESION_MODEL).threshold
     assert settings.decisions.cfpr
     assert settings.decisions.cfpr_mode == "paper"
     assert settings.decisions.cfpr_radius == defaults.CFPR_RADIUS_MM

@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Container, Iterator
 from pathlib import Path
 
+from cmb_bidsapp.models.registry import packaged_models
+
 #: Options whose text may hold a path: NAME=PATH, or a name or a path.
 MAYBE_PATHS = ("derivatives", "model")
 
@@ -81,7 +83,7 @@ def paths_in(
             if isinstance(one, Path):
                 yield one.absolute(), action.dest in MADE
             elif action.dest in MAYBE_PATHS and one != action.default:
-                path = _path_of(one)
+                path = _path_of(action, one)
                 if path is not None:
                     yield path, False
 
@@ -90,15 +92,17 @@ def _written(action: argparse.Action, value: object) -> str:
     if isinstance(value, Path):
         return str(value.absolute())
     text = str(value)
-    path = _path_of(text) if action.dest in MAYBE_PATHS else None
+    path = _path_of(action, text) if action.dest in MAYBE_PATHS else None
     if path is None:
         return text
     # The name before the "=" is for people; what follows it, or all of it, is the path.
     return f"{text.partition('=')[0]}={path}" if not Path(text).exists() else str(path)
 
 
-def _path_of(text: str) -> Path | None:
-    """The existing path that a text is, or has after its first "="."""
+def _path_of(action: argparse.Action, text: str) -> Path | None:
+    """The existing path that a text is, or has after its first "="; no name of a model."""
+    if action.dest == "model" and text in packaged_models():
+        return None
     for part in (text, text.partition("=")[2]):
         if part and Path(part).exists():
             return Path(part).absolute()

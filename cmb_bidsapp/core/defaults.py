@@ -6,6 +6,8 @@ from typing import Literal
 #: What counts as the periphery of a candidate, see :mod:`cmb_bidsapp.lesions.cfpr`.
 CfprMode = Literal["paper", "reference"]
 CFPR_MODE: CfprMode = "paper"
+#: Lesion model that finds more real microbleeds than the other packaged one at as many false marks.
+LESION_MODEL = "lesions-valdo"
 #: Smallest peak probability of a candidate, for models whose card does not say better.
 THRESHOLD = 0.5
 #: Operating points, and how many false marks per scan each allows.

@@ -18,7 +18,7 @@ from cmb_bidsapp.bids.stamps import sha256_of
 from cmb_bidsapp.core.defaults import THRESHOLD
 from cmb_bidsapp.core.errors import ModelError
 from cmb_bidsapp.models.calibration import Knots
-from cmb_bidsapp.models.card import CARD, UNSTATED, WEIGHTS, Card, read_card
+from cmb_bidsapp.models.card import CARD, SECOND_LOOK, UNSTATED, WEIGHTS, Card, read_card
 from cmb_bidsapp.models.nnunet import (
     LesionModel,
     ResultFolder,
@@ -156,6 +156,18 @@ def threshold_of(name_or_folder: str, operating_point: str | None = None) -> flo
     if operating_point not in points:
         raise ModelError(f"{name_or_folder} states no operating points; give --threshold instead")
     return float(points[operating_point]["threshold"])
+
+
+def has_second_look(name_or_folder: str) -> bool:
+    """Whether a lesion model has a network that judges its candidates.
+
+    Raises
+    ------
+    ModelError
+        There is no such model.
+    """
+    packaged = _results(name_or_folder, ()) is None
+    return packaged and SECOND_LOOK in load_card(name_or_folder).files
 
 
 def licence_of(name_or_folder: str) -> str:

@@ -139,7 +139,7 @@ def build_parser() -> argparse.ArgumentParser:
     lesions = parser.add_argument_group("lesions")
     lesions.add_argument(
         "--model",
-        default="lesions",
+        default=defaults.LESION_MODEL,
         metavar="NAME|DIR",
         help="lesion model: packaged, bundle folder, or nnU-Net v2 model folder (%(default)s)",
     )

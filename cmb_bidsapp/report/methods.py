@@ -22,6 +22,8 @@ class Facts:
         Number of sessions, and of those that had T2*w alone.
     capsules
         Name of the white-matter atlas that shows the capsules; empty where none was given.
+    second_look
+        Whether the model has a network that judges candidates.
     calibrated
         Whether the model's probabilities are calibrated.
     """
@@ -36,6 +38,7 @@ class Facts:
     proxy_rules: str
     capsules: str
     mirrored: bool
+    second_look: bool
     threshold: float
     calibrated: bool
     cfpr: bool
@@ -169,6 +172,12 @@ def _detection(facts: Facts, cite: _Cited) -> Iterator[str]:
         f"reaches a probability of {facts.threshold:g}; it extends to "
         f"{min(facts.threshold, EXTENT):g}."
     )
+    if facts.second_look:
+        yield (
+            "Each candidate was judged a second time, by a small convolutional network that sees "
+            "it in two views of its surroundings (16 and 48 mm wide); its probability is that of "
+            "both networks together."
+        )
     if facts.cfpr:
         yield (
             "Clinically derived false-positive reduction (CFPR) rejected candidates with less than "

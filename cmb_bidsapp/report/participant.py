@@ -28,7 +28,7 @@ from cmb_bidsapp.core.labels import (
 from cmb_bidsapp.lesions.longitudinal import FIRST_SHOWN, LOST, NEW
 from cmb_bidsapp.lesions.table import Row
 from cmb_bidsapp.models.card import WEIGHTS
-from cmb_bidsapp.models.registry import calibration_of, load_card
+from cmb_bidsapp.models.registry import calibration_of, has_second_look, load_card
 from cmb_bidsapp.report.figures import REJECTED_COLOR
 from cmb_bidsapp.report.methods import Facts, Methods, methods
 from cmb_bidsapp.report.pages import SizeBudget, render
@@ -236,6 +236,7 @@ def _methods(settings: Settings, made: Sequence[Provenance]) -> Methods | None:
         proxy_rules=settings.anatomy.proxy_rules,
         capsules="" if atlas is None else atlas.name,
         mirrored=settings.lesions.tta,
+        second_look=has_second_look(settings.lesions.model),
         threshold=rule.threshold,
         calibrated=bool(calibration_of(settings.lesions.model)),
         cfpr=rule.cfpr,

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from cmb_bidsapp.callers.options import as_arguments, flag_of, groups_of, options_of, paths_in
+from cmb_bidsapp.core.defaults import LESION_MODEL
 from cmb_bidsapp.options.parser import build_parser
 
 START = ["bids", "out", "participant"]
@@ -81,10 +82,11 @@ def test_paths_become_absolute_and_names_stay(tmp_path, monkeypatch):
 
 def test_the_name_of_a_packaged_model_is_no_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    Path("lesions").mkdir()
-    options, namespace = given("--model", "lesions")
-    assert as_arguments(options, namespace) == []
-    assert list(paths_in(options, namespace)) == []
+    for name, arguments in (("lesions", ["--model", "lesions"]), (LESION_MODEL, [])):
+        Path(name).mkdir()
+        options, namespace = given("--model", name)
+        assert as_arguments(options, namespace) == arguments
+        assert list(paths_in(options, namespace)) == []
 
 
 def test_groups_hold_every_option_once():

@@ -95,7 +95,7 @@ def test_the_protocol_stands_beside_the_counts(tables):
     for table in ("mars", "summary"):
         shown = [[row[name] for name in names] for row in tables[table]]
         assert shown[0] == ["T2starw", "3", "0.02", "6.5"]
-        assert shown[2] == ["n/a"] * 4
+        assert shown[2] == ["unknown", "n/a", "n/a", "n/a"]
 
 
 def test_the_long_table_adds_up_to_the_wide_one(tables):
@@ -154,7 +154,7 @@ def test_measures_outside_their_limits_are_in_a_table(tables):
 
 def test_protocols_have_a_row_each_with_prevalence_and_its_interval(tables):
     rows = {row["sequence"]: row for row in tables["protocols"]}
-    assert set(rows) == {"T2starw", "swi", "n/a"}
+    assert set(rows) == {"T2starw", "swi", "unknown"}
     first = rows["T2starw"]
     assert (first["participants"], first["positive"], first["prevalence"]) == ("1", "1", "1")
     assert 0.2 < float(first["prevalence_low"]) < 0.21

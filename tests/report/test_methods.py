@@ -16,6 +16,7 @@ FACTS = Facts(
     anatomy_models=("anatomy-3",),
     parcellations=("embedded",),
     lesion_models=("lesions-4",),
+    second_look=False,
     proxy_rules="paper",
     capsules="",
     mirrored=True,
@@ -105,3 +106,9 @@ def test_as_a_file_it_has_both_parts_and_no_accidental_emphasis():
     assert "\n\n# References\n\n- Avants" in file
     assert not re.search(r"(?<!\\)\*", file)
     assert r"T2\*-weighted" in file
+
+
+def test_a_second_look_is_told_where_there_was_one():
+    told, untold = text(second_look=True), text(second_look=False)
+    assert "judged a second time" in told
+    assert "second time" not in untold
