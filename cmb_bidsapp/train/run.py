@@ -11,9 +11,10 @@ from cmb_bidsapp.core.errors import ExitCode, UsageError
 from cmb_bidsapp.models.card import text_problems
 from cmb_bidsapp.models.registry import load_bundle, load_lesion_model
 from cmb_bidsapp.train.anatomy import train_anatomy
+from cmb_bidsapp.train.cases import chosen_cases, split_participants
 from cmb_bidsapp.train.export import add_second_look, export_anatomy, export_nnunet
 from cmb_bidsapp.train.implants import run_implants
-from cmb_bidsapp.train.lesions import chosen_cases, split_participants, train_lesions
+from cmb_bidsapp.train.lesions import train_lesions
 from cmb_bidsapp.train.second_look import Places, places_of, train_second_look
 
 

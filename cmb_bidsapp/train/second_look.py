@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from cmb_bidsapp.lesions.candidates import CONNECTIVITY_26
 from cmb_bidsapp.lesions.second_look import PIXELS, SLICES, SecondLook, Viewer, Views, darkest
-from cmb_bidsapp.train.lesions import TrainingCase
+from cmb_bidsapp.train.cases import TrainingCase
 
 #: Room (pixels) for shifts of the views in training.
 MARGIN = 3

@@ -6,7 +6,7 @@ import pytest
 
 from cmb_bidsapp.cli import main
 from cmb_bidsapp.core.errors import DataError, NoInputError
-from cmb_bidsapp.train.lesions import find_cases
+from cmb_bidsapp.train.cases import find_cases
 from tests.skeletons import result_of, write_nifti
 
 IMAGES = (

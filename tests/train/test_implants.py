@@ -8,8 +8,8 @@ from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import write_image
 from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.cli import main
+from cmb_bidsapp.train.cases import find_cases
 from cmb_bidsapp.train.implants import suspected_places, without_lesions
-from cmb_bidsapp.train.lesions import find_cases
 
 # Slices first in the file, and left is right: as some scanners store them.
 AFFINE = np.array([[0, 0, -0.8, 40], [0, 0.8, 0, -30], [3.0, 0, 0, 10], [0, 0, 0, 1]])

@@ -13,10 +13,9 @@ import torch
 from cmb_bidsapp.core.errors import UsageError
 from cmb_bidsapp.lesions.segment import LesionNetwork
 from cmb_bidsapp.models.registry import load_lesion_model
+from cmb_bidsapp.train.cases import find_cases, split_participants
 from cmb_bidsapp.train.lesions import (
     class_labels,
-    find_cases,
-    split_participants,
     start_network,
     training_labels,
     write_raw_dataset,

@@ -13,7 +13,7 @@ from cmb_bidsapp.cli import main
 from cmb_bidsapp.lesions.second_look import PIXELS, judge_views
 from cmb_bidsapp.lesions.segment import LesionNetwork
 from cmb_bidsapp.models.registry import PACKAGED, load_lesion_model
-from cmb_bidsapp.train.lesions import find_cases
+from cmb_bidsapp.train.cases import find_cases
 from cmb_bidsapp.train.second_look import (
     LEAST_DARK,
     MARGIN,

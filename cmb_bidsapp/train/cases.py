@@ -1,0 +1,172 @@
+"""Sessions that a lesion model is trained on: their files, and folds of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from cmb_bidsapp.bids.filters import select_participants
+from cmb_bidsapp.bids.images import UNREADABLE
+from cmb_bidsapp.core.errors import DataError, NoInputError, UsageError
+from cmb_bidsapp.preprocess.resampling import Grid
+
+log = logging.getLogger(__name__)
+
+#: File names of a session after ``sub-..[_ses-..]``: T2*w, T1w, proxy labels; and the mask.
+IMAGE_ENDINGS = (
+    "_desc-preproc_T2starw.nii.gz",
+    "_space-T2starw_desc-preproc_T1w.nii.gz",
+    "_space-T2starw_desc-proxy_dseg.nii.gz",
+)
+MASK_ENDING = "_space-T2starw_label-CMB_mask.nii.gz"
+#: What may lie beside the mask: lesions too faint to count, and mimics.
+KNOWN_ENDINGS = (
+    "_space-T2starw_label-CMB_desc-ignore_mask.nii.gz",
+    "_space-T2starw_desc-mimics_dseg.nii.gz",
+)
+
+
+@dataclass(frozen=True)
+class TrainingCase:
+    """Files of one session, as the app and ``simulate`` write them (T2*w grid)."""
+
+    name: str
+    t2star: Path
+    t1w: Path
+    proxy: Path
+    lesions: Path
+    ignore: Path | None = None
+    """Lesions too faint to be counted, or to be called none."""
+    mimics: Path | None = None
+    """Veins and calcifications."""
+
+    @property
+    def participant(self) -> str:
+        """Label without ``sub-``."""
+        return participant_of(self.name)
+
+
+def participant_of(name: str) -> str:
+    """Label of the participant of a session.
+
+    >>> participant_of("sub-01_ses-A")
+    '01'
+    """
+    return name.partition("_")[0].removeprefix("sub-")
+
+
+def find_cases(derivatives: Path, truth: Path | None = None) -> list[TrainingCase]:
+    """Sessions that have images, proxy labels and a CMB mask; the others are named and left out.
+
+    Parameters
+    ----------
+    derivatives
+        BIDS derivatives with the preprocessed images and proxy labels.
+    truth
+        BIDS derivatives with the CMB masks, in the same folders and on the same grids; without
+        it they are those of ``derivatives``.
+
+    Raises
+    ------
+    NoInputError
+        No session is complete.
+    DataError
+        A mask does not lie on the grid of its image.
+    """
+    masks = truth or derivatives
+    sessions = {
+        path.relative_to(root).with_name(path.name.removesuffix(ending))
+        for root, ending in ((masks, MASK_ENDING), (derivatives, IMAGE_ENDINGS[0]))
+        for path in root.glob(f"sub-*/**/*{ending}")
+    }
+    cases = []
+    for session in sorted(sessions):
+        files = [derivatives / f"{session}{ending}" for ending in IMAGE_ENDINGS]
+        files.append(masks / f"{session}{MASK_ENDING}")
+        missing = [str(path) for path in files if not path.exists()]
+        if missing:
+            log.warning("%s is left out: it lacks %s", session.name, ", ".join(missing))
+            continue
+        t2star, t1w, proxy, mask = files
+        _check_grid(mask, t2star)
+        known = [
+            path if (path := masks / f"{session}{ending}").exists() else None
+            for ending in KNOWN_ENDINGS
+        ]
+        cases.append(TrainingCase(session.name, t2star, t1w, proxy, mask, *known))
+    if not cases:
+        raise NoInputError(
+            f"{derivatives}: no session with *_desc-proxy_dseg, both images and, in {masks}, "
+            "*_label-CMB_mask"
+        )
+    return cases
+
+
+def chosen_cases(
+    derivatives: Path,
+    truth: Path | None = None,
+    *,
+    participants: Sequence[str] = (),
+    excluded: Sequence[str] = (),
+) -> list[TrainingCase]:
+    """Sessions of the participants asked for, as :func:`find_cases` finds them.
+
+    Raises
+    ------
+    UsageError
+        Somebody named is not there, or nobody is left.
+    """
+    found = find_cases(derivatives, truth)
+    chosen = select_participants([case.participant for case in found], participants, excluded)
+    return [case for case in found if case.participant in chosen]
+
+
+def _check_grid(mask: Path, image: Path) -> None:
+    try:
+        one, other = nib.load(mask), nib.load(image)
+    except UNREADABLE as error:
+        raise DataError(f"{mask} or {image} cannot be read ({error})") from error
+    grids = [Grid(found.shape[:3], found.affine) for found in (one, other)]
+    if one.shape != other.shape or not grids[0].is_same_as(grids[1]):
+        raise DataError(
+            f"{mask} (shape {one.shape}) is not on the grid of {image} (shape {other.shape}); "
+            "draw it on that image, or resample it"
+        )
+
+
+def split_participants(names: Sequence[str], folds: int, seed: int) -> list[dict[str, list[str]]]:
+    """Folds of a cross-validation, all sessions of a participant in the same one.
+
+    Parameters
+    ----------
+    names
+        Sessions, as ``sub-01`` or ``sub-01_ses-A``.
+
+    Returns
+    -------
+    splits
+        For each fold the sessions that are trained on (``train``) and those left out (``val``),
+        as nnU-Net's ``splits_final.json`` wants them.
+
+    Raises
+    ------
+    UsageError
+        There are fewer participants than folds.
+    """
+    participants = sorted(set(map(participant_of, names)))
+    if len(participants) < folds:
+        raise UsageError(f"{folds} folds need as many participants; there are {len(participants)}")
+    order = np.random.default_rng(seed).permutation(participants)
+    left_out = [set(order[number::folds].tolist()) for number in range(folds)]
+    return [
+        {
+            "train": [name for name in names if participant_of(name) not in part],
+            "val": [name for name in names if participant_of(name) in part],
+        }
+        for part in left_out
+    ]
