@@ -139,6 +139,18 @@ def _check_grid(mask: Path, image: Path) -> None:
         )
 
 
+def check_fold(fold: int, folds: int) -> None:
+    """Refuse a part that a cross-validation does not have.
+
+    Raises
+    ------
+    UsageError
+        ``fold`` is none of 0 to ``folds - 1``.
+    """
+    if not 0 <= fold < folds:
+        raise UsageError(f"--fold {fold}: 0 to {folds - 1} is expected")
+
+
 def split_participants(names: Sequence[str], folds: int, seed: int) -> list[dict[str, list[str]]]:
     """Folds of a cross-validation, all sessions of a participant in the same one.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,12 +19,10 @@ from cmb_bidsapp.lesions.segment import NOMINAL_SLICE_MM, network_order, ras_zoo
 from cmb_bidsapp.lesions.slabs import label_slabs, slices_in_slab, to_slabs
 from cmb_bidsapp.models.nnunet import LesionModel
 from cmb_bidsapp.models.weights import load_into
-from cmb_bidsapp.train.cases import TrainingCase, chosen_cases, split_participants
+from cmb_bidsapp.train.cases import TrainingCase, check_fold, chosen_cases, split_participants
 
 if TYPE_CHECKING:
     import torch
-
-log = logging.getLogger(__name__)
 
 DATASET = "Dataset001_CMB"
 CONFIGURATION = "3d_fullres"
@@ -246,8 +243,7 @@ def train_lesions(
         plans["configurations"][CONFIGURATION]["patch_size"] = list(patch_size)
     which: int | str = "all"
     if fold is not None:
-        if not 0 <= fold < folds:
-            raise UsageError(f"--fold {fold}: 0 to {folds - 1} is expected")
+        check_fold(fold, folds)
         splits = split_participants([case.name for case in cases], folds, seed)
         write_json(preprocessed / "splits_final.json", splits)
         which = fold

@@ -11,7 +11,7 @@ from cmb_bidsapp.core.errors import ExitCode, UsageError
 from cmb_bidsapp.models.card import text_problems
 from cmb_bidsapp.models.registry import load_bundle, load_lesion_model
 from cmb_bidsapp.train.anatomy import train_anatomy
-from cmb_bidsapp.train.cases import chosen_cases, split_participants
+from cmb_bidsapp.train.cases import check_fold, chosen_cases, split_participants
 from cmb_bidsapp.train.export import add_second_look, export_anatomy, export_nnunet
 from cmb_bidsapp.train.implants import run_implants
 from cmb_bidsapp.train.lesions import train_lesions
@@ -59,6 +59,7 @@ def run_second_look(given: argparse.Namespace) -> int:
         excluded=given.exclude_participant_label,
     )
     if given.fold is not None:
+        check_fold(given.fold, given.folds)
         names = [case.name for case in cases]
         kept = split_participants(names, given.folds, given.random_seed)[given.fold]["train"]
         cases = [case for case in cases if case.name in kept]

@@ -115,5 +115,11 @@ def test_the_bundle_holds_it_and_segmentation_uses_it(training, tmp_path):
     assert (second.cmb_probability[first.cmb_probability < 0.05] == 0).all()
 
 
+def test_a_fold_that_is_not_there_is_refused(training, tmp_path, capsys):
+    arguments = ["train", "second-look", str(training), str(PACKAGED / "lesions")]
+    assert main([*arguments, "--folds", "2", "--fold", "2"]) == 2
+    assert "--fold 2: 0 to 1" in capsys.readouterr().err
+
+
 def test_a_folder_that_is_no_bundle_is_refused(training, tmp_path):
     assert main(["train", "second-look", str(training), str(tmp_path / "none")]) == 78
