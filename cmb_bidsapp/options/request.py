@@ -92,7 +92,7 @@ def read_request(arguments: Sequence[str]) -> AppRequest:
         The words make no command line, or the configuration file cannot be used.
     """
     words, past = list(arguments), _past_run(arguments)
-    if past and not _positionals(words):
+    if past and not positionals_of(words):
         words = [str(past["bids_dir"]), str(past["output_dir"]), *past["level"], *words]
     parser = build_parser()
     parser.parse_args(words)  # shows help and the like, and refuses what is no command line
@@ -125,7 +125,7 @@ def _past_run(arguments: Sequence[str]) -> dict[str, Any]:
     return read_config(path)
 
 
-def _positionals(words: Sequence[str]) -> list[str]:
+def positionals_of(words: Sequence[str]) -> list[str]:
     """Words that belong to no option."""
     parser = build_parser()
     for action in [one for one in parser._actions if one.dest in POSITIONALS]:
