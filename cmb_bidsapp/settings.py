@@ -50,7 +50,7 @@ class Anatomy:
     brain_extraction: str = "auto"
     """``auto``, ``synthstrip`` or ``embedded``."""
     parcellation: str = "auto"
-    """``auto``, ``freesurfer``, ``synthseg`` or ``atlas``."""
+    """Name of a backend, a key of :data:`cmb_bidsapp.anatomy.backends.BACKENDS`."""
     proxy_rules: ProxyRules = "paper"
     """``paper`` or ``reference``: which white matter is deep."""
     jhu_atlas: Path | None = None

@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from rich.console import Console
 
 from cmb_bidsapp import __version__
+from cmb_bidsapp.anatomy.backends import BACKENDS
 from cmb_bidsapp.bids.outputs import write_text
 from cmb_bidsapp.callers.options import as_arguments, groups_of, options_of, paths_in
 from cmb_bidsapp.core.errors import UnavailableError, UsageError
@@ -128,7 +129,7 @@ def render(request: SlurmRequest, wanted: AppRequest, participants: Sequence[str
         out_dir=str(wanted.output_dir.resolve()),
         scratch=str(wanted.work_dir.absolute()) if wanted.work_dir else None,
         image=str(request.image.absolute()) if request.image else None,
-        licence=wanted.parcellation == "freesurfer" and wanted.fs_license_file is None,
+        licence=BACKENDS[wanted.parcellation].licensed and wanted.fs_license_file is None,
         binds=[f"{path}:{path}:{'rw' if made else 'ro'}" for path, made in paths],
         folders=[str(path) for path, made in paths if made],
         program=shlex.join(program),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 from cmb_bidsapp import __version__
+from cmb_bidsapp.anatomy.backends import BACKENDS
 from cmb_bidsapp.core import defaults
 from cmb_bidsapp.options.base import (
     NOT_NEGATIVE,
@@ -111,11 +112,10 @@ def _add_anatomy(anatomy: argparse._ArgumentGroup) -> None:
     )
     anatomy.add_argument(
         "--parcellation",
-        choices=("auto", "freesurfer", "synthseg", "atlas"),
+        choices=tuple(BACKENDS),
         default="auto",
-        help="auto: what -d or --fs-subjects-dir hold, else atlas; freesurfer, synthseg: the same, "
-        "else run recon-all or mri_synthseg; atlas: our own network and a deformable atlas "
-        "(default: %(default)s)",
+        help="; ".join(f"{name}: {backend.help}" for name, backend in BACKENDS.items())
+        + " (default: %(default)s)",
     )
     anatomy.add_argument(
         "-d",
