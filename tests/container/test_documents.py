@@ -21,7 +21,7 @@ RUNS = [
 
 
 def test_images_are_built_as_documented(docker, official, app, run_block):
-    (block,) = blocks("docs/containers.md", "docker build")
+    block = blocks("docs/containers.md", "docker build")[0]
     run_block(block)
     assert docker.has(f"{IMAGE}-app")
     docker.tag(app, IMAGE)
