@@ -16,8 +16,8 @@ from cmb_bidsapp.clinical.follow_up import notes_of
 from cmb_bidsapp.lesions.candidates import find_instances, measure
 from cmb_bidsapp.lesions.cfpr import judge
 from cmb_bidsapp.lesions.longitudinal import tracks
+from cmb_bidsapp.lesions.rules import cfpr_rule, to_lesions
 from cmb_bidsapp.lesions.segment import LesionNetwork
-from cmb_bidsapp.lesions.table import rows
 from cmb_bidsapp.models.registry import calibration_of, load_lesion_model
 from cmb_bidsapp.phases.base import Phase, Result, Step
 from cmb_bidsapp.phases.decide import (
@@ -113,10 +113,10 @@ def decide(session: Session, files: SessionFiles, settings: Settings, step: Step
         radius=rule.cfpr_radius,
         min_ratio=rule.cfpr_ratio,
     )
-    lesions = rows(
+    lesions = to_lesions(
         candidates,
         verdicts,
-        cfpr=rule.cfpr,
+        [cfpr_rule(verdicts)] if rule.cfpr else [],
         min_diameter=rule.min_size,
         calibration=calibration_of(settings.lesions.model),
         standard=in_mni152(candidates, files),

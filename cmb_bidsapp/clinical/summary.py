@@ -16,11 +16,10 @@ from typing import Any
 from cmb_bidsapp.bids.tables import describe
 from cmb_bidsapp.clinical.aria import baseline_class
 from cmb_bidsapp.clinical.counts import at_least
-from cmb_bidsapp.clinical.mars import GROUPS, counted, fill, place_of
+from cmb_bidsapp.clinical.mars import GROUPS, fill, place_of
 from cmb_bidsapp.core.burden import BURDEN_NAMES, burden_class
 from cmb_bidsapp.core.defaults import BASELINE_LIMIT, NOT_A_DIAGNOSIS
-from cmb_bidsapp.lesions.candidates import UNASSIGNED
-from cmb_bidsapp.lesions.table import Row
+from cmb_bidsapp.lesions.lesion import UNASSIGNED, Lesion
 
 #: Group and region of a microbleed.
 Where = tuple[str, str]
@@ -115,13 +114,13 @@ def _columns() -> dict[str, dict[str, Any]]:
 SUMMARY_COLUMNS = MappingProxyType(_columns())
 
 
-def summarise(lesions: Iterable[Row], limit: int = BASELINE_LIMIT) -> dict[str, Any]:
+def summarise(lesions: Iterable[Lesion], limit: int = BASELINE_LIMIT) -> dict[str, Any]:
     """Summarise the lesion table of one session.
 
     Parameters
     ----------
     lesions
-        Rows of ``*_label-CMB_lesions.tsv``, kept and rejected.
+        Kept and rejected.
     limit
         More microbleeds than this at baseline usually exclude from anti-amyloid therapy.
 
@@ -133,12 +132,12 @@ def summarise(lesions: Iterable[Row], limit: int = BASELINE_LIMIT) -> dict[str, 
     Raises
     ------
     ValueError
-        A kept lesion has a grade that is none.
+        A kept lesion has no grade.
     """
-    rows = tuple(lesions)
-    form = fill(rows)
-    found = list(counted(rows))
-    places = Counter(where(row) for row in found)
+    every = tuple(lesions)
+    form = fill(every)
+    found = [lesion for lesion in every if lesion.counted]
+    places = Counter(where(lesion) for lesion in found)
     turned = _turned(found, places)
     aria, code = baseline_class(form.count())
     count, deep = form.count(), form.count(("deep", "brainstem")) > 0
@@ -169,7 +168,7 @@ def summarise(lesions: Iterable[Row], limit: int = BASELINE_LIMIT) -> dict[str, 
     }
 
 
-def where(lesion: Row) -> Where:
+def where(lesion: Lesion) -> Where:
     """Group and region that a lesion counts for."""
     place = place_of(lesion)
     return place.group, place.region
@@ -193,7 +192,7 @@ def category(places: Iterable[Where]) -> str:
     return "infratentorial only" if "infratentorial" in groups else "undetermined"
 
 
-def alternatives(lesion: Row) -> set[Where]:
+def alternatives(lesion: Lesion) -> set[Where]:
     """Where else a lesion may be: nowhere, unless its place is in doubt.
 
     Near a border, or without a group, it may be in the group of the second most of its voxels;
@@ -202,14 +201,14 @@ def alternatives(lesion: Row) -> set[Where]:
     """
     group, region = where(lesion)
     groups = {group} if (group, region) == ("infratentorial", UNASSIGNED) else set()
-    if group == UNASSIGNED or lesion["border"] == "true":
-        votes = {name: _votes(lesion, name) for name in GROUPS if name != group}
+    if group == UNASSIGNED or lesion.border:
+        votes = {name: getattr(lesion, f"votes_{name}") or 0 for name in GROUPS if name != group}
         groups |= {name for name in votes if votes[name] == max(votes.values())}
     parts = {BRAINSTEM, CEREBELLUM} if "infratentorial" in groups else set()
     return parts | {(name, UNASSIGNED) for name in groups - {"infratentorial"}}
 
 
-def _turned(found: Iterable[Row], places: Mapping[Where, int]) -> list[set[str]]:
+def _turned(found: Iterable[Lesion], places: Mapping[Where, int]) -> list[set[str]]:
     """What the category turns to, of each lesion that alone can turn it."""
     now = category(places)
     turned = []
@@ -222,12 +221,7 @@ def _turned(found: Iterable[Row], places: Mapping[Where, int]) -> list[set[str]]
     return turned
 
 
-def _votes(lesion: Row, group: str) -> int:
-    given = lesion.get(f"votes_{group}", "")
-    return int(given) if given.isdecimal() else 0
-
-
-def _chances(found: Iterable[Row], least: Mapping[str, int]) -> dict[str, Any]:
+def _chances(found: Iterable[Lesion], least: Mapping[str, int]) -> dict[str, Any]:
     """Probability of crossing each cut-off, from those of the lesions that count, all independent.
 
     Candidates that MARS does not count, by their size, are not in doubt about it; rejected ones
@@ -246,7 +240,7 @@ def _chances(found: Iterable[Row], least: Mapping[str, int]) -> dict[str, Any]:
     }
 
 
-def probability(lesion: Row) -> float:
+def probability(lesion: Lesion) -> float:
     """Calibrated probability of a lesion, NaN where it has none."""
-    given = lesion.get("calibrated_probability", "n/a")
-    return float("nan") if given in ("n/a", "") else float(given)
+    known = lesion.calibrated_probability
+    return math.nan if known is None else known

@@ -1,5 +1,6 @@
 """Words, cut-offs and their probabilities for one session."""
 
+import dataclasses
 import itertools
 import math
 
@@ -123,7 +124,7 @@ def test_the_second_most_votes_say_where_a_border_lesion_may_be():
     assert otherwise() == "mixed"
     alone = lesion("cerebellum", border="true", votes_infratentorial="9", votes_lobar="1")
     assert summarise([alone])["category_otherwise"] == "strictly lobar"
-    unanimous = {**alone, "votes_lobar": "0"}
+    unanimous = dataclasses.replace(alone, votes_lobar=0)
     assert summarise([unanimous])["category_otherwise"] == "strictly deep, strictly lobar"
 
 

@@ -14,7 +14,8 @@ from cmb_bidsapp.bids.tables import write_table
 from cmb_bidsapp.core.labels import LEFT, MARS, RIGHT
 from cmb_bidsapp.lesions.candidates import find_instances, measure
 from cmb_bidsapp.lesions.cfpr import judge
-from cmb_bidsapp.lesions.table import COLUMNS, rows
+from cmb_bidsapp.lesions.rules import cfpr_rule, to_lesions
+from cmb_bidsapp.lesions.table import write_lesions
 from cmb_bidsapp.report.closeups import Periphery
 from cmb_bidsapp.report.figures import session_figures
 from cmb_bidsapp.report.participant import write_participant_report
@@ -101,8 +102,9 @@ def finish_session(
     labels = images["network_labels"]
     verdicts = judge(instances, labels, (1, 1, 4), mode=mode)
     knots = ((0.5, 0.2), (0.99999, 0.8))
-    table = rows(found, verdicts, cfpr=True, min_diameter=2, calibration=knots)
-    write_table(files.lesions, list(COLUMNS), table, COLUMNS)
+    rules = [cfpr_rule(verdicts)]
+    table = to_lesions(found, verdicts, rules, min_diameter=2, calibration=knots)
+    write_lesions(files.lesions, table)
     session_figures(files, table, Periphery(mode, 2.0))
     registered = {"MaskDice": 0.95, "MutualInformation": 1.2, "Start": "header", "Attempts": 1}
     sidecars = {
