@@ -37,18 +37,16 @@ class Level(StrEnum):
         return {str(member): member.description for member in cls}
 
 
-def text(
-    description: str, units: str | None = None, levels: Levels = MappingProxyType({})
-) -> dict[str, Any]:
-    """Metadata of a field that is a column."""
-    return {"description": description, "units": units, "levels": levels}
-
-
 def column(
-    description: str, units: str | None = None, levels: Levels = MappingProxyType({})
+    description: str,
+    units: str | None = None,
+    levels: Levels = MappingProxyType({}),
+    *,
+    required: bool = False,
 ) -> Any:
-    """A field that is a column, ``None`` where its value is not known."""
-    return field(default=None, metadata=text(description, units, levels))
+    """A field that is a column; unless ``required`` it is ``None`` where it is not known."""
+    told = {"description": description, "units": units, "levels": levels}
+    return field(metadata=told) if required else field(default=None, metadata=told)
 
 
 def columns_of(of: type) -> dict[str, dict[str, Any]]:

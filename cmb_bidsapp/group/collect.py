@@ -176,7 +176,7 @@ class _Collector:
             return False
         count, name, protocol = form.count(), pool_of(record), protocol_of(record)
         wide = tables.mars_row(record, form)
-        clinical = {**tables.about(record), **vars(record.protocol), **summary}
+        clinical = {**tables.about(record), **vars(record.protocol), **vars(summary)}
         for row in tables.lesion_rows(record):
             self._add["lesions"](row)
         self._add["mars"](wide)

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from cmb_bidsapp.bids.protocol import Protocol
 from cmb_bidsapp.bids.tables import IDENTITY, describe, identity
 from cmb_bidsapp.bids.typed import columns_of
 from cmb_bidsapp.clinical.follow_up import CHANGE_COLUMNS
@@ -26,15 +27,7 @@ SOURCE = {
         reader="those of the readers named, made in the participant's report",
     )
 }
-PROTOCOL = {
-    "sequence": describe(
-        "swi, or the BIDS suffix of the T2*w image; counts of SWI and GRE differ; unknown where "
-        "nothing tells, or the suffix is no T2*w's"
-    ),
-    "field_strength": describe("Field strength", "T"),
-    "echo_time": describe("Echo time", "s"),
-    "slice_distance": describe("Largest voxel side", "mm"),
-}
+PROTOCOL = columns_of(Protocol)
 _SESSION = {**IDENTITY, **SOURCE}
 
 #: By the name of each table (``group_<name>.tsv``), its columns with their JSON dictionary.

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 
-from cmb_bidsapp.bids.typed import Level, column, text
+from cmb_bidsapp.bids.typed import Level, column
 from cmb_bidsapp.core.defaults import CfprMode
 from cmb_bidsapp.core.labels import MARS_FORM, STANDARD_SPACE
 
@@ -90,8 +90,8 @@ class Lesion:
     """
 
     lesion_id: int | None = column("Number of the candidate in *_desc-CMBinstances_dseg")
-    status: Status = field(
-        metadata=text("Whether the candidate is in the final mask", levels=Status.levels)
+    status: Status = column(
+        "Whether the candidate is in the final mask", levels=Status.levels, required=True
     )
     reason: Reason | None = column("Why: the verdict of CFPR", levels=Reason.of_rules)
     grade: Grade | None = column("Algorithmic grade after MARS; not a rater's", levels=Grade.levels)

@@ -83,7 +83,7 @@ def write_decisions(
     write_lesions(files.lesions, lesions)
     write_table(files.mars_form, list(FORM_COLUMNS), form_rows(fill(lesions)), FORM_COLUMNS)
     summary = summarise(lesions, settings.clinical.baseline_limit)
-    write_table(files.summary, list(SUMMARY_COLUMNS), [summary], SUMMARY_COLUMNS)
+    write_table(files.summary, list(SUMMARY_COLUMNS), [vars(summary)], SUMMARY_COLUMNS)
     tables = [files.lesions, files.mars_form, files.summary]
     return [files.raw_mask, files.mask, files.instances, *tables]
 

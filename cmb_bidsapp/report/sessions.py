@@ -15,7 +15,7 @@ from cmb_bidsapp.bids.provenance import Provenance, read_provenance, read_second
 from cmb_bidsapp.bids.tables import Row, read_table
 from cmb_bidsapp.bids.typed import encode
 from cmb_bidsapp.clinical.mars import fill, form_rows
-from cmb_bidsapp.clinical.summary import CUTOFFS, summarise
+from cmb_bidsapp.clinical.summary import CUTOFFS, ClinicalSummary, summarise
 from cmb_bidsapp.core.labels import MARS_FORM
 from cmb_bidsapp.lesions.lesion import UNASSIGNED, Lesion, Reason
 from cmb_bidsapp.lesions.table import read_lesions
@@ -80,7 +80,7 @@ class SessionView:
     made: Provenance
     cfpr: str
     seconds: Mapping[str, float]
-    summary: Mapping[str, Any]
+    summary: ClinicalSummary | None
     cutoffs: Sequence[tuple[str, bool, float | None]]
     form: Sequence[Mapping[str, Any]]
     quality: Sequence[Row]
@@ -101,7 +101,7 @@ class SessionView:
     @property
     def at_least_5(self) -> float | None:
         """Probability of 5 microbleeds or more among those counted."""
-        return _known(self.summary["at_least_5_probability"])
+        return None if self.summary is None else _known(self.summary.at_least_5_probability)
 
     @property
     def out_of_limits(self) -> list[Row]:
@@ -156,7 +156,7 @@ def session_view(
     volumes = fitted(files, room.left) if ok and with_volumes else NO_VOLUMES
     room.left -= volumes.size
     left_out = (f"{room.left_out} pictures are left out" if room.left_out else "", volumes.note)
-    summary = summarise(lesions, limit) if ok else {}
+    summary = summarise(lesions, limit) if ok else None
     return SessionView(
         key=f"ses-{session.session}" if session.session else "n/a",
         title=f"ses-{session.session}" if session.session else f"sub-{session.participant}",
@@ -169,7 +169,7 @@ def session_view(
         cfpr=cfpr_in_words(made.decisions),
         seconds=read_seconds(files),
         summary=summary,
-        cutoffs=_cutoffs(summary) if ok else [],
+        cutoffs=[] if summary is None else _cutoffs(summary),
         form=form_rows(fill(lesions)) if ok else [],
         quality=_quality(files) if ok else [],
         figures=figures,
@@ -221,14 +221,15 @@ def _acquired(scan: Scan) -> str:
     return ", ".join(str(fact) for fact in facts if fact)
 
 
-def _cutoffs(summary: Mapping[str, Any]) -> list[tuple[str, bool, float | None]]:
+def _cutoffs(summary: ClinicalSummary) -> list[tuple[str, bool, float | None]]:
     """Each cut-off in words, whether the count crosses it, and the probability that it does."""
     found = []
-    for name, text in CUTOFFS.items():
+    for name, crossed, chance in summary.crossed():
+        text = CUTOFFS[name]
         if name == "above_limit":
-            limit = summary["baseline_limit"]
+            limit = summary.baseline_limit
             text = f"more than {limit} (limit at baseline for anti-amyloid therapy)"
-        found.append((text, bool(summary[name]), _known(summary[f"{name}_probability"])))
+        found.append((text, crossed, _known(chance)))
     return found
 
 
