@@ -13,6 +13,7 @@ from cmb_bidsapp.anatomy.quality import warnings
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.inputs import Session
 from cmb_bidsapp.clinical.follow_up import notes_of
+from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.lesions.candidates import find_instances, measure
 from cmb_bidsapp.lesions.cfpr import judge
 from cmb_bidsapp.lesions.longitudinal import tracks
@@ -71,10 +72,10 @@ def prepare(session: Session, files: SessionFiles, settings: Settings, step: Ste
     found = find_or_make(session, settings, step, notes)
     step("loading the anatomy network")
     network = load_network(settings)
-    t2star = strip(session.t2star, "T2starw", network, settings, step)
+    t2star = strip(session.t2star, Contrast.T2STARW, network, settings, step)
     t1w, registration = None, None
     if session.t1w is not None:
-        t1w = strip(session.t1w, "T1w", network, settings, step)
+        t1w = strip(session.t1w, Contrast.T1W, network, settings, step)
         step("registration of T1w to T2*w")
         registration = register(t2star, t1w, settings.seed)
     labelled = label_head(t1w or t2star, found, settings, step, notes)

@@ -11,6 +11,7 @@ from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.inputs import Scan, Session
 from cmb_bidsapp.bids.outputs import sidecar_of, write_image, write_json
 from cmb_bidsapp.bids.tables import write_table
+from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.core.labels import LEFT, MARS, RIGHT
 from cmb_bidsapp.lesions.candidates import find_instances, measure
 from cmb_bidsapp.lesions.cfpr import judge
@@ -36,9 +37,8 @@ def session_of(root: Path, participant="01", session=None, notes=(), *, t1w=True
         path = root / "bids" / f"sub-{participant}" / "anat" / f"sub-{participant}_{suffix}.nii.gz"
         return Scan(path, {"suffix": suffix}, {"MagneticFieldStrength": 3, "EchoTime": 0.02}, 1.0)
 
-    return Session(
-        participant, session, scan("T2starw"), scan("T1w") if t1w else None, tuple(notes)
-    )
+    scans = {contrast: scan(contrast) for contrast in (*Contrast,)[: 1 + t1w]}
+    return Session(participant, session, scans, tuple(notes))
 
 
 def settings_of(root: Path, **options) -> Settings:

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.bids.inputs import Scan, Session
 from cmb_bidsapp.bids.outputs import write_image
 from cmb_bidsapp.clinical.mars import fill
 from cmb_bidsapp.core.labels import LEFT, MARS, RIGHT
@@ -22,6 +21,7 @@ from cmb_bidsapp.report.participant import write_participant_report
 from cmb_bidsapp.report.sessions import ReportedSession
 from cmb_bidsapp.settings import Settings
 from tests.report.reviewing import Reader
+from tests.skeletons import session as session_of
 
 #: Two lesions in the brain, 1 and 2, and 3 at its edge.
 PLACES = [(14, 20, 4), (25, 20, 4), (36, 20, 4)]
@@ -64,7 +64,7 @@ def results(tmp_path):
 @pytest.fixture
 def report(tmp_path, results):
     image = tmp_path / "bids" / "sub-01" / "ses-A" / "anat" / "sub-01_ses-A_T2starw.nii.gz"
-    session = Session("01", "A", Scan(image, {"suffix": "T2starw"}, {}, 1.0), None)
+    session = session_of("01", "A", image)
     settings = Settings(tmp_path / "bids", tmp_path / "out", ("participant",))
     return write_participant_report(settings, "01", [ReportedSession(session)])
 
