@@ -12,7 +12,7 @@ from rich.console import Console
 
 from cmb_bidsapp import __version__
 from cmb_bidsapp.anatomy.templates import Space, find_template
-from cmb_bidsapp.bids.derivatives import prepare_dataset
+from cmb_bidsapp.bids.derivatives import SessionFiles, prepare_dataset
 from cmb_bidsapp.bids.index import printable
 from cmb_bidsapp.bids.inputs import Choice, Session, check_dataset, choose
 from cmb_bidsapp.bids.outputs import write_json, write_text
@@ -33,13 +33,13 @@ from cmb_bidsapp.workflow import Stage
 def participant(settings: Settings, console: Console) -> Summary:
     """Process every chosen session, write their reports, and say how it went."""
     choice = chosen(settings)
-    show_choice(choice, console, everything=settings.dry_run)
+    show_choice(choice, console, everything=settings.dry_run or settings.verbosity > 0)
+    if settings.reports_only and not settings.dry_run:
+        return _write_reports(choice, settings, console)
     check_lesion_model(settings.lesions.model, settings.lesions.folds)
     licence = licence_of(settings.lesions.model)
     console.print(f"lesion model {settings.lesions.model}, licence: {licence}", highlight=False)
     _check_spaces(settings, console)
-    if settings.bids_database_dir is not None:
-        console.print("--bids-database-dir has no effect: no index of the dataset is kept")
     if settings.dry_run:
         return _foreseen(choice)
 
@@ -73,6 +73,28 @@ def participant(settings: Settings, console: Console) -> Summary:
     )
 
 
+def _write_reports(choice: Choice, settings: Settings, console: Console) -> Summary:
+    """Write the reports of the sessions that have results, and name those that have none."""
+    shown = [
+        ReportedSession(
+            session,
+            ""
+            if SessionFiles(settings.out_dir, session.participant, session.session).lesions.exists()
+            else "no results yet",
+        )
+        for session in choice.sessions
+    ]
+    lacking = [one for one in shown if one.error]
+    for one in lacking:
+        console.print(f"{one.session.label}: {one.error}", markup=False, highlight=False)
+    for label in sorted({one.session.participant for one in shown if not one.error}):
+        own = [one for one in shown if one.session.participant == label]
+        report = write_participant_report(settings, label, own)
+        console.print(f"report: {report}", markup=False, highlight=False, soft_wrap=True)
+    codes = [ExitCode.NO_INPUT if one.error else ExitCode.OK for one in shown]
+    return Summary(len(shown) - len(lacking), len(lacking), len(choice.skipped), common_code(codes))
+
+
 def _foreseen(choice: Choice) -> Summary:
     """How a run would end as far as names and headers tell."""
     codes = [ExitCode.DATA if session.problem else ExitCode.OK for session in choice.sessions]
@@ -101,6 +123,9 @@ def _run(
         for outcome in run_sessions(stale, settings, logs, display.event, stage):
             display.finished(outcome)
             outcomes.append(outcome)
+            if settings.verbosity > 1:
+                text = (logs / f"{outcome.session.label}.log").read_text(errors="replace")
+                console.print(text.strip(), markup=False, highlight=False, soft_wrap=True)
     reached = {outcome.session.label for outcome in outcomes}
     return outcomes + [
         Outcome(
