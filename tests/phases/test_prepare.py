@@ -62,7 +62,7 @@ def test_a_t1w_of_an_earlier_run_leaves_no_trace_in_the_record(acquired, files):
 
 def test_what_is_written_of_the_acquisition_is_part_of_what_a_stamp_depends_on(acquired, settings):
     other = dataclasses.replace(acquired.t2star, metadata={"EchoTime": 0.04})
-    changed = dataclasses.replace(acquired, t2star=other)
+    changed = rescanned(acquired, t2star=other)
     assert PREPARE.parameters is prepare_parameters
     known = prepare_parameters(settings(), acquired)
     assert known != prepare_parameters(settings(), changed)
