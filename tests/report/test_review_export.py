@@ -123,7 +123,7 @@ def test_the_file_has_the_columns_and_what_was_done(opened, exports):
         ("2", "not-cmb", "12.5", "-20", "30", "n/a"),
         ("n/a", "definite", "-6.79", "0", "12", "n/a"),
     ]
-    (who,) = {(r.participant_id, r.session_id, r.rater, r.version) for r in rows}
+    (who,) = {(r["participant_id"], r["session_id"], r["rater"], r["version"]) for r in rows}
     assert who == ("sub-01", "n/a", "Dr. A. M\u00fcller-Lee", "1.2")
 
 
@@ -134,7 +134,7 @@ def test_notes_survive_whatever_is_in_them(tmp_path, opened, exports):
         reader.rate(lesion, "Definite")
         reader.note(lesion, note)
     path = reader.export(exports)
-    assert [row.note for row in read_table(path)] == [NASTY.replace("\t", " "), '"quoted"', '"']
+    assert [row["note"] for row in read_table(path)] == [NASTY.replace("\t", " "), '"quoted"', '"']
     read = read_ratings(exports).apply(record)
     assert read.source == "reader AB"
     # And back into a page that has never seen them.
