@@ -103,7 +103,7 @@ def decide(session: Session, files: SessionFiles, settings: Settings, step: Step
     rule = settings.decisions
     step("candidates")
     found = read_segmented(files)
-    instances = find_instances(found.probability, rule.threshold)
+    instances = find_instances(found.probability, rule.threshold, found.spacing)
     candidates = measure(instances, found.probability, found.t2star, found.mars, found.affine)
     step("false-positive reduction (CFPR)")
     verdicts = judge(

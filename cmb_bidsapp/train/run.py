@@ -104,6 +104,8 @@ def backgrounds(request: SecondLookRequest) -> Iterator[tuple[str, Background]]:
         names = [files.label for files, _ in sessions]
         kept = split_participants(names, request.folds, request.random_seed)[request.fold]["train"]
         sessions = [one for one in sessions if one[0].label in kept]
+    for folder in request.also:
+        sessions += chosen_sessions(folder, folder)
     for files, labelled in sessions:
         yield files.label, read_background(files, labelled)
 
