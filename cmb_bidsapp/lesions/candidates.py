@@ -150,8 +150,12 @@ def _peaks(
     highest = ndimage.maximum_filter(height, footprint=ball) == height
     peaks, count = ndimage.label(highest & inside, CONNECTIVITY_26)
     centres = ndimage.center_of_mass(peaks > 0, peaks, np.arange(1, count + 1))
-    found: npt.NDArray[np.float64] = np.array(centres).reshape(-1, 3) - width
-    return found
+    found: list[npt.NDArray[np.float64]] = []
+    for centre in np.array(centres).reshape(-1, 3) - width:
+        # Equally high ones may be near to each other.
+        if all(np.linalg.norm((centre - other) * spacing) > PEAK_MM for other in found):
+            found.append(centre)
+    return np.array(found)
 
 
 def measure(
