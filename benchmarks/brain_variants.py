@@ -12,7 +12,8 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from cmb_bidsapp.anatomy.network import AnatomyNetwork, Contrast
+from cmb_bidsapp.anatomy.network import AnatomyNetwork
+from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.models.registry import load_bundle
 from cmb_bidsapp.preprocess.resampling import Grid, isotropic_grid, resample
 
@@ -43,7 +44,7 @@ def main() -> None:
     given = parser.parse_args()
     network = AnatomyNetwork(load_bundle(given.model))
     dice: dict[tuple[str, str], list[float]] = defaultdict(list)
-    contrasts: tuple[Contrast, ...] = ("T1w", "T2starw")
+    contrasts: tuple[Contrast, ...] = (Contrast.T1W, Contrast.T2STARW)
     for contrast in contrasts:
         for path in sorted(given.bids_dir.glob(f"sub-*/**/*_{contrast}.nii.gz")):
             if not any(text in path.name for text in given.only):

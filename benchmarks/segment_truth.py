@@ -17,13 +17,14 @@ import numpy as np
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import write_image
-from cmb_bidsapp.bids.tables import read_table, write_dseg, write_table
+from cmb_bidsapp.bids.tables import read_table, write_dseg
 from cmb_bidsapp.core.labels import PROXY_LOOK
 from cmb_bidsapp.lesions.candidates import find_instances, measure
 from cmb_bidsapp.lesions.cfpr import judge
+from cmb_bidsapp.lesions.rules import cfpr_rule, to_lesions
 from cmb_bidsapp.lesions.segment import LesionNetwork, ras_zooms, with_regions
 from cmb_bidsapp.lesions.slabs import SLAB_MM
-from cmb_bidsapp.lesions.table import COLUMNS, rows
+from cmb_bidsapp.lesions.table import write_lesions
 from cmb_bidsapp.models.registry import load_lesion_model
 
 
@@ -53,14 +54,15 @@ def segment(session: Path, given: argparse.Namespace) -> str:
     labels = result.labels if model.classes.regions else with_regions(result.labels, proxy)
     mars = np.asarray(nib.load(truth.mars).dataobj)
     candidates = measure(instances, result.cmb_probability, t2star, mars, affine)
-    table = rows(candidates, judge(instances, labels, spacing), cfpr=True, min_diameter=0.0)
-    kept = [row["lesion_id"] for row in table if row["status"] == "kept"]
+    verdicts = judge(instances, labels, spacing)
+    lesions = to_lesions(candidates, verdicts, [cfpr_rule(verdicts)], min_diameter=0.0)
+    kept = [lesion.number for lesion in lesions if lesion.kept]
     write_image(out.probability, result.cmb_probability, affine, {})
     write_dseg(out.network_labels, labels, affine, PROXY_LOOK, {})
     write_image(out.instances, instances, affine, {})
     write_image(out.raw_mask, (instances > 0).astype(np.uint8), affine, {})
     write_image(out.mask, np.isin(instances, kept).astype(np.uint8), affine, {})
-    write_table(out.lesions, list(COLUMNS), table, COLUMNS)
+    write_lesions(out.lesions, lesions)
     visible = sum(row["visible"] == "true" for row in read_table(truth.lesions))
     seconds = time.perf_counter() - began
     return f"{out.label}: {len(kept)} kept, {visible} visible, {seconds:.0f} s"

@@ -13,11 +13,12 @@ from cmb_bidsapp.anatomy.quality import warnings
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.inputs import Session
 from cmb_bidsapp.clinical.follow_up import notes_of
+from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.lesions.candidates import find_instances, measure
 from cmb_bidsapp.lesions.cfpr import judge
 from cmb_bidsapp.lesions.longitudinal import tracks
+from cmb_bidsapp.lesions.rules import cfpr_rule, to_lesions
 from cmb_bidsapp.lesions.segment import LesionNetwork
-from cmb_bidsapp.lesions.table import rows
 from cmb_bidsapp.models.registry import calibration_of, load_lesion_model
 from cmb_bidsapp.phases.base import Phase, Result, Step
 from cmb_bidsapp.phases.decide import (
@@ -71,10 +72,10 @@ def prepare(session: Session, files: SessionFiles, settings: Settings, step: Ste
     found = find_or_make(session, settings, step, notes)
     step("loading the anatomy network")
     network = load_network(settings)
-    t2star = strip(session.t2star, "T2starw", network, settings, step)
+    t2star = strip(session.t2star, Contrast.T2STARW, network, settings, step)
     t1w, registration = None, None
     if session.t1w is not None:
-        t1w = strip(session.t1w, "T1w", network, settings, step)
+        t1w = strip(session.t1w, Contrast.T1W, network, settings, step)
         step("registration of T1w to T2*w")
         registration = register(t2star, t1w, settings.seed)
     labelled = label_head(t1w or t2star, found, settings, step, notes)
@@ -113,10 +114,10 @@ def decide(session: Session, files: SessionFiles, settings: Settings, step: Step
         radius=rule.cfpr_radius,
         min_ratio=rule.cfpr_ratio,
     )
-    lesions = rows(
+    lesions = to_lesions(
         candidates,
         verdicts,
-        cfpr=rule.cfpr,
+        [cfpr_rule(verdicts)] if rule.cfpr else [],
         min_diameter=rule.min_size,
         calibration=calibration_of(settings.lesions.model),
         standard=in_mni152(candidates, files),

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import nibabel as nib
 import numpy as np
 
 from cmb_bidsapp.bids.inputs import Scan, Session
+from cmb_bidsapp.core.contrast import Contrast
 
 RESULT = re.compile(r"CMB-BIDSAPP RESULT ok=(\d+) failed=(\d+) skipped=(\d+) exit=(\d+)")
 
@@ -67,7 +69,16 @@ def image_path(root: Path, stem: str) -> Path:
 def session(
     participant: str, label: str | None = None, path: Path = Path("none.nii.gz")
 ) -> Session:
-    return Session(participant, label, Scan(path, {"suffix": "T2starw"}, {}, 1.0), None)
+    return Session(
+        participant, label, {Contrast.T2STARW: Scan(path, {"suffix": "T2starw"}, {}, 1.0)}
+    )
+
+
+def rescanned(session: Session, **scans: Scan | None) -> Session:
+    """The session with another ``t2star`` or ``t1w``; ``None`` takes it away."""
+    names = {"t2star": Contrast.T2STARW, "t1w": Contrast.T1W}
+    changed = {**session.scans, **{names[name]: scan for name, scan in scans.items()}}
+    return replace(session, scans={key: scan for key, scan in changed.items() if scan})
 
 
 def tree(root: Path) -> dict[str, int]:

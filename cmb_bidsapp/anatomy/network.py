@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,13 +19,13 @@ from dynamic_network_architectures.architectures.unet import PlainConvUNet
 from scipy import ndimage
 
 from cmb_bidsapp.anatomy.pieces import largest_piece
+from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.core.labels import STRUCTURES, structure_classes
 from cmb_bidsapp.models.registry import Bundle
 from cmb_bidsapp.preprocess.resampling import Affine, Grid, isotropic_grid, resample
 
 #: Contrasts the network knows, in the order of its input channels.
-Contrast = Literal["T1w", "T2starw"]
-CONTRASTS: tuple[Contrast, ...] = ("T1w", "T2starw")
+CONTRASTS = (Contrast.T1W, Contrast.T2STARW)
 
 #: Voxel size the network works at, in mm.
 SPACING_MM = 2.0

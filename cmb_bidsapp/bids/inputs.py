@@ -20,6 +20,7 @@ from cmb_bidsapp.bids.scans import Choice, Rejected, Scan, Session
 from cmb_bidsapp.bids.sidecars import Sidecars
 from cmb_bidsapp.bids.text import read_json
 from cmb_bidsapp.bids.times import natural
+from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.core.errors import DataError, NoInputError
 
 __all__ = [
@@ -158,7 +159,7 @@ def choose_participant(
         unused += best.rejected
         notes = list(best.notes)
         own = [s for s in t1w if s.session == label]
-        anatomical = None
+        scans = {Contrast.T2STARW: best.scan}
         if own:
             picked = pick(own)
             unused += picked.rejected
@@ -167,15 +168,13 @@ def choose_participant(
             where = f"ses-{picked.scan.session}" if picked.scan.session else "no session"
             notes.append(f"T1w is of {where}: this session has none")
         if t1w:
-            anatomical = picked.scan
+            scans[Contrast.T1W] = picked.scan
             notes += picked.notes
         else:
             seen = "; ".join(f"{s.path.name}: {why}" for s, why in rejected if not _is_t2star(s))
             why = f" ({seen})" if seen else ""
             notes.append(f"no T1w{why}: T2*w alone, regions are less certain")
-        found.append(
-            Session(participant, label, best.scan, anatomical, tuple(notes), tuple(unused))
-        )
+        found.append(Session(participant, label, scans, tuple(notes), tuple(unused)))
     if not labels:
         lacking.append(Rejected(Path(f"sub-{participant}"), "no T1w and no T2*w image"))
     return found, lacking

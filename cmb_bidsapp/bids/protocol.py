@@ -10,6 +10,7 @@ from typing import Any
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.inputs import Scan, is_swi
 from cmb_bidsapp.bids.outputs import read_sidecar
+from cmb_bidsapp.bids.typed import column
 
 #: Keys of a raw sidecar that the sidecar of the preprocessed image repeats.
 ACQUISITION = (
@@ -40,20 +41,17 @@ class SequenceKind(StrEnum):
 class Protocol:
     """What makes the counts of two sessions comparable; ``None`` where it is not known.
 
-    Attributes
-    ----------
-    field_strength
-        ``MagneticFieldStrength``, T.
-    echo_time
-        ``EchoTime``, s.
-    slice_distance
-        Largest side of ``VoxelSize``, mm.
+    Each field is a column of the group's tables, which its metadata describe.
     """
 
-    sequence: SequenceKind = SequenceKind.UNKNOWN
-    field_strength: float | None = None
-    echo_time: float | None = None
-    slice_distance: float | None = None
+    sequence: SequenceKind = column(
+        "swi, or the BIDS suffix of the T2*w image; counts of SWI and GRE differ; unknown "
+        "where nothing tells, or the suffix is no T2*w's",
+        required=True,
+    )
+    field_strength: float | None = column("Field strength", "T")
+    echo_time: float | None = column("Echo time", "s")
+    slice_distance: float | None = column("Largest voxel side", "mm")
 
 
 def kind_of(scan: Scan) -> SequenceKind:

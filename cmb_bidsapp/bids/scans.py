@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cmb_bidsapp.core.contrast import Contrast
+
 
 @dataclass(frozen=True)
 class Scan:
@@ -50,12 +52,17 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Session:
-    """What will be processed together: one T2*w and, where there is one, a T1w."""
+    """What will be processed together.
+
+    Attributes
+    ----------
+    scans
+        The images by what they show: a T2*w and, where there is one, a T1w.
+    """
 
     participant: str
     session: str | None
-    t2star: Scan
-    t1w: Scan | None
+    scans: Mapping[Contrast, Scan]
     notes: tuple[str, ...] = ()
     rejected: tuple[Rejected, ...] = ()
 
@@ -67,8 +74,17 @@ class Session:
     @property
     def problem(self) -> str | None:
         """Why the session cannot be processed, where its headers and names tell."""
-        scans = [scan for scan in (self.t2star, self.t1w) if scan is not None]
-        return next((scan.problem for scan in scans if scan.problem), None)
+        return next((scan.problem for scan in self.scans.values() if scan.problem), None)
+
+    @property
+    def t2star(self) -> Scan:
+        """The image that microbleeds are looked for in."""
+        return self.scans[Contrast.T2STARW]
+
+    @property
+    def t1w(self) -> Scan | None:
+        """The T1w, where there is one."""
+        return self.scans.get(Contrast.T1W)
 
 
 @dataclass(frozen=True)

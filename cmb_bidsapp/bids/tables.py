@@ -15,6 +15,9 @@ import numpy.typing as npt
 from cmb_bidsapp.bids.outputs import atomic, sidecar_of, write_image, write_json
 from cmb_bidsapp.bids.text import open_text
 
+#: A row of a table as it was read.
+Row = Mapping[str, str]
+
 
 def describe(description: str, units: str | None = None, **levels: str) -> dict[str, Any]:
     """Say in a table's JSON dictionary what a column is; in names of levels ``_`` is ``-``."""
@@ -59,7 +62,7 @@ def open_table(
     with atomic(path) as beside, beside.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
         writer.writerow(columns)
-        yield lambda row: writer.writerow([_cell(row.get(column)) for column in columns])
+        yield lambda row: writer.writerow([cell(row.get(column)) for column in columns])
     if descriptions is not None:
         write_json(sidecar_of(path), {c: descriptions[c] for c in columns})
 
@@ -76,7 +79,8 @@ def write_table(
             add(row)
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
+    """A value as a table has it; what is missing or not finite is ``n/a``."""
     if isinstance(value, str):
         text = value if value.isprintable() else value.translate(_BLANK)
         return f"'{text}" if _FORMULA.match(text) and not _is_number(text) else text
@@ -86,7 +90,7 @@ def _cell(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, float | np.floating):
         return f"{value:.6g}"
-    return _cell(str(value))
+    return cell(str(value))
 
 
 #: Tab and ends of lines, which would break a table, as blanks.

@@ -26,7 +26,8 @@ from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.callers.options import flag_of, is_flag, options_of
 from cmb_bidsapp.core.errors import DataError, ExitCode, classify
 from cmb_bidsapp.core.outcome import carried_out
-from cmb_bidsapp.lesions.grading import COUNTED
+from cmb_bidsapp.lesions.lesion import COUNTED, Region
+from cmb_bidsapp.lesions.table import read_lesions
 from cmb_bidsapp.levels.run import run_app
 from cmb_bidsapp.options.parser import build_parser
 from cmb_bidsapp.options.resolve import read_settings
@@ -39,7 +40,6 @@ IMAGES = {"t2starw": "T2starw", "t1": "T1w"}
 #: What Brainlife's metadata have besides the sidecar.
 ENTITIES = ("subject", "session", "run", "acq")
 
-REGIONS = ("lobar", "deep", "infratentorial", "unassigned")
 NOT_A_DIAGNOSIS = "The results are an imaging summary, not a diagnosis."
 
 
@@ -111,9 +111,9 @@ def product(files: SessionFiles, code: int) -> dict[str, Any]:
     if code or not files.lesions.exists():
         return {"brainlife": messages, "version": __version__}
     messages += [{"type": "warning", "msg": note} for note in read_provenance(files).notes]
-    kept = [row for row in read_table(files.lesions) if row["status"] == "kept"]
-    found = Counter((row["grade"], row["region"]) for row in kept if row["grade"] in COUNTED)
-    counts = {grade: {region: found[grade, region] for region in REGIONS} for grade in COUNTED}
+    counted = [lesion for lesion in read_lesions(files.lesions) if lesion.counted]
+    found = Counter((lesion.grade, lesion.region or Region.UNASSIGNED) for lesion in counted)
+    counts = {grade: {region: found[grade, region] for region in Region} for grade in COUNTED}
     total = found.total()
     messages.append({"type": "success", "msg": f"{total} microbleeds, definite and possible"})
     graph = {

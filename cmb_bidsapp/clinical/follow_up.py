@@ -12,6 +12,7 @@ import numpy as np
 from cmb_bidsapp.bids.tables import describe
 from cmb_bidsapp.clinical.aria import NEW_COLUMNS, new_lesions
 from cmb_bidsapp.core.defaults import THRESHOLD
+from cmb_bidsapp.lesions.lesion import Lesion
 from cmb_bidsapp.lesions.longitudinal import (
     BASELINE,
     FIRST_SHOWN,
@@ -24,7 +25,7 @@ from cmb_bidsapp.lesions.longitudinal import (
     Track,
     TrackPoint,
 )
-from cmb_bidsapp.lesions.table import COLUMNS, Row
+from cmb_bidsapp.lesions.table import COLUMNS
 from cmb_bidsapp.models.calibration import Knots, calibrate
 
 #: From this probability on the network has seen something, if not enough to tell it.
@@ -131,7 +132,7 @@ ProbabilityAt = Mapping[tuple[int, int], float]
 def track_rows(
     tracks: Sequence[Track],
     sessions: Sequence[str],
-    lesions: Sequence[Sequence[Row]],
+    lesions: Sequence[Sequence[Lesion]],
     heights: ProbabilityAt,
 ) -> Iterator[dict[str, Any]]:
     """Rows of the table of tracks, by track and session.
@@ -141,7 +142,7 @@ def track_rows(
     sessions
         Names of the sessions, in their order.
     lesions
-        Counted rows of each lesion table, as in the :class:`Visit` of the session.
+        Counted lesions of each session, as in its :class:`Visit`.
     """
     for position, track in enumerate(tracks):
         for seen in track:
@@ -157,9 +158,8 @@ def track_rows(
             }
             if seen.lesion is not None:
                 lesion = lesions[seen.visit][seen.lesion]
-                row |= {
-                    name: lesion[name] for name in ("lesion_id", "probability_max", *FROM_LESIONS)
-                }
+                taken = ("lesion_id", "probability_max", *FROM_LESIONS)
+                row |= {name: getattr(lesion, name) for name in taken}
             if seen.change == NEW:
                 row["earlier_probability"] = _before(position, seen, heights)
             yield row
@@ -173,7 +173,7 @@ def _before(position: int, seen: TrackPoint, heights: ProbabilityAt) -> float:
 def change_row(
     tracks: Sequence[Track],
     visit: int,
-    lesions: Sequence[Sequence[Row]],
+    lesions: Sequence[Sequence[Lesion]],
     heights: ProbabilityAt,
     knots: Knots,
 ) -> dict[str, Any]:
@@ -185,7 +185,7 @@ def change_row(
     Parameters
     ----------
     visit, lesions
-        Position of the session, and the rows of all as in :func:`track_rows`.
+        Position of the session, and the lesions of all as in :func:`track_rows`.
     knots
         Calibration of the lesion model.
     """
@@ -199,8 +199,8 @@ def change_row(
         at_baseline = heights.get((position, 0), np.nan)
         if seen.lesion is None or tracks[position][0].visit == 0 or np.isnan(at_baseline):
             continue
-        told = lesions[visit][seen.lesion]["calibrated_probability"]
-        now = float("nan") if told == "n/a" else float(told)
+        told = lesions[visit][seen.lesion].calibrated_probability
+        now = np.nan if told is None else told
         since.append(float(np.maximum(0, now - np.nan_to_num(calibrate(at_baseline, knots)))))
     return {
         "baseline_count": len(lesions[0]),

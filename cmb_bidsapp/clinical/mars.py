@@ -1,22 +1,20 @@
 """The MARS form (Gregoire et al. 2009): region by side by grade, with sub-totals and totals.
 
-Lesions are rows of ``*_label-CMB_lesions.tsv`` as text. None is dropped: what has no region or no
-side has a place of its own, so the totals add up to the table.
+No lesion is dropped: what has no region or no side has a place of its own, so the totals add up to
+the table.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from cmb_bidsapp.bids.tables import describe
 from cmb_bidsapp.core.labels import MARS_FORM
-from cmb_bidsapp.lesions.candidates import UNASSIGNED
-from cmb_bidsapp.lesions.grading import COUNTED, GRADES
-from cmb_bidsapp.lesions.table import Row
+from cmb_bidsapp.lesions.lesion import COUNTED, UNASSIGNED, Grade, Lesion
 
 #: Columns of the lesion table that the form is filled from.
 NEEDED = frozenset({"status", "grade", "region", "mars_region", "side", "border"})
@@ -100,40 +98,34 @@ class Form:
         )
 
 
-def counted(lesions: Iterable[Row]) -> Iterator[Row]:
-    """Lesions that MARS counts: kept, definite or possible."""
-    return (row for row in lesions if row["status"] == "kept" and row["grade"] in COUNTED)
-
-
-def place_of(lesion: Row) -> Place:
+def place_of(lesion: Lesion) -> Place:
     """Where a lesion counts; its group follows from its region where that is known."""
-    region, group = lesion["mars_region"], lesion["region"]
-    side = lesion["side"] if lesion["side"] in SIDES else UNASSIGNED
+    side, region = lesion.side or UNASSIGNED, lesion.mars_region or UNASSIGNED
     if region in MARS_FORM:
         return Place(MARS_FORM[region][1], region, side)
-    return Place(group if group in GROUPS else UNASSIGNED, UNASSIGNED, side)
+    return Place(lesion.region or UNASSIGNED, UNASSIGNED, side)
 
 
-def fill(lesions: Iterable[Row]) -> Form:
+def fill(lesions: Iterable[Lesion]) -> Form:
     """Fill the form of one session.
 
     Raises
     ------
     ValueError
-        A kept lesion has a grade that is none.
+        A kept lesion has no grade.
     """
-    rows = tuple(lesions)
-    kept = [row for row in rows if row["status"] == "kept"]
-    graded = Counter(row["grade"] for row in kept)
-    unknown = sorted(set(graded) - set(GRADES))
-    if unknown:
-        raise ValueError(f"grade {', '.join(unknown)}: one of {', '.join(GRADES)} is expected")
+    every = tuple(lesions)
+    kept = [lesion for lesion in every if lesion.kept]
+    counted = [(lesion, lesion.grade) for lesion in kept if lesion.grade in COUNTED]
+    graded = Counter(lesion.grade for lesion in kept)
+    if graded[None]:
+        raise ValueError(f"grade n/a: one of {', '.join(Grade)} is expected of what is kept")
     return Form(
-        Counter((place_of(row), row["grade"]) for row in counted(kept)),
-        border=sum(row["border"] == "true" for row in counted(kept)),
-        below_size=graded["below-size"],
-        macro=graded["macro"],
-        rejected=len(rows) - len(kept),
+        Counter((place_of(lesion), str(grade)) for lesion, grade in counted),
+        border=sum(bool(lesion.border) for lesion, _ in counted),
+        below_size=graded[Grade.BELOW_SIZE],
+        macro=graded[Grade.MACRO],
+        rejected=len(every) - len(kept),
     )
 
 

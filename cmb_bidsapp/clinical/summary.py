@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from cmb_bidsapp.bids.tables import describe
+from cmb_bidsapp.bids.typed import column, columns_of
 from cmb_bidsapp.clinical.aria import baseline_class
 from cmb_bidsapp.clinical.counts import at_least
-from cmb_bidsapp.clinical.mars import GROUPS, counted, fill, place_of
+from cmb_bidsapp.clinical.mars import GROUPS, fill, place_of
 from cmb_bidsapp.core.burden import BURDEN_NAMES, burden_class
 from cmb_bidsapp.core.defaults import BASELINE_LIMIT, NOT_A_DIAGNOSIS
-from cmb_bidsapp.lesions.candidates import UNASSIGNED
-from cmb_bidsapp.lesions.table import Row
+from cmb_bidsapp.lesions.lesion import UNASSIGNED, Lesion
 
 #: Group and region of a microbleed.
 Where = tuple[str, str]
@@ -39,106 +40,131 @@ CUTOFFS = MappingProxyType(
 _FROM_THE_COUNT = MappingProxyType({"at_least_1": 1, "at_least_5": 5, "more_than_10": 11})
 
 
-def _columns() -> dict[str, dict[str, Any]]:
-    crossed = {
-        name: describe(f"Whether the microbleeds cross a cut-off: {text}; {NOT_A_DIAGNOSIS}")
-        for name, text in CUTOFFS.items()
+def _crossed(name: str) -> Any:
+    return column(
+        f"Whether the microbleeds cross a cut-off: {CUTOFFS[name]}; {NOT_A_DIAGNOSIS}",
+        required=True,
+    )
+
+
+def _chance(name: str) -> Any:
+    return column(
+        "Probability that the true ones among the microbleeds cross a cut-off: "
+        f"{CUTOFFS[name]}; groups are taken as they are and what was missed is not in it; n/a "
+        "where one that matters has no calibrated probability",
+        required=True,
+    )
+
+
+_known = partial(column, required=True)
+_BOSTON = f"; macrohaemorrhages are not in it; {NOT_A_DIAGNOSIS}"
+_CATEGORIES = MappingProxyType(
+    {
+        "none": "no microbleed",
+        "strictly lobar": "lobar, none deep or in the brainstem; cerebellar ones may be",
+        "mixed": "lobar, and deep or in the brainstem",
+        "strictly deep": "deep, and none lobar; infratentorial ones may be",
+        "infratentorial only": "brainstem or cerebellum, none elsewhere",
+        "undetermined": "all of them near no region",
     }
-    chances = {
-        f"{name}_probability": describe(
-            f"Probability that the true ones among the microbleeds cross a cut-off: {text}; groups "
-            "are taken as they are and what was missed is not in it; n/a where one that matters "
-            "has no calibrated probability"
-        )
-        for name, text in CUTOFFS.items()
-    }
-    boston = f"; macrohaemorrhages are not in it; {NOT_A_DIAGNOSIS}"
-    return {
-        "count": describe("Microbleeds, definite and possible"),
-        "lobar": describe("Lobar microbleeds"),
-        "deep": describe("Deep microbleeds"),
-        "infratentorial": describe("Microbleeds of brainstem and cerebellum"),
-        "brainstem": describe("Microbleeds of the brainstem"),
-        "cerebellum": describe("Microbleeds of the cerebellum"),
-        UNASSIGNED: describe("Microbleeds near no region"),
-        "below_size": describe("Kept candidates below the size MARS counts; not in the count"),
-        "macro": describe("Kept candidates above 10 mm; not in the count"),
-        "burden": describe(
-            f"Class of the count; {NOT_A_DIAGNOSIS}", **{name: name for name in BURDEN_NAMES}
-        ),
-        "category": describe(
-            f"Where the microbleeds are; {NOT_A_DIAGNOSIS}",
-            **{
-                "none": "no microbleed",
-                "strictly lobar": "lobar, none deep or in the brainstem; cerebellar ones may be",
-                "mixed": "lobar, and deep or in the brainstem",
-                "strictly deep": "deep, and none lobar; infratentorial ones may be",
-                "infratentorial only": "brainstem or cerebellum, none elsewhere",
-                "undetermined": "all of them near no region",
-            },
-        ),
-        "border": describe("Microbleeds within 2 mm of another group of regions"),
-        "turning": describe(
-            "Microbleeds of a doubtful place (border, or without a region) of which one alone "
-            "would turn the category, were it in the group of the second most of its voxels"
-        ),
-        "category_otherwise": describe("What the category would turn to; n/a where nothing turns"),
-        "boston_lobar": describe(
-            f"Boston criteria v2.0: lobar microbleeds, 0 where boston_deep is true{boston}"
-        ),
-        "boston_deep": describe(
-            f"Boston criteria v2.0: whether a microbleed is deep or in the brainstem{boston}"
-        ),
-        "boston_cerebellar": describe(
-            f"Boston criteria v2.0: cerebellar microbleeds, neither lobar nor deep{boston}"
-        ),
-        "aria_h_baseline": describe(
-            f"ARIA-H class at baseline; {NOT_A_DIAGNOSIS}",
-            **{"absent": "no microbleed", "1-4": "1 to 4", ">4": "more than 4"},
-        ),
-        "aria_h_baseline_code": describe("RadElement set that the class is of"),
-        "baseline_limit": describe(
-            "More microbleeds than this at baseline usually exclude from anti-amyloid therapy"
-        ),
-        **crossed,
-        "calibrated": describe("Microbleeds that have a calibrated probability"),
-        "expected_count": describe(
-            "Sum of the calibrated probabilities, the number of true ones to expect among the "
-            "microbleeds; n/a where one has none"
-        ),
-        **chances,
-        "note": describe("What this row is"),
-    }
+)
+_ARIA_H = MappingProxyType({"absent": "no microbleed", "1-4": "1 to 4", ">4": "more than 4"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClinicalSummary:
+    """The row of ``*_label-CMB_summary.tsv``.
+
+    Each field is a column, which its metadata describe; probabilities are NaN where unknown.
+    """
+
+    count: int = _known("Microbleeds, definite and possible")
+    lobar: int = _known("Lobar microbleeds")
+    deep: int = _known("Deep microbleeds")
+    infratentorial: int = _known("Microbleeds of brainstem and cerebellum")
+    brainstem: int = _known("Microbleeds of the brainstem")
+    cerebellum: int = _known("Microbleeds of the cerebellum")
+    unassigned: int = _known("Microbleeds near no region")
+    below_size: int = _known("Kept candidates below the size MARS counts; not in the count")
+    macro: int = _known("Kept candidates above 10 mm; not in the count")
+    burden: str = column(
+        f"Class of the count; {NOT_A_DIAGNOSIS}",
+        levels=MappingProxyType({name: name for name in BURDEN_NAMES}),
+        required=True,
+    )
+    category: str = column(
+        f"Where the microbleeds are; {NOT_A_DIAGNOSIS}", levels=_CATEGORIES, required=True
+    )
+    border: int = _known("Microbleeds within 2 mm of another group of regions")
+    turning: int = _known(
+        "Microbleeds of a doubtful place (border, or without a region) of which one alone "
+        "would turn the category, were it in the group of the second most of its voxels"
+    )
+    category_otherwise: str | None = column(
+        "What the category would turn to; n/a where nothing turns"
+    )
+    boston_lobar: int = _known(
+        f"Boston criteria v2.0: lobar microbleeds, 0 where boston_deep is true{_BOSTON}"
+    )
+    boston_deep: bool = _known(
+        f"Boston criteria v2.0: whether a microbleed is deep or in the brainstem{_BOSTON}"
+    )
+    boston_cerebellar: int = _known(
+        f"Boston criteria v2.0: cerebellar microbleeds, neither lobar nor deep{_BOSTON}"
+    )
+    aria_h_baseline: str = column(
+        f"ARIA-H class at baseline; {NOT_A_DIAGNOSIS}", levels=_ARIA_H, required=True
+    )
+    aria_h_baseline_code: str = _known("RadElement set that the class is of")
+    baseline_limit: int = _known(
+        "More microbleeds than this at baseline usually exclude from anti-amyloid therapy"
+    )
+    at_least_1: bool = _crossed("at_least_1")
+    at_least_5: bool = _crossed("at_least_5")
+    more_than_10: bool = _crossed("more_than_10")
+    strictly_lobar_2: bool = _crossed("strictly_lobar_2")
+    above_limit: bool = _crossed("above_limit")
+    calibrated: int = _known("Microbleeds that have a calibrated probability")
+    expected_count: float = _known(
+        "Sum of the calibrated probabilities, the number of true ones to expect among the "
+        "microbleeds; n/a where one has none"
+    )
+    at_least_1_probability: float = _chance("at_least_1")
+    at_least_5_probability: float = _chance("at_least_5")
+    more_than_10_probability: float = _chance("more_than_10")
+    strictly_lobar_2_probability: float = _chance("strictly_lobar_2")
+    above_limit_probability: float = _chance("above_limit")
+    note: str = _known("What this row is")
+
+    def crossed(self) -> Iterator[tuple[str, bool, float]]:
+        """Each of :data:`CUTOFFS`, whether it is crossed, and the probability that it is."""
+        for name in CUTOFFS:
+            yield name, getattr(self, name), getattr(self, f"{name}_probability")
 
 
 #: Columns of ``*_label-CMB_summary.tsv`` with their JSON dictionary.
-SUMMARY_COLUMNS = MappingProxyType(_columns())
+SUMMARY_COLUMNS = MappingProxyType(columns_of(ClinicalSummary))
 
 
-def summarise(lesions: Iterable[Row], limit: int = BASELINE_LIMIT) -> dict[str, Any]:
+def summarise(lesions: Iterable[Lesion], limit: int = BASELINE_LIMIT) -> ClinicalSummary:
     """Summarise the lesion table of one session.
 
     Parameters
     ----------
     lesions
-        Rows of ``*_label-CMB_lesions.tsv``, kept and rejected.
+        Kept and rejected.
     limit
         More microbleeds than this at baseline usually exclude from anti-amyloid therapy.
-
-    Returns
-    -------
-    row
-        Values of :data:`SUMMARY_COLUMNS`.
 
     Raises
     ------
     ValueError
-        A kept lesion has a grade that is none.
+        A kept lesion has no grade.
     """
-    rows = tuple(lesions)
-    form = fill(rows)
-    found = list(counted(rows))
-    places = Counter(where(row) for row in found)
+    every = tuple(lesions)
+    form = fill(every)
+    found = [lesion for lesion in every if lesion.counted]
+    places = Counter(where(lesion) for lesion in found)
     turned = _turned(found, places)
     aria, code = baseline_class(form.count())
     count, deep = form.count(), form.count(("deep", "brainstem")) > 0
@@ -146,30 +172,31 @@ def summarise(lesions: Iterable[Row], limit: int = BASELINE_LIMIT) -> dict[str, 
     least = {**_FROM_THE_COUNT, "above_limit": limit + 1}
     crossed = {name: count >= number for name, number in least.items()}
     crossed["strictly_lobar_2"] = lobar >= 2
-    return {
-        "count": count,
-        **{name: form.count(name) for name in ("lobar", "deep", "infratentorial")},
-        **{name: form.count(name) for name in ("brainstem", "cerebellum", UNASSIGNED)},
-        "below_size": form.below_size,
-        "macro": form.macro,
-        "burden": BURDEN_NAMES[burden_class(count)],
-        "category": category(places),
-        "border": form.border,
-        "turning": len(turned),
-        "category_otherwise": ", ".join(sorted(set().union(*turned))) or None,
-        "boston_lobar": lobar,
-        "boston_deep": deep,
-        "boston_cerebellar": form.count("cerebellum"),
-        "aria_h_baseline": aria,
-        "aria_h_baseline_code": code,
-        "baseline_limit": limit,
+    groups = ("lobar", "deep", "infratentorial", "brainstem", "cerebellum", UNASSIGNED)
+    counts: dict[str, Any] = {name: form.count(name) for name in groups}
+    return ClinicalSummary(
+        count=count,
+        **counts,
+        below_size=form.below_size,
+        macro=form.macro,
+        burden=BURDEN_NAMES[burden_class(count)],
+        category=category(places),
+        border=form.border,
+        turning=len(turned),
+        category_otherwise=", ".join(sorted(set().union(*turned))) or None,
+        boston_lobar=lobar,
+        boston_deep=deep,
+        boston_cerebellar=form.count("cerebellum"),
+        aria_h_baseline=aria,
+        aria_h_baseline_code=code,
+        baseline_limit=limit,
         **crossed,
         **_chances(found, least),
-        "note": NOT_A_DIAGNOSIS,
-    }
+        note=NOT_A_DIAGNOSIS,
+    )
 
 
-def where(lesion: Row) -> Where:
+def where(lesion: Lesion) -> Where:
     """Group and region that a lesion counts for."""
     place = place_of(lesion)
     return place.group, place.region
@@ -193,7 +220,7 @@ def category(places: Iterable[Where]) -> str:
     return "infratentorial only" if "infratentorial" in groups else "undetermined"
 
 
-def alternatives(lesion: Row) -> set[Where]:
+def alternatives(lesion: Lesion) -> set[Where]:
     """Where else a lesion may be: nowhere, unless its place is in doubt.
 
     Near a border, or without a group, it may be in the group of the second most of its voxels;
@@ -202,14 +229,14 @@ def alternatives(lesion: Row) -> set[Where]:
     """
     group, region = where(lesion)
     groups = {group} if (group, region) == ("infratentorial", UNASSIGNED) else set()
-    if group == UNASSIGNED or lesion["border"] == "true":
-        votes = {name: _votes(lesion, name) for name in GROUPS if name != group}
+    if group == UNASSIGNED or lesion.border:
+        votes = {name: getattr(lesion, f"votes_{name}") or 0 for name in GROUPS if name != group}
         groups |= {name for name in votes if votes[name] == max(votes.values())}
     parts = {BRAINSTEM, CEREBELLUM} if "infratentorial" in groups else set()
     return parts | {(name, UNASSIGNED) for name in groups - {"infratentorial"}}
 
 
-def _turned(found: Iterable[Row], places: Mapping[Where, int]) -> list[set[str]]:
+def _turned(found: Iterable[Lesion], places: Mapping[Where, int]) -> list[set[str]]:
     """What the category turns to, of each lesion that alone can turn it."""
     now = category(places)
     turned = []
@@ -222,12 +249,7 @@ def _turned(found: Iterable[Row], places: Mapping[Where, int]) -> list[set[str]]
     return turned
 
 
-def _votes(lesion: Row, group: str) -> int:
-    given = lesion.get(f"votes_{group}", "")
-    return int(given) if given.isdecimal() else 0
-
-
-def _chances(found: Iterable[Row], least: Mapping[str, int]) -> dict[str, Any]:
+def _chances(found: Iterable[Lesion], least: Mapping[str, int]) -> dict[str, Any]:
     """Probability of crossing each cut-off, from those of the lesions that count, all independent.
 
     Candidates that MARS does not count, by their size, are not in doubt about it; rejected ones
@@ -246,7 +268,7 @@ def _chances(found: Iterable[Row], least: Mapping[str, int]) -> dict[str, Any]:
     }
 
 
-def probability(lesion: Row) -> float:
+def probability(lesion: Lesion) -> float:
     """Calibrated probability of a lesion, NaN where it has none."""
-    given = lesion.get("calibrated_probability", "n/a")
-    return float("nan") if given in ("n/a", "") else float(given)
+    known = lesion.calibrated_probability
+    return math.nan if known is None else known

@@ -12,7 +12,7 @@ from cmb_bidsapp.core.burden import BURDEN_NAMES
 from cmb_bidsapp.evaluation.paper import EXTERNAL_N, INTERNAL_N, MEASURED
 from cmb_bidsapp.evaluation.results import ANATOMY, REGIONS
 from cmb_bidsapp.evaluation.summary import EVERYBODY
-from cmb_bidsapp.lesions.candidates import UNASSIGNED
+from cmb_bidsapp.lesions.lesion import UNASSIGNED
 
 Columns = dict[str, dict[str, Any]]
 

@@ -51,7 +51,7 @@ class Fate:
     dice: float = float("nan")
     lies_on: str | None = None
     weight: float = 1.0
-    told: Mapping[str, str] = field(default_factory=dict)
+    told: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

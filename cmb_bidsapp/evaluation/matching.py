@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy import ndimage
 from scipy.optimize import linear_sum_assignment
 
-from cmb_bidsapp.lesions.candidates import UNASSIGNED
+from cmb_bidsapp.lesions.lesion import UNASSIGNED
 
 Affine = npt.NDArray[np.float64]
 Points = npt.NDArray[np.float64]
@@ -67,7 +67,7 @@ class Lesion:
     weight: float = 1.0
     score: float = float("nan")
     place: Place = Place()
-    told: Mapping[str, str] = field(default_factory=dict)
+    told: Mapping[str, object] = field(default_factory=dict)
 
     def flat(self, shape: Shape) -> npt.NDArray[np.intp]:
         """Its voxels as places in an image of that shape, in C order."""

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import numpy.typing as npt
 
 from cmb_bidsapp.core.labels import MARS_LOOK, PROXY
 from cmb_bidsapp.evaluation.matching import Lesion, Place
 from cmb_bidsapp.evaluation.results import REGIONS
-from cmb_bidsapp.lesions.candidates import UNASSIGNED
+from cmb_bidsapp.lesions.lesion import UNASSIGNED
 
 _MARS_NAMES = frozenset(name for name, _ in MARS_LOOK.values())
 _NOT_TOLD = (None, "n/a")
 
 
-def place_of(row: Mapping[str, str]) -> Place:
-    """Place of a lesion from its row; only the column ``region`` must be there."""
-    region = row["region"] if row["region"] in REGIONS else UNASSIGNED
-    border = {"true": True, "false": False}.get(row.get("border", ""))
-    return Place(region, _mars_region(row.get("side"), row.get("mars_region")), border)
+def place_of(
+    region: str | None, side: str | None, mars_region: str | None, *, border: bool | None = None
+) -> Place:
+    """Place of a lesion from what a table says of it."""
+    known = region if region in REGIONS else UNASSIGNED
+    return Place(known, _mars_region(side, mars_region), border)
 
 
 def place_on(proxy: npt.NDArray[np.integer], lesion: Lesion) -> Place:

@@ -29,7 +29,14 @@ from cmb_bidsapp.evaluation.marks import read_marks
 from cmb_bidsapp.evaluation.matching import Affine, Lesion, lesions_of, pieces_of
 from cmb_bidsapp.evaluation.places import place_of, row_of
 from cmb_bidsapp.evaluation.presets import Rules
-from cmb_bidsapp.evaluation.reading import Labels, Values, json_of, labels_on, table_of, values_on
+from cmb_bidsapp.evaluation.reading import (
+    Labels,
+    Values,
+    decisions_of,
+    json_of,
+    labels_on,
+    values_on,
+)
 from cmb_bidsapp.evaluation.results import AFTER, BEFORE, GIVEN
 from cmb_bidsapp.lesions.candidates import EXTENT
 from cmb_bidsapp.preprocess.resampling import Grid
@@ -102,21 +109,20 @@ def _app(files: SessionFiles, grid: Grid, rules: Rules) -> Prediction:
             f"{files.mask} has voxels that {files.instances.name} lacks; "
             "run the participant level again"
         )
-    table = table_of(files.lesions, ("lesion_id", "region", *HANDED_ON))
-    try:
-        rows = {int(row["lesion_id"]): row for row in table}
-    except ValueError as error:
-        raise DataError(f"{files.lesions}: lesion_id must be a number ({error})") from error
+    own = decisions_of(files.lesions, ("lesion_id", "region", *HANDED_ON))
+    by_number = {lesion.number: lesion for lesion in own}
 
     def described(lesion: Lesion) -> Lesion:
         number = row_of(lesion, instances)
-        if number not in rows:
+        if number not in by_number:
             raise DataError(
                 f"{files.lesions} has no row for lesion {number} of {files.instances.name}; "
                 "run the participant level again"
             )
-        told = {column: rows[number][column] for column in HANDED_ON}
-        return replace(lesion, place=place_of(rows[number]), told=told)
+        one = by_number[number]
+        told = {column: getattr(one, column) for column in HANDED_ON}
+        place = place_of(one.region, one.side, one.mars_region, border=one.border)
+        return replace(lesion, place=place, told=told)
 
     stages = {}
     for stage, found in ((BEFORE, instances), (AFTER, np.where(final, instances, 0))):

@@ -15,11 +15,14 @@ from cmb_bidsapp.bids.images import UNREADABLE, read_derivative, read_labels
 from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.bids.text import read_text
 from cmb_bidsapp.core.errors import DataError
+from cmb_bidsapp.lesions.lesion import Lesion
+from cmb_bidsapp.lesions.table import read_lesions
 from cmb_bidsapp.preprocess.resampling import Affine, Grid
 
 Labels = npt.NDArray[np.int32]
 Values = npt.NDArray[np.float32]
 Image = TypeVar("Image", Labels, Values)
+AnyRow = TypeVar("AnyRow")
 
 
 def labels_of(path: Path) -> tuple[Labels, Grid]:
@@ -55,9 +58,20 @@ def values_on(grid: Grid, path: Path) -> Values:
 
 def table_of(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     """Rows of a table that must have the columns."""
+    return _rows_of(path, columns, read_table)
+
+
+def decisions_of(path: Path, columns: Sequence[str]) -> list[Lesion]:
+    """Lesions of a table of the app that must have the columns."""
+    return _rows_of(path, columns, read_lesions)
+
+
+def _rows_of(
+    path: Path, columns: Sequence[str], read: Callable[[Path, Sequence[str]], list[AnyRow]]
+) -> list[AnyRow]:
     _need(path)
     try:
-        return read_table(path, columns)
+        return read(path, columns)
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: {error}") from error
 

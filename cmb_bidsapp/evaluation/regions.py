@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from cmb_bidsapp.core.statistics import ratio
 from cmb_bidsapp.evaluation.comparison import Fate
 from cmb_bidsapp.evaluation.matching import Place
-from cmb_bidsapp.lesions.candidates import UNASSIGNED
+from cmb_bidsapp.lesions.lesion import UNASSIGNED
 
 
 def region_confusion(fates: Iterable[Fate]) -> Counter[tuple[str, str]]:

@@ -25,7 +25,7 @@ from cmb_bidsapp.evaluation.summary import (
     summarise_radii,
     volume_error,
 )
-from cmb_bidsapp.lesions.candidates import UNASSIGNED
+from cmb_bidsapp.lesions.lesion import UNASSIGNED
 
 Row = dict[str, Any]
 #: Rows of each table by its name.

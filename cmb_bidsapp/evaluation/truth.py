@@ -140,7 +140,11 @@ def _places(files: PredictionFiles, instances: Labels | None) -> dict[int, Place
     if instances is None or not files.lesions.exists():
         return None
     rows = table_of(files.lesions, ("lesion_id", "region"))
-    return {int(r["lesion_id"]): place_of(r) for r in rows if r["lesion_id"].isdecimal()}
+    return {
+        int(row["lesion_id"]): place_of(row["region"], row.get("side"), row.get("mars_region"))
+        for row in rows
+        if row["lesion_id"].isdecimal()
+    }
 
 
 def _protocol(files: PredictionFiles, affine: Affine) -> str:

@@ -25,7 +25,7 @@ from cmb_bidsapp.core.statistics import Agreement, interval, resample
 from cmb_bidsapp.group.consensus import DECISIONS
 from cmb_bidsapp.group.reading import Reading
 from cmb_bidsapp.group.records import ALGORITHM
-from cmb_bidsapp.lesions.grading import COUNTED
+from cmb_bidsapp.lesions.lesion import COUNTED
 
 Floats = npt.NDArray[np.float64]
 Row = dict[str, Any]

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from cmb_bidsapp.lesions.table import Row
+from cmb_bidsapp.bids.tables import Row
 
 #: Columns of ``*_label-CMB_changes.tsv`` that name the two sessions.
 SESSIONS = ("session_id", "baseline_session_id")

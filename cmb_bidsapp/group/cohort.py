@@ -10,7 +10,6 @@ from __future__ import annotations
 import heapq
 import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +18,7 @@ from scipy.stats import binomtest
 from cmb_bidsapp.bids.protocol import SequenceKind
 from cmb_bidsapp.bids.tables import describe
 from cmb_bidsapp.clinical.mars import GROUPS, Form
+from cmb_bidsapp.clinical.summary import ClinicalSummary
 from cmb_bidsapp.group.changes import Changes
 from cmb_bidsapp.group.density import Density, Points
 from cmb_bidsapp.group.quality import Quality
@@ -170,7 +170,7 @@ class Pool(Tally):
     )
     density: Density = field(default_factory=Density)
 
-    def add_first(self, form: Form, summary: Mapping[str, Any], centres: Points) -> None:
+    def add_first(self, form: Form, summary: ClinicalSummary, centres: Points) -> None:
         """Add what is told of first sessions only."""
         for group in (None, *GROUPS):
             for grade in (None, "definite"):
@@ -178,7 +178,7 @@ class Pool(Tally):
         for (place, _), number in form.counts.items():
             self.places[place.region, place.side] += number
         for name, classes in self.classes.items():
-            classes[summary[name]] += 1
+            classes[getattr(summary, name)] += 1
         self.density.add(centres)
 
 

@@ -14,8 +14,8 @@ from typing import Any
 from cmb_bidsapp.anatomy.quality import COLUMNS as MEASURES
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import bids_name, sidecar_of
-from cmb_bidsapp.bids.tables import IDENTITY, open_table, read_table, write_table
-from cmb_bidsapp.clinical.mars import counted, fill
+from cmb_bidsapp.bids.tables import IDENTITY, Row, open_table, read_table, write_table
+from cmb_bidsapp.clinical.mars import fill
 from cmb_bidsapp.clinical.summary import summarise
 from cmb_bidsapp.group import changes, tables
 from cmb_bidsapp.group.cohort import (
@@ -29,7 +29,6 @@ from cmb_bidsapp.group.density import SPACE, centres_of, write_density
 from cmb_bidsapp.group.quality import QC_COLUMNS
 from cmb_bidsapp.group.ratings import Ratings
 from cmb_bidsapp.group.records import ALGORITHM, Problem, Record
-from cmb_bidsapp.lesions.table import Row
 
 Add = Callable[[Mapping[str, object]], None]
 
@@ -171,13 +170,13 @@ class _Collector:
         try:
             form = fill(record.lesions)
             summary = summarise(record.lesions, self._limit)
-            centres = centres_of(counted(record.lesions))
+            centres = centres_of(lesion for lesion in record.lesions if lesion.counted)
         except ValueError as error:
             self._problem(Problem.of(error, record.files.lesions, record.files))
             return False
         count, name, protocol = form.count(), pool_of(record), protocol_of(record)
         wide = tables.mars_row(record, form)
-        clinical = {**tables.about(record), **vars(record.protocol), **summary}
+        clinical = {**tables.about(record), **vars(record.protocol), **vars(summary)}
         for row in tables.lesion_rows(record):
             self._add["lesions"](row)
         self._add["mars"](wide)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
-from cmb_bidsapp.lesions.grading import COUNTED
+from cmb_bidsapp.lesions.lesion import COUNTED
 
 #: What a reader says of a candidate that is none.
 NOT_CMB = "not-cmb"

@@ -16,7 +16,7 @@ from cmb_bidsapp.anatomy.standard import voxels_at
 from cmb_bidsapp.anatomy.templates import Space, find_template
 from cmb_bidsapp.bids.outputs import write_image
 from cmb_bidsapp.core.labels import STANDARD_SPACE
-from cmb_bidsapp.lesions.table import Row
+from cmb_bidsapp.lesions.lesion import Lesion
 from cmb_bidsapp.preprocess.resampling import Affine, Float, Grid, share_in_voxels
 
 #: The space and the voxels of the map.
@@ -31,25 +31,10 @@ UNIT = "microbleeds per scan and ml"
 Points = npt.NDArray[np.float64]
 
 
-def centres_of(lesions: Iterable[Row]) -> Points:
-    """Centres of lesions in MNI152 (RAS mm), shape ``(n, 3)``.
-
-    Parameters
-    ----------
-    lesions
-        Rows of ``*_label-CMB_lesions.tsv``; what is ``n/a`` or has no such column becomes NaN.
-
-    Raises
-    ------
-    ValueError
-        A place is no number.
-    """
-    places = [[_number(lesion.get(f"mni_{axis}", "n/a")) for axis in "xyz"] for lesion in lesions]
+def centres_of(lesions: Iterable[Lesion]) -> Points:
+    """Centres of lesions in MNI152 (RAS mm), shape ``(n, 3)``; NaN where they are not known."""
+    places = [lesion.standard_point for lesion in lesions]
     return np.array(places, np.float64).reshape(-1, 3)
-
-
-def _number(text: str) -> float:
-    return math.nan if text == "n/a" else float(text)
 
 
 @cache

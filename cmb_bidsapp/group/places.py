@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +12,8 @@ from nibabel.affines import voxel_sizes
 from cmb_bidsapp.anatomy.standard import Field, read_field, voxels_at
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.images import UNREADABLE, read_labels
-from cmb_bidsapp.group.rating import Point
 from cmb_bidsapp.lesions.candidates import REGION_REACH_MM, measure
+from cmb_bidsapp.lesions.lesion import Point
 from cmb_bidsapp.preprocess.resampling import Affine
 
 
@@ -45,8 +46,8 @@ class Places:
         here = np.rint(voxels_at(np.array(point), self.affine)).astype(np.intp)
         return here if (here >= 0).all() and (here < self.mars.shape).all() else None
 
-    def look_up(self, point: Point) -> dict[str, str]:
-        """Columns of the lesion table that a place decides, as for a lesion of one voxel.
+    def look_up(self, point: Point) -> dict[str, Any]:
+        """Fields of a lesion that its place decides, as for one of a single voxel.
 
         Parameters
         ----------
@@ -62,13 +63,10 @@ class Places:
         alone, dark = np.zeros(mars.shape, np.uint8), np.zeros(mars.shape, np.float32)
         alone[tuple(here - start)] = 1
         (found,) = measure(alone, dark, dark, mars, self.affine)
-        row = {
-            "region": found.region,
-            "mars_region": found.mars_region,
-            "side": found.side,
-            "border": "true" if found.border else "false",
+        fields: dict[str, Any] = {
+            name: getattr(found, name) for name in ("region", "mars_region", "side", "border")
         }
         if self.to_standard is not None:
             there = self.to_standard(np.array([point]))[0]
-            row |= {f"mni_{axis}": f"{mm:.6g}" for axis, mm in zip("xyz", there, strict=True)}
-        return row
+            fields |= {f"mni_{axis}": float(mm) for axis, mm in zip("xyz", there, strict=True)}
+        return fields

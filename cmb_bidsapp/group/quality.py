@@ -17,8 +17,7 @@ import numpy.typing as npt
 
 from cmb_bidsapp.anatomy.quality import COLUMNS
 from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.bids.tables import IDENTITY, describe, identity
-from cmb_bidsapp.lesions.table import Row
+from cmb_bidsapp.bids.tables import IDENTITY, Row, describe, identity
 
 #: A value so many robust standard deviations from the median is an outlier (Iglewicz and
 #: Hoaglin 1993).

@@ -8,9 +8,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from cmb_bidsapp.bids.tables import Row
+from cmb_bidsapp.bids.typed import NOT_KNOWN
 from cmb_bidsapp.group.consensus import DECISIONS
 from cmb_bidsapp.group.records import ALGORITHM
-from cmb_bidsapp.lesions.table import Row
+from cmb_bidsapp.lesions.lesion import Point
 
 #: What a reader says of a session without kept candidates: looked at to the end.
 READ = "read"
@@ -31,10 +33,7 @@ RATING_COLUMNS = (
 #: Two places this close (mm) are one; a rating whose candidate lies farther from that of the lesion
 #: table is of other results.
 SAME_PLACE_MM = 0.5
-NOT_KNOWN = "n/a"
 
-#: World coordinates of the T2*w (mm).
-Point = tuple[float, float, float]
 #: Participant and session, without their prefixes.
 Key = tuple[str, str | None]
 
@@ -57,7 +56,7 @@ class Rating:
 
     path: Path
     reader: str
-    lesion: str | None
+    lesion: int | None
     decision: str
     point: Point
     note: str
@@ -103,13 +102,16 @@ def parse(path: Path, row: Row) -> tuple[Key, Rating]:
     reader = " ".join(row["rater"].split())
     if reader in ("", NOT_KNOWN) or reader.casefold() == ALGORITHM:
         raise ValueError(f"rater {row['rater']!r}: the name of a reader is expected")
-    lesion = None if row["lesion_id"] == NOT_KNOWN else row["lesion_id"]
+    try:
+        lesion = None if row["lesion_id"] == NOT_KNOWN else int(row["lesion_id"])
+    except ValueError:
+        raise ValueError(f"lesion_id {row['lesion_id']!r}: a number is expected") from None
     decision = row["decision"]
     if decision not in (*DECISIONS, READ) or (decision == READ and lesion is not None):
         raise ValueError(
             f"decision {decision!r}: {', '.join(DECISIONS)} is expected, or {READ} of a session"
         )
-    point = point_of(row)
+    point = _point_of(row)
     if decision != READ and not all(map(math.isfinite, point)):
         raise ValueError("x, y, z: three numbers are expected (mm)")
     try:
@@ -122,14 +124,13 @@ def parse(path: Path, row: Row) -> tuple[Key, Rating]:
     return (participant.group(1), session.group(1)), rating
 
 
-def point_of(row: Row) -> Point:
+def _point_of(row: Row) -> Point:
     """``x``, ``y``, ``z`` of a row of a table, NaN where they are no numbers."""
-    x, y, z = (number(row.get(axis, NOT_KNOWN)) for axis in "xyz")
+    x, y, z = (_number(row.get(axis, NOT_KNOWN)) for axis in "xyz")
     return x, y, z
 
 
-def number(text: str) -> float:
-    """A number, or NaN."""
+def _number(text: str) -> float:
     try:
         return float(text)
     except ValueError:

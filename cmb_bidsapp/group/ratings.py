@@ -11,8 +11,8 @@ For the group level::
     agreement.figure(ratings.readings, seed)
 
 ``Record.source`` says whose decisions the counts of a session rest on, and the column ``source`` of
-its lesions says it lesion by lesion; :data:`READER_COLUMNS` describes that and what else readers
-change. Memory grows with the ratings, not with the participants.
+its lesions says it lesion by lesion; :class:`cmb_bidsapp.group.reading.ReadLesion` describes that
+and what else readers change. Memory grows with the ratings, not with the participants.
 
 The rules, in ``docs/review.md`` as well:
 
@@ -37,37 +37,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.bids.tables import describe, read_table
+from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.bids.text import cause_of
 from cmb_bidsapp.core.errors import NoInputError
 from cmb_bidsapp.group.rating import RATING_COLUMNS, Key, Rating, parse
-from cmb_bidsapp.group.reading import READER, Reading, decide
+from cmb_bidsapp.group.reading import Reading, decide
 from cmb_bidsapp.group.records import Problem, Record
-from cmb_bidsapp.lesions.table import COLUMNS
-
-_REASON = COLUMNS["reason"]
-#: Columns of ``group_lesions.tsv`` that readers change or add.
-READER_COLUMNS = {
-    "lesion_id": describe(f"{COLUMNS['lesion_id']['Description']}; n/a for one that was added"),
-    "reason": {**_REASON, "Levels": {**_REASON["Levels"], READER: "readers decided, see source"}},
-    "grade": {**COLUMNS["grade"], "Description": "Grade after MARS, of whom source names"},
-    "calibrated_probability": describe(
-        f"{COLUMNS['calibrated_probability']['Description']}; 1 or 0 where readers decided"
-    ),
-    "source": describe(
-        "Who decided on status and grade: algorithm, reader NAME, or majority of N readers"
-    ),
-    "readers": describe("What each reader said, with the note; n/a where none rated the candidate"),
-    "algorithm": describe(
-        "What the algorithm said; n/a in sessions that nobody read",
-        definite="kept, with this grade",
-        possible="kept, with this grade",
-        below_size="kept, with this grade",
-        macro="kept, with this grade",
-        rejected="rejected by CFPR",
-        absent="nothing: readers added the lesion",
-    ),
-}
 
 
 class Ratings:

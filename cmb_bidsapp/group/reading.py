@@ -8,28 +8,58 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
 from cmb_bidsapp import __version__
+from cmb_bidsapp.bids.typed import column
 from cmb_bidsapp.group.consensus import NOT_CMB, consensus, same_lesions
 from cmb_bidsapp.group.places import Places
-from cmb_bidsapp.group.rating import (
-    NOT_KNOWN,
-    READ,
-    SAME_PLACE_MM,
-    Rating,
-    in_words,
-    number,
-    point_of,
-)
+from cmb_bidsapp.group.rating import READ, SAME_PLACE_MM, Rating, in_words
 from cmb_bidsapp.group.records import ALGORITHM, Problem, Record
-from cmb_bidsapp.lesions.candidates import UNASSIGNED
-from cmb_bidsapp.lesions.grading import COUNTED
-from cmb_bidsapp.lesions.table import COLUMNS, Row
+from cmb_bidsapp.lesions.lesion import (
+    COUNTED,
+    UNASSIGNED,
+    Grade,
+    Lesion,
+    Reason,
+    Region,
+    Side,
+    Status,
+)
+from cmb_bidsapp.lesions.rules import Decision
+from cmb_bidsapp.lesions.table import COLUMNS, as_written
 
-#: Reason of a lesion that stands, or does not, by readers' word.
-READER = "reader"
+
+@dataclass(frozen=True, kw_only=True)
+class ReadLesion(Lesion):
+    """A row of ``group_lesions.tsv`` of a session that readers looked at."""
+
+    lesion_id: int | None = column(
+        f"{COLUMNS['lesion_id']['Description']}; n/a for one that was added"
+    )
+    reason: Reason | None = column(COLUMNS["reason"]["Description"], levels=Reason.levels)
+    grade: Grade | None = column("Grade after MARS, of whom source names", levels=Grade.levels)
+    calibrated_probability: float | None = column(
+        f"{COLUMNS['calibrated_probability']['Description']}; 1 or 0 where readers decided"
+    )
+    source: str | None = column(
+        "Who decided on status and grade: algorithm, reader NAME, or majority of N readers"
+    )
+    readers: str | None = column(
+        "What each reader said, with the note; n/a where none rated the candidate"
+    )
+    algorithm: str | None = column(
+        "What the algorithm said; n/a in sessions that nobody read",
+        levels=MappingProxyType(
+            {
+                **dict.fromkeys(map(str, Grade), "kept, with this grade"),
+                "rejected": "rejected by CFPR",
+                "absent": "nothing: readers added the lesion",
+            }
+        ),
+    )
 
 
 @dataclass(frozen=True)
@@ -66,8 +96,8 @@ class Opinion:
 
     Attributes
     ----------
-    row
-        The candidate; of a lesion that readers added, what is known of its place.
+    lesion
+        The candidate; of a lesion that readers added, what is known of its place, not kept.
     words
         By reader: ``definite``, ``possible`` or ``not-cmb``.
     remarks
@@ -76,7 +106,7 @@ class Opinion:
         Whether the algorithm has no such candidate.
     """
 
-    row: Row
+    lesion: Lesion
     words: Mapping[str, str]
     remarks: Mapping[str, str]
     added: bool = False
@@ -85,11 +115,6 @@ class Opinion:
     def verdict(self) -> str | None:
         """What most readers say; ``None`` at a tie, or where nobody says anything."""
         return consensus(list(self.words.values()))
-
-    @property
-    def kept(self) -> bool:
-        """Whether the algorithm kept it."""
-        return not self.added and self.row["status"] == "kept"
 
     @property
     def said(self) -> str:
@@ -101,35 +126,39 @@ class Opinion:
 
     def mark(self) -> dict[str, str]:
         """What it is by each word, that of the algorithm first."""
-        counts = self.kept and self.row["grade"] in COUNTED
-        return {ALGORITHM: self.row["grade"] if counts else NOT_CMB, **self.words}
+        counts = self.lesion.counted
+        return {ALGORITHM: str(self.lesion.grade) if counts else NOT_CMB, **self.words}
 
-    def decided(self) -> Row | None:
-        """Its row in the table; ``None`` for an added lesion that the readers leave out."""
+    def decided(self) -> ReadLesion | None:
+        """The lesion after the readers; ``None`` for an added one that they leave out."""
         verdict = self.verdict
         if self.added and verdict not in COUNTED:
             return None
-        row = {
-            **self.row,
-            "source": ALGORITHM,
-            "readers": self.said or NOT_KNOWN,
-            "algorithm": self._algorithm(),
-        }
+        tie = verdict is None and self.words
+        lesion = ReadLesion(
+            **vars(self.lesion),
+            source=f"{ALGORITHM}, at a tie of {len(self.words)} readers" if tie else ALGORITHM,
+            readers=self.said or None,
+            algorithm=self._algorithm(),
+        )
         if verdict is None:
-            tie = f"{ALGORITHM}, at a tie of {len(self.words)} readers"
-            return {**row, "source": tie} if self.words else row
-        row |= {
-            "status": "kept" if verdict in COUNTED else "rejected",
-            "reason": READER,
-            "source": named(self.words),
-            "calibrated_probability": "1" if verdict in COUNTED else "0",
-        }
-        return row if verdict == NOT_CMB else {**row, "grade": verdict, "grade_reason": READER}
+            return lesion
+        decision = Decision(verdict in COUNTED, Reason.READER, named(self.words))
+        lesion = dataclasses.replace(
+            lesion,
+            status=decision.status,
+            reason=decision.reason,
+            source=decision.by,
+            calibrated_probability=float(decision.kept),
+        )
+        if not decision.kept:
+            return lesion
+        return dataclasses.replace(lesion, grade=Grade(verdict), grade_reason=Reason.READER.value)
 
     def _algorithm(self) -> str:
         if self.added:
             return "absent"
-        return self.row["grade"] if self.kept else "rejected"
+        return str(self.lesion.grade) if self.lesion.kept else "rejected"
 
 
 def named(readers: Collection[str]) -> str:
@@ -158,7 +187,7 @@ def decide(record: Record, given: Sequence[Rating]) -> tuple[Record, Reading]:
     places, unread = _places(record, given)
     valid, unusable = _valid(record, given, places)
     by_reader, notes = _latest(valid)
-    kept = {row["lesion_id"] for row in record.lesions if row["status"] == "kept"}
+    kept = {lesion.lesion_id for lesion in record.lesions if lesion.kept}
     rated = {name: {rating.lesion for rating in own} for name, own in by_reader.items()}
     finished = tuple(name for name, lesions in rated.items() if kept <= lesions)
     notes += [
@@ -166,16 +195,16 @@ def decide(record: Record, given: Sequence[Rating]) -> tuple[Record, Reading]:
         for name, lesions in rated.items()
         if name not in finished
     ]
-    opinions = [_on_candidate(row, by_reader) for row in record.lesions]
+    opinions = [_on_candidate(lesion, by_reader) for lesion in record.lesions]
     opinions += _on_added(by_reader, finished, places)
-    rows = [(opinion, opinion.decided()) for opinion in opinions]
+    decided = [(opinion, opinion.decided()) for opinion in opinions]
     notes += [
         Problem(
             files.lesions,
-            f"the lesion added at {in_words(point_of(opinion.row))} is left out ({opinion.said})",
+            f"the lesion added at {in_words(opinion.lesion.point)} is left out ({opinion.said})",
         )
-        for opinion, row in rows
-        if row is None
+        for opinion, lesion in decided
+        if lesion is None
     ]
     reading = Reading(
         files.participant,
@@ -188,13 +217,13 @@ def decide(record: Record, given: Sequence[Rating]) -> tuple[Record, Reading]:
     if not by_reader:
         return record, reading
     lacking = {
-        "unrated": sum(opinion.kept and not opinion.words for opinion in opinions),
+        "unrated": sum(opinion.lesion.kept and not opinion.words for opinion in opinions),
         "tied": sum(opinion.verdict is None and bool(opinion.words) for opinion in opinions),
     }
     left = ", ".join(f"{count} {what}" for what, count in lacking.items() if count)
     source = named(by_reader) + (f" ({left})" if left else "")
-    lesions = tuple(row for _, row in rows if row is not None)
-    return dataclasses.replace(record, lesions=lesions, source=source), reading
+    left_in = tuple(lesion for _, lesion in decided if lesion is not None)
+    return dataclasses.replace(record, lesions=left_in, source=source), reading
 
 
 def _places(record: Record, given: Iterable[Rating]) -> tuple[Places | None, list[Problem]]:
@@ -212,7 +241,7 @@ def _valid(
     record: Record, given: Iterable[Rating], places: Places | None
 ) -> tuple[list[Rating], list[Problem]]:
     """The ratings that are of these results, and what is wrong with the others."""
-    candidates = {row["lesion_id"]: row for row in record.lesions}
+    candidates = {lesion.lesion_id: lesion for lesion in record.lesions}
     valid = []
     wrong: dict[tuple[Path, str], list[str]] = defaultdict(list)
     for rating in given:
@@ -228,7 +257,9 @@ def _valid(
     ]
 
 
-def _fault(rating: Rating, candidates: Mapping[str, Row], places: Places | None) -> str | None:
+def _fault(
+    rating: Rating, candidates: Mapping[int | None, Lesion], places: Places | None
+) -> str | None:
     """Why a rating cannot be used, and what to do."""
     other = (
         f"of other results (version {rating.version}, now {__version__}); rate them in the present "
@@ -237,20 +268,20 @@ def _fault(rating: Rating, candidates: Mapping[str, Row], places: Places | None)
     if rating.decision == READ:
         return None
     if rating.lesion is not None:
-        row = candidates.get(rating.lesion)
-        if row is None:
+        rated = candidates.get(rating.lesion)
+        if rated is None:
             return f"not in the lesion table, so {other}"
         # Not the other way round: a distance that is not known is no match.
-        if not math.dist(point_of(row), rating.point) <= SAME_PLACE_MM:
+        if not math.dist(rated.point, rating.point) <= SAME_PLACE_MM:
             return f"not where the lesion table has it, so {other}"
         return None
     if rating.decision == NOT_CMB:
         return None
     if places is not None and places.voxel(rating.point) is None:
         return "outside the image; check x, y, z"
-    for lesion, row in candidates.items():
-        if math.dist(point_of(row), rating.point) <= number(row.get("diameter", NOT_KNOWN)) / 2:
-            return f"lies on candidate {lesion}; rate that one instead"
+    for number, lesion in candidates.items():
+        if math.dist(lesion.point, rating.point) <= (lesion.diameter or 0) / 2:
+            return f"lies on candidate {number}; rate that one instead"
     return None
 
 
@@ -272,10 +303,10 @@ def _latest(ratings: Iterable[Rating]) -> tuple[dict[str, list[Rating]], list[Pr
     ]
 
 
-def _on_candidate(row: Row, by_reader: Mapping[str, Sequence[Rating]]) -> Opinion:
-    said = {n: r for n, own in by_reader.items() for r in own if r.lesion == row["lesion_id"]}
+def _on_candidate(lesion: Lesion, by_reader: Mapping[str, Sequence[Rating]]) -> Opinion:
+    said = {n: r for n, own in by_reader.items() for r in own if r.lesion == lesion.lesion_id}
     words = {name: rating.decision for name, rating in said.items()}
-    return Opinion(row, words, {name: rating.note for name, rating in said.items()})
+    return Opinion(lesion, words, {name: rating.note for name, rating in said.items()})
 
 
 def _on_added(
@@ -294,7 +325,7 @@ def _on_added(
         point = np.mean([rating.point for rating in said.values()], axis=0)
         opinions.append(
             Opinion(
-                _added_row(point, places),
+                _added(point, places),
                 {name: rating.decision for name, rating in said.items()} | silent,
                 {name: rating.note for name, rating in said.items()},
                 added=True,
@@ -303,12 +334,14 @@ def _on_added(
     return opinions
 
 
-def _added_row(point: Sequence[float], places: Places | None) -> dict[str, str]:
-    """What is known of an added lesion; all else is not."""
+def _added(point: Sequence[float], places: Places | None) -> Lesion:
+    """What is known of an added lesion; the algorithm did not keep it."""
     x, y, z = map(float, point)
-    nowhere = dict.fromkeys(("region", "mars_region", "side"), UNASSIGNED) | {"border": "false"}
-    return {
-        **dict.fromkeys(COLUMNS, NOT_KNOWN),
-        **(nowhere if places is None else places.look_up((x, y, z))),
-        **{axis: f"{mm:.6g}" for axis, mm in zip("xyz", (x, y, z), strict=True)},
+    nowhere = {
+        "region": Region.UNASSIGNED,
+        "mars_region": UNASSIGNED,
+        "side": Side.UNASSIGNED,
+        "border": False,
     }
+    place = nowhere if places is None else places.look_up((x, y, z))
+    return as_written(Lesion(status=Status.REJECTED, x=x, y=y, z=z, **place))

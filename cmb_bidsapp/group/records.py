@@ -10,11 +10,11 @@ from pathlib import Path
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.protocol import Protocol, read_protocol
-from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.bids.text import open_text
 from cmb_bidsapp.bids.times import natural
 from cmb_bidsapp.clinical.mars import NEEDED
-from cmb_bidsapp.lesions.table import Row
+from cmb_bidsapp.lesions.lesion import Lesion
+from cmb_bidsapp.lesions.table import read_lesions
 
 #: Whose decisions a count rests on, where no reader has looked.
 ALGORITHM = "algorithm"
@@ -25,18 +25,16 @@ STATUS = ("participant_id", "session_id", "status", "message")
 
 @dataclass(frozen=True)
 class Record:
-    """The lesion table of one session, how it was acquired, and who decided.
+    """The lesions of one session, how it was acquired, and who decided.
 
     Attributes
     ----------
-    lesions
-        Rows of ``*_label-CMB_lesions.tsv``.
     source
         ``algorithm``, or the readers whose decisions are in ``lesions``.
     """
 
     files: SessionFiles
-    lesions: tuple[Row, ...]
+    lesions: tuple[Lesion, ...]
     protocol: Protocol
     source: str = ALGORITHM
 
@@ -106,8 +104,8 @@ def read_record(files: SessionFiles) -> Record:
     OSError, ValueError
         The table or the sidecar of the T2*w cannot be read, or is none.
     """
-    rows = read_table(files.lesions, NEEDED)
-    return Record(files, tuple(rows), read_protocol(files))
+    lesions = read_lesions(files.lesions, NEEDED)
+    return Record(files, tuple(lesions), read_protocol(files))
 
 
 def _failed(status: Path) -> dict[str, dict[str | None, str]]:

@@ -7,15 +7,16 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from cmb_bidsapp.bids.protocol import Protocol
 from cmb_bidsapp.bids.tables import IDENTITY, describe, identity
+from cmb_bidsapp.bids.typed import columns_of
 from cmb_bidsapp.clinical.follow_up import CHANGE_COLUMNS
 from cmb_bidsapp.clinical.mars import Form, Place, wide_columns, wide_row
 from cmb_bidsapp.clinical.summary import SUMMARY_COLUMNS
 from cmb_bidsapp.core.labels import MARS_FORM
-from cmb_bidsapp.group.ratings import READER_COLUMNS
+from cmb_bidsapp.group.reading import ReadLesion
 from cmb_bidsapp.group.records import Problem, Record
-from cmb_bidsapp.lesions.grading import COUNTED
-from cmb_bidsapp.lesions.table import COLUMNS
+from cmb_bidsapp.lesions.lesion import COUNTED
 
 Columns = Mapping[str, Mapping[str, Any]]
 
@@ -26,21 +27,13 @@ SOURCE = {
         reader="those of the readers named, made in the participant's report",
     )
 }
-PROTOCOL = {
-    "sequence": describe(
-        "swi, or the BIDS suffix of the T2*w image; counts of SWI and GRE differ; unknown where "
-        "nothing tells, or the suffix is no T2*w's"
-    ),
-    "field_strength": describe("Field strength", "T"),
-    "echo_time": describe("Echo time", "s"),
-    "slice_distance": describe("Largest voxel side", "mm"),
-}
+PROTOCOL = columns_of(Protocol)
 _SESSION = {**IDENTITY, **SOURCE}
 
 #: By the name of each table (``group_<name>.tsv``), its columns with their JSON dictionary.
 TABLES: Mapping[str, Columns] = MappingProxyType(
     {
-        "lesions": {**_SESSION, **COLUMNS, **READER_COLUMNS},
+        "lesions": {**_SESSION, **columns_of(ReadLesion)},
         "mars": {**_SESSION, **PROTOCOL, **wide_columns()},
         "mars_long": {
             **_SESSION,
@@ -70,7 +63,7 @@ def lesion_rows(record: Record) -> Iterator[dict[str, Any]]:
     """Every candidate of a session, kept or rejected."""
     first = about(record)
     # Where readers decided, each lesion has a source of its own.
-    return ({**first, **lesion} for lesion in record.lesions)
+    return ({**first, **vars(lesion)} for lesion in record.lesions)
 
 
 def mars_row(record: Record, form: Form) -> dict[str, Any]:

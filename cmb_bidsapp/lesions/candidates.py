@@ -13,6 +13,7 @@ from scipy.spatial.distance import pdist
 
 from cmb_bidsapp.anatomy.proxy import to_proxy
 from cmb_bidsapp.core.labels import MARS_NAMES, PROXY, PROXY_NAMES, SIDES
+from cmb_bidsapp.lesions.lesion import UNASSIGNED, Region, Side
 from cmb_bidsapp.lesions.windows import windows
 from cmb_bidsapp.preprocess.resampling import Affine, Grid
 
@@ -22,8 +23,6 @@ EXTENT = 0.5
 BORDER_MM = 2.0
 #: How far (mm) a lesion outside every region looks for one.
 REGION_REACH_MM = 12.0
-#: Class, region and side of a lesion that is near none.
-UNASSIGNED = "unassigned"
 #: Ring (mm) around the lesion that its contrast is measured against.
 RING_MM = (1.0, 4.0)
 
@@ -72,9 +71,9 @@ class Candidate:
     probability_mean: float
     probability_max: float
     contrast: float
-    region: str
+    region: Region
     mars_region: str
-    side: str
+    side: Side
     region_share: float
     votes_lobar: int
     votes_deep: int
@@ -157,15 +156,21 @@ def _place(
     votes = {} if found is None else found.votes
     counts = {f"votes_{name}": votes.get(number, 0) for name, number in PROXY.items() if number}
     if found is None:
-        nowhere = dict.fromkeys(("region", "mars_region", "side"), UNASSIGNED)
-        return {**nowhere, "region_share": float("nan"), **counts, "border": False}
+        return {
+            "region": Region.UNASSIGNED,
+            "mars_region": UNASSIGNED,
+            "side": Side.UNASSIGNED,
+            "region_share": float("nan"),
+            **counts,
+            "border": False,
+        }
     # The class decides first: a lesion between three deep regions and a lobe may well be deep.
     within = _vote(found.voters, np.where(proxy == found.winner, mars, 0), spacing)
     side, number = divmod(0 if within is None else within.winner, 100)
     return {
-        "region": PROXY_NAMES[found.winner],
+        "region": Region(PROXY_NAMES[found.winner]),
         "mars_region": MARS_NAMES.get(number, UNASSIGNED),
-        "side": SIDES.get(100 * side, UNASSIGNED),
+        "side": Side(SIDES.get(100 * side, UNASSIGNED)),
         "region_share": votes[found.winner] / sum(votes.values()),
         **counts,
         "border": found.border,

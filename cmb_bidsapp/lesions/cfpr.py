@@ -25,6 +25,7 @@ from scipy import ndimage
 
 from cmb_bidsapp.core.defaults import CFPR_MODE, CFPR_RADIUS_MM, CFPR_RATIO, CfprMode
 from cmb_bidsapp.core.labels import CMB, PROXY
+from cmb_bidsapp.lesions.lesion import Reason
 from cmb_bidsapp.lesions.windows import windows
 
 #: Slices farther apart than this are not neighbours (paper, section 2.2).
@@ -51,7 +52,7 @@ class Verdict:
     kept
         Whether it stays in the final mask.
     reason
-        ``parenchyma``, ``no-periphery`` (kept) or ``periphery-not-brain`` (rejected).
+        One of those of CFPR.
     ratio
         Share of brain among the counted voxels, or ``nan`` without any.
     lobar, deep, infratentorial, background, other_cmb
@@ -64,7 +65,7 @@ class Verdict:
     lesion: int
     mode: CfprMode
     kept: bool
-    reason: str
+    reason: Reason
     ratio: float
     lobar: int
     deep: int
@@ -177,13 +178,13 @@ def _verdict(
     ratio = brain / counted if counted else float("nan")
     # A half is a half, and 55 of 100 are 0.55, whatever the rounding.
     kept = not ratio < min_ratio - 1e-9
-    reason = "no-periphery" if not counted else "parenchyma" if kept else "periphery-not-brain"
+    reason = Reason.PARENCHYMA if kept else Reason.PERIPHERY_NOT_BRAIN
     outside = len(kinds) - brain - cmb
     return Verdict(
         lesion=lesion,
         mode=mode,
         kept=kept,
-        reason=reason,
+        reason=reason if counted else Reason.NO_PERIPHERY,
         ratio=ratio,
         lobar=lobar,
         deep=deep,

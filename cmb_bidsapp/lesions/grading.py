@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from cmb_bidsapp.core.defaults import MAX_DIAMETER_MM, MIN_DIAMETER_MM
 from cmb_bidsapp.lesions.candidates import Candidate
+from cmb_bidsapp.lesions.lesion import Grade
 
 #: A definite microbleed is at least this round and dark,
 DEFINITE_ROUNDNESS, DEFINITE_CONTRAST = 0.5, 0.25
@@ -18,16 +19,12 @@ DEFINITE_ROUNDNESS, DEFINITE_CONTRAST = 0.5, 0.25
 #: model its limit asks for about as much: 0.9999 is 0.73 when calibrated.
 DEFINITE_CALIBRATED, DEFINITE_UNCALIBRATED = 0.75, 0.9999
 
-GRADES = ("definite", "possible", "below-size", "macro")
-#: Grades that MARS counts.
-COUNTED = ("definite", "possible")
-
 
 @dataclass(frozen=True)
-class Grade:
+class Grading:
     """A grade and, in words, what it rests on."""
 
-    name: str
+    grade: Grade
     reason: str
 
 
@@ -35,21 +32,21 @@ def grade(
     candidate: Candidate,
     min_diameter: float = MIN_DIAMETER_MM,
     calibrated: float = math.nan,
-) -> Grade:
+) -> Grading:
     """Grade one candidate.
 
     Parameters
     ----------
     min_diameter
-        Lesions with a smaller in-plane diameter (mm) are ``below-size``.
+        Lesions with a smaller in-plane diameter (mm) are below the size that counts.
     calibrated
         Calibrated probability of the candidate, NaN where it has none.
     """
     size = f"diameter {candidate.diameter:.3g} mm"
     if candidate.diameter > MAX_DIAMETER_MM:
-        return Grade("macro", f"{size}, above {MAX_DIAMETER_MM:g} mm")
+        return Grading(Grade.MACRO, f"{size}, above {MAX_DIAMETER_MM:g} mm")
     if candidate.diameter < min_diameter:
-        return Grade("below-size", f"{size}, below {min_diameter:g} mm")
+        return Grading(Grade.BELOW_SIZE, f"{size}, below {min_diameter:g} mm")
     probable = (
         ("calibrated probability", calibrated, DEFINITE_CALIBRATED)
         if math.isfinite(calibrated)
@@ -66,5 +63,5 @@ def grade(
         if not value >= least
     ]
     if doubts:
-        return Grade("possible", "; ".join(doubts))
-    return Grade("definite", "; ".join([size, *(f"{n} {v:.6g}" for n, v, _ in seen)]))
+        return Grading(Grade.POSSIBLE, "; ".join(doubts))
+    return Grading(Grade.DEFINITE, "; ".join([size, *(f"{n} {v:.6g}" for n, v, _ in seen)]))

@@ -32,7 +32,7 @@ SLICES = 5
 SEED = 0.1
 #: Share of the segmentation network's log-odds in those of a candidate, and the least doubt that
 #: either network is allowed: their probabilities are more certain than they should be.
-NETWORK_SHARE, LEAST_DOUBT = 0.5, 1e-4
+NETWORK_SHARE, LEAST_DOUBT = 0.25, 1e-4
 #: Features of the three stages.
 FEATURES = (16, 32, 64)
 #: Candidates that are judged at a time.
@@ -164,7 +164,7 @@ def together(sure: npt.NDArray[np.floating], peaks: npt.NDArray[np.floating]) ->
     """Probability of candidates by the second look and by the segmentation network.
 
     >>> [round(float(p), 2) for p in together(np.array([0.5, 0.9]), np.array([0.5, 0.8]))]
-    [0.5, 0.95]
+    [0.5, 0.93]
     """
     both = (np.clip(p, LEAST_DOUBT, 1 - LEAST_DOUBT) for p in (sure, peaks))
     second, first = (np.log(p / (1 - p)) for p in both)

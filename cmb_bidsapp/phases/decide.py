@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,12 @@ from cmb_bidsapp.bids.derivatives import SessionFiles, raw_uri
 from cmb_bidsapp.bids.images import read_derivative, read_labels
 from cmb_bidsapp.bids.inputs import Session
 from cmb_bidsapp.bids.outputs import write_image
-from cmb_bidsapp.bids.tables import read_table, write_table
+from cmb_bidsapp.bids.tables import write_table
 from cmb_bidsapp.clinical.mars import FORM_COLUMNS, fill, form_rows
 from cmb_bidsapp.clinical.summary import SUMMARY_COLUMNS, summarise
 from cmb_bidsapp.lesions.candidates import Candidate
-from cmb_bidsapp.lesions.table import COLUMNS
+from cmb_bidsapp.lesions.lesion import Lesion
+from cmb_bidsapp.lesions.table import write_lesions
 from cmb_bidsapp.models.registry import calibration_of
 from cmb_bidsapp.preprocess.resampling import Affine, Float, Grid
 from cmb_bidsapp.settings import Settings
@@ -61,7 +62,7 @@ def in_mni152(candidates: Sequence[Candidate], files: SessionFiles) -> Points:
 
 
 def write_decisions(
-    lesions: Sequence[Mapping[str, Any]],
+    lesions: Sequence[Lesion],
     instances: npt.NDArray[np.int32],
     affine: Affine,
     session: Session,
@@ -69,7 +70,7 @@ def write_decisions(
     settings: Settings,
 ) -> list[Path]:
     """Write masks before and after decisions, the table of lesions, MARS form, clinical summary."""
-    kept = [row["lesion_id"] for row in lesions if row["status"] == "kept"]
+    kept = [one.number for one in lesions if one.kept]
     source = {
         "Sources": [files.uri(files.probability), files.uri(files.network_labels)],
         "SpatialReference": raw_uri(settings.bids_dir, session.t2star.path),
@@ -79,11 +80,10 @@ def write_decisions(
     write_image(files.raw_mask, (instances > 0).astype(np.uint8), affine, lesion_mask)
     write_image(files.mask, np.isin(instances, kept).astype(np.uint8), affine, lesion_mask)
     write_image(files.instances, instances, affine, source)
-    write_table(files.lesions, list(COLUMNS), lesions, COLUMNS)
-    written = read_table(files.lesions)
-    write_table(files.mars_form, list(FORM_COLUMNS), form_rows(fill(written)), FORM_COLUMNS)
-    summary = summarise(written, settings.clinical.baseline_limit)
-    write_table(files.summary, list(SUMMARY_COLUMNS), [summary], SUMMARY_COLUMNS)
+    write_lesions(files.lesions, lesions)
+    write_table(files.mars_form, list(FORM_COLUMNS), form_rows(fill(lesions)), FORM_COLUMNS)
+    summary = summarise(lesions, settings.clinical.baseline_limit)
+    write_table(files.summary, list(SUMMARY_COLUMNS), [vars(summary)], SUMMARY_COLUMNS)
     tables = [files.lesions, files.mars_form, files.summary]
     return [files.raw_mask, files.mask, files.instances, *tables]
 

@@ -29,7 +29,7 @@ from cmb_bidsapp.clinical.follow_up import (
 )
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.group.records import read_record
-from cmb_bidsapp.lesions.grading import COUNTED
+from cmb_bidsapp.lesions.lesion import Lesion
 from cmb_bidsapp.lesions.longitudinal import (
     Points,
     Track,
@@ -37,7 +37,6 @@ from cmb_bidsapp.lesions.longitudinal import (
     highest_near,
     protocol_changes,
 )
-from cmb_bidsapp.lesions.table import Row
 from cmb_bidsapp.models.registry import calibration_of
 from cmb_bidsapp.phases.base import Step
 from cmb_bidsapp.preprocess.ants import write_linear
@@ -55,13 +54,13 @@ class SessionRecord:
     Attributes
     ----------
     lesions, centres
-        Rows of the microbleeds that count, and where they are (mm, world of the T2*w).
+        The microbleeds that count, and where they are (mm, world of the T2*w).
     processing
         Model and decisions that the lesions were found with.
     """
 
     files: SessionFiles
-    lesions: list[Row]
+    lesions: list[Lesion]
     centres: Points
     protocol: Protocol
     processing: Mapping[str, Any]
@@ -137,17 +136,17 @@ def read_followed(files: SessionFiles) -> SessionRecord:
         raise DataError(f"{missing[0]} is missing; run the session again with --force")
     try:
         record, made = read_record(files), read_provenance(files)
-        lesions = [
-            row for row in record.lesions if row["status"] == "kept" and row["grade"] in COUNTED
-        ]
-        centres = np.array([[float(row[axis]) for axis in "xyz"] for row in lesions])
+        lesions = [lesion for lesion in record.lesions if lesion.counted]
+        centres = np.array([lesion.point for lesion in lesions]).reshape(-1, 3)
+        if not np.isfinite(centres).all():
+            raise ValueError("x, y, z of a microbleed are not known")
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(
             f"{files.lesions} or a sidecar beside it is damaged ({error}); run the session again "
             "with --force"
         ) from error
     processing = {"lesion model": made.lesion_model_sha256, **made.decisions}
-    return SessionRecord(files, lesions, centres.reshape(-1, 3), record.protocol, processing)
+    return SessionRecord(files, lesions, centres, record.protocol, processing)
 
 
 def _read_image(files: SessionFiles) -> Image:
@@ -171,7 +170,7 @@ def _visit(record: SessionRecord, between: SessionRegistration | None) -> Visit:
 
 
 def _numbers(record: SessionRecord) -> list[int]:
-    return [int(row["lesion_id"]) for row in record.lesions]
+    return [lesion.number for lesion in record.lesions]
 
 
 def probabilities_at(

@@ -21,6 +21,7 @@ from cmb_bidsapp.bids.images import read_image
 from cmb_bidsapp.bids.inputs import Scan, Session
 from cmb_bidsapp.bids.outputs import atomic, write_image
 from cmb_bidsapp.bids.protocol import acquisition_of, kind_of, t2star_acquisition
+from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.models.registry import load_bundle, load_card
 from cmb_bidsapp.phases.base import Head, Step
@@ -33,7 +34,7 @@ from cmb_bidsapp.preprocess.resampling import Affine, Grid, resample
 from cmb_bidsapp.settings import Settings
 
 if TYPE_CHECKING:  # torch
-    from cmb_bidsapp.anatomy.network import AnatomyNetwork, Contrast
+    from cmb_bidsapp.anatomy.network import AnatomyNetwork
 
 
 def refuse_unusable(session: Session) -> None:
@@ -91,10 +92,10 @@ def measure_anatomy(
     t2star: Head, t1w: Head | None, registration: Registration | None, labelled: Parcellation
 ) -> list[Measure]:
     """Numbers of masks, registration and regions, with their limits."""
-    measures = brain_measures("T2starw", t2star.brain, t2star.grid.spacing)
+    measures = brain_measures(Contrast.T2STARW, t2star.brain, t2star.grid.spacing)
     if t1w is not None and registration is not None:
         shown = share_shown(t1w.brain, t1w.affine, t2star.grid, pull=registration.pull)
-        measures += brain_measures("T1w", t1w.brain, t1w.grid.spacing)
+        measures += brain_measures(Contrast.T1W, t1w.brain, t1w.grid.spacing)
         measures += registration_measures(
             registration.mask_dice, registration.mutual_information, shown
         )
@@ -158,7 +159,7 @@ def prepare_inputs(session: Session, _: SessionFiles, settings: Settings) -> lis
     if session.problem:
         # Nothing of it is read, not even for a checksum: it may be a pipe.
         return []
-    scans = [scan.path for scan in (session.t2star, session.t1w) if scan is not None]
+    scans = [scan.path for scan in session.scans.values()]
     return scans + reused_files(settings, session)
 
 
@@ -173,7 +174,7 @@ def prepare_parameters(settings: Settings, session: Session) -> dict[str, Any]:
         "model": load_card(settings.anatomy.model).files,
         "seed": settings.seed,
         "sequence": kind_of(session.t2star),
-        "acquisition": [acquisition_of(scan) for scan in (session.t2star, session.t1w) if scan],
+        "acquisition": [acquisition_of(scan) for scan in session.scans.values()],
         # What was accepted once may be refused now.
         **({"problem": session.problem} if session.problem else {}),
     }

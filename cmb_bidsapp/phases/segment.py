@@ -14,6 +14,7 @@ from cmb_bidsapp.bids.images import read_derivative, read_labels
 from cmb_bidsapp.bids.inputs import Session
 from cmb_bidsapp.bids.outputs import write_image
 from cmb_bidsapp.bids.tables import write_dseg
+from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.core.labels import PROXY_LOOK
 from cmb_bidsapp.lesions.segment import Segmentation, slices_are, unfamiliar_voxels, with_regions
 from cmb_bidsapp.models.nnunet import LesionModel
@@ -39,11 +40,10 @@ class Channels:
 def read_channels(model: LesionModel, session: Session, files: SessionFiles) -> Channels:
     """Read the T2*w, and the T1w where there is one and the model takes it."""
     t2star, affine = read_derivative(files.t2star)
-    available = {"T2starw": files.t2star}
-    if session.t1w is not None:
-        available["T1w"] = files.t1w_on_t2star
+    on_grid = {Contrast.T2STARW: files.t2star, Contrast.T1W: files.t1w_on_t2star}
+    available = {str(contrast): on_grid[contrast] for contrast in session.scans}
     used = {name: available[name] for name in model.card.channels if name in available}
-    t1w = read_derivative(used["T1w"])[0] if "T1w" in used else None
+    t1w = read_derivative(used[Contrast.T1W])[0] if Contrast.T1W in used else None
     return Channels(t2star=t2star, t1w=t1w, affine=affine, used=used)
 
 

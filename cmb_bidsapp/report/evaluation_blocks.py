@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from cmb_bidsapp.core.burden import BURDEN_NAMES
 from cmb_bidsapp.evaluation.results import AFTER, ANATOMY, BEFORE, GIVEN, REGIONS
 from cmb_bidsapp.evaluation.summary import EVERYBODY
-from cmb_bidsapp.lesions.candidates import UNASSIGNED
+from cmb_bidsapp.lesions.lesion import UNASSIGNED
 from cmb_bidsapp.report.blocks import Block, Row, interval, number, yes
 
 _STAGE_TEXT = {BEFORE: "before CFPR", AFTER: "after CFPR", GIVEN: "as given"}

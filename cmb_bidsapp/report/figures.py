@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.core.labels import CMB, LEFT, MARS, MARS_LOOK, PROXY_COLORS
+from cmb_bidsapp.lesions.lesion import Lesion
 from cmb_bidsapp.report.closeups import Periphery, Scene, closeups
 from cmb_bidsapp.report.painting import (
     RGB,
@@ -49,9 +50,9 @@ PICTURED = 100
 OVERVIEWS = ("brain", "registrationT2starw", "registrationT1w", "proxy", "mars")
 
 
-def closeup_name(lesion: int | str) -> str:
+def closeup_name(lesion: int) -> str:
     """Name of the figure of a candidate."""
-    return f"lesion{int(lesion):03d}"
+    return f"lesion{lesion:03d}"
 
 
 def chosen_slices(brain: Mask, lesions: Mask) -> list[int]:
@@ -113,15 +114,13 @@ def mosaic(
     return write(picture, {(6, 4): "R", (picture.shape[1] - 16, 4): "L"})
 
 
-def session_figures(
-    files: SessionFiles, lesions: Sequence[Mapping[str, Any]], cfpr: Periphery
-) -> list[Path]:
+def session_figures(files: SessionFiles, lesions: Sequence[Lesion], cfpr: Periphery) -> list[Path]:
     """Draw and write every figure of a session; returns their paths.
 
     Parameters
     ----------
     lesions
-        Rows of the lesion table.
+        Kept and rejected.
     cfpr
         Periphery that is drawn around each candidate.
     """
@@ -142,7 +141,7 @@ def session_figures(
     shades = {name: grey(data, window(data, brain)) for name, data in images.items()}
     t2star = shades["T2starw"]
     proxy, mars = read(files.proxy)[box], read(files.mars)[box]
-    kept = np.isin(numbers, [int(row["lesion_id"]) for row in lesions if row["status"] == "kept"])
+    kept = np.isin(numbers, [one.number for one in lesions if one.kept])
     draw = partial(mosaic, zooms=zooms, slices=chosen_slices(brain, kept))
     classes = {PROXY_COLORS[value]: proxy == value for value in (1, 2, 3)}
     places = {MARS_LOOK[LEFT + n][1]: mars % LEFT == n for n in MARS.values()}
@@ -171,16 +170,14 @@ def _forget(files: SessionFiles) -> None:
         old.unlink()
 
 
-def best_first(lesions: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Rows of the lesion table, kept ones before rejected ones, each by falling probability."""
-    return sorted(
-        lesions, key=lambda row: (row["status"] != "kept", -float(row["probability_max"]))
-    )
+def best_first(lesions: Sequence[Lesion]) -> list[Lesion]:
+    """Kept lesions before rejected ones, each by falling probability."""
+    return sorted(lesions, key=lambda one: (not one.kept, -(one.probability_max or 0)))
 
 
-def _colours(lesions: Sequence[Mapping[str, Any]]) -> dict[int, str]:
+def _colours(lesions: Sequence[Lesion]) -> dict[int, str]:
     """Outline of the candidates that get a picture."""
     return {
-        int(row["lesion_id"]): KEPT_COLOR if row["status"] == "kept" else REJECTED_COLOR
-        for row in best_first(lesions)[:PICTURED]
+        one.number: KEPT_COLOR if one.kept else REJECTED_COLOR
+        for one in best_first(lesions)[:PICTURED]
     }

@@ -13,7 +13,7 @@ from cmb_bidsapp import __version__
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import write_text
 from cmb_bidsapp.bids.provenance import Provenance, read_provenance
-from cmb_bidsapp.bids.tables import read_table
+from cmb_bidsapp.bids.tables import Row, read_table
 from cmb_bidsapp.clinical.follow_up import notes_of
 from cmb_bidsapp.core.defaults import NOT_A_DIAGNOSIS
 from cmb_bidsapp.core.labels import (
@@ -26,7 +26,6 @@ from cmb_bidsapp.core.labels import (
     SIDES,
 )
 from cmb_bidsapp.lesions.longitudinal import FIRST_SHOWN, LOST, NEW
-from cmb_bidsapp.lesions.table import Row
 from cmb_bidsapp.models.card import WEIGHTS
 from cmb_bidsapp.models.registry import calibration_of, has_second_look, load_card
 from cmb_bidsapp.report.figures import REJECTED_COLOR

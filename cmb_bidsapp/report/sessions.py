@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,13 @@ from cmb_bidsapp.anatomy.quality import readable
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.inputs import Scan, Session
 from cmb_bidsapp.bids.provenance import Provenance, read_provenance, read_seconds
-from cmb_bidsapp.bids.tables import read_table
+from cmb_bidsapp.bids.tables import Row, read_table
+from cmb_bidsapp.bids.typed import encode
 from cmb_bidsapp.clinical.mars import fill, form_rows
-from cmb_bidsapp.clinical.summary import CUTOFFS, summarise
+from cmb_bidsapp.clinical.summary import CUTOFFS, ClinicalSummary, summarise
 from cmb_bidsapp.core.labels import MARS_FORM
-from cmb_bidsapp.lesions.candidates import UNASSIGNED
-from cmb_bidsapp.lesions.table import Row
+from cmb_bidsapp.lesions.lesion import UNASSIGNED, Lesion, Reason
+from cmb_bidsapp.lesions.table import read_lesions
 from cmb_bidsapp.report.figures import OVERVIEWS, best_first, closeup_name
 from cmb_bidsapp.report.pages import SizeBudget
 from cmb_bidsapp.report.viewer import NO_VOLUMES, Volumes, fitted
@@ -28,12 +29,12 @@ ROUNDED = ("diameter", "equivalent_diameter", "volume", "roundness", "sphericity
 ROUNDED_MM = ("x", "y", "z", "mni_x", "mni_y", "mni_z")
 #: Candidates of a session that have a card and can be rated; of the others so many have a line.
 CARDS, LINES = 500, 1000
-#: Verdicts of CFPR as the beginning of a sentence.
+#: Verdicts of CFPR as the beginning of a sentence that goes on with the share of brain.
 VERDICTS = {
-    "parenchyma": "Kept",
-    "no-periphery": "Kept: there is no periphery to judge by",
-    "periphery-not-brain": "Rejected",
-    "cfpr-off": "Not applied",
+    Reason.PARENCHYMA: "Kept",
+    Reason.NO_PERIPHERY: "Kept: there is no periphery to judge by",
+    Reason.PERIPHERY_NOT_BRAIN: "Rejected",
+    Reason.CFPR_OFF: "Not applied",
 }
 
 
@@ -79,7 +80,7 @@ class SessionView:
     made: Provenance
     cfpr: str
     seconds: Mapping[str, float]
-    summary: Mapping[str, Any]
+    summary: ClinicalSummary | None
     cutoffs: Sequence[tuple[str, bool, float | None]]
     form: Sequence[Mapping[str, Any]]
     quality: Sequence[Row]
@@ -100,7 +101,7 @@ class SessionView:
     @property
     def at_least_5(self) -> float | None:
         """Probability of 5 microbleeds or more among those counted."""
-        return _known(self.summary["at_least_5_probability"])
+        return None if self.summary is None else _known(self.summary.at_least_5_probability)
 
     @property
     def out_of_limits(self) -> list[Row]:
@@ -137,26 +138,25 @@ def session_view(
     session, ok = shown.session, not shown.error
     files = SessionFiles(out_dir, session.participant, session.session)
     made = read_provenance(files)
-    rows = read_table(files.lesions) if ok else []
+    lesions = read_lesions(files.lesions) if ok else []
     cards, lines = int(CARDS * share), int(LINES * share)
-    ranked = [_card(row) for row in best_first(rows)[: cards + lines]]
-    with_card = ranked[:cards]
+    ranked = best_first(lesions)[: cards + lines]
+
+    def with_pictures(chosen: Iterable[Lesion]) -> list[dict[str, Any]]:
+        pictured = [
+            (lesion, room.picture(files.figure(closeup_name(lesion.number)))) for lesion in chosen
+        ]
+        pictured.sort(key=lambda pair: pair[0].number)
+        return [_card(lesion, picture) for lesion, picture in pictured]
+
     # The pictures of what counts come first, the others take what is left.
-    pictures = {
-        card["lesion_id"]: files.figure(closeup_name(card["lesion_id"])) for card in with_card
-    }
-    kept, rejected = (
-        [c for c in with_card if (c["status"] == "kept") is is_kept] for is_kept in (True, False)
-    )
-    for card in kept:
-        card["picture"] = room.picture(pictures[card["lesion_id"]])
+    kept = with_pictures(lesion for lesion in ranked[:cards] if lesion.kept)
     figures = {name: room.picture(files.figure(name)) for name in OVERVIEWS if ok}
-    for card in rejected:
-        card["picture"] = room.picture(pictures[card["lesion_id"]])
+    rejected = with_pictures(lesion for lesion in ranked[:cards] if not lesion.kept)
     volumes = fitted(files, room.left) if ok and with_volumes else NO_VOLUMES
     room.left -= volumes.size
     left_out = (f"{room.left_out} pictures are left out" if room.left_out else "", volumes.note)
-    summary = summarise(rows, limit) if ok else {}
+    summary = summarise(lesions, limit) if ok else None
     return SessionView(
         key=f"ses-{session.session}" if session.session else "n/a",
         title=f"ses-{session.session}" if session.session else f"sub-{session.participant}",
@@ -169,15 +169,15 @@ def session_view(
         cfpr=cfpr_in_words(made.decisions),
         seconds=read_seconds(files),
         summary=summary,
-        cutoffs=_cutoffs(summary) if ok else [],
-        form=form_rows(fill(rows)) if ok else [],
+        cutoffs=[] if summary is None else _cutoffs(summary),
+        form=form_rows(fill(lesions)) if ok else [],
         quality=_quality(files) if ok else [],
         figures=figures,
-        kept=sorted(kept, key=_number_of),
-        rejected=sorted(rejected, key=_number_of),
-        lines=ranked[cards:],
-        unlisted=len(rows) - len(ranked),
-        rejected_count=sum(row["status"] != "kept" for row in rows),
+        kept=kept,
+        rejected=rejected,
+        lines=[_card(lesion) for lesion in ranked[cards:]],
+        unlisted=len(lesions) - len(ranked),
+        rejected_count=sum(not lesion.kept for lesion in lesions),
         volumes=volumes,
         left_out=tuple(filter(None, left_out)),
     )
@@ -221,14 +221,15 @@ def _acquired(scan: Scan) -> str:
     return ", ".join(str(fact) for fact in facts if fact)
 
 
-def _cutoffs(summary: Mapping[str, Any]) -> list[tuple[str, bool, float | None]]:
+def _cutoffs(summary: ClinicalSummary) -> list[tuple[str, bool, float | None]]:
     """Each cut-off in words, whether the count crosses it, and the probability that it does."""
     found = []
-    for name, text in CUTOFFS.items():
+    for name, crossed, chance in summary.crossed():
+        text = CUTOFFS[name]
         if name == "above_limit":
-            limit = summary["baseline_limit"]
+            limit = summary.baseline_limit
             text = f"more than {limit} (limit at baseline for anti-amyloid therapy)"
-        found.append((text, bool(summary[name]), _known(summary[f"{name}_probability"])))
+        found.append((text, crossed, _known(chance)))
     return found
 
 
@@ -246,33 +247,40 @@ def _quality(files: SessionFiles) -> list[dict[str, str]]:
     ]
 
 
-def _card(row: Row) -> dict[str, Any]:
-    """A candidate as its card shows it: the row as it is, and what of it a person reads."""
-    read = {name: readable(float(row[name])) for name in ROUNDED if row[name] != "n/a"}
-    read |= {name: f"{float(row[name]):.1f}" for name in ROUNDED_MM if row[name] != "n/a"}
+def _card(lesion: Lesion, picture: str | None = None) -> dict[str, Any]:
+    """A candidate as its card shows it: its cells, and what of them a person reads."""
+    cells = encode(lesion)
+    rounded = {name: (readable, getattr(lesion, name)) for name in ROUNDED}
+    rounded |= {name: ("{:.1f}".format, getattr(lesion, name)) for name in ROUNDED_MM}
     return {
-        **row,
-        "read": {name: row[name] for name in (*ROUNDED, *ROUNDED_MM)} | read,
-        "place": _place(row),
-        "verdict": VERDICTS[row["reason"]],
-        "brain": _number(row["cfpr_ratio"]),
-        "chance": _number(row["calibrated_probability"]),
-        "picture": None,
+        **cells,
+        "kept": lesion.kept,
+        "near_border": bool(lesion.border),
+        "read": {
+            name: cells[name] if value is None else shown(value)
+            for name, (shown, value) in rounded.items()
+        },
+        "place": _place(lesion),
+        "verdict": verdict_in_words(lesion),
+        "brain": lesion.cfpr_ratio,
+        "chance": lesion.calibrated_probability,
+        "picture": picture,
     }
 
 
-def _number_of(card: Row) -> int:
-    return int(card["lesion_id"])
+def verdict_in_words(lesion: Lesion) -> str:
+    """What was decided, as the beginning of a sentence."""
+    if lesion.reason in VERDICTS:
+        return VERDICTS[lesion.reason]
+    word = "Kept" if lesion.kept else "Rejected"
+    return word if lesion.reason is None else f"{word} ({lesion.reason.description})"
 
 
-def _number(text: str) -> float | None:
-    return None if text == "n/a" else float(text)
-
-
-def _place(row: Row) -> str:
+def _place(lesion: Lesion) -> str:
     """MARS region and side of a lesion, as far as it has them."""
-    region = "" if row["mars_region"] == UNASSIGNED else in_words(row["mars_region"])
-    side = "" if row["side"] == UNASSIGNED else row["side"]
+    named = lesion.mars_region not in (None, UNASSIGNED)
+    region = in_words(str(lesion.mars_region)) if named else ""
+    side = "" if lesion.side in (None, UNASSIGNED) else str(lesion.side)
     return ", ".join(filter(None, (region, side)))
 
 

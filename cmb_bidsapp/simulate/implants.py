@@ -7,7 +7,7 @@ enough to implant a microbleed, and nothing beyond the reach of its field change
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -148,24 +148,16 @@ def choose_sources(
     voxel
         Voxel size in mm; sources lie at voxel index times this size.
     """
-    if not (proxy > 0).any():
-        return []
-    tissue = t2star < FLUID * np.median(t2star[proxy > 0])
-    in_plane = np.ones((3, 3, 1), np.bool_)
-    places = {
-        label: found
-        for label in CLASS_SHARES
-        if len(found := np.argwhere(ndimage.binary_erosion(proxy == label, in_plane) & tissue))
-    }
+    places = _tissue_by_class(t2star, proxy)
     if not places:
         return []
-    shares = np.array([CLASS_SHARES[label] for label in places])
+    shares = _shares(places)
     size = np.array(voxel)
     chosen: list[Source] = []
     for _ in range(40 * count):
         if len(chosen) >= count:
             break
-        voxels = places[int(rng.choice(list(places), p=shares / shares.sum()))]
+        voxels = places[int(rng.choice(list(places), p=shares))]
         centre = (voxels[rng.integers(len(voxels))] + rng.uniform(-0.5, 0.5, 3)) * size
         if any(np.linalg.norm(centre - other.path[0]) < APART_MM for other in chosen):
             continue
@@ -178,6 +170,61 @@ def choose_sources(
                 if (index >= 0).all() and (index < proxy.shape).all() and proxy[tuple(index)]:
                     chosen.append(_source(beside, rng))
     return chosen[:count]
+
+
+def tissue_places(
+    t2star: Volume,
+    proxy: Regions,
+    count: int,
+    rng: np.random.Generator,
+    *,
+    within: npt.NDArray[np.bool_] | None = None,
+) -> npt.NDArray[np.intp]:
+    """Draw voxels where microbleeds may lie, the classes as frequent as among implants.
+
+    Parameters
+    ----------
+    t2star, proxy
+        Brain-extracted T2*w and its proxy classes, axes in RAS order.
+    within
+        Where they are wanted; anywhere by default.
+
+    Returns
+    -------
+    voxels
+        Shape ``(count, 3)``; none where there is no such tissue.
+    """
+    places = _tissue_by_class(t2star, proxy, within)
+    if not places:
+        return np.zeros((0, 3), np.intp)
+    drawn = rng.choice(list(places), size=count, p=_shares(places))
+    voxels: npt.NDArray[np.intp] = np.array(
+        [places[int(label)][rng.integers(len(places[int(label)]))] for label in drawn], np.intp
+    )
+    return voxels
+
+
+def _tissue_by_class(
+    t2star: Volume, proxy: Regions, within: npt.NDArray[np.bool_] | None = None
+) -> dict[int, npt.NDArray[np.intp]]:
+    """Voxels of each class that has any: not at its edge, and not in fluid."""
+    if not (proxy > 0).any():
+        return {}
+    tissue = t2star < FLUID * np.median(t2star[proxy > 0])
+    if within is not None:
+        tissue &= within
+    in_plane = np.ones((3, 3, 1), np.bool_)
+    return {
+        label: found
+        for label in CLASS_SHARES
+        if len(found := np.argwhere(ndimage.binary_erosion(proxy == label, in_plane) & tissue))
+    }
+
+
+def _shares(places: Mapping[int, npt.NDArray[np.intp]]) -> npt.NDArray[np.float64]:
+    shares = np.array([CLASS_SHARES[label] for label in places])
+    normalized: npt.NDArray[np.float64] = shares / shares.sum()
+    return normalized
 
 
 def _source(centre: npt.NDArray[np.float64], rng: np.random.Generator) -> Source:

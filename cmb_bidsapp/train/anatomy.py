@@ -26,11 +26,11 @@ from cmb_bidsapp.anatomy.network import (
     CONTRASTS,
     FIELD_VOXELS,
     SPACING_MM,
-    Contrast,
     as_input,
     build_network,
     normalize,
 )
+from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.core.labels import STRUCTURES, to_structures
 from cmb_bidsapp.models.registry import Bundle
 from cmb_bidsapp.simulate.anatomy import read_head, rotation
@@ -47,7 +47,7 @@ FIELD_SHARE = 0.08
 #: How far the field is shifted about the head, so that necks and faces are seen too.
 SHIFT_MM = 26.0
 #: How often slices are thick, per contrast, and how often those lie across the body's axis.
-THICK = {"T1w": 0.2, "T2starw": 0.7}
+THICK = {Contrast.T1W: 0.2, Contrast.T2STARW: 0.7}
 AXIAL = 0.7
 #: Turns of the phase across a slice, per ppm/mm of the field along it: 1.5 T, 15 ms and 1 mm to
 #: 3 T, 35 ms and 6 mm.
@@ -119,7 +119,7 @@ def random_intensities(
         if rng.random() < 0.5:
             mean[0] = rng.uniform(0, 0.05)
         return torch.from_numpy(mean.astype(np.float32))
-    if contrast == "T1w":
+    if contrast == Contrast.T1W:
         mean = np.array([tissue.t1w for tissue in anatomy.properties])
     else:
         echo_ms, fluid = rng.uniform(10, 45), rng.uniform(0.4, 1.5)
@@ -213,7 +213,7 @@ def synthesize(
         tissue = _sample(anatomy.tissue, points + jitter).long()
         texture = torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
         image += (mean[tissue] + texture * spread[tissue]) / samples
-    if contrast == "T2starw":
+    if contrast == Contrast.T2STARW:
         turns = _uniform(rng, *DEPHASING) * _sample(anatomy.gradient, points)
         image *= torch.sinc(turns).abs()
     image = _degrade(image, contrast, rng)

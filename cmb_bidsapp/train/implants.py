@@ -52,7 +52,7 @@ class Background:
     regions
         Proxy classes 1 to 3, 0 outside the brain.
     suspected
-        Pieces that the present lesion model suspects.
+        Pieces that the present lesion model suspects, and mimics that are known.
     lesions
         Labelled microbleeds, ``None`` where nobody has labelled them.
     doubtful
@@ -150,19 +150,29 @@ def read_background(files: SessionFiles, labelled: SessionFiles | None) -> Backg
         lesions = ras(read_labels(labelled.mask)[0]).astype(bool)
         if labelled.ignored.exists():
             doubtful = ras(read_labels(labelled.ignored)[0]).astype(bool)
-    probability = ras(read_derivative(files.probability)[0]).astype(np.float32)
+    suspected = np.zeros(image.shape, np.bool_)
+    if files.probability.exists():
+        probability = ras(read_derivative(files.probability)[0]).astype(np.float32)
+        suspected = suspected_places(probability, lesions)
+    if labelled is not None and (mimics := _mimics(labelled)).exists():
+        suspected |= ras(read_labels(mimics)[0]).astype(bool)
     b0, te_ms = _acquisition(files.t2star)
     return Background(
         t2star=image,
         t1w=t1w,
         affine=affine @ nib.orientations.inv_ornt_aff(orientation, t2star.shape),
         regions=regions,
-        suspected=suspected_places(probability, lesions),
+        suspected=suspected,
         lesions=lesions,
         doubtful=doubtful,
         b0=b0,
         te_ms=te_ms,
     )
+
+
+def _mimics(files: SessionFiles) -> Path:
+    """Veins and calcifications that are known."""
+    return files.anat("dseg", space="T2starw", desc="mimics")
 
 
 def _acquisition(image: Path) -> tuple[float, float]:
@@ -182,7 +192,7 @@ def write_draw(files: SessionFiles, draw: Draw, seen: Background) -> None:
         files.t1w_on_t2star: seen.t1w,
         files.proxy: seen.regions,
         files.ignored: draw.ignore,
-        files.anat("dseg", space="T2starw", desc="mimics"): draw.mimics,
+        _mimics(files): draw.mimics,
     }
     for path, data in images.items():
         write_image(path, data, seen.affine)
@@ -223,18 +233,8 @@ def run_implants(
     NoInputError
         No session can be used.
     """
-    sessions = _sessions(derivatives)
-    if not sessions:
-        raise NoInputError(f"{derivatives}: no session with *_desc-preproc_T2starw")
-    chosen = select_participants([s.participant for s in sessions], participants, excluded)
-    done = 0
-    for files in sessions:
-        if files.participant not in chosen:
-            continue
-        labelled = SessionFiles(masks, files.participant, files.session) if masks else None
-        if labelled is not None and not labelled.mask.exists():
-            log.warning("%s is left out: %s does not exist", files.label, labelled.mask)
-            continue
+    sessions = chosen_sessions(derivatives, masks, participants=participants, excluded=excluded)
+    for files, labelled in sessions:
         seen = read_background(files, labelled)
         for number in range(draws):
             case = SessionFiles(out, files.participant, f"{files.session or ''}draw{number}")
@@ -243,13 +243,48 @@ def run_implants(
                 count = int(rng.integers(microbleeds[0], microbleeds[1], endpoint=True))
                 write_draw(case, draw_case(seen, count, rng), seen)
             print(case.label, flush=True)
-            done += 1
-    if not done:
-        raise NoInputError(f"{masks}: no mask of any session of {derivatives}")
     return ExitCode.OK
 
 
-def _sessions(derivatives: Path) -> list[SessionFiles]:
+def chosen_sessions(
+    derivatives: Path,
+    masks: Path | None,
+    *,
+    participants: Sequence[str] = (),
+    excluded: Sequence[str] = (),
+) -> list[tuple[SessionFiles, SessionFiles | None]]:
+    """Sessions of the participants asked for, each with its labels.
+
+    Sessions without a mask in ``masks`` are named and left out; without ``masks`` nobody has
+    labelled any.
+
+    Raises
+    ------
+    UsageError
+        Somebody named is not there, or nobody is left.
+    NoInputError
+        No session can be used.
+    """
+    sessions = processed_sessions(derivatives)
+    if not sessions:
+        raise NoInputError(f"{derivatives}: no session with *_desc-preproc_T2starw")
+    wanted = select_participants([s.participant for s in sessions], participants, excluded)
+    chosen = []
+    for files in sessions:
+        if files.participant not in wanted:
+            continue
+        labelled = SessionFiles(masks, files.participant, files.session) if masks else None
+        if labelled is not None and not labelled.mask.exists():
+            log.warning("%s is left out: %s does not exist", files.label, labelled.mask)
+            continue
+        chosen.append((files, labelled))
+    if not chosen:
+        raise NoInputError(f"{masks}: no mask of any session of {derivatives}")
+    return chosen
+
+
+def processed_sessions(derivatives: Path) -> list[SessionFiles]:
+    """Sessions of an output folder that have a preprocessed T2*w, by participant and session."""
     ending = "_desc-preproc_T2starw.nii.gz"
     found = []
     for path in sorted(derivatives.glob(f"sub-*/**/*{ending}")):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -11,10 +12,11 @@ from cmb_bidsapp.core.resources import choose_device, cuda_devices
 from cmb_bidsapp.models.card import text_problems
 from cmb_bidsapp.models.registry import load_bundle, load_lesion_model
 from cmb_bidsapp.train.anatomy import train_anatomy
-from cmb_bidsapp.train.cases import check_fold, chosen_cases, split_participants
+from cmb_bidsapp.train.cases import check_fold, split_participants
 from cmb_bidsapp.train.export import add_second_look, export_anatomy, export_nnunet
-from cmb_bidsapp.train.implants import run_implants
+from cmb_bidsapp.train.implants import Background, chosen_sessions, read_background, run_implants
 from cmb_bidsapp.train.lesions import train_lesions
+from cmb_bidsapp.train.places import Acquisition, Kind, Places, places_of, shadows_of
 from cmb_bidsapp.train.request import (
     AnatomyRequest,
     BundleRequest,
@@ -22,7 +24,10 @@ from cmb_bidsapp.train.request import (
     LesionsRequest,
     SecondLookRequest,
 )
-from cmb_bidsapp.train.second_look import Places, places_of, train_second_look
+from cmb_bidsapp.train.second_look import train_second_look
+
+#: Microbleeds that are mixed into tissue, for each acquisition.
+SHADOWS = 400
 
 
 def run_implanting(request: ImplantsRequest) -> int:
@@ -52,9 +57,43 @@ def run_second_look(request: SecondLookRequest) -> int:
     ------
     UsageError
         The bundle is none of a lesion model, or participants or folds are not there.
+    NoInputError
+        No session can be used.
     """
     load_lesion_model(str(request.bundle))
-    cases = chosen_cases(
+    rng = np.random.default_rng(request.random_seed)
+    acquisitions: list[Acquisition] = []
+    parts = []
+    for label, seen in backgrounds(request):
+        if (acquisition := Acquisition.of(seen)) not in acquisitions:
+            acquisitions.append(acquisition)
+        parts.append(places_of(seen, acquisitions.index(acquisition), rng))
+        counts = ", ".join(f"{(parts[-1].kind == k).sum()} {k.name.lower()}" for k in Kind)
+        print(f"{label}: {counts}", flush=True)
+    shadows = []
+    for acquisition in acquisitions:
+        shadows.append(shadows_of(acquisition, SHADOWS, rng))
+        print(f"{acquisition}: {len(shadows[-1])} microbleeds to mix in", flush=True)
+
+    def progress(step: int, loss: float) -> None:
+        if step % 100 == 0 or step == request.steps:
+            print(f"step {step}/{request.steps}  loss {loss:.4f}", flush=True)
+
+    network = train_second_look(
+        Places.joined(parts),
+        shadows,
+        steps=request.steps,
+        seed=request.random_seed,
+        progress=progress,
+    )
+    add_second_look(request.bundle, network.state_dict())
+    print(f"bundle: {request.bundle}")
+    return ExitCode.OK
+
+
+def backgrounds(request: SecondLookRequest) -> Iterator[tuple[str, Background]]:
+    """Processed scans to learn from, without those that are left out; each once it is wanted."""
+    sessions = chosen_sessions(
         request.derivatives,
         request.masks,
         participants=request.participant_label,
@@ -62,27 +101,11 @@ def run_second_look(request: SecondLookRequest) -> int:
     )
     if request.fold is not None:
         check_fold(request.fold, request.folds)
-        names = [case.name for case in cases]
+        names = [files.label for files, _ in sessions]
         kept = split_participants(names, request.folds, request.random_seed)[request.fold]["train"]
-        cases = [case for case in cases if case.name in kept]
-    rng = np.random.default_rng(request.random_seed)
-    parts, seen = [], set()
-    for case in cases:
-        # The draws of one scan share its background.
-        parts.append(places_of(case, rng, backgrounds=case.participant not in seen))
-        seen.add(case.participant)
-        print(f"{case.name}: {parts[-1].true.sum()} of {len(parts[-1].true)} places", flush=True)
-
-    def progress(step: int, loss: float) -> None:
-        if step % 100 == 0 or step == request.steps:
-            print(f"step {step}/{request.steps}  loss {loss:.4f}", flush=True)
-
-    network = train_second_look(
-        Places.joined(parts), steps=request.steps, seed=request.random_seed, progress=progress
-    )
-    add_second_look(request.bundle, network.state_dict())
-    print(f"bundle: {request.bundle}")
-    return ExitCode.OK
+        sessions = [one for one in sessions if one[0].label in kept]
+    for files, labelled in sessions:
+        yield files.label, read_background(files, labelled)
 
 
 def run_lesion_training(request: LesionsRequest) -> int:

@@ -1,141 +1,27 @@
-"""Training of the second look: places of training scans, and the small network that tells them."""
+"""Training of the small network that tells microbleeds from other dark places."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from scipy import ndimage
 
-from cmb_bidsapp.lesions.candidates import CONNECTIVITY_26
-from cmb_bidsapp.lesions.second_look import PIXELS, SLICES, SecondLook, Viewer, Views, darkest
-from cmb_bidsapp.train.cases import TrainingCase
+from cmb_bidsapp.core.errors import NoInputError
+from cmb_bidsapp.lesions.second_look import PIXELS, SecondLook
+from cmb_bidsapp.train.places import MARGIN, Image, Kind, Places, Stored, mixed
 
-#: Room (pixels) for shifts of the views in training.
-MARGIN = 3
-#: Places of one scan that are no microbleed, at most: what a lesion model suspects, any dark spots,
-#: and the darkest ones.
-SUSPECTED, SPOTS, DARKEST = 250, 150, 60
-#: A place this near (mm) to a lesion, or to what is to be ignored, is none of them.
-CLEAR_MM = 4.0
-#: Microbleeds that are less dark than this, relative to their surroundings, teach little but noise.
-LEAST_DARK = 0.35
-BATCH, LEARNING_RATE, POSITIVE_SHARE = 128, 2e-3, 0.4
-
-
-@dataclass(frozen=True)
-class Places:
-    """Views of places with what they are.
-
-    Attributes
-    ----------
-    views
-        Wider than the network's by twice :data:`MARGIN`.
-    voxel
-        Logarithms of the voxel sizes, shape ``(n, 2)``.
-    true
-        Whether each is a microbleed.
-    """
-
-    views: Views
-    voxel: npt.NDArray[np.float32]
-    true: npt.NDArray[np.bool_]
-
-    @classmethod
-    def joined(cls, parts: Sequence[Places]) -> Places:
-        """All places of several scans."""
-        return cls(
-            np.concatenate([p.views for p in parts]),
-            np.concatenate([p.voxel for p in parts]),
-            np.concatenate([p.true for p in parts]),
-        )
-
-
-def dark_places(t2star: npt.NDArray[np.float32], voxel: Sequence[float]) -> npt.NDArray[np.intp]:
-    """Centres of small dark spots of a brain, the darkest first, relative to what is around each.
-
-    Shape ``(n, 3)``; microbleeds and what resembles them are among these.
-    """
-    size = [max(1, round(2.0 / mm)) | 1 for mm in voxel[:2]]
-    inside = (t2star > 0).astype(np.float32)
-    blur = [2.5 / voxel[0], 2.5 / voxel[1], 0]
-    around = ndimage.gaussian_filter(t2star, blur) / np.maximum(
-        ndimage.gaussian_filter(inside, blur), 0.2
-    )
-    ratio = np.where(t2star > 0, t2star / np.maximum(around, 1e-6), 1)
-    lowest = ndimage.minimum_filter(ratio, (*size, 1)) == ratio
-    spots = np.argwhere(lowest & (ratio < 0.9) & (t2star > 0))
-    order = np.argsort(ratio[tuple(spots.T)], kind="stable")
-    darkest_first: npt.NDArray[np.intp] = spots[order]
-    return darkest_first
-
-
-def places_of(case: TrainingCase, rng: np.random.Generator, *, backgrounds: bool = True) -> Places:
-    """Lesions of a training case, and dark places that are none.
-
-    Parameters
-    ----------
-    rng
-        Chooses among the places that are none.
-    backgrounds
-        Whether these are wanted: several draws of one scan have the same.
-    """
-    image = nib.as_closest_canonical(nib.load(case.t2star))
-    t2star = np.asarray(image.dataobj, np.float32)
-    voxel = [float(size) for size in image.header.get_zooms()[:3]]
-    lesions = _ras(case.lesions) > 0
-    viewer = Viewer.of(t2star, voxel)
-    pieces, count = ndimage.label(lesions, CONNECTIVITY_26)
-    views = viewer.views(darkest(t2star, pieces, count), PIXELS + 2 * MARGIN)
-    views = views[_darkness(views) >= LEAST_DARK]
-    found = len(views)
-    if backgrounds:
-        known = lesions if case.ignore is None else lesions | (_ras(case.ignore) > 0)
-        suspected = np.zeros(lesions.shape, bool) if case.mimics is None else _ras(case.mimics) > 0
-        centres = _other_places(t2star, voxel, known, suspected, rng)
-        views = np.concatenate([views, viewer.views(centres, PIXELS + 2 * MARGIN)])
-    sizes = np.tile(np.array(viewer.log_voxel(), np.float32), (len(views), 1))
-    return Places(views, sizes, np.arange(len(views)) < found)
-
-
-def _darkness(views: Views) -> npt.NDArray[np.float32]:
-    """How dark the middle of each view is, relative to its surroundings; 1 is black."""
-    middle = views.shape[-1] // 2
-    spot = slice(middle - 2, middle + 2)
-    lowest: npt.NDArray[np.float32] = -views[:, SLICES // 2, spot, spot].min(axis=(1, 2))
-    return lowest
-
-
-def _other_places(
-    t2star: npt.NDArray[np.float32],
-    voxel: Sequence[float],
-    known: npt.NDArray[np.bool_],
-    suspected: npt.NDArray[np.bool_],
-    rng: np.random.Generator,
-) -> npt.NDArray[np.intp]:
-    """Suspected and dark places that are not near to what is ``known``."""
-    pieces, count = ndimage.label(suspected, CONNECTIVITY_26)
-    suspects = rng.permutation(darkest(t2star, pieces, count))[:SUSPECTED]
-    spots = dark_places(t2star, voxel)
-    others = np.concatenate([suspects, rng.permutation(spots)[:SPOTS], spots[:DARKEST]])
-    reach = [2 * max(1, round(CLEAR_MM / mm)) + 1 for mm in voxel]
-    near = ndimage.maximum_filter(known, reach)
-    clear: npt.NDArray[np.intp] = others[~near[tuple(others.T)]]
-    return clear
-
-
-def _ras(path: Path) -> npt.NDArray[np.integer]:
-    return np.asarray(nib.as_closest_canonical(nib.load(path)).dataobj)
+BATCH, LEARNING_RATE = 128, 2e-3
+#: Share of a batch that is microbleeds; of these, the share that somebody labelled, where anybody
+#: did; of the rest of the batch, the share that is clear tissue.
+POSITIVE, LABELLED, TISSUE = 0.4, 0.15, 0.1
 
 
 def train_second_look(
     places: Places,
+    shadows: Sequence[Stored],
     *,
     steps: int,
     seed: int = 0,
@@ -143,25 +29,33 @@ def train_second_look(
 ) -> SecondLook:
     """Train a network to tell microbleeds from other dark places.
 
+    Most microbleeds are mixed anew into clear tissue for every step, so that none is seen twice.
     Every view is shifted, mirrored, turned by right angles, and changed in contrast and noise.
+
+    Parameters
+    ----------
+    shadows
+        Views of microbleeds alone, for each acquisition of the places.
+
+    Raises
+    ------
+    NoInputError
+        There are no dark places, or no tissue, to learn from.
     """
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     network = SecondLook()
     optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps)
-    positives, negatives = (np.flatnonzero(places.true == kind) for kind in (True, False))
-    wanted = round(BATCH * POSITIVE_SHARE)
+    sampler = _Sampler(places, shadows, rng)
+    truth = torch.from_numpy(sampler.truth)
     network.train()
     for step in range(1, steps + 1):
-        chosen = np.concatenate(
-            [rng.choice(positives, wanted), rng.choice(negatives, BATCH - wanted)]
-        )
-        views = _augmented(torch.from_numpy(places.views[chosen]), rng)
+        seen, voxel = sampler.batch()
+        views = _augmented(torch.from_numpy(seen), rng)
         views = views.contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            odds = network(views, torch.from_numpy(places.voxel[chosen])).float()
-        truth = torch.from_numpy(places.true[chosen].astype(np.float32))
+            odds = network(views, torch.from_numpy(voxel)).float()
         loss = F.binary_cross_entropy_with_logits(odds, truth * 0.98 + 0.01)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -170,6 +64,46 @@ def train_second_look(
         progress(step, float(loss.detach()))
     network.eval()
     return network
+
+
+class _Sampler:
+    """Draws batches of the same make-up, microbleeds first."""
+
+    def __init__(self, places: Places, shadows: Sequence[Stored], rng: np.random.Generator) -> None:
+        self._places, self._shadows, self._rng = places, shadows, rng
+        of = {kind: np.flatnonzero(places.kind == kind) for kind in Kind}
+        # Microbleeds are mixed into tissue of an acquisition that shows them.
+        shown = np.array([len(known) > 0 for known in shadows], bool)
+        tissue = of[Kind.TISSUE][shown[places.acquisition[of[Kind.TISSUE]]]]
+        if not (len(of[Kind.OTHER]) and len(tissue)):
+            raise NoInputError("no dark places, or no tissue around them, to learn from")
+        positives = round(BATCH * POSITIVE)
+        labelled = round(positives * LABELLED) if len(of[Kind.LESION]) else 0
+        plain = round((BATCH - positives) * TISSUE)
+        self._tissue, self._mixed = tissue, positives - labelled
+        #: The rest of a batch: places to choose from, and how many.
+        self._plain = (
+            (of[Kind.LESION], labelled),
+            (of[Kind.OTHER], BATCH - positives - plain),
+            (tissue, plain),
+        )
+        self.truth = (np.arange(BATCH) < positives).astype(np.float32)
+
+    def batch(self) -> tuple[Image, Image]:
+        """Views ``(BATCH, slices, rows, columns)`` and voxel sizes ``(BATCH, 2)``."""
+        tissue = self._rng.choice(self._tissue, self._mixed)
+        plain = [self._rng.choice(known, count) for known, count in self._plain if count]
+        chosen = np.concatenate([tissue, *plain])
+        views = self._places.views[chosen].astype(np.float32)
+        views[: self._mixed] = mixed(views[: self._mixed], self._drawn(tissue), self._rng)
+        return views, self._places.voxel[chosen]
+
+    def _drawn(self, tissue: npt.NDArray[np.intp]) -> Image:
+        """A microbleed of the acquisition of each place."""
+        kinds = [self._shadows[number] for number in self._places.acquisition[tissue]]
+        return np.stack([known[self._rng.integers(len(known))] for known in kinds]).astype(
+            np.float32
+        )
 
 
 def _augmented(views: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:

@@ -47,4 +47,6 @@ def test_what_is_written_is_read_again_and_other_keys_stay_out(tmp_path):
 
 
 def test_without_a_sidecar_nothing_is_known(tmp_path):
-    assert read_protocol(SessionFiles(tmp_path, "01", None)) == Protocol()
+    assert read_protocol(SessionFiles(tmp_path, "01", None)) == Protocol(
+        sequence=SequenceKind.UNKNOWN
+    )

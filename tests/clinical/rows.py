@@ -1,14 +1,14 @@
-"""Lesion rows as they are read from a table."""
+"""Lesions as they are read from a table."""
 
 from hypothesis import strategies as st
 
+from cmb_bidsapp.bids.typed import decode
 from cmb_bidsapp.core.labels import MARS_FORM
-from cmb_bidsapp.lesions.grading import GRADES
-from cmb_bidsapp.lesions.table import COLUMNS
+from cmb_bidsapp.lesions.lesion import Grade, Lesion
 
 
 def lesion(mars_region="frontal", **values):
-    """A kept, definite, calibrated lesion in the middle of a region, otherwise as given."""
+    """A kept, definite, calibrated lesion in the middle of a region, but for the cells given."""
     group = MARS_FORM[mars_region][1] if mars_region in MARS_FORM else "unassigned"
     usual = {
         "status": "kept",
@@ -22,15 +22,15 @@ def lesion(mars_region="frontal", **values):
         "votes_deep": "0",
         "votes_infratentorial": "0",
     }
-    return {**dict.fromkeys(COLUMNS, "n/a"), **usual, **values}
+    return decode(Lesion, {**usual, **values})
 
 
-#: Any row that the app could write, and some that only other hands could.
+#: Any lesion that the app could write, and some that only other hands could.
 LESIONS = st.builds(
     lesion,
     mars_region=st.sampled_from([*MARS_FORM, "unassigned", "n/a"]),
     status=st.sampled_from(["kept", "rejected"]),
-    grade=st.sampled_from(GRADES),
+    grade=st.sampled_from(list(map(str, Grade))),
     region=st.sampled_from(["lobar", "deep", "infratentorial", "unassigned", "n/a"]),
     side=st.sampled_from(["right", "left", "unassigned", "n/a"]),
     border=st.sampled_from(["true", "false"]),

@@ -10,6 +10,7 @@ from cmb_bidsapp.clinical.follow_up import (
     notes_of,
     track_rows,
 )
+from cmb_bidsapp.lesions.lesion import Grade, Lesion, Region, Side, Status
 from cmb_bidsapp.lesions.longitudinal import (
     BASELINE,
     FIRST_SHOWN,
@@ -26,17 +27,18 @@ SESSIONS = ("ses-A", "ses-B", "ses-C")
 KNOTS = ((0.5, 0.4), (1.0, 0.4))
 
 
-def lesion(number, calibrated="0.8"):
-    return {
-        "lesion_id": str(number),
-        "grade": "definite",
-        "region": "deep",
-        "mars_region": "thalamus",
-        "side": "left",
-        "diameter": "4",
-        "calibrated_probability": calibrated,
-        "probability_max": "0.9999",
-    }
+def lesion(number, calibrated=0.8):
+    return Lesion(
+        lesion_id=number,
+        status=Status.KEPT,
+        grade=Grade.DEFINITE,
+        region=Region.DEEP,
+        mars_region="thalamus",
+        side=Side.LEFT,
+        diameter=4.0,
+        calibrated_probability=calibrated,
+        probability_max=0.9999,
+    )
 
 
 def seen(visit, lesion, change, distance=float("nan")):
@@ -51,8 +53,8 @@ TRACKS = (
 )
 LESIONS = (
     [lesion(7)],
-    [lesion(1, "0.6"), lesion(2), lesion(3)],
-    [lesion(1, "0.6"), lesion(2, "0.9")],
+    [lesion(1, 0.6), lesion(2), lesion(3)],
+    [lesion(1, 0.6), lesion(2, 0.9)],
 )
 #: By track and session, where it was not found.
 HEIGHTS = {
@@ -119,7 +121,7 @@ def test_what_may_have_been_there_before_is_less_likely_new():
 
 
 def test_without_a_calibration_there_are_no_probabilities():
-    bare = [[lesion(1, "n/a") for _ in rows] for rows in LESIONS]
+    bare = [[lesion(1, None) for _ in rows] for rows in LESIONS]
     row = row_of(2, bare, ())
     assert np.isnan(row["new_at_least_1_probability"])
     assert row["aria_h"] == "mild"
@@ -128,14 +130,14 @@ def test_without_a_calibration_there_are_no_probabilities():
 def test_rows_of_tracks():
     rows = list(track_rows(TRACKS, SESSIONS, LESIONS, HEIGHTS))
     assert [(row["track_id"], row["session_id"], row["lesion_id"]) for row in rows] == [
-        (1, "ses-A", "7"),
-        (1, "ses-B", "2"),
+        (1, "ses-A", 7),
+        (1, "ses-B", 2),
         (1, "ses-C", None),
-        (2, "ses-B", "1"),
-        (2, "ses-C", "1"),
-        (3, "ses-B", "3"),
+        (2, "ses-B", 1),
+        (2, "ses-C", 1),
+        (3, "ses-B", 3),
         (3, "ses-C", None),
-        (4, "ses-C", "2"),
+        (4, "ses-C", 2),
     ]
     assert all(set(row) <= set(TRACK_COLUMNS) for row in rows)
     assert rows[1]["distance"] == 0.5
@@ -154,7 +156,7 @@ def test_only_new_ones_tell_an_earlier_probability():
 
 def test_the_probability_is_that_of_the_lesion_or_of_its_place():
     rows = list(track_rows(TRACKS, SESSIONS, LESIONS, HEIGHTS))
-    assert rows[0]["probability_max"] == "0.9999"
+    assert rows[0]["probability_max"] == 0.9999
     assert rows[2]["probability_max"] == 0.6
     assert "grade" not in rows[2]
 

@@ -94,5 +94,5 @@ def write_ratings(folder, *rows, name="sub-01_rater-AB_ratings.tsv"):
 
 
 def row_of(record, number):
-    (row,) = (row for row in record.lesions if row["lesion_id"] == number)
+    (row,) = (row for row in record.lesions if row.lesion_id == int(number))
     return row

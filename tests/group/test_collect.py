@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
+from cmb_bidsapp.bids.protocol import SequenceKind
 from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.group import cohort as sums
 from cmb_bidsapp.group.cohort import Largest, Share
@@ -109,6 +110,11 @@ def test_protocols_that_differ_in_the_last_digits_are_one(tmp_path):
         )
     rows = gather(tmp_path).protocol_rows()
     assert [(row["field_strength"], row["participants"]) for row in rows] == [(3.0, 2), (1.5, 1)]
+
+
+def test_every_kind_of_sequence_is_in_a_pool():
+    assert set(sums.POOL_OF) == set(SequenceKind)
+    assert set(sums.POOL_OF.values()) == set(sums.POOLS)
 
 
 def test_each_pool_has_a_map_and_one_of_an_earlier_run_goes(tmp_path):

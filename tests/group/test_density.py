@@ -8,6 +8,7 @@ import pytest
 
 from cmb_bidsapp.anatomy.templates import Space, find_template
 from cmb_bidsapp.group.density import Density, brain, centres_of, write_density
+from cmb_bidsapp.lesions.lesion import Lesion, Status
 
 SPACE = Space("MNI152NLin6Asym", 2)
 MILLILITRES = 0.008
@@ -78,10 +79,9 @@ def test_no_lesions_are_zeros(scans):
     assert not data.any()
 
 
-def test_centres_of_rows():
-    place = {"mni_x": "-38.5", "mni_y": "40", "mni_z": "12"}
-    rows = [place, dict.fromkeys(place, "n/a"), {"x": "1", "y": "2", "z": "3"}]
-    found = centres_of(rows)
+def test_centres_of_lesions():
+    placed = Lesion(status=Status.KEPT, mni_x=-38.5, mni_y=40.0, mni_z=12.0)
+    found = centres_of([placed, Lesion(status=Status.KEPT, x=1.0, y=2.0, z=3.0)])
     assert found[0].tolist() == [-38.5, 40, 12]
     assert np.isnan(found[1:]).all()
     assert centres_of([]).shape == (0, 3)

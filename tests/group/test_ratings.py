@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 
 from cmb_bidsapp.anatomy.standard import Field, write_field
+from cmb_bidsapp.bids.typed import columns_of
 from cmb_bidsapp.clinical.mars import fill
-from cmb_bidsapp.group.ratings import READER_COLUMNS, read_ratings
+from cmb_bidsapp.group.ratings import read_ratings
+from cmb_bidsapp.group.reading import ReadLesion
+from cmb_bidsapp.lesions.table import COLUMNS
 from cmb_bidsapp.preprocess.resampling import Grid
 from tests.group.readers import CANDIDATES, rating, row_of, write_ratings, write_session
 
@@ -23,16 +26,16 @@ def everything(*decisions, rater="AB"):
 def test_a_readers_grade_replaces_that_of_the_algorithm(applied, record):
     read, ratings = applied(*everything("possible", "definite", "definite"))
     assert read.source == "reader AB"
-    assert [(r["status"], r["grade"]) for r in read.lesions] == [
+    assert [(r.status, r.grade) for r in read.lesions] == [
         ("kept", "possible"),
         ("kept", "definite"),
         ("kept", "definite"),  # macro by the algorithm's size
         ("rejected", "possible"),  # nobody rated it
     ]
-    assert [r["source"] for r in read.lesions] == ["reader AB"] * 3 + ["algorithm"]
-    assert [r["algorithm"] for r in read.lesions] == ["definite", "possible", "macro", "rejected"]
-    assert row_of(read, "1")["readers"] == "AB: possible"
-    assert row_of(read, "4")["readers"] == "n/a"
+    assert [r.source for r in read.lesions] == ["reader AB"] * 3 + ["algorithm"]
+    assert [r.algorithm for r in read.lesions] == ["definite", "possible", "macro", "rejected"]
+    assert row_of(read, "1").readers == "AB: possible"
+    assert row_of(read, "4").readers is None
     assert (ratings.problems, ratings.notes) == ((), ())
     assert fill(record.lesions).count() == 2
     assert fill(read.lesions).count() == 3
@@ -41,28 +44,28 @@ def test_a_readers_grade_replaces_that_of_the_algorithm(applied, record):
 def test_not_a_microbleed_is_rejected_by_the_reader(applied):
     read, _ = applied(*everything("not-cmb", "possible", "not-cmb"))
     first = row_of(read, "1")
-    assert (first["status"], first["reason"], first["grade"]) == ("rejected", "reader", "definite")
+    assert (first.status, first.reason, first.grade) == ("rejected", "reader", "definite")
     assert fill(read.lesions).count() == 1
 
 
 def test_a_rejected_candidate_comes_back_by_a_readers_word(applied):
     read, _ = applied(*everything("definite", "possible", "not-cmb"), rating("4", "definite"))
     row = row_of(read, "4")
-    assert (row["status"], row["reason"], row["grade"]) == ("kept", "reader", "definite")
-    assert (row["source"], row["algorithm"]) == ("reader AB", "rejected")
+    assert (row.status, row.reason, row.grade) == ("kept", "reader", "definite")
+    assert (row.source, row.algorithm) == ("reader AB", "rejected")
 
 
 def test_what_a_reader_decided_is_certain(applied):
     read, _ = applied(rating("1", "possible"), rating("2", "not-cmb"))
-    found = [row["calibrated_probability"] for row in read.lesions]
-    assert found == ["1", "0", "0.7", "0.7"]
+    found = [row.calibrated_probability for row in read.lesions]
+    assert found == [1, 0, 0.7, 0.7]
 
 
 def test_kept_candidates_without_a_rating_stay_and_are_counted(applied, record):
     read, ratings = applied(rating("1", "not-cmb"))
     assert read.source == "reader AB (2 unrated)"
     second = row_of(read, "2")
-    assert (second["status"], second["grade"], second["source"]) == (
+    assert (second.status, second.grade, second.source) == (
         "kept", "possible", "algorithm",
     )  # fmt: skip
     (note,) = ratings.notes
@@ -79,7 +82,7 @@ def test_a_session_without_ratings_is_as_it_was(tmp_path, applied):
 
 def test_notes_are_kept_with_the_decision(applied):
     read, _ = applied(rating("1", "possible", note="beside a vein; <b>see</b>"))
-    assert row_of(read, "1")["readers"] == "AB: possible (beside a vein; <b>see</b>)"
+    assert row_of(read, "1").readers == "AB: possible (beside a vein; <b>see</b>)"
 
 
 def test_sessions_are_told_apart(tmp_path):
@@ -90,8 +93,8 @@ def test_sessions_are_told_apart(tmp_path):
         rating("1", "possible", session_id="ses-B"),
     )
     ratings = read_ratings(tmp_path)
-    assert row_of(ratings.apply(first), "1")["status"] == "rejected"
-    assert row_of(ratings.apply(second), "1")["grade"] == "possible"
+    assert row_of(ratings.apply(first), "1").status == "rejected"
+    assert row_of(ratings.apply(second), "1").grade == "possible"
     assert ratings.problems == ()
 
 
@@ -116,13 +119,12 @@ def test_an_added_lesion_is_a_row_with_its_region_and_side(applied, record):
     )
     assert read.source == "reader AB"
     lobar, deep = read.lesions[len(CANDIDATES) :]
-    assert lobar.keys() == read.lesions[0].keys()
-    assert (lobar["lesion_id"], lobar["status"], lobar["grade"]) == ("n/a", "kept", "definite")
-    assert (lobar["x"], lobar["y"], lobar["z"]) == ("20", "2", "8")
-    assert [lobar[k] for k in ("region", "mars_region", "side")] == ["lobar", "frontal", "right"]
-    assert [deep[k] for k in ("region", "mars_region", "side")] == ["deep", "thalamus", "left"]
-    assert (lobar["border"], lobar["diameter"], lobar["algorithm"]) == ("false", "n/a", "absent")
-    assert (lobar["readers"], lobar["source"]) == ("AB: definite (faint)", "reader AB")
+    assert (lobar.lesion_id, lobar.status, lobar.grade) == (None, "kept", "definite")
+    assert (lobar.x, lobar.y, lobar.z) == (20, 2, 8)
+    assert [lobar.region, lobar.mars_region, lobar.side] == ["lobar", "frontal", "right"]
+    assert [deep.region, deep.mars_region, deep.side] == ["deep", "thalamus", "left"]
+    assert (lobar.border, lobar.diameter, lobar.algorithm) == (False, None, "absent")
+    assert (lobar.readers, lobar.source) == ("AB: definite (faint)", "reader AB")
     assert fill(read.lesions).count("frontal", "right", "definite") == 3
     assert fill(read.lesions).count("thalamus", "left", "possible") == 1
     assert ratings.problems == ()
@@ -135,7 +137,7 @@ def test_an_added_lesion_has_its_place_in_mni152(applied, record):
     )
     write_field(Field(shift, grid), record.files.to_standard)
     read, _ = applied(rating(None, "definite", place=(20, 2, 8)))
-    assert [read.lesions[-1][f"mni_{axis}"] for axis in "xyz"] == ["21", "0", "8.5"]
+    assert read.lesions[-1].standard_point == (21, 0, 8.5)
 
 
 @pytest.mark.parametrize(
@@ -145,14 +147,14 @@ def test_an_added_lesion_has_its_place_in_mni152(applied, record):
 def test_outside_every_region_the_nearest_within_12_mm_is_taken(applied, x, region):
     # The thalamus has its voxels at x from -10 to -2, the frontal lobe from 0 on.
     read, _ = applied(rating(None, "definite", place=(x, 0, 0)))
-    assert read.lesions[-1]["region"] == region
+    assert read.lesions[-1].region == region
 
 
 def test_without_regions_an_added_lesion_counts_and_it_is_said(applied, record):
     record.files.mars.unlink()
     read, ratings = applied(rating(None, "definite", place=(20, 2, 8)))
     added = read.lesions[-1]
-    assert (added["status"], added["region"], added["side"]) == (
+    assert (added.status, added.region, added.side) == (
         "kept", "unassigned", "unassigned",
     )  # fmt: skip
     (problem,) = ratings.problems
@@ -188,7 +190,7 @@ def test_an_added_lesion_is_taken_back_by_a_later_decision(applied):
 
 def test_files_in_folders_of_folders_are_found(tmp_path, record):
     write_ratings(tmp_path / "site" / "reader", rating("1", "not-cmb"), name="x_ratings.tsv")
-    assert row_of(read_ratings(tmp_path).apply(record), "1")["status"] == "rejected"
+    assert row_of(read_ratings(tmp_path).apply(record), "1").status == "rejected"
 
 
 def test_of_two_exports_the_later_decision_holds_and_it_is_said(tmp_path, record):
@@ -196,8 +198,8 @@ def test_of_two_exports_the_later_decision_holds_and_it_is_said(tmp_path, record
     old = write_ratings(tmp_path / "b", *everything("definite", "possible", "possible"))
     ratings = read_ratings(tmp_path)
     read = ratings.apply(record)
-    assert row_of(read, "1")["status"] == "rejected"
-    assert (read.source, row_of(read, "2")["status"]) == ("reader AB", "kept")
+    assert row_of(read, "1").status == "rejected"
+    assert (read.source, row_of(read, "2").status) == ("reader AB", "kept")
     (note,) = ratings.notes
     assert note.path == old
     assert f"candidate 1: a later decision of AB is used, from {new}" in note.reason
@@ -217,7 +219,7 @@ def test_copies_of_an_export_are_read_and_change_nothing(tmp_path, record):
 
 def test_a_numbered_copy_alone_is_found(tmp_path, record):
     write_ratings(tmp_path, rating("1", "not-cmb"), name="sub-01_rater-AB_ratings (1).tsv")
-    assert row_of(read_ratings(tmp_path).apply(record), "1")["status"] == "rejected"
+    assert row_of(read_ratings(tmp_path).apply(record), "1").status == "rejected"
 
 
 def test_dates_are_compared_across_time_zones(applied):
@@ -225,7 +227,7 @@ def test_dates_are_compared_across_time_zones(applied):
         rating("1", "not-cmb", date="2026-03-01T10:30:00+02:00"),  # 8:30 UTC
         rating("1", "possible", date="2026-03-01T09:00:00"),
     )
-    assert row_of(read, "1")["grade"] == "possible"
+    assert row_of(read, "1").grade == "possible"
 
 
 def test_a_name_in_other_letters_is_the_same_reader(applied):
@@ -233,7 +235,7 @@ def test_a_name_in_other_letters_is_the_same_reader(applied):
         *everything("definite", "possible", "possible"), rating("1", "not-cmb", " ab ", **LATER)
     )
     assert read.source == "reader AB"
-    assert row_of(read, "1")["status"] == "rejected"
+    assert row_of(read, "1").status == "rejected"
 
 
 # Several readers
@@ -246,13 +248,13 @@ def test_several_readers_decide_by_majority(applied):
         *everything("definite", "definite", "definite", rater="C"),
     )
     assert read.source == "majority of 3 readers"
-    assert [(r["status"], r["grade"]) for r in read.lesions[:3]] == [
+    assert [(r.status, r.grade) for r in read.lesions[:3]] == [
         ("kept", "definite"),
         ("rejected", "possible"),
         ("kept", "possible"),
     ]
-    assert row_of(read, "1")["readers"] == "A: definite; B: not-cmb; C: definite"
-    assert row_of(read, "1")["source"] == "majority of 3 readers"
+    assert row_of(read, "1").readers == "A: definite; B: not-cmb; C: definite"
+    assert row_of(read, "1").source == "majority of 3 readers"
 
 
 def test_at_a_tie_a_candidate_stays_as_it_was(applied):
@@ -262,9 +264,9 @@ def test_at_a_tie_a_candidate_stays_as_it_was(applied):
     )
     assert read.source == "majority of 2 readers (1 tied)"
     first = row_of(read, "1")
-    assert (first["status"], first["grade"], first["reason"]) == ("kept", "definite", "parenchyma")
-    assert first["source"] == "algorithm, at a tie of 2 readers"
-    assert first["calibrated_probability"] == "0.7"
+    assert (first.status, first.grade, first.reason) == ("kept", "definite", "parenchyma")
+    assert first.source == "algorithm, at a tie of 2 readers"
+    assert first.calibrated_probability == 0.7
 
 
 def test_readers_who_finished_and_did_not_add_a_lesion_say_no(applied):
@@ -281,8 +283,8 @@ def test_readers_who_finished_and_did_not_add_a_lesion_say_no(applied):
         *everything(*done, rater="C"),
     )  # fmt: skip
     row = both.lesions[-1]
-    assert (row["lesion_id"], row["grade"], row["x"]) == ("n/a", "possible", "21")
-    assert row["source"] == "majority of 3 readers"
+    assert (row.lesion_id, row.grade, row.x) == (None, "possible", 21)
+    assert row.source == "majority of 3 readers"
 
 
 def test_readers_who_did_not_finish_have_no_say_on_added_lesions(applied):
@@ -291,7 +293,7 @@ def test_readers_who_did_not_finish_have_no_say_on_added_lesions(applied):
         rating(None, "definite", "A", place=(20, 2, 8)),
         rating("1", "definite", "B"),
     )
-    assert read.lesions[-1]["source"] == "reader A"
+    assert read.lesions[-1].source == "reader A"
 
 
 # The table
@@ -299,6 +301,9 @@ def test_readers_who_did_not_finish_have_no_say_on_added_lesions(applied):
 
 def test_every_column_that_readers_add_is_described(applied, record):
     read, _ = applied(rating("1", "not-cmb"))
-    assert read.lesions[0].keys() - record.lesions[0].keys() <= READER_COLUMNS.keys()
-    assert "reader" in READER_COLUMNS["reason"]["Levels"]
-    assert json.dumps(READER_COLUMNS)
+    columns = columns_of(ReadLesion)
+    assert list(vars(read.lesions[0])) == list(columns)
+    assert list(columns)[: len(COLUMNS)] == list(vars(record.lesions[0])) == list(COLUMNS)
+    assert "reader" in columns["reason"]["Levels"]
+    assert "reader" not in COLUMNS["reason"]["Levels"]
+    assert json.dumps(columns)

@@ -25,7 +25,7 @@ def test_ratings_of_other_results_are_listed_and_not_used(applied, record, chang
 
 def test_a_place_that_differs_in_its_last_digits_is_the_same(applied):
     read, ratings = applied(rating("1", "not-cmb", place=(10.3, 20.3, 30)))
-    assert row_of(read, "1")["status"] == "rejected"
+    assert row_of(read, "1").status == "rejected"
     assert ratings.problems == ()
 
 
@@ -56,8 +56,8 @@ def test_ratings_of_sessions_that_are_not_here_are_listed(applied):
 )
 def test_a_broken_row_is_listed_and_the_others_are_used(applied, changes, cause):
     read, ratings = applied(rating("2", "not-cmb"), rating("1", "not-cmb") | changes)
-    assert row_of(read, "2")["status"] == "rejected"
-    assert row_of(read, "1")["status"] == "kept"
+    assert row_of(read, "2").status == "rejected"
+    assert row_of(read, "1").status == "kept"
     (problem,) = ratings.problems
     assert problem.reason.startswith("line 3: ")
     assert cause in problem.reason

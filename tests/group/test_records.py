@@ -60,7 +60,7 @@ def test_the_protocol_is_that_of_the_sidecar_and_unknown_without_one(out_dir):
         sequence=SequenceKind.T2STARW, field_strength=3.0, echo_time=0.02, slice_distance=6.5
     )
     assert second.protocol.sequence == "swi"
-    assert third.protocol == Protocol()
+    assert third.protocol == Protocol(sequence=SequenceKind.UNKNOWN)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]"])
@@ -75,7 +75,7 @@ def test_what_is_no_number_in_a_sidecar_is_not_known(out_dir):
     odd = {"MagneticFieldStrength": "3T", "EchoTime": None, "VoxelSize": ["a", 2.0]}
     write_session(out_dir, "02", None, [], {**GRE, **odd, "SequenceKind": "Chimap"})
     protocol = read(out_dir)[0][2].protocol
-    assert protocol == Protocol(slice_distance=2.0)
+    assert protocol == Protocol(sequence=SequenceKind.UNKNOWN, slice_distance=2.0)
 
 
 def cut(path):

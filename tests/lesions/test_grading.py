@@ -4,13 +4,8 @@ import math
 import pytest
 
 from cmb_bidsapp.lesions.candidates import Candidate
-from cmb_bidsapp.lesions.grading import (
-    COUNTED,
-    DEFINITE_CALIBRATED,
-    DEFINITE_UNCALIBRATED,
-    GRADES,
-    grade,
-)
+from cmb_bidsapp.lesions.grading import DEFINITE_CALIBRATED, DEFINITE_UNCALIBRATED, grade
+from cmb_bidsapp.lesions.lesion import COUNTED, Grade, Region, Side
 from cmb_bidsapp.models.calibration import calibrate
 from cmb_bidsapp.models.registry import load_card
 
@@ -28,9 +23,9 @@ CLEAR = Candidate(
     probability_mean=0.9,
     probability_max=1.0,
     contrast=0.6,
-    region="lobar",
+    region=Region.LOBAR,
     mars_region="frontal",
-    side="left",
+    side=Side.LEFT,
     region_share=1.0,
     votes_lobar=20,
     votes_deep=0,
@@ -44,7 +39,7 @@ def changed(**values):
 
 
 def test_a_clear_lesion_is_definite():
-    assert grade(CLEAR).name == "definite"
+    assert grade(CLEAR).grade == "definite"
 
 
 @pytest.mark.parametrize(
@@ -59,12 +54,12 @@ def test_a_clear_lesion_is_definite():
     ],
 )
 def test_mars_counts_2_to_10_mm_inclusive(diameter, name):
-    assert grade(changed(diameter=diameter)).name == name
+    assert grade(changed(diameter=diameter)).grade == name
 
 
 def test_the_smallest_size_is_a_choice():
-    assert grade(changed(diameter=2.5), min_diameter=3.0).name == "below-size"
-    assert grade(changed(diameter=0.5), min_diameter=0.0).name == "definite"
+    assert grade(changed(diameter=2.5), min_diameter=3.0).grade == "below-size"
+    assert grade(changed(diameter=0.5), min_diameter=0.0).grade == "definite"
     small = grade(changed(diameter=2.5), min_diameter=3.0)
     assert small.reason == "diameter 2.5 mm, below 3 mm"
     assert grade(changed(diameter=12.34)).reason == "diameter 12.3 mm, above 10 mm"
@@ -82,12 +77,12 @@ def test_the_smallest_size_is_a_choice():
 )
 def test_one_doubt_makes_it_possible(doubt, reason):
     found = grade(changed(**doubt))
-    assert (found.name, found.reason) == ("possible", reason)
+    assert (found.grade, found.reason) == ("possible", reason)
 
 
 def test_the_limits_themselves_leave_no_doubt():
     at_limits = changed(probability_max=0.9999, roundness=0.5, contrast=0.25)
-    assert grade(at_limits).name == "definite"
+    assert grade(at_limits).grade == "definite"
 
 
 def test_every_doubt_is_named():
@@ -117,7 +112,7 @@ def test_a_definite_lesion_says_what_was_looked_at():
 )
 def test_the_calibrated_probability_decides_where_it_is_known(calibrated, network, name):
     found = grade(changed(probability_max=network), calibrated=calibrated)
-    assert found.name == name
+    assert found.grade == name
 
 
 def test_a_doubt_about_the_calibrated_probability_says_so():
@@ -132,10 +127,10 @@ def test_both_limits_ask_for_about_as_much_of_the_packaged_model():
 
 
 def test_size_comes_before_doubts():
-    assert grade(changed(diameter=12, probability_max=0.5)).name == "macro"
-    assert grade(changed(diameter=1, probability_max=0.5)).name == "below-size"
+    assert grade(changed(diameter=12, probability_max=0.5)).grade == "macro"
+    assert grade(changed(diameter=1, probability_max=0.5)).grade == "below-size"
 
 
 def test_only_definite_and_possible_are_counted():
     assert COUNTED == ("definite", "possible")
-    assert set(COUNTED) < set(GRADES)
+    assert set(COUNTED) < set(Grade)

@@ -1,134 +1,98 @@
-import dataclasses
-import math
-from dataclasses import replace
+"""The codec of the lesion table: what is written comes back, and what is no lesion is refused."""
+
+import json
+from dataclasses import fields
 from typing import get_args
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from cmb_bidsapp.bids.tables import read_table
+from cmb_bidsapp.bids.typed import decode, encode
 from cmb_bidsapp.core.defaults import CfprMode
-from cmb_bidsapp.lesions.cfpr import Verdict
-from cmb_bidsapp.lesions.grading import GRADES
-from cmb_bidsapp.lesions.table import COLUMNS, rows
-from tests.lesions.test_grading import CLEAR
+from cmb_bidsapp.lesions.lesion import COUNTED, Grade, Lesion, Reason, Region, Side, Status
+from cmb_bidsapp.lesions.table import COLUMNS, as_written, read_lesions, write_lesions
 
-KEPT = Verdict(
-    lesion=1,
-    mode="paper",
-    kept=True,
-    reason="parenchyma",
-    ratio=0.75,
-    lobar=10,
-    deep=5,
-    infratentorial=0,
-    background=5,
-    other_cmb=2,
-    own=0,
+NUMBERS = st.floats(-1e6, 1e6) | st.none()
+LESIONS = st.builds(
+    Lesion,
+    lesion_id=st.integers(1, 999) | st.none(),
+    status=st.sampled_from(Status),
+    reason=st.sampled_from([*Reason, None]),
+    grade=st.sampled_from([*Grade, None]),
+    grade_reason=st.just("diameter 4 mm"),
+    region=st.sampled_from([*Region, None]),
+    mars_region=st.sampled_from(["frontal", None]),
+    side=st.sampled_from([*Side, None]),
+    border=st.sampled_from([True, False, None]),
+    x=NUMBERS,
+    probability_max=NUMBERS,
+    cfpr_mode=st.sampled_from([*get_args(CfprMode), None]),
+    shell_own=st.integers(0, 9) | st.none(),
 )
-REJECTED = replace(
-    KEPT,
-    lesion=2,
-    kept=False,
-    reason="periphery-not-brain",
-    ratio=0.25,
-    lobar=4,
-    deep=0,
-    infratentorial=1,
-    background=15,
-    other_cmb=0,
-)
-LONE = replace(
-    REJECTED,
-    lesion=3,
-    kept=True,
-    reason="no-periphery",
-    ratio=math.nan,
-    lobar=0,
-    infratentorial=0,
-    background=0,
-)
-CANDIDATES = [dataclasses.replace(CLEAR, lesion=n) for n in (1, 2, 3)]
 
 
-def table(*, verdicts=(KEPT, REJECTED, LONE), **options):
-    return rows(CANDIDATES, verdicts, **{"cfpr": True, "min_diameter": 2.0, **options})
+@given(LESIONS)
+def test_cells_come_back_as_the_values_they_were(lesion):
+    written = as_written(lesion)
+    assert as_written(written) == written
+    for field in fields(Lesion):
+        value, back = getattr(lesion, field.name), getattr(written, field.name)
+        assert type(back) is type(value)
+        assert back == (pytest.approx(value, rel=1e-5) if isinstance(value, float) else value)
+    assert encode(written) == encode(lesion)
 
 
-def test_every_column_is_filled_and_described():
-    for row in table():
-        assert set(row) == set(COLUMNS)
+def test_a_table_has_its_columns_in_order_and_describes_them(tmp_path):
+    path = tmp_path / "lesions.tsv"
+    write_lesions(path, [Lesion(status=Status.KEPT, grade=Grade.POSSIBLE)])
+    (row,) = read_table(path)
+    assert list(row) == list(COLUMNS)
+    assert list(row)[:4] == ["lesion_id", "status", "reason", "grade"]
+    assert json.loads(path.with_suffix(".json").read_text()) == COLUMNS
     assert all(column["Description"] for column in COLUMNS.values())
-
-
-def test_columns_come_in_the_documented_order():
-    assert list(COLUMNS)[:4] == ["lesion_id", "status", "reason", "grade"]
-
-
-def test_rejected_candidates_stay_in_the_table():
-    found = [(row["lesion_id"], row["status"], row["reason"]) for row in table()]
-    assert found == [
-        (1, "kept", "parenchyma"),
-        (2, "rejected", "periphery-not-brain"),
-        (3, "kept", "no-periphery"),
-    ]
-
-
-def test_without_cfpr_all_are_kept_and_the_verdict_is_still_reported():
-    found = table(cfpr=False)
-    assert {row["status"] for row in found} == {"kept"}
-    assert {row["reason"] for row in found} == {"cfpr-off"}
-    assert [row["cfpr_ratio"] for row in found[:2]] == [0.75, 0.25]
-    assert found[1]["shell_background"] == 15
-
-
-def test_the_shell_is_in_the_row_of_its_lesion_whatever_the_order():
-    row = table(verdicts=(LONE, REJECTED, KEPT))[0]
-    shell = ("lobar", "deep", "infratentorial", "background", "other_cmb")
-    assert [row[f"shell_{name}"] for name in shell] == [10, 5, 0, 5, 2]
-    assert row["cfpr_ratio"] == 0.75
-
-
-def test_the_mode_of_cfpr_and_what_only_reference_counts_are_told():
-    other = dataclasses.replace(KEPT, mode="reference", own=9)
-    first, second, _ = table(verdicts=(other, REJECTED, LONE))
-    assert (first["cfpr_mode"], first["shell_own"]) == ("reference", 9)
-    assert (second["cfpr_mode"], second["shell_own"]) == ("paper", 0)
-
-
-def test_without_a_calibration_there_is_no_calibrated_probability():
-    assert all(math.isnan(row["calibrated_probability"]) for row in table())
-
-
-@pytest.mark.parametrize("cfpr", [True, False])
-def test_a_calibration_holds_for_candidates_that_pass_cfpr(cfpr):
-    found = table(cfpr=cfpr, calibration=((0.999, 0.5), (0.999999, 0.9)))
-    expected = [0.9, math.nan, 0.9]
-    assert [row["calibrated_probability"] for row in found] == pytest.approx(expected, nan_ok=True)
-
-
-def test_the_grade_uses_the_calibrated_probability_where_there_is_one():
-    found = table(calibration=((0.999, 0.1), (0.999999, 0.7)))
-    assert [row["grade"] for row in found] == ["possible", "definite", "possible"]
-    assert found[0]["grade_reason"] == "calibrated probability 0.7, below 0.75"
-    assert found[1]["grade_reason"].startswith("diameter 4 mm; uncalibrated probability 1;")
-
-
-def test_the_grade_uses_the_chosen_size():
-    assert {row["grade"] for row in table()} == {"definite"}
-    assert {row["grade"] for row in table(min_diameter=5.0)} == {"below-size"}
+    assert read_lesions(path) == [Lesion(status=Status.KEPT, grade=Grade.POSSIBLE)]
 
 
 def test_every_value_that_occurs_is_a_described_level():
-    assert set(COLUMNS["grade"]["Levels"]) == set(GRADES)
+    described = {"status": Status, "grade": Grade, "region": Region}
+    for name, values in described.items():
+        assert set(COLUMNS[name]["Levels"]) == set(values)
     assert set(COLUMNS["cfpr_mode"]["Levels"]) == set(get_args(CfprMode))
-    assert set(COLUMNS["status"]["Levels"]) == {"kept", "rejected"}
-    reasons = {row["reason"] for cfpr in (True, False) for row in table(cfpr=cfpr)}
-    assert set(COLUMNS["reason"]["Levels"]) == reasons
+    assert set(COLUMNS["reason"]["Levels"]) == set(Reason) - {Reason.READER}
 
 
-def test_a_candidate_without_a_verdict_is_an_error():
-    with pytest.raises(KeyError):
-        table(verdicts=(KEPT,))
+@pytest.mark.parametrize(
+    ("cells", "cause"),
+    [
+        ({"status": "n/a"}, "status n/a: one of kept, rejected is expected"),
+        ({"grade": "certain"}, "grade certain: one of definite, possible, below-size, macro"),
+        ({"reason": "because"}, "reason because: one of parenchyma"),
+        ({"diameter": "large"}, "diameter large: a number is expected"),
+        ({"lesion_id": "1.5"}, "lesion_id 1.5: a whole number is expected"),
+        ({"border": "yes"}, "border yes: one of true, false is expected"),
+        ({"cfpr_mode": "own"}, "cfpr_mode own: one of paper, reference is expected"),
+    ],
+)
+def test_a_cell_that_is_none_is_refused_and_says_what_is_expected(cells, cause):
+    with pytest.raises(ValueError, match=cause):
+        decode(Lesion, {"status": "kept", **cells})
 
 
-def test_no_candidates_no_rows():
-    assert rows([], [], cfpr=True, min_diameter=2.0) == []
+def test_columns_that_a_table_lacks_are_not_known(tmp_path):
+    path = tmp_path / "lesions.tsv"
+    path.write_text("status\tgrade\nkept\tdefinite\n")
+    assert read_lesions(path) == [Lesion(status=Status.KEPT, grade=Grade.DEFINITE)]
+    with pytest.raises(ValueError, match="lacks region"):
+        read_lesions(path, ("status", "region"))
+
+
+def test_what_counts_is_kept_and_definite_or_possible():
+    counted = [
+        (status, grade)
+        for status in Status
+        for grade in (*Grade, None)
+        if Lesion(status=status, grade=grade).counted
+    ]
+    assert counted == [(Status.KEPT, grade) for grade in COUNTED]

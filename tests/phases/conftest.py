@@ -1,7 +1,5 @@
 """Fixtures of the tests of regions."""
 
-import dataclasses
-
 import pytest
 
 from cmb_bidsapp.anatomy.parcellation import Parcellation
@@ -10,8 +8,8 @@ from cmb_bidsapp.bids.inputs import Scan
 from cmb_bidsapp.preprocess.resampling import Grid
 from cmb_bidsapp.settings import Anatomy, Settings
 from tests.phases.heads import AFFINE, ellipsoid, shifted
+from tests.skeletons import rescanned, write_nifti
 from tests.skeletons import session as session_of
-from tests.skeletons import write_nifti
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +30,7 @@ def files(tmp_path):
 def session(tmp_path):
     raw = write_nifti(tmp_path / "bids" / "T2starw.nii.gz")
     t1w = Scan(write_nifti(tmp_path / "bids" / "T1w.nii.gz"), {"suffix": "T1w"}, {}, 1.0)
-    return dataclasses.replace(session_of("01", None, raw), t1w=t1w)
+    return rescanned(session_of("01", None, raw), t1w=t1w)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from cmb_bidsapp.phases.base import Head
 from cmb_bidsapp.phases.prepare import prepare_inputs, prepare_parameters, write_heads
 from cmb_bidsapp.preprocess.registration import Registration
 from cmb_bidsapp.workflow import PREPARE
+from tests.skeletons import rescanned
 
 AFFINE = np.diag([1.0, 1.0, 4.0, 1.0])
 FOUND = Registration(
@@ -31,9 +32,7 @@ def head(contrast):
 @pytest.fixture
 def acquired(session):
     metadata = {"MagneticFieldStrength": 1.5, "EchoTime": 0.025, "PatientName": "B"}
-    return dataclasses.replace(
-        session, t2star=dataclasses.replace(session.t2star, metadata=metadata)
-    )
+    return rescanned(session, t2star=dataclasses.replace(session.t2star, metadata=metadata))
 
 
 def test_the_sidecar_of_the_t2star_is_the_record_of_the_session(acquired, files):
@@ -52,7 +51,7 @@ def test_the_sidecar_of_the_t2star_is_the_record_of_the_session(acquired, files)
 
 def test_a_t1w_of_an_earlier_run_leaves_no_trace_in_the_record(acquired, files):
     write_heads(acquired, head("T2starw"), head("T1w"), FOUND, files, [])
-    alone = dataclasses.replace(acquired, t1w=None)
+    alone = rescanned(acquired, t1w=None)
     assert write_heads(alone, head("T2starw"), None, None, files, []) == [
         files.t2star,
         files.t2star_brain,
@@ -63,7 +62,7 @@ def test_a_t1w_of_an_earlier_run_leaves_no_trace_in_the_record(acquired, files):
 
 def test_what_is_written_of_the_acquisition_is_part_of_what_a_stamp_depends_on(acquired, settings):
     other = dataclasses.replace(acquired.t2star, metadata={"EchoTime": 0.04})
-    changed = dataclasses.replace(acquired, t2star=other)
+    changed = rescanned(acquired, t2star=other)
     assert PREPARE.parameters is prepare_parameters
     known = prepare_parameters(settings(), acquired)
     assert known != prepare_parameters(settings(), changed)
@@ -72,7 +71,7 @@ def test_what_is_written_of_the_acquisition_is_part_of_what_a_stamp_depends_on(a
 
 def test_a_session_that_is_refused_fails_before_anything_of_it_is_read(session, files, settings):
     bad = dataclasses.replace(session.t2star, problem="left and right are not known")
-    refused = dataclasses.replace(session, t2star=bad)
+    refused = rescanned(session, t2star=bad)
     steps = []
     with pytest.raises(DataError, match="left and right are not known"):
         PREPARE.run(refused, files, settings(), steps.append)

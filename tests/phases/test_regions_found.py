@@ -6,10 +6,11 @@ from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.phases.regions import find_or_make, request_of, reused_files
 from cmb_bidsapp.workflow import PREPARE
 from tests.anatomy.subjects import write
+from tests.skeletons import rescanned
 
 
 def alone(session):
-    return dataclasses.replace(session, t1w=None)
+    return rescanned(session, t1w=None)
 
 
 # What a stamp depends on
@@ -49,9 +50,7 @@ def test_a_longitudinal_run_depends_on_its_way_from_the_template(session, settin
     way = write(transforms / "sub-01_ses-A_to_sub-01.lta")
     write(transforms / "sub-01_ses-B_to_sub-01.lta")
     own = dataclasses.replace(session.t1w, entities={"suffix": "T1w", "session": "A"})
-    found = reused_files(
-        settings(derivatives=(tmp_path / "fs",)), dataclasses.replace(session, t1w=own)
-    )
+    found = reused_files(settings(derivatives=(tmp_path / "fs",)), rescanned(session, t1w=own))
     assert found == [dseg, way]
 
 
@@ -59,7 +58,7 @@ def test_it_is_the_session_of_the_t1w_that_counts(session, settings, tmp_path):
     own = write(tmp_path / "fs" / "sub-01_ses-A" / "mri" / "aparc+aseg.mgz")
     write(tmp_path / "fs" / "sub-01_ses-B" / "mri" / "aparc+aseg.mgz")
     borrowed = dataclasses.replace(session.t1w, entities={"suffix": "T1w", "session": "A"})
-    later = dataclasses.replace(session, session="B", t1w=borrowed)
+    later = dataclasses.replace(rescanned(session, t1w=borrowed), session="B")
     asked = settings(derivatives=(tmp_path / "fs",))
     assert reused_files(asked, later) == [own]
     assert find_or_make(later, asked, lambda text: None, []).dseg == own

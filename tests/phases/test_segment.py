@@ -1,6 +1,5 @@
 """The segment phase with models of users: what it writes and what it says."""
 
-import dataclasses
 import json
 
 import nibabel as nib
@@ -16,8 +15,8 @@ from cmb_bidsapp.core.labels import CMB
 from cmb_bidsapp.settings import Lesions, Settings
 from cmb_bidsapp.workflow import SEGMENT
 from tests.models.toys import toy_dataset, toy_folder
+from tests.skeletons import rescanned, write_nifti
 from tests.skeletons import session as session_of
-from tests.skeletons import write_nifti
 
 SHAPE = (18, 20, 5)
 AFFINE = np.diag([1.0, 1.0, 5.0, 1.0])
@@ -29,7 +28,7 @@ def prepared(tmp_path):
     """A session as the prepare phase leaves it, and the files around it."""
     raw = write_nifti(tmp_path / "bids" / "T2starw.nii.gz")
     t1w = Scan(raw, {"suffix": "T1w"}, {}, 1.0)
-    session = dataclasses.replace(session_of("01", None, raw), t1w=t1w)
+    session = rescanned(session_of("01", None, raw), t1w=t1w)
     files = SessionFiles(tmp_path / "out", "01", None)
     rng = np.random.default_rng(0)
     about = {"SkullStripped": True}

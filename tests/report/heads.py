@@ -11,10 +11,12 @@ from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.inputs import Scan, Session
 from cmb_bidsapp.bids.outputs import sidecar_of, write_image, write_json
 from cmb_bidsapp.bids.tables import write_table
+from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.core.labels import LEFT, MARS, RIGHT
 from cmb_bidsapp.lesions.candidates import find_instances, measure
 from cmb_bidsapp.lesions.cfpr import judge
-from cmb_bidsapp.lesions.table import COLUMNS, rows
+from cmb_bidsapp.lesions.rules import cfpr_rule, to_lesions
+from cmb_bidsapp.lesions.table import write_lesions
 from cmb_bidsapp.report.closeups import Periphery
 from cmb_bidsapp.report.figures import session_figures
 from cmb_bidsapp.report.participant import write_participant_report
@@ -35,9 +37,8 @@ def session_of(root: Path, participant="01", session=None, notes=(), *, t1w=True
         path = root / "bids" / f"sub-{participant}" / "anat" / f"sub-{participant}_{suffix}.nii.gz"
         return Scan(path, {"suffix": suffix}, {"MagneticFieldStrength": 3, "EchoTime": 0.02}, 1.0)
 
-    return Session(
-        participant, session, scan("T2starw"), scan("T1w") if t1w else None, tuple(notes)
-    )
+    scans = {contrast: scan(contrast) for contrast in (*Contrast,)[: 1 + t1w]}
+    return Session(participant, session, scans, tuple(notes))
 
 
 def settings_of(root: Path, **options) -> Settings:
@@ -101,8 +102,9 @@ def finish_session(
     labels = images["network_labels"]
     verdicts = judge(instances, labels, (1, 1, 4), mode=mode)
     knots = ((0.5, 0.2), (0.99999, 0.8))
-    table = rows(found, verdicts, cfpr=True, min_diameter=2, calibration=knots)
-    write_table(files.lesions, list(COLUMNS), table, COLUMNS)
+    rules = [cfpr_rule(verdicts)]
+    table = to_lesions(found, verdicts, rules, min_diameter=2, calibration=knots)
+    write_lesions(files.lesions, table)
     session_figures(files, table, Periphery(mode, 2.0))
     registered = {"MaskDice": 0.95, "MutualInformation": 1.2, "Start": "header", "Attempts": 1}
     sidecars = {

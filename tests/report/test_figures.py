@@ -1,13 +1,16 @@
 """Pictures: what they show, where, in which colours, and of whom there is one."""
 
+from dataclasses import replace
+
 import nibabel as nib
 import numpy as np
 import pytest
 from PIL import Image
 
 from cmb_bidsapp.bids.outputs import write_image
-from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.core.labels import LEFT, MARS, RIGHT
+from cmb_bidsapp.lesions.lesion import Status
+from cmb_bidsapp.lesions.table import read_lesions
 from cmb_bidsapp.report import figures
 from cmb_bidsapp.report.closeups import OUTSIDE_COLOR, SHELL_COLOR, SIDE, Periphery, Scene, closeups
 from cmb_bidsapp.report.figures import (
@@ -229,7 +232,7 @@ def test_figures_of_an_earlier_run_are_gone(tmp_path, finished):
 def test_pictures_are_for_the_kept_and_the_likely_where_candidates_are_many(tmp_path, monkeypatch):
     monkeypatch.setattr(figures, "PICTURED", 2)
     files = finish_session(tmp_path, places=[RIM, LEFT_THALAMUS, RIGHT_FRONTAL])
-    kept = {int(r["lesion_id"]) for r in read_table(files.lesions) if r["status"] == "kept"}
+    kept = {lesion.number for lesion in read_lesions(files.lesions) if lesion.kept}
     assert len(kept) == 2
     assert {f"lesion{n:03d}.webp" for n in kept} == {n for n in names(files) if "lesion" in n}
 
@@ -241,7 +244,7 @@ def painted(files, left, right, status="kept"):
     halves = np.arange(len(brain))[:, None, None] > len(brain) // 2
     sides = np.where(halves, LEFT + MARS[left], RIGHT + MARS[right])
     write_image(files.mars, (brain * sides).astype(np.uint8), image.affine)
-    lesions = [{**row, "status": status} for row in read_table(files.lesions)]
+    lesions = [replace(one, status=Status(status)) for one in read_lesions(files.lesions)]
     session_figures(files, lesions, PAPER)
     return np.asarray(Image.open(files.figure("mars"))).astype(int)
 

@@ -42,15 +42,19 @@ def test_what_is_read_in_the_page_is_what_the_group_level_counts(tmp_path, opene
     read = ratings.apply(record)
     assert (ratings.problems, ratings.notes) == ((), ())
     assert read.source == "reader AB"
-    assert [(r["status"], r["grade"], r["algorithm"]) for r in read.lesions] == [
+    assert [(r.status, r.grade, r.algorithm) for r in read.lesions] == [
         ("kept", "possible", "definite"),
         ("rejected", "possible", "possible"),
         ("kept", "definite", "macro"),
         ("kept", "definite", "rejected"),
         ("kept", "definite", "absent"),
     ]
-    assert row_of(read, "1")["readers"] == "AB: possible (beside a vein)"
-    assert [read.lesions[-1][k] for k in ("x", "mars_region", "side")] == ["20", "frontal", "right"]
+    assert row_of(read, "1").readers == "AB: possible (beside a vein)"
+    assert [read.lesions[-1].x, read.lesions[-1].mars_region, read.lesions[-1].side] == [
+        20,
+        "frontal",
+        "right",
+    ]
 
 
 def test_two_readers_of_one_page_are_told_apart(tmp_path, opened, exports):
@@ -76,7 +80,7 @@ def test_several_sessions_are_in_one_file(tmp_path, opened, exports):
     assert reader.export(exports).name == "sub-01_rater-AB_ratings.tsv"
     ratings = read_ratings(exports)
     first, second = (row_of(ratings.apply(record), "1") for record in records)
-    assert (first["grade"], second["status"]) == ("possible", "rejected")
+    assert (first.grade, second.status) == ("possible", "rejected")
 
 
 def test_a_session_without_candidates_is_read(tmp_path, opened, exports):

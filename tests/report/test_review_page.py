@@ -6,22 +6,22 @@ import numpy as np
 import pytest
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.bids.inputs import Scan, Session
 from cmb_bidsapp.bids.outputs import write_image
-from cmb_bidsapp.bids.tables import write_table
 from cmb_bidsapp.clinical.mars import fill
 from cmb_bidsapp.core.labels import LEFT, MARS, RIGHT
 from cmb_bidsapp.group.ratings import read_ratings
 from cmb_bidsapp.group.records import read_record
 from cmb_bidsapp.lesions.candidates import find_instances, measure
 from cmb_bidsapp.lesions.cfpr import judge
-from cmb_bidsapp.lesions.table import COLUMNS, rows
+from cmb_bidsapp.lesions.rules import cfpr_rule, to_lesions
+from cmb_bidsapp.lesions.table import write_lesions
 from cmb_bidsapp.report.closeups import Periphery
 from cmb_bidsapp.report.figures import session_figures
 from cmb_bidsapp.report.participant import write_participant_report
 from cmb_bidsapp.report.sessions import ReportedSession
 from cmb_bidsapp.settings import Settings
 from tests.report.reviewing import Reader
+from tests.skeletons import session as session_of
 
 #: Two lesions in the brain, 1 and 2, and 3 at its edge.
 PLACES = [(14, 20, 4), (25, 20, 4), (36, 20, 4)]
@@ -54,8 +54,9 @@ def results(tmp_path):
     for path, data in images.items():
         write_image(path, data, AFFINE)
     found = measure(instances, probability, t2star, mars, AFFINE)
-    table = rows(found, judge(instances, brain, (1, 1, 4)), cfpr=True, min_diameter=2)
-    write_table(files.lesions, list(COLUMNS), table, COLUMNS)
+    verdicts = judge(instances, brain, (1, 1, 4))
+    table = to_lesions(found, verdicts, [cfpr_rule(verdicts)], min_diameter=2)
+    write_lesions(files.lesions, table)
     session_figures(files, table, Periphery("paper", 2.0))
     return files
 
@@ -63,7 +64,7 @@ def results(tmp_path):
 @pytest.fixture
 def report(tmp_path, results):
     image = tmp_path / "bids" / "sub-01" / "ses-A" / "anat" / "sub-01_ses-A_T2starw.nii.gz"
-    session = Session("01", "A", Scan(image, {"suffix": "T2starw"}, {}, 1.0), None)
+    session = session_of("01", "A", image)
     settings = Settings(tmp_path / "bids", tmp_path / "out", ("participant",))
     return write_participant_report(settings, "01", [ReportedSession(session)])
 
@@ -76,7 +77,7 @@ def test_a_reading_of_the_report_becomes_the_group_levels_counts(
     tmp_path, results, report, open_page
 ):
     record = read_record(results)
-    assert [row["status"] for row in record.lesions] == ["kept", "kept", "rejected"]
+    assert [row.status for row in record.lesions] == ["kept", "kept", "rejected"]
     reader = Reader(open_page(report))
     reader.press("j", "3", "j", "2", "j", "1")
     reader.note(2, "in the thalamus?", "ses-A")
@@ -90,7 +91,7 @@ def test_a_reading_of_the_report_becomes_the_group_levels_counts(
     ratings = read_ratings(tmp_path / "exports")
     read = ratings.apply(record)
     assert (ratings.problems, ratings.notes, read.source) == ((), (), "reader AB")
-    assert [(row["status"], row["grade"]) for row in read.lesions[1:]] == [
+    assert [(row.status, row.grade) for row in read.lesions[1:]] == [
         ("kept", "possible"),
         ("kept", "definite"),
         ("kept", "definite"),
@@ -98,7 +99,7 @@ def test_a_reading_of_the_report_becomes_the_group_levels_counts(
     form = fill(read.lesions)
     assert form.count("frontal", "left") == 1
     assert form.count("thalamus", "right", "possible") == 1
-    assert read.lesions[1]["readers"] == "AB: possible (in the thalamus?)"
+    assert read.lesions[1].readers == "AB: possible (in the thalamus?)"
 
 
 def test_a_click_into_the_volume_offers_to_add_a_lesion_there(report, open_page):

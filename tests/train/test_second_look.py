@@ -10,18 +10,13 @@ import pytest
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import write_image
 from cmb_bidsapp.cli import main
-from cmb_bidsapp.lesions.second_look import PIXELS, judge_views
+from cmb_bidsapp.core.errors import NoInputError
+from cmb_bidsapp.lesions.second_look import judge_views
 from cmb_bidsapp.lesions.segment import LesionNetwork
 from cmb_bidsapp.models.registry import PACKAGED, load_lesion_model
-from cmb_bidsapp.train.cases import find_cases
-from cmb_bidsapp.train.second_look import (
-    LEAST_DARK,
-    MARGIN,
-    Places,
-    dark_places,
-    places_of,
-    train_second_look,
-)
+from cmb_bidsapp.train.implants import chosen_sessions, read_background
+from cmb_bidsapp.train.places import MARGIN, Acquisition, Kind, Places, places_of, shadows_of
+from cmb_bidsapp.train.second_look import train_second_look
 
 AFFINE = np.diag([0.8, 0.8, 3.0, 1.0])
 SHAPE = (90, 90, 12)
@@ -47,66 +42,63 @@ def scan(rng):
 def training(tmp_path_factory):
     folder = tmp_path_factory.mktemp("training")
     rng = np.random.default_rng(0)
-    for participant in ("01", "02"):
-        for session in ("draw0", "draw1"):
-            t2star, bleeds = scan(rng)
-            files = SessionFiles(folder, participant, session)
-            for path, data in (
-                (files.t2star, t2star),
-                (files.t1w_on_t2star, np.zeros_like(t2star)),
-                (files.proxy, (t2star > 0).astype(np.uint8)),
-                (files.mask, bleeds),
-                (files.ignored, np.zeros_like(bleeds)),
-            ):
-                write_image(path, data, AFFINE)
+    for participant in ("01", "02", "03"):
+        t2star, bleeds = scan(rng)
+        files = SessionFiles(folder, participant, None)
+        sidecar = {"MagneticFieldStrength": 3, "EchoTime": 0.02}
+        write_image(files.t2star, t2star, AFFINE, sidecar)
+        write_image(files.proxy, (t2star > 0).astype(np.uint8), AFFINE)
+        write_image(files.mask, bleeds, AFFINE)
     return folder
 
 
-def test_dark_places_are_the_darkest_first(training):
-    case = find_cases(training)[0]
-    t2star = np.asarray(nib.load(case.t2star).dataobj)
-    places = dark_places(t2star, VOXEL)
-    assert len(places) > 20
-    assert t2star[tuple(places[:10].T)].max() < 160
-    assert (t2star[tuple(places.T)] > 0).all()
+@pytest.fixture(scope="module")
+def backgrounds(training):
+    return [read_background(*one) for one in chosen_sessions(training, training)]
 
 
-def test_lesions_and_other_dark_places_of_a_case(training):
-    case = find_cases(training)[0]
-    places = places_of(case, np.random.default_rng(0))
-    assert places.views.shape[2:] == (PIXELS + 2 * MARGIN,) * 2
-    assert 5 < places.true.sum() < 14
-    assert (~places.true).sum() > 20
-    middle = places.views[:, 2, 17:21, 17:21].min(axis=(1, 2))
-    assert (middle[places.true] <= -LEAST_DARK).all()
-    alone = places_of(case, np.random.default_rng(0), backgrounds=False)
-    assert alone.true.all()
-    assert len(alone.true) == places.true.sum()
-
-
-def test_it_learns_to_tell_spots_from_lines(training):
-    cases = find_cases(training)
+def test_it_learns_to_tell_spots_from_lines(backgrounds):
     rng = np.random.default_rng(0)
-    known, unseen = (
-        Places.joined([places_of(case, rng) for case in part]) for part in (cases[:3], cases[3:])
-    )
-    network = train_second_look(known, steps=60)
-    views = unseen.views[..., MARGIN:-MARGIN, MARGIN:-MARGIN]
-    judged = judge_views(network, views.copy(), tuple(unseen.voxel[0]))
-    assert judged[unseen.true].mean() > judged[~unseen.true].mean() + 0.3
+    shadows = shadows_of(Acquisition.of(backgrounds[0]), 40, rng)
+    parts = [places_of(seen, 0, rng) for seen in backgrounds]
+    network = train_second_look(Places.joined(parts[:2]), [shadows], steps=60)
+    unseen = parts[2]
+    views = unseen.views[..., MARGIN:-MARGIN, MARGIN:-MARGIN].astype(np.float32)
+    judged = judge_views(network, views, tuple(unseen.voxel[0]))
+    lesions, others = (judged[unseen.kind == kind] for kind in (Kind.LESION, Kind.OTHER))
+    assert lesions.mean() > others.mean() + 0.3
+
+
+def test_no_label_is_needed(training):
+    rng = np.random.default_rng(0)
+    (files, labelled), *_ = chosen_sessions(training, None)
+    seen = read_background(files, labelled)
+    places = places_of(seen, 0, rng)
+    assert set(places.kind) == {Kind.OTHER, Kind.TISSUE}
+    shadows = shadows_of(Acquisition.of(seen), 20, rng)
+    losses = []
+    train_second_look(places, [shadows], steps=30, progress=lambda _, loss: losses.append(loss))
+    assert np.mean(losses[-5:]) < np.mean(losses[:5])
+
+
+def test_scans_that_show_no_microbleed_are_refused(backgrounds):
+    places = places_of(backgrounds[0], 0, np.random.default_rng(0))
+    with pytest.raises(NoInputError, match="no tissue"):
+        train_second_look(places, [np.zeros((0, 10, 38, 38), np.float16)], steps=1)
 
 
 def test_the_bundle_holds_it_and_segmentation_uses_it(training, tmp_path):
     bundle = tmp_path / "bundle"
     shutil.copytree(PACKAGED / "lesions", bundle)
     arguments = ["train", "second-look", str(training), str(bundle), "--steps", "3"]
+    arguments += ["--masks", str(training)]
     assert main([*arguments, "--folds", "2", "--fold", "0"]) == 0
     card = json.loads((bundle / "model.json").read_text())
     assert "second_look.pt" in card["files"]
     assert "calibration" not in card
     assert card["threshold"] == 0.5, "the old one was measured without the second look"
     model = load_lesion_model(str(bundle))
-    t2star = np.asarray(nib.load(find_cases(training)[0].t2star).dataobj, np.float32)
+    t2star = np.asarray(nib.load(SessionFiles(training, "01", None).t2star).dataobj, np.float32)
     first, second = (
         LesionNetwork(one, mirror=False)(t2star, None, AFFINE)
         for one in (load_lesion_model("lesions"), model)

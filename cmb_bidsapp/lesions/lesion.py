@@ -1,0 +1,177 @@
+"""A lesion: one candidate with its measures and what was decided on it, a row of the table."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from cmb_bidsapp.bids.typed import Level, column
+from cmb_bidsapp.core.defaults import CfprMode
+from cmb_bidsapp.core.labels import MARS_FORM, STANDARD_SPACE
+
+#: MARS region of a lesion that is near none; class and side are called the same.
+UNASSIGNED = "unassigned"
+
+#: World coordinates (RAS mm), NaN where they are not known.
+Point = tuple[float, float, float]
+
+
+class Status(Level):
+    """Whether a candidate is in the final mask."""
+
+    KEPT = "kept", "yes"
+    REJECTED = "rejected", "no, see reason"
+
+
+class Reason(Level):
+    """Why a candidate is kept or rejected. A rule that decides brings its own members."""
+
+    PARENCHYMA = (
+        "parenchyma",
+        "enough of its periphery is brain: at least half, or --cfpr-ratio; kept",
+    )
+    NO_PERIPHERY = "no-periphery", "there is no periphery to judge by; kept"
+    PERIPHERY_NOT_BRAIN = (
+        "periphery-not-brain",
+        "too little of its periphery is brain; rejected",
+    )
+    CFPR_OFF = "cfpr-off", "CFPR was switched off"
+    READER = "reader", "readers decided, see source"
+
+    @classmethod
+    def of_rules(cls) -> dict[str, str]:
+        """The reasons of rules, which no reader has overruled yet."""
+        return {value: meant for value, meant in cls.levels().items() if value != cls.READER}
+
+
+class Grade(Level):
+    """Size and likeliness of a microbleed after MARS (Gregoire et al. 2009)."""
+
+    DEFINITE = "definite", "counted"
+    POSSIBLE = "possible", "counted"
+    BELOW_SIZE = "below-size", "smaller than MARS counts; reported apart"
+    MACRO = "macro", "larger than 10 mm; reported apart"
+
+
+#: Grades that MARS counts.
+COUNTED = (Grade.DEFINITE, Grade.POSSIBLE)
+
+
+class Region(Level):
+    """Class of the place of a lesion."""
+
+    LOBAR = "lobar", "lobar"
+    DEEP = "deep", "deep supratentorial"
+    INFRATENTORIAL = "infratentorial", "brainstem or cerebellum"
+    UNASSIGNED = UNASSIGNED, "no region within 12 mm"
+
+
+class Side(Level):
+    """Hemisphere of a lesion."""
+
+    LEFT = "left", "left"
+    RIGHT = "right", "right"
+    UNASSIGNED = UNASSIGNED, "on neither side"
+
+
+_MARS_REGIONS = {name: abbreviation for name, (abbreviation, *_) in MARS_FORM.items()}
+_CFPR_MODES = {
+    "paper": "voxels nearby, those of other candidates not counted",
+    "reference": "as in the authors' code: other candidates and own interior are not brain",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lesion:
+    """A row of ``*_label-CMB_lesions.tsv``.
+
+    Each field is a column, which its metadata describe; ``None`` where the table does not know it.
+    """
+
+    lesion_id: int | None = column("Number of the candidate in *_desc-CMBinstances_dseg")
+    status: Status = column(
+        "Whether the candidate is in the final mask", levels=Status.levels, required=True
+    )
+    reason: Reason | None = column("Why: the verdict of CFPR", levels=Reason.of_rules)
+    grade: Grade | None = column("Algorithmic grade after MARS; not a rater's", levels=Grade.levels)
+    grade_reason: str | None = column("What the grade rests on, in words")
+    region: Region | None = column(
+        "Class of most voxels, by the nearest region of the MARS map", levels=Region.levels
+    )
+    mars_region: str | None = column(
+        "Region of the MARS form of most voxels, within the class; or unassigned",
+        levels=MappingProxyType(_MARS_REGIONS),
+    )
+    side: Side | None = column("Hemisphere, left or right; or unassigned")
+    region_share: float | None = column(
+        "Share of the voxels that voted for the region", "arbitrary"
+    )
+    votes_lobar: int | None = column("Voxels whose nearest region is lobar")
+    votes_deep: int | None = column("Voxels whose nearest region is deep")
+    votes_infratentorial: int | None = column("Voxels whose nearest region is infratentorial")
+    border: bool | None = column("Another region lies within 2 mm of the centre")
+    x: float | None = column("Centre, world coordinates of the T2*w image, to the right", "mm")
+    y: float | None = column("Centre, world coordinates of the T2*w image, to the front", "mm")
+    z: float | None = column("Centre, world coordinates of the T2*w image, upwards", "mm")
+    mni_x: float | None = column(f"Centre in {STANDARD_SPACE}, to the right", "mm")
+    mni_y: float | None = column(f"Centre in {STANDARD_SPACE}, to the front", "mm")
+    mni_z: float | None = column(f"Centre in {STANDARD_SPACE}, upwards", "mm")
+    voxels: int | None = column("Number of voxels")
+    volume: float | None = column("Volume", "mm3")
+    diameter: float | None = column("Largest in-plane diameter", "mm")
+    equivalent_diameter: float | None = column("Diameter of the sphere of the same volume", "mm")
+    roundness: float | None = column("Short by long axis of the largest cross-section, 0 to 1")
+    sphericity: float | None = column(
+        "Short by long axis of the whole lesion, 0 to 1; says little where slices are thick"
+    )
+    probability_mean: float | None = column("Mean CMB probability of the network (not calibrated)")
+    probability_max: float | None = column(
+        "Highest CMB probability of the network (not calibrated)"
+    )
+    calibrated_probability: float | None = column(
+        "Probability that it is a microbleed, from probability_max, by the calibration in the "
+        "model's card; n/a without one, for candidates that CFPR rejects or would reject, and "
+        "below the probability that the calibration begins at"
+    )
+    contrast: float | None = column("Share of the surrounding signal that is missing, 0 to 1")
+    cfpr_mode: CfprMode | None = column(
+        "Which voxels are peripheral, and which count", levels=MappingProxyType(_CFPR_MODES)
+    )
+    cfpr_ratio: float | None = column("Share of brain among the peripheral voxels that count")
+    shell_lobar: int | None = column("Peripheral voxels predicted lobar")
+    shell_deep: int | None = column("Peripheral voxels predicted deep")
+    shell_infratentorial: int | None = column("Peripheral voxels predicted infratentorial")
+    shell_background: int | None = column("Peripheral voxels predicted background")
+    shell_other_cmb: int | None = column("Peripheral voxels of other candidates")
+    shell_own: int | None = column("Voxels of the candidate itself that are taken for peripheral")
+
+    @property
+    def kept(self) -> bool:
+        """Whether it is in the final mask."""
+        return self.status is Status.KEPT
+
+    @property
+    def counted(self) -> bool:
+        """Whether MARS counts it: kept, definite or possible."""
+        return self.kept and self.grade in COUNTED
+
+    @property
+    def number(self) -> int:
+        """Its value in the instance image; 0 for a lesion that is no candidate."""
+        return self.lesion_id or 0
+
+    @property
+    def point(self) -> Point:
+        """Centre, world of the T2*w."""
+        return _point(self.x, self.y, self.z)
+
+    @property
+    def standard_point(self) -> Point:
+        """Centre in MNI152."""
+        return _point(self.mni_x, self.mni_y, self.mni_z)
+
+
+def _point(*values: float | None) -> Point:
+    x, y, z = (math.nan if value is None else value for value in values)
+    return x, y, z

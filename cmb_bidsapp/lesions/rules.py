@@ -1,0 +1,116 @@
+"""Rules that keep or reject candidates, one after the other.
+
+A new rule is a function here, its reasons members of :class:`Reason`, and its place in the list
+that ``workflow.py`` hands over. Tables, their dictionaries and reports follow by themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from cmb_bidsapp.lesions.candidates import Candidate
+from cmb_bidsapp.lesions.cfpr import Verdict
+from cmb_bidsapp.lesions.grading import grade
+from cmb_bidsapp.lesions.lesion import Lesion, Reason, Status
+from cmb_bidsapp.lesions.table import as_written
+from cmb_bidsapp.models.calibration import Knots, calibrate
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether a candidate is in the final mask, why, and who says so."""
+
+    kept: bool
+    reason: Reason
+    by: str
+
+    @property
+    def status(self) -> Status:
+        """As the lesion table has it."""
+        return Status.KEPT if self.kept else Status.REJECTED
+
+
+#: Decides on a candidate; ``None`` where it has nothing to say.
+Rule = Callable[[Candidate], Decision | None]
+
+#: What is decided where no rule says anything: CFPR alone does on every candidate.
+UNDECIDED = Decision(kept=True, reason=Reason.CFPR_OFF, by="nobody")
+
+
+def decide(candidate: Candidate, rules: Iterable[Rule]) -> Decision:
+    """Ask one rule after the other; the first that rejects has the last word."""
+    decision = UNDECIDED
+    for rule in rules:
+        decision = rule(candidate) or decision
+        if not decision.kept:
+            break
+    return decision
+
+
+def cfpr_rule(verdicts: Iterable[Verdict]) -> Rule:
+    """Carry out the verdicts of CFPR, of which every candidate has one."""
+    by_lesion = {verdict.lesion: verdict for verdict in verdicts}
+
+    def rule(candidate: Candidate) -> Decision:
+        verdict = by_lesion[candidate.lesion]
+        return Decision(verdict.kept, verdict.reason, "CFPR")
+
+    return rule
+
+
+def to_lesions(
+    candidates: Sequence[Candidate],
+    verdicts: Iterable[Verdict],
+    rules: Sequence[Rule],
+    *,
+    min_diameter: float,
+    calibration: Knots = (),
+    standard: Iterable[Sequence[float]] = (),
+) -> list[Lesion]:
+    """Decide on candidates, and join what is known of each.
+
+    Parameters
+    ----------
+    verdicts
+        What CFPR says of each; told whether or not a rule carries it out.
+    min_diameter
+        Smallest diameter (mm) that is counted.
+    calibration
+        Of the model; see :mod:`cmb_bidsapp.models.calibration`.
+    standard
+        Centre of each candidate in MNI152 (mm), where known.
+    """
+    places = iter(standard)
+    by_lesion = {verdict.lesion: verdict for verdict in verdicts}
+    lesions = []
+    for candidate in candidates:
+        x, y, z = next(places, (None, None, None))
+        verdict, decision = by_lesion[candidate.lesion], decide(candidate, rules)
+        # A calibration is made of candidates that passed CFPR, and holds for such alone.
+        holds = calibration if verdict.kept else ()
+        calibrated = float(calibrate(candidate.probability_max, holds))
+        grading = grade(candidate, min_diameter, calibrated)
+        measured = {name: value for name, value in vars(candidate).items() if name != "lesion"}
+        lesion = Lesion(
+            lesion_id=candidate.lesion,
+            status=decision.status,
+            reason=decision.reason,
+            grade=grading.grade,
+            grade_reason=grading.reason,
+            **measured,
+            mni_x=x,
+            mni_y=y,
+            mni_z=z,
+            calibrated_probability=calibrated,
+            cfpr_mode=verdict.mode,
+            cfpr_ratio=verdict.ratio,
+            shell_lobar=verdict.lobar,
+            shell_deep=verdict.deep,
+            shell_infratentorial=verdict.infratentorial,
+            shell_background=verdict.background,
+            shell_other_cmb=verdict.other_cmb,
+            shell_own=verdict.own,
+        )
+        lesions.append(as_written(lesion))
+    return lesions

@@ -1,0 +1,236 @@
+"""Places of processed scans that the second look learns from, and microbleeds mixed into them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from cmb_bidsapp.lesions.candidates import CONNECTIVITY_26
+from cmb_bidsapp.lesions.second_look import PIXELS, SLICES, Viewer, darkest
+from cmb_bidsapp.simulate.implants import draw_implants, tissue_places
+from cmb_bidsapp.train.implants import Background
+
+Image = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+#: Half precision: thousands of views are held at a time.
+Stored = npt.NDArray[np.float16]
+
+#: Room (pixels) for shifts of the views in training.
+MARGIN = 3
+#: Places of one scan, at most: what a lesion model suspects, any dark spots, the darkest ones, and
+#: tissue in which nothing is dark, of which a part of a brain (ml) has fewer.
+SUSPECTED, SPOTS, DARKEST, TISSUE = 250, 150, 60, 900
+TISSUE_PER_ML = 4
+#: A place this near (mm) to a lesion, or to what is to be ignored, is none of them.
+CLEAR_MM = 5.0
+#: Tissue is clear where nothing within 1.5 mm is darker than this, relative to its surroundings.
+CLEAR_TISSUE = 0.75
+#: Microbleeds that take less than this share of the signal teach little but noise.
+LEAST_CONTRAST = 0.35
+#: Side (mm) of the block that microbleeds are drawn in alone, slices of it, and sources in a block.
+BLOCK_MM, BLOCK_SLICES, BLOCK_SOURCES = 60.0, 9, 6
+#: Blocks that are drawn at most for the shadows of one acquisition.
+BLOCKS = 400
+
+
+class Kind(IntEnum):
+    """What a place is."""
+
+    OTHER = 0
+    LESION = 1
+    TISSUE = 2
+
+
+@dataclass(frozen=True)
+class Acquisition:
+    """What the looks of a microbleed depend on: voxel size (mm), field (T), echo time (ms)."""
+
+    voxel: tuple[float, float, float]
+    b0: float
+    te_ms: float
+
+    @classmethod
+    def of(cls, seen: Background) -> Acquisition:
+        """Acquisition of a scan, voxel size to a hundredth."""
+        x, y, z = (round(float(mm), 2) for mm in np.linalg.norm(seen.affine[:3, :3], axis=0))
+        return cls((x, y, z), seen.b0, seen.te_ms)
+
+
+@dataclass(frozen=True)
+class Places:
+    """Views of places with what they are.
+
+    Attributes
+    ----------
+    views
+        Wider than the network's by twice :data:`MARGIN`.
+    voxel
+        Logarithms of the voxel sizes, shape ``(n, 2)``.
+    kind
+        :class:`Kind` of each.
+    acquisition
+        Of each, as a number of a list.
+    """
+
+    views: Stored
+    voxel: Image
+    kind: npt.NDArray[np.int8]
+    acquisition: npt.NDArray[np.int16]
+
+    @classmethod
+    def joined(cls, parts: Sequence[Places]) -> Places:
+        """All places of several scans."""
+        return cls(
+            np.concatenate([p.views for p in parts]),
+            np.concatenate([p.voxel for p in parts]),
+            np.concatenate([p.kind for p in parts]),
+            np.concatenate([p.acquisition for p in parts]),
+        )
+
+
+def dark_places(t2star: Image, voxel: Sequence[float]) -> npt.NDArray[np.intp]:
+    """Centres of small dark spots of a brain, the darkest first, relative to what is around each.
+
+    Shape ``(n, 3)``; microbleeds and what resembles them are among these.
+    """
+    size = [max(1, round(2.0 / mm)) | 1 for mm in voxel[:2]]
+    ratio = _relative(t2star, voxel)
+    lowest = ndimage.minimum_filter(ratio, (*size, 1)) == ratio
+    spots = np.argwhere(lowest & (ratio < 0.9) & (t2star > 0))
+    order = np.argsort(ratio[tuple(spots.T)], kind="stable")
+    darkest_first: npt.NDArray[np.intp] = spots[order]
+    return darkest_first
+
+
+def _relative(t2star: Image, voxel: Sequence[float]) -> Image:
+    """Brightness relative to the brain within a few millimetres in plane; 1 outside the brain."""
+    inside = (t2star > 0).astype(np.float32)
+    blur = [2.5 / voxel[0], 2.5 / voxel[1], 0]
+    around = ndimage.gaussian_filter(t2star, blur) / np.maximum(
+        ndimage.gaussian_filter(inside, blur), 0.2
+    )
+    ratio: Image = np.where(t2star > 0, t2star / np.maximum(around, 1e-6), 1)
+    return ratio
+
+
+def places_of(seen: Background, acquisition: int, rng: np.random.Generator) -> Places:
+    """Labelled lesions of a scan, dark places that are none, and clear tissue.
+
+    What a lesion model suspects is none where all lesions are labelled, and left out elsewhere.
+
+    Parameters
+    ----------
+    acquisition
+        Number of the scan's acquisition.
+    rng
+        Chooses among the places that are none.
+    """
+    voxel = tuple(float(mm) for mm in np.linalg.norm(seen.affine[:3, :3], axis=0))
+    known = seen.doubtful if seen.lesions is None else seen.doubtful | seen.lesions
+    spots, tissue = dark_places(seen.t2star, voxel), _clear_tissue(seen, voxel)
+    suspects = np.zeros((0, 3), np.intp)
+    lesions = np.zeros((0, 3), np.intp)
+    if seen.lesions is None:
+        known = known | seen.suspected
+    else:
+        suspects = _centres(seen.t2star, seen.suspected)
+        lesions = _centres(seen.t2star, seen.lesions)
+    near = ndimage.maximum_filter(known, [2 * max(1, round(CLEAR_MM / mm)) + 1 for mm in voxel])
+    others = np.concatenate(
+        [rng.permutation(suspects)[:SUSPECTED], rng.permutation(spots)[:SPOTS], spots[:DARKEST]]
+    )
+    others = others[~near[tuple(others.T)]]
+    millilitres = float((seen.t2star > 0).sum() * np.prod(voxel) / 1000)
+    count = round(min(TISSUE, TISSUE_PER_ML * millilitres))
+    clear = tissue_places(seen.t2star, seen.regions, count, rng, within=tissue & ~near)
+    viewer = Viewer.of(seen.t2star, voxel)
+    centres = np.concatenate([lesions, others, clear])
+    return Places(
+        viewer.views(centres, PIXELS + 2 * MARGIN).astype(np.float16),
+        np.tile(np.array(viewer.log_voxel(), np.float32), (len(centres), 1)),
+        np.repeat(
+            np.array([Kind.LESION, Kind.OTHER, Kind.TISSUE], np.int8),
+            [len(lesions), len(others), len(clear)],
+        ),
+        np.full(len(centres), acquisition, np.int16),
+    )
+
+
+def _centres(t2star: Image, mask: Mask) -> npt.NDArray[np.intp]:
+    """Darkest voxel of every piece of a mask."""
+    pieces, count = ndimage.label(mask, CONNECTIVITY_26)
+    return darkest(t2star, pieces, count)
+
+
+def _clear_tissue(seen: Background, voxel: Sequence[float]) -> Mask:
+    """Where nothing dark is near."""
+    size = [2 * max(1, round(1.5 / mm)) + 1 for mm in voxel[:2]]
+    lowest = ndimage.minimum_filter(_relative(seen.t2star, voxel), (*size, 1))
+    clear: Mask = lowest > CLEAR_TISSUE
+    return clear
+
+
+def shadows_of(acquisition: Acquisition, count: int, rng: np.random.Generator) -> Stored:
+    """Views of what microbleeds multiply the signal around them with, less 1.
+
+    They are drawn into even blocks, so that they can be mixed into any tissue.
+
+    Returns
+    -------
+    views
+        At least ``count`` unless the acquisition shows hardly any.
+    """
+    x, y, z = acquisition.voxel
+    shape = (int(BLOCK_MM / x), int(BLOCK_MM / y), max(BLOCK_SLICES, int(BLOCK_MM / 4 / z)))
+    even, lobar = np.ones(shape, np.float32), np.ones(shape, np.uint8)
+    # Room for the far views of microbleeds at the border of the block.
+    room = [(int(BLOCK_MM / 2 / x),) * 2, (int(BLOCK_MM / 2 / y),) * 2, (3 * SLICES,) * 2]
+    found: list[Stored] = []
+    for _ in range(BLOCKS):
+        if sum(map(len, found)) >= count:
+            break
+        drawn = draw_implants(
+            even,
+            lobar,
+            np.diag([*acquisition.voxel, 1.0]),
+            BLOCK_SOURCES,
+            rng,
+            b0=acquisition.b0,
+            te_ms=acquisition.te_ms,
+        )
+        strong = [
+            row["lesion_id"]
+            for row in drawn.rows
+            if row["lesion_id"] and row["contrast"] >= LEAST_CONTRAST
+        ]
+        if not strong:
+            continue
+        factor = np.pad(np.abs(drawn.factor).astype(np.float32), room, constant_values=1)
+        pieces = np.pad(drawn.instances, room)
+        centres = np.array(ndimage.minimum_position(factor, pieces, strong), np.intp)
+        viewer = Viewer.of(factor, acquisition.voxel)
+        found.append(viewer.views(centres, PIXELS + 2 * MARGIN).astype(np.float16))
+    size = (0, 2 * SLICES, PIXELS + 2 * MARGIN, PIXELS + 2 * MARGIN)
+    return np.concatenate(found) if found else np.zeros(size, np.float16)
+
+
+def mixed(tissue: Image, shadows: Image, rng: np.random.Generator) -> Image:
+    """Views of tissue with a microbleed in the middle of each.
+
+    Parameters
+    ----------
+    tissue, shadows
+        Views of as many places, less 1; the shadows are turned and mirrored.
+    """
+    turned = np.empty_like(shadows)
+    for number, shadow in enumerate(shadows):
+        turned[number] = np.rot90(shadow, int(rng.integers(4)), (1, 2))
+        if rng.random() < 0.5:
+            turned[number] = turned[number, :, ::-1]
+    views: Image = np.clip((tissue + 1) * (turned + 1), 0, 3) - 1
+    return views

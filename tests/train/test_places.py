@@ -1,0 +1,109 @@
+"""Places that the second look learns from, and microbleeds mixed into them."""
+
+import numpy as np
+import pytest
+
+from cmb_bidsapp.lesions.second_look import PIXELS, SLICES
+from cmb_bidsapp.train.implants import Background
+from cmb_bidsapp.train.places import (
+    CLEAR_TISSUE,
+    LEAST_CONTRAST,
+    MARGIN,
+    Acquisition,
+    Kind,
+    dark_places,
+    mixed,
+    places_of,
+    shadows_of,
+)
+
+VOXEL = (0.8, 0.8, 3.0)
+SHAPE = (90, 90, 12)
+WIDTH = PIXELS + 2 * MARGIN
+MIDDLE = slice(WIDTH // 2 - 2, WIDTH // 2 + 2)
+
+
+def background(*, labelled: bool) -> Background:
+    """A flat brain with two rows of spots: lesions at x = 20, what is suspected at x = 60."""
+    t2star = np.zeros(SHAPE, np.float32)
+    t2star[5:-5, 5:-5, 1:-1] = 400 + np.random.default_rng(0).normal(0, 8, (80, 80, 10))
+    lesions, suspected = (np.zeros(SHAPE, bool) for _ in range(2))
+    for y in range(15, 80, 12):
+        lesions[20:23, y : y + 3, 5] = True
+        suspected[60:63, y : y + 3, 7] = True
+    t2star[lesions | suspected] = 120
+    return Background(
+        t2star=t2star,
+        t1w=np.zeros(SHAPE, np.float32),
+        affine=np.diag([*VOXEL, 1.0]),
+        regions=(t2star > 0).astype(np.uint8),
+        suspected=suspected,
+        lesions=lesions if labelled else None,
+        doubtful=np.zeros(SHAPE, bool),
+        b0=3.0,
+        te_ms=20.0,
+    )
+
+
+def darkest_in_the_middle(views):
+    return 1 + views[:, SLICES // 2, MIDDLE, MIDDLE].astype(float).min(axis=(1, 2))
+
+
+def test_dark_places_are_the_darkest_first():
+    t2star = background(labelled=True).t2star
+    places = dark_places(t2star, VOXEL)
+    values = t2star[tuple(places.T)]
+    assert (values[:12] == 120).all()
+    assert (values > 0).all()
+
+
+def test_lesions_what_is_none_and_clear_tissue():
+    places = places_of(background(labelled=True), 3, np.random.default_rng(0))
+    assert places.views.shape[1:] == (2 * SLICES, WIDTH, WIDTH)
+    assert set(places.acquisition) == {3}
+    lesions, others, tissue = (
+        places.views[places.kind == kind] for kind in (Kind.LESION, Kind.OTHER, Kind.TISSUE)
+    )
+    assert len(lesions) == 6
+    assert (darkest_in_the_middle(lesions) < 0.4).all()
+    assert (darkest_in_the_middle(others) < 0.4).sum() >= 6, "what is suspected is none"
+    assert len(tissue) > 50
+    assert (darkest_in_the_middle(tissue) > CLEAR_TISSUE).all()
+
+
+def test_where_nobody_has_labelled_what_is_suspected_is_left_out():
+    seen = background(labelled=False)
+    # Unlabelled and not suspected: nothing tells the first row from vessels.
+    places = places_of(seen, 0, np.random.default_rng(0))
+    assert not (places.kind == Kind.LESION).any()
+    dark = darkest_in_the_middle(places.views[places.kind == Kind.OTHER]) < 0.4
+    everything = places_of(background(labelled=True), 0, np.random.default_rng(0))
+    known = darkest_in_the_middle(everything.views[everything.kind != Kind.TISSUE]) < 0.4
+    assert 0 < dark.sum() < known.sum()
+
+
+@pytest.fixture(scope="module")
+def shadows():
+    return shadows_of(Acquisition(VOXEL, 3.0, 20.0), 10, np.random.default_rng(0))
+
+
+def test_shadows_are_dark_in_the_middle_and_nothing_far_away(shadows):
+    assert len(shadows) >= 10
+    assert (darkest_in_the_middle(shadows) < 1 - 0.8 * LEAST_CONTRAST).all()
+    assert np.median(np.abs(shadows[:, :, 0])) < 0.02
+
+
+def test_an_acquisition_that_shows_hardly_any_gives_none(monkeypatch):
+    monkeypatch.setattr("cmb_bidsapp.train.places.BLOCKS", 4)
+    weak = Acquisition(VOXEL, 0.01, 1.0)
+    assert len(shadows_of(weak, 1, np.random.default_rng(0))) == 0
+
+
+def test_mixing_multiplies_the_signal(shadows):
+    shadows = shadows[:8].astype(np.float32)
+    tissue = np.full_like(shadows, 0.2)
+    views = mixed(tissue, shadows, np.random.default_rng(1))
+    for view, shadow in zip((views + 1) / 1.2, shadows, strict=True):
+        assert view.min() == pytest.approx(1 + shadow.min(), abs=0.02)
+    outside = mixed(np.full_like(shadows, -1), shadows, np.random.default_rng(1))
+    assert (outside == -1).all(), "nothing outside the brain changes"
