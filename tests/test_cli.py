@@ -12,7 +12,7 @@ from cmb_bidsapp.core import defaults
 from cmb_bidsapp.core.defaults import LESION_MODEL
 from cmb_bidsapp.core.errors import UnavailableError, UsageError
 from cmb_bidsapp.core.outcome import Summary
-from cmb_bidsapp.core.resources import Limit, Machine, choose_device, count_gpus
+from cmb_bidsapp.core.resources import Limit, Machine, choose_device, cuda_devices
 from cmb_bidsapp.models.card import WEIGHTS
 from cmb_bidsapp.models.registry import load_card
 from cmb_bidsapp.options.request import read_request
@@ -20,7 +20,7 @@ from cmb_bidsapp.options.resolve import read_settings, resolve
 from cmb_bidsapp.options.version import revision
 from tests.skeletons import result_of, tree
 
-MACHINE = Machine(cpus=Limit(4, "cores"), memory=Limit(16000, "free"), gpus=count_gpus)
+MACHINE = Machine(cpus=Limit(4, "cores"), memory=Limit(16000, "free"), gpus=cuda_devices)
 
 
 @pytest.fixture
@@ -406,19 +406,19 @@ def test_cuda_without_a_gpu_is_unavailable(bids, tmp_path, capsys, device):
     assert f"--device {device}" in captured.err
     assert result_of(captured.out) == (0, 0, 0, 69)
     with pytest.raises(UnavailableError):
-        choose_device(device, count_gpus)
+        choose_device(device, cuda_devices)
 
 
 @pytest.mark.usefixtures("no_gpu")
 def test_auto_without_a_gpu_is_the_cpu():
-    assert choose_device("auto", count_gpus) == "cpu"
-    assert choose_device("cpu", count_gpus) == "cpu"
+    assert choose_device("auto", cuda_devices) == "cpu"
+    assert choose_device("cpu", cuda_devices) == "cpu"
 
 
 @pytest.mark.parametrize("device", ["", "gpu", "cuda:", "cuda:x", "CUDA", "cpu:0", "cuda:-1"])
 def test_what_is_no_device_is_a_usage_error(device):
     with pytest.raises(UsageError, match="cuda:N"):
-        choose_device(device, count_gpus)
+        choose_device(device, cuda_devices)
 
 
 def test_output_spaces_are_named_once_with_their_resolution(tmp_path):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from cmb_bidsapp import __version__
 from cmb_bidsapp.bids.outputs import bids_name, write_json, write_text
@@ -220,12 +221,8 @@ def raw_uri(bids_dir: Path, path: Path) -> str:
 def locked(path: Path) -> Iterator[None]:
     """Hold an exclusive lock; another run on the same outputs waits for it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.flock(stream, fcntl.LOCK_UN)
+    with FileLock(path):
+        yield
 
 
 def prepare_dataset(out_dir: Path, bids_dir: Path) -> None:

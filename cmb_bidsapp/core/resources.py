@@ -43,15 +43,16 @@ class Machine:
 
 def this_machine() -> Machine:
     """What this process may use."""
-    return Machine(cpus=available_cpus(), memory=available_memory_mb(), gpus=count_gpus)
+    return Machine(cpus=available_cpus(), memory=available_memory_mb(), gpus=cuda_devices)
 
 
-def count_gpus() -> int:
-    """Number of CUDA devices."""
-    # A machine without the driver's device node has no CUDA; torch need not be asked.
+def cuda_devices() -> int:
+    """Number of GPUs that torch can use."""
+    # A machine without the driver's device node has none; torch, which takes seconds, need not be
+    # asked.
     if not any(Path(node).exists() for node in ("/dev/nvidia0", "/dev/nvidiactl", "/dev/dxg")):
         return 0
-    import torch  # only where there may be a device: it takes seconds
+    import torch
 
     return int(torch.cuda.device_count())
 

@@ -224,7 +224,12 @@ def _memory_mb(request: AppRequest) -> int | None:
     """Memory that is asked for, MB."""
     if request.mem_gb is not None:
         return int(request.mem_gb * 1024)
-    return resources.parse_memory(request.mem) if request.mem else None
+    if request.mem is None:
+        return None
+    memory = resources.parse_memory(request.mem)
+    if memory == 0:
+        raise UsageError(f"--mem {request.mem}: more than 0 is expected")
+    return memory
 
 
 def _filters(request: AppRequest) -> Filters:

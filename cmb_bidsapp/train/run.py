@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from cmb_bidsapp.core.errors import ExitCode, UsageError
-from cmb_bidsapp.core.resources import choose_device, count_gpus
+from cmb_bidsapp.core.resources import choose_device, cuda_devices
 from cmb_bidsapp.models.card import text_problems
 from cmb_bidsapp.models.registry import load_bundle, load_lesion_model
 from cmb_bidsapp.train.anatomy import train_anatomy
@@ -180,6 +180,6 @@ def _prepared(request: BundleRequest) -> str:
     """Check what a training would run into at its end; returns the device."""
     if problems := list(text_problems(request.card)):
         raise UsageError("\n".join(problems))
-    device = choose_device(request.device, count_gpus)
+    device = choose_device(request.device, cuda_devices)
     request.work_dir.mkdir(parents=True, exist_ok=True)
     return device
