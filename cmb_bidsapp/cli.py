@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from cmb_bidsapp.core.home import provide_home
 from cmb_bidsapp.core.outcome import carried_out
 from cmb_bidsapp.options.parser import build_parser
+from cmb_bidsapp.options.sensitivity import sensitivity_parser
 from cmb_bidsapp.options.verbs import (
     convert_parser,
     demo_parser,
@@ -31,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "convert": _convert,
         "train": _train,
         "evaluate": _evaluate,
+        "sensitivity": _sensitivity,
         "slurm": _slurm,
     }
 
@@ -97,6 +99,13 @@ def _evaluate(arguments: list[str]) -> int:
     from cmb_bidsapp.levels.evaluation import run_evaluation
 
     return run_evaluation(given)
+
+
+def _sensitivity(arguments: list[str]) -> int:
+    given = sensitivity_parser().parse_args(arguments)
+    from cmb_bidsapp.levels.sensitivity import run_sensitivity
+
+    return run_sensitivity(given)
 
 
 def _slurm(arguments: list[str]) -> int:

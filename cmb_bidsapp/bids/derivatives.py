@@ -27,6 +27,8 @@ figures
 *_lesions.*
 *_mars.*
 *_summary.*
+*_implants.*
+*_sensitivity.*
 *_tracks.*
 *_changes.*
 *_qc.*
@@ -186,6 +188,16 @@ class SessionFiles:
     def summary(self) -> Path:
         """Clinical words and cut-offs, one row."""
         return self.anat("summary", ".tsv", label="CMB")
+
+    @property
+    def implants(self) -> Path:
+        """Simulated microbleeds that the sensitivity was measured with."""
+        return self.anat("implants", ".tsv", label="CMB")
+
+    @property
+    def sensitivity(self) -> Path:
+        """Share of simulated microbleeds that was found."""
+        return self.anat("sensitivity", ".tsv", label="CMB")
 
     @property
     def tracks(self) -> Path:

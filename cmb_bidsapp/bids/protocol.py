@@ -13,6 +13,7 @@ from cmb_bidsapp.bids.outputs import read_sidecar
 
 #: Keys of a raw sidecar that the sidecar of the preprocessed image repeats.
 ACQUISITION = (
+    "InstitutionName",
     "Manufacturer",
     "ManufacturersModelName",
     "MagneticFieldStrength",

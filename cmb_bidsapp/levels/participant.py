@@ -44,13 +44,18 @@ def participant(settings: Settings, console: Console) -> Summary:
         return _foreseen(choice)
 
     prepare_dataset(settings.out_dir, settings.bids_dir)
-    logs = _run_folder(settings)
-    outcomes = _run(choice.sessions, settings, logs, console, "session")
+    logs = run_folder(settings)
+    outcomes = run_stage(choice.sessions, settings, logs, console, "session")
     follow_ups: list[Outcome] = []
     if not settings.stop_on_first_crash or all(o.ok for o in outcomes):
         several = _with_several_sessions(settings, choice)
-        follow_ups = _run(several, settings, logs, console, "follow-up")
-    changed = {o.session.participant for o in (*outcomes, *follow_ups) if o.ran or not o.ok}
+        follow_ups = run_stage(several, settings, logs, console, "follow-up")
+    measured: list[Outcome] = []
+    if settings.sensitivity:
+        finished = [o.session for o in outcomes if o.ok]
+        measured = run_stage(finished, settings, logs, console, "sensitivity")
+    besides = (*follow_ups, *measured)
+    changed = {o.session.participant for o in (*outcomes, *besides) if o.ran or not o.ok}
     shown = [ReportedSession(o.session, o.error) for o in outcomes]
     for label in sorted({s.participant for s in choice.sessions}):
         report = settings.out_dir / f"sub-{label}.html"
@@ -60,9 +65,10 @@ def participant(settings: Settings, console: Console) -> Summary:
             console.print(f"report: {report}", markup=False, highlight=False, soft_wrap=True)
     write_citation(settings, shown)
     rows = [*ended(outcomes, "session"), *ended(follow_ups, "follow-up")]
+    rows += ended(measured, "sensitivity")
     write_status(settings.out_dir, [*rows, *left_out(choice)])
-    # A follow-up that failed leaves the sessions' own results as they are, and counts on top.
-    failed = [o for o in follow_ups if not o.ok]
+    # What failed of these leaves the sessions' own results as they are, and counts on top.
+    failed = [o for o in besides if not o.ok]
     ok = sum(o.ok for o in outcomes)
     codes = [outcome.code for outcome in (*outcomes, *failed)]
     return Summary(
@@ -81,7 +87,7 @@ def _foreseen(choice: Choice) -> Summary:
     return Summary(failed=failed, skipped=len(choice.skipped), code=common_code(codes))
 
 
-def _run(
+def run_stage(
     sessions: Sequence[Session], settings: Settings, logs: Path, console: Console, stage: Stage
 ) -> list[Outcome]:
     """Run a stage where it is not up to date; returns how it ended, one outcome each."""
@@ -171,7 +177,7 @@ def _check_spaces(settings: Settings, console: Console) -> None:
             console.print(f"{space}: {origin}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _run_folder(settings: Settings) -> Path:
+def run_folder(settings: Settings) -> Path:
     """Start a folder for this run's logs, with its settings."""
     stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S.%fZ")
     folder = settings.out_dir / "logs" / stamp

@@ -26,7 +26,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="cmb_bidsapp",
         description="Cerebral microbleeds in T1w and T2*w brain MRI: masks, regions, MARS tables.",
-        epilog="Other verbs: cmb_bidsapp demo | simulate | convert | train | evaluate | slurm "
+        epilog="Other verbs: cmb_bidsapp demo | simulate | convert | train | evaluate | "
+        "sensitivity | slurm "
         "(each has its own --help). The results are an imaging summary, not a diagnosis.",
         allow_abbrev=False,
     )
@@ -211,6 +212,15 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="summaries say whether there are more microbleeds than this, which at baseline "
         "usually exclude from anti-amyloid therapy (%(default)s)",
+    )
+
+    lesions.add_argument(
+        "--sensitivity",
+        type=int,
+        default=0,
+        metavar="N",
+        help="measure in N draws what share of simulated microbleeds is found in each session, by "
+        "size (%(default)s: not at all)",
     )
 
     outputs = parser.add_argument_group("outputs")

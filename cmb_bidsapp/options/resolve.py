@@ -82,6 +82,7 @@ def resolve(given: argparse.Namespace) -> Settings:
     expect(
         given.baseline_limit >= 0, f"--baseline-limit {given.baseline_limit}: 0 or more is expected"
     )
+    expect(given.sensitivity >= 0, f"--sensitivity {given.sensitivity}: 0 or more is expected")
     for fold in given.folds:
         expect(
             fold == "all" or (fold.isascii() and fold.isdigit()),
@@ -182,6 +183,7 @@ def resolve(given: argparse.Namespace) -> Settings:
         clinical=Clinical(given.baseline_limit),
         reference=given.reference_derivatives,
         ratings=given.ratings,
+        sensitivity=given.sensitivity,
         output_spaces=spaces,
         resources=Resources(processes=processes, threads=threads, device=device),
         bids_database_dir=given.bids_database_dir,

@@ -1,4 +1,4 @@
-"""The options of the other verbs: demo, simulate, convert, train, evaluate, slurm."""
+"""The options of the other verbs: demo, simulate, convert, train, evaluate and so on."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def convert_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_participants(parser: argparse.ArgumentParser) -> None:
+def add_participants(parser: argparse.ArgumentParser) -> None:
     """Options that choose participants by label."""
     for option, what in (
         ("--participant-label", "participants to use (default: all)"),
@@ -261,7 +261,7 @@ def train_parser() -> argparse.ArgumentParser:
             help="number of parts (default: %(default)s)",
         )
     for one in (lesions, implants, second):
-        _add_participants(one)
+        add_participants(one)
         one.add_argument("--random-seed", type=int, default=0, metavar="N")
     calibrate.add_argument(
         "bundle", type=Path, metavar="BUNDLE", help="folder of the lesion model; its card changes"
@@ -337,7 +337,7 @@ def evaluate_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--random-seed", type=int, default=0, metavar="N", help="of the bootstrap (%(default)s)"
     )
-    _add_participants(parser)
+    add_participants(parser)
     return parser
 
 
