@@ -104,8 +104,9 @@ def _evaluate(arguments: list[str]) -> int:
 def _sensitivity(arguments: list[str]) -> int:
     given = sensitivity_parser().parse_args(arguments)
     from cmb_bidsapp.levels.sensitivity import run_sensitivity
+    from cmb_bidsapp.options.resolve import choose_device
 
-    return run_sensitivity(given)
+    return run_sensitivity(given, choose_device(given.device))
 
 
 def _slurm(arguments: list[str]) -> int:

@@ -77,7 +77,7 @@ def window_starts(
     [(15, 0, 0)]
     """
     size, extent = np.array(image_size), np.array(window)
-    first = np.clip(np.round(places * size - extent / 2).astype(int), 0, size - extent)
+    first = np.clip(np.floor(places * size - extent / 2 + 1e-6).astype(int), 0, size - extent)
     return list(dict.fromkeys(tuple(int(n) for n in start) for start in first))
 
 

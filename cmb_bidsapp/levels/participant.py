@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +28,13 @@ from cmb_bidsapp.report.participant import write_citation, write_participant_rep
 from cmb_bidsapp.report.sessions import ReportedSession
 from cmb_bidsapp.settings import Settings
 from cmb_bidsapp.workflow import Stage
+
+#: What a stage runs for, in the plural.
+SEVERAL: Mapping[Stage, str] = {
+    "session": "sessions",
+    "follow-up": "follow-ups",
+    "sensitivity": "measurements of sensitivity",
+}
 
 
 def participant(settings: Settings, console: Console) -> Summary:
@@ -101,7 +108,7 @@ def run_stage(
     stale = [s for s in sessions if not done(s)]
     outcomes = [Outcome(session=s) for s in sessions if s not in stale]
     if outcomes:
-        console.print(f"{len(outcomes)} {stage}s are up to date", highlight=False)
+        console.print(f"{len(outcomes)} {SEVERAL[stage]} are up to date", highlight=False)
     write_status(settings.out_dir, begun(stale, stage))
     with Display(console, len(stale)) as display:
         for outcome in run_sessions(stale, settings, logs, display.event, stage):

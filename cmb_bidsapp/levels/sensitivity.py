@@ -22,14 +22,13 @@ from cmb_bidsapp.engine.pool import Outcome
 from cmb_bidsapp.levels.participant import run_folder, run_stage
 from cmb_bidsapp.levels.status import ended, write_status
 from cmb_bidsapp.models.registry import check_lesion_model, load_card, packaged_models
-from cmb_bidsapp.options.resolve import choose_device
 from cmb_bidsapp.report.sensitivity import refresh_report
 from cmb_bidsapp.sensitivity.background import processed_sessions
 from cmb_bidsapp.sensitivity.tables import in_words, write_group
 from cmb_bidsapp.settings import Lesions, Resources, Settings
 
 
-def run_sensitivity(given: argparse.Namespace) -> int:
+def run_sensitivity(given: argparse.Namespace, device: str) -> int:
     """Measure the sessions that the command line names; what is up to date stays.
 
     Raises
@@ -39,7 +38,7 @@ def run_sensitivity(given: argparse.Namespace) -> int:
     NoInputError
         No session is finished.
     """
-    settings = _settings(given)
+    settings = _settings(given, device)
     sessions = _finished(settings.out_dir, given)
     console = Console()
 
@@ -69,7 +68,7 @@ def run_sensitivity(given: argparse.Namespace) -> int:
     return int(summary.code)
 
 
-def _settings(given: argparse.Namespace) -> Settings:
+def _settings(given: argparse.Namespace, device: str) -> Settings:
     problems = []
     if not given.output_dir.is_dir():
         problems.append(f"OUTPUT_DIR {given.output_dir}: not a folder")
@@ -94,9 +93,7 @@ def _settings(given: argparse.Namespace) -> Settings:
         out_dir=out_dir,
         levels=(),
         sensitivity=given.draws,
-        resources=Resources(
-            processes=processes, threads=threads, device=choose_device(given.device)
-        ),
+        resources=Resources(processes=processes, threads=threads, device=device),
         force=given.force,
         seed=given.random_seed,
     )

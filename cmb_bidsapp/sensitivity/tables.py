@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ from cmb_bidsapp.simulate import implants
 
 Floats = npt.NDArray[np.float64]
 Row = Mapping[str, Any]
+
+LOG = logging.getLogger(__name__)
 
 #: Bins of the apparent diameter (mm) and of the contrast: name, from, to below.
 DIAMETERS = (
@@ -202,7 +205,7 @@ def in_words(rows: Iterable[Row]) -> str:
     '2 to 3 mm 55 % found'
     """
     told = {row["level"]: (int(row["found"]), int(row["implants"])) for row in rows}
-    parts = []
+    parts: list[str] = []
     for name in TOLD:
         part, whole = told.get(name, (0, 0))
         if whole:
@@ -259,28 +262,34 @@ class Kind:
         return [{**self.about, **counts, **row} for row in shares]
 
 
+#: Participant, simulated microbleeds, threshold.
+_Session = tuple[str, Measured, float | None]
+
+
 def kinds(out_dir: Path) -> list[Kind]:
     """Measured sessions of an output folder by site and protocol, those with most sessions first.
 
-    Raises
-    ------
-    ValueError
-        A table is damaged.
+    One whose tables are damaged is left out, and said so.
     """
-    found: dict[tuple[Any, ...], list[SessionFiles]] = {}
+    found: dict[tuple[Any, ...], list[_Session]] = {}
     names = ("site", "scanner", *PROTOCOL)
     for files in processed_sessions(out_dir):
         if files.implants.exists() and files.sensitivity.exists():
-            about = _about(files)
-            found.setdefault(tuple(about[name] for name in names), []).append(files)
+            try:
+                about = _about(files)
+                one = (files.participant, read_session(files), threshold_in_use(files))
+            except (OSError, ValueError) as error:
+                LOG.warning("%s is left out: %s; measure again with --force", files.implants, error)
+                continue
+            found.setdefault(tuple(about[name] for name in names), []).append(one)
     result = []
     for key, several in found.items():
-        parts = [read_session(files) for files in several]
-        thresholds = {threshold_in_use(files) for files in several}
+        parts = [measured for _, measured, _ in several]
+        thresholds = {threshold for _, _, threshold in several}
         result.append(
             Kind(
                 dict(zip(names, key, strict=True)),
-                len({files.participant for files in several}),
+                len({participant for participant, _, _ in several}),
                 len(several),
                 Measured(
                     np.concatenate([part.diameter for part in parts]),
@@ -308,13 +317,7 @@ def _about(files: SessionFiles) -> dict[str, Any]:
 
 
 def write_group(out_dir: Path) -> tuple[list[Kind], list[Path]]:
-    """Write ``group_sensitivity.tsv`` where any session was measured; else remove it.
-
-    Raises
-    ------
-    ValueError
-        A table of a session is damaged.
-    """
+    """Write ``group_sensitivity.tsv`` where any session was measured; else remove it."""
     path = out_dir / "group_sensitivity.tsv"
     found = kinds(out_dir)
     if not found:
