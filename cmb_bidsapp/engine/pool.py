@@ -21,6 +21,7 @@ from pathlib import Path
 
 from cmb_bidsapp.bids.inputs import Session
 from cmb_bidsapp.core.errors import ExitCode
+from cmb_bidsapp.core.scratch import SessionScratch
 from cmb_bidsapp.engine.child import Job
 from cmb_bidsapp.settings import Settings
 from cmb_bidsapp.workflow import Stage
@@ -73,7 +74,8 @@ class Children:
         """Run a stage of one session to its end in a child process."""
         start = time.monotonic()
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("wb") as errors:
+        scratch = SessionScratch(session.label, settings.keep_workdir)
+        with log.open("wb") as errors, scratch:
             with self._lock:
                 if self.stopped:
                     return Outcome(
@@ -84,7 +86,7 @@ class Children:
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=errors,
-                    env=_environment(settings.resources.threads),
+                    env=_environment(settings.resources.threads) | scratch.environment,
                 )
                 self._running.add(child)
             code, message, ran = ExitCode.INTERNAL, "", ()
@@ -108,6 +110,7 @@ class Children:
                     elif event["event"] == "failed":
                         code, message = ExitCode(event["code"]), event["message"]
                 status = child.wait()
+                scratch.failed = status != 0
             finally:
                 with self._lock:
                     self._running.discard(child)

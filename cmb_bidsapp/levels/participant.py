@@ -12,7 +12,7 @@ from rich.console import Console
 
 from cmb_bidsapp import __version__
 from cmb_bidsapp.anatomy.templates import Space, find_template
-from cmb_bidsapp.bids.derivatives import prepare_dataset
+from cmb_bidsapp.bids.derivatives import SessionFiles, prepare_dataset
 from cmb_bidsapp.bids.index import printable
 from cmb_bidsapp.bids.inputs import Choice, Session, check_dataset, choose
 from cmb_bidsapp.bids.outputs import write_json, write_text
@@ -40,18 +40,19 @@ SEVERAL: Mapping[Stage, str] = {
 def participant(settings: Settings, console: Console) -> Summary:
     """Process every chosen session, write their reports, and say how it went."""
     choice = chosen(settings)
-    show_choice(choice, console, everything=settings.dry_run)
+    show_choice(choice, console, everything=settings.dry_run or settings.verbosity > 0)
+    if settings.reports_only and not settings.dry_run:
+        return _write_reports(choice, settings, console)
     check_lesion_model(settings.lesions.model, settings.lesions.folds)
     licence = licence_of(settings.lesions.model)
     console.print(f"lesion model {settings.lesions.model}, licence: {licence}", highlight=False)
     _check_spaces(settings, console)
-    if settings.bids_database_dir is not None:
-        console.print("--bids-database-dir has no effect: no index of the dataset is kept")
     if settings.dry_run:
         return _foreseen(choice)
 
     prepare_dataset(settings.out_dir, settings.bids_dir)
-    logs = run_folder(settings)
+    logs = run_folder(settings.out_dir)
+    write_text(logs / "cmb_bidsapp.toml", settings.to_toml())
     outcomes = run_stage(choice.sessions, settings, logs, console, "session")
     follow_ups: list[Outcome] = []
     if not settings.stop_on_first_crash or all(o.ok for o in outcomes):
@@ -86,6 +87,28 @@ def participant(settings: Settings, console: Console) -> Summary:
     )
 
 
+def _write_reports(choice: Choice, settings: Settings, console: Console) -> Summary:
+    """Write the reports of the sessions that have results, and name those that have none."""
+    shown = [
+        ReportedSession(
+            session,
+            ""
+            if SessionFiles(settings.out_dir, session.participant, session.session).lesions.exists()
+            else "no results yet",
+        )
+        for session in choice.sessions
+    ]
+    lacking = [one for one in shown if one.error]
+    for one in lacking:
+        console.print(f"{one.session.label}: {one.error}", markup=False, highlight=False)
+    for label in sorted({one.session.participant for one in shown if not one.error}):
+        own = [one for one in shown if one.session.participant == label]
+        report = write_participant_report(settings, label, own)
+        console.print(f"report: {report}", markup=False, highlight=False, soft_wrap=True)
+    codes = [ExitCode.NO_INPUT if one.error else ExitCode.OK for one in shown]
+    return Summary(len(shown) - len(lacking), len(lacking), len(choice.skipped), common_code(codes))
+
+
 def _foreseen(choice: Choice) -> Summary:
     """How a run would end as far as names and headers tell."""
     codes = [ExitCode.DATA if session.problem else ExitCode.OK for session in choice.sessions]
@@ -114,6 +137,9 @@ def run_stage(
         for outcome in run_sessions(stale, settings, logs, display.event, stage):
             display.finished(outcome)
             outcomes.append(outcome)
+            if settings.verbosity > 1:
+                text = (logs / f"{outcome.session.label}.log").read_text(errors="replace")
+                console.print(text.strip(), markup=False, highlight=False, soft_wrap=True)
     reached = {outcome.session.label for outcome in outcomes}
     return outcomes + [
         Outcome(
@@ -184,11 +210,10 @@ def _check_spaces(settings: Settings, console: Console) -> None:
             console.print(f"{space}: {origin}", markup=False, highlight=False, soft_wrap=True)
 
 
-def run_folder(settings: Settings) -> Path:
-    """Start a folder for this run's logs, with its settings."""
+def run_folder(out_dir: Path) -> Path:
+    """Start a folder for this run's logs."""
     stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-    folder = settings.out_dir / "logs" / stamp
-    write_text(folder / "cmb_bidsapp.toml", settings.to_toml())
+    folder = out_dir / "logs" / stamp
     write_json(
         folder / "run.json",
         {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,40 +15,42 @@ from cmb_bidsapp.bids.outputs import read_sidecar
 from cmb_bidsapp.bids.scans import Scan, Session
 from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.core import resources
-from cmb_bidsapp.core.errors import DataError, NoInputError, UsageError
+from cmb_bidsapp.core.errors import DataError, NoInputError
 from cmb_bidsapp.core.outcome import Summary, common_code
+from cmb_bidsapp.core.resources import Machine, choose_device
 from cmb_bidsapp.engine.pool import Outcome
 from cmb_bidsapp.levels.participant import run_folder, run_stage
 from cmb_bidsapp.levels.status import ended, write_status
 from cmb_bidsapp.models.registry import check_lesion_model, load_card, packaged_models
 from cmb_bidsapp.report.sensitivity import refresh_report
 from cmb_bidsapp.sensitivity.background import processed_sessions
+from cmb_bidsapp.sensitivity.request import SensitivityRequest
 from cmb_bidsapp.sensitivity.tables import in_words, write_group
 from cmb_bidsapp.settings import Lesions, Resources, Settings
 
 
-def run_sensitivity(given: argparse.Namespace, device: str) -> int:
+def run_sensitivity(request: SensitivityRequest, machine: Machine) -> int:
     """Measure the sessions that the command line names; what is up to date stays.
 
     Raises
     ------
     UsageError
-        An option is out of range, or a participant is not there.
+        A participant is not there.
     NoInputError
         No session is finished.
     """
-    settings = _settings(given, device)
-    sessions = _finished(settings.out_dir, given)
+    settings = _settings(request, machine)
+    sessions = _finished(settings.out_dir, request)
     console = Console()
 
     def line(text: str) -> None:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    logs = run_folder(settings)
+    logs = run_folder(settings.out_dir)
     outcomes: list[Outcome] = []
-    for model, own in _by_model(sessions, given.model).items():
-        check_lesion_model(model, given.folds)
-        chosen = replace(settings, lesions=Lesions(model, folds=tuple(given.folds)))
+    for model, own in _by_model(sessions, request.model).items():
+        check_lesion_model(model, request.folds)
+        chosen = replace(settings, lesions=Lesions(model, folds=request.folds))
         several = [_as_session(files) for files in own]
         outcomes += run_stage(several, chosen, logs, console, "sensitivity")
     write_status(settings.out_dir, ended(outcomes, "sensitivity"))
@@ -68,46 +69,35 @@ def run_sensitivity(given: argparse.Namespace, device: str) -> int:
     return int(summary.code)
 
 
-def _settings(given: argparse.Namespace, device: str) -> Settings:
-    problems = []
-    if not given.output_dir.is_dir():
-        problems.append(f"OUTPUT_DIR {given.output_dir}: not a folder")
-    problems += [
-        f"{option} {value}: {least} or more is expected"
-        for option, value, least in (
-            ("--draws", given.draws, 1),
-            ("--nprocs", given.nprocs, 1),
-            ("--random-seed", given.random_seed, 0),
-        )
-        if value is not None and value < least
-    ]
-    if problems:
-        raise UsageError("\n".join(problems))
-    cores = given.nprocs or resources.available_cpus().value
-    memory = resources.available_memory_mb().value
-    processes, threads = resources.share(cores, memory, None)
-    out_dir = given.output_dir.resolve()
+def _settings(request: SensitivityRequest, machine: Machine) -> Settings:
+    cores = request.nprocs or machine.cpus.value
+    processes, threads = resources.share(cores, machine.memory.value, None)
+    out_dir = request.output_dir.resolve()
     return Settings(
         # The raw data are not needed.
         bids_dir=out_dir,
         out_dir=out_dir,
         levels=(),
-        sensitivity=given.draws,
-        resources=Resources(processes=processes, threads=threads, device=device),
-        force=given.force,
-        seed=given.random_seed,
+        sensitivity=request.draws,
+        resources=Resources(
+            processes=processes,
+            threads=threads,
+            device=choose_device(request.device, machine.gpus),
+        ),
+        force=request.force,
+        seed=request.random_seed,
     )
 
 
-def _finished(out_dir: Path, given: argparse.Namespace) -> list[SessionFiles]:
+def _finished(out_dir: Path, request: SensitivityRequest) -> list[SessionFiles]:
     """Sessions that have been decided on, of the participants that are asked for."""
     sessions = [files for files in processed_sessions(out_dir) if files.mask.exists()]
     if not sessions:
         raise NoInputError(f"{out_dir}: no finished session; the participant level comes first")
     chosen = select_participants(
         [files.participant for files in sessions],
-        given.participant_label,
-        given.exclude_participant_label,
+        request.participant_label,
+        request.exclude_participant_label,
     )
     return [files for files in sessions if files.participant in chosen]
 

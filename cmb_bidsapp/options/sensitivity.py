@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
-from cmb_bidsapp.options.parser import Parser
-from cmb_bidsapp.options.verbs import add_participants
+from cmb_bidsapp.options.base import COUNT, NOT_NEGATIVE, Number, Parser
+from cmb_bidsapp.options.train import add_participants
+from cmb_bidsapp.sensitivity.request import SensitivityRequest
 
 
-def sensitivity_parser() -> argparse.ArgumentParser:
+def sensitivity_parser() -> Parser:
     """Parser of the ``sensitivity`` verb."""
     parser = Parser(
         prog="cmb_bidsapp sensitivity",
@@ -22,10 +23,13 @@ def sensitivity_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--draws",
+        action=Number,
         type=int,
+        within=COUNT,
         default=2,
         metavar="N",
-        help="how often microbleeds are drawn into each scan, about 40 at a time (%(default)s)",
+        help="how often microbleeds are drawn into each scan, about 40 at a time "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--model",
@@ -33,11 +37,30 @@ def sensitivity_parser() -> argparse.ArgumentParser:
         help="the lesion model that made the results (default: the packaged one that did)",
     )
     parser.add_argument(
-        "--folds", nargs="+", default=[], metavar="FOLD", help="as at the participant level"
+        "--folds", nargs="+", default=(), metavar="FOLD", help="as at the participant level"
     )
-    parser.add_argument("--nprocs", type=int, metavar="N", help="cores in all (what is available)")
-    parser.add_argument("--device", default="auto", metavar="{auto,cpu,cuda,cuda:N}")
+    parser.add_argument(
+        "--nprocs",
+        action=Number,
+        type=int,
+        within=COUNT,
+        metavar="N",
+        help="cores in all (default: what is available)",
+    )
+    parser.add_argument(
+        "--device",
+        default="auto",
+        metavar="{auto,cpu,cuda,cuda:N}",
+        help="auto: a GPU where there is one",
+    )
     parser.add_argument("--force", action="store_true", help="measure again what is up to date")
-    parser.add_argument("--random-seed", type=int, default=0, metavar="N")
+    parser.add_argument(
+        "--random-seed", action=Number, type=int, within=NOT_NEGATIVE, default=0, metavar="N"
+    )
     add_participants(parser)
     return parser
+
+
+def read_sensitivity(arguments: Sequence[str]) -> SensitivityRequest:
+    """Parse and check a command line of the ``sensitivity`` verb."""
+    return sensitivity_parser().request(SensitivityRequest, arguments)
