@@ -349,7 +349,8 @@ def test_the_module_is_the_program():
 
 
 @pytest.mark.parametrize(
-    "verb", [[], ["demo"], ["simulate"], ["train"], ["train", "lesions"], ["evaluate"]]
+    "verb",
+    [[], ["demo"], ["simulate"], ["train"], ["train", "lesions"], ["evaluate"], ["sensitivity"]],
 )
 def test_every_verb_has_help(verb, capsys):
     assert main([*verb, "--help"]) == 0

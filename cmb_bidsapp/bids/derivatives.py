@@ -263,13 +263,18 @@ def prepare_dataset(out_dir: Path, bids_dir: Path) -> None:
         }
         if merged != content:
             write_json(path, merged)
-        ignore = out_dir / ".bidsignore"
-        present = ignore.read_text(encoding="utf-8").splitlines() if ignore.exists() else []
-        lacking = [line for line in IGNORED.splitlines() if line not in present]
-        if lacking:
-            write_text(ignore, "\n".join([*present, *lacking]) + "\n")
+        complete_bidsignore(out_dir)
         if not (out_dir / "README.md").exists():
             write_text(out_dir / "README.md", _README)
+
+
+def complete_bidsignore(out_dir: Path) -> None:
+    """Tell validators what BIDS has no name for; lines of others stay."""
+    ignore = out_dir / ".bidsignore"
+    present = ignore.read_text(encoding="utf-8").splitlines() if ignore.exists() else []
+    lacking = [line for line in IGNORED.splitlines() if line not in present]
+    if lacking:
+        write_text(ignore, "\n".join([*present, *lacking]) + "\n")
 
 
 def _with(entries: list[Any], own: dict[str, Any]) -> list[Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from cmb_bidsapp.bids.derivatives import SessionFiles
+from cmb_bidsapp.bids.derivatives import SessionFiles, complete_bidsignore
 from cmb_bidsapp.bids.filters import select_participants
 from cmb_bidsapp.bids.images import load_header
 from cmb_bidsapp.bids.outputs import read_sidecar
@@ -46,6 +46,8 @@ def run_sensitivity(request: SensitivityRequest, machine: Machine) -> int:
     def line(text: str) -> None:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
 
+    # The folder may be of a version that had no such tables.
+    complete_bidsignore(settings.out_dir)
     logs = run_folder(settings.out_dir)
     outcomes: list[Outcome] = []
     for model, own in _by_model(sessions, request.model).items():

@@ -70,6 +70,7 @@ def test_a_session_is_measured_nothing_else_changes_and_a_rerun_does_nothing(out
     assert shares[0]["implants"] == str(below)
     assert (out / "group_sensitivity.tsv").exists()
     assert "sub-01_ses-A: " in said
+    assert "*_implants.*" in (out / ".bidsignore").read_text().splitlines()
     after = tree(out)
     assert {name: after[name] for name in before if "." in name} == {
         name: time for name, time in before.items() if "." in name
