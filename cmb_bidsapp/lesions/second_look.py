@@ -142,6 +142,8 @@ class Viewer:
 
 def darkest(t2star: Image, pieces: npt.NDArray[np.integer], count: int) -> npt.NDArray[np.intp]:
     """Darkest voxel of every piece 1 to ``count``, shape ``(count, 3)``."""
+    if not count:
+        return np.zeros((0, 3), np.intp)
     # Sorts what it is given: pieces are a small part of an image.
     inside = np.flatnonzero(pieces)
     found = ndimage.minimum_position(

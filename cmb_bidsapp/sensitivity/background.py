@@ -68,10 +68,13 @@ class Background:
 
 def suspected_places(probability: Image, lesions: Mask | None) -> Mask:
     """Pieces that a lesion model suspects, without those at labelled microbleeds."""
-    found, _ = ndimage.label(probability >= SUSPECTED_EXTENT, CONNECTIVITY_26)
-    peaks = ndimage.maximum(probability, found, np.arange(found.max() + 1))
-    suspect = np.asarray(peaks) >= SUSPECTED
-    suspect[0] = False
+    found, count = ndimage.label(probability >= SUSPECTED_EXTENT, CONNECTIVITY_26)
+    if not count:
+        return np.zeros(probability.shape, np.bool_)
+    # Sorts what it is given: pieces are a small part of an image.
+    inside = np.flatnonzero(found)
+    peaks = ndimage.maximum(probability.flat[inside], found.flat[inside], np.arange(1, count + 1))
+    suspect = np.concatenate([[False], np.asarray(peaks) >= SUSPECTED])
     if lesions is not None:
         suspect[np.unique(found[ndimage.binary_dilation(lesions, iterations=2)])] = False
     places: Mask = suspect[found]

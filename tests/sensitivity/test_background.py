@@ -15,6 +15,10 @@ def test_a_place_is_suspected_by_its_peak():
     assert not suspected_places(probability, probability >= 0.5).any()
 
 
+def test_where_nothing_is_seen_nothing_is_suspected():
+    assert not suspected_places(np.zeros((4, 4, 4), np.float32), None).any()
+
+
 def test_a_lesion_gets_the_region_around_it():
     classes = np.ones((9, 9, 3), np.uint8)
     classes[5:] = 2
