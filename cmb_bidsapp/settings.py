@@ -149,6 +149,8 @@ class Settings:
     """Derivatives that the group level holds the results against."""
     ratings: Path | None = None
     """Folder of readers' ratings that the group level decides by."""
+    sensitivity: int = 0
+    """Draws of simulated microbleeds that measure what is found in each session; 0 is none."""
     output_spaces: tuple[str, ...] = ()
     """Standard spaces that images and masks are written in besides the T2*w's own."""
     resources: Resources = Resources()

@@ -55,6 +55,7 @@ def test_all_problems_are_reported_at_once(tmp_path, capsys):
     arguments = [
         tmp_path / "absent", tmp_path / "out", "participant", "--threshold", "1.5",
         "--cfpr-ratio", "-1", "--cfpr-radius", "0", "--min-size", "-3", "--nprocs", "0",
+        "--sensitivity", "-2",
         "--omp-nthreads", "-2", "--mem", "lots", "--device", "tpu",
         "--participant-label", f"@{tmp_path / 'nolist'}",
         "--bids-filter-file", tmp_path / "nofilter.json", "--folds", "1", "../0",
@@ -63,6 +64,7 @@ def test_all_problems_are_reported_at_once(tmp_path, capsys):
     problems = problems_of(arguments)
     for named in (
         "absent", "--threshold 1.5", "--cfpr-ratio -1", "--cfpr-radius 0", "--min-size -3",
+        "--sensitivity -2",
         "--nprocs 0", "--omp-nthreads -2", "lots", "--device tpu", "nolist", "nofilter.json",
         "--folds ../0", "--baseline-limit -1",
     ):  # fmt: skip
@@ -347,7 +349,8 @@ def test_the_module_is_the_program():
 
 
 @pytest.mark.parametrize(
-    "verb", [[], ["demo"], ["simulate"], ["train"], ["train", "lesions"], ["evaluate"]]
+    "verb",
+    [[], ["demo"], ["simulate"], ["train"], ["train", "lesions"], ["evaluate"], ["sensitivity"]],
 )
 def test_every_verb_has_help(verb, capsys):
     assert main([*verb, "--help"]) == 0

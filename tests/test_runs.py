@@ -154,6 +154,29 @@ def test_the_exit_code_tells_how_sessions_ended(bids, tmp_path, capsys, monkeypa
     assert sum(status["counts"].values()) == 3
 
 
+def test_sensitivity_is_measured_of_finished_sessions_where_it_is_asked_for(
+    bids, tmp_path, capsys, monkeypatch
+):
+    stages = []
+
+    def run_sessions(sessions, settings, logs, event, stage):
+        for session in sessions:
+            stages.append((stage, session.participant))
+            failed = session.participant == "03" or stage == "sensitivity"
+            yield Outcome(session=session, code=65 if failed else 0, message="why")
+
+    fake_outcomes(monkeypatch, {})
+    monkeypatch.setattr("cmb_bidsapp.levels.participant.run_sessions", run_sessions)
+    command = [str(bids), str(tmp_path / "out"), "participant"]
+    assert main([*command, "--sensitivity", "2"]) == 1
+    # A measurement that failed leaves its session as it is.
+    assert result_of(capsys.readouterr().out) == (1, 2, 1, 1)
+    assert stages == [("session", "01"), ("session", "03"), ("sensitivity", "01")]
+    stages.clear()
+    main(command)
+    assert stages == [("session", "01"), ("session", "03")]
+
+
 def status_of(out):
     status = json.loads((out / "logs" / "status.json").read_text())
     return {row["participant_id"]: row["status"] for row in status["sessions"]}

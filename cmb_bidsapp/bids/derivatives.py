@@ -28,6 +28,8 @@ figures
 *_lesions.*
 *_mars.*
 *_summary.*
+*_implants.*
+*_sensitivity.*
 *_tracks.*
 *_changes.*
 *_qc.*
@@ -159,6 +161,11 @@ class SessionFiles:
         return self.anat("mask", space="T2starw", label="CMB", desc="ignore")
 
     @property
+    def mimics(self) -> Path:
+        """Veins and calcifications that a reference knows."""
+        return self.anat("dseg", space="T2starw", desc="mimics")
+
+    @property
     def raw_mask(self) -> Path:
         """CMB mask before CFPR."""
         return self.anat("mask", space="T2starw", label="CMB", desc="raw")
@@ -187,6 +194,16 @@ class SessionFiles:
     def summary(self) -> Path:
         """Clinical words and cut-offs, one row."""
         return self.anat("summary", ".tsv", label="CMB")
+
+    @property
+    def implants(self) -> Path:
+        """Simulated microbleeds that the sensitivity was measured with."""
+        return self.anat("implants", ".tsv", label="CMB")
+
+    @property
+    def sensitivity(self) -> Path:
+        """Share of simulated microbleeds that was found."""
+        return self.anat("sensitivity", ".tsv", label="CMB")
 
     @property
     def tracks(self) -> Path:
@@ -248,13 +265,18 @@ def prepare_dataset(out_dir: Path, bids_dir: Path) -> None:
         }
         if merged != content:
             write_json(path, merged)
-        ignore = out_dir / ".bidsignore"
-        present = ignore.read_text(encoding="utf-8").splitlines() if ignore.exists() else []
-        lacking = [line for line in IGNORED.splitlines() if line not in present]
-        if lacking:
-            write_text(ignore, "\n".join([*present, *lacking]) + "\n")
+        complete_bidsignore(out_dir)
         if not (out_dir / "README.md").exists():
             write_text(out_dir / "README.md", _README)
+
+
+def complete_bidsignore(out_dir: Path) -> None:
+    """Tell validators what BIDS has no name for; lines of others stay."""
+    ignore = out_dir / ".bidsignore"
+    present = ignore.read_text(encoding="utf-8").splitlines() if ignore.exists() else []
+    lacking = [line for line in IGNORED.splitlines() if line not in present]
+    if lacking:
+        write_text(ignore, "\n".join([*present, *lacking]) + "\n")
 
 
 def _with(entries: list[Any], own: dict[str, Any]) -> list[Any]:

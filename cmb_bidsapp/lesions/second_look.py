@@ -142,8 +142,15 @@ class Viewer:
 
 def darkest(t2star: Image, pieces: npt.NDArray[np.integer], count: int) -> npt.NDArray[np.intp]:
     """Darkest voxel of every piece 1 to ``count``, shape ``(count, 3)``."""
-    found = ndimage.minimum_position(t2star, pieces, np.arange(1, count + 1))
-    return np.array(found, np.intp).reshape(-1, 3)
+    if not count:
+        return np.zeros((0, 3), np.intp)
+    # Sorts what it is given: pieces are a small part of an image.
+    inside = np.flatnonzero(pieces)
+    found = ndimage.minimum_position(
+        t2star.flat[inside], pieces.flat[inside], np.arange(1, count + 1)
+    )
+    first = inside[np.array(found, np.intp).reshape(-1)]
+    return np.stack(np.unravel_index(first, pieces.shape), axis=1)
 
 
 def judge_views(network: SecondLook, views: Views, voxel: tuple[float, float]) -> Image:
@@ -194,7 +201,10 @@ def look_again(
         return np.zeros_like(probability)
     viewer = Viewer.of(t2star, voxel)
     sure = judge_views(network, viewer.views(darkest(t2star, pieces, count)), viewer.log_voxel())
-    peaks = np.asarray(ndimage.maximum(probability, pieces, np.arange(1, count + 1)))
+    inside = np.flatnonzero(pieces)
+    peaks = np.asarray(
+        ndimage.maximum(probability.flat[inside], pieces.flat[inside], np.arange(1, count + 1))
+    )
     scale = np.concatenate([[0], together(sure, peaks) / peaks]).astype(np.float32)
     again: Image = np.minimum(probability * scale[pieces], 1).astype(np.float32)
     return again

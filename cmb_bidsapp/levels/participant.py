@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +29,13 @@ from cmb_bidsapp.report.sessions import ReportedSession
 from cmb_bidsapp.settings import Settings
 from cmb_bidsapp.workflow import Stage
 
+#: What a stage runs for, in the plural.
+SEVERAL: Mapping[Stage, str] = {
+    "session": "sessions",
+    "follow-up": "follow-ups",
+    "sensitivity": "measurements of sensitivity",
+}
+
 
 def participant(settings: Settings, console: Console) -> Summary:
     """Process every chosen session, write their reports, and say how it went."""
@@ -44,13 +51,19 @@ def participant(settings: Settings, console: Console) -> Summary:
         return _foreseen(choice)
 
     prepare_dataset(settings.out_dir, settings.bids_dir)
-    logs = _run_folder(settings)
-    outcomes = _run(choice.sessions, settings, logs, console, "session")
+    logs = run_folder(settings.out_dir)
+    write_text(logs / "cmb_bidsapp.toml", settings.to_toml())
+    outcomes = run_stage(choice.sessions, settings, logs, console, "session")
     follow_ups: list[Outcome] = []
     if not settings.stop_on_first_crash or all(o.ok for o in outcomes):
         several = _with_several_sessions(settings, choice)
-        follow_ups = _run(several, settings, logs, console, "follow-up")
-    changed = {o.session.participant for o in (*outcomes, *follow_ups) if o.ran or not o.ok}
+        follow_ups = run_stage(several, settings, logs, console, "follow-up")
+    measured: list[Outcome] = []
+    if settings.sensitivity:
+        finished = [o.session for o in outcomes if o.ok]
+        measured = run_stage(finished, settings, logs, console, "sensitivity")
+    besides = (*follow_ups, *measured)
+    changed = {o.session.participant for o in (*outcomes, *besides) if o.ran or not o.ok}
     shown = [ReportedSession(o.session, o.error) for o in outcomes]
     for label in sorted({s.participant for s in choice.sessions}):
         report = settings.out_dir / f"sub-{label}.html"
@@ -60,9 +73,10 @@ def participant(settings: Settings, console: Console) -> Summary:
             console.print(f"report: {report}", markup=False, highlight=False, soft_wrap=True)
     write_citation(settings, shown)
     rows = [*ended(outcomes, "session"), *ended(follow_ups, "follow-up")]
+    rows += ended(measured, "sensitivity")
     write_status(settings.out_dir, [*rows, *left_out(choice)])
-    # A follow-up that failed leaves the sessions' own results as they are, and counts on top.
-    failed = [o for o in follow_ups if not o.ok]
+    # What failed of these leaves the sessions' own results as they are, and counts on top.
+    failed = [o for o in besides if not o.ok]
     ok = sum(o.ok for o in outcomes)
     codes = [outcome.code for outcome in (*outcomes, *failed)]
     return Summary(
@@ -103,7 +117,7 @@ def _foreseen(choice: Choice) -> Summary:
     return Summary(failed=failed, skipped=len(choice.skipped), code=common_code(codes))
 
 
-def _run(
+def run_stage(
     sessions: Sequence[Session], settings: Settings, logs: Path, console: Console, stage: Stage
 ) -> list[Outcome]:
     """Run a stage where it is not up to date; returns how it ended, one outcome each."""
@@ -117,7 +131,7 @@ def _run(
     stale = [s for s in sessions if not done(s)]
     outcomes = [Outcome(session=s) for s in sessions if s not in stale]
     if outcomes:
-        console.print(f"{len(outcomes)} {stage}s are up to date", highlight=False)
+        console.print(f"{len(outcomes)} {SEVERAL[stage]} are up to date", highlight=False)
     write_status(settings.out_dir, begun(stale, stage))
     with Display(console, len(stale)) as display:
         for outcome in run_sessions(stale, settings, logs, display.event, stage):
@@ -196,11 +210,10 @@ def _check_spaces(settings: Settings, console: Console) -> None:
             console.print(f"{space}: {origin}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _run_folder(settings: Settings) -> Path:
-    """Start a folder for this run's logs, with its settings."""
+def run_folder(out_dir: Path) -> Path:
+    """Start a folder for this run's logs."""
     stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-    folder = settings.out_dir / "logs" / stamp
-    write_text(folder / "cmb_bidsapp.toml", settings.to_toml())
+    folder = out_dir / "logs" / stamp
     write_json(
         folder / "run.json",
         {

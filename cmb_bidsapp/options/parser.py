@@ -30,7 +30,8 @@ def build_parser() -> Parser:
     parser = Parser(
         prog="cmb_bidsapp",
         description="Cerebral microbleeds in T1w and T2*w brain MRI: masks, regions, MARS tables.",
-        epilog="Other verbs: cmb_bidsapp demo | simulate | convert | train | evaluate | slurm "
+        epilog="Other verbs: cmb_bidsapp demo | simulate | convert | train | evaluate | "
+        "sensitivity | slurm "
         "(each has its own --help). The results are an imaging summary, not a diagnosis.",
         allow_abbrev=False,
     )
@@ -246,6 +247,16 @@ def _add_lesions(lesions: argparse._ArgumentGroup) -> None:
         metavar="N",
         help="summaries say whether there are more microbleeds than this, which at baseline "
         "usually exclude from anti-amyloid therapy (default: %(default)s)",
+    )
+    lesions.add_argument(
+        "--sensitivity",
+        action=Number,
+        type=int,
+        within=NOT_NEGATIVE,
+        default=0,
+        metavar="N",
+        help="measure in N draws what share of simulated microbleeds is found in each session, by "
+        "size (default: %(default)s, not at all)",
     )
 
 

@@ -56,6 +56,7 @@ class AppRequest(Request):
     cfpr_ratio: float
     min_size: float
     baseline_limit: int
+    sensitivity: int
     output_spaces: tuple[str, ...]
     reference_derivatives: Path | None
     ratings: Path | None

@@ -121,6 +121,7 @@ def resolve(request: AppRequest, machine: Machine) -> Settings:
         clinical=Clinical(request.baseline_limit),
         reference=_absolute(request.reference_derivatives),
         ratings=_absolute(request.ratings),
+        sensitivity=request.sensitivity,
         output_spaces=spaces,
         resources=_share(request, machine, memory, device),
         dry_run=request.dry_run,

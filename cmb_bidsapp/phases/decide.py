@@ -15,7 +15,7 @@ from cmb_bidsapp.anatomy.standard import Points, read_field
 from cmb_bidsapp.bids.derivatives import SessionFiles, raw_uri
 from cmb_bidsapp.bids.images import read_derivative, read_labels
 from cmb_bidsapp.bids.inputs import Session
-from cmb_bidsapp.bids.outputs import write_image
+from cmb_bidsapp.bids.outputs import sidecar_of, write_image
 from cmb_bidsapp.bids.tables import write_table
 from cmb_bidsapp.clinical.mars import FORM_COLUMNS, fill, form_rows
 from cmb_bidsapp.clinical.summary import SUMMARY_COLUMNS, summarise
@@ -69,7 +69,13 @@ def write_decisions(
     files: SessionFiles,
     settings: Settings,
 ) -> list[Path]:
-    """Write masks before and after decisions, the table of lesions, MARS form, clinical summary."""
+    """Write masks before and after decisions, the table of lesions, MARS form, clinical summary.
+
+    A measurement of what earlier decisions found is removed: it says nothing of these.
+    """
+    for table in (files.implants, files.sensitivity):
+        table.unlink(missing_ok=True)
+        sidecar_of(table).unlink(missing_ok=True)
     kept = [one.number for one in lesions if one.kept]
     source = {
         "Sources": [files.uri(files.probability), files.uri(files.network_labels)],

@@ -11,10 +11,11 @@ from cmb_bidsapp.core.errors import ExitCode, UsageError
 from cmb_bidsapp.core.resources import choose_device, cuda_devices
 from cmb_bidsapp.models.card import text_problems
 from cmb_bidsapp.models.registry import load_bundle, load_lesion_model
+from cmb_bidsapp.sensitivity.background import Background, read_background
 from cmb_bidsapp.train.anatomy import train_anatomy
 from cmb_bidsapp.train.cases import check_fold, split_participants
 from cmb_bidsapp.train.export import add_second_look, export_anatomy, export_nnunet
-from cmb_bidsapp.train.implants import Background, chosen_sessions, read_background, run_implants
+from cmb_bidsapp.train.implants import chosen_sessions, run_implants
 from cmb_bidsapp.train.lesions import train_lesions
 from cmb_bidsapp.train.places import Acquisition, Kind, Places, places_of, shadows_of
 from cmb_bidsapp.train.request import (

@@ -149,3 +149,12 @@ def test_the_limit_at_baseline_reaches_the_summary_and_the_stamp(segmented, limi
     (summary,) = read_table(segmented[1].summary)
     assert (summary["baseline_limit"], summary["above_limit"]) == (str(limit), above)
     assert parameters["baseline_limit"] == limit
+
+
+def test_what_earlier_decisions_found_of_simulated_microbleeds_goes(segmented):
+    _, files = segmented
+    tables = files.implants, files.sensitivity
+    for path in (*tables, *map(sidecar_of, tables)):
+        path.write_text("of earlier decisions")
+    run(segmented)
+    assert not any(path.exists() for path in (*tables, *map(sidecar_of, tables)))
