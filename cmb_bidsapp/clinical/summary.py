@@ -13,7 +13,9 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from cmb_bidsapp.bids.tables import describe
+from cmb_bidsapp.bids.derivatives import SessionFiles
+from cmb_bidsapp.bids.provenance import read_notes
+from cmb_bidsapp.bids.tables import describe, read_table
 from cmb_bidsapp.clinical.aria import baseline_class
 from cmb_bidsapp.clinical.counts import at_least
 from cmb_bidsapp.clinical.mars import GROUPS, counted, fill, place_of
@@ -107,6 +109,10 @@ def _columns() -> dict[str, dict[str, Any]]:
             "microbleeds; n/a where one has none"
         ),
         **chances,
+        "warnings": describe(
+            "What must be known of images, anatomy and network before the count is used; n/a "
+            "where nothing is"
+        ),
         "note": describe("What this row is"),
     }
 
@@ -115,7 +121,9 @@ def _columns() -> dict[str, dict[str, Any]]:
 SUMMARY_COLUMNS = MappingProxyType(_columns())
 
 
-def summarise(lesions: Iterable[Row], limit: int = BASELINE_LIMIT) -> dict[str, Any]:
+def summarise(
+    lesions: Iterable[Row], limit: int = BASELINE_LIMIT, warnings: Iterable[str] = ()
+) -> dict[str, Any]:
     """Summarise the lesion table of one session.
 
     Parameters
@@ -124,6 +132,8 @@ def summarise(lesions: Iterable[Row], limit: int = BASELINE_LIMIT) -> dict[str, 
         Rows of ``*_label-CMB_lesions.tsv``, kept and rejected.
     limit
         More microbleeds than this at baseline usually exclude from anti-amyloid therapy.
+    warnings
+        Notes of the session, see :func:`cmb_bidsapp.bids.provenance.read_notes`.
 
     Returns
     -------
@@ -165,8 +175,18 @@ def summarise(lesions: Iterable[Row], limit: int = BASELINE_LIMIT) -> dict[str, 
         "baseline_limit": limit,
         **crossed,
         **_chances(found, least),
+        "warnings": "; ".join(warnings) or None,
         "note": NOT_A_DIAGNOSIS,
     }
+
+
+def read_warnings(files: SessionFiles) -> tuple[str, ...]:
+    """Warnings of a session as its summary has them; those of its sidecars where it has none."""
+    try:
+        (row,) = read_table(files.summary, ("warnings",))
+    except (OSError, ValueError):
+        return read_notes(files)
+    return () if row["warnings"] == "n/a" else (row["warnings"],)
 
 
 def where(lesion: Row) -> Where:
