@@ -5,13 +5,13 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cmb_bidsapp import __version__
-from cmb_bidsapp.bids.outputs import bids_name, write_json, write_text
+from cmb_bidsapp.bids.outputs import PARTIAL, bids_name, write_json, write_text
 from cmb_bidsapp.bids.text import read_json
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.core.labels import STANDARD_SPACE
@@ -217,15 +217,37 @@ def raw_uri(bids_dir: Path, path: Path) -> str:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock; another run on the same outputs waits for it."""
+def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold an exclusive lock; another run on the same outputs waits for it.
+
+    Raises
+    ------
+    BlockingIOError
+        Another run holds it, and this one is not to ``wait``.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+        fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         try:
             yield
         finally:
             fcntl.flock(stream, fcntl.LOCK_UN)
+
+
+def participant_lock(out_dir: Path, participant: str) -> Path:
+    """Lock that a run holds while it writes a participant's derivatives."""
+    return out_dir / "logs" / "locks" / f"sub-{participant}.lock"
+
+
+def remove_partial(out_dir: Path, participant: str) -> None:
+    """Remove what writes that were killed have left of a participant, unless a run is at work."""
+    own = f"{PARTIAL}*-sub-{participant}[._]*"
+    with suppress(BlockingIOError), locked(participant_lock(out_dir, participant), wait=False):
+        for folder in (out_dir, out_dir / "logs" / "stamps", out_dir / "logs" / "seconds"):
+            for path in folder.glob(own):
+                path.unlink(missing_ok=True)
+        for path in (out_dir / f"sub-{participant}").rglob(f"{PARTIAL}*"):
+            path.unlink(missing_ok=True)
 
 
 def prepare_dataset(out_dir: Path, bids_dir: Path) -> None:

@@ -50,6 +50,18 @@ def available_memory_mb() -> Limit:
     return min(limits, key=lambda limit: limit.value, default=Limit(SESSION_MB, "unknown"))
 
 
+def out_of_memory_kills() -> int | None:
+    """How often the kernel has killed for want of memory, here (cgroup) or on this machine.
+
+    ``None`` where nothing tells.
+    """
+    for path in ("/sys/fs/cgroup/memory.events", "/proc/vmstat"):
+        found = re.search(r"^oom_kill (\d+)$", _read(path), re.MULTILINE)
+        if found:
+            return int(found.group(1))
+    return None
+
+
 def _read(path: str) -> str:
     try:
         return Path(path).read_text(encoding="ascii").strip()

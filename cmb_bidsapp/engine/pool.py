@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cmb_bidsapp.bids.inputs import Session
-from cmb_bidsapp.core.errors import ExitCode
+from cmb_bidsapp.core.errors import ExitCode, classify
+from cmb_bidsapp.core.resources import out_of_memory_kills
 from cmb_bidsapp.engine.child import Job
 from cmb_bidsapp.settings import Settings
 from cmb_bidsapp.workflow import Stage
@@ -50,7 +51,7 @@ class Outcome:
         return "" if self.ok else self.message or f"exit code {self.code}"
 
 
-#: Told of a session, ``step`` or ``note``, and its text; from several threads.
+#: Told of a session, ``begin``, ``step`` or ``note``, and its text; from several threads.
 OnEvent = Callable[[Session, str, str], None]
 
 
@@ -71,7 +72,8 @@ class Children:
         stage: Stage = "session",
     ) -> Outcome:
         """Run a stage of one session to its end in a child process."""
-        start = time.monotonic()
+        start, killings = time.monotonic(), out_of_memory_kills()
+        on_event(session, "begin", "")
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as errors:
             with self._lock:
@@ -112,7 +114,8 @@ class Children:
                 with self._lock:
                     self._running.discard(child)
         if status < 0:
-            code, message = _killed(-status, stopped=self.stopped)
+            starved = killings is not None and out_of_memory_kills() != killings
+            code, message = _killed(-status, stopped=self.stopped, starved=starved)
         elif (status != 0 or code != ExitCode.OK) and not message:
             code, message = ExitCode.INTERNAL, f"ended with status {status}; see {log}"
         return Outcome(
@@ -131,15 +134,20 @@ class Children:
                 child.terminate()
 
 
-def _killed(number: int, *, stopped: bool) -> tuple[ExitCode, str]:
+def _killed(number: int, *, stopped: bool, starved: bool) -> tuple[ExitCode, str]:
     name = signal.Signals(number).name
     if stopped:
         return ExitCode.INTERRUPTED, "stopped"
+    if starved:
+        return (
+            ExitCode.TEMPORARY,
+            f"killed by {name}, out of memory; run fewer sessions at once or give the job more "
+            "memory",
+        )
     if number == signal.SIGKILL:
         return (
             ExitCode.TEMPORARY,
-            f"killed by {name}, most likely out of memory; run fewer sessions at once or give "
-            "the job more memory",
+            f"killed by {name}: by a person, a scheduler, or for want of memory; run it again",
         )
     return ExitCode.TEMPORARY, f"killed by {name}"
 
@@ -179,7 +187,11 @@ def run_sessions(
 
     def work(session: Session) -> Outcome:
         log = logs / f"{session.label}.log"
-        outcome = children.run(session, settings, log, on_event, stage)
+        try:
+            outcome = children.run(session, settings, log, on_event, stage)
+        except OSError as error:  # a disk that is full, a process too many
+            code, message = classify(error)
+            outcome = Outcome(session=session, code=code, message=message)
         if not outcome.ok and settings.stop_on_first_crash:
             children.stop()
         return outcome

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from cmb_bidsapp.core.home import provide_home
 from cmb_bidsapp.core.outcome import Summary
+from cmb_bidsapp.core.signals import signals_interrupt
 from cmb_bidsapp.levels.participant import participant
 from cmb_bidsapp.settings import Settings
 
@@ -20,7 +21,8 @@ def run_app(settings: Settings) -> int:
         settings.work_dir.mkdir(parents=True, exist_ok=True)
         os.environ["TMPDIR"] = tempfile.tempdir = str(settings.work_dir.absolute())
     provide_home()
-    summary = run_levels(settings)
+    with signals_interrupt():
+        summary = run_levels(settings)
     print(summary, flush=True)
     return int(summary.code)
 
@@ -31,7 +33,7 @@ def run_levels(settings: Settings) -> Summary:
     first = Summary()
     if "participant" in settings.levels:
         first = participant(settings, console)
-        if "group" not in settings.levels or settings.dry_run:
+        if "group" not in settings.levels or settings.dry_run or first.broken_off:
             return first
     # Its page draws with matplotlib, which the participant level does without.
     from cmb_bidsapp.levels.group import group

@@ -125,3 +125,16 @@ def test_shares_fit_into_what_there_is(cpus, memory, threads):
 )
 def test_shares_use_what_there_is(cpus, memory, threads, expected):
     assert share(cpus, memory, threads) == expected
+
+
+@pytest.mark.parametrize(
+    ("files", "kills"),
+    [
+        ({}, None),
+        ({"/proc/vmstat": "nr_free_pages 5\noom_kill 3\n"}, 3),
+        ({"/sys/fs/cgroup/memory.events": "oom 2\noom_kill 1\noom_group_kill 0"}, 1),
+    ],
+)
+def test_the_kernel_tells_of_kills_for_want_of_memory(monkeypatch, files, kills):
+    monkeypatch.setattr(resources, "_read", lambda path: files.get(path, ""))
+    assert resources.out_of_memory_kills() == kills
