@@ -32,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "train": _train,
         "evaluate": _evaluate,
         "slurm": _slurm,
+        "doctor": _doctor,
     }
 
     def work() -> int:
@@ -97,6 +98,16 @@ def _evaluate(arguments: list[str]) -> int:
     from cmb_bidsapp.levels.evaluation import run_evaluation
 
     return run_evaluation(given)
+
+
+def _doctor(arguments: list[str]) -> int:
+    from cmb_bidsapp.options.doctor import doctor_parser, needs_of
+
+    given = doctor_parser().parse_args(arguments)
+    from cmb_bidsapp.levels.doctor import run_doctor
+    from cmb_bidsapp.options.resolve import choose_device
+
+    return run_doctor(needs_of(given), choose_device, as_json=given.json)
 
 
 def _slurm(arguments: list[str]) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cmb_bidsapp.core.defaults import (
+    ANATOMY_MODEL,
     BASELINE_LIMIT,
     CFPR_MODE,
     CFPR_RADIUS_MM,
@@ -56,7 +57,7 @@ class Anatomy:
     """Whether FreeSurfer may run where there is nothing to reuse."""
     resume_reconall: bool = True
     """Whether an unfinished subject is gone on with."""
-    model: str = "anatomy"
+    model: str = ANATOMY_MODEL
     """Packaged model name or bundle folder of the anatomy network."""
 
 

@@ -8,6 +8,8 @@ CfprMode = Literal["paper", "reference"]
 CFPR_MODE: CfprMode = "paper"
 #: Lesion model that finds more real microbleeds than the other packaged one at as many false marks.
 LESION_MODEL = "lesions-valdo"
+#: The packaged network that finds brain and structures.
+ANATOMY_MODEL = "anatomy"
 #: Smallest peak probability of a candidate, for models whose card does not say better.
 THRESHOLD = 0.5
 #: Operating points, and how many false marks per scan each allows.

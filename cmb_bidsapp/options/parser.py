@@ -11,6 +11,8 @@ from cmb_bidsapp.core import defaults
 from cmb_bidsapp.core.errors import UsageError
 
 LEVELS = ("participant", "group")
+BRAIN_EXTRACTIONS = ("auto", "synthstrip", "embedded")
+PARCELLATIONS = ("auto", "freesurfer", "synthseg", "atlas")
 
 
 class Parser(argparse.ArgumentParser):
@@ -26,8 +28,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="cmb_bidsapp",
         description="Cerebral microbleeds in T1w and T2*w brain MRI: masks, regions, MARS tables.",
-        epilog="Other verbs: cmb_bidsapp demo | simulate | convert | train | evaluate | slurm "
-        "(each has its own --help). The results are an imaging summary, not a diagnosis.",
+        epilog="Other verbs: cmb_bidsapp demo | simulate | convert | train | evaluate | slurm | "
+        "doctor (each has its own --help). The results are an imaging summary, not a diagnosis.",
         allow_abbrev=False,
     )
     parser.add_argument("bids_dir", type=Path, metavar="BIDS_DIR", help="root of the BIDS dataset")
@@ -84,13 +86,13 @@ def build_parser() -> argparse.ArgumentParser:
     anatomy = parser.add_argument_group("anatomy")
     anatomy.add_argument(
         "--brain-extraction",
-        choices=("auto", "synthstrip", "embedded"),
+        choices=BRAIN_EXTRACTIONS,
         default="auto",
         help="auto: SynthStrip where it is installed, else our own network (%(default)s)",
     )
     anatomy.add_argument(
         "--parcellation",
-        choices=("auto", "freesurfer", "synthseg", "atlas"),
+        choices=PARCELLATIONS,
         default="auto",
         help="auto: what -d or --fs-subjects-dir hold, else atlas; freesurfer, synthseg: the same, "
         "else run recon-all or mri_synthseg; atlas: our own network and a deformable atlas "

@@ -129,6 +129,8 @@ def resolve(given: argparse.Namespace) -> Settings:
     megabytes = checked(
         lambda: resources.parse_memory(given.mem) if given.mem else memory.value, memory.value
     )
+    expect(megabytes > 0, f"--mem {given.mem}: more than 0 is expected")
+    expect(given.random_seed >= 0, f"--random-seed {given.random_seed}: 0 or more is expected")
     device, absent = "cpu", None
     try:
         device = choose_device(given.device)
@@ -211,17 +213,11 @@ def choose_device(wanted: str) -> str:
     """
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", wanted):
         raise UsageError(f"--device {wanted}: auto, cpu, cuda or cuda:N is expected")
-    # A machine without the driver's device node has no CUDA; torch need not be asked.
-    present = any(Path(node).exists() for node in ("/dev/nvidia0", "/dev/nvidiactl", "/dev/dxg"))
-    if wanted == "cpu" or (wanted == "auto" and not present):
+    found = 0 if wanted == "cpu" else resources.cuda_devices()
+    if wanted == "cpu" or (wanted == "auto" and not found):
         return "cpu"
-    found = 0
-    if present:
-        import torch  # only where there may be a device: it takes seconds
-
-        found = torch.cuda.device_count()
     if wanted == "auto":
-        return "cuda" if found else "cpu"
+        return "cuda"
     number = int(wanted.partition(":")[2] or 0)
     if number >= found:
         raise UnavailableError(

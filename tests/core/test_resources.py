@@ -16,6 +16,8 @@ def machine(monkeypatch):
     files = {"/proc/meminfo": "MemTotal: 99999999 kB\nMemAvailable:   67108864 kB"}
     monkeypatch.setattr(resources, "_read", lambda path: files.get(path, ""))
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)))
+    infinity = resources.resource.RLIM_INFINITY
+    monkeypatch.setattr(resources.resource, "getrlimit", lambda _: (infinity, infinity))
     for name in ("SLURM_CPUS_PER_TASK", "SLURM_MEM_PER_NODE"):
         monkeypatch.delenv(name, raising=False)
     return files
@@ -74,6 +76,12 @@ def test_slurm_limits_what_is_used_and_is_named(machine, monkeypatch):
     cpus, memory = resources.available_cpus(), resources.available_memory_mb()
     assert (cpus.value, cpus.reason) == (3, "SLURM_CPUS_PER_TASK")
     assert (memory.value, memory.reason) == (12000, "SLURM_MEM_PER_NODE")
+
+
+def test_the_address_space_is_a_limit(machine, monkeypatch):
+    monkeypatch.setattr(resources.resource, "getrlimit", lambda _: (6 << 30, 6 << 30))
+    memory = resources.available_memory_mb()
+    assert (memory.value, memory.reason) == (6144, "ulimit -v")
 
 
 def test_unknown_memory_is_enough_for_one_session(machine):
