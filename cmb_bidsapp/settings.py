@@ -110,6 +110,8 @@ class Resources:
     """Threads of each."""
     device: str = "cpu"
     """``cpu``, ``cuda`` or ``cuda:N``."""
+    step_timeout: float | None = None
+    """Minutes that a step may take; ``None``: as long as it does."""
 
 
 @dataclass(frozen=True)

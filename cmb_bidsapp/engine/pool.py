@@ -26,6 +26,8 @@ from cmb_bidsapp.engine.child import Job
 from cmb_bidsapp.settings import Settings
 from cmb_bidsapp.workflow import Stage
 
+#: Time between asking a child to stop and killing it, s; its own programs are given half of it.
+GRACE = 10.0
 #: Sessions handed to dask at a time.
 WINDOW = 500
 
@@ -90,6 +92,7 @@ class Children:
                 )
                 self._running.add(child)
             code, message, ran = ExitCode.INTERNAL, "", ()
+            watch = _Watch(child, settings.resources.step_timeout)
             try:
                 assert child.stdin is not None
                 assert child.stdout is not None
@@ -104,6 +107,8 @@ class Children:
                     except ValueError:
                         continue  # torn by the child's death, or printed by a library
                     if event["event"] in ("step", "note"):
+                        if event["event"] == "step":
+                            watch.begin(event["text"])
                         on_event(session, event["event"], event["text"])
                     elif event["event"] == "done":
                         code, ran = ExitCode.OK, tuple(event["ran"])
@@ -111,9 +116,12 @@ class Children:
                         code, message = ExitCode(event["code"]), event["message"]
                 status = child.wait()
             finally:
+                watch.end()
                 with self._lock:
                     self._running.discard(child)
-        if status < 0:
+        if watch.expired:
+            code, message, ran = ExitCode.TEMPORARY, watch.expired, ()
+        elif status < 0:
             starved = killings is not None and out_of_memory_kills() != killings
             code, message = _killed(-status, stopped=self.stopped, starved=starved)
         elif (status != 0 or code != ExitCode.OK) and not message:
@@ -132,6 +140,42 @@ class Children:
             self.stopped = True
             for child in self._running:
                 child.terminate()
+
+
+class _Watch:
+    """Stops a child one of whose steps takes too long; without a limit, in minutes, never."""
+
+    def __init__(self, child: subprocess.Popen[bytes], limit: float | None) -> None:
+        self._child = child
+        self._limit = limit
+        self._timers: list[threading.Timer] = []
+        self.expired = ""
+        self.begin("start")
+
+    def begin(self, step: str) -> None:
+        """A step begins; the one before it has ended."""
+        self.end()
+        if self._limit is not None and not self.expired:
+            self._after(60 * self._limit, lambda: self._stop(step))
+
+    def end(self) -> None:
+        """Nothing is waited for any more."""
+        for timer in self._timers:
+            timer.cancel()
+
+    def _stop(self, step: str) -> None:
+        self.expired = (
+            f"{step}: took longer than --step-timeout {self._limit:g} (minutes); see the log, and "
+            "run it again or give more time"
+        )
+        self._child.terminate()
+        self._after(GRACE, self._child.kill)
+
+    def _after(self, seconds: float, work: Callable[[], None]) -> None:
+        timer = threading.Timer(seconds, work)
+        timer.daemon = True
+        self._timers.append(timer)
+        timer.start()
 
 
 def _killed(number: int, *, stopped: bool, starved: bool) -> tuple[ExitCode, str]:
@@ -223,14 +267,14 @@ Submit = Callable[[Callable[[Session], Outcome], Sequence[Session]], Iterator[Ou
 def _dask(threads: int) -> Iterator[Submit]:
     """One in-process dask worker with ``threads`` places."""
     import logging
-    import warnings
 
     import dask
     from distributed import Client, LocalCluster, as_completed
+    from distributed.comm import inproc
 
     logging.getLogger("distributed").setLevel(logging.ERROR)
-    # Without a network dask wonders about its own address, which nobody is to call.
-    warnings.filterwarnings("ignore", "Couldn't detect a suitable IP address", RuntimeWarning)
+    # Dask would open a socket to a public name server to learn an address nobody is to call.
+    inproc.global_manager._ip = "127.0.0.1"
     options = {"distributed.scheduler.allowed-failures": 0, "distributed.admin.tick.limit": "1h"}
     with (
         dask.config.set(options),

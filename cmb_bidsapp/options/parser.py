@@ -285,6 +285,12 @@ def build_parser() -> argparse.ArgumentParser:
     control.add_argument(
         "--stop-on-first-crash", action="store_true", help="stop everything at the first failure"
     )
+    control.add_argument(
+        "--step-timeout",
+        type=float,
+        metavar="MINUTES",
+        help="stop a session one of whose steps takes longer (no limit)",
+    )
     control.add_argument("--random-seed", type=int, default=0, metavar="N")
     control.add_argument(
         "-v", "--verbose", action="count", default=0, help="accepted; every step is shown anyway"

@@ -130,6 +130,8 @@ def resolve(given: argparse.Namespace) -> Settings:
         lambda: resources.parse_memory(given.mem) if given.mem else memory.value, memory.value
     )
     expect(megabytes > 0, f"--mem {given.mem}: more than 0 is expected")
+    timeout = given.step_timeout
+    expect(timeout is None or 0 < timeout < math.inf, f"--step-timeout {timeout}: minutes, above 0")
     expect(given.random_seed >= 0, f"--random-seed {given.random_seed}: 0 or more is expected")
     device, absent = "cpu", None
     try:
@@ -185,7 +187,9 @@ def resolve(given: argparse.Namespace) -> Settings:
         reference=given.reference_derivatives,
         ratings=given.ratings,
         output_spaces=spaces,
-        resources=Resources(processes=processes, threads=threads, device=device),
+        resources=Resources(
+            processes=processes, threads=threads, device=device, step_timeout=given.step_timeout
+        ),
         bids_database_dir=given.bids_database_dir,
         dry_run=given.dry_run,
         force=given.force,

@@ -1,3 +1,4 @@
+import dataclasses
 import sys
 
 import pytest
@@ -46,6 +47,10 @@ if label == "env":
 if label == "slow":
     say(event="step", text="sleeping")
     time.sleep(3)
+if label == "stuck":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    say(event="step", text="waiting")
+    time.sleep(600)
 say(event="step", text="working")
 sys.stderr.write("a library complains")
 say(event="done", ran=["prepare"])
@@ -62,6 +67,7 @@ WORDS = (
     b"silent",
     b"env",
     b"slow",
+    b"stuck",
 )
 
 
@@ -227,3 +233,23 @@ def test_a_session_whose_log_cannot_be_written_fails_alone(run, tmp_path):
     assert codes.keys() == {"isgood1", "isgood2"}
     assert codes["isgood1"] != 0
     assert codes["isgood2"] == 0
+
+
+@pytest.mark.parametrize(("label", "step"), [("isslow", "sleeping"), ("isstuck", "waiting")])
+def test_a_step_that_takes_too_long_ends_its_session_even_if_it_does_not_heed(
+    tmp_path, marks, monkeypatch, label, step
+):
+    monkeypatch.setattr("cmb_bidsapp.engine.pool.GRACE", 0.2)
+    settings = _settings(tmp_path, 1)
+    limited = dataclasses.replace(
+        settings, resources=dataclasses.replace(settings.resources, step_timeout=0.01)
+    )
+    outcome = Children().run(session(label), limited, tmp_path / "log", lambda *_: None)
+    assert outcome.code == 75
+    assert outcome.message.startswith(f"{step}: took longer than --step-timeout 0.01 (minutes)")
+    assert [mark for mark in marks() if mark.startswith("end")] == []
+
+
+def test_steps_may_take_as_long_as_they_do_unless_there_is_a_limit(run_one):
+    assert Resources().step_timeout is None
+    assert run_one("isslow").ok

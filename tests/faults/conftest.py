@@ -26,6 +26,7 @@ class Tiny:
             "PYTHONPATH": str(ROOT),
             "TINY_CHILD": str(child),
             "TINY_MARKS": str(self._marks),
+            "TINY_CONNECTIONS": str(folder / "connections"),
             "OMP_NUM_THREADS": "1",
         }
 
@@ -49,6 +50,12 @@ class Tiny:
     def forget(self) -> None:
         """Forget the phases that began so far."""
         self._marks.unlink(missing_ok=True)
+
+    @property
+    def connections(self) -> list[str]:
+        """Connections that were asked for."""
+        path = Path(self.environment["TINY_CONNECTIONS"])
+        return path.read_text().splitlines() if path.exists() else []
 
     @property
     def marks(self) -> list[str]:

@@ -21,6 +21,8 @@ from cmb_bidsapp.phases.base import Phase, Result
 
 #: File that is told of every phase that begins.
 MARKS = "TINY_MARKS"
+#: File that is told of every connection that is asked for, and every name that is looked up.
+CONNECTIONS = "TINY_CONNECTIONS"
 
 
 def _work(name, sources, targets):
@@ -41,6 +43,14 @@ def _work(name, sources, targets):
         return Result(tuple(targets(files)))
 
     return Phase(name, run, lambda session, files, _: sources(session, files), lambda *_: {})
+
+
+def _tell_of_connections(event, arguments):
+    if arguments[:1] == ("127.0.0.1",):
+        return  # The pool's status pages, which only this machine can see.
+    if event in ("socket.connect", "socket.sendto", "socket.getaddrinfo", "socket.gethostbyname"):
+        with Path(os.environ[CONNECTIONS]).open("a") as stream:
+            stream.write(f"{event} {arguments}\n")
 
 
 PHASES = (
@@ -71,6 +81,7 @@ if __name__ == "__main__":
     # What is pickled belongs to the imported module, not to __main__.
     from tests.faults import tiny
 
+    sys.addaudithook(tiny._tell_of_connections)
     if sys.argv[1:2] == ["-m"]:
         from cmb_bidsapp.engine.child import main as child
 
