@@ -20,7 +20,7 @@ RUN apt-get update \
 WORKDIR /src
 # An index beside pip's own, for a build of torch that the latter does not have.
 ARG PIP_EXTRA_INDEX_URL
-ARG TORCH=cpu
+ARG TORCH=auto
 COPY container/install.sh pyproject.toml constraints.txt ./
 RUN sh install.sh "${TORCH}"
 
@@ -57,13 +57,16 @@ ARG VERSION=0.1.0
 ARG REVISION=unknown
 ARG SOURCE=unknown
 ARG IMAGE=cmb_bidsapp:${VERSION}
-ENV CMB_BIDSAPP_IMAGE=${IMAGE}
+ARG TORCH=auto
+ENV CMB_BIDSAPP_IMAGE=${IMAGE} \
+    CMB_BIDSAPP_REVISION=${REVISION}
 LABEL org.opencontainers.image.title="cmb_bidsapp" \
       org.opencontainers.image.description="Cerebral microbleeds in T1w and T2*w brain MRI, from a BIDS folder to MARS tables" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.source="${SOURCE}" \
-      org.opencontainers.image.licenses="Apache-2.0"
+      org.opencontainers.image.licenses="Apache-2.0" \
+      cmb_bidsapp.torch="${TORCH} (auto: for the CPU where an index offers it, else the ordinary one); see /opt/cmb_bidsapp/torch.txt"
 
 
 # From FreeSurfer what recon-all and mri_synthseg need.

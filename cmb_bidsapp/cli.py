@@ -1,24 +1,35 @@
 """The command line: a verb and its options in, an exit code out.
 
-Each verb parses its options, and only then imports what it needs: torch, ants, nnU-Net, matplotlib
+Each verb reads its request, and only then imports what it needs: torch, ants, nnU-Net, matplotlib
 and pybids stay off the way of ``--help``, ``--version`` and mistyped options.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from difflib import get_close_matches
+from pathlib import Path
 
+from cmb_bidsapp.core.errors import UsageError
 from cmb_bidsapp.core.home import provide_home
 from cmb_bidsapp.core.outcome import carried_out
-from cmb_bidsapp.options.parser import build_parser
+from cmb_bidsapp.options.doctor import read_doctor
+from cmb_bidsapp.options.parser import LEVELS
+from cmb_bidsapp.options.request import read_request
+from cmb_bidsapp.options.train import read_training
 from cmb_bidsapp.options.verbs import (
-    convert_parser,
-    demo_parser,
-    evaluate_parser,
-    simulate_parser,
-    slurm_parser,
-    train_parser,
+    read_conversion,
+    read_demo,
+    read_evaluation,
+    read_simulation,
+    read_slurm,
+)
+from cmb_bidsapp.train.request import (
+    AnatomyRequest,
+    CalibrationRequest,
+    ImplantsRequest,
+    LesionsRequest,
 )
 
 
@@ -39,80 +50,99 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments and arguments[0] in verbs:
             provide_home()
             return verbs[arguments[0]](arguments[1:])
+        if sorted(arguments) == ["--long", "--version"]:
+            return _long_version()
+        _refuse_mistyped(arguments, verbs)
         return _bids_app(arguments)
 
     return carried_out(work, debug="--debug" in arguments)
 
 
+def _refuse_mistyped(arguments: Sequence[str], verbs: Collection[str]) -> None:
+    """Name the nearest verb where the first word is neither one nor a dataset."""
+    first = arguments[0] if arguments else ""
+    if set(LEVELS) & set(arguments) or Path(first).exists():
+        return
+    if near := get_close_matches(first, verbs, n=1):
+        raise UsageError(
+            f"{first}: no verb and no folder of that name; did you mean cmb_bidsapp {near[0]}?\n"
+            "usage: see cmb_bidsapp --help"
+        )
+
+
+def _long_version() -> int:
+    from cmb_bidsapp.options.version import long_version
+
+    print(long_version())
+    return 0
+
+
 def _bids_app(arguments: list[str]) -> int:
-    given = build_parser().parse_args(arguments)
+    request = read_request(arguments)
+    from cmb_bidsapp.core.resources import this_machine
     from cmb_bidsapp.levels.run import run_app
     from cmb_bidsapp.options.resolve import resolve
 
-    return run_app(resolve(given))
+    return run_app(resolve(request, this_machine()))
 
 
 def _demo(arguments: list[str]) -> int:
-    given = demo_parser().parse_args(arguments)
+    folder = read_demo(arguments)
     from cmb_bidsapp.demo import run_demo
 
-    return run_demo(given.folder)
+    return run_demo(folder)
 
 
 def _simulate(arguments: list[str]) -> int:
-    given = simulate_parser().parse_args(arguments)
+    request = read_simulation(arguments)
     from cmb_bidsapp.simulate.run import run_simulation
 
-    return run_simulation(given)
+    return run_simulation(request)
 
 
 def _convert(arguments: list[str]) -> int:
-    given = convert_parser().parse_args(arguments)
+    request = read_conversion(arguments)
     from cmb_bidsapp.convert.run import run_conversion
 
-    return run_conversion(given)
+    return run_conversion(request)
 
 
 def _train(arguments: list[str]) -> int:
-    given = train_parser().parse_args(arguments)
-    if given.what == "calibrate":
+    request = read_training(arguments)
+    if isinstance(request, CalibrationRequest):
         from cmb_bidsapp.train.calibrate import run_calibration
 
-        return run_calibration(given.bundle, given.evaluation)
-    if given.what == "implants":
-        from cmb_bidsapp.train.run import run_implanting
+        return run_calibration(request.bundle, request.evaluation)
+    from cmb_bidsapp.train import run
 
-        return run_implanting(given)
-    if given.what == "second-look":
-        from cmb_bidsapp.train.run import run_second_look
-
-        return run_second_look(given)
-    from cmb_bidsapp.options.resolve import choose_device
-    from cmb_bidsapp.train.run import run_training
-
-    return run_training(given, choose_device(given.device))
+    if isinstance(request, AnatomyRequest):
+        return run.run_anatomy_training(request)
+    if isinstance(request, LesionsRequest):
+        return run.run_lesion_training(request)
+    if isinstance(request, ImplantsRequest):
+        return run.run_implanting(request)
+    return run.run_second_look(request)
 
 
 def _evaluate(arguments: list[str]) -> int:
-    given = evaluate_parser().parse_intermixed_args(arguments)
+    request = read_evaluation(arguments)
     from cmb_bidsapp.levels.evaluation import run_evaluation
 
-    return run_evaluation(given)
+    return run_evaluation(request)
 
 
 def _doctor(arguments: list[str]) -> int:
-    from cmb_bidsapp.options.doctor import doctor_parser, needs_of
-
-    given = doctor_parser().parse_args(arguments)
+    request = read_doctor(arguments)
+    from cmb_bidsapp.core.resources import this_machine
     from cmb_bidsapp.levels.doctor import run_doctor
-    from cmb_bidsapp.options.resolve import choose_device
 
-    return run_doctor(needs_of(given), choose_device, as_json=given.json)
+    return run_doctor(request, this_machine())
 
 
 def _slurm(arguments: list[str]) -> int:
-    wanted, command = slurm_parser().parse_known_args(arguments)
+    request, command = read_slurm(arguments)
+    wanted = read_request(command)
     from cmb_bidsapp.callers.slurm import write_script
 
-    write_script(wanted, command)
+    write_script(request, wanted)
     return 0

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass, field
+import tomllib
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import tomli_w
 
 from cmb_bidsapp.core.defaults import (
     ANATOMY_MODEL,
@@ -18,7 +22,12 @@ from cmb_bidsapp.core.defaults import (
     MIN_DIAMETER_MM,
     THRESHOLD,
     CfprMode,
+    KeepWorkdir,
+    ProxyRules,
 )
+
+#: Stands for an absent entity in the filters of a TOML file.
+NULL = "null"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +51,8 @@ class Anatomy:
     brain_extraction: str = "auto"
     """``auto``, ``synthstrip`` or ``embedded``."""
     parcellation: str = "auto"
-    """``auto``, ``freesurfer``, ``synthseg`` or ``atlas``."""
-    proxy_rules: Literal["paper", "reference"] = "paper"
+    """Name of a backend, a key of :data:`cmb_bidsapp.anatomy.backends.BACKENDS`."""
+    proxy_rules: ProxyRules = "paper"
     """``paper`` or ``reference``: which white matter is deep."""
     jhu_atlas: Path | None = None
     """White-matter labels for the capsules."""
@@ -56,7 +65,7 @@ class Anatomy:
     run_reconall: bool = True
     """Whether FreeSurfer may run where there is nothing to reuse."""
     resume_reconall: bool = True
-    """Whether an unfinished subject is gone on with."""
+    """Whether an unfinished recon-all is resumed."""
     model: str = ANATOMY_MODEL
     """Packaged model name or bundle folder of the anatomy network."""
 
@@ -79,7 +88,7 @@ class Decisions:
     """What becomes of the candidates."""
 
     threshold: float = THRESHOLD
-    """Probability that a microbleed reaches somewhere; it extends to 0.5."""
+    """Minimum peak probability of a candidate; its extent is thresholded at 0.5."""
     cfpr: bool = True
     """Whether candidates outside the brain are rejected."""
     cfpr_mode: CfprMode = CFPR_MODE
@@ -110,8 +119,19 @@ class Resources:
     """Threads of each."""
     device: str = "cpu"
     """``cpu``, ``cuda`` or ``cuda:N``."""
+    memory_mb: int = 0
+    """Memory that the sessions share, MB."""
     step_timeout: float | None = None
     """Minutes that a step may take; ``None``: as long as it does."""
+    reason: str = ""
+    """Where the numbers of cores and of memory come from, for a person."""
+
+    def __str__(self) -> str:
+        """Return one line for a person."""
+        return (
+            f"{self.processes} session(s) at a time, {self.threads} thread(s) each, on "
+            f"{self.device} ({self.reason})"
+        )
 
 
 @dataclass(frozen=True)
@@ -135,11 +155,20 @@ class Settings:
     output_spaces: tuple[str, ...] = ()
     """Standard spaces that images and masks are written in besides the T2*w's own."""
     resources: Resources = Resources()
-    bids_database_dir: Path | None = None
     dry_run: bool = False
+    reports_only: bool = False
+    """Write the reports of what is there, and run no session."""
     force: bool = False
     stop_on_first_crash: bool = False
+    clean_workdir: bool = False
+    """Whether scratch that earlier runs left in ``work_dir`` is removed first."""
+    keep_workdir: KeepWorkdir = "never"
+    """Whose scratch stays: nobody's, that of failed sessions, or everybody's."""
     seed: int = 0
+    verbosity: int = 0
+    """1: what is chosen of every session, and why; 2: what libraries and programs print, too."""
+    without_effect: tuple[str, ...] = ()
+    """Options that were given and have no effect, each a sentence for a person."""
 
     @property
     def subjects_dir(self) -> Path:
@@ -152,18 +181,34 @@ class Settings:
         return _without_none(plain)
 
     def to_toml(self) -> str:
-        """Text of a TOML file that holds these settings."""
-        tables: dict[str, dict[str, Any]] = {"": {}}
-        for key, value in self.to_dict().items():
-            if isinstance(value, dict):
-                tables[key] = value
-            else:
-                tables[""][key] = value
-        lines: list[str] = []
-        for table, content in tables.items():
-            lines += ["", f"[{table}]"] if table else []
-            lines += [f"{key} = {_toml(value)}" for key, value in content.items()]
-        return "\n".join(lines).strip() + "\n"
+        """Text of a TOML file that holds these settings; :meth:`from_toml` reads it."""
+        plain = self.to_dict()
+        # TOML has no null, which in a filter stands for an entity that is absent.
+        plain["selection"]["filters"] = _nulls(plain["selection"]["filters"], None, NULL)
+        return tomli_w.dumps(plain)
+
+    @classmethod
+    def from_toml(cls, text: str) -> Settings:
+        """Settings of a text that :meth:`to_toml` made.
+
+        Raises
+        ------
+        ValueError
+            It is not valid TOML, has a key that is no setting, or a value of another type; the
+            message names it.
+        """
+        made: Settings = _from_plain("", cls, tomllib.loads(text))
+        filters = _nulls(made.selection.filters, NULL, None)
+        return replace(made, selection=replace(made.selection, filters=filters))
+
+
+def _nulls(value: Any, old: object, new: object) -> Any:
+    """Put ``new`` in the place of ``old``, as deep as a filter goes."""
+    if isinstance(value, dict):
+        return {key: _nulls(one, old, new) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_nulls(one, old, new) for one in value]
+    return new if value == old else value
 
 
 def _without_none(table: dict[str, Any]) -> dict[str, Any]:
@@ -174,16 +219,34 @@ def _without_none(table: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _toml(value: Any) -> str:
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{_toml_text(k)} = {_toml(v)}" for k, v in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(_toml(v) for v in value) + "]"
-    if value is None:
-        return '"null"'
-    return _toml_text(value) if isinstance(value, str) else json.dumps(value)
-
-
-def _toml_text(text: str) -> str:
-    # JSON leaves DEL as it is, TOML does not allow it.
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+def _from_plain(name: str, kind: Any, value: Any) -> Any:
+    """Make a value of an annotated type; ``name`` is for messages."""
+    origin, parts = get_origin(kind), get_args(kind)
+    if dataclasses.is_dataclass(kind):
+        if not isinstance(value, dict):
+            raise ValueError(f"{name.removesuffix('.')} is not a table")
+        hints = get_type_hints(kind)
+        if unknown := sorted(value.keys() - hints.keys()):
+            raise ValueError(f"no setting {name}{', '.join(unknown)}")
+        lacking = {
+            one.name
+            for one in dataclasses.fields(kind)
+            if one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING
+        } - value.keys()
+        if lacking:
+            raise ValueError(f"{', '.join(sorted(lacking))} is missing")
+        made = {key: _from_plain(f"{name}{key}.", hints[key], one) for key, one in value.items()}
+        return kind(**made)  # type: ignore[operator] # a dataclass, as asked above
+    if origin is UnionType:  # of a type and None, which is written by leaving the key out
+        return _from_plain(name, next(part for part in parts if part is not type(None)), value)
+    if origin is tuple and isinstance(value, list):
+        return tuple(_from_plain(name, parts[0], one) for one in value)
+    if origin is Literal and value in parts:
+        return value
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    if kind is float and type(value) is int:
+        return float(value)
+    if (origin or kind) is type(value):
+        return value
+    raise ValueError(f"{name.removesuffix('.')} = {value!r} is no value of that setting")

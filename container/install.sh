@@ -1,29 +1,43 @@
 #!/bin/sh
-# Installs what pyproject.toml asks for into /opt/cmb_bidsapp: install.sh {cpu,cuda}
+# Installs what pyproject.toml asks for into /opt/cmb_bidsapp: install.sh {auto,cpu,cuda}
+#
+# auto takes the small build of torch for the CPU where an index offers it, else the ordinary one.
+# What was taken is said in /opt/cmb_bidsapp/torch.txt.
 set -eu
-venv=/opt/cmb_bidsapp
+venv=${VENV:-/opt/cmb_bidsapp}
 install() {
   python3 -m pip --python $venv/bin/python install --no-cache-dir -c constraints.txt "$@"
 }
-
-# The plain version draws gigabytes of CUDA from most indexes; one that ends in +cpu never does.
-torch=$(grep '^torch==' constraints.txt)
-case $1 in
-  cpu) torch=$torch+cpu ;;
-  cuda) ;;
-  *) echo "TORCH=$1: cpu or cuda is expected" >&2; exit 2 ;;
-esac
-install "$torch" || {
-  echo "TORCH=$1: $torch cannot be installed. Name an index that has it with" \
-    "--build-arg PIP_EXTRA_INDEX_URL=URL, or choose --build-arg TORCH=cuda" >&2
+stop() {
+  echo "TORCH=$wanted: $*" >&2
   exit 1
 }
-if [ "$1" = cuda ]; then
-  $venv/bin/python -c 'import torch; raise SystemExit(torch.version.cuda is None)' || {
-    echo "TORCH=cuda: the index has a CPU build; name another with PIP_EXTRA_INDEX_URL" >&2
-    exit 1
-  }
-fi
+
+wanted=$1
+# The plain version draws gigabytes of CUDA from most indexes; one that ends in +cpu never does.
+torch=$(grep '^torch==' constraints.txt)
+case $wanted in
+  auto)
+    install "$torch+cpu" || {
+      echo "TORCH=auto: no index offers $torch+cpu, so the ordinary build is taken: some GB more," \
+        "and able to use a GPU. For the small image name an index that has the CPU build" \
+        "(--build-arg PIP_EXTRA_INDEX_URL=URL --build-arg TORCH=cpu)." >&2
+      install "$torch" || stop "$torch cannot be installed either; does pip reach its index?"
+    } ;;
+  cpu)
+    install "$torch+cpu" || stop "$torch+cpu cannot be installed. Name an index that has it with" \
+      "--build-arg PIP_EXTRA_INDEX_URL=URL, or choose --build-arg TORCH=auto" ;;
+  cuda)
+    install "$torch" || stop "$torch cannot be installed. Name an index that has it with" \
+      "--build-arg PIP_EXTRA_INDEX_URL=URL"
+    $venv/bin/python -c 'import torch; raise SystemExit(torch.version.cuda is None)' ||
+      stop "the index has a CPU build; name another with PIP_EXTRA_INDEX_URL" ;;
+  *) echo "TORCH=$wanted: auto, cpu or cuda is expected" >&2; exit 2 ;;
+esac
+$venv/bin/python -c 'import torch
+print(torch.__version__, "for CUDA " + torch.version.cuda if torch.version.cuda else "for the CPU")
+' > $venv/torch.txt
+echo "TORCH=$wanted: torch $(cat $venv/torch.txt)"
 
 python3 -c 'import tomllib
 print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' > wanted

@@ -1,5 +1,7 @@
+import importlib.metadata
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,9 +12,15 @@ from cmb_bidsapp.core import defaults
 from cmb_bidsapp.core.defaults import LESION_MODEL
 from cmb_bidsapp.core.errors import UnavailableError, UsageError
 from cmb_bidsapp.core.outcome import Summary
+from cmb_bidsapp.core.resources import Limit, Machine, choose_device, count_gpus
+from cmb_bidsapp.models.card import WEIGHTS
 from cmb_bidsapp.models.registry import load_card
-from cmb_bidsapp.options.resolve import choose_device, read_settings
+from cmb_bidsapp.options.request import read_request
+from cmb_bidsapp.options.resolve import read_settings, resolve
+from cmb_bidsapp.options.version import revision
 from tests.skeletons import result_of, tree
+
+MACHINE = Machine(cpus=Limit(4, "cores"), memory=Limit(16000, "free"), gpus=count_gpus)
 
 
 @pytest.fixture
@@ -37,7 +45,8 @@ def settings_of(tmp_path):
     root.mkdir(exist_ok=True)
 
     def read(*options, level="participant"):
-        return read_settings([str(root), str(tmp_path / "out"), level, *map(str, options)])
+        words = [str(root), str(tmp_path / "out"), level, *map(str, options)]
+        return resolve(read_request(words), MACHINE)
 
     return read
 
@@ -149,11 +158,19 @@ def test_spellings_of_the_memory(settings_of, option, amount):
 
 
 @pytest.mark.parametrize(
-    "option",
-    ["--skip-bids-validation", "--skip_bids_validation", "--skip_bids_validator", "--notrack"],
-)
-def test_options_of_other_apps_are_accepted_and_change_nothing(settings_of, option):
-    assert settings_of(option) == settings_of()
+    "words",
+    [
+        ["--skip-bids-validation"], ["--skip_bids_validation"], ["--skip_bids_validator"],
+        ["--notrack"], ["--use-plugin", "plugin.yml"], ["--bids-database-dir", "/elsewhere"],
+        ["--bids-database-wipe"],
+    ],
+)  # fmt: skip
+def test_options_of_other_apps_are_accepted_told_and_change_nothing(settings_of, words):
+    settings = settings_of(*words)
+    assert replace(settings, without_effect=()) == settings_of()
+    (told,) = settings.without_effect
+    assert words[0].replace("_", "-")[:18] in told
+    assert "has no effect: " in told
 
 
 def test_defaults_are_the_documented_ones(settings_of):
@@ -180,7 +197,7 @@ def test_options_reach_the_settings(settings_of, tmp_path):
         "--brain-extraction", "embedded", "--parcellation", "atlas", "--device", "cpu",
         "--dry-run", "--force", "--baseline-limit", "0",
         "--stop-on-first-crash", "--random-seed", "9", "--bids-filter-file", filters,
-        "-w", tmp_path / "work", "--bids-database-dir", tmp_path / "index",
+        "-w", tmp_path / "work", "--keep-workdir", "on-failure", "--clean-workdir", "-vv",
     )  # fmt: skip
     assert vars(settings.decisions) == {
         "threshold": 0.3, "cfpr": False, "cfpr_mode": "reference", "cfpr_radius": 3.0,
@@ -198,7 +215,8 @@ def test_options_reach_the_settings(settings_of, tmp_path):
     assert settings.seed == 9
     assert settings.selection.filters == {"t1w": {"acquisition": None}}
     assert settings.work_dir == tmp_path / "work"
-    assert settings.bids_database_dir == tmp_path / "index"
+    assert (settings.keep_workdir, settings.clean_workdir) == ("on-failure", True)
+    assert settings.verbosity == 2
 
 
 def test_anatomy_options_reach_the_settings(settings_of, tmp_path):
@@ -342,6 +360,46 @@ def test_every_verb_has_help(verb, capsys):
     assert " ".join(["usage: cmb_bidsapp", *verb]) in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("evalute", "evaluate"), ("simulte", "simulate"), ("dmeo", "demo"), ("trian", "train")],
+)
+def test_a_mistyped_verb_is_told_the_nearest(typed, meant, capsys):
+    for words in ([typed, "a", "b", "c"], [typed, "--help"], [typed]):
+        assert main(words) == 2
+        assert f"did you mean cmb_bidsapp {meant}?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["simulation", "out", "group"], ["--help"], ["xyz", "a"]])
+def test_no_verb_is_suggested_where_none_was_meant(words, capsys):
+    main(words)
+    assert "did you mean" not in capsys.readouterr().err
+
+
+def test_a_dataset_may_be_called_like_a_verb(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("demos").mkdir()
+    assert main(["demos", "out"]) == 2
+    assert "did you mean" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--version", "--long"], ["--long", "--version"]])
+def test_the_long_version_names_models_and_tools(words, capsys):
+    assert main(words) == 0
+    lines = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines()[1:])
+    card = load_card(LESION_MODEL)
+    assert card.files[WEIGHTS] in lines[f"model {LESION_MODEL}"]
+    assert card.licence in lines[f"model {LESION_MODEL}"]
+    assert lines["torch"] == importlib.metadata.version("torch")
+    assert {"revision", "recon-all", "mri_synthstrip"} <= lines.keys()
+
+
+def test_the_revision_is_that_of_the_image_where_there_is_no_git(monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    monkeypatch.setenv("CMB_BIDSAPP_REVISION", "abc123")
+    assert revision() == "abc123"
+
+
 def test_result_line():
     assert str(Summary(3, 1, 2, 75)) == "CMB-BIDSAPP RESULT ok=3 failed=1 skipped=2 exit=75"
 
@@ -354,19 +412,19 @@ def test_cuda_without_a_gpu_is_unavailable(bids, tmp_path, capsys, device):
     assert f"--device {device}" in captured.err
     assert result_of(captured.out) == (0, 0, 0, 69)
     with pytest.raises(UnavailableError):
-        choose_device(device)
+        choose_device(device, count_gpus)
 
 
 @pytest.mark.usefixtures("no_gpu")
 def test_auto_without_a_gpu_is_the_cpu():
-    assert choose_device("auto") == "cpu"
-    assert choose_device("cpu") == "cpu"
+    assert choose_device("auto", count_gpus) == "cpu"
+    assert choose_device("cpu", count_gpus) == "cpu"
 
 
 @pytest.mark.parametrize("device", ["", "gpu", "cuda:", "cuda:x", "CUDA", "cpu:0", "cuda:-1"])
 def test_what_is_no_device_is_a_usage_error(device):
     with pytest.raises(UsageError, match="cuda:N"):
-        choose_device(device)
+        choose_device(device, count_gpus)
 
 
 def test_output_spaces_are_named_once_with_their_resolution(tmp_path):

@@ -21,7 +21,9 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 WORDS = st.text("abcXYZ019", min_size=1)
 PATHS = st.lists(WORDS, min_size=1).map(lambda parts: Path("/", *parts))
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
-FILTER_VALUES = TEXT | st.integers(0, 99) | st.lists(TEXT | st.integers(0, 99))
+# The text "null" stands for None in TOML.
+ONE = st.none() | TEXT.filter(lambda text: text != "null") | st.integers(0, 99)
+FILTER_VALUES = ONE | st.lists(ONE)
 SELECTIONS = st.builds(
     Selection,
     participants=st.lists(TEXT).map(tuple),
@@ -42,6 +44,7 @@ SETTINGS = st.builds(
         Anatomy,
         brain_extraction=TEXT,
         parcellation=TEXT,
+        proxy_rules=st.sampled_from(["paper", "reference"]),
         model=TEXT,
         jhu_atlas=st.none() | TEXT.map(Path),
         derivatives=st.lists(TEXT.map(Path), max_size=2).map(tuple),
@@ -60,7 +63,9 @@ SETTINGS = st.builds(
     resources=st.builds(
         Resources, processes=st.integers(1, 99), threads=st.integers(1, 99), device=TEXT
     ),
-    bids_database_dir=st.none() | PATHS,
+    keep_workdir=st.sampled_from(["never", "on-failure", "always"]),
+    reports_only=st.booleans(),
+    verbosity=st.integers(0, 2),
     dry_run=st.booleans(),
     force=st.booleans(),
     seed=st.integers(0, 2**32),
@@ -75,8 +80,8 @@ def settings():
 
 @quick
 @given(SETTINGS)
-def test_toml_holds_the_same_as_the_plain_dict(settings):
-    assert tomllib.loads(settings.to_toml()) == settings.to_dict()
+def test_what_is_written_is_read(settings):
+    assert Settings.from_toml(settings.to_toml()) == settings
 
 
 def test_a_filter_for_absent_entities_is_in_the_toml(settings):
@@ -89,10 +94,35 @@ def test_a_filter_for_absent_entities_is_in_the_toml(settings):
 def test_what_is_not_set_is_left_out(settings):
     plain = settings.to_dict()
     assert "work_dir" not in plain
-    assert "bids_database_dir" not in plain
+    assert "reference" not in plain
     assert plain["bids_dir"] == "/bids"
 
 
 def test_settings_cannot_be_changed(settings):
     with pytest.raises(dataclasses.FrozenInstanceError):
         settings.seed = 1
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("seed =", "Invalid value"),
+        ('colour = "red"', "no setting colour"),
+        ('seed = "one"', "seed = 'one' is no value of that setting"),
+        ("levels = [1]", "levels = 1"),
+        ('keep_workdir = "sometimes"', "keep_workdir"),
+        ("selection = 3", "selection is not a table"),
+        ("[decisions]\nthreshold = true", "decisions.threshold"),
+        ("[anatomy]\nbrain = 1", "no setting anatomy.brain"),
+    ],
+)
+def test_what_is_no_setting_is_named(settings, line, named):
+    rest = 'bids_dir = "/bids"\nout_dir = "/out"\n'
+    rest += "" if line.startswith("levels") else 'levels = ["group"]\n'
+    with pytest.raises(ValueError, match=named):
+        Settings.from_toml(rest + line)
+
+
+def test_a_setting_that_has_no_default_must_be_there():
+    with pytest.raises(ValueError, match="levels, out_dir is missing"):
+        Settings.from_toml('bids_dir = "/bids"')

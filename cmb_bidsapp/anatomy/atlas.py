@@ -8,7 +8,6 @@ it is the same for a T1w, a T2*w or any other contrast.
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.util import find_spec
@@ -33,6 +32,7 @@ from cmb_bidsapp.core.labels import (
     to_structures,
     where,
 )
+from cmb_bidsapp.core.scratch import scratch_folder
 from cmb_bidsapp.preprocess.ants import register, to_ants
 from cmb_bidsapp.preprocess.resampling import Affine, Float, Grid, isotropic_grid, resample
 
@@ -162,7 +162,7 @@ def _deform_atlas(
     expected = _brightness()[to_structures(atlas.dseg)]
     coarse = isotropic_grid(Grid.of(expected, atlas.affine), REGISTRATION_MM)
     standard = resample(expected, atlas.affine, coarse, smooth=True)
-    with tempfile.TemporaryDirectory(prefix="cmb-syn-") as folder:
+    with scratch_folder("cmb-syn-") as folder:
         found = register(
             to_ants(seen, head.affine),
             to_ants(standard, coarse.affine),

@@ -12,13 +12,13 @@ from cmb_bidsapp.anatomy.parcellation import Parcellation
 from cmb_bidsapp.anatomy.proxy import (
     UNNAMED_LOBE,
     Capsules,
-    ProxyRules,
     Spacing,
     distance,
     rounded_spacing,
     tissue_regions,
     to_proxy,
 )
+from cmb_bidsapp.core.defaults import ProxyRules
 from cmb_bidsapp.core.labels import (
     LEFT,
     MARS,

@@ -1,4 +1,4 @@
-"""A parcellation on disk, and the common shape that each ends in, whoever made it."""
+"""The common shape that every parcellation ends in, whoever made it."""
 
 from __future__ import annotations
 
@@ -39,26 +39,3 @@ class Parcellation:
     subject_dir: Path | None = None
     source: str = "embedded"
     standard: StandardTransforms | None = None
-
-
-@dataclass(frozen=True)
-class ExistingParcellation:
-    """A parcellation on disk.
-
-    Attributes
-    ----------
-    dseg
-        Image of ``aseg`` or ``aparc+aseg`` ids.
-    kind
-        ``FreeSurfer``, ``FastSurfer``, ``sMRIPrep`` or ``SynthSeg``, by its place; its ids may
-        overrule that (:attr:`Parcellation.source`).
-    white
-        Image of ``wmparc`` ids.
-    subject_dir
-        The FreeSurfer subject it belongs to.
-    """
-
-    dseg: Path
-    kind: str
-    white: Path | None = None
-    subject_dir: Path | None = None

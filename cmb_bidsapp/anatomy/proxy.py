@@ -9,20 +9,16 @@ classes and the MARS map never disagree.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from cmb_bidsapp.core.defaults import ProxyRules
 from cmb_bidsapp.core.labels import MARS, MARS_FORM, PROXY, ids, where
 
 Mask = npt.NDArray[np.bool_]
 Spacing = tuple[float, float, float]
-
-#: ``paper``: white matter around ventricles and nuclei is deep. ``reference``: as the authors'
-#: published code, all white matter too deep to belong to a cortical area.
-ProxyRules = Literal["paper", "reference"]
 
 #: White matter farther than this from the cortex is deep white matter, as in FreeSurfer's wmparc.
 CORTEX_BAND_MM = 5.0

@@ -1,49 +1,29 @@
-"""Parcellations that others have made: finding, reading and checking them.
+"""Parcellations that others have made: reading and checking them.
 
-FreeSurfer and FastSurfer subjects, sMRIPrep or fMRIPrep derivatives, and SynthSeg's output all
-use FreeSurfer's ids. World coordinates are scanner RAS (mm), as nibabel reads them from any of
+All use FreeSurfer's ids. World coordinates are scanner RAS (mm), as nibabel reads them from any of
 these files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 from nibabel.affines import apply_affine
 from scipy import ndimage
 
-from cmb_bidsapp.anatomy.parcellation import ExistingParcellation, Parcellation
-from cmb_bidsapp.anatomy.talairach import LONG, to_template
+from cmb_bidsapp.anatomy.existing import ExistingParcellation
+from cmb_bidsapp.anatomy.parcellation import Parcellation
+from cmb_bidsapp.anatomy.talairach import to_template
 from cmb_bidsapp.anatomy.versions import with_version
 from cmb_bidsapp.bids.images import read_volume
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.core.labels import STRUCTURES, ids, table, to_structures
 from cmb_bidsapp.preprocess.resampling import Affine, Grid
 
-#: Files of a subject's ``mri`` folder by who wrote them, best first. FastSurfer also leaves an
-#: ``aparc+aseg.mgz``; its surfaces' result is better than its network's.
-SUBJECT_FILES = (
-    ("FastSurfer", "aparc.DKTatlas+aseg.mapped.mgz"),
-    ("FastSurfer", "aparc.DKTatlas+aseg.deep.withCC.mgz"),
-    ("FastSurfer", "aparc.DKTatlas+aseg.deep.mgz"),
-    ("FreeSurfer", "aparc+aseg.mgz"),
-)
-WHITE_FILES = ("wmparc.mgz", "wmparc.DKTatlas.mapped.mgz")
-#: Images of other apps, best first: desc entity and the words of the name that are no entities.
-DERIVATIVES = MappingProxyType(
-    {
-        ("aparcaseg", ("dseg",)): "sMRIPrep",
-        ("aseg", ("dseg",)): "sMRIPrep",
-        ("synthseg", ("dseg",)): "SynthSeg",
-        ("", ("t1w", "synthseg")): "SynthSeg",
-        ("", ("synthseg",)): "SynthSeg",
-    }
-)
-EXTENSIONS = (".nii.gz", ".nii", ".mgz")
+#: Whose labels may lie where another of them has its own.
+MISTAKABLE = ("FreeSurfer", "sMRIPrep", "SynthSeg")
 #: Ids that ``aseg`` has and SynthSeg never writes: vessels, choroid plexus, hypointensities, optic
 #: chiasm, corpus callosum.
 NOT_SYNTHSEG = (30, 62, 31, 63, 77, 85, 251, 252, 253, 254, 255)
@@ -58,76 +38,6 @@ MARGIN = 3
 #: lay inside (five heads, masks by the anatomy network and by FreeSurfer); shifts of 10 mm left
 #: 0.91 to 0.98, FreeSurfer's tkregister RAS (19 mm) 0.82 to 0.92.
 LEAST_INSIDE = 0.95
-
-
-def parcellations_in(
-    folder: Path, participant: str, session: str | None
-) -> Iterator[ExistingParcellation]:
-    """Parcellations of a session, then of its participant, best first.
-
-    Parameters
-    ----------
-    folder
-        FreeSurfer's SUBJECTS_DIR, FastSurfer's output, BIDS derivatives, SynthSeg's output.
-    participant, session
-        Labels without ``sub-`` and ``ses-``.
-    """
-    # A session without one of its own takes the participant's.
-    for label in dict.fromkeys((session, None)):
-        yield from _subjects(folder, participant, label)
-        yield from _derivatives(folder, participant, label)
-
-
-def _is_listed(path: Path) -> bool:
-    """Whether there is a file, or the pointer to one that is not fetched (reading tells)."""
-    return path.is_file() or path.is_symlink()
-
-
-def _subjects(
-    folder: Path, participant: str, session: str | None
-) -> Iterator[ExistingParcellation]:
-    """FreeSurfer and FastSurfer subjects."""
-    name = f"sub-{participant}" + (f"_ses-{session}" if session else "")
-    others = (
-        [participant]
-        if session is None
-        else sorted(path.name for path in folder.glob(f"{name}{LONG}*"))
-    )
-    for subject in (folder / name for name in (name, *others)):
-        # The template of a longitudinal run lies between its sessions, in no scan's space.
-        if any(subject.glob("base-tps*")):
-            continue
-        mri = subject / "mri"
-        white = next((mri / file for file in WHITE_FILES if _is_listed(mri / file)), None)
-        for kind, file in SUBJECT_FILES:
-            if _is_listed(mri / file):
-                yield ExistingParcellation(mri / file, kind, white, subject)
-                break
-
-
-def _derivatives(
-    folder: Path, participant: str, session: str | None
-) -> Iterator[ExistingParcellation]:
-    """Images of sMRIPrep, fMRIPrep or SynthSeg in the space of the T1w."""
-    own = folder / f"sub-{participant}"
-    places = [folder, own, own / "anat"]
-    if session is not None:
-        places += [own / f"ses-{session}", own / f"ses-{session}" / "anat"]
-    ranked = []
-    for path in (path for place in places for path in place.glob(f"sub-{participant}_*")):
-        extension = next((e for e in EXTENSIONS if path.name.endswith(e)), None)
-        if extension is None or not _is_listed(path):
-            continue
-        parts = [part.partition("-") for part in path.name.removesuffix(extension).split("_")]
-        entities = {key: value for key, dash, value in parts if dash}
-        words = tuple(key.lower() for key, dash, _ in parts if not dash)
-        look = entities.get("desc", "").lower(), words
-        # Resampled images have a res.
-        native = entities.get("space", "T1w") == "T1w" and "res" not in entities
-        if look in DERIVATIVES and native and entities.get("ses") == session:
-            ranked.append(([*DERIVATIVES].index(look), "space" in entities, path))
-    for rank, _, path in sorted(ranked):
-        yield ExistingParcellation(path, [*DERIVATIVES.values()][rank])
 
 
 def read_parcellation(found: ExistingParcellation) -> Parcellation:
@@ -172,7 +82,9 @@ def read_parcellation(found: ExistingParcellation) -> Parcellation:
 
 def _source(kind: str, dseg: npt.NDArray[np.int32]) -> str:
     """Who made a parcellation, by its place and its ids."""
-    if kind != "FastSurfer" and not np.isin(dseg, NOT_SYNTHSEG).any():
+    if kind not in MISTAKABLE:
+        return kind
+    if not np.isin(dseg, NOT_SYNTHSEG).any():
         return "SynthSeg"
     return "FreeSurfer" if kind == "SynthSeg" else kind
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cmb_bidsapp.anatomy.existing import LONG
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.preprocess.resampling import Affine
 
@@ -29,8 +30,6 @@ SCALES = 0.7, 1.4
 #: Where the transforms of a subject lie, and those that may lead to MNI305, best first.
 TRANSFORMS = Path("mri", "transforms")
 XFM, LTAS = "talairach.xfm", ("talairach.xfm.lta", "talairach.lta")
-#: In the name of a longitudinal run, between the session's and the template's.
-LONG = ".long."
 
 #: Kinds of matrix in an LTA file.
 VOXEL_TO_VOXEL, RAS_TO_RAS = 0, 1

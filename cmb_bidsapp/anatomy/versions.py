@@ -6,7 +6,7 @@ import json
 import logging
 from pathlib import Path
 
-from cmb_bidsapp.anatomy.parcellation import ExistingParcellation
+from cmb_bidsapp.anatomy.existing import ExistingParcellation
 
 LOG = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ def with_version(maker: str, found: ExistingParcellation) -> str:
     the dataset: ``FastSurfer (2.4.2+1b9423c)``, ``sMRIPrep (fMRIPrep 24.1.1)``.
     """
     if found.subject_dir is not None:
-        version = _first_word(found.subject_dir / "scripts" / BUILDS[found.kind])
+        version = _first_word(found.subject_dir / "scripts" / BUILDS.get(found.kind, ""))
     else:
         version = _generated_by(_dataset_of(found.dseg) / "dataset_description.json")
     return f"{maker} ({version})" if version else maker

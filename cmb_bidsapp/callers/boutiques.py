@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import re
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ from cmb_bidsapp import __version__
 from cmb_bidsapp.callers import IMAGE
 from cmb_bidsapp.callers.options import MADE, flag_of, groups_of, is_flag, options_of
 from cmb_bidsapp.core.errors import ExitCode
+from cmb_bidsapp.options.base import Number, Range
 from cmb_bidsapp.options.parser import LEVELS, build_parser
 
 #: These come first on the command line, in this order.
@@ -155,12 +157,26 @@ def _input(action: argparse.Action) -> dict[str, Any]:
         described["value-choices"] = list(action.choices)
     if action.type is int and not is_flag(action):
         described["integer"] = True
+    if isinstance(action, Number):
+        described |= _limits(action.within)
     if action.nargs is not None and not is_flag(action):
         described["list"] = True
         described["min-list-entries"] = 1
     elif action.default is not None and not is_flag(action):
         described["default-value"] = action.default
     return described
+
+
+def _limits(within: Range) -> dict[str, Any]:
+    """A range as Boutiques has it."""
+    limits: dict[str, Any] = {"minimum": within.low}
+    if not within.low_included:
+        limits["exclusive-minimum"] = True
+    if math.isfinite(within.high):
+        limits["maximum"] = within.high
+        if not within.high_included:
+            limits["exclusive-maximum"] = True
+    return limits
 
 
 def _type(action: argparse.Action) -> str:

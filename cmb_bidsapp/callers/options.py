@@ -47,12 +47,14 @@ def flag_of(action: argparse.Action, value: object = None) -> str:
 
 
 def as_arguments(
-    actions: list[argparse.Action], given: argparse.Namespace, leave_out: Container[str] = ()
+    actions: list[argparse.Action], given: object, leave_out: Container[str] = ()
 ) -> list[str]:
     """A command line that says the same as ``given``; defaults are left out, paths absolute.
 
     Parameters
     ----------
+    given
+        Has an attribute for each option, such as a request.
     leave_out
         Names (``dest``) of options not to write.
     """
@@ -72,7 +74,7 @@ def as_arguments(
 
 
 def paths_in(
-    actions: list[argparse.Action], given: argparse.Namespace, leave_out: Container[str] = ()
+    actions: list[argparse.Action], given: object, leave_out: Container[str] = ()
 ) -> Iterator[tuple[Path, bool]]:
     """Absolute paths that the options name, and whether the app makes them where missing."""
     for action in actions:

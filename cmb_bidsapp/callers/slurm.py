@@ -6,31 +6,39 @@ again do only what is missing.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
-import io
-import os
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from rich.console import Console
 
 from cmb_bidsapp import __version__
+from cmb_bidsapp.anatomy.backends import BACKENDS
 from cmb_bidsapp.bids.outputs import write_text
 from cmb_bidsapp.callers.options import as_arguments, groups_of, options_of, paths_in
 from cmb_bidsapp.core.errors import UnavailableError, UsageError
-from cmb_bidsapp.core.resources import parse_memory
+from cmb_bidsapp.core.resources import choose_device, count_gpus, parse_memory, this_machine
 from cmb_bidsapp.levels.participant import chosen, show_choice
 from cmb_bidsapp.options.parser import build_parser
-from cmb_bidsapp.options.resolve import choose_device, read_settings
+from cmb_bidsapp.options.request import AppRequest
+from cmb_bidsapp.options.resolve import resolve
+from cmb_bidsapp.options.verbs import SlurmRequest
 
-#: A task's share of a node, where nothing else is asked for.
-SHARE = ("--nprocs", "4", "--mem", "8G")
+#: A task's share of a node, where nothing else is asked for: cores, and memory.
+CORES, MEMORY = 4, "8G"
 
 #: Options that the script words itself: the choice of participants is made when it is written.
-WORDED = ("participant_label", "exclude_participant_label", "nprocs", "mem", "work_dir")
+WORDED = (
+    "participant_label",
+    "exclude_participant_label",
+    "nprocs",
+    "mem",
+    "mem_gb",
+    "work_dir",
+)
 
 #: Title of the options that the participant level refuses.
 GROUP_ONLY = "group level"
@@ -39,14 +47,14 @@ GROUP_ONLY = "group level"
 PARTICIPANT_ONLY = ("device",)
 
 
-def write_script(wanted: argparse.Namespace, arguments: Sequence[str]) -> None:
+def write_script(request: SlurmRequest, wanted: AppRequest) -> None:
     """Write the script for a command line of the app, and say how to submit it.
 
     Parameters
     ----------
-    wanted
+    request
         Options of the verb.
-    arguments
+    wanted
         The command line as it would be without Slurm.
 
     Raises
@@ -56,45 +64,42 @@ def write_script(wanted: argparse.Namespace, arguments: Sequence[str]) -> None:
     NoInputError, DataError
         There is nothing to process.
     """
-    words = [*SHARE, *arguments]
-    given = build_parser().parse_args(words)
-    _check(wanted, given)
+    memory = f"{wanted.mem_gb:g}G" if wanted.mem_gb else wanted.mem or MEMORY
+    wanted = replace(wanted, nprocs=wanted.nprocs or CORES, mem=memory, mem_gb=None)
+    _check(request, wanted)
     with contextlib.suppress(UnavailableError):
         # Where jobs are submitted there is no GPU, as a rule.
-        choose_device(given.device)
-    with contextlib.redirect_stdout(io.StringIO()):
-        settings = read_settings([*words, "--device", "cpu"])
+        choose_device(wanted.device, count_gpus)
+    settings = resolve(replace(wanted, device="cpu"), this_machine())
     choice = chosen(settings)
-    show_choice(choice, Console(), everything=False)
+    show_choice(choice, Console(), everything=wanted.verbose > 0)
     participants = list(dict.fromkeys(session.participant for session in choice.sessions))
-    write_text(wanted.script, render(wanted, given, participants))
-    print(f"{len(participants)} participants; submit with: bash {shlex.quote(str(wanted.script))}")
+    write_text(request.script, render(request, wanted, participants))
+    print(f"{len(participants)} participants; submit with: bash {shlex.quote(str(request.script))}")
 
 
-def render(
-    wanted: argparse.Namespace, given: argparse.Namespace, participants: Sequence[str]
-) -> str:
+def render(request: SlurmRequest, wanted: AppRequest, participants: Sequence[str]) -> str:
     """Text of the script.
 
     Parameters
     ----------
-    wanted
+    request
         Options of the verb.
-    given
-        The command line of the app, parsed.
+    wanted
+        The command line of the app, with ``nprocs`` and ``mem`` of each task.
     participants
         Labels, without ``sub-``, in the order of the tasks.
     """
-    each = wanted.participants_per_task
+    each = request.participants_per_task
     tasks = [
         ",".join(participants[first : first + each]) for first in range(0, len(participants), each)
     ]
     parser = build_parser()
     group_only = [action.dest for action in groups_of(parser)[GROUP_ONLY]]
-    paths = list(paths_in(options_of(parser), given, WORDED))
+    paths = list(paths_in(options_of(parser), wanted, WORDED))
 
     def words(*leave_out: str) -> str:
-        return shlex.join(as_arguments(options_of(parser), given, (*WORDED, *leave_out)))
+        return shlex.join(as_arguments(options_of(parser), wanted, (*WORDED, *leave_out)))
 
     environment = Environment(
         loader=PackageLoader("cmb_bidsapp.callers", "."),
@@ -106,24 +111,25 @@ def render(
     )
     environment.filters["quote"] = shlex.quote
     program = [sys.executable, "-m", "cmb_bidsapp"]
-    if wanted.program:
-        program = [str(wanted.program.absolute())]
+    if request.program:
+        program = [str(request.program.absolute())]
     return environment.get_template("slurm.sh").render(
         version=__version__,
         participants=len(participants),
         tasks=tasks,
-        array=f"0-{len(tasks) - 1}" + (f"%{wanted.at_most}" if wanted.at_most else ""),
-        group="group" in given.level,
-        cpus=given.nprocs,
-        memory_mb=parse_memory(given.mem),
-        gpu=given.device.startswith("cuda"),
-        time=wanted.time,
-        directives=wanted.sbatch,
-        bids_dir=str(given.bids_dir.resolve()),
-        out_dir=str(given.output_dir.resolve()),
-        scratch=str(given.work_dir.absolute()) if given.work_dir else None,
-        image=str(wanted.image.absolute()) if wanted.image else None,
-        licence=given.parcellation == "freesurfer" and given.fs_license_file is None,
+        array=f"0-{len(tasks) - 1}"
+        + (f"%{request.max_concurrent}" if request.max_concurrent else ""),
+        group="group" in wanted.level,
+        cpus=wanted.nprocs or CORES,
+        memory_mb=parse_memory(wanted.mem or MEMORY),
+        gpu=wanted.device.startswith("cuda"),
+        time=request.time,
+        directives=request.sbatch,
+        bids_dir=str(wanted.bids_dir.resolve()),
+        out_dir=str(wanted.output_dir.resolve()),
+        scratch=str(wanted.work_dir.absolute()) if wanted.work_dir else None,
+        image=str(request.image.absolute()) if request.image else None,
+        licence=BACKENDS[wanted.parcellation].licensed and wanted.fs_license_file is None,
         binds=[f"{path}:{path}:{'rw' if made else 'ro'}" for path, made in paths],
         folders=[str(path) for path, made in paths if made],
         program=shlex.join(program),
@@ -132,31 +138,20 @@ def render(
     )
 
 
-def _check(wanted: argparse.Namespace, given: argparse.Namespace) -> None:
+def _check(request: SlurmRequest, wanted: AppRequest) -> None:
     """Refuse what only the script would run into."""
     problems = []
-
-    def expect(holds: bool, text: str) -> None:
-        if not holds:
-            problems.append(text)
-
-    expect(
-        "participant" in given.level, "the participant level is expected; group alone is one job"
-    )
-    expect(wanted.participants_per_task > 0, "--participants-per-task: at least 1 is expected")
-    expect(wanted.at_most is None or wanted.at_most > 0, "--at-most: at least 1 is expected")
-    expect(not wanted.image or wanted.image.is_file(), f"--image {wanted.image}: not a file")
-    program = wanted.program
-    expect(
-        not program or (program.is_file() and os.access(program, os.X_OK)),
-        f"--program {program}: not a file that can be executed",
-    )
-    for line in (wanted.time, *wanted.sbatch):
-        expect("\n" not in line, f"{line!r}: one line is expected")
-    if wanted.image:
-        paths = [path for path, _ in paths_in(options_of(build_parser()), given)]
-        for path in (given.bids_dir, given.output_dir, *paths):
+    if "participant" not in wanted.level:
+        problems.append("the participant level is expected; group alone is one job")
+    if wanted.keep_workdir != "never" or wanted.clean_workdir:
+        problems.append(
+            "--keep-workdir and --clean-workdir: a task's scratch is its own, and goes when it ends"
+        )
+    if request.image:
+        paths = [path for path, _ in paths_in(options_of(build_parser()), wanted)]
+        for path in (wanted.bids_dir, wanted.output_dir, *paths):
             named = str(path.absolute())
-            expect(not set(":,") & set(named), f"{named}: apptainer mounts no name with : or ,")
+            if set(":,") & set(named):
+                problems.append(f"{named}: apptainer mounts no name with : or ,")
     if problems:
         raise UsageError("\n".join(problems))

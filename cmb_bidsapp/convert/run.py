@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -12,26 +11,21 @@ from cmb_bidsapp.convert.dataset import (
     list_participants,
     write_participant,
 )
+from cmb_bidsapp.convert.request import ConversionRequest
 from cmb_bidsapp.convert.valdo import find_participants, read_participant
-from cmb_bidsapp.core.errors import DataError, ExitCode, NoInputError, UsageError
+from cmb_bidsapp.core.errors import DataError, ExitCode, NoInputError
 from cmb_bidsapp.core.outcome import Summary, common_code
 
 
-def run_conversion(given: argparse.Namespace) -> int:
-    """Convert what the command line names; participants that are complete stay as they are.
+def run_conversion(request: ConversionRequest) -> int:
+    """Convert a dataset; participants that are complete stay as they are.
 
     Raises
     ------
-    UsageError
-        A folder is missing, or BIDS_DIR would change the source.
     NoInputError
         Nothing in VALDO_DIR has a name of VALDO Task 2.
     """
-    valdo_dir, bids_dir = given.valdo_dir.resolve(), given.bids_dir.resolve()
-    if not valdo_dir.is_dir():
-        raise UsageError(f"VALDO_DIR {valdo_dir}: not a folder")
-    if valdo_dir in [bids_dir, *bids_dir.parents]:
-        raise UsageError(f"BIDS_DIR {bids_dir} is or lies in VALDO_DIR, where nothing is written")
+    valdo_dir, bids_dir = request.valdo_dir.resolve(), request.bids_dir.resolve()
     found = find_participants(valdo_dir)
     if not found:
         raise NoInputError(f"{valdo_dir}: no file like sub-101_space-T2S_CMB.nii.gz in it or below")

@@ -6,6 +6,11 @@ from typing import Literal
 #: What counts as the periphery of a candidate, see :mod:`cmb_bidsapp.lesions.cfpr`.
 CfprMode = Literal["paper", "reference"]
 CFPR_MODE: CfprMode = "paper"
+#: ``paper``: white matter around ventricles and nuclei is deep. ``reference``: as the authors'
+#: published code, all white matter too deep to belong to a cortical area.
+ProxyRules = Literal["paper", "reference"]
+#: Scratch of which sessions stays when a run ends.
+KeepWorkdir = Literal["never", "on-failure", "always"]
 #: Lesion model that finds more real microbleeds than the other packaged one at as many false marks.
 LESION_MODEL = "lesions-valdo"
 #: The packaged network that finds brain and structures.

@@ -1,4 +1,4 @@
-"""Errors a user can act on, each with its exit code; README repeats the table of codes."""
+"""Errors a user can act on, each with its exit code; docs/outputs.md repeats the table of codes."""
 
 from __future__ import annotations
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import re
 import resource
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from cmb_bidsapp.core.errors import UnavailableError, UsageError
 
 #: Memory to set aside for a session, in MB: twice what one takes on the paper's grid.
 SESSION_MB = 4000
@@ -18,6 +21,70 @@ class Limit:
 
     value: int
     reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """What a machine offers a run.
+
+    Attributes
+    ----------
+    cpus
+        Cores.
+    memory
+        Memory, MB.
+    gpus
+        Counts the CUDA devices; asked only where it matters, as it takes seconds.
+    """
+
+    cpus: Limit
+    memory: Limit
+    gpus: Callable[[], int]
+
+
+def this_machine() -> Machine:
+    """What this process may use."""
+    return Machine(cpus=available_cpus(), memory=available_memory_mb(), gpus=count_gpus)
+
+
+def count_gpus() -> int:
+    """Number of CUDA devices."""
+    # A machine without the driver's device node has no CUDA; torch need not be asked.
+    if not any(Path(node).exists() for node in ("/dev/nvidia0", "/dev/nvidiactl", "/dev/dxg")):
+        return 0
+    import torch  # only where there may be a device: it takes seconds
+
+    return int(torch.cuda.device_count())
+
+
+def choose_device(wanted: str, gpus: Callable[[], int]) -> str:
+    """Turn ``--device`` into one torch understands; ``auto`` falls back to the CPU.
+
+    Parameters
+    ----------
+    gpus
+        Counts the CUDA devices.
+
+    Raises
+    ------
+    UnavailableError
+        CUDA was asked for and there is none.
+    UsageError
+        It is no device at all.
+    """
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", wanted):
+        raise UsageError(f"--device {wanted}: auto, cpu, cuda or cuda:N is expected")
+    if wanted == "cpu":
+        return "cpu"
+    found = gpus()
+    if wanted == "auto":
+        return "cuda" if found else "cpu"
+    if int(wanted.partition(":")[2] or 0) >= found:
+        raise UnavailableError(
+            f"--device {wanted}: {found} CUDA device(s) here; containers need --gpus all (docker) "
+            "or --nv (apptainer)"
+        )
+    return wanted
 
 
 def available_cpus() -> Limit:
@@ -52,17 +119,6 @@ def available_memory_mb() -> Limit:
         if text.isdigit() and int(text) < 1 << 50:
             limits.append(Limit(int(text) >> 20, "cgroup limit"))
     return min(limits, key=lambda limit: limit.value, default=Limit(SESSION_MB, "unknown"))
-
-
-def cuda_devices() -> int:
-    """Number of GPUs that torch can use."""
-    # A machine without the driver's device node has none; torch, which takes seconds, need not
-    # be asked.
-    if not any(Path(node).exists() for node in ("/dev/nvidia0", "/dev/nvidiactl", "/dev/dxg")):
-        return 0
-    import torch
-
-    return int(torch.cuda.device_count())
 
 
 def out_of_memory_kills() -> int | None:

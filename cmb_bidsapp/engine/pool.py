@@ -22,6 +22,7 @@ from pathlib import Path
 from cmb_bidsapp.bids.inputs import Session
 from cmb_bidsapp.core.errors import ExitCode, classify
 from cmb_bidsapp.core.resources import out_of_memory_kills
+from cmb_bidsapp.core.scratch import SessionScratch
 from cmb_bidsapp.engine.child import Job
 from cmb_bidsapp.settings import Settings
 from cmb_bidsapp.workflow import Stage
@@ -77,7 +78,8 @@ class Children:
         start, killings = time.monotonic(), out_of_memory_kills()
         on_event(session, "begin", "")
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("wb") as errors:
+        scratch = SessionScratch(session.label, settings.keep_workdir)
+        with log.open("wb") as errors, scratch:
             with self._lock:
                 if self.stopped:
                     return Outcome(
@@ -88,7 +90,7 @@ class Children:
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=errors,
-                    env=_environment(settings.resources.threads),
+                    env=_environment(settings.resources.threads) | scratch.environment,
                 )
                 self._running.add(child)
             code, message, ran = ExitCode.INTERNAL, "", ()
@@ -115,6 +117,7 @@ class Children:
                     elif event["event"] == "failed":
                         code, message = ExitCode(event["code"]), event["message"]
                 status = child.wait()
+                scratch.failed = status != 0
             finally:
                 watch.end()
                 with self._lock:

@@ -7,7 +7,7 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from cmb_bidsapp.core import resources
 from cmb_bidsapp.core.defaults import ANATOMY_MODEL
 from cmb_bidsapp.core.errors import AppError, ExitCode, LicenceError
 from cmb_bidsapp.core.outcome import common_code
+from cmb_bidsapp.core.resources import Machine
+from cmb_bidsapp.levels.request import DoctorRequest
 from cmb_bidsapp.models.registry import load_bundle, load_card, load_lesion_model, packaged_models
 from cmb_bidsapp.preprocess.brain import synthstrip_command
 from cmb_bidsapp.report.participant import viewer_or_why
@@ -39,33 +41,6 @@ REMEDIES = {
     "work-full": "make room, or name another folder with -w",
     "viewer-absent": "install the app again; reports have pictures but no volumes until then",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Needs:
-    """What a run is going to ask for.
-
-    Attributes
-    ----------
-    out_dir, work_dir
-        ``None``: no output folder is looked at; the folder for temporary files.
-    model
-        Lesion model, name or folder.
-    parcellation, brain_extraction, device
-        As the options are called.
-    memory_mb, cores
-        What ``--mem`` and ``--nprocs`` give, if anything.
-    """
-
-    out_dir: Path | None
-    work_dir: Path | None
-    model: str
-    parcellation: str
-    brain_extraction: str
-    device: str
-    memory_mb: int | None
-    cores: int | None
-    licence_file: Path | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,29 +69,23 @@ class Finding:
         return REMEDIES[self.key] if self.key else ""
 
 
-def diagnose(needs: Needs, device: Callable[[str], str]) -> list[Finding]:
-    """Look at everything a run needs or may use.
-
-    Parameters
-    ----------
-    device
-        Turns ``--device`` into the one that is used, or raises ``UnavailableError``.
-    """
+def diagnose(request: DoctorRequest, machine: Machine) -> list[Finding]:
+    """Look at everything that a run needs or may use."""
     return [
         *_program(),
-        *_models(needs),
-        *_brain_extraction(needs),
-        *_parcellation(needs),
-        *_machine(needs, device),
-        *_folders(needs),
+        *_models(request),
+        *_brain_extraction(request),
+        *_parcellation(request),
+        *_machine(request, machine),
+        *_folders(request),
     ]
 
 
-def run_doctor(needs: Needs, device: Callable[[str], str], *, as_json: bool) -> int:
+def run_doctor(request: DoctorRequest, machine: Machine) -> int:
     """Print the findings; returns 0, or the exit code of what is lacking."""
-    findings = diagnose(needs, device)
+    findings = diagnose(request, machine)
     code = common_code(f.code for f in findings if f.state == "lacking")
-    if as_json:
+    if request.json:
         listed = [{**asdict(f), "code": int(f.code), "remedy": f.remedy} for f in findings]
         print(json.dumps({"version": __version__, "exit": int(code), "findings": listed}, indent=2))
         return int(code)
@@ -137,10 +106,10 @@ def _program() -> Iterator[Finding]:
     yield _ok("viewer", "packaged") if viewer else _absent("viewer", why, "viewer-absent")
 
 
-def _models(needs: Needs) -> Iterator[Finding]:
+def _models(request: DoctorRequest) -> Iterator[Finding]:
     """Every packaged bundle with its licence, all its files verified, and the model asked for."""
-    needed = {ANATOMY_MODEL, needs.model}
-    for name in (*packaged_models(), *({needs.model} - {*packaged_models()})):
+    needed = {ANATOMY_MODEL, request.model}
+    for name in (*packaged_models(), *({request.model} - {*packaged_models()})):
         try:
             if name in packaged_models():
                 bundle = load_bundle(name)
@@ -160,28 +129,28 @@ def _models(needs: Needs) -> Iterator[Finding]:
             yield _ok(f"model {name}", told)
 
 
-def _brain_extraction(needs: Needs) -> Iterator[Finding]:
+def _brain_extraction(request: DoctorRequest) -> Iterator[Finding]:
     yield _ok("brain extraction, embedded", "our own network")
     command = synthstrip_command()
     yield _program_there(
         "brain extraction, synthstrip",
         command[0] if command else None,
         "synthstrip-absent",
-        needed=needs.brain_extraction == "synthstrip",
+        needed=request.brain_extraction == "synthstrip",
     )
 
 
-def _parcellation(needs: Needs) -> Iterator[Finding]:
+def _parcellation(request: DoctorRequest) -> Iterator[Finding]:
     yield _ok("parcellation, atlas", "our own network and a deformed atlas")
     for wanted, command, key in (
         ("freesurfer", "recon-all", "recon-all-absent"),
         ("synthseg", "mri_synthseg", "synthseg-absent"),
     ):
-        needed = needs.parcellation == wanted
+        needed = request.parcellation == wanted
         yield _program_there(f"parcellation, {wanted}", shutil.which(command), key, needed=needed)
-    needed = needs.parcellation == "freesurfer"
+    needed = request.parcellation == "freesurfer"
     try:
-        with licence(needs.licence_file) as path:
+        with licence(request.fs_license_file) as path:
             # A path alone: the text is nobody's business.
             yield _ok("FreeSurfer licence", f"{path}" if path.exists() else "there")
     except LicenceError as error:
@@ -194,10 +163,9 @@ def _parcellation(needs: Needs) -> Iterator[Finding]:
         )
 
 
-def _machine(needs: Needs, device: Callable[[str], str]) -> Iterator[Finding]:
-    found = resources.cuda_devices()
+def _machine(request: DoctorRequest, machine: Machine) -> Iterator[Finding]:
     try:
-        used = device(needs.device)
+        used, found = resources.choose_device(request.device, machine.gpus), machine.gpus()
     except AppError as error:
         yield Finding(
             what="GPU", state="lacking", told=str(error), key="gpu-absent", code=error.code
@@ -205,11 +173,11 @@ def _machine(needs: Needs, device: Callable[[str], str]) -> Iterator[Finding]:
     else:
         told = f"{found} CUDA device(s); {used} is used"
         yield _ok("GPU", told) if found else _absent("GPU", told, "gpu-absent")
-    cpus, memory = resources.available_cpus(), resources.available_memory_mb()
-    if needs.cores is not None:
-        cpus = resources.Limit(needs.cores, "--nprocs")
-    if needs.memory_mb is not None:
-        memory = resources.Limit(needs.memory_mb, "--mem")
+    cpus, memory = machine.cpus, machine.memory
+    if request.nprocs is not None:
+        cpus = resources.Limit(request.nprocs, "--nprocs")
+    if request.mem:
+        memory = resources.Limit(resources.parse_memory(request.mem), "--mem")
     yield _ok("cores", f"{cpus.value} ({cpus.reason})")
     told = f"{memory.value} MB ({memory.reason}); a session takes up to {resources.SESSION_MB}"
     if memory.value < resources.SESSION_MB:
@@ -222,10 +190,10 @@ def _machine(needs: Needs, device: Callable[[str], str]) -> Iterator[Finding]:
     yield _ok("sessions at a time", f"{processes}, {threads} thread(s) each")
 
 
-def _folders(needs: Needs) -> Iterator[Finding]:
-    if needs.out_dir is not None:
-        yield _room("output", needs.out_dir)
-    yield _room("work", needs.work_dir or Path(tempfile.gettempdir()))
+def _folders(request: DoctorRequest) -> Iterator[Finding]:
+    if request.output_dir is not None:
+        yield _room("output", request.output_dir)
+    yield _room("work", request.work_dir or Path(tempfile.gettempdir()))
 
 
 def _room(which: str, folder: Path) -> Finding:

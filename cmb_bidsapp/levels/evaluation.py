@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import shlex
 import sys
 from collections.abc import Sequence
@@ -10,41 +9,38 @@ from pathlib import Path
 
 from cmb_bidsapp.bids.outputs import write_text
 from cmb_bidsapp.core.defaults import GROUP_FOLDER
-from cmb_bidsapp.core.errors import UsageError
 from cmb_bidsapp.core.outcome import Summary
 from cmb_bidsapp.evaluation.methods import Method, parse_methods
 from cmb_bidsapp.evaluation.presets import DEFAULT_RULES, PRESETS, Rules
+from cmb_bidsapp.evaluation.request import EvaluationRequest
 from cmb_bidsapp.evaluation.run import evaluate_methods, write_results
 from cmb_bidsapp.report.evaluation import write_evaluation_report
 
 
-def run_evaluation(given: argparse.Namespace) -> int:
-    """Evaluate what the command line of the verb names.
+def run_evaluation(request: EvaluationRequest) -> int:
+    """Evaluate predictions against a reference; returns the exit code.
 
     Raises
     ------
-    UsageError
-        An option is out of range, or a folder is not there.
     NoInputError
         No session has both a reference and a prediction.
     """
-    methods = parse_methods(given.predicted)
-    _check(given, methods)
+    methods = parse_methods(request.predicted)
     rules = Rules(
-        PRESETS[given.preset],
-        given.connectivity,
-        given.min_score,
-        tuple(sorted(set(given.thresholds))),
+        PRESETS[request.preset],
+        request.connectivity,
+        request.min_score,
+        tuple(sorted(set(request.thresholds))),
     )
     summary = evaluate_folders(
         methods,
-        given.reference,
-        given.output_dir,
+        request.reference,
+        request.output_dir,
         rules,
-        given.nprocs,
-        given.random_seed,
-        participants=given.participant_label,
-        excluded=given.exclude_participant_label,
+        request.nprocs,
+        request.random_seed,
+        participants=request.participant_label,
+        excluded=request.exclude_participant_label,
     )
     print(summary, flush=True)
     return summary.code
@@ -104,30 +100,3 @@ def evaluate_output(out_dir: Path, reference: Path, nprocs: int, seed: int) -> S
         table = (folder / f"evaluation_summary{ending}").read_text(encoding="utf-8")
         write_text(out_dir / f"group_metrics{ending}", table)
     return summary
-
-
-def _check(given: argparse.Namespace, methods: Sequence[Method]) -> None:
-    folders = [("REF_DERIVATIVES", given.reference)]
-    folders += [("PREDICTIONS", method.folder) for method in methods]
-    problems = [f"{name} {path}: not a folder" for name, path in folders if not path.is_dir()]
-    out = given.output_dir.resolve()
-    problems += [
-        f"OUTPUT_DIR {out} lies in {path}; nothing is written into the inputs"
-        for path in dict.fromkeys(path.resolve() for _, path in folders)
-        if path in (out, *out.parents)
-    ]
-    problems += [
-        f"--{name} {value:g}: between 0 and 1 is expected"
-        for name, values in (
-            ("thresholds", given.thresholds),
-            ("min-score", [given.min_score]),
-        )
-        for value in values
-        if not 0 < value < 1
-    ]
-    if given.nprocs is not None and given.nprocs < 1:
-        problems.append(f"--nprocs {given.nprocs}: at least 1 is expected")
-    if given.random_seed < 0:
-        problems.append(f"--random-seed {given.random_seed}: 0 or more is expected")
-    if problems:
-        raise UsageError("\n".join(problems))

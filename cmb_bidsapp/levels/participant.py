@@ -13,7 +13,7 @@ from rich.console import Console
 
 from cmb_bidsapp import __version__
 from cmb_bidsapp.anatomy.templates import Space, find_template
-from cmb_bidsapp.bids.derivatives import prepare_dataset
+from cmb_bidsapp.bids.derivatives import SessionFiles, prepare_dataset
 from cmb_bidsapp.bids.index import printable
 from cmb_bidsapp.bids.inputs import Choice, Session, check_dataset, choose
 from cmb_bidsapp.bids.outputs import write_json, write_text
@@ -26,7 +26,7 @@ from cmb_bidsapp.levels.ledger import Ledger
 from cmb_bidsapp.levels.reports import keep_report
 from cmb_bidsapp.models.registry import check_lesion_model, licence_of
 from cmb_bidsapp.phases.follow import sessions_with_results
-from cmb_bidsapp.report.participant import write_citation
+from cmb_bidsapp.report.participant import write_citation, write_participant_report
 from cmb_bidsapp.report.sessions import ReportedSession
 from cmb_bidsapp.settings import Settings
 from cmb_bidsapp.workflow import Stage
@@ -35,13 +35,13 @@ from cmb_bidsapp.workflow import Stage
 def participant(settings: Settings, console: Console) -> Summary:
     """Process every chosen session, write their reports, and say how it went."""
     choice = chosen(settings)
-    show_choice(choice, console, everything=settings.dry_run)
+    show_choice(choice, console, everything=settings.dry_run or settings.verbosity > 0)
+    if settings.reports_only and not settings.dry_run:
+        return _write_reports(choice, settings, console)
     check_lesion_model(settings.lesions.model, settings.lesions.folds)
     licence = licence_of(settings.lesions.model)
     console.print(f"lesion model {settings.lesions.model}, licence: {licence}", highlight=False)
     _check_spaces(settings, console)
-    if settings.bids_database_dir is not None:
-        console.print("--bids-database-dir has no effect: no index of the dataset is kept")
     if settings.dry_run:
         return _foreseen(choice)
 
@@ -63,6 +63,28 @@ def _carry_out(settings: Settings, choice: Choice, ledger: Ledger, console: Cons
         several = _with_several_sessions(settings, choice)
         _run(several, settings, logs, console, ledger, "follow-up")
     write_citation(settings, _shown(ledger.outcomes("session")))
+
+
+def _write_reports(choice: Choice, settings: Settings, console: Console) -> Summary:
+    """Write the reports of the sessions that have results, and name those that have none."""
+    shown = [
+        ReportedSession(
+            session,
+            ""
+            if SessionFiles(settings.out_dir, session.participant, session.session).lesions.exists()
+            else "no results yet",
+        )
+        for session in choice.sessions
+    ]
+    lacking = [one for one in shown if one.error]
+    for one in lacking:
+        console.print(f"{one.session.label}: {one.error}", markup=False, highlight=False)
+    for label in sorted({one.session.participant for one in shown if not one.error}):
+        own = [one for one in shown if one.session.participant == label]
+        report = write_participant_report(settings, label, own)
+        console.print(f"report: {report}", markup=False, highlight=False, soft_wrap=True)
+    codes = [ExitCode.NO_INPUT if one.error else ExitCode.OK for one in shown]
+    return Summary(len(shown) - len(lacking), len(lacking), len(choice.skipped), common_code(codes))
 
 
 def _foreseen(choice: Choice) -> Summary:
@@ -105,6 +127,10 @@ def _run(
     with Display(console, len(stale)) as display:
         for outcome in run_sessions(stale, settings, logs, told, stage):
             display.finished(ledger.ends(outcome, stage))
+            log = logs / f"{outcome.session.label}.log"
+            if settings.verbosity > 1 and log.is_file():
+                text = log.read_text(errors="replace")
+                console.print(text.strip(), markup=False, highlight=False, soft_wrap=True)
             left[outcome.session.participant] -= 1
             if not left[outcome.session.participant]:
                 _report(outcome.session.participant, settings, ledger, console)

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from dataclasses import replace
 
 from rich.console import Console
 
-from cmb_bidsapp.core.home import provide_home
 from cmb_bidsapp.core.outcome import Summary
 from cmb_bidsapp.core.signals import signals_interrupt
 from cmb_bidsapp.levels.participant import participant
+from cmb_bidsapp.levels.scratch import run_scratch
 from cmb_bidsapp.settings import Settings
 
 
 def run_app(settings: Settings) -> int:
     """Run the levels, print the line for scripts; returns the exit code."""
-    if settings.work_dir is not None:
-        settings.work_dir.mkdir(parents=True, exist_ok=True)
-        os.environ["TMPDIR"] = tempfile.tempdir = str(settings.work_dir.absolute())
-    provide_home()
     with signals_interrupt():
         summary = run_levels(settings)
     print(summary, flush=True)
@@ -30,6 +24,13 @@ def run_app(settings: Settings) -> int:
 def run_levels(settings: Settings) -> Summary:
     """Run the levels in order; the group level follows a participant level that failed in part."""
     console = Console()
+    for line in (*settings.without_effect, str(settings.resources)):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    with run_scratch(settings):
+        return _in_order(settings, console)
+
+
+def _in_order(settings: Settings, console: Console) -> Summary:
     first = Summary()
     if "participant" in settings.levels:
         first = participant(settings, console)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from cmb_bidsapp.anatomy.backends import BACKENDS
 from cmb_bidsapp.core.defaults import LESION_MODEL
-from cmb_bidsapp.core.errors import UsageError
-from cmb_bidsapp.core.resources import parse_memory
-from cmb_bidsapp.options.parser import BRAIN_EXTRACTIONS, PARCELLATIONS, Parser
-
-if TYPE_CHECKING:
-    from cmb_bidsapp.levels.doctor import Needs
+from cmb_bidsapp.levels.request import DoctorRequest
+from cmb_bidsapp.options.base import COUNT, Number, Parser
+from cmb_bidsapp.options.parser import BRAIN_EXTRACTIONS
 
 
-def doctor_parser() -> argparse.ArgumentParser:
+def doctor_parser() -> Parser:
     """Parser of the ``doctor`` verb."""
     parser = Parser(
         prog="cmb_bidsapp doctor",
@@ -28,40 +25,20 @@ def doctor_parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="print JSON")
     wanted = parser.add_argument_group("as the run will have them")
     wanted.add_argument("-w", "--work-dir", type=Path, metavar="DIR", help="scratch")
-    wanted.add_argument("--model", default=LESION_MODEL, metavar="NAME|DIR", help="(%(default)s)")
+    wanted.add_argument(
+        "--model", default=LESION_MODEL, metavar="NAME|DIR", help="(default: %(default)s)"
+    )
     wanted.add_argument("--brain-extraction", choices=BRAIN_EXTRACTIONS, default="auto")
-    wanted.add_argument("--parcellation", choices=PARCELLATIONS, default="auto")
+    wanted.add_argument("--parcellation", choices=tuple(BACKENDS), default="auto")
     wanted.add_argument("--fs-license-file", type=Path, metavar="FILE")
     wanted.add_argument("--device", default="auto", metavar="{auto,cpu,cuda,cuda:N}")
-    wanted.add_argument("--nprocs", type=int, metavar="N", help="cores")
+    wanted.add_argument(
+        "--nprocs", action=Number, type=int, within=COUNT, metavar="N", help="cores in all"
+    )
     wanted.add_argument("--mem", metavar="MB", help="memory: 8000 (MB), 8G, 1.5GB")
     return parser
 
 
-def needs_of(given: argparse.Namespace) -> Needs:
-    """What a parsed command line asks for.
-
-    Raises
-    ------
-    UsageError
-        A number is none.
-    """
-    from cmb_bidsapp.levels.doctor import Needs
-
-    try:
-        memory = parse_memory(given.mem) if given.mem else None
-    except ValueError as error:
-        raise UsageError(f"--mem: {error}") from error
-    if given.nprocs is not None and given.nprocs < 1:
-        raise UsageError(f"--nprocs {given.nprocs}: at least 1 is expected")
-    return Needs(
-        out_dir=given.output_dir,
-        work_dir=given.work_dir,
-        model=given.model,
-        parcellation=given.parcellation,
-        brain_extraction=given.brain_extraction,
-        device=given.device,
-        memory_mb=memory,
-        cores=given.nprocs,
-        licence_file=given.fs_license_file,
-    )
+def read_doctor(arguments: Sequence[str]) -> DoctorRequest:
+    """Parse and check a command line of the ``doctor`` verb."""
+    return doctor_parser().request(DoctorRequest, arguments)

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 from cmb_bidsapp import __version__
+from cmb_bidsapp.anatomy.backends import BACKENDS
 from cmb_bidsapp.core import defaults
-from cmb_bidsapp.core.errors import UsageError
+from cmb_bidsapp.options.base import (
+    NOT_NEGATIVE,
+    PROBABILITY,
+    SHARE,
+    Number,
+    Parser,
+    Range,
+)
+from cmb_bidsapp.options.running import add_control, add_resources, add_without_effect
 
 LEVELS = ("participant", "group")
 BRAIN_EXTRACTIONS = ("auto", "synthstrip", "embedded")
-PARCELLATIONS = ("auto", "freesurfer", "synthseg", "atlas")
+
+#: What a command line has besides options, by name.
+POSITIONALS = ("bids_dir", "output_dir", "level")
 
 
-class Parser(argparse.ArgumentParser):
-    """Leaves through UsageError, so that all problems are reported in one way."""
-
-    def error(self, message: str) -> Any:
-        """Turn a parsing problem into ours."""
-        raise UsageError(f"{message}\nusage: see {self.prog} --help")
-
-
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> Parser:
     """Parser of the BIDS-App signature."""
     parser = Parser(
         prog="cmb_bidsapp",
@@ -37,21 +40,36 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "level", nargs="+", choices=LEVELS, metavar="{participant,group}", help="what to run"
     )
-    parser.add_argument("--version", action="version", version=f"cmb_bidsapp {__version__}")
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"cmb_bidsapp {__version__}",
+        help="show the version; --version --long: of models and tools, too",
+    )
 
-    who = parser.add_argument_group("who and which scans")
+    _add_who(parser.add_argument_group("who and which scans"))
+    _add_anatomy(parser.add_argument_group("anatomy"))
+    _add_lesions(parser.add_argument_group("lesions"))
+    _add_outputs(parser.add_argument_group("outputs"))
+    _add_cohort(parser.add_argument_group("group level"))
+    add_resources(parser.add_argument_group("resources"))
+    add_control(parser.add_argument_group("control"))
+    return parser
+
+
+def _add_who(who: argparse._ArgumentGroup) -> None:
     who.add_argument(
         "--participant-label",
         "--participant_label",
         nargs="+",
-        default=[],
+        default=(),
         metavar="LABEL",
         help="participants, with or without sub-; several, comma lists, or @FILE",
     )
     who.add_argument(
         "--exclude-participant-label",
         nargs="+",
-        default=[],
+        default=(),
         metavar="LABEL",
         help="participants to leave out",
     )
@@ -59,7 +77,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--session-label",
         "--session-id",
         nargs="+",
-        default=[],
+        default=(),
         metavar="LABEL",
         help="sessions, with or without ses-",
     )
@@ -70,39 +88,41 @@ def build_parser() -> argparse.ArgumentParser:
         help='JSON with entity filters for t1w, t2starw and swi; null is absent, "*" is any',
     )
     who.add_argument(
-        "--bids-database-dir",
-        type=Path,
-        metavar="DIR",
-        help="accepted without effect: no index of the dataset is kept",
+        "--run-id",
+        nargs="+",
+        default=(),
+        metavar="LABEL",
+        help="T2*w images of these runs alone, with or without run- (T1w: --bids-filter-file)",
     )
     who.add_argument(
-        "--skip-bids-validation",
-        "--skip_bids_validation",
-        "--skip_bids_validator",
-        action="store_true",
-        help="accepted; the dataset is not validated here",
+        "--acq-id",
+        nargs="+",
+        default=(),
+        metavar="LABEL",
+        help="T2*w images of these acquisitions alone, with or without acq-",
     )
+    add_without_effect(who, "bids_database_dir", "bids_database_wipe", "skip_bids_validation")
 
-    anatomy = parser.add_argument_group("anatomy")
+
+def _add_anatomy(anatomy: argparse._ArgumentGroup) -> None:
     anatomy.add_argument(
         "--brain-extraction",
         choices=BRAIN_EXTRACTIONS,
         default="auto",
-        help="auto: SynthStrip where it is installed, else our own network (%(default)s)",
+        help="auto: SynthStrip where it is installed, else our own network (default: %(default)s)",
     )
     anatomy.add_argument(
         "--parcellation",
-        choices=PARCELLATIONS,
+        choices=tuple(BACKENDS),
         default="auto",
-        help="auto: what -d or --fs-subjects-dir hold, else atlas; freesurfer, synthseg: the same, "
-        "else run recon-all or mri_synthseg; atlas: our own network and a deformable atlas "
-        "(%(default)s)",
+        help="; ".join(f"{name}: {backend.help}" for name, backend in BACKENDS.items())
+        + " (default: %(default)s)",
     )
     anatomy.add_argument(
         "-d",
         "--derivatives",
         nargs="+",
-        default=[],
+        default=(),
         metavar="NAME=PATH",
         help="outputs to reuse: FreeSurfer, FastSurfer, sMRIPrep, fMRIPrep, SynthSeg",
     )
@@ -110,7 +130,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--fs-subjects-dir",
         type=Path,
         metavar="DIR",
-        help="FreeSurfer subjects, to reuse and to write (OUTPUT_DIR/sourcedata/freesurfer)",
+        help="FreeSurfer subjects, to reuse and to write "
+        "(default: OUTPUT_DIR/sourcedata/freesurfer)",
     )
     anatomy.add_argument(
         "--fs-license-file",
@@ -122,41 +143,43 @@ def build_parser() -> argparse.ArgumentParser:
         "--fs-no-reconall", action="store_true", help="reuse FreeSurfer outputs, never run it"
     )
     anatomy.add_argument(
-        "--fs-no-resume", action="store_true", help="never go on with an unfinished recon-all"
+        "--fs-no-resume", action="store_true", help="never resume an unfinished recon-all"
     )
     anatomy.add_argument(
         "--proxy-rules",
         choices=("paper", "reference"),
         default="paper",
         help="which white matter is deep: around ventricles and nuclei, or, as in the authors' "
-        "published code, all that is far from the cortex (%(default)s)",
+        "published code, all that is far from the cortex (default: %(default)s)",
     )
     anatomy.add_argument(
         "--jhu-atlas",
         type=Path,
         metavar="FILE",
-        help="JHU-ICBM labels, 1 mm, for the capsules (found between the nuclei)",
+        help="JHU-ICBM labels, 1 mm, for the capsules (default: found between the nuclei)",
     )
 
-    lesions = parser.add_argument_group("lesions")
+
+def _add_lesions(lesions: argparse._ArgumentGroup) -> None:
     lesions.add_argument(
         "--model",
         default=defaults.LESION_MODEL,
         metavar="NAME|DIR",
-        help="lesion model: packaged, bundle folder, or nnU-Net v2 model folder (%(default)s)",
+        help="lesion model: packaged, bundle folder, or nnU-Net v2 model folder "
+        "(default: %(default)s)",
     )
     lesions.add_argument(
         "--folds",
         nargs="+",
-        default=[],
+        default=(),
         metavar="FOLD",
-        help="folds of an nnU-Net folder to average: numbers or all (every fold found)",
+        help="folds of an nnU-Net folder to average: numbers or all (default: every fold found)",
     )
     lesions.add_argument(
         "--tta",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="average over the mirrored image (on)",
+        help="average over the mirrored image (default: on)",
     )
     lesions.add_argument(
         "--operating-point",
@@ -167,7 +190,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     lesions.add_argument(
         "--threshold",
+        action=Number,
         type=float,
+        within=PROBABILITY,
         metavar="P",
         help="minimum peak probability of a candidate; its extent is thresholded at 0.5 "
         "(default: that of the operating point)",
@@ -176,62 +201,74 @@ def build_parser() -> argparse.ArgumentParser:
         "--cfpr",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="reject candidates whose periphery is not brain (on)",
+        help="reject candidates whose periphery is not brain (default: on)",
     )
     lesions.add_argument(
         "--cfpr-mode",
         choices=get_args(defaults.CfprMode),
         default=defaults.CFPR_MODE,
         help="which voxels are the periphery: as the paper says, or, as in the authors' published "
-        "code, with other microbleeds and the candidate's own interior as non-brain (%(default)s)",
+        "code, with other microbleeds and the candidate's own interior as non-brain "
+        "(default: %(default)s)",
     )
     lesions.add_argument(
         "--cfpr-radius",
+        action=Number,
         type=float,
+        within=Range(low=0, high=20, low_included=False, unit="mm"),
         default=defaults.CFPR_RADIUS_MM,
         metavar="MM",
-        help="periphery in mm (%(default)s)",
+        help="periphery in mm (default: %(default)s)",
     )
     lesions.add_argument(
         "--cfpr-ratio",
+        action=Number,
         type=float,
+        within=SHARE,
         default=defaults.CFPR_RATIO,
         metavar="SHARE",
-        help="smallest share of brain in the periphery (%(default)s)",
+        help="smallest share of brain in the periphery (default: %(default)s)",
     )
     lesions.add_argument(
         "--min-size",
+        action=Number,
         type=float,
+        within=Range(low=0, unit="mm"),
         default=defaults.MIN_DIAMETER_MM,
         metavar="MM",
-        help="smallest in-plane diameter that is counted (%(default)s)",
+        help="smallest in-plane diameter that is counted (default: %(default)s)",
     )
     lesions.add_argument(
         "--baseline-limit",
+        action=Number,
         type=int,
+        within=NOT_NEGATIVE,
         default=defaults.BASELINE_LIMIT,
         metavar="N",
         help="summaries say whether there are more microbleeds than this, which at baseline "
-        "usually exclude from anti-amyloid therapy (%(default)s)",
+        "usually exclude from anti-amyloid therapy (default: %(default)s)",
     )
 
-    outputs = parser.add_argument_group("outputs")
+
+def _add_outputs(outputs: argparse._ArgumentGroup) -> None:
     outputs.add_argument(
         "--output-spaces",
         nargs="+",
-        default=[],
+        default=(),
         metavar="NAME[:res-N]",
         help="standard spaces to write images and masks in besides the T2*w's own: "
-        "MNI152NLin6Asym, or one that TemplateFlow holds, such as MNI152NLin2009cAsym (none)",
+        "MNI152NLin6Asym, or one that TemplateFlow holds, such as MNI152NLin2009cAsym "
+        "(default: none)",
     )
 
-    cohort = parser.add_argument_group("group level")
+
+def _add_cohort(cohort: argparse._ArgumentGroup) -> None:
     cohort.add_argument(
         "--reference-derivatives",
         type=Path,
         metavar="DIR",
-        help="masks of a rater, or the truth of a simulation: the group level holds the results "
-        "against them, as the verb evaluate does, and writes OUTPUT_DIR/group_evaluation",
+        help="masks of a rater, or the truth of a simulation: the group level compares the results "
+        "with them, as the verb evaluate does, and writes OUTPUT_DIR/group_evaluation",
     )
     cohort.add_argument(
         "--ratings",
@@ -240,61 +277,3 @@ def build_parser() -> argparse.ArgumentParser:
         help="*_ratings.tsv that readers exported from the participant reports: their decisions go "
         "into the group tables, and how far they agree into OUTPUT_DIR/group_agreement.tsv",
     )
-
-    machine = parser.add_argument_group("resources")
-    machine.add_argument(
-        "--nprocs",
-        "--n-procs",
-        "--n_procs",
-        "--nthreads",
-        "--n_cpus",
-        "--n-cpus",
-        "-n-cpus",
-        "--ncpus",
-        type=int,
-        metavar="N",
-        dest="nprocs",
-        help="cores in all (what is available)",
-    )
-    machine.add_argument(
-        "--omp-nthreads", type=int, metavar="N", help="cores of one session (at most 4)"
-    )
-    machine.add_argument(
-        "--mem",
-        "--mem_mb",
-        "--mem-mb",
-        dest="mem",
-        metavar="MB",
-        help="memory: 8000 (MB), 8G, 1.5GB (what is available)",
-    )
-    machine.add_argument(
-        "--device",
-        default="auto",
-        metavar="{auto,cpu,cuda,cuda:N}",
-        help="auto: a GPU where there is one",
-    )
-    machine.add_argument(
-        "-w", "--work-dir", type=Path, metavar="DIR", help="scratch; never inside BIDS_DIR"
-    )
-
-    control = parser.add_argument_group("control")
-    control.add_argument(
-        "--dry-run", action="store_true", help="show what would be processed, and why"
-    )
-    control.add_argument("--force", action="store_true", help="run what is up to date again")
-    control.add_argument(
-        "--stop-on-first-crash", action="store_true", help="stop everything at the first failure"
-    )
-    control.add_argument(
-        "--step-timeout",
-        type=float,
-        metavar="MINUTES",
-        help="stop a session one of whose steps takes longer (no limit)",
-    )
-    control.add_argument("--random-seed", type=int, default=0, metavar="N")
-    control.add_argument(
-        "-v", "--verbose", action="count", default=0, help="accepted; every step is shown anyway"
-    )
-    control.add_argument("--debug", action="store_true", help="show tracebacks")
-    control.add_argument("--notrack", action="store_true", help="accepted; nothing is tracked")
-    return parser

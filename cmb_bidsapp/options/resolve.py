@@ -1,11 +1,8 @@
-"""From a parsed command line, and what this machine has, to frozen settings."""
+"""From what is asked for, and what a machine has, to frozen settings."""
 
 from __future__ import annotations
 
-import argparse
-import math
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,8 +11,12 @@ from cmb_bidsapp.bids.filters import plain_labels, read_filters
 from cmb_bidsapp.core import resources
 from cmb_bidsapp.core.defaults import THRESHOLD
 from cmb_bidsapp.core.errors import UnavailableError, UsageError
-from cmb_bidsapp.models.registry import threshold_of
+from cmb_bidsapp.core.resources import Machine, choose_device
+from cmb_bidsapp.models.registry import packaged_models, threshold_of
+from cmb_bidsapp.options.base import out_of_range
 from cmb_bidsapp.options.parser import LEVELS, build_parser
+from cmb_bidsapp.options.request import AppRequest, read_request
+from cmb_bidsapp.options.running import WITHOUT_EFFECT
 from cmb_bidsapp.settings import (
     Anatomy,
     Clinical,
@@ -27,22 +28,29 @@ from cmb_bidsapp.settings import (
 )
 
 T = TypeVar("T")
+Filters = dict[str, dict[str, Any]]
+
+#: Keys of a filter file that hold for T2*w images.
+T2STAR_KEYS = ("t2starw", "swi")
 
 
 def read_settings(arguments: Sequence[str]) -> Settings:
-    """Parse and check a command line, see :func:`resolve`."""
-    return resolve(build_parser().parse_args(arguments))
+    """Parse a command line and check it against this machine, see :func:`resolve`."""
+    return resolve(read_request(arguments), resources.this_machine())
 
 
-def resolve(given: argparse.Namespace) -> Settings:
-    """Check what a command line asks for against this machine; all problems are reported at once.
+def resolve(request: AppRequest, machine: Machine) -> Settings:
+    """Check what is asked for against a machine; all problems are reported at once.
 
     Raises
     ------
     UsageError
         One line per problem, each with what was expected.
+    UnavailableError
+        Nothing else is wrong, but the device is not there.
     """
-    problems: list[str] = []
+    problems = [*_paths(request), *_contradictions(request)]
+    problems += out_of_range(build_parser(), request)
 
     def checked(build: Callable[[], T], otherwise: T) -> T:
         try:
@@ -51,91 +59,27 @@ def resolve(given: argparse.Namespace) -> Settings:
             problems.append(str(error))
             return otherwise
 
-    def expect(holds: bool, text: str) -> None:
-        if not holds:
-            problems.append(text)
-
-    bids_dir, out_dir = given.bids_dir.resolve(), given.output_dir.resolve()
-    expect(
-        "participant" not in given.level or bids_dir.is_dir(), f"BIDS_DIR {bids_dir}: not a folder"
-    )
-    expect(out_dir != bids_dir, "OUTPUT_DIR is BIDS_DIR; nothing is written into the dataset")
-    inside = (
-        bids_dir in out_dir.parents and "derivatives" not in out_dir.relative_to(bids_dir).parts
-    )
-    expect(not inside, f"OUTPUT_DIR {out_dir} lies inside BIDS_DIR; use BIDS_DIR/derivatives/NAME")
-    for option, path in (("-w", given.work_dir), ("--bids-database-dir", given.bids_database_dir)):
-        if path is not None:
-            expect(
-                bids_dir not in [path.resolve(), *path.resolve().parents],
-                f"{option} {path} lies inside BIDS_DIR",
-            )
-    threshold = THRESHOLD if given.threshold is None else given.threshold
-    expect(0 < threshold < 1, f"--threshold {given.threshold}: between 0 and 1 is expected")
-    expect(
-        given.threshold is None or given.operating_point is None,
-        "--threshold and --operating-point exclude each other; give one of them",
-    )
-    expect(0 <= given.cfpr_ratio <= 1, f"--cfpr-ratio {given.cfpr_ratio}: 0 to 1 is expected")
-    expect(0 < given.cfpr_radius <= 20, f"--cfpr-radius {given.cfpr_radius}: up to 20 mm")
-    expect(0 <= given.min_size < math.inf, f"--min-size {given.min_size}: 0 mm or more is expected")
-    expect(
-        given.baseline_limit >= 0, f"--baseline-limit {given.baseline_limit}: 0 or more is expected"
-    )
-    for fold in given.folds:
-        expect(
-            fold == "all" or (fold.isascii() and fold.isdigit()),
-            f"--folds {fold}: a number or all is expected",
-        )
-    for option, value in (("--nprocs", given.nprocs), ("--omp-nthreads", given.omp_nthreads)):
-        expect(value is None or value > 0, f"{option} {value}: at least 1 is expected")
-
     nobody: tuple[str, ...] = ()
-    unfiltered: dict[str, dict[str, Any]] = {}
-    participants = checked(
-        lambda: _labels("--participant-label", given.participant_label, "sub-"), nobody
-    )
-    excluded = checked(
-        lambda: _labels("--exclude-participant-label", given.exclude_participant_label, "sub-"),
-        nobody,
-    )
-    sessions = checked(lambda: _labels("--session-label", given.session_label, "ses-"), nobody)
-    filters = checked(
-        lambda: read_filters(given.bids_filter_file) if given.bids_filter_file else unfiltered,
-        unfiltered,
+    selection = Selection(
+        participants=checked(
+            lambda: _labels("--participant-label", request.participant_label, "sub-"), nobody
+        ),
+        excluded=checked(
+            lambda: _labels(
+                "--exclude-participant-label", request.exclude_participant_label, "sub-"
+            ),
+            nobody,
+        ),
+        sessions=checked(lambda: _labels("--session-label", request.session_label, "ses-"), nobody),
+        filters=checked(lambda: _filters(request), {}),
     )
     nothing: tuple[Path, ...] = ()
-    derivatives = checked(lambda: _folders(given.derivatives), nothing)
-    spaces = checked(lambda: _spaces(given.output_spaces), nobody)
-    for option, folder in (
-        ("--reference-derivatives", given.reference_derivatives),
-        ("--ratings", given.ratings),
-    ):
-        expect(folder is None or folder.is_dir(), f"{option} {folder}: not a folder")
-        expect(
-            folder is None or "group" in given.level,
-            f"{option}: has no meaning without the group level",
-        )
-    for option, path in (
-        ("--jhu-atlas", given.jhu_atlas),
-        ("--fs-license-file", given.fs_license_file),
-    ):
-        expect(path is None or path.is_file(), f"{option} {path}: not a file")
-    expect(
-        not (given.fs_no_reconall and given.parcellation == "synthseg"),
-        "--fs-no-reconall: has no meaning with --parcellation synthseg",
-    )
-    cpus, memory = resources.available_cpus(), resources.available_memory_mb()
-    megabytes = checked(
-        lambda: resources.parse_memory(given.mem) if given.mem else memory.value, memory.value
-    )
-    expect(megabytes > 0, f"--mem {given.mem}: more than 0 is expected")
-    timeout = given.step_timeout
-    expect(timeout is None or 0 < timeout < math.inf, f"--step-timeout {timeout}: minutes, above 0")
-    expect(given.random_seed >= 0, f"--random-seed {given.random_seed}: 0 or more is expected")
+    derivatives = checked(lambda: _folders(request.derivatives), nothing)
+    spaces = checked(lambda: _spaces(request.output_spaces), nobody)
+    memory = checked(lambda: _memory_mb(request), None)
     device, absent = "cpu", None
     try:
-        device = choose_device(given.device)
+        device = choose_device(request.device, machine.gpus)
     except UsageError as error:
         problems.append(str(error))
     except UnavailableError as error:
@@ -144,58 +88,172 @@ def resolve(given: argparse.Namespace) -> Settings:
         raise UsageError("\n".join([*problems, *([str(absent)] if absent else [])]))
     if absent is not None:
         raise absent
-    if given.threshold is None and "participant" in given.level:
-        threshold = threshold_of(given.model, given.operating_point)
-    processes, threads = resources.share(given.nprocs or cpus.value, megabytes, given.omp_nthreads)
-    print(
-        f"{processes} session(s) at a time, {threads} thread(s) each, on {device} "
-        f"({'--nprocs' if given.nprocs else cpus.reason}; "
-        f"{megabytes} MB: {'--mem' if given.mem else memory.reason})"
-    )
+    threshold = request.threshold
+    if threshold is None:
+        known = "participant" in request.level
+        threshold = threshold_of(request.model, request.operating_point) if known else THRESHOLD
     return Settings(
-        bids_dir=bids_dir,
-        out_dir=out_dir,
-        levels=tuple(level for level in LEVELS if level in given.level),
-        work_dir=given.work_dir,
-        selection=Selection(
-            participants=participants,
-            excluded=excluded,
-            sessions=sessions,
-            filters=filters,
-        ),
+        bids_dir=request.bids_dir.resolve(),
+        out_dir=request.output_dir.resolve(),
+        levels=tuple(level for level in LEVELS if level in request.level),
+        work_dir=_absolute(request.work_dir),
+        selection=selection,
         anatomy=Anatomy(
-            brain_extraction=given.brain_extraction,
-            parcellation=given.parcellation,
-            proxy_rules=given.proxy_rules,
-            jhu_atlas=given.jhu_atlas,
+            brain_extraction=request.brain_extraction,
+            parcellation=request.parcellation,
+            proxy_rules=request.proxy_rules,
+            jhu_atlas=_absolute(request.jhu_atlas),
             derivatives=derivatives,
-            subjects_dir=given.fs_subjects_dir,
-            licence_file=given.fs_license_file,
-            run_reconall=not given.fs_no_reconall,
-            resume_reconall=not given.fs_no_resume,
+            subjects_dir=_absolute(request.fs_subjects_dir),
+            licence_file=_absolute(request.fs_license_file),
+            run_reconall=not request.fs_no_reconall,
+            resume_reconall=not request.fs_no_resume,
         ),
-        lesions=Lesions(given.model, given.tta, tuple(given.folds)),
+        lesions=Lesions(_model(request.model), request.tta, request.folds),
         decisions=Decisions(
             threshold=threshold,
-            cfpr=given.cfpr,
-            cfpr_mode=given.cfpr_mode,
-            cfpr_radius=given.cfpr_radius,
-            cfpr_ratio=given.cfpr_ratio,
-            min_size=given.min_size,
+            cfpr=request.cfpr,
+            cfpr_mode=request.cfpr_mode,
+            cfpr_radius=request.cfpr_radius,
+            cfpr_ratio=request.cfpr_ratio,
+            min_size=request.min_size,
         ),
-        clinical=Clinical(given.baseline_limit),
-        reference=given.reference_derivatives,
-        ratings=given.ratings,
+        clinical=Clinical(request.baseline_limit),
+        reference=_absolute(request.reference_derivatives),
+        ratings=_absolute(request.ratings),
         output_spaces=spaces,
-        resources=Resources(
-            processes=processes, threads=threads, device=device, step_timeout=given.step_timeout
+        resources=_share(request, machine, memory, device),
+        dry_run=request.dry_run,
+        reports_only=request.reports_only,
+        force=request.force,
+        stop_on_first_crash=request.stop_on_first_crash,
+        clean_workdir=request.clean_workdir,
+        keep_workdir=request.keep_workdir,
+        seed=request.random_seed,
+        verbosity=request.verbose,
+        without_effect=tuple(
+            f"{spellings[0]} has no effect: {why}"
+            for name, (spellings, why) in WITHOUT_EFFECT.items()
+            if getattr(request, name)
         ),
-        bids_database_dir=given.bids_database_dir,
-        dry_run=given.dry_run,
-        force=given.force,
-        stop_on_first_crash=given.stop_on_first_crash,
-        seed=given.random_seed,
     )
+
+
+def _paths(request: AppRequest) -> Iterator[str]:
+    """Name folders and files that are not there, or lie where nothing is written."""
+    bids_dir, out_dir = request.bids_dir.resolve(), request.output_dir.resolve()
+    if "participant" in request.level and not bids_dir.is_dir():
+        yield f"BIDS_DIR {bids_dir}: not a folder"
+    if out_dir == bids_dir:
+        yield "OUTPUT_DIR is BIDS_DIR; nothing is written into the dataset"
+    elif bids_dir in out_dir.parents and "derivatives" not in out_dir.relative_to(bids_dir).parts:
+        yield f"OUTPUT_DIR {out_dir} lies inside BIDS_DIR; use BIDS_DIR/derivatives/NAME"
+    for option, path in (
+        ("-w", request.work_dir),
+        ("--bids-database-dir", request.bids_database_dir),
+    ):
+        if path is not None and bids_dir in [path.resolve(), *path.resolve().parents]:
+            yield f"{option} {path} lies inside BIDS_DIR"
+    for option, folder in (
+        ("--reference-derivatives", request.reference_derivatives),
+        ("--ratings", request.ratings),
+    ):
+        if folder is not None and not folder.is_dir():
+            yield f"{option} {folder}: not a folder"
+        if folder is not None and "group" not in request.level:
+            yield f"{option}: has no meaning without the group level"
+    for option, file in (
+        ("--jhu-atlas", request.jhu_atlas),
+        ("--fs-license-file", request.fs_license_file),
+    ):
+        if file is not None and not file.is_file():
+            yield f"{option} {file}: not a file"
+
+
+def _contradictions(request: AppRequest) -> Iterator[str]:
+    """Name options that exclude each other, and those that need another."""
+    for holds, text in (
+        (
+            request.threshold is not None and request.operating_point is not None,
+            "--threshold and --operating-point exclude each other; give one of them",
+        ),
+        (
+            request.mem is not None and request.mem_gb is not None,
+            "--mem and --mem-gb exclude each other; give one of them",
+        ),
+        (
+            request.fs_no_reconall and request.parcellation == "synthseg",
+            "--fs-no-reconall: has no meaning with --parcellation synthseg",
+        ),
+        (
+            request.clean_workdir and request.work_dir is None,
+            "--clean-workdir: name the folder with -w",
+        ),
+        (
+            request.reports_only and "participant" not in request.level,
+            "--reports-only: has no meaning without the participant level",
+        ),
+        (
+            request.reports_only and request.force,
+            "--reports-only and --force exclude each other; give one of them",
+        ),
+    ):
+        if holds:
+            yield text
+    for fold in request.folds:
+        if not (fold == "all" or (fold.isascii() and fold.isdigit())):
+            yield f"--folds {fold}: a number or all is expected"
+
+
+def _share(request: AppRequest, machine: Machine, memory: int | None, device: str) -> Resources:
+    """How the cores and the memory that there are go to sessions."""
+    cpus = request.nprocs or machine.cpus.value
+    megabytes = memory or machine.memory.value
+    processes, threads = resources.share(cpus, megabytes, request.omp_nthreads)
+    of_cpus = "--nprocs" if request.nprocs else machine.cpus.reason
+    of_memory = "as asked" if memory else machine.memory.reason
+    reason = f"{of_cpus}; {megabytes} MB: {of_memory}"
+    if request.low_mem:
+        processes, reason = 1, f"{reason}; --low-mem"
+    return Resources(
+        processes=processes,
+        threads=threads,
+        device=device,
+        memory_mb=megabytes,
+        step_timeout=request.step_timeout,
+        reason=reason,
+    )
+
+
+def _memory_mb(request: AppRequest) -> int | None:
+    """Memory that is asked for, MB."""
+    if request.mem_gb is not None:
+        return int(request.mem_gb * 1024)
+    if not request.mem:
+        return None
+    amount = resources.parse_memory(request.mem)
+    if amount < 1:
+        raise UsageError(f"--mem {request.mem}: more than 0 is expected")
+    return amount
+
+
+def _filters(request: AppRequest) -> Filters:
+    """Filters of the file, and those that ``--run-id`` and ``--acq-id`` stand for."""
+    given: Mapping[str, Mapping[str, Any]] = request.filters
+    if request.bids_filter_file:
+        given = read_filters(request.bids_filter_file)
+    filters = {key: dict(rule) for key, rule in given.items()}
+    for option, values, prefix, entity in (
+        ("--run-id", request.run_id, "run-", "run"),
+        ("--acq-id", request.acq_id, "acq-", "acquisition"),
+    ):
+        labels = _labels(option, values, prefix)
+        # Without one for swi, the filter of t2starw holds for both.
+        for key in T2STAR_KEYS if labels and "swi" in filters else T2STAR_KEYS[: bool(labels)]:
+            if request.bids_filter_file and entity in filters.get(key, {}):
+                raise UsageError(f"{option}: --bids-filter-file has {entity} for {key} already")
+            filters.setdefault(key, {})[entity] = list(labels)
+    return filters
 
 
 def _spaces(given: Sequence[str]) -> tuple[str, ...]:
@@ -203,32 +261,6 @@ def _spaces(given: Sequence[str]) -> tuple[str, ...]:
     if not given:
         return ()
     return tuple(dict.fromkeys(str(Space.parse(text)) for text in given))
-
-
-def choose_device(wanted: str) -> str:
-    """Turn ``--device`` into one torch understands; ``auto`` falls back to the CPU.
-
-    Raises
-    ------
-    UnavailableError
-        CUDA was asked for and there is none.
-    UsageError
-        It is no device at all.
-    """
-    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", wanted):
-        raise UsageError(f"--device {wanted}: auto, cpu, cuda or cuda:N is expected")
-    found = 0 if wanted == "cpu" else resources.cuda_devices()
-    if wanted == "cpu" or (wanted == "auto" and not found):
-        return "cpu"
-    if wanted == "auto":
-        return "cuda"
-    number = int(wanted.partition(":")[2] or 0)
-    if number >= found:
-        raise UnavailableError(
-            f"--device {wanted}: {found} CUDA device(s) here; containers need --gpus all (docker) "
-            "or --nv (apptainer)"
-        )
-    return wanted
 
 
 def _labels(option: str, values: Sequence[str], prefix: str) -> tuple[str, ...]:
@@ -264,3 +296,15 @@ def _folders(values: Sequence[str]) -> tuple[Path, ...]:
             raise UsageError(f"-d {value}: NAME=PATH of a folder is expected")
         folders.append(path.resolve())
     return tuple(folders)
+
+
+def _absolute(path: Path | None) -> Path | None:
+    # The TOML of a run is read in whichever folder its repetition is started.
+    return None if path is None else path.absolute()
+
+
+def _model(name: str) -> str:
+    """A packaged name as it is, a folder as an absolute path."""
+    if name in packaged_models() or not Path(name).exists():
+        return name
+    return str(Path(name).absolute())

@@ -1,15 +1,46 @@
-"""The options of the other verbs: demo, simulate, convert, train, evaluate, slurm."""
+"""The options of the other verbs (of train: in a module of its own), and the requests they make."""
 
 from __future__ import annotations
 
-import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from cmb_bidsapp.convert.request import ConversionRequest
 from cmb_bidsapp.core import defaults
-from cmb_bidsapp.options.parser import Parser
+from cmb_bidsapp.core.request import Request
+from cmb_bidsapp.evaluation.request import EvaluationRequest
+from cmb_bidsapp.options.base import COUNT, NOT_NEGATIVE, PROBABILITY, SHARE, Number, Parser
+from cmb_bidsapp.options.train import add_participants
+from cmb_bidsapp.simulate.request import SimulationRequest
 
 
-def demo_parser() -> argparse.ArgumentParser:
+@dataclass(frozen=True, kw_only=True)
+class SlurmRequest(Request):
+    """A Slurm script to write for a command line of the app."""
+
+    script: Path
+    image: Path | None
+    program: Path | None
+    participants_per_task: int
+    max_concurrent: int | None
+    time: str
+    sbatch: tuple[str, ...]
+
+    def problems(self) -> list[str]:
+        """Name what only the script would run into."""
+        problems = []
+        if self.image and not self.image.is_file():
+            problems.append(f"--image {self.image}: not a file")
+        program = self.program
+        if program and not (program.is_file() and os.access(program, os.X_OK)):
+            problems.append(f"--program {program}: not a file that can be executed")
+        lines = (self.time, *self.sbatch)
+        return [*problems, *(f"{one!r}: one line is expected" for one in lines if "\n" in one)]
+
+
+def demo_parser() -> Parser:
     """Parser of the ``demo`` verb."""
     parser = Parser(
         prog="cmb_bidsapp demo",
@@ -19,7 +50,7 @@ def demo_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def simulate_parser() -> argparse.ArgumentParser:
+def simulate_parser() -> Parser:
     """Parser of the ``simulate`` verb."""
     parser = Parser(
         prog="cmb_bidsapp simulate",
@@ -32,9 +63,11 @@ def simulate_parser() -> argparse.ArgumentParser:
         nargs="+",
         type=Path,
         metavar="FILE",
-        help="FreeSurfer-numbered heads, 1 mm (a head made from the packaged atlas)",
+        help="FreeSurfer-numbered heads, 1 mm (default: a head made from the packaged atlas)",
     )
-    parser.add_argument("--participants", type=int, default=2, metavar="N")
+    parser.add_argument(
+        "--participants", action=Number, type=int, within=COUNT, default=2, metavar="N"
+    )
     parser.add_argument(
         "--protocol",
         nargs="+",
@@ -45,65 +78,86 @@ def simulate_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--microbleeds",
+        action=Number,
         type=int,
+        within=NOT_NEGATIVE,
+        ordered=True,
         nargs=2,
         default=(0, 10),
         metavar=("MIN", "MAX"),
         help="sources in the first session, visible or not",
     )
     parser.add_argument(
-        "--free",
+        "--share-without-microbleeds",
+        action=Number,
         type=float,
+        within=SHARE,
         default=0.0,
         metavar="SHARE",
-        help="share of participants without any at first (%(default)s)",
+        help="share of participants without any at first (default: %(default)s)",
     )
     parser.add_argument(
         "--sessions",
+        action=Number,
         type=int,
+        within=COUNT,
         default=1,
         metavar="N",
-        help="sessions of every participant, ses-1 and follow-ups of the same head (%(default)s)",
+        help="sessions of every participant, ses-1 and follow-ups of the same head "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--new",
+        action=Number,
         type=int,
+        within=NOT_NEGATIVE,
+        ordered=True,
         nargs=2,
         default=(0, 3),
         metavar=("MIN", "MAX"),
-        help="sources that every follow-up adds (0 3)",
+        help="sources that every follow-up adds (default: 0 3)",
     )
     parser.add_argument(
         "--unchanged",
+        action=Number,
         type=float,
+        within=SHARE,
         default=0.0,
         metavar="SHARE",
-        help="share of participants whose follow-ups add none (%(default)s)",
+        help="share of participants whose follow-ups add none (default: %(default)s)",
     )
     parser.add_argument(
         "--follow-up-protocol",
         nargs="+",
-        default=[],
+        default=(),
         metavar="NAME|SPEC",
-        help="acquisitions of the follow-ups, taken in turn (that of the first session)",
+        help="acquisitions of the follow-ups, taken in turn (default: that of the first session)",
     )
     parser.add_argument(
         "--texture",
         nargs="+",
         type=Path,
-        default=[],
+        default=(),
         metavar="FILE",
         help="magnitude images of gradient echo whose texture the brains get (default: none)",
     )
     parser.add_argument("--phase", action="store_true", help="write the phase of the T2*w as well")
     parser.add_argument(
-        "--nprocs", type=int, default=1, metavar="N", help="participants at a time (%(default)s)"
+        "--nprocs",
+        action=Number,
+        type=int,
+        within=COUNT,
+        default=1,
+        metavar="N",
+        help="participants at a time (default: %(default)s)",
     )
-    parser.add_argument("--random-seed", type=int, default=0, metavar="N")
+    parser.add_argument(
+        "--random-seed", action=Number, type=int, within=NOT_NEGATIVE, default=0, metavar="N"
+    )
     return parser
 
 
-def convert_parser() -> argparse.ArgumentParser:
+def convert_parser() -> Parser:
     """Parser of the ``convert`` verb."""
     parser = Parser(
         prog="cmb_bidsapp convert",
@@ -126,162 +180,13 @@ def convert_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_participants(parser: argparse.ArgumentParser) -> None:
-    """Options that choose participants by label."""
-    for option, what in (
-        ("--participant-label", "participants to use (default: all)"),
-        ("--exclude-participant-label", "participants to leave out (default: none)"),
-    ):
-        parser.add_argument(
-            option,
-            nargs="+",
-            default=[],
-            metavar="LABEL",
-            help=f"{what}, with or without sub-",
-        )
-
-
-def train_parser() -> argparse.ArgumentParser:
-    """Parser of the ``train`` verb."""
-    parser = Parser(
-        prog="cmb_bidsapp train",
-        description="Train the anatomy or the lesion network, or calibrate the latter.",
-    )
-    verbs = parser.add_subparsers(
-        dest="what", required=True, metavar="{anatomy,lesions,implants,calibrate}"
-    )
-    anatomy = verbs.add_parser("anatomy", help="brain and structures, from label maps alone")
-    anatomy.add_argument("label_maps", nargs="+", type=Path, metavar="LABEL_MAP")
-    anatomy.add_argument("--steps", type=int, default=5400)
-    anatomy.add_argument("--random-seed", type=int, default=0, metavar="N")
-    lesions = verbs.add_parser("lesions", help="microbleeds and proxy regions, with nnU-Net")
-    lesions.add_argument("derivatives", type=Path, help="images, proxy dseg and CMB masks")
-    lesions.add_argument(
-        "--masks",
-        type=Path,
-        metavar="DIR",
-        help="derivatives that hold the CMB masks, where they are not those of DERIVATIVES",
-    )
-    lesions.add_argument("--epochs", type=int, default=60, help="of 50 steps each")
-    lesions.add_argument(
-        "--loss",
-        choices=("topk", "ce"),
-        default="topk",
-        help="Dice + TopK10, as in the paper, or Dice + cross-entropy (%(default)s)",
-    )
-    lesions.add_argument(
-        "--no-proxy",
-        dest="proxy",
-        action="store_false",
-        help="microbleeds alone, without the regions (plain nnU-Net)",
-    )
-    lesions.add_argument(
-        "--mimics",
-        action="store_true",
-        help="learn veins and calcifications as a class, where *_desc-mimics_dseg names them",
-    )
-    lesions.add_argument(
-        "--patch-size",
-        type=int,
-        nargs=3,
-        metavar=("SLICES", "ROWS", "COLUMNS"),
-        help="voxels of a training patch (default: planned, or those of --start-from); smaller "
-        "ones take less time a step",
-    )
-    for one in (anatomy, lesions):
-        one.add_argument("--output-dir", type=Path, required=True, help="the bundle is made here")
-        one.add_argument("--work-dir", type=Path, required=True, help="checkpoints; resumable")
-        one.add_argument("--name", required=True, help="name of the model in its card")
-        one.add_argument("--version", default="1", help="version in its card")
-        one.add_argument("--licence", default="not stated")
-        one.add_argument("--training-data", default="not stated", help="statement for the card")
-        one.add_argument(
-            "--start-from", metavar="NAME|DIR", help="model whose weights training starts from"
-        )
-        one.add_argument("--device", default="auto")
-    implants = verbs.add_parser(
-        "implants",
-        help="training set: simulated microbleeds in scans that the app has processed",
-        description="Draw simulated microbleeds into preprocessed scans. Every draw is a session "
-        "of its participant, ready for train lesions.",
-    )
-    implants.add_argument(
-        "derivatives", type=Path, metavar="DERIVATIVES", help="outputs of the app"
-    )
-    implants.add_argument("output_dir", type=Path, metavar="OUTPUT_DIR")
-    implants.add_argument(
-        "--masks",
-        type=Path,
-        metavar="DIR",
-        help="derivatives with CMB masks of sessions in which every microbleed is labelled "
-        "(default: none is; what the model suspects is ignored in training)",
-    )
-    implants.add_argument(
-        "--draws", type=int, default=4, metavar="N", help="draws per session (default: %(default)s)"
-    )
-    implants.add_argument(
-        "--microbleeds",
-        type=int,
-        nargs=2,
-        default=(25, 60),
-        metavar=("MIN", "MAX"),
-        help="sources in a whole brain, visible or not (default: 25 60)",
-    )
-    second = verbs.add_parser(
-        "second-look",
-        help="a small network that judges the candidates of a lesion model",
-        description="Train a network that tells microbleeds from other dark places, and put it "
-        "into the bundle of a lesion model. Thresholds and calibration have to be chosen anew.",
-    )
-    second.add_argument("derivatives", type=Path, help="as for train lesions")
-    second.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder of the lesion model")
-    second.add_argument("--masks", type=Path, metavar="DIR", help="as for train lesions")
-    second.add_argument(
-        "--steps", type=int, default=1200, metavar="N", help="of 128 places (default: %(default)s)"
-    )
-    calibrate = verbs.add_parser(
-        "calibrate",
-        help="how likely the candidates of a lesion model are microbleeds",
-        description="Fit what share of candidates of a probability are microbleeds, and write it "
-        "into the card of the model.",
-    )
-    for one in (lesions, second):
-        one.add_argument(
-            "--fold",
-            type=int,
-            metavar="N",
-            help="leave out part N (from 0) of the participants, for cross-validation "
-            "(default: none)",
-        )
-        one.add_argument(
-            "--folds",
-            type=int,
-            default=5,
-            metavar="N",
-            help="number of parts (default: %(default)s)",
-        )
-    for one in (lesions, implants, second):
-        _add_participants(one)
-        one.add_argument("--random-seed", type=int, default=0, metavar="N")
-    calibrate.add_argument(
-        "bundle", type=Path, metavar="BUNDLE", help="folder of the lesion model; its card changes"
-    )
-    calibrate.add_argument(
-        "evaluation",
-        type=Path,
-        metavar="EVALUATION",
-        help="OUTPUT_DIR of evaluate for a run of that model on scans it was not trained on",
-    )
-    return parser
-
-
-def evaluate_parser() -> argparse.ArgumentParser:
+def evaluate_parser() -> Parser:
     """Parser of the ``evaluate`` verb."""
     parser = Parser(
         prog="cmb_bidsapp evaluate",
         usage="%(prog)s [options] [NAME=]PREDICTIONS [[NAME=]PREDICTIONS ...] REF_DERIVATIVES "
         "OUTPUT_DIR",
-        description="Hold predictions of this app, or of any other tool, against a reference: "
+        description="Compare predictions of this app, or of any other tool, with a reference: "
         "lesions, voxels, counts, regions, anatomy; per session, per protocol and in all.",
         epilog="docs/evaluation.md has what is read, and the definition of every number. A "
         "reference session without a prediction is listed, counts as failed and enters no figure.",
@@ -306,42 +211,58 @@ def evaluate_parser() -> argparse.ArgumentParser:
         choices=defaults.PRESET_NAMES,
         default=defaults.PRESET_NAMES[0],
         help="paper: one to one within 5 mm; valdo: as in the VALDO challenge; overlap: one to "
-        "one, a voxel in common (%(default)s)",
+        "one, a voxel in common (default: %(default)s)",
     )
     parser.add_argument(
         "--connectivity",
         type=int,
         choices=(6, 26),
         default=defaults.CONNECTIVITY,
-        help="neighbours of a voxel, where masks are taken apart into lesions (%(default)s)",
+        help="neighbours of a voxel, where masks are taken apart into lesions "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--min-score",
+        action=Number,
         type=float,
+        within=PROBABILITY,
         default=defaults.MIN_SCORE,
         metavar="P",
-        help="marks and instances with a lower score count in the FROC only (%(default)s)",
+        help="marks and instances with a lower score count in the FROC only (default: %(default)s)",
     )
     parser.add_argument(
         "--thresholds",
+        action=Number,
         type=float,
+        within=PROBABILITY,
         nargs="+",
         default=defaults.FROC_THRESHOLDS,
         metavar="P",
         help="probabilities or scores of the FROC "
-        f"({' '.join(map(str, defaults.FROC_THRESHOLDS))})",
+        f"(default: {' '.join(map(str, defaults.FROC_THRESHOLDS))})",
     )
     parser.add_argument(
-        "--nprocs", type=int, metavar="N", help="sessions at a time (what is available)"
+        "--nprocs",
+        action=Number,
+        type=int,
+        within=COUNT,
+        metavar="N",
+        help="sessions at a time (default: what is available)",
     )
     parser.add_argument(
-        "--random-seed", type=int, default=0, metavar="N", help="of the bootstrap (%(default)s)"
+        "--random-seed",
+        action=Number,
+        type=int,
+        within=NOT_NEGATIVE,
+        default=0,
+        metavar="N",
+        help="of the bootstrap (default: %(default)s)",
     )
-    _add_participants(parser)
+    add_participants(parser)
     return parser
 
 
-def slurm_parser() -> argparse.ArgumentParser:
+def slurm_parser() -> Parser:
     """Parser of the ``slurm`` verb; what it does not know is the app's own command line."""
     parser = Parser(
         prog="cmb_bidsapp slurm",
@@ -358,19 +279,32 @@ def slurm_parser() -> argparse.ArgumentParser:
         type=Path,
         default=Path("cmb_bidsapp.sbatch"),
         metavar="FILE",
-        help="where it is written (%(default)s)",
+        help="where it is written (default: %(default)s)",
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--image", type=Path, metavar="SIF", help="container image to run")
     what.add_argument(
-        "--program", type=Path, metavar="FILE", help="program to run instead (the one that runs)"
+        "--program", type=Path, metavar="FILE", help="program to run instead (default: this one)"
     )
     parser.add_argument(
-        "--participants-per-task", type=int, default=1, metavar="N", help="(%(default)s)"
+        "--participants-per-task",
+        action=Number,
+        type=int,
+        within=COUNT,
+        default=1,
+        metavar="N",
+        help="(default: %(default)s)",
     )
-    parser.add_argument("--at-most", type=int, metavar="N", help="tasks at a time (no limit)")
     parser.add_argument(
-        "--time", default="4:00:00", metavar="LIMIT", help="of each task (%(default)s)"
+        "--max-concurrent",
+        action=Number,
+        type=int,
+        within=COUNT,
+        metavar="N",
+        help="tasks at a time (default: no limit)",
+    )
+    parser.add_argument(
+        "--time", default="4:00:00", metavar="LIMIT", help="of each task (default: %(default)s)"
     )
     parser.add_argument(
         "--sbatch",
@@ -380,3 +314,32 @@ def slurm_parser() -> argparse.ArgumentParser:
         help="another option of sbatch, such as --sbatch=--partition=long; may be repeated",
     )
     return parser
+
+
+def read_demo(arguments: Sequence[str]) -> Path:
+    """Folder that the ``demo`` verb is asked to fill."""
+    folder: Path = demo_parser().parse_args(arguments).folder
+    return folder
+
+
+def read_simulation(arguments: Sequence[str]) -> SimulationRequest:
+    """Parse and check a command line of the ``simulate`` verb."""
+    return simulate_parser().request(SimulationRequest, arguments)
+
+
+def read_conversion(arguments: Sequence[str]) -> ConversionRequest:
+    """Parse and check a command line of the ``convert`` verb."""
+    return convert_parser().request(ConversionRequest, arguments)
+
+
+def read_evaluation(arguments: Sequence[str]) -> EvaluationRequest:
+    """Parse and check a command line of the ``evaluate`` verb."""
+    parser = evaluate_parser()
+    return parser.checked(EvaluationRequest, parser.parse_intermixed_args(arguments))
+
+
+def read_slurm(arguments: Sequence[str]) -> tuple[SlurmRequest, list[str]]:
+    """Parse a command line of the ``slurm`` verb; what is left is one of the app."""
+    parser = slurm_parser()
+    given, left = parser.parse_known_args(arguments)
+    return parser.checked(SlurmRequest, given), left

@@ -7,10 +7,12 @@ from pathlib import Path
 from nibabel.affines import apply_affine
 
 from cmb_bidsapp.anatomy.atlas import aligned, parcellate
-from cmb_bidsapp.anatomy.backends import ParcellationRequest
+from cmb_bidsapp.anatomy.backend import ParcellationRequest, Source
+from cmb_bidsapp.anatomy.backends import BACKENDS, find_parcellation, obtain_parcellation
+from cmb_bidsapp.anatomy.existing import ExistingParcellation
 from cmb_bidsapp.anatomy.jhu import capsules, read_jhu
 from cmb_bidsapp.anatomy.mars import mars_labels, on_grid
-from cmb_bidsapp.anatomy.parcellation import ExistingParcellation, Parcellation
+from cmb_bidsapp.anatomy.parcellation import Parcellation
 from cmb_bidsapp.anatomy.proxy import Capsules
 from cmb_bidsapp.anatomy.quality import COLUMNS, Measure
 from cmb_bidsapp.anatomy.reuse import check_same_head, has_lobes, read_parcellation
@@ -29,7 +31,7 @@ from cmb_bidsapp.preprocess.resampling import IDENTITY
 from cmb_bidsapp.settings import Settings
 
 
-def backend(settings: Settings) -> ParcellationRequest:
+def request_of(settings: Settings) -> ParcellationRequest:
     """What the settings ask of the parcellation."""
     asked = settings.anatomy
     given = asked.derivatives
@@ -39,7 +41,7 @@ def backend(settings: Settings) -> ParcellationRequest:
         wanted=asked.parcellation,
         given=given,
         subjects_dir=settings.subjects_dir,
-        synthseg_dir=settings.out_dir / "sourcedata" / "synthseg",
+        sourcedata=settings.out_dir / "sourcedata",
         licence_file=asked.licence_file,
         run=asked.run_reconall,
         resume=asked.resume_reconall,
@@ -50,7 +52,9 @@ def reused_files(settings: Settings, session: Session) -> list[Path]:
     """Files beside the scans that the regions of a session come from."""
     atlas = settings.anatomy.jhu_atlas
     paths = [] if atlas is None else [atlas]
-    found = None if session.t1w is None else backend(settings).find(*_of_t1w(session))
+    if session.t1w is None:
+        return paths
+    found = find_parcellation(request_of(settings), *_of_t1w(session))
     if found is None:
         return paths
     paths += [found.dseg, *([found.white] if found.white else [])]
@@ -72,21 +76,28 @@ def find_or_make(
 
     What a person must know is added to ``notes``.
     """
-    asked = backend(settings)
+    asked = request_of(settings)
+    backend = BACKENDS[asked.wanted]
+    reuses = asked.given and backend.cite and not backend.makes
     if session.t1w is None:
-        if asked.wanted in ("freesurfer", "synthseg"):
+        if backend.makes:
             notes.append(f"no T1w: {asked.wanted} cannot run; the embedded parcellation is used")
-        elif asked.given and asked.wanted == "auto":
+        elif reuses:
             notes.append("no T1w: nothing can be reused; the embedded parcellation is used")
         return None
-    found = asked.obtain(
-        session.t1w.path,
-        *_of_t1w(session),
-        threads=settings.resources.threads,
-        device=settings.resources.device,
-        step=step,
+    participant, label = _of_t1w(session)
+    found = obtain_parcellation(
+        asked,
+        Source(
+            t1w=session.t1w.path,
+            participant=participant,
+            session=label,
+            threads=settings.resources.threads,
+            device=settings.resources.device,
+            step=step,
+        ),
     )
-    if found is None and asked.given and asked.wanted == "auto":
+    if found is None and reuses:
         looked = ", ".join(map(str, asked.given))
         notes.append(f"no parcellation to reuse in {looked}: the embedded one is used")
     return found

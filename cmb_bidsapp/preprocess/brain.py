@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from pathlib import Path
 
 import nibabel as nib
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cmb_bidsapp.core.errors import CommandMissingError, DataError
+from cmb_bidsapp.core.scratch import scratch_folder
 from cmb_bidsapp.preprocess.resampling import Affine
 from cmb_bidsapp.tools import external
 
@@ -62,8 +62,8 @@ def run_synthstrip(data: npt.NDArray[np.float32], affine: Affine) -> npt.NDArray
         It failed, or wrote no mask of the image's shape.
     """
     command = synthstrip_command() or [FREESURFER]
-    with tempfile.TemporaryDirectory(prefix="cmb-synthstrip-") as folder:
-        image, mask = Path(folder) / "image.nii.gz", Path(folder) / "mask.nii.gz"
+    with scratch_folder("cmb-synthstrip-") as folder:
+        image, mask = folder / "image.nii.gz", folder / "mask.nii.gz"
         nib.save(nib.Nifti1Image(data, affine), image)
         argv = [*command, "-i", str(image), "-m", str(mask)]
         external.run(argv, instead="--brain-extraction embedded")

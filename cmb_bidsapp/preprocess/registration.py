@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from cmb_bidsapp.core.scratch import scratch_folder
 from cmb_bidsapp.preprocess.ants import read_linear, register, to_ants, write_linear
 from cmb_bidsapp.preprocess.resampling import IDENTITY, Affine, Grid, isotropic_grid, resample
 
@@ -156,8 +155,8 @@ def _ants_rigid(
     inside: npt.NDArray[np.bool_] | None = None,
 ) -> Affine:
     """Pull of a rigid registration; voxels outside ``inside`` do not count."""
-    with tempfile.TemporaryDirectory(prefix="cmb-rigid-") as folder:
-        initial = Path(folder) / "start.mat"
+    with scratch_folder("cmb-rigid-") as folder:
+        initial = folder / "start.mat"
         write_linear(start, initial)
         result = register(
             to_ants(fixed, fixed_affine),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from cmb_bidsapp.anatomy.backends import references_of
 from cmb_bidsapp.core.defaults import MAX_DIAMETER_MM, NOT_A_DIAGNOSIS, CfprMode
+from cmb_bidsapp.core.reference import Reference
 from cmb_bidsapp.lesions.candidates import EXTENT
 from cmb_bidsapp.report.references import REFERENCES
 
@@ -74,16 +76,21 @@ class _Cited:
     """Cites in the text, and remembers what."""
 
     def __init__(self) -> None:
-        self.keys: set[str] = set()
+        self.references: set[Reference] = set()
 
     def __call__(self, *keys: str) -> str:
-        self.keys.update(keys)
-        return "(" + "; ".join(REFERENCES[key][0] for key in keys) + ")"
+        return self.these(REFERENCES[key] for key in keys)
+
+    def these(self, references: Iterable[Reference]) -> str:
+        """In brackets: ``(Fischl, 2012)``."""
+        given = list(references)
+        self.references.update(given)
+        return "(" + "; ".join(one.short for one in given) + ")"
 
     def named(self, key: str) -> str:
         """As part of a sentence: ``Kwon et al. (2024)``."""
-        self.keys.add(key)
-        authors, _, year = REFERENCES[key][0].rpartition(", ")
+        self.references.add(REFERENCES[key])
+        authors, _, year = REFERENCES[key].short.rpartition(", ")
         return f"{authors} ({year})"
 
 
@@ -92,7 +99,7 @@ def methods(facts: Facts) -> Methods:
     cite = _Cited()
     parts = (_purpose, _images, _regions, _detection, _reading)
     paragraphs = tuple(" ".join(part(facts, cite)) for part in parts)
-    return Methods(paragraphs, tuple(sorted(REFERENCES[key][1] for key in cite.keys)))
+    return Methods(paragraphs, tuple(sorted(one.full for one in cite.references)))
 
 
 def _purpose(facts: Facts, cite: _Cited) -> Iterator[str]:
@@ -127,16 +134,6 @@ def _images(facts: Facts, cite: _Cited) -> Iterator[str]:
         )
 
 
-#: Citation of the makers of a parcellation, by the first word of what they are recorded as.
-_MAKERS = {
-    "FreeSurfer": ("freesurfer",),
-    "FastSurfer": ("fastsurfer",),
-    "SynthSeg": ("synthseg",),
-    "sMRIPrep": ("fmriprep", "freesurfer"),
-    "fMRIPrep": ("fmriprep", "freesurfer"),
-}
-
-
 def _regions(facts: Facts, cite: _Cited) -> Iterator[str]:
     for maker in facts.parcellations:
         if maker == "embedded":
@@ -147,8 +144,9 @@ def _regions(facts: Facts, cite: _Cited) -> Iterator[str]:
                 f"{cite('ants')}, tells the sides and names the cortex."
             )
         else:
-            sources = _MAKERS.get(maker.split()[0], ())
-            yield f"The parcellation was made by {maker}{' ' + cite(*sources) if sources else ''}."
+            known = references_of(maker.split()[0])
+            sources = f" {cite.these(known)}" if known else ""
+            yield f"The parcellation was made by {maker}{sources}."
     rules = {
         "paper": f"Algorithm 1 of {cite.named('kwon')}",
         "reference": f"the published code of {cite.named('kwon')}",

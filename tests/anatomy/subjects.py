@@ -6,8 +6,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from cmb_bidsapp.anatomy.parcellation import ExistingParcellation
-from cmb_bidsapp.anatomy.reuse import parcellations_in
+from cmb_bidsapp.anatomy.existing import ExistingParcellation, parcellations_in
 
 #: FreeSurfer's axes (L, I, A), 4 mm, off-centre.
 AFFINE = np.array([[-4.0, 0, 0, 85], [0, 0, 4, -60], [0, -4, 0, 92], [0, 0, 0, 1]])

@@ -1,11 +1,25 @@
 """Which parcellation a session gets; recon-all and mri_synthseg are stand-ins that write labels."""
 
+from dataclasses import replace
+from types import MappingProxyType
+
 import numpy as np
 import pytest
 
-from cmb_bidsapp.anatomy.backends import ParcellationRequest
+from cmb_bidsapp.anatomy.backend import ParcellationRequest, Source
+from cmb_bidsapp.anatomy.backends import (
+    BACKENDS,
+    find_parcellation,
+    obtain_parcellation,
+    references_of,
+)
+from cmb_bidsapp.anatomy.existing import ExistingParcellation
 from cmb_bidsapp.anatomy.reuse import has_lobes, read_parcellation
+from cmb_bidsapp.cli import main
 from cmb_bidsapp.core.errors import CommandMissingError, DataError, LicenceError
+from cmb_bidsapp.core.reference import Reference
+from cmb_bidsapp.options.resolve import read_settings
+from cmb_bidsapp.phases.regions import request_of
 from tests.anatomy.subjects import head, save, write
 
 #: What makes a folder of outputs be of a kind.
@@ -26,7 +40,7 @@ FAILS = "sys.exit('the head is upside down')"
 
 @pytest.fixture
 def backend(tmp_path, licence_file):
-    """Make a backend; its own folders are ``freesurfer`` and ``synthseg``."""
+    """Ask for a backend; its own folders are ``freesurfer`` and ``synthseg``."""
 
     def make(wanted, *given, **options):
         options = {"licence_file": licence_file, **options}
@@ -34,7 +48,7 @@ def backend(tmp_path, licence_file):
             wanted=wanted,
             given=given,
             subjects_dir=tmp_path / "freesurfer",
-            synthseg_dir=tmp_path / "synthseg",
+            sourcedata=tmp_path,
             **options,
         )
 
@@ -47,8 +61,10 @@ def obtain(t1w):
 
     def ask(backend, session=None):
         steps = []
-        options = {"threads": 2, "device": "cpu", "step": steps.append}
-        return backend.obtain(t1w, "01", session, **options), steps
+        source = Source(
+            t1w=t1w, participant="01", session=session, threads=2, device="cpu", step=steps.append
+        )
+        return obtain_parcellation(backend, source), steps
 
     return ask
 
@@ -79,7 +95,7 @@ def test_what_is_asked_for_decides_whose_outputs_do(tmp_path, backend, wanted, k
     accepted = set()
     for kind, name in LAYOUTS.items():
         file = write(tmp_path / kind / name)
-        found = backend(wanted, tmp_path / kind).find("01", None)
+        found = find_parcellation(backend(wanted, tmp_path / kind), "01", None)
         if found is not None:
             assert (found.dseg, found.kind) == (file, kind)
             accepted.add(kind)
@@ -93,7 +109,7 @@ def test_other_kinds_in_the_same_folder_hide_nothing(tmp_path, backend, wanted, 
     for layout in LAYOUTS.values():
         write(tmp_path / "all" / layout)
     (tmp_path / "all" / LAYOUTS["FastSurfer"]).unlink()
-    found = backend(wanted, tmp_path / "all").find("01", None)
+    found = find_parcellation(backend(wanted, tmp_path / "all"), "01", None)
     assert found.kind == kind
 
 
@@ -105,35 +121,35 @@ def test_the_first_folder_with_what_is_wanted_wins(tmp_path, backend):
         ("sMRIPrep", "FastSurfer"),
     ):
         given = [tmp_path / "nothing", *(tmp_path / kind for kind in kinds)]
-        assert backend("auto", *given).find("01", None).dseg == folders[kinds[0]]
+        assert find_parcellation(backend("auto", *given), "01", None).dseg == folders[kinds[0]]
     given = [tmp_path / kind for kind in ("SynthSeg", "sMRIPrep", "FreeSurfer")]
-    assert backend("freesurfer", *given).find("01", None).kind == "sMRIPrep"
-    assert backend("synthseg", *given[::-1]).find("01", None).kind == "SynthSeg"
+    assert find_parcellation(backend("freesurfer", *given), "01", None).kind == "sMRIPrep"
+    assert find_parcellation(backend("synthseg", *given[::-1]), "01", None).kind == "SynthSeg"
 
 
 def test_what_was_made_here_comes_after_what_is_given(tmp_path, backend):
     own = write(tmp_path / "freesurfer" / LAYOUTS["FreeSurfer"])
     labels = write(tmp_path / "synthseg" / "sub-01_desc-synthseg_dseg.nii.gz")
-    assert backend("freesurfer").find("01", None).dseg == own
-    assert backend("synthseg").find("01", None).dseg == labels
+    assert find_parcellation(backend("freesurfer"), "01", None).dseg == own
+    assert find_parcellation(backend("synthseg"), "01", None).dseg == labels
     given = write(tmp_path / "given" / LAYOUTS["FastSurfer"])
-    assert backend("freesurfer", tmp_path / "given").find("01", None).dseg == given
-    assert backend("synthseg", tmp_path / "given").find("01", None).dseg == labels
+    assert find_parcellation(backend("freesurfer", tmp_path / "given"), "01", None).dseg == given
+    assert find_parcellation(backend("synthseg", tmp_path / "given"), "01", None).dseg == labels
 
 
 @pytest.mark.parametrize("wanted", ["auto", "atlas"])
 def test_what_another_choice_made_here_is_not_taken_unasked(tmp_path, backend, wanted):
     write(tmp_path / "freesurfer" / LAYOUTS["FreeSurfer"])
     write(tmp_path / "synthseg" / "sub-01_desc-synthseg_dseg.nii.gz")
-    assert backend(wanted).find("01", None) is None
+    assert find_parcellation(backend(wanted), "01", None) is None
 
 
 def test_the_session_has_its_own_or_the_participants(tmp_path, backend):
     shared = write(tmp_path / "freesurfer" / "sub-01" / "mri" / "aparc+aseg.mgz")
     own = write(tmp_path / "freesurfer" / "sub-01_ses-A" / "mri" / "aparc+aseg.mgz")
-    assert backend("freesurfer").find("01", "A").dseg == own
-    assert backend("freesurfer").find("01", "B").dseg == shared
-    assert backend("freesurfer").find("02", "A") is None
+    assert find_parcellation(backend("freesurfer"), "01", "A").dseg == own
+    assert find_parcellation(backend("freesurfer"), "01", "B").dseg == shared
+    assert find_parcellation(backend("freesurfer"), "02", "A") is None
 
 
 # Nothing to be found
@@ -167,7 +183,7 @@ def test_a_program_that_is_not_there_or_fails_is_named(machine, backend, obtain,
     machine.install(name, FAILS)
     with pytest.raises(DataError, match="upside down"):
         obtain(backend(wanted))
-    assert backend(wanted).find("01", None) is None
+    assert find_parcellation(backend(wanted), "01", None) is None
 
 
 def test_the_licence_is_asked_for_where_recon_all_is_to_run_only(
@@ -291,3 +307,47 @@ def test_fastsurfers_runs_are_not_recon_alls(machine, tmp_path, backend, obtain)
     cut_off(folder)
     dseg = write(folder / "mri" / "aparc.DKTatlas+aseg.mapped.mgz")
     assert obtain(backend("freesurfer"))[0].dseg == dseg
+
+
+# A backend of somebody's own
+
+
+class Toy:
+    """Labels a head by copying the T1w."""
+
+    help = "a toy"
+    cite = MappingProxyType({"Toy": (Reference("Maker, 2031", "Maker M. A toy. J Toys 2031."),)})
+    makes = True
+    licensed = False
+
+    def find(self, request, participant, session):
+        path = request.sourcedata / "toy" / f"sub-{participant}.nii.gz"
+        return ExistingParcellation(path, "Toy") if path.exists() else None
+
+    def make(self, request, source):
+        source.step("toy")
+        path = request.sourcedata / "toy" / f"{source.label}.nii.gz"
+        path.parent.mkdir()
+        path.write_bytes(source.t1w.read_bytes())
+
+
+def test_a_new_backend_is_its_class_and_its_place_in_the_table(
+    monkeypatch, tmp_path, machine, backend, obtain, capsys
+):
+    monkeypatch.setitem(BACKENDS, "toy", Toy())
+    bids, out = tmp_path / "bids", tmp_path / "out"
+    bids.mkdir()
+    settings = read_settings([str(bids), str(out), "participant", "--parcellation", "toy"])
+    assert settings.anatomy.parcellation == "toy"
+    assert main(["--help"]) == 0
+    assert "toy: a toy" in " ".join(capsys.readouterr().out.split())
+    asked = replace(request_of(settings), sourcedata=tmp_path)
+    found, steps = obtain(asked)
+    assert (found.kind, steps) == ("Toy", ["toy"])
+    assert obtain(asked) == (found, [])
+    assert references_of("Toy")[0].short == "Maker, 2031"
+
+
+def test_the_labels_of_a_new_backend_bear_its_name(monkeypatch, tmp_path):
+    labels = save(tmp_path / "toy.nii.gz", head(full=False))
+    assert read_parcellation(ExistingParcellation(labels, "Toy")).source == "Toy"

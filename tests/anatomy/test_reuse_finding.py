@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from cmb_bidsapp.anatomy.parcellation import ExistingParcellation
+from cmb_bidsapp.anatomy.existing import ExistingParcellation
 from cmb_bidsapp.anatomy.reuse import read_parcellation
 from cmb_bidsapp.core.errors import DataError
 from tests.anatomy.subjects import find_parcellation, pointer, write

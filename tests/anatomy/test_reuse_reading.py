@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cmb_bidsapp.anatomy.parcellation import ExistingParcellation
+from cmb_bidsapp.anatomy.existing import ExistingParcellation
 from cmb_bidsapp.anatomy.reuse import has_lobes, read_parcellation
 from cmb_bidsapp.anatomy.talairach import read_xfm, to_mni305
 from cmb_bidsapp.bids.images import read_labels

@@ -15,9 +15,9 @@ from tests.documents import ROOT, blocks
 from tests.skeletons import build_dataset, write_head
 from tests.standins import Machine
 
-SLURM = [*blocks("docs/hpc.md", "cmb_bidsapp slurm"), *blocks("README.md", "cmb_bidsapp slurm")]
-BRAINLIFE = [*blocks("docs/callers.md", "./main"), *blocks("README.md", "./main")]
-BOUTIQUES = [*blocks("docs/callers.md", "bosh "), *blocks("README.md", "bosh ")]
+SLURM = blocks("docs/hpc.md", "cmb_bidsapp slurm")
+BRAINLIFE = blocks("docs/callers.md", "./main")
+BOUTIQUES = blocks("docs/callers.md", "bosh ")
 
 
 def shell(block: str, path: str) -> str:

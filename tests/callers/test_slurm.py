@@ -131,7 +131,7 @@ def test_a_task_gets_the_share_that_is_asked_of_slurm(cluster, dataset):
     script = written(
         dataset,
         *("--program", str(cluster.program), "--nprocs", "2", "--mem", "3G"),
-        *("--time", "1-00:00:00", "--at-most", "3"),
+        *("--time", "1-00:00:00", "--max-concurrent", "3"),
         *("--sbatch=--partition=long", "--sbatch=--account=me"),
     )
     directives = re.findall(r"^#SBATCH (.*)", script, re.MULTILINE)
@@ -212,7 +212,7 @@ def test_the_licence_is_handed_over_and_in_no_script(
         (["--program", "none"], "--program none: not a file"),
         (["--image", "a", "--program", "b"], "not allowed with"),
         (["--participants-per-task", "0"], "--participants-per-task"),
-        (["--at-most", "0"], "--at-most"),
+        (["--max-concurrent", "0"], "--max-concurrent"),
         (["--sbatch=--a\nrm -rf"], "one line is expected"),
         (["--threshold", "3"], "--threshold 3.0"),
         (["--device", "gpu"], "--device gpu"),

@@ -1,4 +1,4 @@
-"""The README's lines for a cluster and for Brainlife, with the real image, where there are both."""
+"""The lines that the documents have for a cluster and for Brainlife, with the real image."""
 
 import json
 import re
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.long
 def test_a_cluster_runs_the_tasks_and_then_the_group_level(sif, checkout, run_block):
     if shutil.which("sinfo") is None or call("sinfo").returncode != 0:
         pytest.skip("there is no Slurm here that answers")
-    (block,) = blocks("README.md", "cmb_bidsapp slurm")
+    block = blocks("docs/hpc.md", "cmb_bidsapp slurm")[0]
     *_, last = re.findall(r"^job (\d+):", run_block(block), re.MULTILINE)
     waited = call("srun", "--quiet", f"--dependency=afterany:{last}", "true", cwd=checkout)
     assert waited.returncode == 0, waited.stderr
@@ -31,7 +31,7 @@ def test_brainlife_gets_a_report_and_counts(sif, checkout, run_block):
     anat = "bids/sub-01/anat/sub-01_"
     config = {"t1": f"{anat}T1w.nii.gz", "t2starw": f"{anat}T2starw.nii.gz"}
     (checkout / "config.json").write_text(json.dumps(config))
-    (block,) = blocks("README.md", "./main")
+    (block,) = blocks("docs/callers.md", "./main")
     run_block(block)
     product = json.loads((checkout / "product.json").read_text())
     told = {message["type"] for message in product["brainlife"]}

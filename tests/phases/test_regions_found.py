@@ -3,7 +3,7 @@
 import dataclasses
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.phases.regions import backend, find_or_make, reused_files
+from cmb_bidsapp.phases.regions import find_or_make, request_of, reused_files
 from cmb_bidsapp.workflow import PREPARE
 from tests.anatomy.subjects import write
 
@@ -75,12 +75,12 @@ def test_the_white_matter_atlas_counts_with_and_without_a_t1w(session, settings,
 
 def test_the_subjects_folder_goes_before_other_outputs(settings, tmp_path):
     asked = settings(subjects_dir=tmp_path / "subjects", derivatives=(tmp_path / "fs",))
-    assert backend(asked).given == (tmp_path / "subjects", tmp_path / "fs")
-    assert backend(asked).subjects_dir == tmp_path / "subjects"
-    plain = backend(settings())
+    assert request_of(asked).given == (tmp_path / "subjects", tmp_path / "fs")
+    assert request_of(asked).subjects_dir == tmp_path / "subjects"
+    plain = request_of(settings())
     assert plain.given == ()
     assert plain.subjects_dir == tmp_path / "out" / "sourcedata" / "freesurfer"
-    assert plain.synthseg_dir == tmp_path / "out" / "sourcedata" / "synthseg"
+    assert plain.sourcedata / "synthseg" == tmp_path / "out" / "sourcedata" / "synthseg"
 
 
 # What a person is told

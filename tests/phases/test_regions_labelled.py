@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from nibabel.affines import apply_affine
 
-from cmb_bidsapp.anatomy.parcellation import ExistingParcellation
+from cmb_bidsapp.anatomy.existing import ExistingParcellation
 from cmb_bidsapp.anatomy.reuse import has_lobes
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.core.labels import ids, table, where

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from cmb_bidsapp.anatomy.backends import BACKENDS
 from cmb_bidsapp.report.methods import Facts, methods
 from cmb_bidsapp.report.references import REFERENCES
 
@@ -52,12 +53,15 @@ def references(**changes):
 def test_what_is_cited_is_in_the_references_and_nothing_else(changes):
     found = methods(replace(FACTS, **changes))
     told = " ".join(found.paragraphs)
+    made_by = [
+        reference for one in BACKENDS.values() for own in one.cite.values() for reference in own
+    ]
     cited = {
-        key
-        for key, (short, _) in REFERENCES.items()
-        if short in told or re.sub(r", (\d+)$", r" (\1)", short) in told
+        one
+        for one in (*REFERENCES.values(), *made_by)
+        if one.short in told or re.sub(r", (\d+)$", r" (\1)", one.short) in told
     }
-    assert list(found.references) == sorted(REFERENCES[key][1] for key in cited)
+    assert list(found.references) == sorted(one.full for one in cited)
     assert len(cited) >= 8
     assert "  " not in told
     assert "{" not in told

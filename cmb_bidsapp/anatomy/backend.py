@@ -1,0 +1,103 @@
+"""What a parcellation backend is: the kind of thing that ``--parcellation`` names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from cmb_bidsapp.anatomy.existing import ExistingParcellation, parcellations_in
+from cmb_bidsapp.core.reference import Reference
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParcellationRequest:
+    """What a person asks of the parcellation.
+
+    Attributes
+    ----------
+    wanted
+        Name of the backend, a key of :data:`cmb_bidsapp.anatomy.backends.BACKENDS`.
+    given
+        Folders of other apps' outputs, best first.
+    subjects_dir
+        Where FreeSurfer subjects lie that are made here.
+    sourcedata
+        Where outputs of other programs that are made here lie, each program's in a folder.
+    licence_file
+        FreeSurfer's licence.
+    run, resume
+        Whether recon-all may run at all, and go on with an unfinished subject.
+    """
+
+    wanted: str
+    given: tuple[Path, ...]
+    subjects_dir: Path
+    sourcedata: Path
+    licence_file: Path | None = None
+    run: bool = True
+    resume: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """The T1w that is to be labelled, and what may be used for it.
+
+    ``device`` is ``cpu``, ``cuda`` or ``cuda:N``; ``step`` is told what begins.
+    """
+
+    t1w: Path
+    participant: str
+    session: str | None
+    threads: int
+    device: str
+    step: Callable[[str], None]
+
+    @property
+    def label(self) -> str:
+        """``sub-01`` or ``sub-01_ses-A``."""
+        return f"sub-{self.participant}" + (f"_ses-{self.session}" if self.session else "")
+
+
+class Backend(Protocol):
+    """A way to a parcellation.
+
+    A new one is a module with such a class, and an entry of
+    :data:`cmb_bidsapp.anatomy.backends.BACKENDS`; nothing else knows their names.
+    """
+
+    @property
+    def help(self) -> str:
+        """What it does, for ``--help``."""
+
+    @property
+    def cite(self) -> Mapping[str, tuple[Reference, ...]]:
+        """The kinds of outputs that satisfy it, each with what a text cites for it."""
+
+    @property
+    def makes(self) -> bool:
+        """Whether it runs a program where there is nothing to reuse."""
+
+    @property
+    def licensed(self) -> bool:
+        """Whether that program asks for FreeSurfer's licence."""
+
+    def find(
+        self, request: ParcellationRequest, participant: str, session: str | None
+    ) -> ExistingParcellation | None:
+        """Output that is there and satisfies it, best first."""
+
+    def make(self, request: ParcellationRequest, source: Source) -> None:
+        """Run the program; :meth:`find` finds what it has left."""
+
+
+def first_of(
+    kinds: Container[str], folders: Iterable[Path], participant: str, session: str | None
+) -> ExistingParcellation | None:
+    """First parcellation of some kinds in some folders."""
+    for folder in folders:
+        for found in parcellations_in(folder, participant, session):
+            if found.kind in kinds:
+                return found
+    return None

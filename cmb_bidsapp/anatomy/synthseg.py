@@ -1,0 +1,50 @@
+"""``--parcellation synthseg``: its output where it is there, else ``mri_synthseg``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import MappingProxyType
+
+from cmb_bidsapp.anatomy.backend import ParcellationRequest, Source, first_of
+from cmb_bidsapp.anatomy.existing import ExistingParcellation
+from cmb_bidsapp.core.reference import Reference
+
+SYNTHSEG = Reference(
+    "Billot et al., 2023",
+    "Billot B, Greve DN, Puonti O, et al. SynthSeg: segmentation of brain MRI scans of any "
+    "contrast and resolution without retraining. Med Image Anal 2023;86:102789.",
+)
+
+
+class SynthSeg:
+    """Output of SynthSeg, else a run of it."""
+
+    help = "what is there of SynthSeg, else run mri_synthseg"
+    cite = MappingProxyType({"SynthSeg": (SYNTHSEG,)})
+    makes = True
+    licensed = False
+
+    def find(
+        self, request: ParcellationRequest, participant: str, session: str | None
+    ) -> ExistingParcellation | None:
+        """Output that is there."""
+        return first_of(self.cite, (*request.given, _made(request)), participant, session)
+
+    def make(self, request: ParcellationRequest, source: Source) -> None:
+        """Run mri_synthseg.
+
+        Raises
+        ------
+        DataError, CommandMissingError, TemporaryError
+            See :func:`cmb_bidsapp.tools.synthseg.run_synthseg`.
+        """
+        # It writes images with nibabel, which the command line does without.
+        from cmb_bidsapp.tools.synthseg import run_synthseg
+
+        source.step("SynthSeg")
+        output = _made(request) / f"{source.label}_desc-synthseg_dseg.nii.gz"
+        run_synthseg(source.t1w, output, threads=source.threads, device=source.device)
+
+
+def _made(request: ParcellationRequest) -> Path:
+    return request.sourcedata / "synthseg"

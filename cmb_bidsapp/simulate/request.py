@@ -1,0 +1,28 @@
+"""What the ``simulate`` verb is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cmb_bidsapp.core.request import Request
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulationRequest(Request):
+    """A cohort to simulate; see ``cmb_bidsapp simulate --help``."""
+
+    output_dir: Path
+    label_maps: tuple[Path, ...] | None
+    participants: int
+    protocol: tuple[str, ...]
+    microbleeds: tuple[int, int]
+    share_without_microbleeds: float
+    sessions: int
+    new: tuple[int, int]
+    unchanged: float
+    follow_up_protocol: tuple[str, ...]
+    texture: tuple[Path, ...]
+    phase: bool
+    nprocs: int
+    random_seed: int

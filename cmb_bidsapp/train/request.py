@@ -1,0 +1,96 @@
+"""What the ``train`` verb is asked for, by what is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cmb_bidsapp.core.request import Request
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundleRequest(Request):
+    """A bundle to make, and what its card says."""
+
+    output_dir: Path
+    work_dir: Path
+    name: str
+    version: str
+    licence: str
+    training_data: str
+    start_from: str | None
+    device: str
+    random_seed: int
+
+    @property
+    def card(self) -> dict[str, str]:
+        """Texts of the card."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "licence": self.licence,
+            "training_data": self.training_data,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnatomyRequest(BundleRequest):
+    """Train the anatomy network."""
+
+    label_maps: tuple[Path, ...]
+    steps: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class CasesRequest(Request):
+    """Processed scans to learn from, and which participants."""
+
+    derivatives: Path
+    masks: Path | None
+    participant_label: tuple[str, ...]
+    exclude_participant_label: tuple[str, ...]
+    random_seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldsRequest(CasesRequest):
+    """A part of the participants that is left out, for cross-validation."""
+
+    fold: int | None
+    folds: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class LesionsRequest(FoldsRequest, BundleRequest):
+    """Train the lesion network."""
+
+    epochs: int
+    loss: str
+    proxy: bool
+    mimics: bool
+    patch_size: tuple[int, int, int] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecondLookRequest(FoldsRequest):
+    """Train the network that judges candidates."""
+
+    bundle: Path
+    steps: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImplantsRequest(CasesRequest):
+    """Draw microbleeds into processed scans."""
+
+    output_dir: Path
+    draws: int
+    microbleeds: tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationRequest(Request):
+    """Choose thresholds of a lesion model, and calibrate it."""
+
+    bundle: Path
+    evaluation: Path
