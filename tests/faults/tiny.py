@@ -58,7 +58,12 @@ PHASES = (
     _work("segment", lambda s, f: [f.t2star], lambda f: [f.probability, f.network_labels]),
     _work("decide", lambda s, f: [f.probability, f.proxy], lambda f: [f.mask, f.lesions]),
 )
-workflow.STAGES = MappingProxyType({"session": PHASES, "follow-up": ()})
+
+
+def _install():
+    """Put the phases in the place of the real ones; nothing else of the app is imported yet."""
+    workflow.STAGES = MappingProxyType({"session": PHASES, "follow-up": ()})
+    sys.addaudithook(_tell_of_connections)
 
 
 def _app(arguments):
@@ -81,7 +86,7 @@ if __name__ == "__main__":
     # What is pickled belongs to the imported module, not to __main__.
     from tests.faults import tiny
 
-    sys.addaudithook(tiny._tell_of_connections)
+    tiny._install()
     if sys.argv[1:2] == ["-m"]:
         from cmb_bidsapp.engine.child import main as child
 
