@@ -14,6 +14,7 @@ from pathlib import Path
 from cmb_bidsapp.core.errors import UsageError
 from cmb_bidsapp.core.home import provide_home
 from cmb_bidsapp.core.outcome import carried_out
+from cmb_bidsapp.options.doctor import read_doctor
 from cmb_bidsapp.options.parser import LEVELS
 from cmb_bidsapp.options.request import read_request
 from cmb_bidsapp.options.sensitivity import read_sensitivity
@@ -44,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "evaluate": _evaluate,
         "sensitivity": _sensitivity,
         "slurm": _slurm,
+        "doctor": _doctor,
     }
 
     def work() -> int:
@@ -137,6 +139,14 @@ def _sensitivity(arguments: list[str]) -> int:
     from cmb_bidsapp.levels.sensitivity import run_sensitivity
 
     return run_sensitivity(request, this_machine())
+
+
+def _doctor(arguments: list[str]) -> int:
+    request = read_doctor(arguments)
+    from cmb_bidsapp.core.resources import this_machine
+    from cmb_bidsapp.levels.doctor import run_doctor
+
+    return run_doctor(request, this_machine())
 
 
 def _slurm(arguments: list[str]) -> int:

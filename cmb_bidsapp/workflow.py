@@ -46,6 +46,7 @@ from cmb_bidsapp.phases.prepare import (
     measure_anatomy,
     prepare_inputs,
     prepare_parameters,
+    refuse_impossible,
     refuse_unusable,
     register,
     strip,
@@ -91,6 +92,7 @@ def prepare(session: Session, files: SessionFiles, settings: Settings, step: Ste
     step("proxy and MARS labels")
     regions = write_regions(labelled, t1w, t2star, registration, files, settings)
     measures = measure_anatomy(t2star, t1w, registration, labelled)
+    refuse_impossible(session, measures)
     notes += warnings(measures)
     heads = write_heads(session, t2star, t1w, registration, files, notes)
     return Result((*heads, *regions, *write_quality(measures, files)), tuple(notes))

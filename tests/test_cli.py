@@ -32,6 +32,12 @@ def no_gpu(monkeypatch):
     )
 
 
+def test_no_memory_is_no_amount(tmp_path):
+    (tmp_path / "in").mkdir()
+    (problem,) = problems_of([tmp_path / "in", tmp_path / "out", "participant", "--mem", "0"])
+    assert problem == "--mem 0: more than 0 is expected"
+
+
 @pytest.fixture
 def settings_of(tmp_path):
     """Settings of a command line whose folders are a dataset and an output folder."""
@@ -59,14 +65,14 @@ def test_all_problems_are_reported_at_once(tmp_path, capsys):
         "--omp-nthreads", "-2", "--mem", "lots", "--device", "tpu",
         "--participant-label", f"@{tmp_path / 'nolist'}",
         "--bids-filter-file", tmp_path / "nofilter.json", "--folds", "1", "../0",
-        "--baseline-limit", "-1",
+        "--baseline-limit", "-1", "--random-seed", "-1",
     ]  # fmt: skip
     problems = problems_of(arguments)
     for named in (
         "absent", "--threshold 1.5", "--cfpr-ratio -1", "--cfpr-radius 0", "--min-size -3",
         "--sensitivity -2",
         "--nprocs 0", "--omp-nthreads -2", "lots", "--device tpu", "nolist", "nofilter.json",
-        "--folds ../0", "--baseline-limit -1",
+        "--folds ../0", "--baseline-limit -1", "--random-seed -1",
     ):  # fmt: skip
         assert sum(named in problem for problem in problems) == 1, named
     assert main([str(argument) for argument in arguments]) == 2

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from cmb_bidsapp import __version__
-from cmb_bidsapp.bids.outputs import bids_name, write_json, write_text
+from cmb_bidsapp.bids.outputs import PARTIAL, bids_name, write_json, write_text
 from cmb_bidsapp.bids.text import read_json
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.core.labels import STANDARD_SPACE
@@ -235,11 +235,38 @@ def raw_uri(bids_dir: Path, path: Path) -> str:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock; another run on the same outputs waits for it."""
+def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold an exclusive lock; another run on the same outputs waits for it.
+
+    Raises
+    ------
+    BlockingIOError
+        Another run holds it, and this one is not to ``wait``.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path):
+    lock = FileLock(path)
+    try:
+        held = lock.acquire(blocking=wait)
+    except Timeout as error:
+        raise BlockingIOError(f"{path} is held by another run") from error
+    with held:
         yield
+
+
+def participant_lock(out_dir: Path, participant: str) -> Path:
+    """Lock that a run holds while it writes a participant's derivatives."""
+    return out_dir / "logs" / "locks" / f"sub-{participant}.lock"
+
+
+def remove_partial(out_dir: Path, participant: str) -> None:
+    """Remove what writes that were killed have left of a participant, unless a run is at work."""
+    own = f"{PARTIAL}*-sub-{participant}[._]*"
+    with suppress(BlockingIOError), locked(participant_lock(out_dir, participant), wait=False):
+        for folder in (out_dir, out_dir / "logs" / "stamps", out_dir / "logs" / "seconds"):
+            for path in folder.glob(own):
+                path.unlink(missing_ok=True)
+        for path in (out_dir / f"sub-{participant}").rglob(f"{PARTIAL}*"):
+            path.unlink(missing_ok=True)
 
 
 def prepare_dataset(out_dir: Path, bids_dir: Path) -> None:

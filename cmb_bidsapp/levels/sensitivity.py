@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,16 +12,15 @@ from cmb_bidsapp.bids.derivatives import SessionFiles, complete_bidsignore
 from cmb_bidsapp.bids.filters import select_participants
 from cmb_bidsapp.bids.images import load_header
 from cmb_bidsapp.bids.outputs import read_sidecar
-from cmb_bidsapp.bids.scans import Scan, Session
+from cmb_bidsapp.bids.scans import Choice, Scan, Session
 from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.core import resources
 from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.core.errors import DataError, NoInputError
-from cmb_bidsapp.core.outcome import Summary, common_code
 from cmb_bidsapp.core.resources import Machine, choose_device
-from cmb_bidsapp.engine.pool import Outcome
+from cmb_bidsapp.core.signals import signals_interrupt
+from cmb_bidsapp.levels.ledger import Ledger
 from cmb_bidsapp.levels.participant import run_folder, run_stage
-from cmb_bidsapp.levels.status import ended, write_status
 from cmb_bidsapp.models.registry import check_lesion_model, load_card, packaged_models
 from cmb_bidsapp.report.sensitivity import refresh_report
 from cmb_bidsapp.sensitivity.background import processed_sessions
@@ -42,6 +41,29 @@ def run_sensitivity(request: SensitivityRequest, machine: Machine) -> int:
     """
     settings = _settings(request, machine)
     sessions = _finished(settings.out_dir, request)
+    models = _by_model(sessions, request.model)
+    for model in models:
+        check_lesion_model(model, request.folds)
+    choice = Choice(tuple(session for own in models.values() for session in own), ())
+    ledger = Ledger(settings.out_dir, choice, "sensitivity")
+    with signals_interrupt():
+        try:
+            ledger.open()
+            _measure(models, settings, request.folds, ledger)
+            summary = ledger.summary()
+        except (KeyboardInterrupt, OSError) as error:
+            summary = ledger.broken_off(error)
+    print(summary, flush=True)
+    return int(summary.code)
+
+
+def _measure(
+    models: Mapping[str, Sequence[Session]],
+    settings: Settings,
+    folds: Sequence[str],
+    ledger: Ledger,
+) -> None:
+    """Measure the sessions of each model, and say what was found."""
     console = Console()
 
     def line(text: str) -> None:
@@ -50,14 +72,10 @@ def run_sensitivity(request: SensitivityRequest, machine: Machine) -> int:
     # The folder may be of a version that had no such tables.
     complete_bidsignore(settings.out_dir)
     logs = run_folder(settings.out_dir)
-    outcomes: list[Outcome] = []
-    for model, own in _by_model(sessions, request.model).items():
-        check_lesion_model(model, request.folds)
-        chosen = replace(settings, lesions=Lesions(model, folds=request.folds))
-        several = [_as_session(files) for files in own]
-        outcomes += run_stage(several, chosen, logs, console, "sensitivity")
-    write_status(settings.out_dir, ended(outcomes, "sensitivity"))
-    for outcome in outcomes:
+    for model, own in models.items():
+        chosen = replace(settings, lesions=Lesions(model, folds=tuple(folds)))
+        run_stage(own, chosen, logs, console, ledger, "sensitivity")
+    for outcome in ledger.outcomes("sensitivity"):
         session = outcome.session
         files = SessionFiles(settings.out_dir, session.participant, session.session)
         if outcome.ok:
@@ -66,10 +84,6 @@ def run_sensitivity(request: SensitivityRequest, machine: Machine) -> int:
             refresh_report(files)
     for path in write_group(settings.out_dir)[1]:
         line(f"group: {path}")
-    ok = sum(outcome.ok for outcome in outcomes)
-    summary = Summary(ok, len(outcomes) - ok, 0, common_code([o.code for o in outcomes]))
-    print(summary, flush=True)
-    return int(summary.code)
 
 
 def _settings(request: SensitivityRequest, machine: Machine) -> Settings:
@@ -105,7 +119,7 @@ def _finished(out_dir: Path, request: SensitivityRequest) -> list[SessionFiles]:
     return [files for files in sessions if files.participant in chosen]
 
 
-def _by_model(sessions: Sequence[SessionFiles], named: str | None) -> dict[str, list[SessionFiles]]:
+def _by_model(sessions: Sequence[SessionFiles], named: str | None) -> dict[str, list[Session]]:
     """Sessions by the lesion model that made their results.
 
     Raises
@@ -114,19 +128,19 @@ def _by_model(sessions: Sequence[SessionFiles], named: str | None) -> dict[str, 
         It is not a packaged one, and none is named.
     """
     if named is not None:
-        return {named: list(sessions)}
+        return {named: [_as_session(files) for files in sessions]}
     known = {}
     for name in packaged_models():
         card = load_card(name)
         known[f"{card.name}-{card.version}"] = name
-    found: dict[str, list[SessionFiles]] = {}
+    found: dict[str, list[Session]] = {}
     for files in sessions:
         model = str(read_sidecar(files.probability).get("Model", "an unknown model"))
         if model not in known:
             raise DataError(
                 f"{files.probability}: made by {model}, which is not packaged; name it with --model"
             )
-        found.setdefault(known[model], []).append(files)
+        found.setdefault(known[model], []).append(_as_session(files))
     return found
 
 

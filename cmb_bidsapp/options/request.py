@@ -74,6 +74,7 @@ class AppRequest(Request):
     reports_only: bool
     force: bool
     stop_on_first_crash: bool
+    step_timeout: float | None
     random_seed: int
     verbose: int
     debug: bool

@@ -217,7 +217,12 @@ def _share(request: AppRequest, machine: Machine, memory: int | None, device: st
     if request.low_mem:
         processes, reason = 1, f"{reason}; --low-mem"
     return Resources(
-        processes=processes, threads=threads, device=device, memory_mb=megabytes, reason=reason
+        processes=processes,
+        threads=threads,
+        device=device,
+        memory_mb=megabytes,
+        step_timeout=request.step_timeout,
+        reason=reason,
     )
 
 
