@@ -32,11 +32,13 @@ SLICES = 5
 SEED = 0.1
 #: Features of the three stages.
 FEATURES = (16, 32, 64)
+#: Judges that are asked.
+JUDGES = 3
 #: Candidates that are judged at a time.
 BATCH = 256
 
 
-class SecondLook(nn.Module):  # type: ignore[misc]
+class Judge(nn.Module):  # type: ignore[misc]
     """Log-odds of candidates, from their views and the voxel size."""
 
     def __init__(self) -> None:
@@ -68,6 +70,21 @@ class SecondLook(nn.Module):  # type: ignore[misc]
         pooled = torch.cat([seen.mean(dim=(-2, -1)), centre, voxel], dim=1)
         odds: torch.Tensor = self.head(pooled)[:, 0]
         return odds
+
+
+class SecondLook(nn.Module):  # type: ignore[misc]
+    """Mean log-odds of several judges, which differ in how their training began.
+
+    One judge alone ranks candidates by chance more than several do.
+    """
+
+    def __init__(self, judges: Sequence[Judge] | None = None) -> None:
+        super().__init__()
+        self.judges = nn.ModuleList(judges or [Judge() for _ in range(JUDGES)])
+
+    def forward(self, views: torch.Tensor, voxel: torch.Tensor) -> torch.Tensor:
+        """Log-odds ``(n,)``, see :meth:`Judge.forward`."""
+        return torch.stack([judge(views, voxel) for judge in self.judges]).mean(dim=0)
 
 
 @dataclass(frozen=True)
@@ -139,8 +156,15 @@ class Viewer:
 
 def darkest(t2star: Image, pieces: npt.NDArray[np.integer], count: int) -> npt.NDArray[np.intp]:
     """Darkest voxel of every piece 1 to ``count``, shape ``(count, 3)``."""
-    found = ndimage.minimum_position(t2star, pieces, np.arange(1, count + 1))
-    return np.array(found, np.intp).reshape(-1, 3)
+    if not count:
+        return np.zeros((0, 3), np.intp)
+    # Sorts what it is given: pieces are a small part of an image.
+    inside = np.flatnonzero(pieces)
+    found = ndimage.minimum_position(
+        t2star.flat[inside], pieces.flat[inside], np.arange(1, count + 1)
+    )
+    first = inside[np.array(found, np.intp).reshape(-1)]
+    return np.stack(np.unravel_index(first, pieces.shape), axis=1)
 
 
 def judge_views(network: SecondLook, views: Views, voxel: tuple[float, float]) -> Image:
@@ -185,7 +209,10 @@ def look_again(
         return np.zeros_like(probability)
     viewer = Viewer.of(t2star, voxel)
     sure = judge_views(network, viewer.views(darkest(t2star, pieces, count)), viewer.log_voxel())
-    peaks = np.asarray(ndimage.maximum(probability, pieces, np.arange(1, count + 1)))
+    inside = np.flatnonzero(pieces)
+    peaks = np.asarray(
+        ndimage.maximum(probability.flat[inside], pieces.flat[inside], np.arange(1, count + 1))
+    )
     scale = np.concatenate([[0], sure / peaks]).astype(np.float32)
     again: Image = np.minimum(probability * scale[pieces], 1).astype(np.float32)
     return again

@@ -164,9 +164,9 @@ def train_parser() -> Parser:
         action=Number,
         type=int,
         within=COUNT,
-        default=1200,
+        default=700,
         metavar="N",
-        help="of 128 places (default: %(default)s)",
+        help="of 128 places, for each of its judges (default: %(default)s)",
     )
     calibrate = verbs.add_parser(
         "calibrate",

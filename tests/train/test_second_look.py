@@ -14,7 +14,8 @@ from cmb_bidsapp.core.errors import NoInputError
 from cmb_bidsapp.lesions.second_look import judge_views
 from cmb_bidsapp.lesions.segment import LesionNetwork
 from cmb_bidsapp.models.registry import PACKAGED, load_lesion_model
-from cmb_bidsapp.train.implants import chosen_sessions, read_background
+from cmb_bidsapp.sensitivity.background import read_background
+from cmb_bidsapp.train.implants import chosen_sessions
 from cmb_bidsapp.train.places import MARGIN, Acquisition, Kind, Places, places_of, shadows_of
 from cmb_bidsapp.train.second_look import train_second_look
 
