@@ -22,7 +22,7 @@ Usage = namedtuple("Usage", "total used free")
 def healthy(monkeypatch, tmp_path, no_licence):
     """A machine that lacks nothing a run needs, and has nothing it does not."""
     monkeypatch.setattr(doctor, "load_bundle", lambda name: doctor.load_card(name))
-    monkeypatch.setattr(resources, "count_gpus", lambda: 0)
+    monkeypatch.setattr(resources, "cuda_devices", lambda: 0)
     monkeypatch.setattr(resources, "available_cpus", lambda: resources.Limit(8, "cgroup quota"))
     monkeypatch.setattr(
         resources, "available_memory_mb", lambda: resources.Limit(64000, "ulimit -v")
