@@ -88,13 +88,20 @@ def badge(row: TrackRow) -> str:
 
 
 def read_changes(files: SessionFiles, room: SizeBudget) -> Changes:
-    """Read what was compared; nothing where there is one session, or a comparison failed."""
+    """Read what was compared; nothing where there is one session, or a comparison failed.
+
+    A table that cannot be read, as of an earlier version, is told in ``notes``.
+    """
     if not (files.tracks.exists() and files.changes.exists()):
         return Changes((), (), (), {}, (), 0)
+    try:
+        rows = [decode(TrackRow, row) for row in read_table(files.tracks)]
+        changes = [decode(ChangeRow, row) for row in read_table(files.changes)]
+    except ValueError as error:
+        told = f"{files.tracks} or {files.changes.name}: {error}; run the participant level again"
+        return Changes((), (), (), {}, (told,), 0)
     own = SizeBudget(int(FOR_CHANGES * room.left))
     given = own.left
-    rows = [decode(TrackRow, row) for row in read_table(files.tracks)]
-    changes = [decode(ChangeRow, row) for row in read_table(files.changes)]
     own_rows = [list(track) for _, track in groupby(rows, key=lambda row: row.track_id)]
     views = [TrackView(track, None) for track in own_rows]
     views.sort(key=lambda track: not track.changed)
