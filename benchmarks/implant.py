@@ -153,7 +153,7 @@ def main() -> None:
                 after = thicker(signal * factor, slices)
                 whole = in_a_brain(np.abs(after) * scale, brain, place, rng)
                 result = network(whole, None, affine)
-                instances = find_instances(result.cmb_probability, threshold)
+                instances = find_instances(result.cmb_probability, threshold, thick)
                 verdicts = judge(instances, result.labels, thick)
                 kept = np.isin(instances, [v.lesion for v in verdicts if v.kept])[place]
                 instances = instances[place]

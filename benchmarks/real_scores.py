@@ -16,7 +16,7 @@ from cmb_bidsapp.lesions.candidates import find_instances
 from cmb_bidsapp.lesions.cfpr import Verdict, judge
 from cmb_bidsapp.preprocess.resampling import Grid
 
-THRESHOLDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 0.95, 0.99, 0.995, 0.999, 0.9995, 0.9999)
+THRESHOLDS = (0.1, 0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.999)
 COHORTS = {"1": "1 SABRE", "2": "2 Rotterdam", "3": "3 ALFA"}
 #: Stands for the threshold that each scan's model is used with.
 IN_USE = 0.0
@@ -33,8 +33,8 @@ class Marks:
     @classmethod
     def of(cls, scan: Scan, threshold: float) -> Marks:
         """Marks as the app makes them, from the network's own classes."""
-        instances = find_instances(scan.probability, threshold)
-        spacing = Grid.of(instances, scan.affine).spacing
+        spacing = Grid.of(scan.probability, scan.affine).spacing
+        instances = find_instances(scan.probability, threshold, spacing)
         return cls(lesions_of(instances, scan.affine), judge(instances, scan.classes, spacing))
 
     def kept(self, *, cfpr: bool) -> list[Lesion]:

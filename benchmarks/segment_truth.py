@@ -48,7 +48,9 @@ def segment(session: Path, given: argparse.Namespace) -> str:
     t1w = None if given.without_t1w else nib.load(truth.t1w_on_t2star).get_fdata(dtype=np.float32)
     spacing = ras_zooms(affine)
     result = network(t2star, t1w, affine)
-    instances = find_instances(result.cmb_probability, given.threshold or model.card.threshold)
+    instances = find_instances(
+        result.cmb_probability, given.threshold or model.card.threshold, spacing
+    )
     proxy = np.asarray(nib.load(truth.proxy).dataobj)
     # As the app does: CFPR needs regions.
     labels = result.labels if model.classes.regions else with_regions(result.labels, proxy)

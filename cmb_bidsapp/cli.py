@@ -14,8 +14,10 @@ from pathlib import Path
 from cmb_bidsapp.core.errors import UsageError
 from cmb_bidsapp.core.home import provide_home
 from cmb_bidsapp.core.outcome import carried_out
+from cmb_bidsapp.options.doctor import read_doctor
 from cmb_bidsapp.options.parser import LEVELS
 from cmb_bidsapp.options.request import read_request
+from cmb_bidsapp.options.sensitivity import read_sensitivity
 from cmb_bidsapp.options.train import read_training
 from cmb_bidsapp.options.verbs import (
     read_conversion,
@@ -41,7 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         "convert": _convert,
         "train": _train,
         "evaluate": _evaluate,
+        "sensitivity": _sensitivity,
         "slurm": _slurm,
+        "doctor": _doctor,
     }
 
     def work() -> int:
@@ -127,6 +131,22 @@ def _evaluate(arguments: list[str]) -> int:
     from cmb_bidsapp.levels.evaluation import run_evaluation
 
     return run_evaluation(request)
+
+
+def _sensitivity(arguments: list[str]) -> int:
+    request = read_sensitivity(arguments)
+    from cmb_bidsapp.core.resources import this_machine
+    from cmb_bidsapp.levels.sensitivity import run_sensitivity
+
+    return run_sensitivity(request, this_machine())
+
+
+def _doctor(arguments: list[str]) -> int:
+    request = read_doctor(arguments)
+    from cmb_bidsapp.core.resources import this_machine
+    from cmb_bidsapp.levels.doctor import run_doctor
+
+    return run_doctor(request, this_machine())
 
 
 def _slurm(arguments: list[str]) -> int:

@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import tomli_w
 
 from cmb_bidsapp.core.defaults import (
+    ANATOMY_MODEL,
     BASELINE_LIMIT,
     CFPR_MODE,
     CFPR_RADIUS_MM,
@@ -65,7 +66,7 @@ class Anatomy:
     """Whether FreeSurfer may run where there is nothing to reuse."""
     resume_reconall: bool = True
     """Whether an unfinished recon-all is resumed."""
-    model: str = "anatomy"
+    model: str = ANATOMY_MODEL
     """Packaged model name or bundle folder of the anatomy network."""
 
 
@@ -120,6 +121,8 @@ class Resources:
     """``cpu``, ``cuda`` or ``cuda:N``."""
     memory_mb: int = 0
     """Memory that the sessions share, MB."""
+    step_timeout: float | None = None
+    """Minutes that a step may take; ``None``: as long as it does."""
     reason: str = ""
     """Where the numbers of cores and of memory come from, for a person."""
 
@@ -149,6 +152,8 @@ class Settings:
     """Derivatives that the group level holds the results against."""
     ratings: Path | None = None
     """Folder of readers' ratings that the group level decides by."""
+    sensitivity: int = 0
+    """Draws of simulated microbleeds that measure what is found in each session; 0 is none."""
     output_spaces: tuple[str, ...] = ()
     """Standard spaces that images and masks are written in besides the T2*w's own."""
     resources: Resources = Resources()

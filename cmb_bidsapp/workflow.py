@@ -48,6 +48,7 @@ from cmb_bidsapp.phases.prepare import (
     measure_anatomy,
     prepare_inputs,
     prepare_parameters,
+    refuse_impossible,
     refuse_unusable,
     register,
     strip,
@@ -60,9 +61,18 @@ from cmb_bidsapp.phases.segment import (
     segment_parameters,
     write_segmentation,
 )
+from cmb_bidsapp.phases.sensitivity import (
+    chain_of,
+    read_scan,
+    refuse_other_model,
+    sensitivity_inputs,
+    sensitivity_parameters,
+)
 from cmb_bidsapp.phases.spaces import write_in_spaces
 from cmb_bidsapp.report.closeups import Periphery
 from cmb_bidsapp.report.figures import session_figures
+from cmb_bidsapp.sensitivity.measure import measure_scan
+from cmb_bidsapp.sensitivity.tables import write_session
 from cmb_bidsapp.settings import Settings
 
 
@@ -84,6 +94,7 @@ def prepare(session: Session, files: SessionFiles, settings: Settings, step: Ste
     step("proxy and MARS labels")
     regions = write_regions(labelled, t1w, t2star, registration, files, settings)
     measures = measure_anatomy(t2star, t1w, registration, labelled)
+    refuse_impossible(session, measures)
     notes += warnings(measures)
     heads = write_heads(session, t2star, t1w, registration, files, notes)
     return Result((*heads, *regions, *write_quality(measures, files)), tuple(notes))
@@ -105,7 +116,7 @@ def decide(session: Session, files: SessionFiles, settings: Settings, step: Step
     rule = settings.decisions
     step("candidates")
     found = read_segmented(files)
-    instances = find_instances(found.probability, rule.threshold)
+    instances = find_instances(found.probability, rule.threshold, found.spacing)
     candidates = measure(instances, found.probability, found.t2star, found.mars, found.affine)
     step("false-positive reduction (CFPR)")
     verdicts = judge(
@@ -156,11 +167,35 @@ def follow(_: Session, files: SessionFiles, settings: Settings, step: Step) -> R
     return Result((*tables, *transforms, *figures), tuple(notes_of(changes)))
 
 
+def sensitivity(_: Session, files: SessionFiles, settings: Settings, step: Step) -> Result:
+    """Finished session -> share of simulated microbleeds that all of the above finds in it.
+
+    Nothing else of the session changes.
+    """
+    step("loading the lesion network")
+    model = load_lesion_model(settings.lesions.model, settings.lesions.folds)
+    refuse_other_model(model, files)
+    scan = read_scan(files)
+    chain = chain_of(model, scan, files, settings)
+    step("simulated microbleeds")
+    found = measure_scan(scan, chain, settings.sensitivity, settings.seed)
+    step("writing results")
+    return Result(tuple(write_session(files, found, chain.threshold)))
+
+
 PREPARE = Phase("prepare", prepare, prepare_inputs, prepare_parameters)
 SEGMENT = Phase("segment", segment, segment_inputs, segment_parameters)
 DECIDE = Phase("decide", decide, decide_inputs, decide_parameters)
 FOLLOW = Phase("follow", follow, follow_inputs, follow_parameters)
+SENSITIVITY = Phase("sensitivity", sensitivity, sensitivity_inputs, sensitivity_parameters)
 
-#: What runs in one process: the phases of a session, or that of a participant with several.
-Stage = Literal["session", "follow-up"]
-STAGES = MappingProxyType({"session": (PREPARE, SEGMENT, DECIDE), "follow-up": (FOLLOW,)})
+#: What runs in one process: the phases of a session, that of a participant with several, or the
+#: measurement of what is found in a session.
+Stage = Literal["session", "follow-up", "sensitivity"]
+STAGES = MappingProxyType(
+    {
+        "session": (PREPARE, SEGMENT, DECIDE),
+        "follow-up": (FOLLOW,),
+        "sensitivity": (SENSITIVITY,),
+    }
+)

@@ -12,7 +12,7 @@ from cmb_bidsapp.core import defaults
 from cmb_bidsapp.core.defaults import LESION_MODEL
 from cmb_bidsapp.core.errors import UnavailableError, UsageError
 from cmb_bidsapp.core.outcome import Summary
-from cmb_bidsapp.core.resources import Limit, Machine, choose_device, count_gpus
+from cmb_bidsapp.core.resources import Limit, Machine, choose_device, cuda_devices
 from cmb_bidsapp.models.card import WEIGHTS
 from cmb_bidsapp.models.registry import load_card
 from cmb_bidsapp.options.request import read_request
@@ -20,7 +20,7 @@ from cmb_bidsapp.options.resolve import read_settings, resolve
 from cmb_bidsapp.options.version import revision
 from tests.skeletons import result_of, tree
 
-MACHINE = Machine(cpus=Limit(4, "cores"), memory=Limit(16000, "free"), gpus=count_gpus)
+MACHINE = Machine(cpus=Limit(4, "cores"), memory=Limit(16000, "free"), gpus=cuda_devices)
 
 
 @pytest.fixture
@@ -30,6 +30,12 @@ def no_gpu(monkeypatch):
     monkeypatch.setattr(
         Path, "exists", lambda path, **kw: not str(path).startswith(hidden) and exists(path, **kw)
     )
+
+
+def test_no_memory_is_no_amount(tmp_path):
+    (tmp_path / "in").mkdir()
+    (problem,) = problems_of([tmp_path / "in", tmp_path / "out", "participant", "--mem", "0"])
+    assert problem == "--mem 0: more than 0 is expected"
 
 
 @pytest.fixture
@@ -55,16 +61,18 @@ def test_all_problems_are_reported_at_once(tmp_path, capsys):
     arguments = [
         tmp_path / "absent", tmp_path / "out", "participant", "--threshold", "1.5",
         "--cfpr-ratio", "-1", "--cfpr-radius", "0", "--min-size", "-3", "--nprocs", "0",
+        "--sensitivity", "-2",
         "--omp-nthreads", "-2", "--mem", "lots", "--device", "tpu",
         "--participant-label", f"@{tmp_path / 'nolist'}",
         "--bids-filter-file", tmp_path / "nofilter.json", "--folds", "1", "../0",
-        "--baseline-limit", "-1",
+        "--baseline-limit", "-1", "--random-seed", "-1",
     ]  # fmt: skip
     problems = problems_of(arguments)
     for named in (
         "absent", "--threshold 1.5", "--cfpr-ratio -1", "--cfpr-radius 0", "--min-size -3",
+        "--sensitivity -2",
         "--nprocs 0", "--omp-nthreads -2", "lots", "--device tpu", "nolist", "nofilter.json",
-        "--folds ../0", "--baseline-limit -1",
+        "--folds ../0", "--baseline-limit -1", "--random-seed -1",
     ):  # fmt: skip
         assert sum(named in problem for problem in problems) == 1, named
     assert main([str(argument) for argument in arguments]) == 2
@@ -347,7 +355,8 @@ def test_the_module_is_the_program():
 
 
 @pytest.mark.parametrize(
-    "verb", [[], ["demo"], ["simulate"], ["train"], ["train", "lesions"], ["evaluate"]]
+    "verb",
+    [[], ["demo"], ["simulate"], ["train"], ["train", "lesions"], ["evaluate"], ["sensitivity"]],
 )
 def test_every_verb_has_help(verb, capsys):
     assert main([*verb, "--help"]) == 0
@@ -406,19 +415,19 @@ def test_cuda_without_a_gpu_is_unavailable(bids, tmp_path, capsys, device):
     assert f"--device {device}" in captured.err
     assert result_of(captured.out) == (0, 0, 0, 69)
     with pytest.raises(UnavailableError):
-        choose_device(device, count_gpus)
+        choose_device(device, cuda_devices)
 
 
 @pytest.mark.usefixtures("no_gpu")
 def test_auto_without_a_gpu_is_the_cpu():
-    assert choose_device("auto", count_gpus) == "cpu"
-    assert choose_device("cpu", count_gpus) == "cpu"
+    assert choose_device("auto", cuda_devices) == "cpu"
+    assert choose_device("cpu", cuda_devices) == "cpu"
 
 
 @pytest.mark.parametrize("device", ["", "gpu", "cuda:", "cuda:x", "CUDA", "cpu:0", "cuda:-1"])
 def test_what_is_no_device_is_a_usage_error(device):
     with pytest.raises(UsageError, match="cuda:N"):
-        choose_device(device, count_gpus)
+        choose_device(device, cuda_devices)
 
 
 def test_output_spaces_are_named_once_with_their_resolution(tmp_path):

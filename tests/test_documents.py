@@ -6,8 +6,10 @@ import shlex
 import pytest
 
 from cmb_bidsapp.core.errors import ExitCode
+from cmb_bidsapp.options.doctor import doctor_parser
 from cmb_bidsapp.options.parser import build_parser
 from cmb_bidsapp.options.request import positionals_of
+from cmb_bidsapp.options.sensitivity import sensitivity_parser
 from cmb_bidsapp.options.train import train_parser
 from cmb_bidsapp.options.verbs import (
     convert_parser,
@@ -30,6 +32,8 @@ VERBS = {
     "convert": convert_parser().parse_args,
     "train": train_parser().parse_args,
     "evaluate": evaluate_parser().parse_intermixed_args,
+    "sensitivity": sensitivity_parser().parse_args,
+    "doctor": doctor_parser().parse_args,
     "slurm": lambda words: build_parser().parse_args(slurm_parser().parse_known_args(words)[1]),
 }
 

@@ -30,9 +30,7 @@ def fake_outcomes(monkeypatch, codes):
 
     monkeypatch.setattr("cmb_bidsapp.levels.participant.run_sessions", run_sessions)
     monkeypatch.setattr("cmb_bidsapp.levels.participant.up_to_date", lambda job: False)
-    monkeypatch.setattr(
-        "cmb_bidsapp.levels.participant.write_participant_report", lambda *args: None
-    )
+    monkeypatch.setattr("cmb_bidsapp.levels.participant.keep_report", lambda *args: None)
 
 
 def test_dry_run_shows_what_is_chosen_and_rejected_and_writes_nothing(bids, tmp_path, capsys):
@@ -154,6 +152,29 @@ def test_the_exit_code_tells_how_sessions_ended(bids, tmp_path, capsys, monkeypa
     assert sum(status["counts"].values()) == 3
 
 
+def test_sensitivity_is_measured_of_finished_sessions_where_it_is_asked_for(
+    bids, tmp_path, capsys, monkeypatch
+):
+    stages = []
+
+    def run_sessions(sessions, settings, logs, event, stage):
+        for session in sessions:
+            stages.append((stage, session.participant))
+            failed = session.participant == "03" or stage == "sensitivity"
+            yield Outcome(session=session, code=65 if failed else 0, message="why")
+
+    fake_outcomes(monkeypatch, {})
+    monkeypatch.setattr("cmb_bidsapp.levels.participant.run_sessions", run_sessions)
+    command = [str(bids), str(tmp_path / "out"), "participant"]
+    assert main([*command, "--sensitivity", "2"]) == 1
+    # A measurement that failed leaves its session as it is.
+    assert result_of(capsys.readouterr().out) == (1, 2, 1, 1)
+    assert stages == [("session", "01"), ("session", "03"), ("sensitivity", "01")]
+    stages.clear()
+    main(command)
+    assert stages == [("session", "01"), ("session", "03")]
+
+
 def status_of(out):
     status = json.loads((out / "logs" / "status.json").read_text())
     return {row["participant_id"]: row["status"] for row in status["sessions"]}
@@ -173,18 +194,110 @@ def test_the_status_of_sessions_of_other_runs_stays(bids, tmp_path, monkeypatch)
     assert statuses("01", codes={"01": 0}) == everyone | {"sub-01": "ok"}
 
 
-def test_a_session_that_has_begun_stands_as_failed_until_it_has_ended(bids, tmp_path, monkeypatch):
+def messages_of(out):
+    return {row["participant_id"]: row["message"] for row in read_table(out / "logs/status.tsv")}
+
+
+def test_the_status_tells_of_each_session_what_is_true_while_others_run(
+    bids, tmp_path, monkeypatch
+):
+    fake_outcomes(monkeypatch, {})
+    out = tmp_path / "out"
+    seen = []
+
+    def one_by_one(sessions, _settings, _logs, on_event, _stage):
+        for session in sessions:
+            seen.append(messages_of(out))
+            on_event(session, "begin", "")
+            seen.append(messages_of(out))
+            yield Outcome(session=session, code=65, message="damaged")
+
+    monkeypatch.setattr("cmb_bidsapp.levels.participant.run_sessions", one_by_one)
+    assert main([str(bids), str(out), "participant"]) == 65
+    before, first, between, second = (
+        {label: message.partition(":")[0] for label, message in one.items()} for one in seen
+    )
+    assert {one.pop("sub-02") for one in (before, first, between, second)} == {"no T2*w image"}
+    assert before == {"sub-01": "not begun", "sub-03": "not begun"}
+    assert first == {"sub-01": "started and not ended", "sub-03": "not begun"}
+    assert between == {"sub-01": "damaged", "sub-03": "not begun"}
+    assert second == {"sub-01": "damaged", "sub-03": "started and not ended"}
+
+
+def test_who_waits_keeps_what_is_known_of_an_earlier_run(bids, tmp_path, monkeypatch):
+    fake_outcomes(monkeypatch, {"01": 0, "03": 0})
+    arguments = [str(bids), str(tmp_path / "out"), "participant", "--force"]
+    assert main(arguments) == 0
+
+    def broken_off(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cmb_bidsapp.levels.participant.run_sessions", broken_off)
+    assert main(arguments) == 130
+    assert status_of(tmp_path / "out") == {"sub-01": "ok", "sub-02": "skipped", "sub-03": "ok"}
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (OSError(28, "No space left", "out"), 75, "no space left on the disk of out"),
+    ],
+)
+def test_a_run_that_breaks_off_counts_what_it_leaves_and_no_other_level_follows(
+    bids, tmp_path, monkeypatch, capsys, error, code, message
+):
     fake_outcomes(monkeypatch, {})
     out = tmp_path / "out"
 
-    def killed(sessions, *_):
-        assert status_of(out) == {"sub-01": "failed", "sub-03": "failed"}
-        raise KeyboardInterrupt
+    def breaks_off(sessions, _settings, _logs, on_event, _stage):
+        on_event(sessions[0], "begin", "")
+        yield Outcome(session=sessions[0])
+        on_event(sessions[1], "begin", "")
+        raise error
 
-    monkeypatch.setattr("cmb_bidsapp.levels.participant.run_sessions", killed)
-    assert main([str(bids), str(out), "participant"]) == 130
-    rows = read_table(out / "logs" / "status.tsv")
-    assert {row["message"] for row in rows} == {"started and not ended: killed, or still running"}
+    monkeypatch.setattr("cmb_bidsapp.levels.participant.run_sessions", breaks_off)
+    assert main([str(bids), str(out), "participant", "group"]) == code
+    captured = capsys.readouterr()
+    assert result_of(captured.out) == (1, 1, 1, code)
+    assert message in captured.err
+    assert status_of(out) == {"sub-01": "ok", "sub-02": "skipped", "sub-03": "failed"}
+    assert messages_of(out)["sub-03"] == message
+    assert not (out / "group.html").exists()
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left", "out"), ValueError("no table")])
+def test_a_participant_without_report_has_failed_and_the_others_go_on(
+    bids, tmp_path, monkeypatch, capsys, error
+):
+    fake_outcomes(monkeypatch, {"01": 0, "03": 0})
+
+    def keep_report(_settings, participant, _sessions):
+        if participant == "01":
+            raise error
+
+    monkeypatch.setattr("cmb_bidsapp.levels.participant.keep_report", keep_report)
+    out = tmp_path / "out"
+    assert main([str(bids), str(out), "participant"]) == 1
+    assert result_of(capsys.readouterr().out) == (1, 1, 1, 1)
+    assert status_of(out) == {"sub-01": "failed", "sub-02": "skipped", "sub-03": "ok"}
+    assert messages_of(out)["sub-01"].startswith("no report: ")
+
+
+def test_a_row_that_cannot_be_written_is_a_failure(bids, tmp_path, monkeypatch, capsys):
+    fake_outcomes(monkeypatch, {"01": 0, "03": 0})
+    from cmb_bidsapp.levels.ledger import write_status
+
+    def full(out_dir, rows, **options):
+        if any(row["status"] == "ok" and row["participant_id"] == "sub-01" for row in rows):
+            raise OSError(28, "No space left", "status.tsv")
+        write_status(out_dir, rows, **options)
+
+    monkeypatch.setattr("cmb_bidsapp.levels.ledger.write_status", full)
+    assert main([str(bids), str(tmp_path / "out"), "participant"]) == 1
+    captured = capsys.readouterr().out
+    assert result_of(captured) == (1, 1, 1, 1)
+    assert "no space left on the disk of status.tsv" in captured
 
 
 @pytest.mark.parametrize(

@@ -17,12 +17,19 @@ import numpy as np
 import numpy.typing as npt
 
 from cmb_bidsapp.anatomy.parcellation import Parcellation
+from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.core.labels import ids, where
 from cmb_bidsapp.preprocess.registration import GOOD_DICE
 from cmb_bidsapp.preprocess.resampling import Affine, Grid
 
 #: Least and most volume (ml) of brain with CSF, and of structures, both sides together.
 BRAIN_ML = (900.0, 2400.0)
+#: Brains outside these are none, or are not shown.
+POSSIBLE_BRAIN_ML = (400.0, 2400.0)
+#: As many times the most that adults have, a structure has no volume a person can have.
+IMPOSSIBLE_TIMES = 5.0
+#: Least certainty of the brain in a good image, by contrast; see ``anatomy.recognition``.
+SURE_OF_BRAIN = MappingProxyType({Contrast.T2STARW: 0.96, Contrast.T1W: 0.96})
 STRUCTURE_ML = MappingProxyType(
     {
         "thalamus": (8.0, 27.0),
@@ -95,9 +102,12 @@ class Measure:
 
 
 def brain_measures(
-    contrast: str, mask: npt.NDArray[np.bool_], spacing: tuple[float, float, float]
+    contrast: Contrast,
+    mask: npt.NDArray[np.bool_],
+    spacing: tuple[float, float, float],
+    certainty: float,
 ) -> list[Measure]:
-    """Volume of a brain mask, and how much of the brain lies beyond the image.
+    """Volume of a brain mask, how sure it is, and how much of the brain lies beyond the image.
 
     Parameters
     ----------
@@ -105,6 +115,8 @@ def brain_measures(
         ``T1w`` or ``T2starw``, for the names.
     mask, spacing
         Brain with CSF on the grid of the image, and its voxel size (mm).
+    certainty
+        Of the anatomy network, that it is brain.
     """
     volume = float(mask.sum()) * math.prod(spacing) / 1000
     return [
@@ -116,6 +128,13 @@ def brain_measures(
             None,
             BEYOND,
             "microbleeds there are not seen",
+        ),
+        Measure(
+            f"{contrast} certainty of the brain",
+            certainty,
+            "probability",
+            SURE_OF_BRAIN[contrast],
+            consequence="the image may be incomplete, damaged or of another kind",
         ),
     ]
 
@@ -208,6 +227,15 @@ def region_measures(parcellation: Parcellation) -> list[Measure]:
             difference = 2 * abs(left - right) / (left + right)
             found.append(Measure(f"{name} asymmetry", difference, "share", None, most))
     return found
+
+
+def impossible(measures: Iterable[Measure]) -> tuple[str, ...]:
+    """What no person has, in words: a structure of many times its largest volume."""
+    return tuple(
+        f"{m.measure} is {readable(m.value)} {m.units}, at most {m.high:g} is expected"
+        for m in measures
+        if m.units == "ml" and m.high is not None and m.value > IMPOSSIBLE_TIMES * m.high
+    )
 
 
 def readable(value: float) -> str:

@@ -103,24 +103,24 @@ class Template:
 def find_template(space: Space) -> Template:
     """Look a space up: our own is packaged, others come through TemplateFlow's client.
 
-    The client fetches what its home (``TEMPLATEFLOW_HOME``) lacks, where there is a network.
+    Nothing is fetched: a run asks nobody for anything.
 
     Raises
     ------
     UnavailableError
-        The home does not hold the space and it cannot be fetched, or TemplateFlow knows no such
-        space or no way to it.
+        TemplateFlow's home (``TEMPLATEFLOW_HOME``) does not hold the space, or TemplateFlow knows
+        no such space or no way to it.
     """
     if space.name == STANDARD_SPACE:
         first, shape = PACKAGED[space.resolution]
         affine = np.diag([*(3 * [float(space.resolution)]), 1.0])
         affine[:3, 3] = first
         return Template(Grid(shape, affine))
-    image = _fetch(
+    image = _held(
         space, "T1w image", resolution=space.resolution, suffix="T1w", desc=None, extension="nii.gz"
     )
     way = {"from": STANDARD_SPACE, "suffix": "xfm", "extension": "h5"}
-    transform = _fetch(space, f"transform from {STANDARD_SPACE}", **way)
+    transform = _held(space, f"transform from {STANDARD_SPACE}", **way)
     try:
         header = nib.load(image)
     except UNREADABLE as error:
@@ -128,24 +128,29 @@ def find_template(space: Space) -> Template:
     return Template(Grid(header.shape[:3], header.affine), transform)
 
 
-def _fetch(space: Space, what: str, **entities: Any) -> Path:
-    """One file of a space, fetched where it is not there yet."""
+def _held(space: Space, what: str, **entities: Any) -> Path:
+    """One file of a space in TemplateFlow's home."""
     # Looking for news of the whole archive is not what a run is for.
     os.environ.setdefault("TEMPLATEFLOW_AUTOUPDATE", "0")
     try:
         from templateflow import api
 
         home = api.cache.config.root
-        known = api.ls(space.name, **entities)
-        found = api.get(space.name, **entities) if len(known) == 1 else None
+        known = [Path(path) for path in api.ls(space.name, **entities)]
     except (OSError, RuntimeError) as error:
         raise UnavailableError(
             f"--output-spaces {space}: its {what} cannot be had from TemplateFlow ({error}); "
             f"set TEMPLATEFLOW_HOME to a folder that holds it; {STANDARD_SPACE} is packaged"
         ) from error
-    if found is None:
+    if len(known) != 1:
         raise UnavailableError(
             f"--output-spaces {space}: TemplateFlow ({home}) holds no {what} of it; "
             f"{STANDARD_SPACE} is packaged"
         )
-    return Path(found)
+    # The client keeps the place of what it has not fetched by an empty file.
+    if not known[0].is_file() or not known[0].stat().st_size:
+        raise UnavailableError(
+            f"--output-spaces {space}: {known[0]} is not fetched; where there is a network, run: "
+            f"python -c \"from templateflow import api; api.get('{space.name}')\""
+        )
+    return known[0]

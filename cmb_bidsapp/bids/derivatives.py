@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from cmb_bidsapp import __version__
-from cmb_bidsapp.bids.outputs import bids_name, write_json, write_text
+from cmb_bidsapp.bids.outputs import PARTIAL, bids_name, write_json, write_text
 from cmb_bidsapp.bids.text import read_json
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.core.labels import STANDARD_SPACE
@@ -27,6 +28,8 @@ figures
 *_lesions.*
 *_mars.*
 *_summary.*
+*_implants.*
+*_sensitivity.*
 *_tracks.*
 *_changes.*
 *_qc.*
@@ -158,6 +161,11 @@ class SessionFiles:
         return self.anat("mask", space="T2starw", label="CMB", desc="ignore")
 
     @property
+    def mimics(self) -> Path:
+        """Veins and calcifications that a reference knows."""
+        return self.anat("dseg", space="T2starw", desc="mimics")
+
+    @property
     def raw_mask(self) -> Path:
         """CMB mask before CFPR."""
         return self.anat("mask", space="T2starw", label="CMB", desc="raw")
@@ -186,6 +194,16 @@ class SessionFiles:
     def summary(self) -> Path:
         """Clinical words and cut-offs, one row."""
         return self.anat("summary", ".tsv", label="CMB")
+
+    @property
+    def implants(self) -> Path:
+        """Simulated microbleeds that the sensitivity was measured with."""
+        return self.anat("implants", ".tsv", label="CMB")
+
+    @property
+    def sensitivity(self) -> Path:
+        """Share of simulated microbleeds that was found."""
+        return self.anat("sensitivity", ".tsv", label="CMB")
 
     @property
     def tracks(self) -> Path:
@@ -217,15 +235,38 @@ def raw_uri(bids_dir: Path, path: Path) -> str:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock; another run on the same outputs waits for it."""
+def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold an exclusive lock; another run on the same outputs waits for it.
+
+    Raises
+    ------
+    BlockingIOError
+        Another run holds it, and this one is not to ``wait``.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.flock(stream, fcntl.LOCK_UN)
+    lock = FileLock(path)
+    try:
+        held = lock.acquire(blocking=wait)
+    except Timeout as error:
+        raise BlockingIOError(f"{path} is held by another run") from error
+    with held:
+        yield
+
+
+def participant_lock(out_dir: Path, participant: str) -> Path:
+    """Lock that a run holds while it writes a participant's derivatives."""
+    return out_dir / "logs" / "locks" / f"sub-{participant}.lock"
+
+
+def remove_partial(out_dir: Path, participant: str) -> None:
+    """Remove what writes that were killed have left of a participant, unless a run is at work."""
+    own = f"{PARTIAL}*-sub-{participant}[._]*"
+    with suppress(BlockingIOError), locked(participant_lock(out_dir, participant), wait=False):
+        for folder in (out_dir, out_dir / "logs" / "stamps", out_dir / "logs" / "seconds"):
+            for path in folder.glob(own):
+                path.unlink(missing_ok=True)
+        for path in (out_dir / f"sub-{participant}").rglob(f"{PARTIAL}*"):
+            path.unlink(missing_ok=True)
 
 
 def prepare_dataset(out_dir: Path, bids_dir: Path) -> None:
@@ -251,13 +292,18 @@ def prepare_dataset(out_dir: Path, bids_dir: Path) -> None:
         }
         if merged != content:
             write_json(path, merged)
-        ignore = out_dir / ".bidsignore"
-        present = ignore.read_text(encoding="utf-8").splitlines() if ignore.exists() else []
-        lacking = [line for line in IGNORED.splitlines() if line not in present]
-        if lacking:
-            write_text(ignore, "\n".join([*present, *lacking]) + "\n")
+        complete_bidsignore(out_dir)
         if not (out_dir / "README.md").exists():
             write_text(out_dir / "README.md", _README)
+
+
+def complete_bidsignore(out_dir: Path) -> None:
+    """Tell validators what BIDS has no name for; lines of others stay."""
+    ignore = out_dir / ".bidsignore"
+    present = ignore.read_text(encoding="utf-8").splitlines() if ignore.exists() else []
+    lacking = [line for line in IGNORED.splitlines() if line not in present]
+    if lacking:
+        write_text(ignore, "\n".join([*present, *lacking]) + "\n")
 
 
 def _with(entries: list[Any], own: dict[str, Any]) -> list[Any]:

@@ -17,6 +17,13 @@ import numpy.typing as npt
 #: Forms of a header that put the far corner of an image this near (mm) say the same.
 SAME_PLACE_MM = 0.1
 
+#: Begins the name of a file that is being written.
+PARTIAL = ".partial-"
+
+#: The user's umask. It can be read only by changing it, which no thread may do beside another.
+UMASK = os.umask(0)
+os.umask(UMASK)
+
 #: Order of entities in a file name (BIDS specification, appendix "Entities").
 ENTITY_ORDER = (
     "sub",
@@ -59,7 +66,7 @@ def atomic(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # The extension stays last: writers such as nibabel choose their format by it.
-    handle, name = tempfile.mkstemp(prefix=".partial-", suffix=f"-{path.name}", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=PARTIAL, suffix=f"-{path.name}", dir=path.parent)
     os.close(handle)
     beside = Path(name)
     try:
@@ -67,9 +74,7 @@ def atomic(path: Path) -> Iterator[Path]:
         with beside.open("rb") as stream:
             os.fsync(stream.fileno())
         # mkstemp makes private files; outputs follow the user's umask.
-        umask = os.umask(0)
-        os.umask(umask)
-        beside.chmod(0o666 & ~umask)
+        beside.chmod(0o666 & ~UMASK)
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from cmb_bidsapp.bids.typed import column
 
 #: Keys of a raw sidecar that the sidecar of the preprocessed image repeats.
 ACQUISITION = (
+    "InstitutionName",
     "Manufacturer",
     "ManufacturersModelName",
     "MagneticFieldStrength",

@@ -67,6 +67,14 @@ def read_provenance(files: SessionFiles) -> Provenance:
     )
 
 
+def read_notes(files: SessionFiles) -> tuple[str, ...]:
+    """What a person must know of a session; that a sidecar is damaged is one of these things."""
+    try:
+        return read_provenance(files).notes
+    except (OSError, ValueError) as error:
+        return (str(error),)
+
+
 def write_seconds(files: SessionFiles, phase: str, steps: Mapping[str, float]) -> None:
     """Keep how long each step of a phase took."""
     write_json(files.seconds, {**_seconds(files), phase: steps})

@@ -20,7 +20,7 @@ from cmb_bidsapp.anatomy.backends import BACKENDS
 from cmb_bidsapp.bids.outputs import write_text
 from cmb_bidsapp.callers.options import as_arguments, groups_of, options_of, paths_in
 from cmb_bidsapp.core.errors import UnavailableError, UsageError
-from cmb_bidsapp.core.resources import choose_device, count_gpus, parse_memory, this_machine
+from cmb_bidsapp.core.resources import choose_device, cuda_devices, parse_memory, this_machine
 from cmb_bidsapp.levels.participant import chosen, show_choice
 from cmb_bidsapp.options.parser import build_parser
 from cmb_bidsapp.options.request import AppRequest
@@ -69,7 +69,7 @@ def write_script(request: SlurmRequest, wanted: AppRequest) -> None:
     _check(request, wanted)
     with contextlib.suppress(UnavailableError):
         # Where jobs are submitted there is no GPU, as a rule.
-        choose_device(wanted.device, count_gpus)
+        choose_device(wanted.device, cuda_devices)
     settings = resolve(replace(wanted, device="cpu"), this_machine())
     choice = chosen(settings)
     show_choice(choice, Console(), everything=wanted.verbose > 0)

@@ -15,7 +15,10 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from cmb_bidsapp.bids.typed import column, columns_of
+from cmb_bidsapp.bids.derivatives import SessionFiles
+from cmb_bidsapp.bids.provenance import read_notes
+from cmb_bidsapp.bids.tables import read_table
+from cmb_bidsapp.bids.typed import NOT_KNOWN, column, columns_of
 from cmb_bidsapp.clinical.aria import baseline_class
 from cmb_bidsapp.clinical.counts import at_least
 from cmb_bidsapp.clinical.mars import GROUPS, fill, place_of
@@ -134,6 +137,10 @@ class ClinicalSummary:
     more_than_10_probability: float = _chance("more_than_10")
     strictly_lobar_2_probability: float = _chance("strictly_lobar_2")
     above_limit_probability: float = _chance("above_limit")
+    warnings: str | None = column(
+        "What must be known of images, anatomy and network before the count is used; n/a where "
+        "nothing is"
+    )
     note: str = _known("What this row is")
 
     def crossed(self) -> Iterator[tuple[str, bool, float]]:
@@ -146,7 +153,9 @@ class ClinicalSummary:
 SUMMARY_COLUMNS = MappingProxyType(columns_of(ClinicalSummary))
 
 
-def summarise(lesions: Iterable[Lesion], limit: int = BASELINE_LIMIT) -> ClinicalSummary:
+def summarise(
+    lesions: Iterable[Lesion], limit: int = BASELINE_LIMIT, warnings: Iterable[str] = ()
+) -> ClinicalSummary:
     """Summarise the lesion table of one session.
 
     Parameters
@@ -155,6 +164,8 @@ def summarise(lesions: Iterable[Lesion], limit: int = BASELINE_LIMIT) -> Clinica
         Kept and rejected.
     limit
         More microbleeds than this at baseline usually exclude from anti-amyloid therapy.
+    warnings
+        Notes of the session, see :func:`cmb_bidsapp.bids.provenance.read_notes`.
 
     Raises
     ------
@@ -192,8 +203,18 @@ def summarise(lesions: Iterable[Lesion], limit: int = BASELINE_LIMIT) -> Clinica
         baseline_limit=limit,
         **crossed,
         **_chances(found, least),
+        warnings="; ".join(warnings) or None,
         note=NOT_A_DIAGNOSIS,
     )
+
+
+def read_warnings(files: SessionFiles) -> tuple[str, ...]:
+    """Warnings of a session as its summary has them; those of its sidecars where it has none."""
+    try:
+        (row,) = read_table(files.summary, ("warnings",))
+    except (OSError, ValueError):
+        return read_notes(files)
+    return () if row["warnings"] == NOT_KNOWN else (row["warnings"],)
 
 
 def where(lesion: Lesion) -> Where:

@@ -13,6 +13,8 @@ ProxyRules = Literal["paper", "reference"]
 KeepWorkdir = Literal["never", "on-failure", "always"]
 #: Lesion model that finds more real microbleeds than the other packaged one at as many false marks.
 LESION_MODEL = "lesions-valdo"
+#: The packaged network that finds brain and structures.
+ANATOMY_MODEL = "anatomy"
 #: Smallest peak probability of a candidate, for models whose card does not say better.
 THRESHOLD = 0.5
 #: Operating points, and how many false marks per scan each allows.

@@ -96,8 +96,11 @@ class CommandMissingError(AppError):
 
 def classify(error: BaseException) -> tuple[ExitCode, str]:
     """Exit code and one-line message for any exception."""
-    if isinstance(error, AppError):
+    if isinstance(error, UsageError):
         return error.code, str(error)
+    if isinstance(error, AppError):
+        # What a library said, and an error quotes, may have several lines.
+        return error.code, " ".join(str(error).split())
     if isinstance(error, KeyboardInterrupt):
         return ExitCode.INTERRUPTED, "interrupted"
     if _lacks_memory(error):

@@ -17,6 +17,8 @@ class Summary:
     failed: int = 0
     skipped: int = 0
     code: int = ExitCode.OK
+    broken_off: bool = False
+    """Whether the run ended before its time, so that no other level may follow."""
 
     def __str__(self) -> str:
         """Return the last line on standard output, for scripts."""

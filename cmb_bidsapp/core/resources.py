@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,15 +44,16 @@ class Machine:
 
 def this_machine() -> Machine:
     """What this process may use."""
-    return Machine(cpus=available_cpus(), memory=available_memory_mb(), gpus=count_gpus)
+    return Machine(cpus=available_cpus(), memory=available_memory_mb(), gpus=cuda_devices)
 
 
-def count_gpus() -> int:
-    """Number of CUDA devices."""
-    # A machine without the driver's device node has no CUDA; torch need not be asked.
+def cuda_devices() -> int:
+    """Number of GPUs that torch can use."""
+    # A machine without the driver's device node has none; torch, which takes seconds, need not be
+    # asked.
     if not any(Path(node).exists() for node in ("/dev/nvidia0", "/dev/nvidiactl", "/dev/dxg")):
         return 0
-    import torch  # only where there may be a device: it takes seconds
+    import torch
 
     return int(torch.cuda.device_count())
 
@@ -103,18 +105,33 @@ def available_cpus() -> Limit:
 
 
 def available_memory_mb() -> Limit:
-    """Memory this process may use, in MB."""
+    """Memory this process may use, MB: the smallest of what is free, rlimit, cgroup and Slurm."""
     found = re.search(r"MemAvailable:\s+(\d+)", _read("/proc/meminfo"))
     limits = [Limit(int(found.group(1)) // 1024, "free memory")] if found else []
     slurm = os.environ.get("SLURM_MEM_PER_NODE", "")
     # 0 stands for all of the node.
     if slurm.isdecimal() and int(slurm):
         limits.append(Limit(int(slurm), "SLURM_MEM_PER_NODE"))
+    address_space = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if address_space != resource.RLIM_INFINITY:
+        limits.append(Limit(address_space >> 20, "ulimit -v"))
     for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         text = _read(path)
         if text.isdigit() and int(text) < 1 << 50:
             limits.append(Limit(int(text) >> 20, "cgroup limit"))
     return min(limits, key=lambda limit: limit.value, default=Limit(SESSION_MB, "unknown"))
+
+
+def out_of_memory_kills() -> int | None:
+    """How often the kernel has killed for want of memory, here (cgroup) or on this machine.
+
+    ``None`` where nothing tells.
+    """
+    for path in ("/sys/fs/cgroup/memory.events", "/proc/vmstat"):
+        found = re.search(r"^oom_kill (\d+)$", _read(path), re.MULTILINE)
+        if found:
+            return int(found.group(1))
+    return None
 
 
 def _read(path: str) -> str:

@@ -23,6 +23,20 @@ def ratio(numerator: float, denominator: float) -> float:
     return numerator / denominator if denominator else NAN
 
 
+def wilson(part: int, whole: int) -> tuple[float, float]:
+    """95 % interval of a share (Wilson 1927); NaN of nothing.
+
+    >>> [round(end, 3) for end in wilson(9, 10)]
+    [0.596, 0.982]
+    """
+    if not whole:
+        return NAN, NAN
+    from scipy.stats import binomtest
+
+    found = binomtest(part, whole).proportion_ci(confidence_level=SHARE, method="wilson")
+    return float(found.low), float(found.high)
+
+
 def resample(sums: Floats, participants: Sequence[str], seed: int) -> Floats:
     """Sums over sessions, of participants drawn again and again.
 

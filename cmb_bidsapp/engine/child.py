@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from cmb_bidsapp.bids.derivatives import SessionFiles, locked
+from cmb_bidsapp.bids.derivatives import SessionFiles, locked, participant_lock
 from cmb_bidsapp.bids.inputs import Session
 from cmb_bidsapp.bids.outputs import sidecar_of
 from cmb_bidsapp.bids.provenance import write_seconds
@@ -89,7 +89,7 @@ def up_to_date(job: Job) -> bool:
 def run(job: Job, emit: Emit) -> list[str]:
     """Run the stale phases of a stage; returns their names."""
     ran = []
-    with locked(job.settings.out_dir / "logs" / "locks" / f"sub-{job.session.participant}.lock"):
+    with locked(participant_lock(job.settings.out_dir, job.session.participant)):
         for phase in job.phases:
             checked = check(phase, job)
             if not checked.stale:

@@ -20,12 +20,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cmb_bidsapp.bids.inputs import Session
-from cmb_bidsapp.core.errors import ExitCode
+from cmb_bidsapp.core.errors import ExitCode, classify
+from cmb_bidsapp.core.resources import out_of_memory_kills
 from cmb_bidsapp.core.scratch import SessionScratch
 from cmb_bidsapp.engine.child import Job
 from cmb_bidsapp.settings import Settings
 from cmb_bidsapp.workflow import Stage
 
+#: Time between asking a child to stop and killing it, s; its own programs are given half of it.
+GRACE = 10.0
 #: Sessions handed to dask at a time.
 WINDOW = 500
 
@@ -51,7 +54,7 @@ class Outcome:
         return "" if self.ok else self.message or f"exit code {self.code}"
 
 
-#: Told of a session, ``step`` or ``note``, and its text; from several threads.
+#: Told of a session, ``begin``, ``step`` or ``note``, and its text; from several threads.
 OnEvent = Callable[[Session, str, str], None]
 
 
@@ -72,7 +75,8 @@ class Children:
         stage: Stage = "session",
     ) -> Outcome:
         """Run a stage of one session to its end in a child process."""
-        start = time.monotonic()
+        start, killings = time.monotonic(), out_of_memory_kills()
+        on_event(session, "begin", "")
         log.parent.mkdir(parents=True, exist_ok=True)
         scratch = SessionScratch(session.label, settings.keep_workdir)
         with log.open("wb") as errors, scratch:
@@ -90,6 +94,7 @@ class Children:
                 )
                 self._running.add(child)
             code, message, ran = ExitCode.INTERNAL, "", ()
+            watch = _Watch(child, settings.resources.step_timeout)
             try:
                 assert child.stdin is not None
                 assert child.stdout is not None
@@ -104,6 +109,8 @@ class Children:
                     except ValueError:
                         continue  # torn by the child's death, or printed by a library
                     if event["event"] in ("step", "note"):
+                        if event["event"] == "step":
+                            watch.begin(event["text"])
                         on_event(session, event["event"], event["text"])
                     elif event["event"] == "done":
                         code, ran = ExitCode.OK, tuple(event["ran"])
@@ -112,10 +119,14 @@ class Children:
                 status = child.wait()
                 scratch.failed = status != 0
             finally:
+                watch.end()
                 with self._lock:
                     self._running.discard(child)
-        if status < 0:
-            code, message = _killed(-status, stopped=self.stopped)
+        if watch.expired:
+            code, message, ran = ExitCode.TEMPORARY, watch.expired, ()
+        elif status < 0:
+            starved = killings is not None and out_of_memory_kills() != killings
+            code, message = _killed(-status, stopped=self.stopped, starved=starved)
         elif (status != 0 or code != ExitCode.OK) and not message:
             code, message = ExitCode.INTERNAL, f"ended with status {status}; see {log}"
         return Outcome(
@@ -134,15 +145,56 @@ class Children:
                 child.terminate()
 
 
-def _killed(number: int, *, stopped: bool) -> tuple[ExitCode, str]:
+class _Watch:
+    """Stops a child one of whose steps takes too long; without a limit, in minutes, never."""
+
+    def __init__(self, child: subprocess.Popen[bytes], limit: float | None) -> None:
+        self._child = child
+        self._limit = limit
+        self._timers: list[threading.Timer] = []
+        self.expired = ""
+        self.begin("start")
+
+    def begin(self, step: str) -> None:
+        """A step begins; the one before it has ended."""
+        self.end()
+        if self._limit is not None and not self.expired:
+            self._after(60 * self._limit, lambda: self._stop(step))
+
+    def end(self) -> None:
+        """Nothing is waited for any more."""
+        for timer in self._timers:
+            timer.cancel()
+
+    def _stop(self, step: str) -> None:
+        self.expired = (
+            f"{step}: took longer than --step-timeout {self._limit:g} (minutes); see the log, and "
+            "run it again or give more time"
+        )
+        self._child.terminate()
+        self._after(GRACE, self._child.kill)
+
+    def _after(self, seconds: float, work: Callable[[], None]) -> None:
+        timer = threading.Timer(seconds, work)
+        timer.daemon = True
+        self._timers.append(timer)
+        timer.start()
+
+
+def _killed(number: int, *, stopped: bool, starved: bool) -> tuple[ExitCode, str]:
     name = signal.Signals(number).name
     if stopped:
         return ExitCode.INTERRUPTED, "stopped"
+    if starved:
+        return (
+            ExitCode.TEMPORARY,
+            f"killed by {name}, out of memory; run fewer sessions at once or give the job more "
+            "memory",
+        )
     if number == signal.SIGKILL:
         return (
             ExitCode.TEMPORARY,
-            f"killed by {name}, most likely out of memory; run fewer sessions at once or give "
-            "the job more memory",
+            f"killed by {name}: by a person, a scheduler, or for want of memory; run it again",
         )
     return ExitCode.TEMPORARY, f"killed by {name}"
 
@@ -182,7 +234,11 @@ def run_sessions(
 
     def work(session: Session) -> Outcome:
         log = logs / f"{session.label}.log"
-        outcome = children.run(session, settings, log, on_event, stage)
+        try:
+            outcome = children.run(session, settings, log, on_event, stage)
+        except OSError as error:  # a disk that is full, a process too many
+            code, message = classify(error)
+            outcome = Outcome(session=session, code=code, message=message)
         if not outcome.ok and settings.stop_on_first_crash:
             children.stop()
         return outcome
@@ -214,14 +270,14 @@ Submit = Callable[[Callable[[Session], Outcome], Sequence[Session]], Iterator[Ou
 def _dask(threads: int) -> Iterator[Submit]:
     """One in-process dask worker with ``threads`` places."""
     import logging
-    import warnings
 
     import dask
     from distributed import Client, LocalCluster, as_completed
+    from distributed.comm import inproc
 
     logging.getLogger("distributed").setLevel(logging.ERROR)
-    # Without a network dask wonders about its own address, which nobody is to call.
-    warnings.filterwarnings("ignore", "Couldn't detect a suitable IP address", RuntimeWarning)
+    # Dask would open a socket to a public name server to learn an address nobody is to call.
+    inproc.global_manager._ip = "127.0.0.1"
     options = {"distributed.scheduler.allowed-failures": 0, "distributed.admin.tick.limit": "1h"}
     with (
         dask.config.set(options),

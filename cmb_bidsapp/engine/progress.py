@@ -80,4 +80,4 @@ class Display:
                 self._live.advance(self._all)
             what = "done" if outcome.ran else "up to date"
             text = f"{what} ({outcome.seconds:g} s)" if outcome.ok else f"FAILED: {outcome.message}"
-            self._console.print(f"{label}: {text}", markup=False, highlight=False)
+            self._console.print(f"{label}: {text}", markup=False, highlight=False, soft_wrap=True)

@@ -101,7 +101,7 @@ def read_truth(files: PredictionFiles, rules: Rules) -> Truth:
         Surroundings(
             grid.shape,
             _ignored(files, grid) if rules.preset.ignores else None,
-            optional_labels_on(grid, files.anat("dseg", space="T2starw", desc="mimics")),
+            optional_labels_on(grid, files.mimics),
         ),
         proxy,
         _protocol(files, grid.affine),

@@ -13,12 +13,11 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-from scipy.stats import binomtest
-
-from cmb_bidsapp.bids.protocol import SequenceKind
+from cmb_bidsapp.bids.protocol import Protocol, SequenceKind
 from cmb_bidsapp.bids.tables import describe
 from cmb_bidsapp.clinical.mars import GROUPS, Form
 from cmb_bidsapp.clinical.summary import ClinicalSummary
+from cmb_bidsapp.core.statistics import wilson
 from cmb_bidsapp.group.changes import Changes
 from cmb_bidsapp.group.density import Density, Points
 from cmb_bidsapp.group.quality import Quality
@@ -77,10 +76,7 @@ class Share:
     @property
     def interval(self) -> tuple[float, float]:
         """Its 95 % interval (Wilson 1927); NaN of nobody."""
-        if not self.whole:
-            return math.nan, math.nan
-        found = binomtest(self.part, self.whole).proportion_ci(method="wilson")
-        return float(found.low), float(found.high)
+        return wilson(self.part, self.whole)
 
 
 @dataclass
@@ -251,8 +247,15 @@ class Cohort:
 
 def protocol_of(record: Record) -> tuple[Any, ...]:
     """What tells protocols apart: pool, sequence, field strength, echo time, slice distance."""
-    values = {
-        name: value if value is None or name not in DIGITS else round(value, DIGITS[name])
-        for name, value in vars(record.protocol).items()
+    return (pool_of(record), *rounded(record.protocol).values())
+
+
+def rounded(protocol: Protocol) -> dict[str, Any]:
+    """A protocol as tables of protocols tell it, by column."""
+    values = vars(protocol)
+    return {
+        name: values[name]
+        if values[name] is None or name not in DIGITS
+        else round(values[name], DIGITS[name])
+        for name in PROTOCOL
     }
-    return (pool_of(record), *(values[name] for name in PROTOCOL))

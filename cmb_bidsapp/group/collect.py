@@ -16,7 +16,7 @@ from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import bids_name, sidecar_of
 from cmb_bidsapp.bids.tables import IDENTITY, open_table, read_table, write_table
 from cmb_bidsapp.clinical.mars import fill
-from cmb_bidsapp.clinical.summary import summarise
+from cmb_bidsapp.clinical.summary import read_warnings, summarise
 from cmb_bidsapp.group import changes, tables
 from cmb_bidsapp.group.cohort import (
     POOLS,
@@ -172,7 +172,7 @@ class _Collector:
         """Take a session; ``seen`` are pools and protocols that the participant was in before."""
         try:
             form = fill(record.lesions)
-            summary = summarise(record.lesions, self._limit)
+            summary = summarise(record.lesions, self._limit, read_warnings(record.files))
             centres = centres_of(lesion for lesion in record.lesions if lesion.counted)
         except ValueError as error:
             self._problem(Problem.of(error, record.files.lesions, record.files))

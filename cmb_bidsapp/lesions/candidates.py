@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,10 @@ BORDER_MM = 2.0
 REGION_REACH_MM = 12.0
 #: Ring (mm) around the lesion that its contrast is measured against.
 RING_MM = (1.0, 4.0)
+
+#: Peaks of probability this far apart (mm) are lesions of their own, after a blur of this standard
+#: deviation (mm).
+PEAK_MM, PEAK_BLUR_MM = 2.5, 0.5
 
 CONNECTIVITY_26 = np.ones((3, 3, 3), np.bool_)
 
@@ -81,18 +85,77 @@ class Candidate:
     border: bool
 
 
-def find_instances(probability: npt.NDArray[np.float32], threshold: float) -> npt.NDArray[np.int32]:
-    """Number the 26-connected pieces that reach the threshold somewhere, from 1.
+def find_instances(
+    probability: npt.NDArray[np.float32], threshold: float, spacing: Sequence[float]
+) -> npt.NDArray[np.int32]:
+    """Number the pieces that reach the threshold somewhere, from 1.
 
     A piece extends to a probability of 0.5, or to the threshold where that is lower: the threshold
-    decides which lesions there are, not how large they are.
+    decides which lesions there are, not how large they are. Pieces that touch are counted apart
+    (:func:`split_at_peaks`).
+
+    Parameters
+    ----------
+    spacing
+        Voxel size along the axes of ``probability``, mm.
     """
-    pieces, count = ndimage.label(probability >= min(threshold, EXTENT), CONNECTIVITY_26)
-    reach = np.zeros(count + 1, np.bool_)
+    pieces = split_at_peaks(probability, min(threshold, EXTENT), spacing)
+    reach = np.zeros(pieces.max() + 1, np.bool_)
     reach[pieces[probability >= threshold]] = True
     number = np.cumsum(reach) * reach
     instances: npt.NDArray[np.int32] = number[pieces].astype(np.int32)
     return instances
+
+
+def split_at_peaks(
+    probability: npt.NDArray[np.float32], extent: float, spacing: Sequence[float]
+) -> npt.NDArray[np.int32]:
+    """Number the 26-connected pieces of at least ``extent``; clusters fall into their peaks.
+
+    Microbleeds that touch are one piece, but a peak of probability each. Every voxel belongs to
+    the nearest peak of its piece.
+
+    Parameters
+    ----------
+    spacing
+        Voxel size along the axes of ``probability``, mm.
+    """
+    inside = probability >= extent
+    pieces, count = ndimage.label(inside, CONNECTIVITY_26)
+    divided: npt.NDArray[np.int32] = np.zeros(probability.shape, np.int32)
+    last = 0
+    for number, window in enumerate(ndimage.find_objects(pieces, count), start=1):
+        voxels = np.argwhere(pieces[window] == number)
+        peaks = _peaks(probability[window], pieces[window] == number, np.array(spacing))
+        away = np.linalg.norm((voxels[:, None] - peaks[None]) * spacing, axis=2)
+        divided[window][tuple(voxels.T)] = last + 1 + away.argmin(axis=1)
+        last += len(peaks)
+    return divided
+
+
+def _peaks(
+    probability: npt.NDArray[np.float32],
+    piece: npt.NDArray[np.bool_],
+    spacing: npt.NDArray[np.float64],
+) -> npt.NDArray[np.float64]:
+    """Centres of the voxels of a piece that are the highest within ``PEAK_MM``, at least one."""
+    width = np.ceil(PEAK_MM / spacing).astype(int)
+    room = [(int(w), int(w)) for w in width]
+    inside = np.pad(piece, room)
+    height = np.pad(np.where(piece, probability, 0), room)
+    height = np.where(inside, ndimage.gaussian_filter(height, PEAK_BLUR_MM / spacing), 0)
+    window = tuple(int(size) for size in 2 * width + 1)
+    offsets = np.indices(window).reshape(3, -1).T - width
+    ball = (np.linalg.norm(offsets * spacing, axis=1) <= PEAK_MM).reshape(window)
+    highest = ndimage.maximum_filter(height, footprint=ball) == height
+    peaks, count = ndimage.label(highest & inside, CONNECTIVITY_26)
+    centres = ndimage.center_of_mass(peaks > 0, peaks, np.arange(1, count + 1))
+    found: list[npt.NDArray[np.float64]] = []
+    for centre in np.array(centres).reshape(-1, 3) - width:
+        # Equally high ones may be near to each other.
+        if all(np.linalg.norm((centre - other) * spacing) > PEAK_MM for other in found):
+            found.append(centre)
+    return np.array(found)
 
 
 def measure(

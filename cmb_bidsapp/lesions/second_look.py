@@ -15,7 +15,7 @@ import torch
 from scipy import ndimage
 from torch import nn
 
-from cmb_bidsapp.lesions.candidates import CONNECTIVITY_26
+from cmb_bidsapp.lesions.candidates import split_at_peaks
 from cmb_bidsapp.lesions.slabs import slices_in_slab
 
 Image = npt.NDArray[np.float32]
@@ -30,16 +30,15 @@ PIXELS = 32
 SLICES = 5
 #: A place is a candidate from this probability of the segmentation network on.
 SEED = 0.1
-#: Share of the segmentation network's log-odds in those of a candidate, and the least doubt that
-#: either network is allowed: their probabilities are more certain than they should be.
-NETWORK_SHARE, LEAST_DOUBT = 0.25, 1e-4
 #: Features of the three stages.
 FEATURES = (16, 32, 64)
+#: Judges that are asked.
+JUDGES = 3
 #: Candidates that are judged at a time.
 BATCH = 256
 
 
-class SecondLook(nn.Module):  # type: ignore[misc]
+class Judge(nn.Module):  # type: ignore[misc]
     """Log-odds of candidates, from their views and the voxel size."""
 
     def __init__(self) -> None:
@@ -71,6 +70,21 @@ class SecondLook(nn.Module):  # type: ignore[misc]
         pooled = torch.cat([seen.mean(dim=(-2, -1)), centre, voxel], dim=1)
         odds: torch.Tensor = self.head(pooled)[:, 0]
         return odds
+
+
+class SecondLook(nn.Module):  # type: ignore[misc]
+    """Mean log-odds of several judges, which differ in how their training began.
+
+    One judge alone ranks candidates by chance more than several do.
+    """
+
+    def __init__(self, judges: Sequence[Judge] | None = None) -> None:
+        super().__init__()
+        self.judges = nn.ModuleList(judges or [Judge() for _ in range(JUDGES)])
+
+    def forward(self, views: torch.Tensor, voxel: torch.Tensor) -> torch.Tensor:
+        """Log-odds ``(n,)``, see :meth:`Judge.forward`."""
+        return torch.stack([judge(views, voxel) for judge in self.judges]).mean(dim=0)
 
 
 @dataclass(frozen=True)
@@ -142,8 +156,15 @@ class Viewer:
 
 def darkest(t2star: Image, pieces: npt.NDArray[np.integer], count: int) -> npt.NDArray[np.intp]:
     """Darkest voxel of every piece 1 to ``count``, shape ``(count, 3)``."""
-    found = ndimage.minimum_position(t2star, pieces, np.arange(1, count + 1))
-    return np.array(found, np.intp).reshape(-1, 3)
+    if not count:
+        return np.zeros((0, 3), np.intp)
+    # Sorts what it is given: pieces are a small part of an image.
+    inside = np.flatnonzero(pieces)
+    found = ndimage.minimum_position(
+        t2star.flat[inside], pieces.flat[inside], np.arange(1, count + 1)
+    )
+    first = inside[np.array(found, np.intp).reshape(-1)]
+    return np.stack(np.unravel_index(first, pieces.shape), axis=1)
 
 
 def judge_views(network: SecondLook, views: Views, voxel: tuple[float, float]) -> Image:
@@ -160,22 +181,14 @@ def judge_views(network: SecondLook, views: Views, voxel: tuple[float, float]) -
     return np.concatenate(judged) if judged else np.zeros(0, np.float32)
 
 
-def together(sure: npt.NDArray[np.floating], peaks: npt.NDArray[np.floating]) -> Image:
-    """Probability of candidates by the second look and by the segmentation network.
-
-    >>> [round(float(p), 2) for p in together(np.array([0.5, 0.9]), np.array([0.5, 0.8]))]
-    [0.5, 0.93]
-    """
-    both = (np.clip(p, LEAST_DOUBT, 1 - LEAST_DOUBT) for p in (sure, peaks))
-    second, first = (np.log(p / (1 - p)) for p in both)
-    joint: Image = (1 / (1 + np.exp(-second - NETWORK_SHARE * first))).astype(np.float32)
-    return joint
-
-
 def look_again(
     network: SecondLook, t2star: Image, probability: Image, voxel: Sequence[float]
 ) -> Image:
-    """CMB probability in which every candidate peaks at what both networks say together.
+    """CMB probability in which every candidate peaks at what the second look says.
+
+    The segmentation network proposes candidates and gives them their shape; its own probability
+    does not rank them, because it is as certain of veins as of microbleeds in scans unlike those
+    it was trained on.
 
     Parameters
     ----------
@@ -187,14 +200,19 @@ def look_again(
     Returns
     -------
     probability
-        Within a candidate (a piece of at least :data:`SEED`) the network's, scaled; elsewhere 0.
+        Within a candidate (a peak of at least :data:`SEED`, see
+        :func:`~cmb_bidsapp.lesions.candidates.split_at_peaks`) the network's, scaled; elsewhere 0.
     """
-    pieces, count = ndimage.label(probability >= SEED, CONNECTIVITY_26)
+    pieces = split_at_peaks(probability, SEED, voxel)
+    count = int(pieces.max())
     if not count:
         return np.zeros_like(probability)
     viewer = Viewer.of(t2star, voxel)
     sure = judge_views(network, viewer.views(darkest(t2star, pieces, count)), viewer.log_voxel())
-    peaks = np.asarray(ndimage.maximum(probability, pieces, np.arange(1, count + 1)))
-    scale = np.concatenate([[0], together(sure, peaks) / peaks]).astype(np.float32)
+    inside = np.flatnonzero(pieces)
+    peaks = np.asarray(
+        ndimage.maximum(probability.flat[inside], pieces.flat[inside], np.arange(1, count + 1))
+    )
+    scale = np.concatenate([[0], sure / peaks]).astype(np.float32)
     again: Image = np.minimum(probability * scale[pieces], 1).astype(np.float32)
     return again

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import copy
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,26 +11,19 @@ import numpy as np
 import numpy.typing as npt
 from nibabel.affines import voxel_sizes
 
-from cmb_bidsapp.core.errors import ModelError
 from cmb_bidsapp.core.labels import CMB
 from cmb_bidsapp.lesions.slabs import SLAB_MM, from_slabs, slices_in_slab, to_slabs
 from cmb_bidsapp.models.classes import Classes
 from cmb_bidsapp.models.nnunet import LesionModel
-from cmb_bidsapp.models.weights import copied, load_into
+from cmb_bidsapp.models.weights import load_into
 from cmb_bidsapp.preprocess.resampling import slice_axis
 
 if TYPE_CHECKING:
-    import torch
-    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
-
     from cmb_bidsapp.lesions.second_look import SecondLook
 
 #: Slice distance our own networks are told, whatever it is: slices are never resampled, so no
 #: lesion is lost between them. Those networks see slices of all distances in training.
 NOMINAL_SLICE_MM = 5.0
-
-#: Overlapping windows advance by this share of their size: nnU-Net's own 0.5 takes twice as long.
-TILE_STEP = 0.75
 
 #: Voxels this many times larger or smaller than any of the training are worth a note.
 UNFAMILIAR = 1.3
@@ -121,6 +111,16 @@ def image_order(data: npt.NDArray[Any], affine: Affine) -> npt.NDArray[Any]:
     return restored
 
 
+def _in_network_order(
+    voxels: npt.NDArray[np.floating[Any]], shape: tuple[int, ...], affine: Affine
+) -> npt.NDArray[np.float64]:
+    """Voxels of an image where :func:`network_order` puts them."""
+    orientation = nib.orientations.io_orientation(affine)
+    to_ras = np.linalg.inv(nib.orientations.inv_ornt_aff(orientation, shape))
+    ras: npt.NDArray[np.float64] = nib.affines.apply_affine(to_ras, np.asarray(voxels, np.float64))
+    return ras[:, _network_axes(affine)]
+
+
 def unfamiliar_voxels(affine: Affine, training: Mapping[str, Any]) -> list[str]:
     """Say where the voxels of an image are far from all of the training.
 
@@ -165,6 +165,17 @@ def class_map(
     return labels
 
 
+def why_not_its_regions(classes: Classes, affine: Affine) -> str | None:
+    """Why regions of the anatomy take the place of a model's; ``None`` where its own are used."""
+    if not classes.regions:
+        return "the lesion model predicts no brain regions"
+    lie = slices_are(affine)
+    if lie != "axial":
+        # A microbleed looks the same from everywhere, a region does not.
+        return f"slices are {lie}, which the lesion model may not know (expect more errors)"
+    return None
+
+
 def with_regions(
     labels: npt.NDArray[np.uint8], proxy: npt.NDArray[np.integer[Any]]
 ) -> npt.NDArray[np.uint8]:
@@ -184,39 +195,21 @@ class LesionNetwork:
         slab_mm: float = SLAB_MM,
     ) -> None:
         import torch
-        from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
-        from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+        from cmb_bidsapp.lesions.tiles import make_predictor
 
         self._card, self._classes = model.card, model.classes
         self._device = torch.device(device)
         self._slab_mm = slab_mm
         self._second_look = _second_look(model)
-        # nnU-Net changes plans of its first years in place.
-        plans = PlansManager(copy.deepcopy(dict(model.plans)))
-        with contextlib.redirect_stdout(io.StringIO()):
-            self._predictor: nnUNetPredictor = nnUNetPredictor(
-                tile_step_size=TILE_STEP,
-                use_mirroring=mirror and bool(model.card.mirror_axes),
-                device=self._device,
-                allow_tqdm=False,
-            )
-            configuration = plans.get_configuration(model.card.configuration)
-            network = _build(configuration, model)
-        self._predictor.manual_initialization(
-            network,
-            plans,
-            configuration,
-            _parameters(network, model),
-            dict(model.dataset),
-            model.card.trainer,
-            model.card.mirror_axes,
-        )
+        self._predictor = make_predictor(model, self._device, mirror=mirror)
 
     def __call__(
         self,
         t2star: npt.NDArray[np.float32],
         t1w: npt.NDArray[np.float32] | None,
         affine: Affine,
+        around: npt.NDArray[np.floating[Any]] | None = None,
     ) -> Segmentation:
         """Segment one session.
 
@@ -227,6 +220,9 @@ class LesionNetwork:
             where the model has one, is blank, as in part of our own training.
         affine
             Voxel to world (mm) of that grid.
+        around
+            Voxels, shape ``(n, 3)``: one window around each is all that is looked at, the rest
+            becomes background. Without it, the whole image.
         """
         given = {"T2starw": t2star, "T1w": np.zeros_like(t2star) if t1w is None else t1w}
         ordered = [
@@ -234,10 +230,8 @@ class LesionNetwork:
             for contrast in self._card.channels
         ]
         stack, spacing = np.stack([data for data, _ in ordered]), ordered[0][1]
-        # Networks that are told the true slice distance resample by themselves.
-        told = self._card.nominal_slice_mm is not None
-        slices = slices_in_slab(slice_distance(affine), self._slab_mm) if told else 1
-        probabilities = self._in_slabs(stack, spacing, slices)
+        centres = None if around is None else _in_network_order(around, t2star.shape, affine)
+        probabilities = self._in_slabs(stack, spacing, self._slices(affine), centres)
         if self._second_look is not None:
             image = ordered[self._card.channels.index("T2starw")][0]
             seen = probabilities[self._classes.cmb]
@@ -247,6 +241,30 @@ class LesionNetwork:
             image_order(class_map(probabilities, self._classes), affine),
             image_order(probabilities[self._classes.cmb], affine).astype(np.float32),
         )
+
+    def _slices(self, affine: Affine) -> int:
+        """Slices that are averaged before the network sees them."""
+        # Networks that are told the true slice distance resample by themselves.
+        told = self._card.nominal_slice_mm is not None
+        return slices_in_slab(slice_distance(affine), self._slab_mm) if told else 1
+
+    def window(self, affine: Affine) -> tuple[float, float, float]:
+        """Voxels that a window of the network spans along the axes nearest to x, y and z.
+
+        ``inf`` along an axis that it has no limit in.
+        """
+        axes = _network_axes(affine)
+        across, down, along = (ras_zooms(affine)[axis] for axis in axes)
+        nominal = self._card.nominal_slice_mm
+        told = (across if nominal is None else nominal / self._slices(affine), down, along)
+        configuration, plans = self._predictor.configuration_manager, self._predictor.plans_manager
+        sides = np.full(3, np.inf)
+        planned = np.array(configuration.patch_size) * np.array(configuration.spacing)
+        sides[np.array(plans.transpose_forward)[3 - len(planned) :]] = planned
+        spans = np.empty(3)
+        spans[axes] = sides / np.array(told)
+        x, y, z = spans.tolist()
+        return x, y, z
 
     def _look_again(
         self,
@@ -263,7 +281,11 @@ class LesionNetwork:
         return look_again(self._second_look, image, seen, voxel).transpose(2, 1, 0)
 
     def _in_slabs(
-        self, stack: npt.NDArray[np.float32], spacing: tuple[float, float, float], slices: int
+        self,
+        stack: npt.NDArray[np.float32],
+        spacing: tuple[float, float, float],
+        slices: int,
+        centres: npt.NDArray[np.float64] | None,
     ) -> npt.NDArray[np.floating[Any]]:
         """Class probabilities of every slice, averaged in groups that begin at every slice.
 
@@ -271,11 +293,14 @@ class LesionNetwork:
         the groups it lies in, not beside.
         """
         if slices == 1:
-            return self._predict(stack, spacing)
+            return self._predict(stack, spacing, centres)
         depth, cmb = stack.shape[1], self._classes.cmb
         probabilities: npt.NDArray[np.floating[Any]] | None = None
         for first in range(slices):
-            found = self._predict(to_slabs(stack, slices, first), spacing)
+            grouped = None
+            if centres is not None:
+                grouped = (centres + np.array([first, 0, 0])) / np.array([slices, 1, 1])
+            found = self._predict(to_slabs(stack, slices, first), spacing, grouped)
             found = from_slabs(found, slices, first, depth) / slices
             if probabilities is None:
                 probabilities = found
@@ -288,10 +313,16 @@ class LesionNetwork:
         return probabilities
 
     def _predict(
-        self, stack: npt.NDArray[np.floating[Any]], spacing: tuple[float, float, float]
+        self,
+        stack: npt.NDArray[np.floating[Any]],
+        spacing: tuple[float, float, float],
+        centres: npt.NDArray[np.float64] | None,
     ) -> npt.NDArray[np.floating[Any]]:
         import torch
 
+        from cmb_bidsapp.lesions.tiles import shares_of
+
+        self._predictor.places = None if centres is None else shares_of(centres, stack)
         with torch.autocast(self._device.type, dtype=torch.bfloat16):
             _, probabilities = self._predictor.predict_single_npy_array(
                 stack, {"spacing": list(spacing)}, save_or_return_probabilities=True
@@ -332,33 +363,3 @@ def _second_look(model: LesionModel) -> SecondLook | None:
     load_into(network, weights, path)
     network.eval()
     return network
-
-
-def _build(configuration: Any, model: LesionModel) -> torch.nn.Module:
-    """Build the network that the (checked) plans describe."""
-    from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
-
-    try:
-        network: torch.nn.Module = get_network_from_plans(
-            configuration.network_arch_class_name,
-            configuration.network_arch_init_kwargs,
-            configuration.network_arch_init_kwargs_req_import,
-            len(model.card.channels),
-            len(model.card.labels),
-            deep_supervision=False,
-        )
-    except MemoryError:
-        raise
-    except Exception as error:
-        raise ModelError(f"plans.json of {model.name} does not describe a network") from error
-    return network
-
-
-def _parameters(network: torch.nn.Module, model: LesionModel) -> list[Mapping[str, torch.Tensor]]:
-    """Tensors of every fold under all names that the network has for them."""
-    parameters = []
-    for path, weights in model.weights.items():
-        load_into(network, weights, path)
-        whole = weights.keys() == network.state_dict().keys()
-        parameters.append(weights if whole else copied(network.state_dict()))
-    return parameters

@@ -12,6 +12,7 @@ from cmb_bidsapp.group.ratings import read_ratings
 from cmb_bidsapp.group.records import records
 from cmb_bidsapp.levels.evaluation import evaluate_output
 from cmb_bidsapp.report.group import write_group_report
+from cmb_bidsapp.sensitivity.tables import write_group
 from cmb_bidsapp.settings import Settings
 
 
@@ -49,7 +50,9 @@ def group(settings: Settings, console: Console) -> Summary:
         cores = settings.resources.processes * settings.resources.threads
         ended = evaluate_output(out_dir, settings.reference, cores, settings.seed)
         failed, code = max(failed, ended.failed), code or ended.code
-    written.append(write_group_report(cohort, out_dir, ratings, settings.seed))
+    measured, tables = write_group(out_dir)
+    written += tables
+    written.append(write_group_report(cohort, out_dir, ratings, settings.seed, measured))
     for path in written:
         line(f"group: {path}")
     return Summary(ok=cohort.total.sessions, failed=failed, code=code)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,18 +17,26 @@ from cmb_bidsapp.bids.derivatives import SessionFiles, prepare_dataset
 from cmb_bidsapp.bids.index import printable
 from cmb_bidsapp.bids.inputs import Choice, Session, check_dataset, choose
 from cmb_bidsapp.bids.outputs import write_json, write_text
-from cmb_bidsapp.core.errors import ExitCode
+from cmb_bidsapp.core.errors import ExitCode, classify
 from cmb_bidsapp.core.outcome import Summary, common_code
 from cmb_bidsapp.engine.child import Job, up_to_date
 from cmb_bidsapp.engine.pool import Outcome, run_sessions
 from cmb_bidsapp.engine.progress import Display
-from cmb_bidsapp.levels.status import begun, ended, left_out, write_status
+from cmb_bidsapp.levels.ledger import Ledger
+from cmb_bidsapp.levels.reports import keep_report
 from cmb_bidsapp.models.registry import check_lesion_model, licence_of
 from cmb_bidsapp.phases.follow import sessions_with_results
 from cmb_bidsapp.report.participant import write_citation, write_participant_report
 from cmb_bidsapp.report.sessions import ReportedSession
 from cmb_bidsapp.settings import Settings
 from cmb_bidsapp.workflow import Stage
+
+#: What a stage runs for, in the plural.
+SEVERAL: Mapping[Stage, str] = {
+    "session": "sessions",
+    "follow-up": "follow-ups",
+    "sensitivity": "measurements of sensitivity",
+}
 
 
 def participant(settings: Settings, console: Console) -> Summary:
@@ -43,34 +52,33 @@ def participant(settings: Settings, console: Console) -> Summary:
     if settings.dry_run:
         return _foreseen(choice)
 
-    prepare_dataset(settings.out_dir, settings.bids_dir)
-    logs = _run_folder(settings)
-    outcomes = _run(choice.sessions, settings, logs, console, "session")
-    follow_ups: list[Outcome] = []
-    if not settings.stop_on_first_crash or all(o.ok for o in outcomes):
-        several = _with_several_sessions(settings, choice)
-        follow_ups = _run(several, settings, logs, console, "follow-up")
-    changed = {o.session.participant for o in (*outcomes, *follow_ups) if o.ran or not o.ok}
-    shown = [ReportedSession(o.session, o.error) for o in outcomes]
-    for label in sorted({s.participant for s in choice.sessions}):
-        report = settings.out_dir / f"sub-{label}.html"
-        if label in changed or not report.exists():
-            own = [one for one in shown if one.session.participant == label]
-            write_participant_report(settings, label, own)
-            console.print(f"report: {report}", markup=False, highlight=False, soft_wrap=True)
-    write_citation(settings, shown)
-    rows = [*ended(outcomes, "session"), *ended(follow_ups, "follow-up")]
-    write_status(settings.out_dir, [*rows, *left_out(choice)])
-    # A follow-up that failed leaves the sessions' own results as they are, and counts on top.
-    failed = [o for o in follow_ups if not o.ok]
-    ok = sum(o.ok for o in outcomes)
-    codes = [outcome.code for outcome in (*outcomes, *failed)]
-    return Summary(
-        ok,
-        len(outcomes) - ok + len(failed) + len(choice.failed),
-        len(choice.skipped),
-        common_code([*codes, *[ExitCode.DATA] * len(choice.failed)]),
-    )
+    ledger = Ledger(settings.out_dir, choice)
+    try:
+        prepare_dataset(settings.out_dir, settings.bids_dir)
+        ledger.open()
+        _carry_out(settings, choice, ledger, console)
+    except (KeyboardInterrupt, OSError) as error:
+        return ledger.broken_off(error)
+    return ledger.summary()
+
+
+def _carry_out(settings: Settings, choice: Choice, ledger: Ledger, console: Console) -> None:
+    """Run every stage, each participant's report after it."""
+    logs = run_folder(settings.out_dir)
+    write_text(logs / "cmb_bidsapp.toml", settings.to_toml())
+
+    def run(sessions: Sequence[Session], stage: Stage) -> None:
+        run_stage(sessions, settings, logs, console, ledger, stage, report)
+
+    def report(participant: str) -> None:
+        _report(participant, settings, ledger, console)
+
+    run(choice.sessions, "session")
+    if not settings.stop_on_first_crash or all(one.ok for one in ledger.outcomes("session")):
+        run(_with_several_sessions(settings, choice), "follow-up")
+        if settings.sensitivity:
+            run([one.session for one in ledger.outcomes("session") if one.ok], "sensitivity")
+    write_citation(settings, _shown(ledger.outcomes("session")))
 
 
 def _write_reports(choice: Choice, settings: Settings, console: Console) -> Summary:
@@ -103,10 +111,16 @@ def _foreseen(choice: Choice) -> Summary:
     return Summary(failed=failed, skipped=len(choice.skipped), code=common_code(codes))
 
 
-def _run(
-    sessions: Sequence[Session], settings: Settings, logs: Path, console: Console, stage: Stage
-) -> list[Outcome]:
-    """Run a stage where it is not up to date; returns how it ended, one outcome each."""
+def run_stage(
+    sessions: Sequence[Session],
+    settings: Settings,
+    logs: Path,
+    console: Console,
+    ledger: Ledger,
+    stage: Stage,
+    through: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Run a stage where it is not up to date; ``through`` is told of who is through with it."""
 
     def done(session: Session) -> bool:
         try:
@@ -114,26 +128,57 @@ def _run(
         except OSError:
             return False  # An input cannot be read; the session itself says so, and only it fails.
 
-    stale = [s for s in sessions if not done(s)]
-    outcomes = [Outcome(session=s) for s in sessions if s not in stale]
-    if outcomes:
-        console.print(f"{len(outcomes)} {stage}s are up to date", highlight=False)
-    write_status(settings.out_dir, begun(stale, stage))
+    def told(session: Session, kind: str, text: str) -> None:
+        if kind == "begin":
+            ledger.begins(session, stage)
+        else:
+            display.event(session, kind, text)
+
+    stale = [session for session in sessions if not done(session)]
+    left = Counter(session.participant for session in stale)
+    finished = ledger.up_to_date([s for s in sessions if s not in stale], stage)
+    if finished:
+        console.print(f"{len(finished)} {SEVERAL[stage]} are up to date", highlight=False)
+    for label in sorted({s.participant for s in sessions} - {*left}):
+        through(label)
     with Display(console, len(stale)) as display:
-        for outcome in run_sessions(stale, settings, logs, display.event, stage):
-            display.finished(outcome)
-            outcomes.append(outcome)
-            if settings.verbosity > 1:
-                text = (logs / f"{outcome.session.label}.log").read_text(errors="replace")
+        for outcome in run_sessions(stale, settings, logs, told, stage):
+            display.finished(ledger.ends(outcome, stage))
+            log = logs / f"{outcome.session.label}.log"
+            if settings.verbosity > 1 and log.is_file():
+                text = log.read_text(errors="replace")
                 console.print(text.strip(), markup=False, highlight=False, soft_wrap=True)
-    reached = {outcome.session.label for outcome in outcomes}
-    return outcomes + [
-        Outcome(
-            session=s, code=ExitCode.INTERRUPTED, message="not reached: stopped after a failure"
-        )
-        for s in sessions
-        if s.label not in reached
-    ]
+            left[outcome.session.participant] -= 1
+            if not left[outcome.session.participant]:
+                through(outcome.session.participant)
+    reached = {outcome.session.label for outcome in ledger.outcomes(stage)}
+    for session in sessions:
+        if session.label not in reached:
+            why = "not reached: stopped after a failure"
+            ledger.ends(Outcome(session=session, code=ExitCode.INTERRUPTED, message=why), stage)
+    for label in sorted(+left):
+        through(label)
+
+
+def _report(participant: str, settings: Settings, ledger: Ledger, console: Console) -> None:
+    """Keep the report of a participant; sessions that cannot be reported have failed."""
+    own = [one for one in ledger.outcomes("session") if one.session.participant == participant]
+    try:
+        report = keep_report(settings, participant, _shown(own))
+    except Exception as error:  # noqa: BLE001 (whatever it is, others go on)
+        code, message = classify(error)
+        why = f"no report: {message}"
+        line = f"sub-{participant}: FAILED: {why}"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        for one in own:
+            ledger.ends(replace(one, code=one.code or code, message=one.message or why), "session")
+        return
+    if report is not None:
+        console.print(f"report: {report}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _shown(outcomes: Iterable[Outcome]) -> list[ReportedSession]:
+    return [ReportedSession(one.session, one.error) for one in outcomes]
 
 
 def _with_several_sessions(settings: Settings, choice: Choice) -> list[Session]:
@@ -196,11 +241,10 @@ def _check_spaces(settings: Settings, console: Console) -> None:
             console.print(f"{space}: {origin}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _run_folder(settings: Settings) -> Path:
-    """Start a folder for this run's logs, with its settings."""
+def run_folder(out_dir: Path) -> Path:
+    """Start a folder for this run's logs."""
     stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-    folder = settings.out_dir / "logs" / stamp
-    write_text(folder / "cmb_bidsapp.toml", settings.to_toml())
+    folder = out_dir / "logs" / stamp
     write_json(
         folder / "run.json",
         {

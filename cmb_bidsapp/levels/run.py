@@ -7,6 +7,7 @@ from dataclasses import replace
 from rich.console import Console
 
 from cmb_bidsapp.core.outcome import Summary
+from cmb_bidsapp.core.signals import signals_interrupt
 from cmb_bidsapp.levels.participant import participant
 from cmb_bidsapp.levels.scratch import run_scratch
 from cmb_bidsapp.settings import Settings
@@ -14,7 +15,8 @@ from cmb_bidsapp.settings import Settings
 
 def run_app(settings: Settings) -> int:
     """Run the levels, print the line for scripts; returns the exit code."""
-    summary = run_levels(settings)
+    with signals_interrupt():
+        summary = run_levels(settings)
     print(summary, flush=True)
     return int(summary.code)
 
@@ -32,7 +34,7 @@ def _in_order(settings: Settings, console: Console) -> Summary:
     first = Summary()
     if "participant" in settings.levels:
         first = participant(settings, console)
-        if "group" not in settings.levels or settings.dry_run:
+        if "group" not in settings.levels or settings.dry_run or first.broken_off:
             return first
     # Its page draws with matplotlib, which the participant level does without.
     from cmb_bidsapp.levels.group import group

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cmb_bidsapp.bids.derivatives import locked
 from cmb_bidsapp.bids.index import printable
-from cmb_bidsapp.bids.outputs import write_text
+from cmb_bidsapp.bids.outputs import PARTIAL, write_text
 from cmb_bidsapp.bids.scans import Choice, Session
 from cmb_bidsapp.bids.tables import read_table, write_table
 from cmb_bidsapp.core.errors import ExitCode
@@ -22,6 +22,9 @@ COLUMNS = ("participant_id", "session_id", "stage", "status", "exit_code", "mess
 
 #: Of a session that has begun: who is killed leaves no other word.
 UNFINISHED = "started and not ended: killed, or still running"
+
+#: Of one that has not.
+UNREACHED = "not begun: the run ended before, or has not come to it"
 
 
 def ended(outcomes: Iterable[Outcome], stage: Stage) -> list[Row]:
@@ -40,8 +43,14 @@ def ended(outcomes: Iterable[Outcome], stage: Stage) -> list[Row]:
     ]
 
 
+def waiting(sessions: Iterable[Session], stage: Stage) -> list[Row]:
+    """Rows of what is to run and has not begun; they stand as failed until it has ended."""
+    unreached = (Outcome(session=s, code=ExitCode.TEMPORARY, message=UNREACHED) for s in sessions)
+    return ended(unreached, stage)
+
+
 def begun(sessions: Iterable[Session], stage: Stage) -> list[Row]:
-    """Rows of what is about to run; they stand as failed until it has ended."""
+    """Rows of what begins to run; they stand as failed until it has ended."""
     unfinished = (Outcome(session=s, code=ExitCode.TEMPORARY, message=UNFINISHED) for s in sessions)
     return ended(unfinished, stage)
 
@@ -65,13 +74,19 @@ def left_out(choice: Choice) -> list[Row]:
     ]
 
 
-def write_status(out_dir: Path, rows: Sequence[Row]) -> None:
-    """Put rows into the table; those of other sessions, such as an array's other tasks', stay."""
+def write_status(out_dir: Path, rows: Sequence[Row], *, new_only: bool = False) -> None:
+    """Put rows into the table; those of other sessions, such as an array's other tasks', stay.
+
+    With ``new_only`` what is known of a session already stays, too.
+    """
     logs = out_dir / "logs"
-    own = {_whose(row) for row in rows}
     with locked(logs / "locks" / "status.lock"):
-        known = [row for row in _read(logs / "status.tsv") if _whose(row) not in own]
-        merged = sorted([*rows, *known], key=_whose)
+        for left in logs.glob(f"{PARTIAL}*-status.*"):
+            left.unlink(missing_ok=True)
+        known = {_whose(row): row for row in _read(logs / "status.tsv")}
+        given = {_whose(row): row for row in rows}
+        together = {**given, **known} if new_only else {**known, **given}
+        merged = sorted(together.values(), key=_whose)
         write_table(logs / "status.tsv", COLUMNS, merged)
         counts = Counter(str(row["status"]) for row in merged)
         content = {"counts": counts, "sessions": merged}

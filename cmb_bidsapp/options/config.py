@@ -62,6 +62,7 @@ def options_of_run(settings: Settings) -> dict[str, Any]:
         "cfpr_ratio": rule.cfpr_ratio,
         "min_size": rule.min_size,
         "baseline_limit": settings.clinical.baseline_limit,
+        "sensitivity": settings.sensitivity,
         "output_spaces": settings.output_spaces,
         "reference_derivatives": settings.reference,
         "ratings": settings.ratings,

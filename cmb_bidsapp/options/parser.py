@@ -20,6 +20,7 @@ from cmb_bidsapp.options.base import (
 from cmb_bidsapp.options.running import add_control, add_resources, add_without_effect
 
 LEVELS = ("participant", "group")
+BRAIN_EXTRACTIONS = ("auto", "synthstrip", "embedded")
 
 #: What a command line has besides options, by name.
 POSITIONALS = ("bids_dir", "output_dir", "level")
@@ -30,7 +31,8 @@ def build_parser() -> Parser:
     parser = Parser(
         prog="cmb_bidsapp",
         description="Cerebral microbleeds in T1w and T2*w brain MRI: masks, regions, MARS tables.",
-        epilog="Other verbs: cmb_bidsapp demo | simulate | convert | train | evaluate | slurm "
+        epilog="Other verbs: cmb_bidsapp demo | simulate | convert | train | evaluate | "
+        "sensitivity | slurm | doctor "
         "(each has its own --help). The results are an imaging summary, not a diagnosis.",
         allow_abbrev=False,
     )
@@ -106,7 +108,7 @@ def _add_who(who: argparse._ArgumentGroup) -> None:
 def _add_anatomy(anatomy: argparse._ArgumentGroup) -> None:
     anatomy.add_argument(
         "--brain-extraction",
-        choices=("auto", "synthstrip", "embedded"),
+        choices=BRAIN_EXTRACTIONS,
         default="auto",
         help="auto: SynthStrip where it is installed, else our own network (default: %(default)s)",
     )
@@ -246,6 +248,16 @@ def _add_lesions(lesions: argparse._ArgumentGroup) -> None:
         metavar="N",
         help="summaries say whether there are more microbleeds than this, which at baseline "
         "usually exclude from anti-amyloid therapy (default: %(default)s)",
+    )
+    lesions.add_argument(
+        "--sensitivity",
+        action=Number,
+        type=int,
+        within=NOT_NEGATIVE,
+        default=0,
+        metavar="N",
+        help="measure in N draws what share of simulated microbleeds is found in each session, by "
+        "size (default: %(default)s, not at all)",
     )
 
 

@@ -56,6 +56,7 @@ class AppRequest(Request):
     cfpr_ratio: float
     min_size: float
     baseline_limit: int
+    sensitivity: int
     output_spaces: tuple[str, ...]
     reference_derivatives: Path | None
     ratings: Path | None
@@ -73,6 +74,7 @@ class AppRequest(Request):
     reports_only: bool
     force: bool
     stop_on_first_crash: bool
+    step_timeout: float | None
     random_seed: int
     verbose: int
     debug: bool

@@ -121,6 +121,7 @@ def resolve(request: AppRequest, machine: Machine) -> Settings:
         clinical=Clinical(request.baseline_limit),
         reference=_absolute(request.reference_derivatives),
         ratings=_absolute(request.ratings),
+        sensitivity=request.sensitivity,
         output_spaces=spaces,
         resources=_share(request, machine, memory, device),
         dry_run=request.dry_run,
@@ -216,7 +217,12 @@ def _share(request: AppRequest, machine: Machine, memory: int | None, device: st
     if request.low_mem:
         processes, reason = 1, f"{reason}; --low-mem"
     return Resources(
-        processes=processes, threads=threads, device=device, memory_mb=megabytes, reason=reason
+        processes=processes,
+        threads=threads,
+        device=device,
+        memory_mb=megabytes,
+        step_timeout=request.step_timeout,
+        reason=reason,
     )
 
 
@@ -224,7 +230,12 @@ def _memory_mb(request: AppRequest) -> int | None:
     """Memory that is asked for, MB."""
     if request.mem_gb is not None:
         return int(request.mem_gb * 1024)
-    return resources.parse_memory(request.mem) if request.mem else None
+    if request.mem is None:
+        return None
+    memory = resources.parse_memory(request.mem)
+    if memory == 0:
+        raise UsageError(f"--mem {request.mem}: more than 0 is expected")
+    return memory
 
 
 def _filters(request: AppRequest) -> Filters:

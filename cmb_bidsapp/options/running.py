@@ -140,6 +140,14 @@ def add_control(control: argparse._ArgumentGroup) -> None:
         "--stop-on-first-crash", action="store_true", help="stop everything at the first failure"
     )
     control.add_argument(
+        "--step-timeout",
+        action=Number,
+        type=float,
+        within=Range(low=0, low_included=False, unit="minutes"),
+        metavar="MINUTES",
+        help="stop a session one of whose steps takes longer (default: no limit)",
+    )
+    control.add_argument(
         "--random-seed",
         action=Number,
         type=int,

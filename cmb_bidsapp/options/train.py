@@ -142,17 +142,31 @@ def train_parser() -> Parser:
         description="Train a network that tells microbleeds from other dark places, and put it "
         "into the bundle of a lesion model. Thresholds and calibration have to be chosen anew.",
     )
-    second.add_argument("derivatives", type=Path, help="as for train lesions")
+    second.add_argument("derivatives", type=Path, help="output folder of the app, or truth")
     second.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder of the lesion model")
-    second.add_argument("--masks", type=Path, metavar="DIR", help="as for train lesions")
+    second.add_argument(
+        "--masks",
+        type=Path,
+        metavar="DIR",
+        help="masks of all microbleeds, as for train lesions (default: nobody has labelled any)",
+    )
+    second.add_argument(
+        "--also",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="DIR",
+        help="folders of further labelled scans, simulated ones for instance, masks beside the "
+        "images; no fold leaves them out",
+    )
     second.add_argument(
         "--steps",
         action=Number,
         type=int,
         within=COUNT,
-        default=1200,
+        default=700,
         metavar="N",
-        help="of 128 places (default: %(default)s)",
+        help="of 128 places, for each of its judges (default: %(default)s)",
     )
     calibrate = verbs.add_parser(
         "calibrate",

@@ -15,7 +15,8 @@ from cmb_bidsapp.anatomy.standard import Points, read_field
 from cmb_bidsapp.bids.derivatives import SessionFiles, raw_uri
 from cmb_bidsapp.bids.images import read_derivative, read_labels
 from cmb_bidsapp.bids.inputs import Session
-from cmb_bidsapp.bids.outputs import write_image
+from cmb_bidsapp.bids.outputs import sidecar_of, write_image
+from cmb_bidsapp.bids.provenance import read_notes
 from cmb_bidsapp.bids.tables import write_table
 from cmb_bidsapp.clinical.mars import FORM_COLUMNS, fill, form_rows
 from cmb_bidsapp.clinical.summary import SUMMARY_COLUMNS, summarise
@@ -69,7 +70,13 @@ def write_decisions(
     files: SessionFiles,
     settings: Settings,
 ) -> list[Path]:
-    """Write masks before and after decisions, the table of lesions, MARS form, clinical summary."""
+    """Write masks before and after decisions, the table of lesions, MARS form, clinical summary.
+
+    A measurement of what earlier decisions found is removed: it says nothing of these.
+    """
+    for table in (files.implants, files.sensitivity):
+        table.unlink(missing_ok=True)
+        sidecar_of(table).unlink(missing_ok=True)
     kept = [one.number for one in lesions if one.kept]
     source = {
         "Sources": [files.uri(files.probability), files.uri(files.network_labels)],
@@ -82,7 +89,8 @@ def write_decisions(
     write_image(files.instances, instances, affine, source)
     write_lesions(files.lesions, lesions)
     write_table(files.mars_form, list(FORM_COLUMNS), form_rows(fill(lesions)), FORM_COLUMNS)
-    summary = summarise(lesions, settings.clinical.baseline_limit)
+    notes = (*session.notes, *read_notes(files))
+    summary = summarise(lesions, settings.clinical.baseline_limit, notes)
     write_table(files.summary, list(SUMMARY_COLUMNS), [vars(summary)], SUMMARY_COLUMNS)
     tables = [files.lesions, files.mars_form, files.summary]
     return [files.raw_mask, files.mask, files.instances, *tables]
@@ -103,7 +111,7 @@ def decide_parameters(settings: Settings, _: Session) -> dict[str, Any]:
     """Everything but the inputs that the results depend on."""
     spaces = list(settings.output_spaces)
     return {
-        "version": 9,
+        "version": 10,
         "spaces": spaces,
         "calibration": calibration_of(settings.lesions.model),
         **dataclasses.asdict(settings.decisions),

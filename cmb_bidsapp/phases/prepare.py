@@ -12,10 +12,12 @@ from cmb_bidsapp.anatomy.parcellation import Parcellation
 from cmb_bidsapp.anatomy.quality import (
     Measure,
     brain_measures,
+    impossible,
     region_measures,
     registration_measures,
     share_shown,
 )
+from cmb_bidsapp.anatomy.recognition import certainty, why_not
 from cmb_bidsapp.bids.derivatives import SessionFiles, raw_uri
 from cmb_bidsapp.bids.images import read_image
 from cmb_bidsapp.bids.inputs import Scan, Session
@@ -71,6 +73,9 @@ def strip(
         brain = anatomy.brain_mask(Grid.of(data, affine))
     if not brain.any():
         raise DataError(f"{scan.path}: no brain was found; is it a head, and its affine right?")
+    why = why_not(data, affine, contrast, network, anatomy=anatomy, brain=brain)
+    if why:
+        raise DataError(f"{scan.path} {why}; look at it and convert it again, or leave it out")
     step(f"bias correction of {contrast}")
     uri = raw_uri(settings.bids_dir, scan.path)
     about = {
@@ -92,14 +97,32 @@ def measure_anatomy(
     t2star: Head, t1w: Head | None, registration: Registration | None, labelled: Parcellation
 ) -> list[Measure]:
     """Numbers of masks, registration and regions, with their limits."""
-    measures = brain_measures(Contrast.T2STARW, t2star.brain, t2star.grid.spacing)
+    sure = certainty(t2star.anatomy)
+    measures = brain_measures(Contrast.T2STARW, t2star.brain, t2star.grid.spacing, sure)
     if t1w is not None and registration is not None:
         shown = share_shown(t1w.brain, t1w.affine, t2star.grid, pull=registration.pull)
-        measures += brain_measures(Contrast.T1W, t1w.brain, t1w.grid.spacing)
+        sure = certainty(t1w.anatomy)
+        measures += brain_measures(Contrast.T1W, t1w.brain, t1w.grid.spacing, sure)
         measures += registration_measures(
             registration.mask_dice, registration.mutual_information, shown
         )
     return measures + region_measures(labelled)
+
+
+def refuse_impossible(session: Session, measures: Sequence[Measure]) -> None:
+    """Stop where the regions cannot be those of a person: their counts would mean nothing.
+
+    Raises
+    ------
+    DataError
+        What no person has.
+    """
+    found = impossible(measures)
+    if found:
+        raise DataError(
+            f"{session.t2star.path}: the anatomy failed, {'; '.join(found)}; look at the images, "
+            "or give a parcellation with -d"
+        )
 
 
 def write_heads(
@@ -167,7 +190,7 @@ def prepare_parameters(settings: Settings, session: Session) -> dict[str, Any]:
     """Everything but the inputs that the results depend on."""
     extraction = choose_brain_extraction(settings.anatomy.brain_extraction)
     return {
-        "version": 6,
+        "version": 7,
         "brain_extraction": extraction,
         "parcellation": settings.anatomy.parcellation,
         "proxy_rules": settings.anatomy.proxy_rules,

@@ -16,7 +16,12 @@ from cmb_bidsapp.bids.outputs import write_image
 from cmb_bidsapp.bids.tables import write_dseg
 from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.core.labels import PROXY_LOOK
-from cmb_bidsapp.lesions.segment import Segmentation, slices_are, unfamiliar_voxels, with_regions
+from cmb_bidsapp.lesions.segment import (
+    Segmentation,
+    unfamiliar_voxels,
+    why_not_its_regions,
+    with_regions,
+)
 from cmb_bidsapp.models.nnunet import LesionModel
 from cmb_bidsapp.models.registry import lesion_model_parameters
 from cmb_bidsapp.phases.base import Result
@@ -55,18 +60,10 @@ def write_segmentation(
     files: SessionFiles,
     settings: Settings,
 ) -> Result:
-    """Write probability and classes: those of the anatomy where the model knows no regions.
-
-    Nor does it where slices are not axial.
-    """
+    """Write probability and classes: those of the anatomy where the model's are not used."""
     sources = [files.uri(path) for path in images.used.values()]
     labels, notes = found.labels, list(model.notes)
-    lie, why = slices_are(images.affine), None
-    if not model.classes.regions:
-        why = "the lesion model predicts no brain regions"
-    elif lie != "axial":
-        # A microbleed looks the same from everywhere, a region does not.
-        why = f"slices are {lie}, which the lesion model may not know (expect more errors)"
+    why = why_not_its_regions(model.classes, images.affine)
     if why:
         labels = with_regions(labels, read_labels(files.proxy)[0])
         notes.append(f"{why}: false-positive reduction (CFPR) uses the regions of the anatomy")
@@ -79,6 +76,7 @@ def write_segmentation(
         "ModelSHA256": model.sha256,
         "ModelLicense": model.card.licence,
         "Channels": list(images.used),
+        "Mirrored": settings.lesions.tta,
     }
     probability = np.where(found.cmb_probability < NEGLIGIBLE, 0, found.cmb_probability)
     about = {**sidecar, "Notes": notes}

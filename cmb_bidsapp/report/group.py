@@ -23,9 +23,13 @@ from cmb_bidsapp.group.ratings import Ratings
 from cmb_bidsapp.group.tables import problem_row
 from cmb_bidsapp.report import cohort_brains, cohort_figures, evaluation_figures
 from cmb_bidsapp.report.pages import write_page
+from cmb_bidsapp.report.sensitivity import found_by_kind
+from cmb_bidsapp.sensitivity.tables import Kind
 
 #: Sessions that the page shows as unlike the others; ``group_qc.tsv`` has them all.
 MOST_OUTLIERS = 30
+#: Sites and protocols whose sensitivity has a curve; ``group_sensitivity.tsv`` has them all.
+MOST_KINDS = 12
 #: Groups of regions that the published figures tell apart.
 GROUPS = ("lobar", "deep", "infratentorial")
 #: Classes of the clinical summary in their order: heading, column, names.
@@ -57,7 +61,11 @@ class Picture:
 
 
 def write_group_report(
-    cohort: Cohort, out_dir: Path, ratings: Ratings | None = None, seed: int = 0
+    cohort: Cohort,
+    out_dir: Path,
+    ratings: Ratings | None = None,
+    seed: int = 0,
+    measured: Sequence[Kind] = (),
 ) -> Path:
     """Write ``group.html``, one file with all its figures.
 
@@ -67,6 +75,8 @@ def write_group_report(
         What readers said, where the group level was given it, applied to all sessions.
     seed
         Of the bootstrap of their agreement.
+    measured
+        What was found of simulated microbleeds, by site and protocol.
     """
     path = out_dir / "group.html"
     pools = {name: cohort.pools[name] for name in POOLS if name in cohort.pools}
@@ -92,9 +102,11 @@ def write_group_report(
         number_of_protocols=len(protocols),
         problems=[problem_row(problem, out_dir) for problem in cohort.problems],
         changes=_changes(cohort),
+        measured=found_by_kind(measured[:MOST_KINDS]),
+        number_measured=len(measured),
         agreement=_agreement(ratings, seed) if ratings else None,
         evaluation=evaluation.as_posix() if (out_dir / evaluation).exists() else None,
-        files=_files(pools, out_dir, read=ratings is not None),
+        files=_files(pools, out_dir, read=ratings is not None, measured=bool(measured)),
         percent=percent,
         ranged=ranged,
         signed=signed,
@@ -216,11 +228,15 @@ def _agreement(ratings: Ratings, seed: int) -> dict[str, Any]:
     }
 
 
-def _files(pools: Mapping[str, Pool], out_dir: Path, *, read: bool) -> dict[str, str]:
+def _files(
+    pools: Mapping[str, Pool], out_dir: Path, *, read: bool, measured: bool
+) -> dict[str, str]:
     """Names of the files beside the page, and what they have."""
     found = {table_of(out_dir, name).name: text for name, text in FILES.items()}
     if read:
         found[table_of(out_dir, "agreement").name] = "how far readers and the algorithm agree"
+    if measured:
+        found[table_of(out_dir, "sensitivity").name] = "what is found of simulated microbleeds"
     for name in pools:
         found[density_of(out_dir, name).name] = f"density of microbleeds in MNI152, {name}"
     return found

@@ -21,6 +21,7 @@ from cmb_bidsapp.lesions.lesion import UNASSIGNED, Lesion, Reason
 from cmb_bidsapp.lesions.table import read_lesions
 from cmb_bidsapp.report.figures import OVERVIEWS, best_first, closeup_name
 from cmb_bidsapp.report.pages import SizeBudget
+from cmb_bidsapp.report.sensitivity import Found, found_in
 from cmb_bidsapp.report.viewer import NO_VOLUMES, Volumes, fitted
 
 #: Columns of the table of the anatomy, and of the lesion table, that are numbers a person reads.
@@ -62,6 +63,8 @@ class SessionView:
         See :mod:`cmb_bidsapp.clinical`; cut-offs as words, whether crossed, and probability.
     figures
         Overviews by name, as data URIs.
+    found
+        What is found of simulated microbleeds; ``None`` where it was not measured.
     kept, rejected, lines
         Candidates that have a card, and those that have a line alone.
     unlisted, rejected_count
@@ -85,6 +88,7 @@ class SessionView:
     form: Sequence[Mapping[str, Any]]
     quality: Sequence[Row]
     figures: Mapping[str, str | None]
+    found: Found | None
     kept: Sequence[Mapping[str, Any]]
     rejected: Sequence[Mapping[str, Any]]
     lines: Sequence[Mapping[str, Any]]
@@ -173,6 +177,7 @@ def session_view(
         form=form_rows(fill(lesions)) if ok else [],
         quality=_quality(files) if ok else [],
         figures=figures,
+        found=found_in(files) if ok else None,
         kept=kept,
         rejected=rejected,
         lines=[_card(lesion) for lesion in ranked[cards:]],

@@ -87,6 +87,7 @@ def draw_implants(
     *,
     b0: float = 3.0,
     te_ms: float = 20.0,
+    within: npt.NDArray[np.bool_] | None = None,
 ) -> Implants:
     """Draw microbleeds for a scan.
 
@@ -103,10 +104,12 @@ def draw_implants(
     b0, te_ms
         Field strength (T) and echo time (ms). Only their product with the susceptibility shows,
         which is drawn over more than a decade: an assumption does where they are unknown.
+    within
+        Where sources may lie, companions apart; everywhere without it.
     """
     voxel = tuple(float(size) for size in np.linalg.norm(affine[:3, :3], axis=0))
     grid = _grid(t2star.shape, voxel)
-    sources = choose_sources(t2star, proxy, voxel, count, rng)
+    sources = choose_sources(t2star, proxy, voxel, count, rng, within)
     protocol = Protocol("implant", b0, te_ms, grid.voxel, snr=1)
     fine = np.ones((*grid.shape[:2], grid.shape[2] * grid.slab), np.complex64)
     for source in sources:
@@ -140,6 +143,7 @@ def choose_sources(
     voxel: Sequence[float],
     count: int,
     rng: np.random.Generator,
+    within: npt.NDArray[np.bool_] | None = None,
 ) -> list[Source]:
     """Draw sources in tissue: not at the edge of a class, not in fluid, some in clusters.
 
@@ -147,8 +151,10 @@ def choose_sources(
     ----------
     voxel
         Voxel size in mm; sources lie at voxel index times this size.
+    within
+        Where they may lie, companions apart; everywhere without it.
     """
-    places = _tissue_by_class(t2star, proxy)
+    places = _tissue_by_class(t2star, proxy, within)
     if not places:
         return []
     shares = _shares(places)

@@ -9,13 +9,13 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, NoReturn
 
 from cmb_bidsapp.core.errors import CommandMissingError, DataError, TemporaryError
+from cmb_bidsapp.core.signals import signals_interrupt
 
 #: Time between asking a program to stop and killing it, s.
 GRACE = 5.0
@@ -104,7 +104,7 @@ def run(
     variables = {**os.environ, **(environment or {})}
     require(argv[0], instead, variables.get("PATH"))
     grew_from = own_log.stat().st_size if own_log is not None and own_log.exists() else 0
-    with _output(log) as output, _sigterm_interrupts():
+    with _output(log) as output, signals_interrupt():
         start = output.seek(0, os.SEEK_END)
         status = _run_group(argv, variables, output)
         if status == 0:
@@ -169,25 +169,6 @@ def _watcher() -> Iterator[IO[bytes]]:
             yield shell.stdin
         finally:
             shell.kill()
-
-
-@contextlib.contextmanager
-def _sigterm_interrupts() -> Iterator[None]:
-    """Let SIGTERM, which would end us at once, raise an exception in the main thread."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(*_: object) -> NoReturn:
-        # Only the first counts: another one must not break off the clearing up.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:

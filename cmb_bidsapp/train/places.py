@@ -12,8 +12,8 @@ from scipy import ndimage
 
 from cmb_bidsapp.lesions.candidates import CONNECTIVITY_26
 from cmb_bidsapp.lesions.second_look import PIXELS, SLICES, Viewer, darkest
+from cmb_bidsapp.sensitivity.background import Background
 from cmb_bidsapp.simulate.implants import draw_implants, tissue_places
-from cmb_bidsapp.train.implants import Background
 
 Image = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]

@@ -76,6 +76,7 @@ class SecondLookRequest(FoldsRequest):
     """Train the network that judges candidates."""
 
     bundle: Path
+    also: tuple[Path, ...]
     steps: int
 
 

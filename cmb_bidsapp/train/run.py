@@ -8,13 +8,15 @@ from collections.abc import Iterator
 import numpy as np
 
 from cmb_bidsapp.core.errors import ExitCode, UsageError
-from cmb_bidsapp.core.resources import choose_device, count_gpus
+from cmb_bidsapp.core.resources import choose_device, cuda_devices
+from cmb_bidsapp.lesions.second_look import JUDGES
 from cmb_bidsapp.models.card import text_problems
 from cmb_bidsapp.models.registry import load_bundle, load_lesion_model
+from cmb_bidsapp.sensitivity.background import Background, read_background
 from cmb_bidsapp.train.anatomy import train_anatomy
 from cmb_bidsapp.train.cases import check_fold, split_participants
 from cmb_bidsapp.train.export import add_second_look, export_anatomy, export_nnunet
-from cmb_bidsapp.train.implants import Background, chosen_sessions, read_background, run_implants
+from cmb_bidsapp.train.implants import chosen_sessions, run_implants
 from cmb_bidsapp.train.lesions import train_lesions
 from cmb_bidsapp.train.places import Acquisition, Kind, Places, places_of, shadows_of
 from cmb_bidsapp.train.request import (
@@ -75,9 +77,11 @@ def run_second_look(request: SecondLookRequest) -> int:
         shadows.append(shadows_of(acquisition, SHADOWS, rng))
         print(f"{acquisition}: {len(shadows[-1])} microbleeds to mix in", flush=True)
 
+    last = JUDGES * request.steps
+
     def progress(step: int, loss: float) -> None:
-        if step % 100 == 0 or step == request.steps:
-            print(f"step {step}/{request.steps}  loss {loss:.4f}", flush=True)
+        if step % 100 == 0 or step == last:
+            print(f"step {step}/{last}  loss {loss:.4f}", flush=True)
 
     network = train_second_look(
         Places.joined(parts),
@@ -104,6 +108,8 @@ def backgrounds(request: SecondLookRequest) -> Iterator[tuple[str, Background]]:
         names = [files.label for files, _ in sessions]
         kept = split_participants(names, request.folds, request.random_seed)[request.fold]["train"]
         sessions = [one for one in sessions if one[0].label in kept]
+    for folder in request.also:
+        sessions += chosen_sessions(folder, folder)
     for files, labelled in sessions:
         yield files.label, read_background(files, labelled)
 
@@ -180,6 +186,6 @@ def _prepared(request: BundleRequest) -> str:
     """Check what a training would run into at its end; returns the device."""
     if problems := list(text_problems(request.card)):
         raise UsageError("\n".join(problems))
-    device = choose_device(request.device, count_gpus)
+    device = choose_device(request.device, cuda_devices)
     request.work_dir.mkdir(parents=True, exist_ok=True)
     return device

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from cmb_bidsapp.core.errors import NoInputError
-from cmb_bidsapp.lesions.second_look import PIXELS, SecondLook
+from cmb_bidsapp.lesions.second_look import JUDGES, PIXELS, Judge, SecondLook
 from cmb_bidsapp.train.places import MARGIN, Image, Kind, Places, Stored, mixed
 
 BATCH, LEARNING_RATE = 128, 2e-3
@@ -27,7 +27,7 @@ def train_second_look(
     seed: int = 0,
     progress: Callable[[int, float], None] = lambda *_: None,
 ) -> SecondLook:
-    """Train a network to tell microbleeds from other dark places.
+    """Train the judges of a second look to tell microbleeds from other dark places.
 
     Most microbleeds are mixed anew into clear tissue for every step, so that none is seen twice.
     Every view is shifted, mirrored, turned by right angles, and changed in contrast and noise.
@@ -36,15 +36,38 @@ def train_second_look(
     ----------
     shadows
         Views of microbleeds alone, for each acquisition of the places.
+    steps
+        Of each judge.
+    progress
+        Is told how many steps of all judges are done, and the loss.
 
     Raises
     ------
     NoInputError
         There are no dark places, or no tissue, to learn from.
     """
+    judges: list[Judge] = []
+    for number in range(JUDGES):
+
+        def told(step: int, loss: float, before: int = number * steps) -> None:
+            progress(before + step, loss)
+
+        judges.append(_train_judge(places, shadows, steps, number + JUDGES * seed, told))
+    network = SecondLook(judges)
+    network.eval()
+    return network
+
+
+def _train_judge(
+    places: Places,
+    shadows: Sequence[Stored],
+    steps: int,
+    seed: int,
+    progress: Callable[[int, float], None],
+) -> Judge:
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    network = SecondLook()
+    network = Judge()
     optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps)
     sampler = _Sampler(places, shadows, rng)
@@ -62,7 +85,6 @@ def train_second_look(
         optimizer.step()
         schedule.step()
         progress(step, float(loss.detach()))
-    network.eval()
     return network
 
 

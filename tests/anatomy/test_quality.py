@@ -10,6 +10,7 @@ from cmb_bidsapp.anatomy.quality import (
     COLUMNS,
     Measure,
     brain_measures,
+    impossible,
     region_measures,
     registration_measures,
     share_beyond,
@@ -93,11 +94,11 @@ def test_rows_have_the_columns_and_survive_the_table(tmp_path):
 def test_the_volume_of_a_brain_is_in_millilitres(voxels, flag):
     mask = np.zeros((20, 20, 20), bool)
     mask.flat[:voxels] = True
-    volume, _ = brain_measures("T1w", mask, CENTIMETRE)
+    volume, *_ = brain_measures("T1w", mask, CENTIMETRE, 0.98)
     assert (volume.measure, volume.value, volume.units) == ("T1w brain volume", voxels, "ml")
     assert volume.flag == flag
     # The same head in voxels of another shape.
-    same, _ = brain_measures("T1w", mask, (2.5, 4.0, 100.0))
+    same, *_ = brain_measures("T1w", mask, (2.5, 4.0, 100.0), 0.98)
     assert same.value == pytest.approx(voxels)
 
 
@@ -123,7 +124,7 @@ def without(mask, axis, end, share):
 @pytest.mark.parametrize("share", [0.01, 0.03, 0.06])
 def test_what_lies_beyond_a_face_is_estimated(axis, end, spacing, share):
     image, lacking = without(ball(spacing), axis, end, share)
-    _, beyond = brain_measures("T2starw", image, spacing)
+    _, beyond, _ = brain_measures("T2starw", image, spacing, 0.98)
     assert beyond.measure == "T2starw brain beyond the field of view"
     # The face shows the middle of its voxels: up to half a slice more is there.
     assert beyond.value == pytest.approx(lacking, abs=0.015)
@@ -134,7 +135,21 @@ def test_what_lies_beyond_a_face_is_estimated(axis, end, spacing, share):
 @pytest.mark.parametrize("share", [0.15, 0.3, 0.5, 0.7])
 def test_a_brain_of_which_much_is_not_seen_is_flagged(axis, share):
     image, _ = without(ball(), axis, 0, share)
-    assert brain_measures("T1w", image, (2.0, 2.0, 2.0))[1].flag == "high"
+    assert brain_measures("T1w", image, (2.0, 2.0, 2.0), 0.98)[1].flag == "high"
+
+
+@pytest.mark.parametrize(("sure", "flag"), [(0.981, "ok"), (0.95, "low"), (0.0, "low")])
+def test_a_brain_that_the_network_is_not_sure_of_is_flagged(sure, flag):
+    *_, certainty = brain_measures("T2starw", ball(), (2.0, 2.0, 2.0), sure)
+    assert certainty.flag == flag
+    assert (len(warnings([certainty])) == 1) == (flag == "low")
+
+
+@pytest.mark.parametrize(("volume", "refused"), [(27.0, 0), (134.0, 0), (322.0, 1)])
+def test_a_structure_of_many_times_its_volume_is_impossible(volume, refused):
+    found = impossible([Measure("thalamus volume", volume, "ml", 8.0, 27.0)])
+    assert len(found) == refused
+    assert all("thalamus volume is 322 ml" in words for words in found)
 
 
 def test_a_large_section_on_a_face_is_little_where_the_brain_narrows_fast():

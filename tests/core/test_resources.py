@@ -16,6 +16,8 @@ def machine(monkeypatch):
     files = {"/proc/meminfo": "MemTotal: 99999999 kB\nMemAvailable:   67108864 kB"}
     monkeypatch.setattr(resources, "_read", lambda path: files.get(path, ""))
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)))
+    infinity = resources.resource.RLIM_INFINITY
+    monkeypatch.setattr(resources.resource, "getrlimit", lambda _: (infinity, infinity))
     for name in ("SLURM_CPUS_PER_TASK", "SLURM_MEM_PER_NODE"):
         monkeypatch.delenv(name, raising=False)
     return files
@@ -76,6 +78,12 @@ def test_slurm_limits_what_is_used_and_is_named(machine, monkeypatch):
     assert (memory.value, memory.reason) == (12000, "SLURM_MEM_PER_NODE")
 
 
+def test_the_address_space_is_a_limit(machine, monkeypatch):
+    monkeypatch.setattr(resources.resource, "getrlimit", lambda _: (6 << 30, 6 << 30))
+    memory = resources.available_memory_mb()
+    assert (memory.value, memory.reason) == (6144, "ulimit -v")
+
+
 def test_unknown_memory_is_enough_for_one_session(machine):
     machine.clear()
     assert resources.available_memory_mb().value == SESSION_MB
@@ -125,3 +133,16 @@ def test_shares_fit_into_what_there_is(cpus, memory, threads):
 )
 def test_shares_use_what_there_is(cpus, memory, threads, expected):
     assert share(cpus, memory, threads) == expected
+
+
+@pytest.mark.parametrize(
+    ("files", "kills"),
+    [
+        ({}, None),
+        ({"/proc/vmstat": "nr_free_pages 5\noom_kill 3\n"}, 3),
+        ({"/sys/fs/cgroup/memory.events": "oom 2\noom_kill 1\noom_group_kill 0"}, 1),
+    ],
+)
+def test_the_kernel_tells_of_kills_for_want_of_memory(monkeypatch, files, kills):
+    monkeypatch.setattr(resources, "_read", lambda path: files.get(path, ""))
+    assert resources.out_of_memory_kills() == kills

@@ -1,3 +1,4 @@
+import dataclasses
 import sys
 
 import pytest
@@ -46,6 +47,10 @@ if label == "env":
 if label == "slow":
     say(event="step", text="sleeping")
     time.sleep(3)
+if label == "stuck":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    say(event="step", text="waiting")
+    time.sleep(600)
 say(event="step", text="working")
 sys.stderr.write("a library complains")
 say(event="done", ran=["prepare"])
@@ -62,6 +67,7 @@ WORDS = (
     b"silent",
     b"env",
     b"slow",
+    b"stuck",
 )
 
 
@@ -121,10 +127,11 @@ def test_a_child_killed_while_it_speaks_takes_nothing_with_it(run):
 def test_every_session_has_an_outcome_steps_and_a_log(run, tmp_path):
     steps = []
     labels = [f"isgood{i}" for i in range(5)]
-    outcomes = list(run(*labels, on_event=lambda s, _, name: steps.append((s.label, name))))
+    outcomes = list(run(*labels, on_event=lambda s, *told: steps.append((s.label, *told))))
     assert sorted(o.session.participant for o in outcomes) == labels
     assert all(o.ok and o.ran == ("prepare",) and o.seconds >= 0 for o in outcomes)
-    assert sorted(steps) == [(f"sub-{label}", "working") for label in labels]
+    told = ("begin", ""), ("step", "working")
+    assert sorted(steps) == [(f"sub-{label}", *one) for label in labels for one in told]
     for label in labels:
         log = tmp_path / "logs" / f"sub-{label}.log"
         assert log.read_text() == "a library complains"
@@ -159,7 +166,7 @@ def test_children_are_stopped_when_nobody_waits_for_them_any_more(run, marks):
     ("label", "code", "said"),
     [
         ("iskill", 75, "SIGKILL"),
-        ("iskill", 75, "out of memory"),
+        ("iskill", 75, "by a person"),
         ("issegv", 75, "SIGSEGV"),
         ("istorn", 75, "SIGKILL"),
         ("isfail", 65, "bad data"),
@@ -192,7 +199,8 @@ def test_stopped_children_start_nothing_more(run_one, marks):
 
 def test_a_child_that_was_stopped_is_interrupted(run_one, marks):
     children = Children()
-    outcome = run_one("isslow", children, on_event=lambda *_: children.stop())
+    stop = {"begin": lambda: None, "step": children.stop}
+    outcome = run_one("isslow", children, on_event=lambda _, kind, __: stop[kind]())
     assert outcome.code == 130
     assert outcome.message == "stopped"
     assert marks() == ["start slow"]
@@ -202,3 +210,46 @@ def test_a_failure_without_words_is_a_failure():
     assert Outcome(session=session("01"), code=65).error == "exit code 65"
     assert Outcome(session=session("01"), code=65, message="damaged").error == "damaged"
     assert Outcome(session=session("01")).error == ""
+
+
+@pytest.mark.parametrize(
+    ("kills", "said"), [([7, 8], "out of memory"), ([7, 7], "by a person"), ([None] * 2, "person")]
+)
+def test_a_kill_is_called_lack_of_memory_where_the_kernel_says_so(
+    run_one, monkeypatch, kills, said
+):
+    told = iter(kills)
+    monkeypatch.setattr(
+        "cmb_bidsapp.engine.pool.out_of_memory_kills", lambda: next(told, kills[-1])
+    )
+    outcome = run_one("iskill")
+    assert said in outcome.message
+    assert ("out of memory" in outcome.message) == (said == "out of memory")
+
+
+def test_a_session_whose_log_cannot_be_written_fails_alone(run, tmp_path):
+    (tmp_path / "logs" / "sub-isgood1.log").mkdir(parents=True)
+    codes = {o.session.participant: o.code for o in run("isgood1", "isgood2")}
+    assert codes.keys() == {"isgood1", "isgood2"}
+    assert codes["isgood1"] != 0
+    assert codes["isgood2"] == 0
+
+
+@pytest.mark.parametrize(("label", "step"), [("isslow", "sleeping"), ("isstuck", "waiting")])
+def test_a_step_that_takes_too_long_ends_its_session_even_if_it_does_not_heed(
+    tmp_path, marks, monkeypatch, label, step
+):
+    monkeypatch.setattr("cmb_bidsapp.engine.pool.GRACE", 0.2)
+    settings = _settings(tmp_path, 1)
+    limited = dataclasses.replace(
+        settings, resources=dataclasses.replace(settings.resources, step_timeout=0.01)
+    )
+    outcome = Children().run(session(label), limited, tmp_path / "log", lambda *_: None)
+    assert outcome.code == 75
+    assert outcome.message.startswith(f"{step}: took longer than --step-timeout 0.01 (minutes)")
+    assert [mark for mark in marks() if mark.startswith("end")] == []
+
+
+def test_steps_may_take_as_long_as_they_do_unless_there_is_a_limit(run_one):
+    assert Resources().step_timeout is None
+    assert run_one("isslow").ok

@@ -134,6 +134,13 @@ def test_a_follow_up_that_failed_is_told_and_the_sessions_count(out_dir):
     assert problem.reason.startswith("follow-up failed in the last run: out of memory")
 
 
+def test_a_session_counts_though_its_sensitivity_could_not_be_measured(out_dir):
+    write_status(out_dir, ("sub-01", "ses-A", "sensitivity", "failed", "out of memory"))
+    found, problems = read(out_dir)
+    assert len(found) == 3
+    assert not problems
+
+
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"participant_id\tstatus\nsub-01\tfailed\n"])
 def test_a_status_that_cannot_be_read_is_a_problem_and_nobody_is_left_out(out_dir, content):
     (out_dir / "logs").mkdir()

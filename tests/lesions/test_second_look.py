@@ -69,6 +69,11 @@ def test_thin_slices_are_averaged():
     assert viewer.near[30, 30, 12] == pytest.approx(200)
 
 
+def test_without_pieces_there_is_nothing_to_look_at():
+    image = np.ones((4, 4, 4), np.float32)
+    assert darkest(image, np.zeros((4, 4, 4), int), 0).shape == (0, 3)
+
+
 def test_every_piece_is_looked_at_where_it_is_darkest(scan):
     pieces = np.zeros(scan.shape, int)
     pieces[58:64, 58:64, 6] = 1

@@ -166,6 +166,7 @@ def test_resolving_prints_nothing(place, capsys):
         (["participant", "--clean-workdir"], "--clean-workdir: name the folder with -w"),
         (["group", "--reports-only"], "--reports-only: has no meaning without the participant"),
         (["participant", "--reports-only", "--force"], "exclude each other"),
+        (["participant", "--mem", "0"], "--mem 0: more than 0 is expected"),
         (["participant", "--random-seed", "-1"], "--random-seed -1: 0 or more is expected"),
     ],
 )

@@ -8,11 +8,11 @@ import pytest
 
 from cmb_bidsapp.anatomy.standard import write_field
 from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.bids.outputs import sidecar_of, write_image
+from cmb_bidsapp.bids.outputs import sidecar_of, write_image, write_json
 from cmb_bidsapp.bids.provenance import read_provenance
 from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.clinical.mars import FORM_COLUMNS
-from cmb_bidsapp.clinical.summary import SUMMARY_COLUMNS
+from cmb_bidsapp.clinical.summary import SUMMARY_COLUMNS, read_warnings
 from cmb_bidsapp.core.labels import CMB, LEFT, MARS
 from cmb_bidsapp.models.card import CARD, read_card, write_card
 from cmb_bidsapp.models.registry import PACKAGED
@@ -149,3 +149,26 @@ def test_the_limit_at_baseline_reaches_the_summary_and_the_stamp(segmented, limi
     (summary,) = read_table(segmented[1].summary)
     assert (summary["baseline_limit"], summary["above_limit"]) == (str(limit), above)
     assert parameters["baseline_limit"] == limit
+
+
+def test_what_earlier_decisions_found_of_simulated_microbleeds_goes(segmented):
+    _, files = segmented
+    tables = files.implants, files.sensitivity
+    for path in (*tables, *map(sidecar_of, tables)):
+        path.write_text("of earlier decisions")
+    run(segmented)
+    assert not any(path.exists() for path in (*tables, *map(sidecar_of, tables)))
+
+
+def test_what_must_be_known_before_the_count_is_used_stands_beside_it(segmented):
+    session, files = segmented
+    run(segmented)
+    assert read_table(files.summary)[0]["warnings"] == "n/a"
+    write_json(sidecar_of(files.t2star), {"Notes": ["cut by the field of view"]})
+    run((dataclasses.replace(session, notes=("no T1w",)), files))
+    assert read_table(files.summary)[0]["warnings"] == "no T1w; cut by the field of view"
+    assert read_warnings(files) == ("no T1w; cut by the field of view",)
+    files.summary.unlink()
+    assert read_warnings(files) == ("cut by the field of view",)
+    sidecar_of(files.t2star).write_text("{")
+    assert "is damaged" in read_warnings(files)[0]

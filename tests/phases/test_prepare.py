@@ -6,15 +6,26 @@ import json
 import numpy as np
 import pytest
 
+from cmb_bidsapp.anatomy.network import Anatomy
+from cmb_bidsapp.anatomy.parcellation import Parcellation
+from cmb_bidsapp.anatomy.quality import Measure, warnings
 from cmb_bidsapp.bids.outputs import sidecar_of
 from cmb_bidsapp.bids.protocol import Protocol, SequenceKind, read_protocol
 from cmb_bidsapp.bids.provenance import read_provenance
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.phases.base import Head
-from cmb_bidsapp.phases.prepare import prepare_inputs, prepare_parameters, write_heads
+from cmb_bidsapp.phases.prepare import (
+    measure_anatomy,
+    prepare_inputs,
+    prepare_parameters,
+    refuse_impossible,
+    strip,
+    write_heads,
+)
 from cmb_bidsapp.preprocess.registration import Registration
+from cmb_bidsapp.preprocess.resampling import Grid
 from cmb_bidsapp.workflow import PREPARE
-from tests.skeletons import rescanned
+from tests.skeletons import rescanned, write_head
 
 AFFINE = np.diag([1.0, 1.0, 4.0, 1.0])
 FOUND = Registration(
@@ -27,6 +38,47 @@ def head(contrast):
     about = {"Sources": [f"bids:raw:{contrast}"], "BrainExtraction": "embedded"}
     about |= {"SpatialReference": f"bids:raw:{contrast}", "AnatomyModel": "anatomy-3"}
     return Head(brain.astype(np.float32), AFFINE, brain, None, about)
+
+
+def seen(certainty):
+    """What the network finds where every voxel is brain of this certainty."""
+    probabilities = np.zeros((2, 6, 5, 4), np.float32)
+    probabilities[0], probabilities[1] = 1 - certainty, certainty
+    return Anatomy(probabilities, Grid((6, 5, 4), AFFINE))
+
+
+def test_how_sure_the_brain_is_is_measured_and_a_doubt_is_told():
+    heads = [dataclasses.replace(head("T2starw"), anatomy=seen(sure)) for sure in (0.98, 0.93)]
+    labelled = Parcellation(
+        np.zeros((6, 5, 4), np.int32), Grid((6, 5, 4), AFFINE), source="x", standard=None
+    )
+    told = [warnings(measure_anatomy(one, None, None, labelled)) for one in heads]
+    lines = [[line for line in one if "T2starw certainty" in line] for one in told]
+    assert lines[0] == []
+    assert "may be incomplete, damaged or of another kind" in lines[1][0]
+
+
+def test_regions_that_no_person_has_stop_the_session(session):
+    possible = Measure("thalamus volume", 30.0, "ml", 8.0, 27.0)
+    refuse_impossible(session, [possible])
+    with pytest.raises(DataError, match=r"T2starw.nii.gz: the anatomy failed, thalamus .* 322 ml"):
+        refuse_impossible(session, [possible, dataclasses.replace(possible, value=322.0)])
+
+
+def test_an_image_that_is_none_of_a_head_stops_the_session_with_its_file(
+    session, settings, monkeypatch
+):
+    class Network:
+        model = "none-1"
+
+        def __call__(self, data, affine, contrast):
+            return seen(0.8)
+
+    where = dataclasses.replace(session.t2star, path=session.t2star.path)
+    write_head(where.path, voxel=(4.0, 4.0, 4.0), size=96.0)
+    monkeypatch.setattr(Anatomy, "brain_mask", lambda _, grid: np.ones(grid.shape, np.bool_))
+    with pytest.raises(DataError, match=r"T2starw.nii.gz shows no brain that can be recognized"):
+        strip(where, "T2starw", Network(), settings(brain_extraction="embedded"), print)
 
 
 @pytest.fixture

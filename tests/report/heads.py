@@ -96,7 +96,7 @@ def finish_session(
         del images["t1w_on_t2star"]
     for name, data in images.items():
         write_image(getattr(files, name), data, affine, {})
-    instances = find_instances(probability, 0.5)
+    instances = find_instances(probability, 0.5, (1, 1, 4))
     write_image(files.instances, instances, affine)
     found = measure(instances, probability, images["t2star"], images["mars"], affine)
     labels = images["network_labels"]

@@ -9,7 +9,6 @@ from cmb_bidsapp.bids.outputs import write_image
 from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.cli import main
 from cmb_bidsapp.train.cases import find_cases
-from cmb_bidsapp.train.implants import suspected_places, without_lesions
 
 # Slices first in the file, and left is right: as some scanners store them.
 AFFINE = np.array([[0, 0, -0.8, 40], [0, 0.8, 0, -30], [3.0, 0, 0, 10], [0, 0, 0, 1]])
@@ -118,22 +117,3 @@ def test_what_cannot_be_is_refused(outputs, tmp_path, capsys, options, said):
 
 def test_a_folder_without_sessions_is_no_input(tmp_path):
     assert implant(tmp_path, tmp_path / "out") == 66
-
-
-def test_a_place_is_suspected_by_its_peak():
-    probability = np.zeros((10, 10, 3), np.float32)
-    probability[1:4, 1, 1] = 0.04, 0.5, 0.04
-    probability[6:9, 6, 1] = 0.035, 0.045, 0.035
-    places = suspected_places(probability, None)
-    assert places[1:4, 1, 1].all()
-    assert places.sum() == 3
-    assert not suspected_places(probability, probability >= 0.5).any()
-
-
-def test_a_lesion_gets_the_region_around_it():
-    classes = np.ones((9, 9, 3), np.uint8)
-    classes[5:] = 2
-    classes[7, 7, 1] = 4
-    regions = without_lesions(classes, np.ones(classes.shape, bool))
-    assert regions[7, 7, 1] == 2
-    assert set(np.unique(regions)) == {1, 2}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cmb_bidsapp.lesions.second_look import PIXELS, SLICES
-from cmb_bidsapp.train.implants import Background
+from cmb_bidsapp.sensitivity.background import Background
 from cmb_bidsapp.train.places import (
     CLEAR_TISSUE,
     LEAST_CONTRAST,
@@ -38,6 +38,7 @@ def background(*, labelled: bool) -> Background:
         affine=np.diag([*VOXEL, 1.0]),
         regions=(t2star > 0).astype(np.uint8),
         suspected=suspected,
+        marks=np.zeros(SHAPE, bool),
         lesions=lesions if labelled else None,
         doubtful=np.zeros(SHAPE, bool),
         b0=3.0,

@@ -14,7 +14,8 @@ from cmb_bidsapp.core.errors import NoInputError
 from cmb_bidsapp.lesions.second_look import judge_views
 from cmb_bidsapp.lesions.segment import LesionNetwork
 from cmb_bidsapp.models.registry import PACKAGED, load_lesion_model
-from cmb_bidsapp.train.implants import chosen_sessions, read_background
+from cmb_bidsapp.sensitivity.background import read_background
+from cmb_bidsapp.train.implants import chosen_sessions
 from cmb_bidsapp.train.places import MARGIN, Acquisition, Kind, Places, places_of, shadows_of
 from cmb_bidsapp.train.second_look import train_second_look
 
@@ -87,12 +88,14 @@ def test_scans_that_show_no_microbleed_are_refused(backgrounds):
         train_second_look(places, [np.zeros((0, 10, 38, 38), np.float16)], steps=1)
 
 
-def test_the_bundle_holds_it_and_segmentation_uses_it(training, tmp_path):
+def test_the_bundle_holds_it_and_segmentation_uses_it(training, tmp_path, capsys):
     bundle = tmp_path / "bundle"
     shutil.copytree(PACKAGED / "lesions", bundle)
     arguments = ["train", "second-look", str(training), str(bundle), "--steps", "3"]
-    arguments += ["--masks", str(training)]
+    arguments += ["--masks", str(training), "--also", str(training)]
     assert main([*arguments, "--folds", "2", "--fold", "0"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("lesion,") == 1 + 3, "the fold leaves out two of three, --also nobody"
     card = json.loads((bundle / "model.json").read_text())
     assert "second_look.pt" in card["files"]
     assert "calibration" not in card

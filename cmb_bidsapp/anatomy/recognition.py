@@ -1,0 +1,118 @@
+"""Whether an image is what its name says: a head, upright, in that contrast.
+
+The anatomy network finds a brain in anything, noise included; how sure it is of it tells. On real
+scans, whole or stripped, it is sure of 0.98 of a T2*w brain and 0.97 of a T1w; of noise, phantoms
+and phase of 0.83 to 0.88. An image that lies the wrong way round, is inverted, or is a T1w in the
+place of a T2*w comes to 0.93 to 0.97, and is surer by 0.01 to 0.04 once it is put right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from cmb_bidsapp.anatomy.quality import BEYOND, POSSIBLE_BRAIN_ML, SURE_OF_BRAIN, share_beyond
+from cmb_bidsapp.core.contrast import Contrast
+from cmb_bidsapp.preprocess.resampling import Affine, Grid
+
+if TYPE_CHECKING:  # torch
+    from cmb_bidsapp.anatomy.network import Anatomy
+
+#: Least certainty of the brain that is one.
+LEAST_CERTAINTY = 0.90
+#: Where it is less certain than this, the image is looked at in other ways, too ...
+DOUBTFUL = MappingProxyType({Contrast.T2STARW: 0.975, Contrast.T1W: SURE_OF_BRAIN[Contrast.T1W]})
+#: ... and is refused where one of them makes it more certain by as much.
+CLEARER = 0.008
+#: Least certainty of the structures of a whole brain, of which good scans have 0.73 to 0.82.
+LEAST_STRUCTURE = 0.62
+#: Least number of values that the brain of a scan has; a mask or a label map has fewer.
+LEAST_VALUES = 16
+
+Data = npt.NDArray[np.float32]
+Recognise = Callable[[Data, Affine, Contrast], "Anatomy"]
+
+
+def certainty(anatomy: Anatomy) -> float:
+    """Mean probability of being brain where that is likelier than not; 0 without a brain."""
+    inside = 1 - anatomy.probabilities[0]
+    return _mean(inside[inside > 0.5])
+
+
+def structure_certainty(anatomy: Anatomy) -> float:
+    """Mean probability of the likeliest structure where that is one of the brain; 0 without."""
+    structure = anatomy.probabilities.argmax(axis=0) > 0
+    return _mean(anatomy.probabilities.max(axis=0)[structure])
+
+
+def why_not(
+    data: Data,
+    affine: Affine,
+    contrast: Contrast,
+    recognise: Recognise,
+    *,
+    anatomy: Anatomy,
+    brain: npt.NDArray[np.bool_],
+) -> str:
+    """Say why an image cannot be what it is given as; empty where it can.
+
+    Parameters
+    ----------
+    data, affine, contrast
+        The image, voxel to world (RAS mm), and what it is to be.
+    recognise
+        The anatomy network.
+    anatomy, brain
+        What it has found, and the brain mask on the grid of the image.
+    """
+    grid = Grid.of(data, affine)
+    volume = float(brain.sum() * np.prod(grid.spacing) / 1000)
+    least, most = POSSIBLE_BRAIN_ML
+    if not least <= volume <= most:
+        return (
+            f"shows a brain of {volume:.0f} ml ({least:g} to {most:g} are possible); "
+            "too few slices, a wrong voxel size, or no head"
+        )
+    sure = certainty(anatomy)
+    if sure < LEAST_CERTAINTY:
+        return f"shows no brain that can be recognized (certainty {sure:.2f}): noise, or no head"
+    if np.unique(data[brain]).size < LEAST_VALUES:
+        return f"has fewer than {LEAST_VALUES} values in the brain: a mask or a label map"
+    if sure < DOUBTFUL[contrast]:
+        for words, other in _other_ways(data, affine, contrast):
+            if certainty(recognise(*other)) > sure + CLEARER:
+                return f"is no {contrast} of an upright head: it looks like {words}"
+    known = structure_certainty(anatomy)
+    if known < LEAST_STRUCTURE and share_beyond(brain) <= BEYOND:
+        return (
+            f"shows a whole brain whose structures cannot be recognized (certainty {known:.2f}): "
+            "turned axes in its header, or damaged"
+        )
+    return ""
+
+
+def _other_ways(
+    data: Data, affine: Affine, contrast: Contrast
+) -> Iterator[tuple[str, tuple[Data, Affine, Contrast]]]:
+    """What an image may be instead, in words, with what would put it right."""
+    other = Contrast.T2STARW if contrast == Contrast.T1W else Contrast.T1W
+    yield f"a {other}", (data, affine, other)
+    for words, signs in (
+        ("one that is upside down", (1, 1, -1, 1)),
+        ("one with front and back exchanged", (1, -1, 1, 1)),
+        ("one that is turned by 180 degrees", (1, -1, -1, 1)),
+    ):
+        turned = np.diag(np.array(signs, dtype=np.float64)) @ affine
+        yield words, (data, turned, contrast)
+    shown = data[data > 0]
+    bright = float(np.percentile(shown, 99.5)) if shown.size else 0.0
+    inverted = np.where(data > 0, np.clip(bright - data, 0, None), 0).astype(np.float32)
+    yield "one with inverted brightness", (inverted, affine, contrast)
+
+
+def _mean(values: npt.NDArray[np.float32]) -> float:
+    return float(values.mean()) if values.size else 0.0

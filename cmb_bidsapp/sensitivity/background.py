@@ -1,0 +1,157 @@
+"""Scans that were processed, read as backgrounds to draw simulated microbleeds into."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from cmb_bidsapp.bids.derivatives import SessionFiles
+from cmb_bidsapp.bids.images import read_derivative, read_labels
+from cmb_bidsapp.core.labels import CMB
+from cmb_bidsapp.lesions.candidates import CONNECTIVITY_26
+
+Affine = npt.NDArray[np.float64]
+Image = npt.NDArray[np.float32]
+Labels = npt.NDArray[np.uint8]
+Mask = npt.NDArray[np.bool_]
+
+log = logging.getLogger(__name__)
+
+#: Peak probability of a place that is suspected of being a microbleed, and that of its extent.
+SUSPECTED, SUSPECTED_EXTENT = 0.05, 0.03
+#: Field strength (T) and echo time (ms) where the sidecar does not tell.
+ASSUMED = (3.0, 20.0)
+
+
+@dataclass(frozen=True)
+class Background:
+    """A processed scan, axes in RAS order.
+
+    Attributes
+    ----------
+    t2star, t1w
+        Brain-extracted images on the T2*w grid; a T1w of zeros where there is none.
+    affine
+        Voxel to world, mm.
+    regions
+        Proxy classes 1 to 3, 0 outside the brain.
+    suspected
+        Pieces that the present lesion model suspects, and mimics that are known.
+    marks
+        What the app marked, before false-positive reduction; nothing where it has not decided.
+    lesions
+        Labelled microbleeds, ``None`` where nobody has labelled them.
+    doubtful
+        What those who labelled called neither.
+    b0, te_ms
+        Field strength (T) and echo time (ms).
+    """
+
+    t2star: Image
+    t1w: Image
+    affine: Affine
+    regions: Labels
+    suspected: Mask
+    marks: Mask
+    lesions: Mask | None
+    doubtful: Mask
+    b0: float
+    te_ms: float
+
+
+def suspected_places(probability: Image, lesions: Mask | None) -> Mask:
+    """Pieces that a lesion model suspects, without those at labelled microbleeds."""
+    found, count = ndimage.label(probability >= SUSPECTED_EXTENT, CONNECTIVITY_26)
+    if not count:
+        return np.zeros(probability.shape, np.bool_)
+    # Sorts what it is given: pieces are a small part of an image.
+    inside = np.flatnonzero(found)
+    peaks = ndimage.maximum(probability.flat[inside], found.flat[inside], np.arange(1, count + 1))
+    suspect = np.concatenate([[False], np.asarray(peaks) >= SUSPECTED])
+    if lesions is not None:
+        suspect[np.unique(found[ndimage.binary_dilation(lesions, iterations=2)])] = False
+    places: Mask = suspect[found]
+    return places
+
+
+def without_lesions(classes: Labels, brain: Mask) -> Labels:
+    """Proxy classes of a lesion network, microbleeds given the class nearest to them."""
+    known = (classes > 0) & (classes != CMB)
+    if not known.any():
+        return np.zeros(classes.shape, np.uint8)
+    if (known | ~brain).all():
+        return np.where(brain, classes, 0).astype(np.uint8)
+    nearest = ndimage.distance_transform_edt(~known, return_distances=False, return_indices=True)
+    regions: Labels = np.where(brain, np.where(known, classes, classes[tuple(nearest)]), 0)
+    return regions.astype(np.uint8)
+
+
+def read_background(files: SessionFiles, labelled: SessionFiles | None) -> Background:
+    """Read what the app wrote about a session, and the masks of its labelled microbleeds."""
+    t2star, affine = read_derivative(files.t2star)
+    orientation = nib.orientations.io_orientation(affine)
+
+    def ras(data: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+        return np.ascontiguousarray(nib.orientations.apply_orientation(data, orientation))
+
+    image = ras(t2star.astype(np.float32)).astype(np.float32)
+    t1w = np.zeros_like(image)
+    if files.t1w_on_t2star.exists():
+        t1w = ras(read_derivative(files.t1w_on_t2star)[0]).astype(np.float32)
+    source = files.proxy if files.proxy.exists() else files.network_labels
+    regions = without_lesions(ras(read_labels(source)[0]).astype(np.uint8), image > 0)
+    lesions, doubtful = None, np.zeros(image.shape, np.bool_)
+    if labelled is not None:
+        lesions = ras(read_labels(labelled.mask)[0]).astype(bool)
+        if labelled.ignored.exists():
+            doubtful = ras(read_labels(labelled.ignored)[0]).astype(bool)
+    marks = np.zeros(image.shape, np.bool_)
+    if files.raw_mask.exists():
+        marks = ras(read_labels(files.raw_mask)[0]).astype(bool)
+    suspected = np.zeros(image.shape, np.bool_)
+    if files.probability.exists():
+        probability = ras(read_derivative(files.probability)[0]).astype(np.float32)
+        suspected = suspected_places(probability, lesions)
+    if labelled is not None and labelled.mimics.exists():
+        suspected |= ras(read_labels(labelled.mimics)[0]).astype(bool)
+    b0, te_ms = _acquisition(files.t2star)
+    return Background(
+        t2star=image,
+        t1w=t1w,
+        affine=affine @ nib.orientations.inv_ornt_aff(orientation, t2star.shape),
+        regions=regions,
+        suspected=suspected,
+        marks=marks,
+        lesions=lesions,
+        doubtful=doubtful,
+        b0=b0,
+        te_ms=te_ms,
+    )
+
+
+def _acquisition(image: Path) -> tuple[float, float]:
+    path = image.with_name(image.name.removesuffix(".nii.gz") + ".json")
+    told = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    field, echo = told.get("MagneticFieldStrength"), told.get("EchoTime")
+    if not (isinstance(field, int | float) and isinstance(echo, int | float)):
+        log.warning("%s: no field strength or echo time; %g T, %g ms assumed", path.name, *ASSUMED)
+        return ASSUMED
+    return float(field), 1000 * float(echo)
+
+
+def processed_sessions(derivatives: Path) -> list[SessionFiles]:
+    """Sessions of an output folder that have a preprocessed T2*w, by participant and session."""
+    ending = "_desc-preproc_T2starw.nii.gz"
+    found = []
+    for path in sorted(derivatives.glob(f"sub-*/**/*{ending}")):
+        entities = dict(part.split("-", 1) for part in path.name.removesuffix(ending).split("_"))
+        if entities.keys() <= {"sub", "ses"}:
+            found.append(SessionFiles(derivatives, entities["sub"], entities.get("ses")))
+    return found

@@ -1,0 +1,148 @@
+"""What an image can be: judged by how sure the anatomy network is of it, as given and otherwise.
+
+The network is a stand-in that is sure of what it is shown; the real one is held against real
+scans where these are at hand.
+"""
+
+import numpy as np
+import pytest
+
+from cmb_bidsapp.anatomy.network import Anatomy, AnatomyNetwork
+from cmb_bidsapp.anatomy.recognition import certainty, structure_certainty, why_not
+from cmb_bidsapp.bids.images import read_volume
+from cmb_bidsapp.models.registry import load_bundle
+from cmb_bidsapp.preprocess.resampling import Grid
+
+#: Voxels of 1 ml, a brain of 1728 ml in the middle.
+SHAPE, AFFINE = (16, 16, 16), np.diag([10.0, 10.0, 10.0, 1.0])
+BRAIN = np.zeros(SHAPE, np.bool_)
+BRAIN[2:14, 2:14, 2:14] = True
+DATA = np.random.default_rng(0).uniform(50, 100, SHAPE).astype(np.float32) * BRAIN
+
+
+def anatomy(sure, structure=None, brain=BRAIN):
+    """A brain of two structures, found with this certainty; the likelier has ``structure``."""
+    structure = sure if structure is None else structure
+    probabilities = np.zeros((3, *SHAPE), np.float32)
+    probabilities[0] = 1
+    inside = np.array([1 - sure, structure, sure - structure], np.float32)
+    probabilities[:, brain] = inside[:, None]
+    return Anatomy(probabilities, Grid(SHAPE, AFFINE))
+
+
+def never(*_):
+    raise AssertionError("the image need not be looked at again")
+
+
+def judged(found, recognise=never, data=DATA, brain=BRAIN, contrast="T2starw"):
+    return why_not(data, AFFINE, contrast, recognise, anatomy=found, brain=brain)
+
+
+def test_certainty_is_the_mean_of_what_is_brain():
+    found = anatomy(0.9, 0.7)
+    assert certainty(found) == pytest.approx(0.9)
+    assert structure_certainty(found) == pytest.approx(0.7)
+    nothing = anatomy(0.9, brain=np.zeros(SHAPE, np.bool_))
+    assert (certainty(nothing), structure_certainty(nothing)) == (0, 0)
+
+
+@pytest.mark.parametrize("contrast", ["T1w", "T2starw"])
+def test_a_brain_that_is_sure_is_one_and_is_looked_at_once(contrast):
+    assert judged(anatomy(0.98, 0.75), contrast=contrast) == ""
+
+
+@pytest.mark.parametrize("side", [7, 14])
+def test_a_brain_must_have_a_size_that_a_brain_can_have(side):
+    small = np.zeros(SHAPE, np.bool_)
+    small[1 : 1 + side, 1 : 1 + side, 1 : 1 + side] = True
+    assert f"shows a brain of {side**3} ml" in judged(anatomy(0.98), brain=small)
+
+
+def test_noise_is_no_brain_whatever_is_found_in_it():
+    assert "no brain that can be recognized (certainty 0.82)" in judged(anatomy(0.82, 0.5))
+
+
+def test_a_mask_is_no_scan():
+    assert "a mask or a label map" in judged(anatomy(0.98, 0.75), data=BRAIN.astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("matches", "words"),
+    [
+        (lambda data, affine, contrast: contrast == "T1w", "it looks like a T1w"),
+        (lambda data, affine, contrast: affine[2, 2] < 0 < affine[1, 1], "upside down"),
+        (lambda data, affine, contrast: affine[1, 1] < 0 < affine[2, 2], "front and back"),
+        (lambda data, affine, contrast: affine[1, 1] < 0 > affine[2, 2], "by 180 degrees"),
+        (lambda data, affine, contrast: data[5, 5, 5] != DATA[5, 5, 5], "inverted brightness"),
+        (lambda data, affine, contrast: False, ""),
+    ],
+)
+def test_an_image_that_is_surer_otherwise_is_not_what_it_is_given_as(matches, words):
+    found = judged(
+        anatomy(0.955, 0.75), lambda *other: anatomy(0.98 if matches(*other) else 0.95, 0.7)
+    )
+    assert (words in found) if words else found == ""
+
+
+def test_a_little_surer_is_not_enough():
+    assert judged(anatomy(0.93, 0.7), lambda *_: anatomy(0.935, 0.7)) == ""
+
+
+def test_a_whole_brain_must_have_structures_a_part_of_one_need_not():
+    unsure = anatomy(0.953, 0.59)
+    assert "structures cannot be recognized" in judged(unsure, lambda *_: anatomy(0.94, 0.6))
+    cut = np.zeros(SHAPE, np.bool_)
+    cut[2:14, 2:14, :8] = True
+    assert judged(unsure, lambda *_: anatomy(0.94, 0.6), brain=cut) == ""
+
+
+@pytest.fixture(scope="module")
+def network():
+    return AnatomyNetwork(load_bundle("anatomy"))
+
+
+@pytest.fixture(scope="module")
+def trio(data_dir):
+    folder = data_dir / "t1" / "trio_b17"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is not there")
+    return folder
+
+
+def judged_for_real(network, data, affine, contrast):
+    found = network(data, affine, contrast)
+    brain = found.brain_mask(Grid.of(data, affine))
+    return why_not(data, affine, contrast, network, anatomy=found, brain=brain)
+
+
+@pytest.mark.parametrize(
+    ("file", "contrast", "change", "words"),
+    [
+        ("gre_magnitude", "T2starw", lambda data: data, ""),
+        ("T1w", "T1w", lambda data: data, ""),
+        ("T1w", "T2starw", lambda data: data, "it looks like a T1w"),
+        ("gre_magnitude", "T2starw", lambda data: data[:, :, ::-1], "upside down"),
+        ("gre_magnitude", "T2starw", lambda data: data[:, :, 18:20], "shows a brain of"),
+        (
+            "gre_magnitude",
+            "T2starw",
+            lambda data: np.random.default_rng(0).normal(100, 20, data.shape),
+            "no brain that can be recognized",
+        ),
+        ("gre_phase", "T2starw", lambda data: data - data.min(), "no brain that can be recognized"),
+    ],
+)
+def test_real_images_are_told_from_what_is_none(network, trio, file, contrast, change, words):
+    data, affine = read_volume(trio / f"trio_b17_{file}.nii.gz")
+    changed = np.ascontiguousarray(change(data), dtype=np.float32)
+    found = judged_for_real(network, changed, affine, contrast)
+    assert (words in found) if words else found == ""
+
+
+def test_scans_that_are_brain_only_or_half_stripped_pass(network, data_dir):
+    folder = data_dir / "valdo" / "whole"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is not there")
+    for label in ("106", "309"):
+        path = folder / f"sub-{label}" / "anat" / f"sub-{label}_T2starw.nii.gz"
+        assert judged_for_real(network, *read_volume(path), "T2starw") == ""

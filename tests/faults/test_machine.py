@@ -1,0 +1,91 @@
+"""Disks that are full or read-only, one of several participants that is bad, no network."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from tests.faults.test_interruption import partial, results, status
+from tests.skeletons import result_of, tree
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """Mounts a file system of some size; remounting changes it."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+
+    def mount(options, again=False):
+        flags = ["-o", f"remount,{options}"] if again else ["-t", "tmpfs", "-o", options, "tmpfs"]
+        done = subprocess.run(["mount", *flags, str(folder)], capture_output=True, text=True)
+        if done.returncode and not again:
+            pytest.skip(f"nothing can be mounted here: {done.stderr.strip()}")
+        assert done.returncode == 0, done.stderr
+        return folder
+
+    yield mount
+    with contextlib.suppress(OSError):
+        subprocess.run(["umount", "-l", str(folder)], capture_output=True, check=False)
+
+
+def test_a_disk_that_fills_up_costs_nothing_that_was_done(tiny, disk, tmp_path):
+    app = tiny("01")
+    out = disk("size=600k") / "out"
+    code, said, _ = app.run("--nprocs", "1", out=out)
+    assert code == 75
+    assert result_of(said) == (0, 1, 0, 75)
+    assert "no space left on the disk" in said
+    assert not partial(out)
+    stamped = {path.stem.rpartition("_")[2] for path in out.glob("logs/stamps/sub*.json")}
+    disk("size=20m", again=True)
+    app.forget()
+    code, said, _ = app.run("--nprocs", "1", out=out)
+    assert (code, result_of(said)) == (0, (1, 0, 0, 0))
+    assert not {mark.split()[1] for mark in app.marks} & stamped
+    shutil.copytree(out, tmp_path / "copy")
+    assert app.run("--nprocs", "1", out=tmp_path / "undisturbed")[0] == 0
+    assert results(tmp_path / "copy") == results(tmp_path / "undisturbed")
+
+
+def test_a_disk_without_any_room_counts_who_was_not_processed(tiny, disk):
+    app = tiny("01", "02")
+    folder = disk("size=16k")
+    with contextlib.suppress(OSError):
+        (folder / "fill").write_bytes(bytes(1 << 20))
+    code, said, complained = app.run(out=folder / "out")
+    assert code == 75
+    assert result_of(said) == (0, 2, 0, 75)
+    assert "no space left on the disk" in complained
+    assert app.marks == []
+
+
+def test_an_output_folder_that_is_read_only_is_told(tiny, disk):
+    app = tiny("01")
+    out = disk("ro") / "out"
+    code, said, complained = app.run(out=out)
+    assert code == 73
+    assert result_of(said) == (0, 1, 0, 73)
+    assert complained.startswith("cmb_bidsapp: read-only file system: ")
+    assert len(complained.splitlines()) == 1
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes anywhere")
+def test_an_output_folder_without_permission_is_told(tiny):
+    app = tiny("01")
+    app.out.mkdir(mode=0o500)
+    code, said, complained = app.run()
+    assert (code, result_of(said)) == (77, (0, 1, 0, 77))
+    assert complained.startswith("cmb_bidsapp: no permission: ")
+
+
+def test_one_bad_participant_fails_alone_no_connection_is_asked_for_and_the_dataset_stays(tiny):
+    app = tiny("01", "bad1")
+    before = tree(app.bids)
+    code, said, _ = app.run("--nprocs", "1")
+    assert (code, result_of(said)) == (1, (1, 1, 0, 1))
+    assert status(app.out)["sub-bad1"] == ("failed", "65", "no good")
+    assert (app.out / "sub-01.html").is_file()
+    assert tree(app.bids) == before
+    assert app.connections == []

@@ -1,0 +1,175 @@
+"""Microbleeds drawn into a scan, and which of them are found."""
+
+import numpy as np
+import pytest
+
+from cmb_bidsapp.core.statistics import wilson
+from cmb_bidsapp.evaluation.matching import centres_of, lesions_of, match
+from cmb_bidsapp.sensitivity.measure import (
+    FROM_MARKS_MM,
+    Chain,
+    draw_into,
+    found_numbers,
+    free_places,
+    measure_scan,
+)
+from cmb_bidsapp.sensitivity.tables import Measured
+from cmb_bidsapp.simulate.case import simulate_case
+from cmb_bidsapp.simulate.person import Person
+from cmb_bidsapp.simulate.protocols import PROTOCOLS
+from cmb_bidsapp.simulate.sources import Sites, choose_microbleeds
+from tests.sensitivity.scans import AFFINE, SHAPE, DarkSpots, background, plain_scan
+from tests.simulate.heads import HEAD
+
+WINDOW = DarkSpots(0.3).window(AFFINE)
+
+
+def chain_of(network, **other):
+    return Chain(network=network, own_regions=True, threshold=0.5, **other)
+
+
+@pytest.fixture(scope="module")
+def scan():
+    return plain_scan()
+
+
+@pytest.fixture(scope="module")
+def drawn(scan):
+    return draw_into(scan, free_places(scan), WINDOW, 8.0, (0, 0))
+
+
+def test_what_is_drawn_is_dark_where_its_number_is_and_nothing_else_changes(scan, drawn):
+    lost = 1 - drawn.t2star / np.where(scan.t2star > 0, scan.t2star, 1)
+    assert len(drawn.rows) >= 10
+    for row in drawn.rows:
+        own = drawn.instances == row["lesion_id"]
+        assert own.any()
+        assert lost[own].mean() > 0.1
+    assert sorted(row["lesion_id"] for row in drawn.rows) == list(range(1, len(drawn.rows) + 1))
+    assert {row["region"] for row in drawn.rows} == {"lobar", "deep", "infratentorial"}
+    assert (drawn.t2star == scan.t2star).mean() > 0.3
+
+
+def test_every_microbleed_lies_in_the_middle_of_a_window(drawn):
+    for lesion in lesions_of(drawn.instances, AFFINE):
+        voxel = (np.array(lesion.centre) - AFFINE[:3, 3]) / np.diag(AFFINE)[:3]
+        off = np.abs(voxel - drawn.around)
+        # An end of the image is an end of every window; in plane, sources reach 8 mm from theirs.
+        assert (off[:, :2].max(axis=1) <= 15).any()
+
+
+def test_the_keen_finds_more_than_the_dull_and_large_ones_first(scan):
+    shares = []
+    for share in (0.2, 0.5):
+        rows = measure_scan(scan, chain_of(DarkSpots(share)), 2, seed=1)
+        measured = Measured.of(rows)
+        shares.append(measured.found.mean())
+        large = measured.diameter >= np.median(measured.diameter)
+        assert measured.found[large].mean() > measured.found[~large].mean()
+    assert shares[0] > shares[1] + 0.2
+    assert {row["draw"] for row in rows} == {1, 2}
+
+
+def test_the_same_seed_gives_the_same_and_another_draw_is_elsewhere(scan):
+    one, two, other = (
+        measure_scan(scan, chain_of(DarkSpots(0.3)), 1, seed=seed) for seed in (3, 3, 4)
+    )
+    assert one == two
+    assert [row["x"] for row in one] != [row["x"] for row in other]
+
+
+def test_only_a_few_windows_are_looked_at(scan):
+    network = DarkSpots(0.3)
+    measure_scan(scan, chain_of(network), 2, seed=0)
+    assert [len(around) for around in network.looked] == [6, 6]
+
+
+def test_what_is_marked_already_is_never_found(scan):
+    marks = np.zeros(SHAPE, bool)
+    marks[20:60:8, 20:60:8, 4:14:3] = True
+
+    class Stubborn(DarkSpots):
+        def __call__(self, t2star, t1w, affine, around=None):
+            found = super().__call__(t2star, t1w, affine, around)
+            found.cmb_probability[:] = np.where(marks, 0.9, 0)
+            return found
+
+    rows = measure_scan(plain_scan(marks), chain_of(Stubborn(0.3)), 1, seed=0)
+    assert rows
+    assert not any(row["found"] for row in rows)
+
+
+def test_microbleeds_keep_away_from_what_is_marked():
+    marks = np.zeros(SHAPE, bool)
+    marks[40, 40, 9] = True
+    free = free_places(plain_scan(marks))
+    assert not free[40, 40 - int(FROM_MARKS_MM) : 41 + int(FROM_MARKS_MM), 9].any()
+    assert free[40, 40 + int(FROM_MARKS_MM) + 1, 9]
+    assert not free[0, 0, 0]
+
+
+def test_a_mark_that_touches_a_known_one_finds_nothing():
+    instances = np.zeros((20, 20, 3), np.int16)
+    instances[5, 5, 1], instances[15, 15, 1] = 1, 2
+    final = instances.astype(np.int32)
+    marks = np.zeros(instances.shape, bool)
+    marks[15, 15, 1] = True
+    assert found_numbers(instances, final, marks, np.eye(4)) == {1}
+
+
+def test_what_false_positive_reduction_rejects_is_not_found(scan):
+    kept, rejected = (
+        sum(row["found"] for row in measure_scan(scan, chain, 1, seed=0))
+        for chain in (
+            chain_of(DarkSpots(0.3), cfpr=False),
+            # No periphery can be brain beyond measure.
+            chain_of(DarkSpots(0.3), ratio=1.1),
+        )
+    )
+    assert kept > 5
+    assert rejected == 0
+
+
+def test_without_regions_of_its_own_those_of_the_anatomy_decide(scan):
+    class NoRegions(DarkSpots):
+        def __call__(self, t2star, t1w, affine, around=None):
+            found = super().__call__(t2star, t1w, affine, around)
+            found.labels[:] = 0
+            return found
+
+    own = Chain(network=NoRegions(0.3), own_regions=True, threshold=0.5)
+    anatomy = Chain(network=NoRegions(0.3), own_regions=False, threshold=0.5)
+    assert not any(row["found"] for row in measure_scan(scan, own, 1, seed=0))
+    assert any(row["found"] for row in measure_scan(scan, anatomy, 1, seed=0))
+
+
+def test_a_scan_without_tissue_has_no_place_for_any():
+    empty = background(np.zeros(SHAPE), np.zeros(SHAPE))
+    assert measure_scan(empty, chain_of(DarkSpots(0.3)), 1, seed=0) == []
+
+
+@pytest.mark.parametrize("share", [0.2, 0.45])
+def test_a_simulated_scan_shows_the_sensitivity_that_its_truth_shows(share):
+    """The network is the same; what differs is who put the microbleeds there."""
+    network, sites = DarkSpots(share), Sites(HEAD)
+    found = visible = 0
+    rows = []
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        sources = choose_microbleeds(sites, 14, rng)
+        case = simulate_case(Person.of(HEAD, sources, []), PROTOCOLS["gre3t3mm"], rng)
+        image = np.where(case.brain, case.t2star, 0)
+        scan = background(image, case.proxy, case.affine)
+        chain = chain_of(network)
+        final = chain.final(scan, scan.t2star)
+        truth, marked = (lesions_of(one, case.affine) for one in (case.instances, final))
+        visible += len(truth)
+        found += len(match(centres_of(truth), centres_of(marked)))
+        known = background(image, case.proxy, case.affine, marks=(final > 0) | (case.instances > 0))
+        rows += measure_scan(known, chain, 2, seed=seed)
+    measured = Measured.of(rows)
+    low, high = wilson(found, visible)
+    own_low, own_high = wilson(int(measured.found.sum()), len(measured.found))
+    assert visible >= 15
+    assert len(measured.found) >= 25
+    assert max(low, own_low) <= min(high, own_high)
