@@ -20,7 +20,7 @@ from nibabel.affines import apply_affine
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.evaluation.matching import match
-from cmb_bidsapp.lesions.grading import COUNTED
+from cmb_bidsapp.lesions.lesion import COUNTED
 from cmb_bidsapp.lesions.longitudinal import REACH_MM
 from cmb_bidsapp.lesions.presence import Change, State
 from cmb_bidsapp.preprocess.ants import read_linear
