@@ -2,7 +2,7 @@
 
 Prints, over all pairs of sessions or all follow-ups of a participant:
 registration (distance of the microbleeds' true places, carried over), microbleeds found in both
-sessions that are one track, new ones found, and what is wrongly new or lost, by its cause.
+sessions that are one track, new ones found, and what is wrongly new or gone, by its cause.
 
 Usage: python benchmarks/followups.py TRUTH OUT     (make TRUTH with simulate --sessions N)
 """
@@ -19,10 +19,10 @@ from nibabel.affines import apply_affine
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.tables import read_table
-from cmb_bidsapp.clinical.follow_up import SEEN
 from cmb_bidsapp.evaluation.matching import match
-from cmb_bidsapp.lesions.grading import COUNTED
-from cmb_bidsapp.lesions.longitudinal import LOST, NEW, REACH_MM
+from cmb_bidsapp.lesions.lesion import COUNTED
+from cmb_bidsapp.lesions.longitudinal import REACH_MM
+from cmb_bidsapp.lesions.presence import Change, State
 from cmb_bidsapp.preprocess.ants import read_linear
 
 
@@ -119,14 +119,22 @@ class Figures:
                 for lesion, of in visit.source_of.items():
                     if of == source:
                         self.counts["really new, found"] += 1
-                        self.counts["really new, told so"] += rows[lesion]["change"] == NEW
+                        self.counts["really new, told so"] += rows[lesion]["change"] == Change.NEW
             for row in tracks:
                 if row["session_id"] != name:
                     continue
-                if row["change"] == NEW:
-                    self.counts[f"{kind} heads, new: {self._why_new(row, visit, before)}"] += 1
-                if row["change"] == LOST:
-                    self.counts[f"lost: {self._why_lost(row, tracks, visits, visit)}"] += 1
+                self.counts["tracks in follow-ups"] += 1
+                if row["change"] == Change.NEW:
+                    why = self._why_new(row, visit, before)
+                    self.counts[f"{kind} heads, new: {why}"] += 1
+                    self.counts["wrongly new"] += why.startswith("WRONG")
+                elif row["state"] == State.GONE:
+                    self.counts[f"gone: {self._why_gone(row, tracks, visits, visit)}"] += 1
+                    self.counts["wrongly gone"] += 1  # nothing goes in simulated heads
+                elif row["state"] != State.PRESENT:
+                    self.counts[f"not found: {row['state']}"] += 1
+                else:
+                    self.counts[f"found: {row['change']}"] += 1
 
     @staticmethod
     def _in_both(one: Visit, other: Visit) -> Iterator[tuple[str, str, str]]:
@@ -148,15 +156,14 @@ class Figures:
                 source is None and any(n not in earlier.source_of for n in near)
             ):
                 return "WRONG, found before and not matched (registration)"
-        seen = "seen" if float(row["earlier_probability"]) >= SEEN else "not seen"
         if source is None:
-            return f"WRONG, no microbleed; {seen} before under the threshold"
+            return "WRONG, no microbleed"
         if any(source in earlier.visible for earlier in before):
-            return f"WRONG, missed before (network); {seen} under the threshold"
-        return f"WRONG, too faint before to be visible; {seen} under the threshold"
+            return "WRONG, missed before (network)"
+        return "WRONG, too faint before to be visible"
 
     @staticmethod
-    def _why_lost(
+    def _why_gone(
         row: dict[str, str], tracks: list[dict[str, str]], visits: dict[str, Visit], visit: Visit
     ) -> str:
         sources = {
@@ -164,14 +171,13 @@ class Figures:
             for one in tracks
             if one["track_id"] == row["track_id"] and one["lesion_id"] != "n/a"
         } - {None}
-        seen = "seen" if float(row["probability_max"]) >= SEEN else "not seen"
         if not sources:
-            return f"was no microbleed; {seen} under the threshold"
+            return "was no microbleed"
         if sources & set(visit.source_of.values()):
             return "WRONG, found and not matched (registration)"
         if sources & visit.visible:
-            return f"WRONG, there and missed (network); {seen} under the threshold"
-        return f"WRONG, there, not visible in this scan; {seen} under the threshold"
+            return "WRONG, there and missed (network)"
+        return "WRONG, there, not visible in this scan"
 
     def show(self) -> None:
         """Print everything."""
@@ -181,7 +187,11 @@ class Figures:
             f"{np.percentile(errors, 95):.2f} (95 %), {errors.max():.2f} (most)"
         )
         both, matched = counts.pop("in both", 0), counts.pop("matched", 0)
-        print(f"found in both of two sessions: {both}, one track: {matched} ({matched / both:.3f})")
+        print(f"found in both of two sessions: {both}, one track: {matched}")
+        followed = counts.pop("tracks in follow-ups", 0)
+        for name in ("wrongly new", "wrongly gone"):
+            wrong = counts.pop(name, 0)
+            print(f"{name}: {wrong} of {followed} tracks in follow-ups")
         for name in sorted(counts):
             print(f"{name}: {counts[name]}")
 

@@ -21,6 +21,7 @@ from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import sidecar_of, write_json
 from cmb_bidsapp.clinical.follow_up import CHANGE_COLUMNS
 from cmb_bidsapp.core.labels import MARS_FORM
+from cmb_bidsapp.group.changes import COUNTS
 from cmb_bidsapp.lesions.table import COLUMNS
 
 #: Sequence, field strength (T), echo time (s) and voxel (mm) of the scanners.
@@ -88,8 +89,8 @@ def write_participant(root: Path, label: str, rng: np.random.Generator) -> None:
         change = dict.fromkeys(CHANGE_COLUMNS, "n/a") | {
             **{"session_id": "ses-B", "baseline_session_id": "ses-A", "registration": "good"},
             **{"protocol_changed": "false", "processing_changed": "false"},
-            **{"persistent": lesions, "new": rng.poisson(0.4), "lost": 0, "aria_h": "mild"},
-            "new_doubtful": 0,
+            **dict.fromkeys(COUNTS, 0),
+            **{"persistent": lesions, "new": rng.poisson(0.4), "aria_h": "mild"},
         }
         write(SessionFiles(root, label, None).changes, list(CHANGE_COLUMNS), [change])
 

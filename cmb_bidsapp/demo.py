@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import MappingProxyType
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.tables import read_table
@@ -13,6 +14,17 @@ from cmb_bidsapp.options.resolve import read_settings
 from cmb_bidsapp.simulate.anatomy import atlas_head
 from cmb_bidsapp.simulate.dataset import Cohort, simulate_dataset
 from cmb_bidsapp.simulate.protocols import PROTOCOLS
+
+#: Columns of the table of changes that are told, and the words for them.
+CHANGES = MappingProxyType(
+    {
+        "persistent": "persistent",
+        "new": "new",
+        "already_there": "there before, below the threshold",
+        "below_threshold": "below the threshold now",
+        "gone": "gone",
+    }
+)
 
 
 def make_demo_dataset(folder: Path) -> Path:
@@ -71,6 +83,6 @@ def changes_in_words(out_dir: Path) -> list[str]:
     lines = []
     for table in sorted(out_dir.glob("sub-*/sub-*_label-CMB_changes.tsv")):
         for row in read_table(table):
-            counts = ", ".join(f"{row[name]} {name}" for name in ("persistent", "new", "lost"))
+            counts = ", ".join(f"{row[name]} {word}" for name, word in CHANGES.items())
             lines.append(f"{table.parent.name}_{row['session_id']}: {counts}")
     return lines

@@ -17,6 +17,7 @@ from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.lesions.candidates import find_instances, measure
 from cmb_bidsapp.lesions.cfpr import judge
 from cmb_bidsapp.lesions.longitudinal import tracks
+from cmb_bidsapp.lesions.presence import histories_of
 from cmb_bidsapp.lesions.rules import cfpr_rule, to_lesions
 from cmb_bidsapp.lesions.segment import LesionNetwork
 from cmb_bidsapp.models.registry import calibration_of, load_lesion_model
@@ -31,13 +32,14 @@ from cmb_bidsapp.phases.decide import (
 from cmb_bidsapp.phases.follow import (
     changes_of,
     draw_tracks,
+    evidence_at,
     follow_inputs,
     follow_parameters,
     in_order,
-    probabilities_at,
     read_followed,
     register_sessions,
     remove_results,
+    rows_of,
     visits_of,
     write_tracks,
 )
@@ -154,12 +156,14 @@ def follow(_: Session, files: SessionFiles, settings: Settings, step: Step) -> R
     step("microbleeds through time")
     compared, visits = visits_of(sessions, registrations)
     made = tracks(visits)
-    probabilities = probabilities_at(made, compared, visits)
-    changes = changes_of(sessions, compared, registrations, made, probabilities, order, settings)
+    evidence = evidence_at(made, compared, visits)
+    histories = histories_of(made, evidence, [one.protocol for one in compared])
+    rows = rows_of(sessions, compared, histories)
+    changes = changes_of(sessions, registrations, rows, order, settings)
     step("figures")
-    figures = draw_tracks(files, made, compared, visits)
+    figures = draw_tracks(files, histories, compared, visits)
     step("writing results")
-    tables = write_tracks(files, made, compared, probabilities, changes)
+    tables = write_tracks(files, rows, changes)
     return Result((*tables, *transforms, *figures), tuple(notes_of(changes)))
 
 

@@ -19,12 +19,15 @@ def test_every_simulated_session_gets_a_line(tmp_path):
 
 
 def test_every_follow_up_gets_a_line(tmp_path):
+    counts = ("persistent", "new", "already_there", "below_threshold", "gone")
     rows = [
-        {"session_id": "ses-B", "persistent": 3, "new": 2, "lost": 0},
-        {"session_id": "ses-C", "persistent": None, "new": None, "lost": None},
+        {"session_id": "ses-B", **dict(zip(counts, (3, 2, 1, 4, 0), strict=True))},
+        {"session_id": "ses-C", **dict.fromkeys(counts)},
     ]
     write_table(SessionFiles(tmp_path, "01", None).changes, list(rows[0]), rows)
+    words = "{0} persistent, {1} new, {2} there before, below the threshold, "
+    words += "{3} below the threshold now, {4} gone"
     assert changes_in_words(tmp_path) == [
-        "sub-01_ses-B: 3 persistent, 2 new, 0 lost",
-        "sub-01_ses-C: n/a persistent, n/a new, n/a lost",
+        f"sub-01_ses-B: {words.format(3, 2, 1, 4, 0)}",
+        f"sub-01_ses-C: {words.format(*['n/a'] * 5)}",
     ]

@@ -6,10 +6,11 @@ Classes after the RadElement sets RDES289 (baseline) and RDES291 (new since the 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from cmb_bidsapp.bids.tables import describe
+from cmb_bidsapp.bids.typed import column, columns_of
 from cmb_bidsapp.clinical.counts import at_least
 from cmb_bidsapp.core.defaults import NOT_A_DIAGNOSIS
 
@@ -19,26 +20,37 @@ BASELINE_CODE, NEW_CODE = "RDES289", "RDES291"
 _BASELINE = ((5, ">4"), (1, "1-4"), (0, "absent"))
 _NEW = ((10, "severe"), (5, "moderate"), (1, "mild"), (0, "none"))
 
-#: Columns of :func:`new_lesions` with their JSON dictionary.
-NEW_COLUMNS = MappingProxyType(
-    {
-        "aria_h": describe(
-            f"ARIA-H class of the new microbleeds; {NOT_A_DIAGNOSIS}",
-            none="no new microbleed",
-            mild="1 to 4",
-            moderate="5 to 9",
-            severe="10 or more",
+
+def _chance(least: int) -> Any:
+    return column(
+        f"Probability that {least} or more of the new lesions are microbleeds, from their "
+        "calibrated probabilities; n/a where one has none; what was missed is not in it"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewLesions:
+    """Class of the new microbleeds of a session; each field is a column."""
+
+    aria_h: str | None = column(
+        f"ARIA-H class of new_since_baseline; {NOT_A_DIAGNOSIS}",
+        levels=MappingProxyType(
+            {
+                "none": "no new microbleed",
+                "mild": "1 to 4",
+                "moderate": "5 to 9",
+                "severe": "10 or more",
+            }
         ),
-        "aria_h_code": describe("RadElement set that the class is of"),
-        **{
-            f"new_at_least_{least}_probability": describe(
-                f"Probability that {least} or more of the new lesions are microbleeds, from their "
-                "calibrated probabilities; n/a where one has none; what was missed is not in it"
-            )
-            for least in (1, 5, 10)
-        },
-    }
-)
+    )
+    aria_h_code: str | None = column("RadElement set that the class is of")
+    new_at_least_1_probability: float | None = _chance(1)
+    new_at_least_5_probability: float | None = _chance(5)
+    new_at_least_10_probability: float | None = _chance(10)
+
+
+#: Columns of :func:`new_lesions` with their JSON dictionary.
+NEW_COLUMNS = MappingProxyType(columns_of(NewLesions))
 
 
 def baseline_class(count: int) -> tuple[str, str]:

@@ -3,38 +3,33 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from cmb_bidsapp.bids.tables import Row
+from cmb_bidsapp.bids.tables import read_table
+from cmb_bidsapp.bids.typed import decode
+from cmb_bidsapp.clinical.follow_up import ChangeRow
 
-#: Columns of ``*_label-CMB_changes.tsv`` that name the two sessions.
-SESSIONS = ("session_id", "baseline_session_id")
-#: Columns that are counted.
-COUNTS = ("persistent", "new", "lost")
-DOUBTFUL = "new_doubtful"
-#: Columns that tell whether the scanner or the app may have made the change.
-OTHERWISE = ("protocol_changed", "processing_changed")
-NEEDED = frozenset({*SESSIONS, *OTHERWISE, *COUNTS, DOUBTFUL, "registration", "aria_h"})
+#: Columns of ``*_label-CMB_changes.tsv`` that are counted.
+COUNTS = ("persistent", "new", "already_there", "open", "below_threshold", "gone")
 
 
-def compared(row: Row) -> bool:
-    """Whether the sessions could be registered, so that their microbleeds are compared."""
-    return row["registration"] == "good"
-
-
-def check(rows: Iterable[Row]) -> None:
-    """See that counts are counts.
+def read_changes(path: Path) -> list[ChangeRow]:
+    """Read a participant's table of changes.
 
     Raises
     ------
+    OSError
+        The file cannot be opened.
     ValueError
-        One is none.
+        It is no table, or a cell is not what its column holds.
     """
-    for row in filter(compared, rows):
-        for name in (*COUNTS, DOUBTFUL):
-            if not row[name].isdecimal():
-                raise ValueError(f"{name} {row[name]!r}: a number is expected")
+    rows = [decode(ChangeRow, row) for row in read_table(path, COUNTS)]
+    for row in filter(lambda row: row.compared, rows):
+        for name in COUNTS:
+            if getattr(row, name) is None:
+                raise ValueError(f"{name} n/a: a whole number is expected")
+    return rows
 
 
 @dataclass
@@ -44,27 +39,27 @@ class FollowUps:
     Attributes
     ----------
     lesions
-        Follow-ups by their numbers of persistent, new and lost microbleeds.
+        Follow-ups by their numbers of persistent, new and gone microbleeds.
+    sums
+        Microbleeds of all follow-ups, by the columns of :data:`COUNTS`.
     classes
         Participants by the ARIA-H class of their last follow-up.
-    doubtful
-        Of the new ones, those whose place was suspicious before.
     """
 
     lesions: Counter[tuple[int, int, int]] = field(default_factory=Counter)
+    sums: Counter[str] = field(default_factory=Counter)
     classes: Counter[str] = field(default_factory=Counter)
-    doubtful: int = 0
     _last: tuple[str, str] | None = None
 
-    def add(self, participant: str, row: Row) -> None:
+    def add(self, participant: str, row: ChangeRow) -> None:
         """Add a follow-up; those of a participant come one after the other, the last one last."""
-        persistent, new, lost = (int(row[name]) for name in COUNTS)
-        self.lesions[persistent, new, lost] += 1
-        self.doubtful += int(row[DOUBTFUL])
+        counts = {name: getattr(row, name) for name in COUNTS}
+        self.lesions[counts["persistent"], counts["new"], counts["gone"]] += 1
+        self.sums.update(counts)
         if self._last and self._last[0] == participant:
             self.classes[self._last[1]] -= 1
-        self._last = participant, row["aria_h"]
-        self.classes[row["aria_h"]] += 1
+        self._last = participant, str(row.aria_h)
+        self.classes[str(row.aria_h)] += 1
 
     @property
     def participants(self) -> int:
@@ -75,14 +70,6 @@ class FollowUps:
     def sessions(self) -> int:
         """Number of follow-ups."""
         return self.lesions.total()
-
-    @property
-    def sums(self) -> dict[str, int]:
-        """Persistent, new and lost microbleeds of all follow-ups."""
-        return {
-            name: sum(found[place] * times for found, times in self.lesions.items())
-            for place, name in enumerate(COUNTS)
-        }
 
 
 class Changes:
@@ -103,10 +90,10 @@ class Changes:
         self.by_pool: defaultdict[tuple[str, bool], FollowUps] = defaultdict(FollowUps)
         self.poor = 0
 
-    def add(self, participant: str, pool: str, row: Row) -> None:
-        """Add a checked row of ``*_label-CMB_changes.tsv``; see :meth:`FollowUps.add`."""
-        if compared(row):
-            otherwise = any(row[name] == "true" for name in OTHERWISE)
+    def add(self, participant: str, pool: str, row: ChangeRow) -> None:
+        """Add a row of ``*_label-CMB_changes.tsv``; see :meth:`FollowUps.add`."""
+        if row.compared:
+            otherwise = row.protocol_changed or row.processing_changed
             self.by_pool[pool, otherwise].add(participant, row)
         else:
             self.poor += 1

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from cmb_bidsapp.anatomy.quality import COLUMNS as MEASURES
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import bids_name, sidecar_of
-from cmb_bidsapp.bids.tables import IDENTITY, Row, open_table, read_table, write_table
+from cmb_bidsapp.bids.tables import IDENTITY, open_table, read_table, write_table
 from cmb_bidsapp.clinical.mars import fill
 from cmb_bidsapp.clinical.summary import read_warnings, summarise
 from cmb_bidsapp.group import changes, tables
@@ -28,8 +28,9 @@ from cmb_bidsapp.group.cohort import (
 from cmb_bidsapp.group.density import SPACE, centres_of, write_density
 from cmb_bidsapp.group.quality import QC_COLUMNS
 from cmb_bidsapp.group.ratings import Ratings
-from cmb_bidsapp.group.records import ALGORITHM, Problem, Record
+from cmb_bidsapp.group.records import Problem, Record
 
+T = TypeVar("T")
 Add = Callable[[Mapping[str, object]], None]
 
 #: What the page shows of a session: from its rows of the tables, and how many measures of its
@@ -147,23 +148,25 @@ class _Collector:
                 sessions[tables.about(one)["session_id"]] = one
         if not sessions:
             return
-        follow_ups = self._follow_ups(next(iter(sessions.values())).files)
+        first = next(iter(sessions.values())).files
+        follow_ups = self._of_participant(first, lambda one: one.changes, changes.read_changes)
         # Where sessions were followed it is known which one was first; else their names tell.
-        baselines = {row["baseline_session_id"] for row in follow_ups}
-        seen: set[Any] = set()
+        baselines = {row.baseline_session_id for row in follow_ups}
+        kinds: set[Any] = set()
         read = {
             name: sessions[name]
             for name in sorted(sessions, key=lambda name: name not in baselines)
-            if self._session(sessions[name], seen)
+            if self._session(sessions[name], kinds)
         }
         self.cohort.participants += bool(read)
         for row in follow_ups:
-            if {row[name] for name in changes.SESSIONS} <= read.keys():
-                later = read[row["session_id"]]
-                # Microbleeds are followed as the algorithm found them, whatever readers said.
-                about = {**tables.about(later), "source": ALGORITHM}
-                self._add["changes"]({**row, **vars(later.protocol), **about})
+            if {row.session_id, row.baseline_session_id} <= read.keys():
+                later = read[row.session_id]
+                self._add["changes"](tables.change_row(row, later))
                 self.cohort.changes.add(later.files.participant, pool_of(later), row)
+        for seen in self._of_participant(first, lambda one: one.tracks, tables.read_tracks):
+            if follow_ups and seen.session_id in read:
+                self._add["tracks"](tables.track_row(seen, read[seen.session_id], follow_ups))
 
     def _session(self, record: Record, seen: set[Any]) -> bool:
         """Take a session; ``seen`` are pools and protocols that the participant was in before."""
@@ -208,18 +211,21 @@ class _Collector:
             self._problem(Problem.of(error, path, record.files))
             return None
 
-    def _follow_ups(self, files: SessionFiles) -> list[Row]:
-        """Rows of the participant's table of changes; none where there is no such table."""
-        path = SessionFiles(files.out_dir, files.participant, None).changes
+    def _of_participant(
+        self,
+        files: SessionFiles,
+        path_of: Callable[[SessionFiles], Path],
+        read: Callable[[Path], list[T]],
+    ) -> list[T]:
+        """Rows of a table of the participant; none where there is no such table."""
+        path = path_of(SessionFiles(files.out_dir, files.participant, None))
         try:
-            rows = read_table(path, changes.NEEDED)
-            changes.check(rows)
+            return read(path)
         except FileNotFoundError:
             return []
         except (OSError, ValueError) as error:
             self._problem(Problem.of(error, path, files))
             return []
-        return list(rows)
 
     def _problem(self, problem: Problem) -> None:
         self._tell(problem)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from cmb_bidsapp.bids.protocol import Protocol
-from cmb_bidsapp.bids.tables import IDENTITY, describe, identity
-from cmb_bidsapp.bids.typed import columns_of
-from cmb_bidsapp.clinical.follow_up import CHANGE_COLUMNS
+from cmb_bidsapp.bids.tables import IDENTITY, describe, identity, read_table
+from cmb_bidsapp.bids.typed import columns_of, decode
+from cmb_bidsapp.clinical.follow_up import CHANGE_COLUMNS, ChangeRow
 from cmb_bidsapp.clinical.mars import Form, Place, wide_columns, wide_row
 from cmb_bidsapp.clinical.summary import SUMMARY_COLUMNS
+from cmb_bidsapp.clinical.tracks import TRACK_COLUMNS, TrackRow
 from cmb_bidsapp.core.labels import MARS_FORM
 from cmb_bidsapp.group.reading import ReadLesion
-from cmb_bidsapp.group.records import Problem, Record
+from cmb_bidsapp.group.records import ALGORITHM, Problem, Record
 from cmb_bidsapp.lesions.lesion import COUNTED
 
 Columns = Mapping[str, Mapping[str, Any]]
@@ -45,6 +46,13 @@ TABLES: Mapping[str, Columns] = MappingProxyType(
         },
         "summary": {**_SESSION, **PROTOCOL, **SUMMARY_COLUMNS},
         "changes": {**_SESSION, **PROTOCOL, **CHANGE_COLUMNS},
+        "tracks": {
+            **_SESSION,
+            **PROTOCOL,
+            "baseline_session_id": CHANGE_COLUMNS["baseline_session_id"],
+            "days": CHANGE_COLUMNS["days"],
+            **TRACK_COLUMNS,
+        },
         "problems": {
             **IDENTITY,
             "file": describe("File, from the output folder on"),
@@ -90,6 +98,41 @@ def mars_long_rows(record: Record, form: Form) -> Iterator[dict[str, Any]]:
                 "grade": grade,
                 "count": form.counts.get((place, grade), 0),
             }
+
+
+def read_tracks(path: Path) -> list[TrackRow]:
+    """Read a participant's microbleeds through time.
+
+    Raises
+    ------
+    OSError
+        The file cannot be opened.
+    ValueError
+        It is no table, or a cell is not what its column holds.
+    """
+    return [decode(TrackRow, row) for row in read_table(path, ("track_id", "state"))]
+
+
+def change_row(row: ChangeRow, later: Record) -> dict[str, Any]:
+    """A follow-up."""
+    return {**vars(row), **_followed(later)}
+
+
+def track_row(row: TrackRow, record: Record, follow_ups: Sequence[ChangeRow]) -> dict[str, Any]:
+    """A microbleed in a session that has follow-ups or is one."""
+    days = {one.session_id: one.days for one in follow_ups}
+    timed = any(value is not None for value in days.values())
+    return {
+        **vars(row),
+        **_followed(record),
+        "baseline_session_id": follow_ups[0].baseline_session_id,
+        "days": days.get(row.session_id, 0 if timed else None),
+    }
+
+
+def _followed(record: Record) -> dict[str, Any]:
+    # Microbleeds are followed as the algorithm found them, whatever readers said.
+    return {**vars(record.protocol), **about(record), "source": ALGORITHM}
 
 
 def problem_row(problem: Problem, out_dir: Path) -> dict[str, Any]:

@@ -23,9 +23,6 @@ Points = npt.NDArray[np.float64]
 #: not reach from one to the other.
 REACH_MM = MAX_DIAMETER_MM / 2
 
-BASELINE, NEW, FIRST_SHOWN = "baseline", "new", "first-shown"
-PERSISTENT, LOST, NOT_SHOWN = "persistent", "lost", "not-shown"
-
 #: By how much the protocols of two sessions may differ and still be called the same: scanners
 #: state their field and echo time with more or fewer digits.
 TOLERANCES = {"field_strength": 0.2, "echo_time": 0.002, "slice_distance": 0.5}
@@ -80,26 +77,23 @@ class TrackPoint:
 
     Attributes
     ----------
-    visit
-        Position of the session in their order.
     lesion
         Position of the lesion among those of the session; ``None`` where it was not found.
-    change
-        ``baseline``, ``new``, ``first-shown``, ``persistent``, ``lost`` or ``not-shown``.
     place
-        Where it is, or where it was last, in the world of the baseline (mm).
+        Where it is, was last, or will be first, in the world of the baseline (mm).
+    covered
+        Whether the image of the session has voxels there.
     distance
         From there to its last known place (mm); NaN where it was not found, or not before.
     """
 
-    visit: int
     lesion: int | None
-    change: str
     place: Points
+    covered: bool
     distance: float = float("nan")
 
 
-#: A microbleed through time: one entry per session, from the one that it is first found in.
+#: A microbleed through time: one entry per session.
 Track = Sequence[TrackPoint]
 
 
@@ -148,62 +142,19 @@ def tracks(visits: Sequence[Visit]) -> list[Track]:
         known = np.array([track[-1].place for track in made]).reshape(-1, 3)
         thickest = max(visits[: order + 1], key=lambda one: max(one.grid.spacing))
         partners = pair(known, places, thickest.across, max(thickest.grid.spacing))
-        shown = visit.shows(known)
-        for track, there, partner, visible in zip(made, known, partners, shown, strict=True):
+        shown = visit.shows(known).tolist()
+        for track, there, partner, covered in zip(made, known, partners, shown, strict=True):
             if partner is None:
-                track.append(TrackPoint(order, None, LOST if visible else NOT_SHOWN, there))
+                track.append(TrackPoint(None, there, covered))
                 continue
             distance = float(np.linalg.norm(places[partner] - there))
-            track.append(TrackPoint(order, partner, PERSISTENT, places[partner], distance))
-        earlier_ones = np.array([earlier.shows(places) for earlier in visits[:order]])
+            track.append(TrackPoint(partner, places[partner], covered=True, distance=distance))
         for lesion in sorted(set(range(len(places))) - set(partners)):
-            change = BASELINE
-            if order:
-                change = NEW if earlier_ones[:, lesion].any() else FIRST_SHOWN
-            made.append([TrackPoint(order, lesion, change, places[lesion])])
+            place = places[lesion]
+            before = [bool(earlier.shows(place)) for earlier in visits[:order]]
+            made.append([TrackPoint(None, place, covered) for covered in before])
+            made[-1].append(TrackPoint(lesion, place, covered=True))
     return list(made)
-
-
-def highest_near(
-    image: npt.NDArray[np.float32],
-    grid: Grid,
-    points: Points,
-    others: npt.NDArray[np.bool_],
-) -> list[float]:
-    """Highest value of an image around points, as far as :func:`pair` reaches.
-
-    Parameters
-    ----------
-    points
-        World coordinates of the image (mm), shape ``(n, 3)``.
-    others
-        Voxels of other lesions, which count only where they lie at the point itself.
-
-    Returns
-    -------
-    values
-        NaN for a point outside the image.
-    """
-    half = np.maximum(REACH_MM / np.array(grid.spacing), 1.0)
-    values = []
-    for voxel in apply_affine(np.linalg.inv(grid.affine), points):
-        middle = np.round(voxel).astype(int)
-        if (middle < 0).any() or (middle >= grid.shape).any():
-            values.append(float("nan"))
-            continue
-        low = np.clip(np.ceil(voxel - half), 0, None).astype(int)
-        high = np.clip(np.floor(voxel + half) + 1, None, grid.shape).astype(int)
-        box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
-        x, y, z = np.ix_(
-            *(
-                (np.arange(a, b) - centre) / reach
-                for a, b, centre, reach in zip(low, high, voxel, half, strict=True)
-            )
-        )
-        counts = (x**2 + y**2 + z**2 <= 1) & ~others[box]
-        counts[tuple(middle - low)] = True
-        values.append(float(image[box][counts].max()))
-    return values
 
 
 def protocol_changes(before: Protocol, after: Protocol) -> tuple[list[str], list[str]]:

@@ -203,6 +203,8 @@ def look_again(
         Within a candidate (a peak of at least :data:`SEED`, see
         :func:`~cmb_bidsapp.lesions.candidates.split_at_peaks`) the network's, scaled; elsewhere 0.
     """
+    # Beyond the brain mask there is nothing to look at, and everything is dark.
+    probability = np.where(t2star > 0, probability, 0)
     pieces = split_at_peaks(probability, SEED, voxel)
     count = int(pieces.max())
     if not count:

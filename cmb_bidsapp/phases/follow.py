@@ -20,23 +20,15 @@ from cmb_bidsapp.bids.protocol import Protocol
 from cmb_bidsapp.bids.provenance import read_provenance
 from cmb_bidsapp.bids.tables import write_table
 from cmb_bidsapp.bids.times import Order, order_of
-from cmb_bidsapp.clinical.follow_up import (
-    CHANGE_COLUMNS,
-    TRACK_COLUMNS,
-    ProbabilityAt,
-    change_row,
-    track_rows,
-)
+from cmb_bidsapp.bids.typed import decode, encode
+from cmb_bidsapp.clinical.follow_up import CHANGE_COLUMNS, ChangeRow, FollowUp, change_row
+from cmb_bidsapp.clinical.tracks import TRACK_COLUMNS, TrackRow, track_rows
+from cmb_bidsapp.core.defaults import MIN_DIAMETER_MM
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.group.records import read_record
 from cmb_bidsapp.lesions.lesion import Lesion
-from cmb_bidsapp.lesions.longitudinal import (
-    Points,
-    Track,
-    Visit,
-    highest_near,
-    protocol_changes,
-)
+from cmb_bidsapp.lesions.longitudinal import Points, Track, Visit, protocol_changes
+from cmb_bidsapp.lesions.presence import Evidence, History, Scan, look
 from cmb_bidsapp.models.registry import calibration_of
 from cmb_bidsapp.phases.base import Step
 from cmb_bidsapp.preprocess.ants import write_linear
@@ -173,47 +165,71 @@ def _numbers(record: SessionRecord) -> list[int]:
     return [lesion.number for lesion in record.lesions]
 
 
-def probabilities_at(
+def evidence_at(
     made: Sequence[Track], compared: Sequence[SessionRecord], visits: Sequence[Visit]
-) -> ProbabilityAt:
-    """Network probability at the places of the tracks, in the sessions that lack them."""
-    probabilities: dict[tuple[int, int], float] = {}
+) -> dict[tuple[int, int], Evidence]:
+    """What the images show at the places of the tracks, by position of track and session."""
+    radii = [_radius(track, compared) for track in made]
+    evidence: dict[tuple[int, int], Evidence] = {}
     for order, (record, visit) in enumerate(zip(compared, visits, strict=True)):
-        places = {}
-        for position, track in enumerate(made):
-            seen = {entry.visit: entry for entry in track}.get(order)
-            if seen is None or seen.lesion is None:
-                places[position] = (seen or track[0]).place
-        if places:
-            points = apply_affine(visit.pull, np.array(list(places.values())))
-            others = np.isin(read_labels(record.files.instances)[0], _numbers(record))
-            probability, _ = read_derivative(record.files.probability)
-            values = highest_near(probability, visit.grid, points, others)
-            probabilities |= {
-                (position, order): v for position, v in zip(places, values, strict=True)
-            }
-    return probabilities
+        if not made:
+            break
+        points = apply_affine(visit.pull, np.array([track[order].place for track in made]))
+        found = [track[order].lesion for track in made]
+        own = [0 if lesion is None else record.lesions[lesion].number for lesion in found]
+        seen = look(_read_scan(record), points, radii, own)
+        evidence |= {(position, order): one for position, one in enumerate(seen)}
+    return evidence
+
+
+def _radius(track: Track, compared: Sequence[SessionRecord]) -> float:
+    """Half of the mean diameter of a microbleed where it is found (mm)."""
+    sizes = [
+        record.lesions[point.lesion].diameter or MIN_DIAMETER_MM
+        for point, record in zip(track, compared, strict=True)
+        if point.lesion is not None
+    ]
+    return sum(sizes) / len(sizes) / 2
+
+
+def _read_scan(record: SessionRecord) -> Scan:
+    image = _read_image(record.files)
+    instances = read_labels(record.files.instances)[0]
+    return Scan(
+        t2star=image.data,
+        brain=image.brain,
+        probability=read_derivative(record.files.probability)[0],
+        counted=np.where(np.isin(instances, _numbers(record)), instances, 0),
+        grid=Grid.of(image.data, image.affine),
+    )
+
+
+def rows_of(
+    sessions: Sequence[SessionRecord],
+    compared: Sequence[SessionRecord],
+    histories: Sequence[History],
+) -> list[TrackRow]:
+    """Rows of the table of tracks, as it tells them."""
+    lesions = {one.name: one.lesions for one in compared}
+    rows = track_rows(histories, lesions, [one.name for one in sessions])
+    # What is computed from rows, here or from the table later, is the same.
+    return [decode(TrackRow, encode(row)) for row in rows]
 
 
 def changes_of(
     sessions: Sequence[SessionRecord],
-    compared: Sequence[SessionRecord],
     registrations: Mapping[str, SessionRegistration],
-    made: Sequence[Track],
-    probabilities: ProbabilityAt,
+    rows: Sequence[TrackRow],
     order: Order,
     settings: Settings,
-) -> list[dict[str, Any]]:
+) -> list[ChangeRow]:
     """Rows of the table of changes: every later session against the first and the one before."""
     knots = calibration_of(settings.lesions.model)
-    lesions = [one.lesions for one in compared]
-    rows = []
-    for before, later in pairwise(sessions):
-        row = _circumstances(sessions[0], before, later, order, registrations[later.name])
-        if later in compared:
-            row |= change_row(made, compared.index(later), lesions, probabilities, knots)
-        rows.append(row)
-    return rows
+    abouts = (
+        _circumstances(sessions[0], before, later, order, registrations[later.name])
+        for before, later in pairwise(sessions)
+    )
+    return [change_row(about, rows, knots) for about in abouts]
 
 
 def _circumstances(
@@ -222,7 +238,7 @@ def _circumstances(
     later: SessionRecord,
     order: Order,
     between: SessionRegistration,
-) -> dict[str, Any]:
+) -> FollowUp:
     """What is known of a follow-up beside its counts."""
     changed, notes = False, []
     for earlier in {first.name: first, before.name: before}.values():
@@ -232,24 +248,27 @@ def _circumstances(
         notes += [f"{text} not known here or in {earlier.name}" for text in unknown]
     old, new = first.processing, later.processing
     altered = [f"{k} {old.get(k)} -> {v}" for k, v in new.items() if old.get(k) != v]
-    return {
-        "session_id": later.name,
-        "baseline_session_id": first.name,
-        "order": order.source,
-        "order_note": "; ".join(order.problems) or None,
-        "days": order.days(str(later.files.session)),
-        "registration": "good" if between.good else "poor",
-        **{k: getattr(between, k) for k in ("mask_dice", "residual", "rotation", "shift")},
-        "protocol_changed": changed,
-        "protocol_note": "; ".join(notes) or None,
-        "processing_changed": bool(altered),
-        "processing_note": "; ".join(altered) or None,
-    }
+    return FollowUp(
+        session_id=later.name,
+        baseline_session_id=first.name,
+        order=order.source,
+        order_note="; ".join(order.problems) or None,
+        days=order.days(str(later.files.session)),
+        registration="good" if between.good else "poor",
+        mask_dice=between.mask_dice,
+        residual=between.residual,
+        rotation=between.rotation,
+        shift=between.shift,
+        protocol_changed=changed,
+        protocol_note="; ".join(notes) or None,
+        processing_changed=bool(altered),
+        processing_note="; ".join(altered) or None,
+    )
 
 
 def draw_tracks(
     files: SessionFiles,
-    made: Sequence[Track],
+    histories: Sequence[History],
     compared: Sequence[SessionRecord],
     visits: Sequence[Visit],
 ) -> list[Path]:
@@ -258,26 +277,20 @@ def draw_tracks(
     for order, (record, visit) in enumerate(zip(compared, visits, strict=True)):
         image, instances = _read_image(record.files), read_labels(record.files.instances)[0]
         shown = (image.data, image.brain, instances, _numbers(record))
-        columns.append(list(panels(made, order, visit, visits[0].grid, *shown)))
+        columns.append(list(panels(histories, order, visit, visits[0].grid, *shown)))
     names = [record.name for record in compared]
     return [
-        save(side_by_side(pictures, words_of(track, names)), files.figure(f"track{number:03d}"))
-        for number, (track, *pictures) in enumerate(zip(made, *columns, strict=True), 1)
+        save(side_by_side(pictures, words_of(history, names)), files.figure(f"track{number:03d}"))
+        for number, (history, *pictures) in enumerate(zip(histories, *columns, strict=True), 1)
     ]
 
 
 def write_tracks(
-    files: SessionFiles,
-    made: Sequence[Track],
-    compared: Sequence[SessionRecord],
-    probabilities: ProbabilityAt,
-    changes: Sequence[Mapping[str, Any]],
+    files: SessionFiles, rows: Sequence[TrackRow], changes: Sequence[ChangeRow]
 ) -> list[Path]:
     """Write the tables of microbleeds through time and of what changed."""
-    names, lesions = [one.name for one in compared], [one.lesions for one in compared]
-    rows = track_rows(made, names, lesions, probabilities)
-    write_table(files.tracks, list(TRACK_COLUMNS), rows, TRACK_COLUMNS)
-    write_table(files.changes, list(CHANGE_COLUMNS), changes, CHANGE_COLUMNS)
+    write_table(files.tracks, list(TRACK_COLUMNS), map(vars, rows), TRACK_COLUMNS)
+    write_table(files.changes, list(CHANGE_COLUMNS), map(vars, changes), CHANGE_COLUMNS)
     return [files.tracks, files.changes]
 
 
@@ -290,7 +303,7 @@ def follow_parameters(settings: Settings, session: Session) -> dict[str, Any]:
     """Everything but the inputs that the results depend on."""
     order, _ = in_order(SessionFiles(settings.out_dir, session.participant, None), settings)
     return {
-        "version": 3,
+        "version": 4,
         "order": [
             order.sessions,
             order.source,

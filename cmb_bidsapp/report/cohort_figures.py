@@ -35,7 +35,7 @@ ALT = MappingProxyType(
         "by_region": "Bars: share of scans with microbleeds, and of those the share with lobar, "
         "deep and infratentorial ones, beside the figures of UK Biobank.",
         "changes": "Columns, one for each follow-up: persistent and new microbleeds above the "
-        "line, lost ones below it.",
+        "line, those that are gone below it.",
     }
 )
 
@@ -53,7 +53,7 @@ UK_BIOBANK_NAME = "UK Biobank (SWI at 3 T, 8,159 scans)"
 
 PERCENT = PercentFormatter(1, decimals=0, symbol=" %")
 COLOURS = tuple(colour for colour, _ in STYLES)
-PRIOR, NEW, LOST, PERSISTENT = "#b8bec4", COLOURS[1], COLOURS[0], "#9aa1a8"
+PRIOR, NEW, GONE, PERSISTENT = "#b8bec4", COLOURS[1], COLOURS[0], "#9aa1a8"
 #: So many follow-ups side by side are told apart, and so many are room for at least.
 FEW, ROOM = 80, 12
 
@@ -135,22 +135,22 @@ def by_region(scans: Mapping[str, Mapping[str, int]]) -> Figure:
 
 
 def changes(follow_ups: Mapping[str, Sequence[tuple[int, int, int]]]) -> Figure:
-    """Persistent, new and lost microbleeds of every follow-up, a panel for each sequence.
+    """Persistent, new and gone microbleeds of every follow-up, a panel for each sequence.
 
     Parameters
     ----------
     follow_ups
         By sequence (follow-ups whose protocol changed under a name of their own): persistent, new
-        and lost microbleeds of each session after a participant's first.
+        and gone microbleeds of each session after a participant's first.
     """
     figure, panels = _panels(follow_ups, 2.6)
     for ax, (sequence, rows) in zip(panels, follow_ups.items(), strict=False):
         # The largest counts first, so that the shape can be read however many there are.
         ordered = sorted(rows, key=lambda row: (-row[0] - row[1], -row[1], -row[2]))
-        persistent, new, lost = np.array(ordered, int).reshape(-1, 3).T
+        persistent, new, gone = np.array(ordered, int).reshape(-1, 3).T
         _columns(ax, persistent, persistent + new, NEW, f"new ({new.sum():,})")
         _columns(ax, 0 * persistent, persistent, PERSISTENT, f"persistent ({persistent.sum():,})")
-        _columns(ax, 0 * lost, -lost, LOST, f"lost ({lost.sum():,})")
+        _columns(ax, 0 * gone, -gone, GONE, f"gone ({gone.sum():,})")
         ax.axhline(0, color="black", linewidth=0.8)
         ax.spines.bottom.set_visible(False)
         ax.set_xlim(0.4, max(len(ordered), ROOM) + 0.6)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,6 @@ from cmb_bidsapp import __version__
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import write_text
 from cmb_bidsapp.bids.provenance import Provenance, read_provenance
-from cmb_bidsapp.bids.tables import Row, read_table
-from cmb_bidsapp.clinical.follow_up import notes_of
 from cmb_bidsapp.core.defaults import NOT_A_DIAGNOSIS
 from cmb_bidsapp.core.labels import (
     CMB,
@@ -25,9 +22,9 @@ from cmb_bidsapp.core.labels import (
     PROXY_NAMES,
     SIDES,
 )
-from cmb_bidsapp.lesions.longitudinal import FIRST_SHOWN, LOST, NEW
 from cmb_bidsapp.models.card import WEIGHTS
 from cmb_bidsapp.models.registry import calibration_of, has_second_look, load_card
+from cmb_bidsapp.report.changes import badge, read_changes
 from cmb_bidsapp.report.figures import REJECTED_COLOR
 from cmb_bidsapp.report.methods import Facts, Methods, methods
 from cmb_bidsapp.report.pages import SizeBudget, render
@@ -45,10 +42,6 @@ LOG = logging.getLogger(__name__)
 
 #: Largest page, in bytes, and what of it is kept for text.
 LIMIT, TEXT = 15_000_000, 2_000_000
-#: Part of the room that pictures of changes may take.
-FOR_CHANGES = 0.25
-#: Changes of a microbleed that a reader looks for.
-TURNS = (NEW, FIRST_SHOWN, LOST)
 #: A page that is too large is made again with half of it all; this often.
 ATTEMPTS = 6
 
@@ -83,7 +76,7 @@ def _page(
     viewer, why_not = viewer_or_why()
     room = SizeBudget(int(share * (LIMIT - TEXT - (len(viewer.packed) if viewer else 0))))
     together = SessionFiles(settings.out_dir, participant, None)
-    changes = _changes(together, room)
+    changes = read_changes(together, room)
     views = []
     ordered = _in_order(sessions, changes.order)
     for position, one in enumerate(ordered):
@@ -108,6 +101,7 @@ def _page(
         participant=f"sub-{participant}",
         sessions=views,
         changes=changes,
+        badge=badge,
         viewer=viewer if shown else None,
         why_no_viewer=why_not,
         viewer_data=_viewer_data(shown),
@@ -130,50 +124,6 @@ def viewer_or_why() -> tuple[Script | None, str]:
     except LookupError as error:
         LOG.warning("reports have pictures but no volumes: %s", error)
         return None, str(error)
-
-
-@dataclass(frozen=True)
-class Changes:
-    """What changed through the sessions of a participant.
-
-    Attributes
-    ----------
-    rows
-        Of the table of changes.
-    tracks
-        Each microbleed through time: its rows and its picture; those that changed come first.
-    order
-        Sessions in the order of time; empty where nothing was compared.
-    """
-
-    rows: Sequence[Row]
-    tracks: Sequence[dict[str, Any]]
-    order: Sequence[str]
-    notes: Sequence[str]
-    left_out: int
-
-
-def _changes(files: SessionFiles, room: SizeBudget) -> Changes:
-    """Read what was compared; nothing where there is one session, or a comparison failed."""
-    if not (files.tracks.exists() and files.changes.exists()):
-        return Changes((), (), (), (), 0)
-    own = SizeBudget(int(FOR_CHANGES * room.left))
-    given = own.left
-    rows: dict[str, list[Row]] = {}
-    for row in read_table(files.tracks):
-        rows.setdefault(row["track_id"], []).append(row)
-    tracks: list[dict[str, Any]] = [
-        {"id": name, "rows": seen, "changed": any(row["change"] in TURNS for row in seen)}
-        for name, seen in rows.items()
-    ]
-    tracks.sort(key=lambda track: not track["changed"])
-    for track in tracks:
-        track["picture"] = own.picture(files.figure(f"track{int(track['id']):03d}"))
-    room.left -= given - own.left
-    changes = read_table(files.changes)
-    first = [row["baseline_session_id"] for row in changes[:1]]
-    order = [label.removeprefix("ses-") for label in (*first, *(r["session_id"] for r in changes))]
-    return Changes(changes, tracks, order, notes_of(changes), own.left_out)
 
 
 def _in_order(sessions: Sequence[ReportedSession], order: Sequence[str]) -> list[ReportedSession]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +10,8 @@ from nibabel.affines import apply_affine
 from scipy import ndimage
 
 from cmb_bidsapp.core.labels import CMB, PROXY_COLORS
-from cmb_bidsapp.lesions.longitudinal import Track, Visit
+from cmb_bidsapp.lesions.longitudinal import Visit
+from cmb_bidsapp.lesions.presence import History
 from cmb_bidsapp.preprocess.resampling import Grid, isotropic_grid
 from cmb_bidsapp.report.closeups import SHOWN_MM, SIDE
 from cmb_bidsapp.report.painting import (
@@ -31,7 +32,7 @@ GUTTER = 4
 
 
 def panels(
-    tracks: Sequence[Track],
+    tracks: Sequence[History],
     order: int,
     visit: Visit,
     baseline: Grid,
@@ -54,12 +55,10 @@ def panels(
     limits = window(t2star, brain)
     to_voxel = np.linalg.inv(visit.grid.affine) @ visit.pull
     for track in tracks:
-        seen = {entry.visit: entry for entry in track}
-        here = seen.get(order)
-        place = track[0].place if here is None else here.place
-        voxels = np.moveaxis(apply_affine(to_voxel, _plane(place, baseline)), -1, 0)
+        here = track[order]
+        voxels = np.moveaxis(apply_affine(to_voxel, _plane(here.place, baseline)), -1, 0)
         picture = grey_to_rgb(grey(ndimage.map_coordinates(t2star, voxels, order=1), limits))
-        if here is not None and here.lesion is not None:
+        if here.lesion is not None:
             own = (instances == numbers[here.lesion]).astype(np.float32)
             shape = ndimage.map_coordinates(own, voxels, order=1) >= 0.5
             tint(picture, ring(shape), PROXY_COLORS[CMB])
@@ -89,7 +88,6 @@ def _plane(place: Points, baseline: Grid) -> Points:
     return plane
 
 
-def words_of(track: Track, sessions: Sequence[str]) -> list[str]:
+def words_of(track: History, sessions: Sequence[str]) -> list[str]:
     """What each panel of a track says."""
-    changes: Mapping[int, str] = {entry.visit: entry.change for entry in track}
-    return [f"{name}  {changes.get(k, 'not found')}" for k, name in enumerate(sessions)]
+    return [f"{name}  {one.change or one.state}" for name, one in zip(sessions, track, strict=True)]

@@ -5,7 +5,9 @@ from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import sidecar_of, write_json
 from cmb_bidsapp.bids.tables import write_table
 from cmb_bidsapp.clinical.follow_up import CHANGE_COLUMNS
+from cmb_bidsapp.clinical.tracks import TRACK_COLUMNS
 from cmb_bidsapp.core.labels import MARS_FORM
+from cmb_bidsapp.group.changes import COUNTS
 from cmb_bidsapp.lesions.table import COLUMNS
 
 GRE = {
@@ -55,9 +57,16 @@ def write_changes(out_dir, participant, *rows):
     plain = {
         **{"session_id": "ses-B", "baseline_session_id": "ses-A", "registration": "good"},
         **{"protocol_changed": False, "processing_changed": False, "aria_h": "none"},
-        **{"persistent": 0, "new": 0, "new_doubtful": 0, "lost": 0},
+        **dict.fromkeys(COUNTS, 0),
     }
     write_table(path, list(CHANGE_COLUMNS), [{**plain, **row} for row in rows])
+    return path
+
+
+def write_tracks(out_dir, participant, *rows):
+    """Write a participant's microbleeds through time."""
+    path = SessionFiles(out_dir, participant, None).tracks
+    write_table(path, list(TRACK_COLUMNS), rows)
     return path
 
 

@@ -10,12 +10,13 @@ from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.protocol import SequenceKind
 from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.group import cohort as sums
+from cmb_bidsapp.group.changes import COUNTS
 from cmb_bidsapp.group.cohort import Largest, Share
 from cmb_bidsapp.group.collect import apply_ratings, collect, write_sums
 from cmb_bidsapp.group.ratings import read_ratings
 from cmb_bidsapp.group.records import Problem, records
 from tests.group import readers
-from tests.group.sessions import GRE, SWI, lesion, write_changes, write_session
+from tests.group.sessions import GRE, SWI, lesion, write_changes, write_session, write_tracks
 
 
 def gather(out_dir, found=None, **options):
@@ -156,7 +157,7 @@ def test_a_broken_table_of_the_anatomy_is_told_and_the_session_counts(tmp_path, 
     assert cohort.problems[0].path.name.endswith("_qc.tsv")
 
 
-@pytest.mark.parametrize("cells", [{"new": "many"}, {"lost": None}])
+@pytest.mark.parametrize("cells", [{"new": "many"}, {"gone": None}])
 def test_a_broken_table_of_changes_is_told_and_its_sessions_count(tmp_path, cells):
     for session in "AB":
         write_session(tmp_path, "01", session, 1, GRE)
@@ -179,10 +180,10 @@ def test_follow_ups_are_summed_and_those_done_otherwise_stand_apart(tmp_path):
         {"session_id": "ses-C", "new": 5, "persistent": 1, "aria_h": "moderate"},
         {"session_id": "ses-D", "new": 40, "processing_changed": True, "aria_h": "severe"},
     )
-    write_changes(tmp_path, "02", {"lost": 1})
+    write_changes(tmp_path, "02", {"gone": 1, "below_threshold": 2})
     found = gather(tmp_path).changes.by_pool
     as_before, otherwise = found["GRE", False], found["GRE", True]
-    assert as_before.sums == {"persistent": 2, "new": 7, "lost": 1}
+    assert +as_before.sums == {"persistent": 2, "new": 7, "gone": 1, "below_threshold": 2}
     assert (as_before.sessions, as_before.participants) == (3, 2)
     assert +as_before.classes == {"moderate": 1, "none": 1}
     assert (otherwise.sums["new"], +otherwise.classes) == (40, {"severe": 1})
@@ -191,11 +192,33 @@ def test_follow_ups_are_summed_and_those_done_otherwise_stand_apart(tmp_path):
 def test_follow_ups_that_were_not_registered_are_in_the_table_and_in_no_sum(tmp_path):
     for session in "AB":
         write_session(tmp_path, "01", session, 1, GRE)
-    nothing = dict.fromkeys(("persistent", "new", "lost", "aria_h"))
+    nothing = dict.fromkeys((*COUNTS, "aria_h"))
     write_changes(tmp_path, "01", {"registration": "poor", **nothing})
     changes = gather(tmp_path).changes
     assert (changes.poor, dict(changes.by_pool)) == (1, {})
     assert len(read_table(tmp_path / "group_changes.tsv")) == 1
+
+
+def test_a_broken_table_of_tracks_is_told_and_the_changes_count(tmp_path):
+    for session in "AB":
+        write_session(tmp_path, "01", session, 1, GRE)
+    write_changes(tmp_path, "01", {"new": 1})
+    write_tracks(tmp_path, "01", {"track_id": 1, "session_id": "ses-A", "state": "lost"})
+    cohort = gather(tmp_path)
+    assert "below-threshold" in cohort.problems[0].reason
+    assert cohort.changes.by_pool["GRE", False].sums["new"] == 1
+    assert read_table(tmp_path / "group_tracks.tsv") == []
+
+
+def test_tracks_of_sessions_that_are_left_out_are_left_out(tmp_path):
+    for session in "AB":
+        write_session(tmp_path, "01", session, 1, GRE)
+    SessionFiles(tmp_path, "01", "B").lesions.unlink()
+    write_changes(tmp_path, "01", {})
+    rows = [{"track_id": 1, "session_id": f"ses-{name}", "state": "present"} for name in "AB"]
+    write_tracks(tmp_path, "01", *rows)
+    gather(tmp_path)
+    assert [row["session_id"] for row in read_table(tmp_path / "group_tracks.tsv")] == ["ses-A"]
 
 
 def test_follow_ups_of_sessions_that_are_left_out_are_left_out(tmp_path):

@@ -8,7 +8,15 @@ from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.group.collect import collect, write_sums
 from cmb_bidsapp.group.records import records
 from cmb_bidsapp.group.tables import TABLES
-from tests.group.sessions import GRE, SWI, lesion, measure, write_changes, write_session
+from tests.group.sessions import (
+    GRE,
+    SWI,
+    lesion,
+    measure,
+    write_changes,
+    write_session,
+    write_tracks,
+)
 
 LESIONS = [
     lesion("lobar", "definite"),
@@ -33,7 +41,20 @@ def tables(tmp_path):
     write_session(tmp_path, "01", "B", [], SWI, [measure(value=5.0, flag="low")])
     write_session(tmp_path, "02", None, [lesion("brainstem")])
     write_session(tmp_path, "03", None, 1).lesions.unlink()
-    write_changes(tmp_path, "01", {"protocol_changed": True, "lost": 6})
+    write_changes(tmp_path, "01", {"protocol_changed": True, "gone": 6, "days": 400})
+    place = {"grade": "possible", "region": "deep", "mars_region": "thalamus", "side": "left"}
+    seen = [("ses-A", "present", "baseline", 0.998), ("ses-B", "below-threshold", None, 0.9)]
+    write_tracks(
+        tmp_path,
+        "01",
+        *(
+            {
+                **{"track_id": 1, "session_id": session, "state": state, "change": change},
+                **{"since": "ses-A", "probability_max": probability, **place},
+            }
+            for session, state, change, probability in seen
+        ),
+    )
     cohort, _ = collect(records(tmp_path), tmp_path, limit=4)
     write_sums(cohort, tmp_path)
     return {
@@ -55,7 +76,7 @@ def test_every_table_has_a_dictionary_of_its_columns(tables, tmp_path):
 
 
 def test_every_table_of_numbers_says_whose_they_are(tables):
-    for name in ("lesions", "mars", "mars_long", "summary", "changes", "protocols"):
+    for name in ("lesions", "mars", "mars_long", "summary", "changes", "tracks", "protocols"):
         assert {row["source"] for row in tables[name]} == {"algorithm"}
 
 
@@ -124,6 +145,15 @@ def test_the_summary_has_a_row_for_every_session(tables):
     assert float(rows[0]["at_least_1_probability"]) > 0.99
 
 
+def test_tracks_have_a_row_per_microbleed_and_session_and_its_protocol(tables):
+    told = ("participant_id", "session_id", "sequence", "baseline_session_id", "days")
+    told += ("track_id", "state", "change", "region", "probability_max")
+    assert [tuple(row[name] for name in told) for row in tables["tracks"]] == [
+        ("sub-01", "ses-A", "T2starw", "ses-A", "0", "1", "present", "baseline", "deep", "0.998"),
+        ("sub-01", "ses-B", "swi", "ses-A", "400", "1", "below-threshold", "n/a", "deep", "0.9"),
+    ]
+
+
 def test_changes_have_the_protocol_of_the_later_session(tables):
     (row,) = tables["changes"]
     assert (row["participant_id"], row["session_id"], row["baseline_session_id"]) == (
@@ -131,7 +161,7 @@ def test_changes_have_the_protocol_of_the_later_session(tables):
         "ses-B",
         "ses-A",
     )
-    assert (row["sequence"], row["lost"], row["protocol_changed"]) == ("swi", "6", "true")
+    assert (row["sequence"], row["gone"], row["protocol_changed"]) == ("swi", "6", "true")
 
 
 def test_what_could_not_be_read_is_in_a_table(tables):

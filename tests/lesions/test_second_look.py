@@ -97,6 +97,13 @@ def test_a_candidate_peaks_at_the_verdict(scan):
     assert again[90, 90, 3] == 0
 
 
+def test_there_is_no_candidate_beyond_the_brain(scan):
+    scan[:20] = 0
+    probability = np.zeros(scan.shape, np.float32)
+    probability[10, 60, 6] = 0.9
+    assert not look_again(Verdict(20.0), scan, probability, VOXEL).any()
+
+
 def test_without_candidates_there_is_nothing_to_look_at(scan):
     nothing = np.zeros(scan.shape, np.float32)
     assert not look_again(SecondLook(), scan, nothing, VOXEL).any()

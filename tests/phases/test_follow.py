@@ -10,7 +10,8 @@ from nibabel.affines import apply_affine
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import read_sidecar, sidecar_of, write_image, write_json
 from cmb_bidsapp.bids.tables import read_table, write_table
-from cmb_bidsapp.clinical.follow_up import CHANGE_COLUMNS, TRACK_COLUMNS
+from cmb_bidsapp.clinical.follow_up import CHANGE_COLUMNS
+from cmb_bidsapp.clinical.tracks import TRACK_COLUMNS
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.engine.child import Job, run, up_to_date
 from cmb_bidsapp.lesions.table import COLUMNS
@@ -22,6 +23,7 @@ from tests.skeletons import session as session_of
 from tests.skeletons import tree
 
 STAYS, GOES, COMES = (14.0, 17, 7), (-15.0, -7, 10), (-10.0, 20, -13)
+FRESH = (12.0, -12, -5)
 #: Probability of the network where a lesion will come, one session before.
 FAINT = 0.7
 ROW = {
@@ -79,8 +81,8 @@ def made(tmp_path_factory):
     (folder / "bids").mkdir()
     out = folder / "out"
     write_session(out, "A", [STAYS, GOES], np.eye(4), 0, faint=[COMES])
-    write_session(out, "B", [COMES, STAYS], MOTION, 1, EchoTime=0.04)
-    write_session(out, "C", [STAYS, GOES, COMES], np.linalg.inv(MOTION), 2)
+    write_session(out, "B", [COMES, STAYS, FRESH], MOTION, 1)
+    write_session(out, "C", [STAYS, GOES, COMES], np.linalg.inv(MOTION), 2, EchoTime=0.04)
     job = job_of(folder)
     notes = follow(job)
     return out, notes, job
@@ -112,64 +114,67 @@ def again(made, tmp_path):
 
 def test_microbleeds_are_followed_through_the_sessions(made):
     rows, _ = tables(made[0])
-    assert [(row["track_id"], row["session_id"], row["change"]) for row in rows] == [
-        ("1", "ses-A", "baseline"),
-        ("1", "ses-B", "persistent"),
-        ("1", "ses-C", "persistent"),
-        ("2", "ses-A", "baseline"),
-        ("2", "ses-B", "lost"),
-        ("2", "ses-C", "persistent"),
-        ("3", "ses-B", "new"),
-        ("3", "ses-C", "persistent"),
+    told = [(row["track_id"], row["session_id"], row["state"], row["change"]) for row in rows]
+    assert told == [
+        ("1", "ses-A", "present", "baseline"),
+        ("1", "ses-B", "present", "persistent"),
+        ("1", "ses-C", "present", "persistent"),
+        ("2", "ses-A", "present", "baseline"),
+        ("2", "ses-B", "gone", "n/a"),
+        ("2", "ses-C", "present", "persistent"),
+        ("3", "ses-A", "below-threshold", "n/a"),
+        ("3", "ses-B", "present", "already-there"),
+        ("3", "ses-C", "present", "persistent"),
+        ("4", "ses-A", "not-yet", "n/a"),
+        ("4", "ses-B", "present", "new"),
+        ("4", "ses-C", "not-comparable", "n/a"),
     ]
-    assert [row["lesion_id"] for row in rows] == ["1", "2", "1", "2", "n/a", "2", "1", "3"]
+    lesions = ["1", "2", "1", "2", "n/a", "2", "n/a", "1", "3", "n/a", "3", "n/a"]
+    assert [row["lesion_id"] for row in rows] == lesions
 
 
 def test_places_are_told_in_the_world_of_the_first_session(made):
     rows, _ = tables(made[0])
     for row in rows:
-        place = {"1": STAYS, "2": GOES, "3": COMES}[row["track_id"]]
+        place = {"1": STAYS, "2": GOES, "3": COMES, "4": FRESH}[row["track_id"]]
         found = [float(row[axis]) for axis in "xyz"]
         assert np.linalg.norm(np.subtract(found, place)) < 2
         if row["distance"] != "n/a":
             assert float(row["distance"]) < 2
 
 
-def test_a_new_lesion_tells_what_the_network_saw_before(made):
-    rows, changes = tables(made[0])
-    told = {row["change"]: row["earlier_probability"] for row in rows}
-    assert float(told.pop("new")) == pytest.approx(FAINT)
-    assert set(told.values()) == {"n/a"}
-    assert [row["new_doubtful"] for row in changes] == ["1", "0"]
-
-
-def test_a_lost_lesion_tells_what_the_network_sees_at_its_place(made):
+def test_a_place_where_nothing_is_found_tells_what_is_seen_there(made):
     rows, _ = tables(made[0])
-    (lost,) = (row for row in rows if row["change"] == "lost")
-    assert float(lost["probability_max"]) == 0
-    assert lost["grade"] == "n/a"
+    (below,) = (row for row in rows if row["state"] == "below-threshold")
+    assert float(below["probability_max"]) == pytest.approx(FAINT)
+    assert below["since"] == "ses-A"
+    (gone,) = (row for row in rows if row["state"] == "gone")
+    (there,) = (row for row in rows[3:4])
+    assert float(gone["probability_max"]) == 0
+    assert float(gone["contrast"]) < float(there["contrast"]) / 2
+    assert (gone["grade"], gone["diameter"]) == ("definite", "n/a")
 
 
 def test_changes_are_counted(made):
     _, changes = tables(made[0])
-    names = ("session_id", "baseline_count", "count", "persistent", "new", "lost")
-    names += ("new_since_baseline", "aria_h", "aria_h_code")
+    names = ("session_id", "baseline_count", "count", "persistent", "new", "already_there", "gone")
+    names += ("not_comparable", "new_since_baseline", "known", "aria_h", "aria_h_code")
     assert [tuple(row[name] for name in names) for row in changes] == [
-        ("ses-B", "2", "2", "1", "1", "1", "1", "mild", "RDES291"),
-        ("ses-C", "2", "3", "3", "0", "0", "1", "mild", "RDES291"),
+        ("ses-B", "2", "3", "1", "1", "1", "1", "0", "1", "3", "mild", "RDES291"),
+        ("ses-C", "2", "3", "3", "0", "0", "0", "1", "0", "4", "none", "RDES291"),
     ]
-    # Of 0.9, what is left when it is less sure that there was none before.
-    assert 0.5 < float(changes[0]["new_at_least_1_probability"]) < 0.9
+    assert float(changes[0]["new_at_least_1_probability"]) == pytest.approx(0.9)
 
 
 def test_another_protocol_is_told(made):
     out, notes, _ = made
     _, changes = tables(out)
-    assert [row["protocol_changed"] for row in changes] == ["true", "true"]
-    assert changes[0]["protocol_note"] == "echo time 0.02 -> 0.04 s since ses-A"
-    assert changes[1]["protocol_note"] == "echo time 0.04 -> 0.02 s since ses-B"
+    assert [row["protocol_changed"] for row in changes] == ["false", "true"]
+    assert changes[1]["protocol_note"] == "; ".join(
+        f"echo time 0.02 -> 0.04 s since ses-{label}" for label in "AB"
+    )
     assert [row["processing_changed"] for row in changes] == ["false", "false"]
-    assert sum("the protocol changed" in note for note in notes) == 2
+    assert sum("the protocol changed" in note for note in notes) == 1
 
 
 def test_the_motion_of_the_head_is_found_and_written(made):
@@ -192,7 +197,7 @@ def test_the_motion_of_the_head_is_found_and_written(made):
 def test_every_track_has_a_picture(made):
     files = SessionFiles(made[0], "01", None)
     found = sorted(files.figure("track").parent.iterdir())
-    assert found == [files.figure(f"track{number:03d}") for number in (1, 2, 3)]
+    assert found == [files.figure(f"track{number:03d}") for number in (1, 2, 3, 4)]
 
 
 def test_tables_have_their_dictionaries(made):
@@ -304,7 +309,12 @@ def test_a_session_that_cannot_be_registered_is_told_and_not_counted(again, monk
     monkeypatch.setattr("cmb_bidsapp.preprocess.between.GOOD_DICE", 2.0)
     notes = follow(job_of(out.parent, force=True))
     rows, changes = tables(out)
-    assert {row["session_id"] for row in rows} == {"ses-A"}
+    states = {(row["session_id"], row["state"]) for row in rows}
+    assert states == {
+        ("ses-A", "present"),
+        ("ses-B", "not-comparable"),
+        ("ses-C", "not-comparable"),
+    }
     for row, label in zip(changes, "BC", strict=True):
         assert (row["registration"], row["new"], row["aria_h"]) == ("poor", "n/a", "n/a")
         assert any(f"ses-{label} could not be registered" in note for note in notes)

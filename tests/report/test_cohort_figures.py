@@ -81,7 +81,7 @@ def test_changes_add_up_however_many(many):
         assert isinstance(patch, StepPatch)
         values, _, baseline = patch.get_data()
         drawn[patch.get_label().split()[0]] = float(np.sum(values - baseline))
-    assert drawn == {"new": 5 * many, "persistent": 4 * many, "lost": -3 * many}
+    assert drawn == {"new": 5 * many, "persistent": 4 * many, "gone": -3 * many}
     assert ax.get_title("left") == f"swi: {3 * many:,} follow-ups, {2 * many} with new microbleeds"
 
 

@@ -8,7 +8,8 @@ import pytest
 from cmb_bidsapp.anatomy.quality import Measure
 from cmb_bidsapp.bids.outputs import read_sidecar, sidecar_of, write_json
 from cmb_bidsapp.bids.tables import read_table, write_table
-from cmb_bidsapp.clinical.follow_up import CHANGE_COLUMNS, TRACK_COLUMNS
+from cmb_bidsapp.clinical.follow_up import CHANGE_COLUMNS
+from cmb_bidsapp.clinical.tracks import TRACK_COLUMNS
 from cmb_bidsapp.core.labels import MARS_FORM
 from cmb_bidsapp.lesions.table import COLUMNS
 from cmb_bidsapp.report import participant as page_module
@@ -274,18 +275,18 @@ def compared(tmp_path):
     files = finish_session(tmp_path, session="A")
     finish_session(tmp_path, session="B")
     together = type(files)(files.out_dir, "01", None)
-    place = {"x": 1, "y": 2, "z": 3, "diameter": 3.5, "mars_region": "frontal", "side": "left"}
+    place = {"x": 1, "y": 2, "z": 3, "mars_region": "frontal", "side": "left", "region": "lobar"}
+    place |= {"grade": "definite", "contrast": 0.25}
     tracks = [
-        {"track_id": 1, "session_id": "ses-B", "change": "baseline", "lesion_id": 1, **place},
-        {"track_id": 1, "session_id": "ses-A", "change": "persistent", "lesion_id": 2, **place},
-        {
-            "track_id": 2,
-            "session_id": "ses-A",
-            "change": "new",
-            "lesion_id": 1,
-            "earlier_probability": 0.7,
-            **place,
-        },
+        {**{"track_id": track, "session_id": f"ses-{session}", "state": state}, **place, **more}
+        for track, session, state, more in (
+            (1, "B", "present", {"change": "baseline", "lesion_id": 1, "diameter": 3.5}),
+            (1, "A", "present", {"change": "persistent", "since": "ses-B", "lesion_id": 2}),
+            (2, "B", "not-yet", {"probability_max": 0.02}),
+            (2, "A", "present", {"change": "new", "lesion_id": 1, "diameter": 3.5}),
+            (3, "B", "present", {"change": "baseline", "diameter": 3.5, "lesion_id": 3}),
+            (3, "A", "below-threshold", {"probability_max": 0.998}),
+        )
     ]
     change = dict.fromkeys(CHANGE_COLUMNS, 0) | {
         "session_id": "ses-A",
@@ -293,8 +294,10 @@ def compared(tmp_path):
         "registration": "good",
         "order": "labels",
         "order_note": None,
-        "protocol_changed": True,
         "protocol_note": "field strength <changed>",
+        "protocol_changed": True,
+        "processing_changed": False,
+        "known_boston_deep": False,
         "new": 1,
         "aria_h": "mild",
         "new_at_least_1_probability": 0.625,
@@ -316,10 +319,40 @@ def test_changes_come_with_what_changed_first_and_sessions_in_the_order_of_time(
     first, _, same = told.partition("<details>")
     assert "Microbleed 2" in first
     assert first.count("data:image/webp") == 1
-    assert "new, candidate 1, 3.5 mm, frontal left, network earlier 0.7" in words(first)
+    assert "ses-B: not yet network 0.02, contrast 0.25" in words(first)
+    assert "ses-A: new candidate 1, 3.5 mm, frontal left" in words(first)
+    assert "ses-A: below threshold network 0.998, contrast 0.25" in words(first)
     assert "Microbleed 1" not in first
     assert "Microbleed 1" in same
     assert page.index("Summary of ses-B") < page.index("Summary of ses-A")
+
+
+def test_what_is_known_of_all_sessions_counts_and_says_so(tmp_path):
+    page = compared(tmp_path).read_text()
+    told = words(page)
+    # Of ses-A two are found, and the third is below the threshold there.
+    assert "Known of all sessions 3: strictly lobar. Boston v2.0: 3 strictly lobar" in told
+    assert "What is gone does not count." in told
+
+
+def test_cards_say_what_a_candidate_is_through_time(tmp_path):
+    page = compared(tmp_path).read_text()
+    cards = words(section(page, "lesions"))
+    assert "microbleed 2 new" in cards
+    assert "microbleed 1 since ses-B" in cards
+    assert "microbleed 3 baseline" in cards
+
+
+def test_tables_of_changes_that_cannot_be_read_are_told(tmp_path):
+    files = finish_session(tmp_path, session="A")
+    finish_session(tmp_path, session="B")
+    together = type(files)(files.out_dir, "01", None)
+    write_table(together.tracks, ["track_id", "change"], [{"track_id": 1, "change": "lost"}])
+    write_table(together.changes, ["session_id"], [])
+    page = write_report(tmp_path, *(session_of(tmp_path, session=name) for name in "AB"))
+    told = words(section(page.read_text(), "changes"))
+    assert "The sessions were not compared" in told
+    assert "run the participant level again" in told
 
 
 def test_one_session_has_no_changes(report):

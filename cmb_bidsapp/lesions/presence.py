@@ -1,0 +1,270 @@
+"""What an image has at the place of a microbleed that another session knows.
+
+That a lesion is not counted in a session does not say that it is not there: it may be under the
+threshold. So the place itself is looked at, and what is there has one state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from nibabel.affines import apply_affine
+from scipy import ndimage
+
+from cmb_bidsapp.bids.protocol import Protocol
+from cmb_bidsapp.bids.typed import Level
+from cmb_bidsapp.core.defaults import THRESHOLD
+from cmb_bidsapp.lesions.candidates import RING_MM
+from cmb_bidsapp.lesions.longitudinal import REACH_MM, Points, Track, protocol_changes
+from cmb_bidsapp.preprocess.resampling import Grid
+
+Mask = npt.NDArray[np.bool_]
+
+#: From this probability on the network has seen something, if not enough to count it.
+SEEN = THRESHOLD
+#: A place is dark that has at least this share of the microbleed's contrast in the session that
+#: shows it faintest, and at least this contrast: noise and texture of tissue stay below.
+DARK_SHARE, LEAST_CONTRAST = 0.5, 0.1
+#: How far (mm) from its place the darkest point of a microbleed may lie: registration is not exact.
+SLACK_MM = 1.0
+
+
+class State(Level):
+    """What a session has of a microbleed."""
+
+    PRESENT = "present", "found and counted here"
+    BELOW_THRESHOLD = (
+        "below-threshold",
+        f"not counted here, but there: at its place the network's probability is {SEEN:g} or more, "
+        f"or the image is dark, with at least {DARK_SHARE:g} of the contrast that it has where it "
+        "is found",
+    )
+    GONE = "gone", "found in a session before; nothing dark is at its place here"
+    NOT_YET = "not-yet", "found in a later session only; nothing dark is at its place here"
+    NOT_COVERED = (
+        "not-covered",
+        "the image has no slices at its place, or it is outside the brain mask here",
+    )
+    NOT_COMPARABLE = (
+        "not-comparable",
+        "not seen here, but no session that shows it has the same protocol, or this one could not "
+        "be registered: it may be there",
+    )
+
+
+class Change(Level):
+    """What a microbleed that is found in a session means beside the sessions before."""
+
+    BASELINE = "baseline", "found in the first session"
+    NEW = "new", "found here first; nothing dark was at its place in any session before"
+    ALREADY_THERE = "already-there", "found here first, but there before, below the threshold"
+    OPEN = (
+        "open",
+        "found here first; no session before covers its place with the same protocol, so nobody "
+        "knows whether it is new",
+    )
+    PERSISTENT = "persistent", "found here and in a session before"
+
+
+@dataclass(frozen=True)
+class Scan:
+    """Images of a session, on one grid.
+
+    Attributes
+    ----------
+    brain
+        Where the image is looked at.
+    probability
+        Of CMB, by the network.
+    counted
+        0, or the number of the counted lesion.
+    """
+
+    t2star: npt.NDArray[np.float32]
+    brain: Mask
+    probability: npt.NDArray[np.float32]
+    counted: npt.NDArray[np.integer]
+    grid: Grid
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is seen at a place; NaN outside the image, the contrast also outside the brain.
+
+    Attributes
+    ----------
+    probability
+        Highest probability of the network within the reach of a match.
+    contrast
+        Share of the surrounding signal that is missing at the place.
+    """
+
+    probability: float = float("nan")
+    contrast: float = float("nan")
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """A microbleed in one session.
+
+    Attributes
+    ----------
+    lesion
+        Position among the counted lesions of the session; ``None`` where it was not found.
+    place
+        In the world of the baseline (mm).
+    distance
+        To its last known place (mm); NaN where it was not found, or not before.
+    change
+        ``None`` where it was not found.
+    """
+
+    state: State
+    change: Change | None
+    lesion: int | None
+    place: Points
+    distance: float
+    evidence: Evidence
+
+
+#: A microbleed through time: one entry per session.
+History = Sequence[Sighting]
+
+
+def look(scan: Scan, points: Points, radii: Sequence[float], own: Sequence[int]) -> list[Evidence]:
+    """Look at places of an image, whatever was found there.
+
+    Parameters
+    ----------
+    points
+        World coordinates of the image (mm), shape ``(n, 3)``.
+    radii
+        Of the microbleeds (mm).
+    own
+        Number of the lesion that each is in ``scan.counted``, 0 where it is none; voxels of other
+        lesions are not looked at.
+    """
+    found = []
+    for voxel, radius, number in zip(
+        apply_affine(np.linalg.inv(scan.grid.affine), points), radii, own, strict=True
+    ):
+        middle = np.round(voxel).astype(int)
+        if (middle < 0).any() or (middle >= scan.grid.shape).any():
+            found.append(Evidence())
+            continue
+        place = _Place(scan, voxel, number)
+        found.append(Evidence(place.highest(REACH_MM), place.contrast(radius)))
+    return found
+
+
+def histories_of(
+    tracks: Sequence[Track],
+    evidence: Mapping[tuple[int, int], Evidence],
+    protocols: Sequence[Protocol],
+) -> list[History]:
+    """Say of every microbleed and session what is there.
+
+    Parameters
+    ----------
+    evidence
+        By the position of the track and that of the session; what is missing was not seen.
+    protocols
+        Of the sessions, in their order.
+    """
+    return [
+        _history(track, [evidence.get((k, n), Evidence()) for n in range(len(track))], protocols)
+        for k, track in enumerate(tracks)
+    ]
+
+
+def _history(track: Track, seen: Sequence[Evidence], protocols: Sequence[Protocol]) -> History:
+    found = [n for n, point in enumerate(track) if point.lesion is not None]
+    known = [seen[n].contrast for n in found if np.isfinite(seen[n].contrast)]
+    dark = max(DARK_SHARE * min(known), LEAST_CONTRAST) if known else np.inf
+    history: list[Sighting] = []
+    for n, (point, here) in enumerate(zip(track, seen, strict=True)):
+        comparable = any(not protocol_changes(protocols[n], protocols[k])[0] for k in found)
+        if point.lesion is not None:
+            state = State.PRESENT
+        elif not point.covered:
+            state = State.NOT_COVERED
+        elif here.probability >= SEEN or here.contrast >= dark:
+            state = State.BELOW_THRESHOLD
+        elif np.isnan(here.contrast):
+            state = State.NOT_COVERED
+        elif not comparable:
+            state = State.NOT_COMPARABLE
+        else:
+            state = State.GONE if n > found[0] else State.NOT_YET
+        change = _change([one.state for one in history]) if state is State.PRESENT else None
+        history.append(Sighting(state, change, point.lesion, point.place, point.distance, here))
+    return history
+
+
+def _change(before: Sequence[State]) -> Change:
+    """What a microbleed that is found is, by its states in the sessions before."""
+    if not before:
+        return Change.BASELINE
+    for state, change in (
+        (State.PRESENT, Change.PERSISTENT),
+        (State.BELOW_THRESHOLD, Change.ALREADY_THERE),
+        (State.NOT_YET, Change.NEW),
+    ):
+        if state in before:
+            return change
+    return Change.OPEN
+
+
+class _Place:
+    """The surroundings of a point that is in the image."""
+
+    def __init__(self, scan: Scan, voxel: Points, own: int) -> None:
+        self._spacing = np.array(scan.grid.spacing)
+        margin = np.ceil((REACH_MM + RING_MM[1]) / self._spacing) + 1
+        low = np.clip(np.floor(voxel - margin), 0, None).astype(int)
+        high = np.clip(np.ceil(voxel + margin) + 1, None, scan.grid.shape).astype(int)
+        box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+        self._middle = tuple(np.round(voxel).astype(int) - low)
+        axes = np.ix_(*(np.arange(a, b) for a, b in zip(low, high, strict=True)))
+        self._gaps = [axis - centre for axis, centre in zip(axes, voxel, strict=True)]
+        self._t2star, self._probability = scan.t2star[box], scan.probability[box]
+        self._brain, counted = scan.brain[box], scan.counted[box]
+        self._others = (counted > 0) & (counted != own)
+
+    def _within(self, half: Points) -> Mask:
+        """Voxels in an ellipsoid around the point (voxels); the one at the point always."""
+        x, y, z = (gap / reach for gap, reach in zip(self._gaps, half, strict=True))
+        inside: Mask = x**2 + y**2 + z**2 <= 1
+        inside[self._middle] = True
+        return inside
+
+    def highest(self, reach: float) -> float:
+        """Highest probability; other lesions count only where they lie at the point itself."""
+        counts = self._within(np.maximum(reach / self._spacing, 1.0)) & ~self._others
+        counts[self._middle] = True
+        return float(self._probability[counts].max())
+
+    def contrast(self, radius: float) -> float:
+        """Share of the surrounding signal that is missing in the darkest spot of that size."""
+        radius = min(radius, REACH_MM)
+        if not self._brain[self._middle]:
+            return float("nan")
+        brain = self._brain & ~self._others
+        brain[self._middle] = True
+        distance = np.sqrt(
+            sum((gap * step) ** 2 for gap, step in zip(self._gaps, self._spacing, strict=True))
+        )
+        ring = brain & (distance > radius + RING_MM[0]) & (distance <= radius + RING_MM[1])
+        around = float(np.median(self._t2star[ring])) if ring.any() else 0.0
+        if around <= 0:
+            return float("nan")
+        half = np.maximum(radius / self._spacing, 0.5)
+        steps = np.ix_(*(np.arange(-int(reach), int(reach) + 1) / reach for reach in half))
+        spot = (sum(step**2 for step in steps) <= 1).astype(np.float64)
+        level = ndimage.convolve(np.where(brain, self._t2star, 0.0), spot, mode="constant")
+        weight = ndimage.convolve(brain.astype(np.float64), spot, mode="constant")
+        near = self._within(np.maximum(SLACK_MM / self._spacing, 0.5)) & (weight > 0.5)
+        return float(np.clip(1 - (level[near] / weight[near]).min() / around, -1, 1))

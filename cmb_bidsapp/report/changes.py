@@ -1,0 +1,118 @@
+"""What a participant's page shows of microbleeds through time, read from the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from cmb_bidsapp.bids.derivatives import SessionFiles
+from cmb_bidsapp.bids.tables import read_table
+from cmb_bidsapp.bids.typed import decode
+from cmb_bidsapp.clinical.follow_up import ChangeRow, known_summary, notes_of
+from cmb_bidsapp.clinical.summary import ClinicalSummary
+from cmb_bidsapp.clinical.tracks import TrackRow
+from cmb_bidsapp.lesions.presence import Change, State
+from cmb_bidsapp.report.pages import SizeBudget
+
+#: Part of the room that pictures of changes may take.
+FOR_CHANGES = 0.25
+#: What of a microbleed a reader looks for first.
+TURNS = (Change.NEW, Change.ALREADY_THERE, Change.OPEN)
+OUT_OF_SIGHT = (State.GONE, State.BELOW_THRESHOLD)
+
+
+@dataclass(frozen=True)
+class TrackView:
+    """A microbleed through time, and its picture as a data URI."""
+
+    rows: Sequence[TrackRow]
+    picture: str | None
+
+    @property
+    def number(self) -> int:
+        """Its number through all sessions."""
+        return self.rows[0].track_id
+
+    @property
+    def changed(self) -> bool:
+        """Whether it is not simply there from the first session on."""
+        return any(row.change in TURNS or row.state in OUT_OF_SIGHT for row in self.rows)
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What changed through the sessions of a participant.
+
+    Attributes
+    ----------
+    rows
+        Of the table of changes.
+    tracks
+        Each microbleed through time; those that changed come first.
+    order
+        Sessions in the order of time; empty where nothing was compared.
+    known
+        What is known of each session by all of them, by name.
+    """
+
+    rows: Sequence[ChangeRow]
+    tracks: Sequence[TrackView]
+    order: Sequence[str]
+    known: Mapping[str, ClinicalSummary]
+    notes: Sequence[str]
+    left_out: int
+
+    def of_candidate(self, session: str, lesion: str) -> TrackRow | None:
+        """What a candidate is through time; ``None`` where it is not followed."""
+        found = (
+            row
+            for track in self.tracks
+            for row in track.rows
+            if row.session_id == session and str(row.lesion_id) == lesion
+        )
+        return next(found, None)
+
+
+def badge(row: TrackRow) -> str:
+    """What a session says of a microbleed, in a word or two."""
+    if row.state is not State.PRESENT:
+        return row.state.replace("-", " ")
+    words = {
+        Change.NEW: "new",
+        Change.ALREADY_THERE: f"since {row.since}, below threshold until now",
+        Change.OPEN: "new or not: open",
+        Change.PERSISTENT: f"since {row.since}",
+    }
+    return words.get(row.change or Change.BASELINE, "baseline")
+
+
+def read_changes(files: SessionFiles, room: SizeBudget) -> Changes:
+    """Read what was compared; nothing where there is one session, or a comparison failed.
+
+    A table that cannot be read, as of an earlier version, is told in ``notes``.
+    """
+    if not (files.tracks.exists() and files.changes.exists()):
+        return Changes((), (), (), {}, (), 0)
+    try:
+        rows = [decode(TrackRow, row) for row in read_table(files.tracks)]
+        changes = [decode(ChangeRow, row) for row in read_table(files.changes)]
+    except ValueError as error:
+        told = f"{files.tracks} or {files.changes.name}: {error}; run the participant level again"
+        return Changes((), (), (), {}, (told,), 0)
+    own = SizeBudget(int(FOR_CHANGES * room.left))
+    given = own.left
+    own_rows = [list(track) for _, track in groupby(rows, key=lambda row: row.track_id)]
+    views = [TrackView(track, None) for track in own_rows]
+    views.sort(key=lambda track: not track.changed)
+    tracks = [
+        replace(track, picture=own.picture(files.figure(f"track{track.number:03d}")))
+        for track in views
+    ]
+    room.left -= given - own.left
+    names = [row.baseline_session_id for row in changes[:1]]
+    names += [row.session_id for row in changes]
+    poor = {row.session_id for row in changes if not row.compared}
+    known = {name: known_summary(rows, name) for name in names if name not in poor}
+    order = [name.removeprefix("ses-") for name in names]
+    return Changes(changes, tracks, order, known, notes_of(changes), own.left_out)
