@@ -57,10 +57,14 @@ def runs(monkeypatch):
     made = Runs()
     monkeypatch.setattr("cmb_bidsapp.levels.participant.run_sessions", made.run_sessions)
     monkeypatch.setattr("cmb_bidsapp.levels.participant.up_to_date", made.up_to_date)
-    monkeypatch.setattr(
-        "cmb_bidsapp.levels.participant.write_participant_report",
-        lambda settings, label, outcomes: made.reported.append(label),
-    )
+
+    def report(settings, label, sessions):
+        made.reported.append(label)
+        path = settings.out_dir / f"sub-{label}.html"
+        write_text(path, "report\n")
+        return path
+
+    monkeypatch.setattr("cmb_bidsapp.levels.reports.write_participant_report", report)
     return made
 
 
@@ -133,12 +137,11 @@ def test_one_job_per_session_is_followed_with_what_earlier_jobs_made(dataset, ru
     assert runs.of("follow-up") == ["sub-01"]
 
 
-def test_a_new_follow_up_makes_a_new_report_and_none_does_not(dataset, runs, capsys):
+def test_only_a_follow_up_that_is_not_up_to_date_runs_again(dataset, runs, capsys):
     participant(dataset, capsys)
-    for label in ("01", "02", "03"):
-        write_text(dataset.parent / "out" / f"sub-{label}.html", "")
+    assert sorted(runs.reported) == ["01", "02", "03"]
     runs.current = {("session", stem) for stem in STEMS} | {("follow-up", "sub-03")}
     runs.ran, runs.reported = [], []
     participant(dataset, capsys)
     assert runs.ran == [("follow-up", "sub-01")]
-    assert runs.reported == ["01"]
+    assert runs.reported == [], "a report of the same results stays"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from cmb_bidsapp.bids.derivatives import locked
@@ -103,4 +104,16 @@ def _read(table: Path) -> list[Row]:
         rows = read_table(table, COLUMNS)
     except (OSError, ValueError):
         return []
-    return [{name: None if text == "n/a" else text for name, text in row.items()} for row in rows]
+    return [{name: _value(name, text) for name, text in row.items()} for row in rows]
+
+
+def _value(column: str, text: str) -> str | int | float | None:
+    """A cell as it was when it was written."""
+    if text == "n/a":
+        return None
+    with suppress(ValueError):
+        if column == "exit_code":
+            return int(text)
+        if column == "seconds":
+            return float(text)
+    return text
