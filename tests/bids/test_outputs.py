@@ -1,8 +1,9 @@
 import csv
 import json
 import math
-import os
 import string
+import subprocess
+import sys
 
 import nibabel as nib
 import numpy as np
@@ -17,7 +18,6 @@ from cmb_bidsapp.bids.outputs import (
     sidecar_of,
     write_image,
     write_json,
-    write_text,
 )
 from cmb_bidsapp.bids.tables import read_table, write_table
 
@@ -110,13 +110,16 @@ def test_atomic_shows_the_old_file_until_the_new_one_is_whole(tmp_path):
 
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
 def test_outputs_follow_the_umask_and_leave_it_alone(tmp_path, umask, mode):
-    before = os.umask(umask)
-    try:
-        write_text(tmp_path / "file.txt", "text")
-    finally:
-        after = os.umask(before)
-    assert after == umask
-    assert (tmp_path / "file.txt").stat().st_mode & 0o777 == mode
+    """In a process of its own: the umask is read once, when the program starts."""
+    work = (
+        "import os, pathlib, sys; from cmb_bidsapp.bids.outputs import write_text; "
+        "write_text(pathlib.Path(sys.argv[1]), 'text'); print(os.umask(0))"
+    )
+    path = tmp_path / "file.txt"
+    command = [sys.executable, "-c", work, str(path)]
+    after = subprocess.run(command, umask=umask, check=True, capture_output=True, text=True).stdout
+    assert int(after) == umask
+    assert path.stat().st_mode & 0o777 == mode
 
 
 def test_json_keeps_unicode_and_ends_with_a_newline(tmp_path):
