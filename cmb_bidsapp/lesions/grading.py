@@ -15,8 +15,8 @@ from cmb_bidsapp.lesions.lesion import Grade
 #: A definite microbleed is at least this round and dark,
 DEFINITE_ROUNDNESS, DEFINITE_CONTRAST = 0.5, 0.25
 #: and this probable: at least three of four such are microbleeds. Where the model has no
-#: calibration there is only the network's own probability, which is too high. With the packaged
-#: model its limit asks for about as much: 0.9999 is 0.73 when calibrated.
+#: calibration there is only the network's own probability, which is too high: 0.9999 of an nnU-Net
+#: trained on simulated scans was 0.73 when calibrated on such.
 DEFINITE_CALIBRATED, DEFINITE_UNCALIBRATED = 0.75, 0.9999
 
 
