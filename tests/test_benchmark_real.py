@@ -139,7 +139,7 @@ def test_the_sweep_adds_up_cohorts_thresholds_and_cfpr(scans):
     assert found["all", 0.5, True] == (1, 1)
     # Each scan at its own: the second one's is 0.9.
     assert found["all", "in use", True] == (1, 0)
-    assert found["all", 0.9999, True] == (0, 0)
+    assert found["all", 0.999, True] == (0, 0)
     assert {row["labels"] for row in rows if row["cohort"] == "all"} == {2}
 
 

@@ -256,7 +256,7 @@ def test_the_page_is_one_file_that_shows_every_table_and_figure(folders):
     _, out = side_by_side(folders)
     page = (out / "evaluation.html").read_text(encoding="utf-8")
     assert page.count("data:image/png;base64,") == 3
-    assert "http" not in page
+    assert "://" not in page
     for text in (
         "Table 1 of the paper",
         "paper: Kwon, Seo and Park",

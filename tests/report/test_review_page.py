@@ -83,7 +83,7 @@ def test_a_reading_of_the_report_becomes_the_group_levels_counts(
     reader.note(2, "in the thalamus?", "ses-A")
     # A click into the middle of the volume, where the crosshair of a candidate is not.
     reader.page.locator("#viewer").scroll_into_view_if_needed()
-    reader.page.wait_for_function("document.querySelector('.viewer-message').hidden")
+    reader.page.wait_for_function("() => document.querySelector('.viewer-message').hidden")
     reader.click_volume(-3, 9, 0, "ses-A")
     reader.button("Add a missed lesion here")
     path = reader.export(tmp_path / "exports")
@@ -106,7 +106,7 @@ def test_a_click_into_the_volume_offers_to_add_a_lesion_there(report, open_page)
     reader = Reader(open_page(report))
     canvas = reader.page.locator("#viewer canvas")
     canvas.scroll_into_view_if_needed()
-    reader.page.wait_for_function("document.querySelector('.viewer-message').hidden")
+    reader.page.wait_for_function("() => document.querySelector('.viewer-message').hidden")
     box = canvas.bounding_box()
     reader.page.mouse.click(box["x"] + 0.25 * box["width"], box["y"] + 0.4 * box["height"])
     reader.button("Add a missed lesion here")
@@ -119,9 +119,9 @@ def test_a_click_into_the_volume_offers_to_add_a_lesion_there(report, open_page)
 def test_turning_to_a_card_brings_the_volume_there(report, open_page):
     reader = Reader(open_page(report))
     reader.press("j", "j")
-    reader.page.wait_for_function("document.querySelector('.viewer-message').hidden")
+    reader.page.wait_for_function("() => document.querySelector('.viewer-message').hidden")
     reader.page.wait_for_function(
-        "/^x 5.0, y -?0.0, z -?0.0 mm/.test(document.querySelector('.viewer-place').textContent)"
+        "() => /^x 5.0, y -?0.0, z -?0.0 mm/.test(document.querySelector('.viewer-place').textContent)"
     )
     assert reader.card(2, "ses-A").evaluate("card => card.matches('.review-current')")
 

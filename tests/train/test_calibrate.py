@@ -27,7 +27,8 @@ def bundle(tmp_path):
     folder = tmp_path / "bundle"
     folder.mkdir()
     card = json.loads((PACKAGED / "lesions" / "model.json").read_text())
-    card.pop("calibration", None)
+    for measured in ("calibration", "operating_points"):
+        card.pop(measured, None)
     (folder / "model.json").write_text(json.dumps({**card, "threshold": 0.999}))
     return folder
 
