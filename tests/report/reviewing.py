@@ -128,4 +128,6 @@ class Reader:
     def read_in(self, path):
         """Go on from an earlier export."""
         self.page.locator("input[type=file]").set_input_files(path)
-        self.page.wait_for_function("() => document.querySelector('.review-file input').value === ''")
+        self.page.wait_for_function(
+            "() => document.querySelector('.review-file input').value === ''"
+        )

@@ -121,7 +121,8 @@ def test_turning_to_a_card_brings_the_volume_there(report, open_page):
     reader.press("j", "j")
     reader.page.wait_for_function("() => document.querySelector('.viewer-message').hidden")
     reader.page.wait_for_function(
-        "() => /^x 5.0, y -?0.0, z -?0.0 mm/.test(document.querySelector('.viewer-place').textContent)"
+        "() => /^x 5.0, y -?0.0, z -?0.0 mm/"
+        ".test(document.querySelector('.viewer-place').textContent)"
     )
     assert reader.card(2, "ses-A").evaluate("card => card.matches('.review-current')")
 
