@@ -8,7 +8,8 @@ from pathlib import Path
 from cmb_bidsapp.anatomy.backends import BACKENDS
 from cmb_bidsapp.core.defaults import LESION_MODEL
 from cmb_bidsapp.levels.request import DoctorRequest
-from cmb_bidsapp.options.base import COUNT, Number, Parser
+from cmb_bidsapp.options.base import Parser
+from cmb_bidsapp.options.common import add_cores, add_device
 from cmb_bidsapp.options.parser import BRAIN_EXTRACTIONS
 
 
@@ -31,10 +32,8 @@ def doctor_parser() -> Parser:
     wanted.add_argument("--brain-extraction", choices=BRAIN_EXTRACTIONS, default="auto")
     wanted.add_argument("--parcellation", choices=tuple(BACKENDS), default="auto")
     wanted.add_argument("--fs-license-file", type=Path, metavar="FILE")
-    wanted.add_argument("--device", default="auto", metavar="{auto,cpu,cuda,cuda:N}")
-    wanted.add_argument(
-        "--nprocs", action=Number, type=int, within=COUNT, metavar="N", help="cores in all"
-    )
+    add_device(wanted)
+    add_cores(wanted, what="cores in all")
     wanted.add_argument("--mem", metavar="MB", help="memory: 8000 (MB), 8G, 1.5GB")
     return parser
 

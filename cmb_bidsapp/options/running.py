@@ -8,7 +8,8 @@ from types import MappingProxyType
 from typing import Any, get_args
 
 from cmb_bidsapp.core import defaults
-from cmb_bidsapp.options.base import COUNT, NOT_NEGATIVE, Number, Range
+from cmb_bidsapp.options.base import COUNT, Number, Range
+from cmb_bidsapp.options.common import add_cores, add_device, add_seed
 
 _NO_INDEX = "no index of the dataset is kept"
 
@@ -46,8 +47,8 @@ def add_without_effect(group: argparse._ArgumentGroup, *names: str) -> None:
 
 def add_resources(machine: argparse._ArgumentGroup) -> None:
     """Options of what a run may use, and where."""
-    machine.add_argument(
-        "--nprocs",
+    add_cores(
+        machine,
         "--n-procs",
         "--n_procs",
         "--nthreads",
@@ -55,12 +56,7 @@ def add_resources(machine: argparse._ArgumentGroup) -> None:
         "--n-cpus",
         "-n-cpus",
         "--ncpus",
-        action=Number,
-        type=int,
-        within=COUNT,
-        metavar="N",
-        dest="nprocs",
-        help="cores in all (default: what is available)",
+        what="cores in all (default: what is available)",
     )
     machine.add_argument(
         "--omp-nthreads",
@@ -91,12 +87,7 @@ def add_resources(machine: argparse._ArgumentGroup) -> None:
         action="store_true",
         help="one session at a time, however much memory there seems to be",
     )
-    machine.add_argument(
-        "--device",
-        default="auto",
-        metavar="{auto,cpu,cuda,cuda:N}",
-        help="auto: a GPU where there is one",
-    )
+    add_device(machine)
     machine.add_argument(
         "-w",
         "--work-dir",
@@ -147,15 +138,7 @@ def add_control(control: argparse._ArgumentGroup) -> None:
         metavar="MINUTES",
         help="stop a session one of whose steps takes longer (default: no limit)",
     )
-    control.add_argument(
-        "--random-seed",
-        action=Number,
-        type=int,
-        within=NOT_NEGATIVE,
-        default=0,
-        metavar="N",
-        help="of the registrations and the intervals (default: %(default)s)",
-    )
+    add_seed(control, "of the registrations and the intervals (default: %(default)s)")
     control.add_argument(
         "-v",
         "--verbose",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from cmb_bidsapp.options.base import COUNT, NOT_NEGATIVE, Number, Parser
-from cmb_bidsapp.options.train import add_participants
+from cmb_bidsapp.options.base import COUNT, Number, Parser
+from cmb_bidsapp.options.common import add_cores, add_device, add_participants, add_seed
 from cmb_bidsapp.sensitivity.request import SensitivityRequest
 
 
@@ -39,24 +39,10 @@ def sensitivity_parser() -> Parser:
     parser.add_argument(
         "--folds", nargs="+", default=(), metavar="FOLD", help="as at the participant level"
     )
-    parser.add_argument(
-        "--nprocs",
-        action=Number,
-        type=int,
-        within=COUNT,
-        metavar="N",
-        help="cores in all (default: what is available)",
-    )
-    parser.add_argument(
-        "--device",
-        default="auto",
-        metavar="{auto,cpu,cuda,cuda:N}",
-        help="auto: a GPU where there is one",
-    )
+    add_cores(parser, what="cores in all (default: what is available)")
+    add_device(parser)
     parser.add_argument("--force", action="store_true", help="measure again what is up to date")
-    parser.add_argument(
-        "--random-seed", action=Number, type=int, within=NOT_NEGATIVE, default=0, metavar="N"
-    )
+    add_seed(parser)
     add_participants(parser)
     return parser
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 from cmb_bidsapp.options.base import COUNT, NOT_NEGATIVE, Number, Parser, Range
+from cmb_bidsapp.options.common import add_device, add_participants, add_seed
 from cmb_bidsapp.train.request import (
     AnatomyRequest,
     CalibrationRequest,
@@ -18,21 +18,6 @@ from cmb_bidsapp.train.request import (
 TrainRequest = (
     AnatomyRequest | LesionsRequest | ImplantsRequest | SecondLookRequest | CalibrationRequest
 )
-
-
-def add_participants(parser: argparse.ArgumentParser) -> None:
-    """Options that choose participants by label."""
-    for option, what in (
-        ("--participant-label", "participants to use (default: all)"),
-        ("--exclude-participant-label", "participants to leave out (default: none)"),
-    ):
-        parser.add_argument(
-            option,
-            nargs="+",
-            default=(),
-            metavar="LABEL",
-            help=f"{what}, with or without sub-",
-        )
 
 
 def train_parser() -> Parser:
@@ -47,9 +32,7 @@ def train_parser() -> Parser:
     anatomy = verbs.add_parser("anatomy", help="brain and structures, from label maps alone")
     anatomy.add_argument("label_maps", nargs="+", type=Path, metavar="LABEL_MAP")
     anatomy.add_argument("--steps", action=Number, type=int, within=COUNT, default=5400)
-    anatomy.add_argument(
-        "--random-seed", action=Number, type=int, within=NOT_NEGATIVE, default=0, metavar="N"
-    )
+    add_seed(anatomy)
     lesions = verbs.add_parser("lesions", help="microbleeds and proxy regions, with nnU-Net")
     lesions.add_argument("derivatives", type=Path, help="images, proxy dseg and CMB masks")
     lesions.add_argument(
@@ -98,7 +81,7 @@ def train_parser() -> Parser:
         one.add_argument(
             "--start-from", metavar="NAME|DIR", help="model whose weights training starts from"
         )
-        one.add_argument("--device", default="auto")
+        add_device(one)
     implants = verbs.add_parser(
         "implants",
         help="training set: simulated microbleeds in scans that the app has processed",
@@ -193,9 +176,7 @@ def train_parser() -> Parser:
         )
     for one in (lesions, implants, second):
         add_participants(one)
-        one.add_argument(
-            "--random-seed", action=Number, type=int, within=NOT_NEGATIVE, default=0, metavar="N"
-        )
+        add_seed(one)
     calibrate.add_argument(
         "bundle", type=Path, metavar="BUNDLE", help="folder of the lesion model; its card changes"
     )

@@ -12,7 +12,7 @@ from cmb_bidsapp.core import defaults
 from cmb_bidsapp.core.request import Request
 from cmb_bidsapp.evaluation.request import EvaluationRequest
 from cmb_bidsapp.options.base import COUNT, NOT_NEGATIVE, PROBABILITY, SHARE, Number, Parser
-from cmb_bidsapp.options.train import add_participants
+from cmb_bidsapp.options.common import add_cores, add_participants, add_seed
 from cmb_bidsapp.simulate.request import SimulationRequest
 
 
@@ -142,18 +142,8 @@ def simulate_parser() -> Parser:
         help="magnitude images of gradient echo whose texture the brains get (default: none)",
     )
     parser.add_argument("--phase", action="store_true", help="write the phase of the T2*w as well")
-    parser.add_argument(
-        "--nprocs",
-        action=Number,
-        type=int,
-        within=COUNT,
-        default=1,
-        metavar="N",
-        help="participants at a time (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--random-seed", action=Number, type=int, within=NOT_NEGATIVE, default=0, metavar="N"
-    )
+    add_cores(parser, what="participants at a time (default: %(default)s)", default=1)
+    add_seed(parser)
     return parser
 
 
@@ -241,23 +231,8 @@ def evaluate_parser() -> Parser:
         help="probabilities or scores of the FROC "
         f"(default: {' '.join(map(str, defaults.FROC_THRESHOLDS))})",
     )
-    parser.add_argument(
-        "--nprocs",
-        action=Number,
-        type=int,
-        within=COUNT,
-        metavar="N",
-        help="sessions at a time (default: what is available)",
-    )
-    parser.add_argument(
-        "--random-seed",
-        action=Number,
-        type=int,
-        within=NOT_NEGATIVE,
-        default=0,
-        metavar="N",
-        help="of the bootstrap (default: %(default)s)",
-    )
+    add_cores(parser, what="sessions at a time (default: what is available)")
+    add_seed(parser, "of the bootstrap (default: %(default)s)")
     add_participants(parser)
     return parser
 
