@@ -21,6 +21,11 @@ from cmb_bidsapp.bids.inputs import Session
 from cmb_bidsapp.engine.pool import Outcome
 
 
+def say(console: Console, text: str) -> None:
+    """Print a line as it is: brackets are no markup, and paths are not broken."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
 class Display:
     """Follows sessions; may be told of steps from several threads."""
 
@@ -60,9 +65,7 @@ class Display:
         with self._lock:
             if self._live is None or kind == "note":
                 shown = f"note: {text}" if kind == "note" else text
-                self._console.print(
-                    f"{session.label}: {shown}", markup=False, highlight=False, soft_wrap=True
-                )
+                say(self._console, f"{session.label}: {shown}")
                 return
             text = f"{escape(session.label)}: {escape(text)}"
             if session.label in self._tasks:
@@ -80,4 +83,4 @@ class Display:
                 self._live.advance(self._all)
             what = "done" if outcome.ran else "up to date"
             text = f"{what} ({outcome.seconds:g} s)" if outcome.ok else f"FAILED: {outcome.message}"
-            self._console.print(f"{label}: {text}", markup=False, highlight=False, soft_wrap=True)
+            say(self._console, f"{label}: {text}")

@@ -6,6 +6,7 @@ from rich.console import Console
 
 from cmb_bidsapp.core.errors import ExitCode, NoInputError
 from cmb_bidsapp.core.outcome import Summary
+from cmb_bidsapp.engine.progress import say
 from cmb_bidsapp.group.agreement import write_agreement
 from cmb_bidsapp.group.collect import apply_ratings, collect, remove, table_of, write_sums
 from cmb_bidsapp.group.ratings import read_ratings
@@ -22,10 +23,6 @@ def group(settings: Settings, console: Console) -> Summary:
     Sessions that cannot be read are told, listed in the page and in ``group_problems.tsv``, and
     make the exit code 1; the others are collected all the same.
     """
-
-    def line(text: str) -> None:
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
-
     out_dir = settings.out_dir
     if not out_dir.is_dir():
         raise NoInputError(f"{out_dir}: no such folder; the participant level comes first")
@@ -35,12 +32,12 @@ def group(settings: Settings, console: Console) -> Summary:
         apply_ratings(found, ratings) if ratings else found,
         out_dir,
         limit=settings.clinical.baseline_limit,
-        tell=lambda problem: line(f"left out: {problem}"),
+        tell=lambda problem: say(console, f"left out: {problem}"),
     )
     written += write_sums(cohort, out_dir)
     if ratings:
         for note in ratings.notes:
-            line(f"note: {note}")
+            say(console, f"note: {note}")
         written.append(write_agreement(ratings.readings, out_dir, settings.seed))
     else:
         remove(table_of(out_dir, "agreement"))
@@ -54,5 +51,5 @@ def group(settings: Settings, console: Console) -> Summary:
     written += tables
     written.append(write_group_report(cohort, out_dir, ratings, settings.seed, measured))
     for path in written:
-        line(f"group: {path}")
+        say(console, f"group: {path}")
     return Summary(ok=cohort.total.sessions, failed=failed, code=code)

@@ -21,7 +21,7 @@ from cmb_bidsapp.core.errors import ExitCode, classify
 from cmb_bidsapp.core.outcome import Summary, common_code
 from cmb_bidsapp.engine.child import Job, up_to_date
 from cmb_bidsapp.engine.pool import Outcome, run_sessions
-from cmb_bidsapp.engine.progress import Display
+from cmb_bidsapp.engine.progress import Display, say
 from cmb_bidsapp.levels.ledger import Ledger
 from cmb_bidsapp.levels.reports import keep_report
 from cmb_bidsapp.models.registry import check_lesion_model, licence_of
@@ -94,11 +94,11 @@ def _write_reports(choice: Choice, settings: Settings, console: Console) -> Summ
     ]
     lacking = [one for one in shown if one.error]
     for one in lacking:
-        console.print(f"{one.session.label}: {one.error}", markup=False, highlight=False)
+        say(console, f"{one.session.label}: {one.error}")
     for label in sorted({one.session.participant for one in shown if not one.error}):
         own = [one for one in shown if one.session.participant == label]
         report = write_participant_report(settings, label, own)
-        console.print(f"report: {report}", markup=False, highlight=False, soft_wrap=True)
+        say(console, f"report: {report}")
     codes = [ExitCode.NO_INPUT if one.error else ExitCode.OK for one in shown]
     return Summary(len(shown) - len(lacking), len(lacking), len(choice.skipped), common_code(codes))
 
@@ -134,9 +134,12 @@ def run_stage(
         else:
             display.event(session, kind, text)
 
-    stale = [session for session in sessions if not done(session)]
+    current: list[Session] = []
+    stale: list[Session] = []
+    for session in sessions:
+        (current if done(session) else stale).append(session)
     left = Counter(session.participant for session in stale)
-    finished = ledger.up_to_date([s for s in sessions if s not in stale], stage)
+    finished = ledger.up_to_date(current, stage)
     if finished:
         console.print(f"{len(finished)} {SEVERAL[stage]} are up to date", highlight=False)
     for label in sorted({s.participant for s in sessions} - {*left}):
@@ -147,7 +150,7 @@ def run_stage(
             log = logs / f"{outcome.session.label}.log"
             if settings.verbosity > 1 and log.is_file():
                 text = log.read_text(errors="replace")
-                console.print(text.strip(), markup=False, highlight=False, soft_wrap=True)
+                say(console, text.strip())
             left[outcome.session.participant] -= 1
             if not left[outcome.session.participant]:
                 through(outcome.session.participant)
@@ -169,12 +172,12 @@ def _report(participant: str, settings: Settings, ledger: Ledger, console: Conso
         code, message = classify(error)
         why = f"no report: {message}"
         line = f"sub-{participant}: FAILED: {why}"
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        say(console, line)
         for one in own:
             ledger.ends(replace(one, code=one.code or code, message=one.message or why), "session")
         return
     if report is not None:
-        console.print(f"report: {report}", markup=False, highlight=False, soft_wrap=True)
+        say(console, f"report: {report}")
 
 
 def _shown(outcomes: Iterable[Outcome]) -> list[ReportedSession]:
@@ -209,28 +212,26 @@ def chosen(settings: Settings) -> Choice:
 
 def show_choice(choice: Choice, console: Console, *, everything: bool) -> None:
     """Print what was chosen; with ``everything`` also what was rejected, and why."""
-
-    def line(text: str) -> None:
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-    line(f"{len(choice.sessions)} sessions to process, {len(choice.skipped)} without a T2*w")
+    say(
+        console, f"{len(choice.sessions)} sessions to process, {len(choice.skipped)} without a T2*w"
+    )
     for session in choice.sessions:
         if everything or session.notes or session.problem:
-            line(f"{session.label}")
+            say(console, f"{session.label}")
         if everything:
-            line(f"  T2*w  {session.t2star.path}")
-            line(f"  T1w   {session.t1w.path if session.t1w else 'none'}")
+            say(console, f"  T2*w  {session.t2star.path}")
+            say(console, f"  T1w   {session.t1w.path if session.t1w else 'none'}")
             for rejected in session.rejected:
-                line(f"  not   {rejected.path.name}: {rejected.reason}")
+                say(console, f"  not   {rejected.path.name}: {rejected.reason}")
         for note in session.notes:
-            line(f"  note  {note}")
+            say(console, f"  note  {note}")
         if session.problem:
-            line(f"  fails {session.problem}")
+            say(console, f"  fails {session.problem}")
     for word, several in (("skipped", choice.skipped), ("failed", choice.failed)):
         for one in several:
-            line(f"{printable(str(one.path))}: {word}, {one.reason}")
+            say(console, f"{printable(str(one.path))}: {word}, {one.reason}")
     for note in choice.notes:
-        line(f"note: {note}")
+        say(console, f"note: {note}")
 
 
 def _check_spaces(settings: Settings, console: Console) -> None:
@@ -238,7 +239,7 @@ def _check_spaces(settings: Settings, console: Console) -> None:
     if settings.output_spaces:
         for space in map(Space.parse, settings.output_spaces):
             origin = find_template(space).transform or "packaged"
-            console.print(f"{space}: {origin}", markup=False, highlight=False, soft_wrap=True)
+            say(console, f"{space}: {origin}")
 
 
 def run_folder(out_dir: Path) -> Path:

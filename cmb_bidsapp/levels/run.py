@@ -8,6 +8,7 @@ from rich.console import Console
 
 from cmb_bidsapp.core.outcome import Summary
 from cmb_bidsapp.core.signals import signals_interrupt
+from cmb_bidsapp.engine.progress import say
 from cmb_bidsapp.levels.participant import participant
 from cmb_bidsapp.levels.scratch import run_scratch
 from cmb_bidsapp.settings import Settings
@@ -25,7 +26,7 @@ def run_levels(settings: Settings) -> Summary:
     """Run the levels in order; the group level follows a participant level that failed in part."""
     console = Console()
     for line in (*settings.without_effect, str(settings.resources)):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        say(console, line)
     with run_scratch(settings):
         return _in_order(settings, console)
 

@@ -19,6 +19,7 @@ from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.core.errors import DataError, NoInputError
 from cmb_bidsapp.core.resources import Machine, choose_device
 from cmb_bidsapp.core.signals import signals_interrupt
+from cmb_bidsapp.engine.progress import say
 from cmb_bidsapp.levels.ledger import Ledger
 from cmb_bidsapp.levels.participant import run_folder, run_stage
 from cmb_bidsapp.models.registry import check_lesion_model, load_card, packaged_models
@@ -66,9 +67,6 @@ def _measure(
     """Measure the sessions of each model, and say what was found."""
     console = Console()
 
-    def line(text: str) -> None:
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
-
     # The folder may be of a version that had no such tables.
     complete_bidsignore(settings.out_dir)
     logs = run_folder(settings.out_dir)
@@ -80,10 +78,10 @@ def _measure(
         files = SessionFiles(settings.out_dir, session.participant, session.session)
         if outcome.ok:
             told = in_words(read_table(files.sensitivity))
-            line(f"{files.label}: {told or 'no place for a microbleed of 2 to 5 mm'}")
+            say(console, f"{files.label}: {told or 'no place for a microbleed of 2 to 5 mm'}")
             refresh_report(files)
     for path in write_group(settings.out_dir)[1]:
-        line(f"group: {path}")
+        say(console, f"group: {path}")
 
 
 def _settings(request: SensitivityRequest, machine: Machine) -> Settings:
