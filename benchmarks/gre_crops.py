@@ -22,8 +22,11 @@ ECHO = 1
 SIDECAR = {"MagneticFieldStrength": 3, "EchoTime": 0.02}
 
 
-def averaged(image: np.ndarray, means: tuple[int, int, int], first: int) -> np.ndarray:
-    """Means of groups of voxels, from slice ``first`` on; what is left over is cut off."""
+def averaged(image: np.ndarray, means: tuple[int, int, int], first: int = 0) -> np.ndarray:
+    """Means of groups of voxels, from slice ``first`` on; what is left over is cut off.
+
+    Complex images average as one thicker slice would.
+    """
     image = image[:, :, first:]
     for axis, count in enumerate(means):
         whole = image.shape[axis] // count

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+from gre_crops import averaged
 from scipy import ndimage
 
 from cmb_bidsapp.core.labels import ids
@@ -44,16 +45,6 @@ def read_complex(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     phase = nib.as_closest_canonical(nib.load(folder / "Phase.nii")).get_fdata()[..., -1]
     radians = phase / np.abs(phase).max() * np.pi
     return magnitude.get_fdata()[..., -1] * np.exp(1j * radians), magnitude.header.get_zooms()[:3]
-
-
-def thicker(volume: np.ndarray, slices: int) -> np.ndarray:
-    """Means of groups of slices; what is left is dropped.
-
-    Complex images average as one thicker slice would.
-    """
-    groups = volume.shape[2] // slices
-    part = volume[..., : groups * slices]
-    return part.reshape(*volume.shape[:2], groups, slices).mean(axis=-1)
 
 
 def implant(signal: np.ndarray, voxel: tuple, rng: np.random.Generator) -> np.ndarray:
@@ -143,14 +134,14 @@ def main() -> None:
         for number, (signal, voxel, surroundings, place) in enumerate(crops):
             thick = (*map(float, voxel[:2]), float(voxel[2]) * slices)
             affine = np.diag([*thick, 1.0])
-            before = thicker(signal, slices)
+            before = averaged(signal, (1, 1, slices))
             # The images are about 5e-4 bright; half precision would lose them.
             scale = 600 / np.median(np.abs(before))
-            brain = thicker(surroundings, slices)
+            brain = averaged(surroundings, (1, 1, slices))
             for draw in range(given.draws + 1):
                 rng = np.random.default_rng((number, draw))
                 factor = implant(signal, voxel, rng) if draw else 1.0
-                after = thicker(signal * factor, slices)
+                after = averaged(signal * factor, (1, 1, slices))
                 whole = in_a_brain(np.abs(after) * scale, brain, place, rng)
                 result = network(whole, None, affine)
                 instances = find_instances(result.cmb_probability, threshold, thick)

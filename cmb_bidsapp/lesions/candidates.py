@@ -120,33 +120,41 @@ def split_at_peaks(
     spacing
         Voxel size along the axes of ``probability``, mm.
     """
-    inside = probability >= extent
-    pieces, count = ndimage.label(inside, CONNECTIVITY_26)
+    size = np.array(spacing)
+    pieces, count = ndimage.label(probability >= extent, CONNECTIVITY_26)
     divided: npt.NDArray[np.int32] = np.zeros(probability.shape, np.int32)
-    last = 0
+    ball, last = _ball(PEAK_MM, size), 0
     for number, window in enumerate(ndimage.find_objects(pieces, count), start=1):
-        voxels = np.argwhere(pieces[window] == number)
-        peaks = _peaks(probability[window], pieces[window] == number, np.array(spacing))
-        away = np.linalg.norm((voxels[:, None] - peaks[None]) * spacing, axis=2)
+        piece = pieces[window] == number
+        voxels = np.argwhere(piece)
+        peaks = _peaks(probability[window], piece, size, ball)
+        away = np.linalg.norm((voxels[:, None] - peaks[None]) * size, axis=2)
         divided[window][tuple(voxels.T)] = last + 1 + away.argmin(axis=1)
         last += len(peaks)
     return divided
+
+
+def _ball(radius: float, spacing: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Voxels within a distance (mm) of the one in the middle."""
+    width = np.ceil(radius / spacing).astype(int)
+    window = tuple(int(size) for size in 2 * width + 1)
+    offsets = np.indices(window).reshape(3, -1).T - width
+    within: npt.NDArray[np.bool_] = np.linalg.norm(offsets * spacing, axis=1) <= radius
+    return within.reshape(window)
 
 
 def _peaks(
     probability: npt.NDArray[np.float32],
     piece: npt.NDArray[np.bool_],
     spacing: npt.NDArray[np.float64],
+    ball: npt.NDArray[np.bool_],
 ) -> npt.NDArray[np.float64]:
-    """Centres of the voxels of a piece that are the highest within ``PEAK_MM``, at least one."""
-    width = np.ceil(PEAK_MM / spacing).astype(int)
+    """Centres of the voxels of a piece that are the highest within a ball, at least one."""
+    width = np.array(ball.shape) // 2
     room = [(int(w), int(w)) for w in width]
     inside = np.pad(piece, room)
     height = np.pad(np.where(piece, probability, 0), room)
     height = np.where(inside, ndimage.gaussian_filter(height, PEAK_BLUR_MM / spacing), 0)
-    window = tuple(int(size) for size in 2 * width + 1)
-    offsets = np.indices(window).reshape(3, -1).T - width
-    ball = (np.linalg.norm(offsets * spacing, axis=1) <= PEAK_MM).reshape(window)
     highest = ndimage.maximum_filter(height, footprint=ball) == height
     peaks, count = ndimage.label(highest & inside, CONNECTIVITY_26)
     centres = ndimage.center_of_mass(peaks > 0, peaks, np.arange(1, count + 1))
@@ -156,6 +164,18 @@ def _peaks(
         if all(np.linalg.norm((centre - other) * spacing) > PEAK_MM for other in found):
             found.append(centre)
     return np.array(found)
+
+
+def peak_values(
+    probability: npt.NDArray[np.float32], pieces: npt.NDArray[np.integer], count: int
+) -> npt.NDArray[np.float32]:
+    """Highest probability of every piece 1 to ``count``."""
+    # scipy sorts what it is given: pieces are a small part of an image.
+    inside = np.flatnonzero(pieces)
+    highest: npt.NDArray[np.float32] = np.asarray(
+        ndimage.maximum(probability.flat[inside], pieces.flat[inside], np.arange(1, count + 1))
+    )
+    return highest
 
 
 def measure(

@@ -15,7 +15,7 @@ import torch
 from scipy import ndimage
 from torch import nn
 
-from cmb_bidsapp.lesions.candidates import split_at_peaks
+from cmb_bidsapp.lesions.candidates import peak_values, split_at_peaks
 from cmb_bidsapp.lesions.slabs import slices_in_slab
 
 Image = npt.NDArray[np.float32]
@@ -211,10 +211,6 @@ def look_again(
         return np.zeros_like(probability)
     viewer = Viewer.of(t2star, voxel)
     sure = judge_views(network, viewer.views(darkest(t2star, pieces, count)), viewer.log_voxel())
-    inside = np.flatnonzero(pieces)
-    peaks = np.asarray(
-        ndimage.maximum(probability.flat[inside], pieces.flat[inside], np.arange(1, count + 1))
-    )
-    scale = np.concatenate([[0], sure / peaks]).astype(np.float32)
+    scale = np.concatenate([[0], sure / peak_values(probability, pieces, count)]).astype(np.float32)
     again: Image = np.minimum(probability * scale[pieces], 1).astype(np.float32)
     return again

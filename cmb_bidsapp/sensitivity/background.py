@@ -15,7 +15,7 @@ from scipy import ndimage
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.images import read_derivative, read_labels
 from cmb_bidsapp.core.labels import CMB
-from cmb_bidsapp.lesions.candidates import CONNECTIVITY_26
+from cmb_bidsapp.lesions.candidates import CONNECTIVITY_26, peak_values
 
 Affine = npt.NDArray[np.float64]
 Image = npt.NDArray[np.float32]
@@ -65,16 +65,24 @@ class Background:
     b0: float
     te_ms: float
 
+    @property
+    def voxel(self) -> tuple[float, float, float]:
+        """Voxel size along x, y and z, mm."""
+        x, y, z = (float(mm) for mm in np.linalg.norm(self.affine[:3, :3], axis=0))
+        return x, y, z
+
+    @property
+    def millilitres(self) -> float:
+        """Volume of the brain that is in the image."""
+        return float((self.t2star > 0).sum() * np.prod(self.voxel) / 1000)
+
 
 def suspected_places(probability: Image, lesions: Mask | None) -> Mask:
     """Pieces that a lesion model suspects, without those at labelled microbleeds."""
     found, count = ndimage.label(probability >= SUSPECTED_EXTENT, CONNECTIVITY_26)
     if not count:
         return np.zeros(probability.shape, np.bool_)
-    # Sorts what it is given: pieces are a small part of an image.
-    inside = np.flatnonzero(found)
-    peaks = ndimage.maximum(probability.flat[inside], found.flat[inside], np.arange(1, count + 1))
-    suspect = np.concatenate([[False], np.asarray(peaks) >= SUSPECTED])
+    suspect = np.concatenate([[False], peak_values(probability, found, count) >= SUSPECTED])
     if lesions is not None:
         suspect[np.unique(found[ndimage.binary_dilation(lesions, iterations=2)])] = False
     places: Mask = suspect[found]

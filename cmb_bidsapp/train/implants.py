@@ -49,8 +49,7 @@ def draw_case(background: Background, count: int, rng: np.random.Generator) -> D
     it. Where nobody has labelled, it may be a microbleed, and is ignored.
     """
     seen = background
-    millilitres = float((seen.t2star > 0).sum() * abs(np.linalg.det(seen.affine[:3, :3])) / 1000)
-    number = max(1, round(count * min(1.0, millilitres / BRAIN_ML)))
+    number = max(1, round(count * min(1.0, seen.millilitres / BRAIN_ML)))
     implants = draw_implants(
         seen.t2star, seen.regions, seen.affine, number, rng, b0=seen.b0, te_ms=seen.te_ms
     )

@@ -28,8 +28,9 @@ SUSPECTED, SPOTS, DARKEST, TISSUE = 250, 150, 60, 900
 TISSUE_PER_ML = 4
 #: A place this near (mm) to a lesion, or to what is to be ignored, is none of them.
 CLEAR_MM = 5.0
-#: Tissue is clear where nothing within 1.5 mm is darker than this, relative to its surroundings.
-CLEAR_TISSUE = 0.75
+#: Tissue is clear where nothing within so many millimetres in plane is darker than this, relative
+#: to its surroundings.
+CLEAR_TISSUE_MM, CLEAR_TISSUE = 1.5, 0.75
 #: Microbleeds that take less than this share of the signal teach little but noise.
 LEAST_CONTRAST = 0.35
 #: Side (mm) of the block that microbleeds are drawn in alone, slices of it, and sources in a block.
@@ -57,7 +58,7 @@ class Acquisition:
     @classmethod
     def of(cls, seen: Background) -> Acquisition:
         """Acquisition of a scan, voxel size to a hundredth."""
-        x, y, z = (round(float(mm), 2) for mm in np.linalg.norm(seen.affine[:3, :3], axis=0))
+        x, y, z = (round(mm, 2) for mm in seen.voxel)
         return cls((x, y, z), seen.b0, seen.te_ms)
 
 
@@ -93,21 +94,7 @@ class Places:
         )
 
 
-def dark_places(t2star: Image, voxel: Sequence[float]) -> npt.NDArray[np.intp]:
-    """Centres of small dark spots of a brain, the darkest first, relative to what is around each.
-
-    Shape ``(n, 3)``; microbleeds and what resembles them are among these.
-    """
-    size = [max(1, round(2.0 / mm)) | 1 for mm in voxel[:2]]
-    ratio = _relative(t2star, voxel)
-    lowest = ndimage.minimum_filter(ratio, (*size, 1)) == ratio
-    spots = np.argwhere(lowest & (ratio < 0.9) & (t2star > 0))
-    order = np.argsort(ratio[tuple(spots.T)], kind="stable")
-    darkest_first: npt.NDArray[np.intp] = spots[order]
-    return darkest_first
-
-
-def _relative(t2star: Image, voxel: Sequence[float]) -> Image:
+def relative_brightness(t2star: Image, voxel: Sequence[float]) -> Image:
     """Brightness relative to the brain within a few millimetres in plane; 1 outside the brain."""
     inside = (t2star > 0).astype(np.float32)
     blur = [2.5 / voxel[0], 2.5 / voxel[1], 0]
@@ -116,6 +103,29 @@ def _relative(t2star: Image, voxel: Sequence[float]) -> Image:
     )
     ratio: Image = np.where(t2star > 0, t2star / np.maximum(around, 1e-6), 1)
     return ratio
+
+
+def dark_places(relative: Image, voxel: Sequence[float]) -> npt.NDArray[np.intp]:
+    """Centres of small dark spots of a brain, the darkest first, relative to what is around each.
+
+    Shape ``(n, 3)``; microbleeds and what resembles them are among these.
+
+    Parameters
+    ----------
+    relative
+        See :func:`relative_brightness`.
+    """
+    size = [max(1, round(2.0 / mm)) | 1 for mm in voxel[:2]]
+    lowest = ndimage.minimum_filter(relative, (*size, 1)) == relative
+    spots = np.argwhere(lowest & (relative < 0.9))
+    order = np.argsort(relative[tuple(spots.T)], kind="stable")
+    darkest_first: npt.NDArray[np.intp] = spots[order]
+    return darkest_first
+
+
+def _widths(reach: float, voxel: Sequence[float]) -> list[int]:
+    """Widths (voxels) of a filter that reaches so far (mm), one voxel at least."""
+    return [2 * max(1, round(reach / mm)) + 1 for mm in voxel]
 
 
 def places_of(seen: Background, acquisition: int, rng: np.random.Generator) -> Places:
@@ -130,9 +140,13 @@ def places_of(seen: Background, acquisition: int, rng: np.random.Generator) -> P
     rng
         Chooses among the places that are none.
     """
-    voxel = tuple(float(mm) for mm in np.linalg.norm(seen.affine[:3, :3], axis=0))
+    voxel = seen.voxel
     known = seen.doubtful if seen.lesions is None else seen.doubtful | seen.lesions
-    spots, tissue = dark_places(seen.t2star, voxel), _clear_tissue(seen, voxel)
+    relative = relative_brightness(seen.t2star, voxel)
+    spots = dark_places(relative, voxel)
+    tissue = ndimage.minimum_filter(relative, (*_widths(CLEAR_TISSUE_MM, voxel[:2]), 1)) > (
+        CLEAR_TISSUE
+    )
     suspects = np.zeros((0, 3), np.intp)
     lesions = np.zeros((0, 3), np.intp)
     if seen.lesions is None:
@@ -140,13 +154,12 @@ def places_of(seen: Background, acquisition: int, rng: np.random.Generator) -> P
     else:
         suspects = _centres(seen.t2star, seen.suspected)
         lesions = _centres(seen.t2star, seen.lesions)
-    near = ndimage.maximum_filter(known, [2 * max(1, round(CLEAR_MM / mm)) + 1 for mm in voxel])
+    near = ndimage.maximum_filter(known, _widths(CLEAR_MM, voxel))
     others = np.concatenate(
         [rng.permutation(suspects)[:SUSPECTED], rng.permutation(spots)[:SPOTS], spots[:DARKEST]]
     )
     others = others[~near[tuple(others.T)]]
-    millilitres = float((seen.t2star > 0).sum() * np.prod(voxel) / 1000)
-    count = round(min(TISSUE, TISSUE_PER_ML * millilitres))
+    count = round(min(TISSUE, TISSUE_PER_ML * seen.millilitres))
     clear = tissue_places(seen.t2star, seen.regions, count, rng, within=tissue & ~near)
     viewer = Viewer.of(seen.t2star, voxel)
     centres = np.concatenate([lesions, others, clear])
@@ -165,14 +178,6 @@ def _centres(t2star: Image, mask: Mask) -> npt.NDArray[np.intp]:
     """Darkest voxel of every piece of a mask."""
     pieces, count = ndimage.label(mask, CONNECTIVITY_26)
     return darkest(t2star, pieces, count)
-
-
-def _clear_tissue(seen: Background, voxel: Sequence[float]) -> Mask:
-    """Where nothing dark is near."""
-    size = [2 * max(1, round(1.5 / mm)) + 1 for mm in voxel[:2]]
-    lowest = ndimage.minimum_filter(_relative(seen.t2star, voxel), (*size, 1))
-    clear: Mask = lowest > CLEAR_TISSUE
-    return clear
 
 
 def shadows_of(acquisition: Acquisition, count: int, rng: np.random.Generator) -> Stored:

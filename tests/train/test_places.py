@@ -14,6 +14,7 @@ from cmb_bidsapp.train.places import (
     dark_places,
     mixed,
     places_of,
+    relative_brightness,
     shadows_of,
 )
 
@@ -52,7 +53,7 @@ def darkest_in_the_middle(views):
 
 def test_dark_places_are_the_darkest_first():
     t2star = background(labelled=True).t2star
-    places = dark_places(t2star, VOXEL)
+    places = dark_places(relative_brightness(t2star, VOXEL), VOXEL)
     values = t2star[tuple(places.T)]
     assert (values[:12] == 120).all()
     assert (values > 0).all()
