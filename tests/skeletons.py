@@ -12,6 +12,7 @@ import numpy as np
 
 from cmb_bidsapp.bids.inputs import Scan, Session
 from cmb_bidsapp.core.contrast import Contrast
+from cmb_bidsapp.engine.pool import Outcome
 
 RESULT = re.compile(r"CMB-BIDSAPP RESULT ok=(\d+) failed=(\d+) skipped=(\d+) exit=(\d+)")
 
@@ -88,3 +89,22 @@ def tree(root: Path) -> dict[str, int]:
 
 def result_of(output):
     return tuple(int(n) for n in RESULT.fullmatch(output.splitlines()[-1]).groups())
+
+
+def fake_outcomes(monkeypatch, codes):
+    """Sessions end with these codes, by participant label, without being run."""
+
+    def run_sessions(sessions, *_):
+        for session in sessions:
+            code = codes[session.participant]
+            yield Outcome(
+                session=session,
+                code=code,
+                message="why" if code else "",
+                ran=() if code else ("all",),
+                seconds=1.0,
+            )
+
+    monkeypatch.setattr("cmb_bidsapp.levels.participant.run_sessions", run_sessions)
+    monkeypatch.setattr("cmb_bidsapp.levels.participant.up_to_date", lambda job: False)
+    monkeypatch.setattr("cmb_bidsapp.levels.participant.keep_report", lambda *args: None)

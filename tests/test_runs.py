@@ -1,36 +1,13 @@
 """The program from its command line to its last line and exit code."""
 
 import json
-import tempfile
-from pathlib import Path
 
 import pytest
 
-from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.cli import main
 from cmb_bidsapp.engine.pool import Outcome
-from cmb_bidsapp.settings import Settings
-from tests.skeletons import build_dataset, result_of, tree, write_head
-
-
-def fake_outcomes(monkeypatch, codes):
-    """Sessions end with these codes, by participant label, without being run."""
-
-    def run_sessions(sessions, *_):
-        for session in sessions:
-            code = codes[session.participant]
-            yield Outcome(
-                session=session,
-                code=code,
-                message="why" if code else "",
-                ran=() if code else ("all",),
-                seconds=1.0,
-            )
-
-    monkeypatch.setattr("cmb_bidsapp.levels.participant.run_sessions", run_sessions)
-    monkeypatch.setattr("cmb_bidsapp.levels.participant.up_to_date", lambda job: False)
-    monkeypatch.setattr("cmb_bidsapp.levels.participant.keep_report", lambda *args: None)
+from tests.skeletons import build_dataset, fake_outcomes, result_of, tree, write_head
 
 
 def test_dry_run_shows_what_is_chosen_and_rejected_and_writes_nothing(bids, tmp_path, capsys):
@@ -320,102 +297,6 @@ def test_a_run_writes_its_settings_and_nothing_into_the_dataset(bids, tmp_path, 
     (toml,) = (tmp_path / "out" / "logs").glob("*/cmb_bidsapp.toml")
     assert "seed = 4" in toml.read_text().splitlines()
     assert tree(bids) == before
-
-
-@pytest.fixture
-def scratch_seen(monkeypatch):
-    """Where temporary files went during a run, which leaves one for a session."""
-    seen = []
-
-    def run_sessions(sessions, *_):
-        seen.append(Path(tempfile.gettempdir()))
-        (seen[0] / "sub-01-x").mkdir(exist_ok=True)
-        return iter(())
-
-    fake_outcomes(monkeypatch, {})
-    monkeypatch.setattr("cmb_bidsapp.levels.participant.run_sessions", run_sessions)
-    return seen
-
-
-@pytest.mark.parametrize("keep", ["never", "always"])
-def test_temporary_files_go_to_the_work_folder(bids, tmp_path, scratch_seen, capsys, keep):
-    before, work = tempfile.gettempdir(), tmp_path / "deep" / "work"
-    words = [str(bids), str(tmp_path / "out"), "participant", "-w", str(work)]
-    main([*words, "--keep-workdir", keep])
-    (scratch,) = set(scratch_seen)
-    assert scratch.parent == work
-    assert tempfile.gettempdir() == before
-    assert scratch.exists() == (keep == "always")
-    assert (f"scratch is kept: {scratch}" in capsys.readouterr().out) == (keep == "always")
-
-
-def test_only_scratch_of_earlier_runs_is_cleaned(bids, tmp_path):
-    work = tmp_path / "work"
-    (work / "cmb_bidsapp-old" / "sub-01-x").mkdir(parents=True)
-    (work / "mine").mkdir()
-    words = [str(bids), str(tmp_path / "out"), "participant", "--dry-run", "-w", str(work)]
-    main(words)
-    assert {path.name for path in work.iterdir()} == {"cmb_bidsapp-old", "mine"}
-    main([*words, "--clean-workdir"])
-    assert {path.name for path in work.iterdir()} == {"mine"}
-
-
-def test_a_run_is_repeated_from_its_toml(bids, tmp_path, monkeypatch, capsys):
-    fake_outcomes(monkeypatch, {"01": 0, "03": 0})
-    out = tmp_path / "out"
-    words = ["--participant-label", "03", "--cfpr-radius", "3", "--random-seed", "4"]
-    assert main([str(bids), str(out), "participant", *words]) == 0
-    (first,) = (out / "logs").glob("*/cmb_bidsapp.toml")
-    assert main(["--config-file", str(first)]) == 0
-    assert result_of(capsys.readouterr().out) == (1, 0, 0, 0)
-    (again,) = set((out / "logs").glob("*/cmb_bidsapp.toml")) - {first}
-    assert Settings.from_toml(again.read_text()).decisions.cfpr_radius == 3
-    assert Settings.from_toml(again.read_text()).seed == 4
-
-
-def test_reports_only_runs_nothing_and_names_what_has_no_results(
-    bids, tmp_path, monkeypatch, capsys
-):
-    fake_outcomes(monkeypatch, {})
-    written = []
-    monkeypatch.setattr(
-        "cmb_bidsapp.levels.participant.write_participant_report",
-        lambda _, label, sessions: written.append((label, [one.error for one in sessions])),
-    )
-    monkeypatch.setattr("cmb_bidsapp.levels.participant.run_sessions", None)
-    out = tmp_path / "out"
-    table = SessionFiles(out, "01", None).lesions
-    table.parent.mkdir(parents=True)
-    table.touch()
-    assert main([str(bids), str(out), "participant", "--reports-only"]) == 1
-    printed = capsys.readouterr().out
-    assert written == [("01", [""])]
-    assert "sub-03: no results yet" in printed
-    assert result_of(printed) == (1, 1, 1, 1)
-    assert not (out / "logs").exists()
-
-
-def test_verbosity_shows_the_choice_and_what_libraries_print(bids, tmp_path, monkeypatch, capsys):
-    def run_sessions(sessions, settings, logs, *_):
-        for session in sessions:
-            (logs / f"{session.label}.log").write_text("a library said something\n")
-            yield Outcome(session=session)
-
-    fake_outcomes(monkeypatch, {})
-    monkeypatch.setattr("cmb_bidsapp.levels.participant.run_sessions", run_sessions)
-    chosen = f"T2*w  {bids / 'sub-01' / 'anat' / 'sub-01_T2starw.nii.gz'}"
-    for options, shown in (([], (0, 0)), (["-v"], (1, 0)), (["-vv"], (1, 2))):
-        main([str(bids), str(tmp_path / "out"), "participant", *options])
-        printed = capsys.readouterr().out
-        assert (printed.count(chosen), printed.count("a library said something")) == shown
-
-
-def test_what_has_no_effect_is_told_and_so_are_the_resources(bids, tmp_path, capsys):
-    words = [str(bids), str(tmp_path / "out"), "participant", "--dry-run", "--nprocs", "1"]
-    main([*words, "--use-plugin", "x.yml"])
-    first, second = capsys.readouterr().out.splitlines()[:2]
-    assert first.startswith("--use-plugin has no effect: ")
-    assert second.startswith("1 session(s) at a time, 1 thread(s) each, on cpu (--nprocs; ")
 
 
 def test_an_unexpected_error_is_one_line_unless_debugging(bids, tmp_path, monkeypatch, capsys):

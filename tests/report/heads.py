@@ -1,5 +1,6 @@
 """A small head with candidates, finished as the app finishes a session."""
 
+import re
 from pathlib import Path
 
 import nibabel as nib
@@ -142,3 +143,12 @@ def write_report(root: Path, *sessions: Session, failed=None, **options) -> Path
 def loaded(path: Path):
     image = nib.load(path)
     return np.asarray(image.dataobj), image.affine
+
+
+def words(html):
+    """What a reader sees of a piece of a page."""
+    return " ".join(re.sub(r"<[^>]*>", " ", html).split())
+
+
+def section(page, name):
+    return page.partition(f'<section id="{name}">')[2].partition("</section>")[0]

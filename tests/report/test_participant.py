@@ -2,24 +2,22 @@
 
 import re
 
-import numpy as np
 import pytest
 
 from cmb_bidsapp.anatomy.quality import Measure
 from cmb_bidsapp.bids.outputs import read_sidecar, sidecar_of, write_json
 from cmb_bidsapp.bids.tables import read_table, write_table
-from cmb_bidsapp.clinical.follow_up import CHANGE_COLUMNS
-from cmb_bidsapp.clinical.tracks import TRACK_COLUMNS
 from cmb_bidsapp.core.labels import MARS_FORM
 from cmb_bidsapp.lesions.table import COLUMNS
 from cmb_bidsapp.report import participant as page_module
-from cmb_bidsapp.report.painting import save
 from cmb_bidsapp.report.participant import write_citation
 from cmb_bidsapp.report.sessions import ReportedSession
 from tests.report.heads import (
     finish_session,
+    section,
     session_of,
     settings_of,
+    words,
     write_measures,
     write_report,
 )
@@ -32,15 +30,6 @@ MEASURES = [
     Measure("mutual information of T1w and T2*w", 0.7, "nats", 0.1),
     Measure("putamen volume", 24.678, "ml", 5.0, 20.0),
 ]
-
-
-def words(html):
-    """What a reader sees of a piece of a page."""
-    return " ".join(re.sub(r"<[^>]*>", " ", html).split())
-
-
-def section(page, name):
-    return page.partition(f'<section id="{name}">')[2].partition("</section>")[0]
 
 
 def cards(page):
@@ -265,98 +254,6 @@ def test_a_measure_without_a_number_is_shown(tmp_path, finished):
     lost = Measure("mutual information", float("nan"), "nats", 0.1)
     _, checks = quality(tmp_path, finished, [lost])
     assert "mutual information ▼ too low n/a 0.1 nats" in words(checks)
-
-
-# Changes
-
-
-def compared(tmp_path):
-    """Two sessions whose microbleeds were followed; times are not in the order of the labels."""
-    files = finish_session(tmp_path, session="A")
-    finish_session(tmp_path, session="B")
-    together = type(files)(files.out_dir, "01", None)
-    place = {"x": 1, "y": 2, "z": 3, "mars_region": "frontal", "side": "left", "region": "lobar"}
-    place |= {"grade": "definite", "contrast": 0.25}
-    tracks = [
-        {**{"track_id": track, "session_id": f"ses-{session}", "state": state}, **place, **more}
-        for track, session, state, more in (
-            (1, "B", "present", {"change": "baseline", "lesion_id": 1, "diameter": 3.5}),
-            (1, "A", "present", {"change": "persistent", "since": "ses-B", "lesion_id": 2}),
-            (2, "B", "not-yet", {"probability_max": 0.02}),
-            (2, "A", "present", {"change": "new", "lesion_id": 1, "diameter": 3.5}),
-            (3, "B", "present", {"change": "baseline", "diameter": 3.5, "lesion_id": 3}),
-            (3, "A", "below-threshold", {"probability_max": 0.998}),
-        )
-    ]
-    change = dict.fromkeys(CHANGE_COLUMNS, 0) | {
-        "session_id": "ses-A",
-        "baseline_session_id": "ses-B",
-        "registration": "good",
-        "order": "labels",
-        "order_note": None,
-        "protocol_note": "field strength <changed>",
-        "protocol_changed": True,
-        "processing_changed": False,
-        "known_boston_deep": False,
-        "new": 1,
-        "aria_h": "mild",
-        "new_at_least_1_probability": 0.625,
-        "new_at_least_10_probability": None,
-    }
-    write_table(together.tracks, list(TRACK_COLUMNS), tracks)
-    write_table(together.changes, list(CHANGE_COLUMNS), [change])
-    save(np.zeros((20, 60, 3), np.uint8), together.figure("track002"))
-    return write_report(tmp_path, *(session_of(tmp_path, session=name) for name in "AB"))
-
-
-def test_changes_come_with_what_changed_first_and_sessions_in_the_order_of_time(tmp_path):
-    page = compared(tmp_path).read_text()
-    told = section(page, "changes")
-    assert "the protocol changed (field strength &lt;changed&gt;)" in told
-    assert "mild" in told
-    assert ">0.62<" in told or ">0.63<" in told
-    assert "changed" in told.partition("</table>")[0].rpartition("<td>")[2]
-    first, _, same = told.partition("<details>")
-    assert "Microbleed 2" in first
-    assert first.count("data:image/webp") == 1
-    assert "ses-B: not yet network 0.02, contrast 0.25" in words(first)
-    assert "ses-A: new candidate 1, 3.5 mm, frontal left" in words(first)
-    assert "ses-A: below threshold network 0.998, contrast 0.25" in words(first)
-    assert "Microbleed 1" not in first
-    assert "Microbleed 1" in same
-    assert page.index("Summary of ses-B") < page.index("Summary of ses-A")
-
-
-def test_what_is_known_of_all_sessions_counts_and_says_so(tmp_path):
-    page = compared(tmp_path).read_text()
-    told = words(page)
-    # Of ses-A two are found, and the third is below the threshold there.
-    assert "Known of all sessions 3: strictly lobar. Boston v2.0: 3 strictly lobar" in told
-    assert "What is gone does not count." in told
-
-
-def test_cards_say_what_a_candidate_is_through_time(tmp_path):
-    page = compared(tmp_path).read_text()
-    cards = words(section(page, "lesions"))
-    assert "microbleed 2 new" in cards
-    assert "microbleed 1 since ses-B" in cards
-    assert "microbleed 3 baseline" in cards
-
-
-def test_tables_of_changes_that_cannot_be_read_are_told(tmp_path):
-    files = finish_session(tmp_path, session="A")
-    finish_session(tmp_path, session="B")
-    together = type(files)(files.out_dir, "01", None)
-    write_table(together.tracks, ["track_id", "change"], [{"track_id": 1, "change": "lost"}])
-    write_table(together.changes, ["session_id"], [])
-    page = write_report(tmp_path, *(session_of(tmp_path, session=name) for name in "AB"))
-    told = words(section(page.read_text(), "changes"))
-    assert "The sessions were not compared" in told
-    assert "run the participant level again" in told
-
-
-def test_one_session_has_no_changes(report):
-    assert 'id="changes"' not in report
 
 
 # Methods, settings
