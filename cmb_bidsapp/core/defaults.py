@@ -19,6 +19,8 @@ ANATOMY_MODEL = "anatomy"
 THRESHOLD = 0.5
 #: Operating points, and how many false marks per scan each allows.
 OPERATING_POINTS = MappingProxyType({"sensitive": 3.0, "balanced": 1.0, "specific": 0.3})
+#: A candidate is definite from this calibrated probability on: three of four such are microbleeds.
+DEFINITE_PROBABILITY = 0.75
 #: Distance in mm that counts as periphery of a candidate (paper, figure 4b).
 CFPR_RADIUS_MM = 2.0
 #: Smallest share of brain in the periphery of a microbleed (paper, section 2.2).

@@ -8,16 +8,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from cmb_bidsapp.core.defaults import MAX_DIAMETER_MM, MIN_DIAMETER_MM
+from cmb_bidsapp.core.defaults import DEFINITE_PROBABILITY, MAX_DIAMETER_MM, MIN_DIAMETER_MM
 from cmb_bidsapp.lesions.candidates import Candidate
 from cmb_bidsapp.lesions.lesion import Grade
 
 #: A definite microbleed is at least this round and dark,
 DEFINITE_ROUNDNESS, DEFINITE_CONTRAST = 0.5, 0.25
-#: and this probable: at least three of four such are microbleeds. Where the model has no
-#: calibration there is only the network's own probability, which is too high: 0.9999 of an nnU-Net
-#: trained on simulated scans was 0.73 when calibrated on such.
-DEFINITE_CALIBRATED, DEFINITE_UNCALIBRATED = 0.75, 0.9999
+#: and as probable as ``DEFINITE_PROBABILITY`` says. Where the model has no calibration, there is
+#: only the network's own probability, which is too high: 0.9999 of an nnU-Net trained on simulated
+#: scans was 0.73 when calibrated on such.
+DEFINITE_UNCALIBRATED = 0.9999
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def grade(
     if candidate.diameter < min_diameter:
         return Grading(Grade.BELOW_SIZE, f"{size}, below {min_diameter:g} mm")
     probable = (
-        ("calibrated probability", calibrated, DEFINITE_CALIBRATED)
+        ("calibrated probability", calibrated, DEFINITE_PROBABILITY)
         if math.isfinite(calibrated)
         else ("uncalibrated probability", candidate.probability_max, DEFINITE_UNCALIBRATED)
     )

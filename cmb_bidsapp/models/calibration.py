@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cmb_bidsapp.core.defaults import DEFINITE_PROBABILITY
+
 #: Pairs of the network's highest probability and the calibrated one; the former rises, the latter
 #: does not fall.
 Knots = tuple[tuple[float, float], ...]
@@ -49,6 +51,8 @@ class Calibration:
         the better.
     reliability
         Bins of the chosen method, held out: mean probability, observed share, candidates.
+    definite
+        ``candidates`` whose held-out probability makes them definite, and ``microbleeds`` of them.
     """
 
     knots: Knots
@@ -59,6 +63,7 @@ class Calibration:
     log_loss: Mapping[str, float]
     brier: Mapping[str, float]
     reliability: tuple[Mapping[str, float], ...]
+    definite: Mapping[str, int]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for the card of a model."""
@@ -124,6 +129,7 @@ def fit(
     scored = {"network": probability, **held_out}
     log_loss = {name: _log_loss(p, true) for name, p in scored.items()}
     chosen = min(METHODS, key=lambda name: log_loss[name])
+    definite = held_out[chosen] >= DEFINITE_PROBABILITY
     return Calibration(
         METHODS[chosen](probability, true, least),
         chosen,
@@ -133,6 +139,7 @@ def fit(
         log_loss,
         {name: round(float(((p - true) ** 2).mean()), 4) for name, p in scored.items()},
         _reliability(held_out[chosen], true),
+        {"candidates": int(definite.sum()), "microbleeds": int((definite & true).sum())},
     )
 
 

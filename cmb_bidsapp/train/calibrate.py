@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from cmb_bidsapp.bids.tables import read_table
-from cmb_bidsapp.core.defaults import OPERATING_POINTS
+from cmb_bidsapp.core.defaults import DEFINITE_PROBABILITY, OPERATING_POINTS
 from cmb_bidsapp.core.errors import DataError, ExitCode, UsageError
 from cmb_bidsapp.evaluation.results import AFTER
 from cmb_bidsapp.models.calibration import CLOSEST, Calibration, Truth, Values, fit
@@ -196,6 +196,8 @@ def _lines(found: Calibration) -> list[str]:
             f"{one['probability']:11.3f}{one['observed']:11.3f}{one['candidates']:13d}"
             for one in found.reliability
         ),
+        f"definite (calibrated {DEFINITE_PROBABILITY:g} or more, held out): "
+        f"{found.definite['microbleeds']} of {found.definite['candidates']} are microbleeds",
         "network's probability -> calibrated",
         *(f"{known:21.6f} -> {level:.3f}" for known, level in found.knots),
     ]

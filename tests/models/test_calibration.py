@@ -107,6 +107,12 @@ def test_the_facts_are_counted_and_the_bins_hold_everybody():
     assert sum(one["candidates"] for one in found.reliability) == 90
     means = [one["probability"] for one in found.reliability]
     assert means == sorted(means)
+    # The upper bins hold those that are definite.
+    sure = [one for one in found.reliability if one["probability"] >= 0.75]
+    assert sure
+    assert abs(found.definite["candidates"] - sum(o["candidates"] for o in sure)) < 15
+    assert 0.6 * found.definite["candidates"] < found.definite["microbleeds"]
+    assert found.definite["microbleeds"] <= found.definite["candidates"]
     right = sum(one["observed"] * one["candidates"] for one in found.reliability)
     assert right == pytest.approx(true.sum(), abs=0.1)
     assert found.to_dict()["knots"] == found.knots
