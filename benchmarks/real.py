@@ -41,12 +41,13 @@ from real_scans import (
     fast_scans,
     participants_of,
     slab_scans,
+    sphere_diameter,
 )
 from real_scores import IN_USE, Marks, Score, pair, scores_of, sweep
 
 from cmb_bidsapp.bids.tables import read_table, write_table
 from cmb_bidsapp.core.labels import PROXY_NAMES, STRUCTURES
-from cmb_bidsapp.evaluation.matching import HIT_MM
+from cmb_bidsapp.evaluation.matching import HIT_MM, Lesion
 from cmb_bidsapp.evaluation.results import AFTER
 from cmb_bidsapp.preprocess.resampling import Grid
 from cmb_bidsapp.train.calibrate import COLUMNS, SESSION_COLUMNS, SESSIONS, TABLE
@@ -60,6 +61,7 @@ Row = dict[str, Any]
 LABEL_COLUMNS = (
     *("participant", "scan", "id", "x", "y", "z", "volume_mm3", "diameter_mm", "dark_mm"),
     *("contrast", "elongation", "region", "structure", "kind", "probability", "found", "why"),
+    "mark_mm",
 )
 MARK_COLUMNS = (
     *("participant", "scan", "x", "y", "z", "diameter_mm", "dark_mm", "contrast", "probability"),
@@ -90,10 +92,16 @@ def label_rows(scan: Scan) -> Iterator[Row]:
             "id": label.number,
             "elongation": spot.elongation,
             "volume_mm3": label.volume,
+            "mark_mm": _mark_diameter(scan, kept[found.predicted]) if found else float("nan"),
             "found": found is not None,
             "why": f"{found.distance:.1f} mm away" if found else _missed(scan, label, most, marks),
             **_looks(scan, label.centre, spot, label.diameter, most),
         }
+
+
+def _mark_diameter(scan: Scan, mark: Lesion) -> float:
+    """Of the sphere of a mark's volume, mm."""
+    return sphere_diameter(len(mark.voxels) * abs(float(np.linalg.det(scan.affine[:3, :3]))))
 
 
 def _missed(scan: Scan, label: Label, most: float, marks: Marks) -> str:
@@ -119,8 +127,7 @@ def mark_rows(scan: Scan) -> Iterator[Row]:
         if lesion.number in numbers:
             continue
         spot = measure_spot(scan.t2star, scan.brain, scan.affine, lesion.voxels)
-        volume = len(lesion.voxels) * abs(np.linalg.det(scan.affine[:3, :3]))
-        diameter = float((6 * volume / np.pi) ** (1 / 3))
+        diameter = _mark_diameter(scan, lesion)
         most = float(scan.probability[tuple(lesion.voxels.T)].max())
         yield {
             "status": "kept" if verdict.kept else "rejected",

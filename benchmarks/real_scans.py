@@ -37,6 +37,11 @@ Image = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.integer]
 
 
+def sphere_diameter(volume: float) -> float:
+    """Diameter (mm) of a sphere of a volume (mm3)."""
+    return float((6 * volume / np.pi) ** (1 / 3))
+
+
 @dataclass(frozen=True)
 class Label:
     """A labelled microbleed.
@@ -58,7 +63,7 @@ class Label:
     @property
     def diameter(self) -> float:
         """Of the sphere of its volume, mm."""
-        return float((6 * self.volume / np.pi) ** (1 / 3))
+        return sphere_diameter(self.volume)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
+
+from cmb_bidsapp.lesions.extent import depth
 
 Mask = npt.NDArray[np.bool_]
 
@@ -15,8 +16,6 @@ RECENTRE_MM = 1.5
 #: Smallest and largest radius (mm) of a mask, and how much wider than the sphere of the volume it
 #: may be: microbleeds are not quite round.
 RADIUS_MM, SLACK = (1.2, 4.0), 1.15
-#: Width (mm) of the surroundings that the darkness is measured against.
-RING_MM = 3.0
 
 
 def grow(
@@ -45,26 +44,21 @@ def grow(
     """
     radius = float(np.clip(SLACK * (6 * volume_mm3 / np.pi) ** (1 / 3) / 2, *RADIUS_MM))
     size = np.array(voxel)
-    reach = np.ceil((radius + RING_MM + RECENTRE_MM) / size).astype(int)
-    middle = np.round(point).astype(int)
-    window = tuple(slice(max(0, m - r), m + r + 1) for m, r in zip(middle, reach, strict=True))
-    part = t2star[window]
-    grid = np.stack(np.meshgrid(*(np.arange(n) for n in part.shape), indexing="ij"), -1)
-    grid = grid + np.array([w.start for w in window])
     mask = np.zeros(t2star.shape, np.bool_)
-    inside = part > 0
-    from_point = np.linalg.norm((grid - point) * size, axis=-1)
-    # Slices may be thicker than the search is wide: the nearest voxel is always looked at.
-    close = inside & (from_point <= max(RECENTRE_MM, float(from_point[inside].min(initial=0))))
-    if not close.any():
+    # Slices may be thicker than the search is wide.
+    search = max(RECENTRE_MM, float(size.max()) / 2)
+    middle = np.round(point).astype(int)
+    window = tuple(
+        slice(max(0, m - r), m + r + 1)
+        for m, r in zip(middle, np.ceil(search / size).astype(int), strict=True)
+    )
+    start = [side.start for side in window]
+    inside = np.argwhere(t2star[window] > 0) + start
+    near = inside[np.linalg.norm((inside - point) * size, axis=1) <= search]
+    if not len(near):
         mask[tuple(middle)] = True
         return mask
-    darkest = np.unravel_index(int(np.where(close, part, np.inf).argmin()), part.shape)
-    distance = np.linalg.norm((grid - grid[darkest]) * size, axis=-1)
-    ring = inside & (distance > radius) & (distance <= radius + RING_MM)
-    around = float(np.median(part[ring])) if ring.any() else float(np.median(part[inside]))
-    dark = inside & (distance <= radius) & (part < (around + part[darkest]) / 2)
-    dark[darkest] = True
-    pieces, _ = ndimage.label(dark, np.ones((3, 3, 3)))
-    mask[window] = pieces == pieces[darkest]
+    darkest = near[t2star[tuple(near.T)].argmin()]
+    window, share = depth(t2star, voxel, darkest.tolist(), radius)
+    mask[window] = share > 0
     return mask

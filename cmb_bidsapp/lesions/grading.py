@@ -42,10 +42,12 @@ def grade(
     calibrated
         Calibrated probability of the candidate, NaN where it has none.
     """
-    size = f"diameter {candidate.diameter:.3g} mm"
-    if candidate.diameter > MAX_DIAMETER_MM:
+    # Headers hold voxel sizes such as 0.99999 mm.
+    diameter = round(candidate.diameter, 3)
+    size = f"diameter {diameter:.3g} mm"
+    if diameter > MAX_DIAMETER_MM:
         return Grading(Grade.MACRO, f"{size}, above {MAX_DIAMETER_MM:g} mm")
-    if candidate.diameter < min_diameter:
+    if diameter < min_diameter:
         return Grading(Grade.BELOW_SIZE, f"{size}, below {min_diameter:g} mm")
     probable = (
         ("calibrated probability", calibrated, DEFINITE_PROBABILITY)

@@ -49,6 +49,8 @@ def test_a_clear_lesion_is_definite():
         (10.0, "definite"),
         (10.01, "macro"),
         (40.0, "macro"),
+        (2 * 0.99999, "definite"),  # two voxels of a header that says a little less than 1 mm
+        (10 * 1.00001, "definite"),
     ],
 )
 def test_mars_counts_2_to_10_mm_inclusive(diameter, name):

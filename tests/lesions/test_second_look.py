@@ -85,16 +85,40 @@ def test_every_piece_is_looked_at_where_it_is_darkest(scan):
 
 def test_a_candidate_peaks_at_the_verdict(scan):
     probability = np.zeros(scan.shape, np.float32)
-    probability[60:63, 60:63, 6] = 0.2
+    probability[60:66, 61, 6] = 0.2
     probability[61, 61, 6] = 0.4
     probability[20, 30, 3] = 0.9
     probability[90, 90, 3] = 0.05  # never a candidate
     # Numbered in the order of the image: the place at 20, 30 is the first.
     again = look_again(Verdict(-20.0, 20.0), scan, probability, VOXEL)
     assert again[61, 61, 6] == pytest.approx(1, abs=1e-3)
-    assert again[60, 60, 6] == pytest.approx(0.5, abs=1e-3), "it keeps its shape"
+    assert again[65, 61, 6] == pytest.approx(0.5, abs=1e-3), "it keeps its shape"
+    assert (again[60:63, 60:63, 6] > 0.99).all(), "all of the dark spot belongs to it"
     assert again[20, 30, 3] == pytest.approx(0, abs=1e-3)
     assert again[90, 90, 3] == 0
+
+
+def test_only_likely_candidates_reach_as_far_as_their_dark_spot(scan):
+    scan[63, 60:63, 6] = 200
+    scan[64, 60:63, 6] = 260  # less than half as deep
+    probability = np.zeros(scan.shape, np.float32)
+    probability[61, 61, 6] = 0.4
+    likely = look_again(Verdict(2.0), scan, probability, VOXEL)
+    sure = likely.max()
+    assert (likely[60:63, 60:63, 6] == sure).all()
+    # Two thirds of the depth are a third of the way from the border's 0.5 to the verdict.
+    np.testing.assert_allclose(likely[63, 60:63, 6], 0.5 + (sure - 0.5) / 3, atol=1e-3)
+    assert not likely[64].any()
+    unlikely = look_again(Verdict(-0.1), scan, probability, VOXEL)
+    assert np.count_nonzero(unlikely) == 1
+
+
+def test_no_candidate_reaches_into_another(scan):
+    probability = np.zeros(scan.shape, np.float32)
+    probability[60, 60, 6] = probability[62, 62, 6] = 0.9
+    again = look_again(Verdict(20.0, -20.0), scan, probability, VOXEL)
+    assert again[60, 60, 6] > 0.99
+    assert again[62, 62, 6] < 0.01
 
 
 def test_there_is_no_candidate_beyond_the_brain(scan):
