@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import os
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.protocol import Protocol, read_protocol
+from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.bids.text import open_text
 from cmb_bidsapp.bids.times import natural
 from cmb_bidsapp.clinical.mars import NEEDED
@@ -47,9 +49,18 @@ class Problem:
     reason: str
     files: SessionFiles | None = None
     """Whose it is, where that is known."""
+    left_out: bool = False
+    """Whether the session is in no other table for it."""
 
     @classmethod
-    def of(cls, error: Exception, path: Path, files: SessionFiles | None = None) -> Problem:
+    def of(
+        cls,
+        error: Exception,
+        path: Path,
+        files: SessionFiles | None = None,
+        *,
+        left_out: bool = False,
+    ) -> Problem:
         """Say in words what reading a file of the app's own ran into, and what to do."""
         if isinstance(error, FileNotFoundError):
             cause = "no such table: the session is not finished"
@@ -57,7 +68,7 @@ class Problem:
             cause = "no text, the file is damaged"
         else:
             cause = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        return cls(path, f"{cause}; run the participant level again", files)
+        return cls(path, f"{cause}; run the participant level again", files, left_out)
 
     def __str__(self) -> str:
         return f"{self.path}: {self.reason}"
@@ -88,12 +99,15 @@ def records(out_dir: Path) -> Iterator[Record | Problem]:
             files = SessionFiles(out_dir, participant, session)
             if session in reasons:
                 folder = files.lesions.parent.parent
-                yield Problem(folder, f"{reasons[session]}; run the participant level again", files)
+                # Of follow-ups there is no session to leave out, but where there are no others.
+                alone = session is not None or not present - {None}
+                cause = f"{reasons[session]}; run the participant level again"
+                yield Problem(folder, cause, files, left_out=alone)
                 continue
             try:
                 yield read_record(files)
             except (OSError, ValueError) as error:
-                yield Problem.of(error, files.lesions, files)
+                yield Problem.of(error, files.lesions, files, left_out=True)
 
 
 def read_record(files: SessionFiles) -> Record:
@@ -128,6 +142,17 @@ def _failed(status: Path) -> dict[str, dict[str | None, str]]:
                 cause = f"{row.get('stage', 'session')} failed in the last run: {message}"
                 failed.setdefault(participant.removeprefix("sub-"), {})[label] = cause
     return failed
+
+
+def read_skipped(out_dir: Path) -> Counter[str]:
+    """Number of sessions of each participant that had nothing to process in the last run."""
+    try:
+        rows = read_table(out_dir / "logs" / "status.tsv", STATUS)
+    except (OSError, ValueError):
+        # That it cannot be read is told with the sessions.
+        return Counter()
+    skipped = (row["participant_id"] for row in rows if row["status"] == "skipped")
+    return Counter(participant.removeprefix("sub-") for participant in skipped)
 
 
 def _labels(folder: Path, entity: str) -> set[str]:

@@ -17,10 +17,11 @@ from cmb_bidsapp.clinical.summary import SUMMARY_COLUMNS
 from cmb_bidsapp.core.burden import BURDEN_NAMES
 from cmb_bidsapp.core.defaults import GROUP_FOLDER, NOT_A_DIAGNOSIS
 from cmb_bidsapp.group import agreement, quality
-from cmb_bidsapp.group.cohort import MOST, POOLS, Cohort, Pool, Share
+from cmb_bidsapp.group.cohort import MOST, Cohort, Pool, Share
 from cmb_bidsapp.group.collect import density_of, table_of
 from cmb_bidsapp.group.ratings import Ratings
 from cmb_bidsapp.group.tables import problem_row
+from cmb_bidsapp.group.visits import POOLS
 from cmb_bidsapp.report import cohort_brains, cohort_figures, evaluation_figures
 from cmb_bidsapp.report.pages import write_page
 from cmb_bidsapp.report.sensitivity import found_by_kind

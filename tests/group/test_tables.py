@@ -67,7 +67,7 @@ def sessions(rows):
 
 
 def test_every_table_has_a_dictionary_of_its_columns(tables, tmp_path):
-    assert set(tables) == {*TABLES, "protocols", "qc"}
+    assert set(tables) == {*TABLES, "protocols", "qc", "rates", "flow"}
     for name in tables:
         header = (tmp_path / f"group_{name}.tsv").read_text().splitlines()[0].split("\t")
         described = json.loads((tmp_path / f"group_{name}.json").read_text())
