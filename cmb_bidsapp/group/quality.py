@@ -49,13 +49,13 @@ QC_COLUMNS = {
 
 @dataclass
 class _Series:
-    """One measure of all sessions of a pool; units and limits are the same for all."""
+    """One measure of all sessions of a pool; limits may depend on the size of the head."""
 
     units: str
-    low: str
-    high: str
     sessions: array[int] = field(default_factory=lambda: array("I"))
     values: array[float] = field(default_factory=lambda: array("f"))
+    lows: array[float] = field(default_factory=lambda: array("f"))
+    highs: array[float] = field(default_factory=lambda: array("f"))
     flags: array[int] = field(default_factory=lambda: array("B"))
 
     @property
@@ -83,6 +83,10 @@ class _Series:
         return np.flatnonzero(np.asarray(self.flags, bool) | (np.abs(z) >= FAR))
 
 
+def _number(text: str) -> float:
+    return math.nan if text == "n/a" else float(text)
+
+
 class Quality:
     """Measures of the anatomy of all sessions, and who stands out."""
 
@@ -106,19 +110,21 @@ class Quality:
             A value is no number, or a flag is none; nothing of the session is added.
         """
         read = [
-            (row, math.nan if row["value"] == "n/a" else float(row["value"]), row["flag"])
+            (row, _number(row["value"]), _number(row["low"]), _number(row["high"]), row["flag"])
             for row in rows
         ]
         unknown = {flag for *_, flag in read} - {*FLAGS}
         if unknown:
             raise ValueError(f"flag {', '.join(sorted(unknown))}: ok, low or high is expected")
-        for row, value, flag in read:
+        for row, value, low, high, flag in read:
             key = (session["pool"], row["measure"])
             if key not in self._series:
-                self._series[key] = _Series(row["units"], row["low"], row["high"])
+                self._series[key] = _Series(row["units"])
             series = self._series[key]
             series.sessions.append(len(self._sessions))
             series.values.append(value)
+            series.lows.append(low)
+            series.highs.append(high)
             series.flags.append(FLAGS.index(flag))
         self._sessions.append(session)
         return sum(flag != "ok" for *_, flag in read)
@@ -151,8 +157,8 @@ class Quality:
                     "measure": measure,
                     "value": series.values[entry],
                     "units": series.units,
-                    "low": series.low,
-                    "high": series.high,
+                    "low": series.lows[entry],
+                    "high": series.highs[entry],
                     "flag": FLAGS[series.flags[entry]],
                     "robust_z": float(z[entry]),
                 }

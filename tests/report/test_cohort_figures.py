@@ -39,7 +39,9 @@ def test_distribution_is_of_positive_scans_by_sequence():
     assert heights(gre) == pytest.approx([0, 1, 0, 0, 0, 0, 0])
     assert words(swi) == ["2", "", "", "", "1", "", "1"]
     assert swi.get_title("left") == "swi: 4 of 10 participants with microbleeds, at most 30 in one"
-    assert gre.get_title("left") == "T2starw: 1 of 4 participants with microbleeds, at most 2 in one"
+    assert (
+        gre.get_title("left") == "T2starw: 1 of 4 participants with microbleeds, at most 2 in one"
+    )
 
 
 def test_every_count_has_a_bar():
