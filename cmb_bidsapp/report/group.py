@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from cmb_bidsapp.anatomy.quality import readable
 from cmb_bidsapp.clinical.summary import SUMMARY_COLUMNS
 from cmb_bidsapp.core.burden import BURDEN_NAMES
-from cmb_bidsapp.core.defaults import GROUP_FOLDER, NOT_A_DIAGNOSIS
+from cmb_bidsapp.core.defaults import GROUP_FOLDER, NOT_A_DIAGNOSIS, NOT_ASSESSED
 from cmb_bidsapp.core.statistics import LEAST_PEOPLE
 from cmb_bidsapp.group import agreement, quality
 from cmb_bidsapp.group.cohort import MOST, Cohort, Pool, Share
@@ -38,7 +38,11 @@ GROUPS = ("lobar", "deep", "infratentorial")
 CLASSES = (
     ("Burden", "burden", list(BURDEN_NAMES)),
     ("Category", "category", list(SUMMARY_COLUMNS["category"]["Levels"])),
-    ("ARIA-H at baseline", "aria_h_baseline", list(SUMMARY_COLUMNS["aria_h_baseline"]["Levels"])),
+    (
+        "Before anti-amyloid treatment",
+        "aria_h_baseline",
+        list(SUMMARY_COLUMNS["aria_h_baseline"]["Levels"]),
+    ),
 )
 #: What each table has, in a few words.
 FILES = {
@@ -96,6 +100,7 @@ def write_group_report(
         cohort=cohort,
         pools=[_pool(name, pool, out_dir, protocols) for name, pool in pools.items()],
         not_a_diagnosis=NOT_A_DIAGNOSIS,
+        not_assessed=NOT_ASSESSED,
         figures=_figures(pools, list(cohort.flow.rows())) if pools else {},
         rates=[row for row in cohort.rates.rows() if row["follow_ups"]],
         per_year=per_year,
