@@ -11,16 +11,21 @@ from pathlib import Path
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.protocol import Protocol, read_protocol
+from cmb_bidsapp.bids.stamps import read_stamp, vouched
 from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.bids.text import open_text
 from cmb_bidsapp.bids.times import natural
 from cmb_bidsapp.clinical.mars import NEEDED
+from cmb_bidsapp.core.errors import ExitCode
+from cmb_bidsapp.core.outcome import UNFINISHED
 from cmb_bidsapp.lesions.lesion import Lesion
 from cmb_bidsapp.lesions.table import read_lesions
 
 #: Whose decisions a count rests on, where no reader has looked.
 ALGORITHM = "algorithm"
 
+#: Phases whose results are those of a session.
+PHASES = ("prepare", "segment", "decide")
 #: Columns of ``logs/status.tsv`` that are read.
 STATUS = ("participant_id", "session_id", "status", "message")
 
@@ -80,7 +85,7 @@ def records(out_dir: Path) -> Iterator[Record | Problem]:
     Every participant that has a folder or is in ``logs/status.tsv`` comes up: a session that
     failed in the last run, or has no lesion table, is a problem.
     """
-    failed: dict[str, dict[str | None, str]] = {}
+    failed: dict[str, dict[str | None, tuple[bool, str]]] = {}
     status = out_dir / "logs" / "status.tsv"
     try:
         failed = _failed(status)
@@ -99,15 +104,32 @@ def records(out_dir: Path) -> Iterator[Record | Problem]:
             files = SessionFiles(out_dir, participant, session)
             if session in reasons:
                 folder = files.lesions.parent.parent
+                broken_off, reason = reasons[session]
+                if broken_off and finished_before(files):
+                    # Nothing was wrong with it but that its last run was ended.
+                    told = f"{reason}; the whole results of the run before are counted"
+                    yield Problem(folder, told, files)
+                    yield from _read(files)
+                    continue
                 # Of follow-ups there is no session to leave out, but where there are no others.
                 alone = session is not None or not present - {None}
-                cause = f"{reasons[session]}; run the participant level again"
+                cause = f"{reason}; run the participant level again"
                 yield Problem(folder, cause, files, left_out=alone)
                 continue
-            try:
-                yield read_record(files)
-            except (OSError, ValueError) as error:
-                yield Problem.of(error, files.lesions, files, left_out=True)
+            yield from _read(files)
+
+
+def finished_before(files: SessionFiles) -> bool:
+    """Whether all results of a session are whole and of one run, as its stamps vouch."""
+    stamps = (read_stamp(files.stamp(phase)) for phase in PHASES)
+    return all(vouched(stamp, files.out_dir) for stamp in stamps)
+
+
+def _read(files: SessionFiles) -> Iterator[Record | Problem]:
+    try:
+        yield read_record(files)
+    except (OSError, ValueError) as error:
+        yield Problem.of(error, files.lesions, files, left_out=True)
 
 
 def read_record(files: SessionFiles) -> Record:
@@ -122,14 +144,16 @@ def read_record(files: SessionFiles) -> Record:
     return Record(files, tuple(lesions), read_protocol(files))
 
 
-def _failed(status: Path) -> dict[str, dict[str | None, str]]:
-    """By participant the sessions that failed in the last run, and why; no others are kept.
+def _failed(status: Path) -> dict[str, dict[str | None, tuple[bool, str]]]:
+    """By participant the sessions that failed in the last run; no others are kept.
+
+    Of each whether it was but broken off, and why it failed.
 
     Follow-ups of a participant have no session.
     """
     if not status.exists():
         return {}
-    failed: dict[str, dict[str | None, str]] = {}
+    failed: dict[str, dict[str | None, tuple[bool, str]]] = {}
     with open_text(status) as stream:
         reader = csv.DictReader(stream, delimiter="\t")
         if not {*STATUS} <= {*(reader.fieldnames or ())}:
@@ -140,7 +164,10 @@ def _failed(status: Path) -> dict[str, dict[str | None, str]]:
             if outcome == "failed" and row.get("stage") != "sensitivity":
                 label = None if session == "n/a" else session.removeprefix("ses-")
                 cause = f"{row.get('stage', 'session')} failed in the last run: {message}"
-                failed.setdefault(participant.removeprefix("sub-"), {})[label] = cause
+                failed.setdefault(participant.removeprefix("sub-"), {})[label] = (
+                    row.get("exit_code") == str(int(ExitCode.INTERRUPTED)) or message == UNFINISHED,
+                    cause,
+                )
     return failed
 
 
