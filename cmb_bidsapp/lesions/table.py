@@ -33,9 +33,14 @@ def read_lesions(path: Path, required: Iterable[str] = ("status",)) -> list[Lesi
 
 
 def write_lesions(path: Path, lesions: Iterable[Lesion]) -> None:
-    """Write a lesion table and its JSON dictionary."""
-    columns = columns_of(Lesion)
-    write_table(path, list(columns), map(vars, lesions), columns)
+    """Write a lesion table and its JSON dictionary.
+
+    Without any sign by the phase there are no columns of it.
+    """
+    rows, columns = list(lesions), columns_of(Lesion)
+    if all(one.phase_sign is None for one in rows):
+        columns = {name: told for name, told in columns.items() if not name.startswith("phase_")}
+    write_table(path, list(columns), map(vars, rows), columns)
 
 
 def as_written(lesion: Lesion) -> Lesion:
