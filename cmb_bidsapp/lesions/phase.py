@@ -68,8 +68,9 @@ LEAST_PIECES, LEAST_AGREEING = 8, 0.75
 #: A dark structure lacks this share of the signal around, and has this many voxels; the largest
 #: are looked at.
 DARK, LEAST_VOXELS, MOST_PIECES = 0.2, 6, 200
-#: Dark structures are narrower than this (mm).
-NARROW_MM = 4.0
+#: They are narrower than this (mm), and as far from the edge of the brain: beyond is the field of
+#: air, and what a closing makes of it.
+NARROW_MM, EDGE_MM = 4.0, 6.0
 
 
 def to_radians(values: Volume, units: str = "") -> Volume:
@@ -228,8 +229,9 @@ def dark_structures(image: PhaseImage) -> npt.NDArray[np.int32]:
         for a, s in enumerate(grid.spacing)
     ]
     closed = ndimage.grey_closing(magnitude, size=size)
-    # At the edge of the brain the closing is of what lies outside, and the field that of air.
-    inside = ndimage.distance_transform_edt(magnitude > 0, grid.spacing) > 2 * NARROW_MM
+    inside = magnitude > 0
+    if not inside.all():
+        inside = ndimage.distance_transform_edt(inside, grid.spacing) >= EDGE_MM
     dark = inside & (magnitude < (1 - DARK) * closed)
     pieces, count = ndimage.label(dark, np.ones((3, 3, 3)))
     sizes = np.bincount(pieces.ravel(), minlength=count + 1)
