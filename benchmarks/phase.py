@@ -119,7 +119,8 @@ def crops(folder: Path) -> None:
                 one = filtered(slabs, image.affine @ np.diag([1, 1, thick, 1.0]))
                 own = [fit.evidence for _, fit in fit_sources(one, rule.dark_structures(one))]
                 where = f"{path.parent.name} echo {echo + 1}, {thick} slices averaged"
-                print(f"{where}: {len(own)} dark, {shares(own or [0.0])}")
+                found = rule.find_convention(one)
+                print(f"{where}: {len(own)} dark, {shares(own or [0.0])}, {found}")
 
 
 def whole(bids_dir: Path) -> None:

@@ -11,7 +11,7 @@ CFPR_MODE: CfprMode = "paper"
 ProxyRules = Literal["paper", "reference"]
 #: What becomes of candidates that the phase shows to be diamagnetic: told, or rejected as well.
 PhaseRule = Literal["report", "reject"]
-PHASE_RULE: PhaseRule = "reject"
+PHASE_RULE: PhaseRule = "report"
 #: Scratch of which sessions stays when a run ends.
 KeepWorkdir = Literal["never", "on-failure", "always"]
 #: Lesion model that finds more real microbleeds than the other packaged one at as many false marks.

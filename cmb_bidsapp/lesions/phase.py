@@ -65,9 +65,9 @@ STRENGTHS: npt.NDArray[np.float32] = np.geomspace(0.5, 200, 28).astype(np.float3
 EVIDENT = 0.15
 #: The convention is sure when this many dark structures have a sign, and this share the same one.
 LEAST_PIECES, LEAST_AGREEING = 8, 0.75
-#: A dark structure lacks this share of the signal around, and has this many voxels; the largest
-#: are looked at.
-DARK, LEAST_VOXELS, MOST_PIECES = 0.2, 6, 200
+#: A dark structure lacks this share of the signal around (at less it is tissue between fluid), and
+#: has this many voxels; the largest are looked at.
+DARK, LEAST_VOXELS, MOST_PIECES = 0.3, 4, 200
 #: They are narrower than this (mm), and as far from the edge of the brain: beyond is the field of
 #: air, and what a closing makes of it.
 NARROW_MM, EDGE_MM = 4.0, 6.0
@@ -229,10 +229,13 @@ def dark_structures(image: PhaseImage) -> npt.NDArray[np.int32]:
         for a, s in enumerate(grid.spacing)
     ]
     closed = ndimage.grey_closing(magnitude, size=size)
+    blurs = [0 if a == grid.slice_axis else NARROW_MM / s for a, s in enumerate(grid.spacing)]
     inside = magnitude > 0
+    covered = ndimage.gaussian_filter(inside.astype(np.float32), blurs)
+    around = ndimage.gaussian_filter(magnitude, blurs) / np.maximum(covered, 1e-3)
     if not inside.all():
         inside = ndimage.distance_transform_edt(inside, grid.spacing) >= EDGE_MM
-    dark = inside & (magnitude < (1 - DARK) * closed)
+    dark = inside & (magnitude < (1 - DARK) * np.minimum(closed, around))
     pieces, count = ndimage.label(dark, np.ones((3, 3, 3)))
     sizes = np.bincount(pieces.ravel(), minlength=count + 1)
     sizes[0] = 0
