@@ -9,6 +9,9 @@ CFPR_MODE: CfprMode = "paper"
 #: ``paper``: white matter around ventricles and nuclei is deep. ``reference``: as the authors'
 #: published code, all white matter too deep to belong to a cortical area.
 ProxyRules = Literal["paper", "reference"]
+#: What becomes of candidates that the phase shows to be diamagnetic: told, or rejected as well.
+PhaseRule = Literal["report", "reject"]
+PHASE_RULE: PhaseRule = "report"
 #: Scratch of which sessions stays when a run ends.
 KeepWorkdir = Literal["never", "on-failure", "always"]
 #: Lesion model that finds more real microbleeds than the other packaged one at as many false marks.
@@ -34,6 +37,11 @@ MAX_DIAMETER_MM = 10.0
 BASELINE_LIMIT = 4
 #: Stands wherever a clinical word does.
 NOT_A_DIAGNOSIS = "imaging summary, not a diagnosis"
+#: What a reader must look for herself; stands on the first screen of every page.
+NOT_ASSESSED = (
+    "superficial siderosis, haemorrhage above 1 cm, ARIA-E, and what causes the microbleeds or "
+    "looks like them (cavernomas, trauma, metastases)"
+)
 
 #: Rules of an evaluation, see :data:`cmb_bidsapp.evaluation.presets.PRESETS`.
 PRESET_NAMES = ("paper", "valdo", "overlap")

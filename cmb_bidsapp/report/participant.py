@@ -14,7 +14,7 @@ from cmb_bidsapp import __version__
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import write_text
 from cmb_bidsapp.bids.provenance import Provenance, read_provenance
-from cmb_bidsapp.core.defaults import NOT_A_DIAGNOSIS
+from cmb_bidsapp.core.defaults import NOT_A_DIAGNOSIS, NOT_ASSESSED
 from cmb_bidsapp.core.labels import (
     CMB,
     MARS_FORM,
@@ -117,6 +117,7 @@ def _page(
         models=_models(settings, made),
         settings=settings.to_toml(),
         not_a_diagnosis=NOT_A_DIAGNOSIS,
+        not_assessed=NOT_ASSESSED,
     )
 
 

@@ -14,6 +14,8 @@ from cmb_bidsapp.bids.inputs import Scan, Session
 from cmb_bidsapp.bids.provenance import Provenance, read_provenance, read_seconds
 from cmb_bidsapp.bids.tables import Row, read_table
 from cmb_bidsapp.bids.typed import encode
+from cmb_bidsapp.clinical.counts import SURE, unsure
+from cmb_bidsapp.clinical.doubts import Doubt, doubts_of
 from cmb_bidsapp.clinical.mars import fill, form_rows
 from cmb_bidsapp.clinical.summary import CUTOFFS, ClinicalSummary, summarise
 from cmb_bidsapp.core.labels import MARS_FORM
@@ -27,6 +29,7 @@ from cmb_bidsapp.report.viewer import NO_VOLUMES, Volumes, fitted
 #: Columns of the table of the anatomy, and of the lesion table, that are numbers a person reads.
 MEASURED = ("value", "low", "high")
 ROUNDED = ("diameter", "equivalent_diameter", "volume", "roundness", "sphericity", "contrast")
+ROUNDED_PHASE = ("phase_evidence", "phase_strength", "phase_core")
 ROUNDED_MM = ("x", "y", "z", "mni_x", "mni_y", "mni_z")
 #: Candidates of a session that have a card and can be rated; of the others so many have a line.
 CARDS, LINES = 500, 1000
@@ -59,8 +62,8 @@ class SessionView:
         How a reader calls it: the session, or the participant where there is one.
     error
         Why it failed; empty where it did not, and then the rest is there.
-    summary, cutoffs, form
-        See :mod:`cmb_bidsapp.clinical`; cut-offs as words, whether crossed, and probability.
+    summary, doubts, cutoffs, form
+        See :mod:`cmb_bidsapp.clinical`; cut-offs as words, answer in words, and probability.
     figures
         Overviews by name, as data URIs.
     found
@@ -78,13 +81,15 @@ class SessionView:
     error: str
     notes: tuple[str, ...]
     with_t1w: bool
+    with_phase: bool
     inputs: tuple[tuple[str, str, str], ...]
     unused: tuple[tuple[str, str], ...]
     made: Provenance
     cfpr: str
     seconds: Mapping[str, float]
     summary: ClinicalSummary | None
-    cutoffs: Sequence[tuple[str, bool, float | None]]
+    doubts: Sequence[Doubt]
+    cutoffs: Sequence[tuple[str, str, float | None]]
     form: Sequence[Mapping[str, Any]]
     quality: Sequence[Row]
     figures: Mapping[str, str | None]
@@ -167,12 +172,14 @@ def session_view(
         error=shown.error,
         notes=(*session.notes, *made.notes),
         with_t1w=session.t1w is not None,
+        with_phase=any(lesion.phase_sign is not None for lesion in lesions),
         inputs=tuple(_inputs(session, bids_dir)),
         unused=tuple((one.path.name, one.reason) for one in session.rejected),
         made=made,
         cfpr=cfpr_in_words(made.decisions),
         seconds=read_seconds(files),
         summary=summary,
+        doubts=[] if summary is None else doubts_of(lesions, summary),
         cutoffs=[] if summary is None else _cutoffs(summary),
         form=form_rows(fill(lesions)) if ok else [],
         quality=_quality(files) if ok else [],
@@ -203,6 +210,8 @@ def cfpr_in_words(decisions: Mapping[str, Any]) -> str:
 def _inputs(session: Session, bids_dir: Path) -> list[tuple[str, str, str]]:
     """Contrast, path and what is known of each scan."""
     scans = {"T2*w": session.t2star, "T1w": session.t1w}
+    if session.phase is not None:
+        scans["phase"] = session.phase
     return [
         (name, str(scan.path.relative_to(bids_dir)), _acquired(scan))
         if scan
@@ -226,16 +235,29 @@ def _acquired(scan: Scan) -> str:
     return ", ".join(str(fact) for fact in facts if fact)
 
 
-def _cutoffs(summary: ClinicalSummary) -> list[tuple[str, bool, float | None]]:
-    """Each cut-off in words, whether the count crosses it, and the probability that it does."""
+def _cutoffs(summary: ClinicalSummary) -> list[tuple[str, str, float | None]]:
+    """Each cut-off in words, whether it is crossed, and the probability that it is."""
     found = []
     for name, crossed, chance in summary.crossed():
         text = CUTOFFS[name]
         if name == "above_limit":
             limit = summary.baseline_limit
-            text = f"more than {limit} (limit at baseline for anti-amyloid therapy)"
-        found.append((text, crossed, _known(chance)))
+            text = f"more than {limit} (limit before anti-amyloid treatment)"
+        found.append((text, answer(chance, crossed=crossed), _known(chance)))
     return found
+
+
+def answer(chance: float, *, crossed: bool) -> str:
+    """Whether a cut-off is crossed, in a word that does not contradict its probability.
+
+    >>> [answer(chance, crossed=True) for chance in (0.95, 0.38, 0.02, math.nan)]
+    ['yes', 'uncertain', 'unlikely', 'yes']
+    """
+    if unsure(chance):
+        return "uncertain"
+    if crossed and chance < SURE:
+        return "unlikely"
+    return "yes" if crossed else "no"
 
 
 def _known(chance: float) -> float | None:
@@ -255,12 +277,13 @@ def _quality(files: SessionFiles) -> list[dict[str, str]]:
 def _card(lesion: Lesion, picture: str | None = None) -> dict[str, Any]:
     """A candidate as its card shows it: its cells, and what of them a person reads."""
     cells = encode(lesion)
-    rounded = {name: (readable, getattr(lesion, name)) for name in ROUNDED}
+    rounded = {name: (readable, getattr(lesion, name)) for name in ROUNDED + ROUNDED_PHASE}
     rounded |= {name: ("{:.1f}".format, getattr(lesion, name)) for name in ROUNDED_MM}
     return {
         **cells,
         "kept": lesion.kept,
         "near_border": bool(lesion.border),
+        "with_phase": lesion.phase_sign is not None,
         "read": {
             name: cells[name] if value is None else shown(value)
             for name, (shown, value) in rounded.items()

@@ -229,7 +229,7 @@ def test_rejected_images_carry_the_criterion_they_lost_on(tmp_path):
         {
             "sub-01_echo-1_MEGRE": {"EchoTime": 0.005},
             "sub-01_echo-2_MEGRE": {"EchoTime": 0.02},
-            "sub-01_echo-2_part-phase_MEGRE": {"EchoTime": 0.02},
+            "sub-01_echo-1_part-phase_MEGRE": {"EchoTime": 0.005},
             "sub-01_acq-thick_echo-2_MEGRE": {"EchoTime": 0.02, "voxel": (4, 4, 6)},
             "sub-01_echo-2_run-2_MEGRE": {"EchoTime": 0.02},
             "sub-01_swi": {},
@@ -240,7 +240,7 @@ def test_rejected_images_carry_the_criterion_they_lost_on(tmp_path):
     assert name(session.t2star) == best
     assert reasons(session) == {
         "sub-01_echo-1_MEGRE": f"{best}.nii.gz has the better echo time",
-        "sub-01_echo-2_part-phase_MEGRE": "a phase image (part-phase)",
+        "sub-01_echo-1_part-phase_MEGRE": "a phase image (part-phase)",
         "sub-01_acq-thick_echo-2_MEGRE": f"{best}.nii.gz has smaller voxels",
         "sub-01_echo-2_run-2_MEGRE": f"{best}.nii.gz has the lower run",
         "sub-01_swi": f"{best}.nii.gz is of a better kind",
@@ -250,10 +250,45 @@ def test_rejected_images_carry_the_criterion_they_lost_on(tmp_path):
 def test_rejected_images_belong_to_their_own_session(tmp_path):
     root = build_dataset(
         tmp_path,
-        {f"sub-01_ses-{s}_{part}T2starw": {} for s in "AB" for part in ("", "part-phase_")},
+        {f"sub-01_ses-{s}_{part}T2starw": {} for s in "AB" for part in ("", "part-real_")},
     )
     for session in choose(root).sessions:
-        assert list(reasons(session)) == [f"{session.label}_part-phase_T2starw"]
+        assert list(reasons(session)) == [f"{session.label}_part-real_T2starw"]
+
+
+@pytest.mark.parametrize(
+    ("magnitude", "phase", "sidecar"),
+    [
+        ("T2starw", "part-phase_T2starw", {}),
+        ("part-mag_T2starw", "part-phase_T2starw", {}),
+        ("acq-mag_T2starw", "acq-pha_T2starw", {}),
+        ("echo-2_MEGRE", "echo-2_part-phase_MEGRE", {}),
+        ("acq-mag_GRE", "acq-phase_GRE", {"ImageType": ["ORIGINAL", "PRIMARY", "P", "ND"]}),
+    ],
+)
+def test_the_phase_that_was_acquired_with_the_t2star_is_found(tmp_path, magnitude, phase, sidecar):
+    root = build_dataset(tmp_path, {f"sub-01_{magnitude}": {}, f"sub-01_{phase}": sidecar})
+    (session,) = choose(root).sessions
+    assert name(session.t2star) == f"sub-01_{magnitude}"
+    assert name(session.phase) == f"sub-01_{phase}"
+    assert reasons(session) == {}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "run-2_part-phase_T2starw",
+        "part-phase_GRE",
+        "part-real_T2starw",
+        "part-imag_T2starw",
+        "acq-thin_part-phase_T2starw",
+    ],
+)
+def test_the_phase_of_another_image_is_not_taken(tmp_path, other):
+    root = build_dataset(tmp_path, {"sub-01_T2starw": {}, f"sub-01_{other}": {}})
+    (session,) = choose(root).sessions
+    assert session.phase is None
+    assert f"sub-01_{other}" in reasons(session)
 
 
 def test_a_session_with_phase_only_is_skipped_and_says_why(tmp_path):

@@ -21,6 +21,8 @@ from cmb_bidsapp.phases.base import Phase, Result
 
 #: File that is told of every phase that begins.
 MARKS = "TINY_MARKS"
+#: With it in the environment everybody is bad data.
+REFUSES = "TINY_REFUSES"
 #: File that is told of every connection that is asked for, and every name that is looked up.
 CONNECTIONS = "TINY_CONNECTIONS"
 
@@ -30,7 +32,8 @@ def _work(name, sources, targets):
         step(name)
         with Path(os.environ[MARKS]).open("a") as stream:
             stream.write(f"{files.label} {name}\n")
-        if session.participant.startswith("bad") and name == "prepare":
+        bad = session.participant.startswith("bad") or REFUSES in os.environ
+        if bad and name == "prepare":
             raise DataError("no good")
         if session.participant.startswith("hang"):
             time.sleep(600)

@@ -54,7 +54,7 @@ def test_each_cut_off_has_its_probability(tmp_path, report):
     table = {words(row.partition("</th>")[0]): words(row.partition("</th>")[2]) for row in rows}
     assert table["1 or more"].startswith("yes ")
     assert float(table["1 or more"].split()[1]) > 0.9
-    assert table["more than 4 (limit at baseline for anti-amyloid therapy)"] == "no 0.00"
+    assert table["more than 4 (limit before anti-amyloid treatment)"] == "no 0.00"
 
 
 def test_without_a_calibration_there_is_no_probability(tmp_path, finished):
