@@ -70,6 +70,7 @@
   // Shows one session, or two side by side; the last one is the active one.
   async function turn(keys) {
     const here = active?.place();
+    const focused = boxes.some((box) => box.contains(document.activeElement));
     const both = keys.length > 1;
     root.classList.toggle("both", both);
     for (const pane of panes.values()) pane.box.hidden = !keys.includes(pane.session.key);
@@ -85,6 +86,7 @@
       if (here) pane.go(here);
       pane.zoom(number("zoom"), tool("crosshair").checked);
     }
+    if (focused) active.canvas.focus({ preventScroll: true });
     paint();
     settle();
     say("");
@@ -143,8 +145,7 @@
     following = false;
     const own = pane.own();
     const [x, y, z] = own.map((mm) => mm.toFixed(1));
-    const { regions } = pane.layers;
-    const label = Math.round(regions.getValue(...pane.nv.frac2vox(pane.nv.mm2frac(pane.place(), 0, true), pane.nv.volumes.indexOf(regions))) || 0);
+    const label = pane.region();
     const region = data.regions[label];
     tool("place").textContent = `x ${x}, y ${y}, z ${z} mm` + (region ? `, ${region}` : "")
       + visible().map((one) => `; ${visible().length > 1 ? `${one.session.key} ` : ""}${one.slice()}`).join("");

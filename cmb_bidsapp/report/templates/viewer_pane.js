@@ -128,6 +128,14 @@ const cmbPanes = (() => {
       return number >= 1 && number <= all ? `slice ${number} of ${all}` : "outside the image";
     }
 
+    // Number of the region at the crosshair, 0 outside.
+    region() {
+      const { toVoxel, shape } = this.grids.regions;
+      const [i, j, k] = moved(toVoxel, this.place()).map(Math.round);
+      const inside = [i, j, k].every((v, axis) => v >= 0 && v < shape[axis]);
+      return inside ? this.layers.regions.img[i + shape[0] * (j + shape[1] * k)] : 0;
+    }
+
     // The whole look at once: {look, opacity, outlines, blend, windows, crosshair, ruler, zoom, planes}.
     paint(want) {
       const { nv, layers } = this;
