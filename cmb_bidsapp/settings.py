@@ -20,9 +20,11 @@ from cmb_bidsapp.core.defaults import (
     CFPR_RATIO,
     LESION_MODEL,
     MIN_DIAMETER_MM,
+    PHASE_RULE,
     THRESHOLD,
     CfprMode,
     KeepWorkdir,
+    PhaseRule,
     ProxyRules,
 )
 
@@ -97,6 +99,8 @@ class Decisions:
     """Periphery of a candidate, mm."""
     cfpr_ratio: float = CFPR_RATIO
     """Smallest share of brain in the periphery."""
+    phase_rule: PhaseRule = PHASE_RULE
+    """``report`` or ``reject``: what becomes of candidates that the phase shows to be calcium."""
     min_size: float = MIN_DIAMETER_MM
     """Lesions with a smaller in-plane diameter (mm) are reported apart."""
 

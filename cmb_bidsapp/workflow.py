@@ -17,8 +17,9 @@ from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.lesions.candidates import find_instances, measure
 from cmb_bidsapp.lesions.cfpr import judge
 from cmb_bidsapp.lesions.longitudinal import tracks
+from cmb_bidsapp.lesions.phase import signs
 from cmb_bidsapp.lesions.presence import histories_of
-from cmb_bidsapp.lesions.rules import cfpr_rule, to_lesions
+from cmb_bidsapp.lesions.rules import cfpr_rule, phase_rule, to_lesions
 from cmb_bidsapp.lesions.segment import LesionNetwork
 from cmb_bidsapp.models.registry import calibration_of, load_lesion_model
 from cmb_bidsapp.phases.base import Phase, Result, Step
@@ -43,6 +44,7 @@ from cmb_bidsapp.phases.follow import (
     visits_of,
     write_tracks,
 )
+from cmb_bidsapp.phases.phase import read_phase, write_phase
 from cmb_bidsapp.phases.prepare import (
     load_network,
     measure_anatomy,
@@ -112,7 +114,7 @@ def segment(session: Session, files: SessionFiles, settings: Settings, step: Ste
 
 
 def decide(session: Session, files: SessionFiles, settings: Settings, step: Step) -> Result:
-    """Probability and classes -> candidates, CFPR, grades, masks, lesion table, figures."""
+    """Probability and classes -> candidates, CFPR, phase, grades, masks, lesion table, figures."""
     rule = settings.decisions
     step("candidates")
     found = read_segmented(files)
@@ -127,20 +129,29 @@ def decide(session: Session, files: SessionFiles, settings: Settings, step: Step
         radius=rule.cfpr_radius,
         min_ratio=rule.cfpr_ratio,
     )
+    rules = [cfpr_rule(verdicts)] if rule.cfpr else []
+    notes: list[str] = []
+    phase, signed = read_phase(session, found.t2star, found.affine, notes), None
+    if phase is not None:
+        step("sign of candidates in the phase")
+        signed = signs(phase.image, instances, phase.convention)
+        rules += [phase_rule(signed)] if rule.phase_rule == "reject" else []
     lesions = to_lesions(
         candidates,
         verdicts,
-        [cfpr_rule(verdicts)] if rule.cfpr else [],
+        rules,
         min_diameter=rule.min_size,
         calibration=calibration_of(settings.lesions.model),
         standard=in_mni152(candidates, files),
+        signs=signed,
     )
     step("writing results")
-    results = write_decisions(lesions, instances, found.affine, session, files, settings)
+    results = write_decisions(lesions, instances, found.affine, session, files, settings, notes)
+    results += write_phase(phase, session, files, settings)
     elsewhere = write_in_spaces(session, files, settings, step)
     step("figures")
     figures = session_figures(files, lesions, Periphery(rule.cfpr_mode, rule.cfpr_radius))
-    return Result((*results, *elsewhere, *figures))
+    return Result((*results, *elsewhere, *figures), tuple(notes))
 
 
 def follow(_: Session, files: SessionFiles, settings: Settings, step: Step) -> Result:

@@ -176,6 +176,7 @@ def test_defaults_are_the_documented_ones(settings_of):
     assert settings.decisions.cfpr_mode == "paper"
     assert settings.decisions.cfpr_radius == defaults.CFPR_RADIUS_MM
     assert settings.decisions.cfpr_ratio == defaults.CFPR_RATIO
+    assert settings.decisions.phase_rule == "report"
     assert settings.decisions.min_size == defaults.MIN_DIAMETER_MM
     assert settings.clinical.baseline_limit == 4
     assert settings.lesions.tta
@@ -188,7 +189,7 @@ def test_options_reach_the_settings(settings_of, tmp_path):
     filters.write_text('{"t1w": {"acquisition": null}}')
     settings = settings_of(
         "--no-cfpr", "--no-tta", "--threshold", "0.3", "--cfpr-radius", "3", "--cfpr-ratio", "1",
-        "--cfpr-mode", "reference",
+        "--cfpr-mode", "reference", "--phase-rule", "reject",
         "--min-size", "0", "--model", "other", "--folds", "0", "all",
         "--brain-extraction", "embedded", "--parcellation", "atlas", "--device", "cpu",
         "--dry-run", "--force", "--baseline-limit", "0",
@@ -197,7 +198,7 @@ def test_options_reach_the_settings(settings_of, tmp_path):
     )  # fmt: skip
     assert vars(settings.decisions) == {
         "threshold": 0.3, "cfpr": False, "cfpr_mode": "reference", "cfpr_radius": 3.0,
-        "cfpr_ratio": 1.0, "min_size": 0.0,
+        "cfpr_ratio": 1.0, "phase_rule": "reject", "min_size": 0.0,
     }  # fmt: skip
     assert settings.clinical.baseline_limit == 0
     assert (settings.lesions.model, settings.lesions.tta) == ("other", False)

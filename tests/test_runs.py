@@ -18,7 +18,7 @@ def test_dry_run_shows_what_is_chosen_and_rejected_and_writes_nothing(bids, tmp_
     anat = bids / "sub-01" / "anat"
     assert f"T2*w  {anat / 'sub-01_T2starw.nii.gz'}" in printed
     assert f"T1w   {anat / 'sub-01_T1w.nii.gz'}" in printed
-    assert "sub-01_part-phase_T2starw.nii.gz: a phase image (part-phase)" in printed
+    assert f"phase {anat / 'sub-01_part-phase_T2starw.nii.gz'}" in printed
     assert str(bids / "sub-03" / "anat" / "sub-03_swi.nii.gz") in printed
     assert "T1w   none" in printed
     assert "sub-02: skipped, no T2*w" in printed

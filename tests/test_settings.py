@@ -57,6 +57,7 @@ SETTINGS = st.builds(
         cfpr_mode=st.just("reference"),
         cfpr_radius=NUMBERS,
         cfpr_ratio=NUMBERS,
+        phase_rule=st.sampled_from(["report", "reject"]),
         min_size=NUMBERS,
     ),
     clinical=st.builds(Clinical, st.integers(0, 99)),

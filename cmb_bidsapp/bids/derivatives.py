@@ -79,6 +79,16 @@ class SessionFiles:
         return self.anat("T2starw", desc="preproc")
 
     @property
+    def phase(self) -> Path:
+        """High-pass filtered phase of the T2*w (rad), native grid."""
+        return self.anat("T2starw", part="phase", desc="highpass")
+
+    @property
+    def swi(self) -> Path:
+        """T2*w times its phase mask, as susceptibility-weighted imaging has it."""
+        return self.anat("T2starw", desc="swi")
+
+    @property
     def t2star_brain(self) -> Path:
         """Brain mask of the T2*w."""
         return self.anat("mask", space="T2starw", desc="brain")

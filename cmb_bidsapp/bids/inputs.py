@@ -15,6 +15,7 @@ from typing import Any
 
 from cmb_bidsapp.bids.filters import Filters, matches
 from cmb_bidsapp.bids.index import participants_in, printable, scans_of
+from cmb_bidsapp.bids.kinds import PHASE, kind_of, without_kind
 from cmb_bidsapp.bids.ranking import T2STAR_SUFFIXES, is_swi, pick
 from cmb_bidsapp.bids.scans import Choice, Rejected, Scan, Session
 from cmb_bidsapp.bids.sidecars import Sidecars
@@ -174,10 +175,26 @@ def choose_participant(
             seen = "; ".join(f"{s.path.name}: {why}" for s, why in rejected if not _is_t2star(s))
             why = f" ({seen})" if seen else ""
             notes.append(f"no T1w{why}: T2*w alone, regions are less certain")
-        found.append(Session(participant, label, scans, tuple(notes), tuple(unused)))
+        phase = phase_of(best.scan, [image for image in images if image.session == label])
+        if phase is not None:
+            unused = [one for one in unused if one.path != phase.path]
+        found.append(Session(participant, label, scans, tuple(notes), tuple(unused), phase))
     if not labels:
         lacking.append(Rejected(Path(f"sub-{participant}"), "no T1w and no T2*w image"))
     return found, lacking
+
+
+def phase_of(t2star: Scan, images: Sequence[Scan]) -> Scan | None:
+    """The phase image that was acquired with a T2*w: the same name, but for what says phase."""
+    own = without_kind(t2star.entities)
+    found = [
+        image
+        for image in images
+        if (kind_of(image.entities, image.metadata) or ("",))[0] == PHASE
+        and image.path != t2star.path
+        and without_kind(image.entities) == own
+    ]
+    return min(found, key=lambda image: (image.problem is not None, image.path.name), default=None)
 
 
 def _is_t2star(scan: Scan) -> bool:

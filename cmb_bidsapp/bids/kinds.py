@@ -48,6 +48,9 @@ LABELS: Mapping[str, str] = {
     r".*(minip|mnip).*|.*mip": PROJECTION,
 }
 
+#: Labels that tell magnitude and phase of one acquisition apart.
+MAGNITUDE_OR_PHASE = r"pha|phase|mag|magnitude"
+
 
 def kind_of(entities: Mapping[str, Any], metadata: Mapping[str, Any]) -> tuple[str, str] | None:
     """What name and sidecar say that an image is, and which of them says so.
@@ -63,6 +66,19 @@ def kind_of(entities: Mapping[str, Any], metadata: Mapping[str, Any]) -> tuple[s
     other = [one for one in said if one[0] != MAGNITUDE]
     # Labels are anybody's words: they count where nothing else speaks.
     return next(iter([*other, *said]), None) or _by_label(entities)
+
+
+def without_kind(entities: Mapping[str, Any]) -> dict[str, Any]:
+    """Entities without those that say what kind of image it is: phase and magnitude share them.
+
+    >>> without_kind({"acquisition": "phase", "part": "phase", "echo": "2"})
+    {'echo': '2'}
+    """
+    plain = {key: value for key, value in entities.items() if key not in ("part", "extension")}
+    for key in ("acquisition", "reconstruction"):
+        if re.fullmatch(MAGNITUDE_OR_PHASE, str(plain.get(key, "")), re.IGNORECASE):
+            del plain[key]
+    return plain
 
 
 def _by_name(entities: Mapping[str, Any]) -> Iterable[tuple[str, str]]:

@@ -52,6 +52,7 @@ class Provenance:
 def read_provenance(files: SessionFiles) -> Provenance:
     """Read the sidecars of a session."""
     t2star, probability = read_sidecar(files.t2star), read_sidecar(files.probability)
+    mask = read_sidecar(files.mask)
     return Provenance(
         voxel_size=tuple(t2star.get("VoxelSize", ())),
         brain_extraction=t2star.get("BrainExtraction", ""),
@@ -62,8 +63,8 @@ def read_provenance(files: SessionFiles) -> Provenance:
         lesion_model=probability.get("Model", ""),
         lesion_model_sha256=probability.get("ModelSHA256", ""),
         lesion_model_licence=probability.get("ModelLicense", ""),
-        decisions=read_sidecar(files.mask).get("Decisions", {}),
-        notes=(*t2star.get("Notes", ()), *probability.get("Notes", ())),
+        decisions=mask.get("Decisions", {}),
+        notes=tuple(n for one in (t2star, probability, mask) for n in one.get("Notes", ())),
     )
 
 

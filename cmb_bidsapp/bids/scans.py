@@ -58,6 +58,8 @@ class Session:
     ----------
     scans
         The images by what they show: a T2*w and, where there is one, a T1w.
+    phase
+        Phase image of the T2*w, where there is one; whether it can be used is not known yet.
     """
 
     participant: str
@@ -65,6 +67,7 @@ class Session:
     scans: Mapping[Contrast, Scan]
     notes: tuple[str, ...] = ()
     rejected: tuple[Rejected, ...] = ()
+    phase: Scan | None = None
 
     @property
     def label(self) -> str:

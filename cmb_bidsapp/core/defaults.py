@@ -9,6 +9,9 @@ CFPR_MODE: CfprMode = "paper"
 #: ``paper``: white matter around ventricles and nuclei is deep. ``reference``: as the authors'
 #: published code, all white matter too deep to belong to a cortical area.
 ProxyRules = Literal["paper", "reference"]
+#: What becomes of candidates that the phase shows to be diamagnetic: told, or rejected as well.
+PhaseRule = Literal["report", "reject"]
+PHASE_RULE: PhaseRule = "report"
 #: Scratch of which sessions stays when a run ends.
 KeepWorkdir = Literal["never", "on-failure", "always"]
 #: Lesion model that finds more real microbleeds than the other packaged one at as many false marks.

@@ -36,6 +36,7 @@ class Reason(Level):
         "periphery-not-brain",
         "too little of its periphery is brain; rejected",
     )
+    DIAMAGNETIC = "diamagnetic", "the phase shows calcium, not blood; rejected"
     CFPR_OFF = "cfpr-off", "CFPR was switched off"
     READER = "reader", "readers decided, see source"
 
@@ -73,6 +74,14 @@ class Side(Level):
     LEFT = "left", "left"
     RIGHT = "right", "right"
     UNASSIGNED = UNASSIGNED, "on neither side"
+
+
+class PhaseSign(Level):
+    """Sign of the susceptibility of a candidate, by the phase image."""
+
+    PARAMAGNETIC = "paramagnetic", "as blood, iron and veins"
+    DIAMAGNETIC = "diamagnetic", "as calcium"
+    UNDECIDED = "undecided", "the phase does not tell, or the scanner's convention is not sure"
 
 
 _MARS_REGIONS = {name: abbreviation for name, (abbreviation, *_) in MARS_FORM.items()}
@@ -145,6 +154,19 @@ class Lesion:
     shell_background: int | None = column("Peripheral voxels predicted background")
     shell_other_cmb: int | None = column("Peripheral voxels of other candidates")
     shell_own: int | None = column("Voxels of the candidate itself that are taken for peripheral")
+    phase_sign: PhaseSign | None = column(
+        "Sign of the susceptibility by the phase image; the columns of the phase are there where "
+        "the session has a usable one",
+        levels=PhaseSign.levels,
+    )
+    phase_evidence: float | None = column(
+        "Share of the misfit between measured phase and the dipole of a source that the better of "
+        "both signs takes away; positive where the source raises the phase beyond its poles"
+    )
+    phase_strength: float | None = column("Phase of the source that fits best, signed", "rad")
+    phase_core: float | None = column(
+        "Median high-pass filtered phase of the candidate in its middle slice", "rad"
+    )
 
     @property
     def kept(self) -> bool:

@@ -6,13 +6,15 @@ that ``workflow.py`` hands over. Tables, their dictionaries and reports follow b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from cmb_bidsapp.lesions.candidates import Candidate
 from cmb_bidsapp.lesions.cfpr import Verdict
 from cmb_bidsapp.lesions.grading import grade
-from cmb_bidsapp.lesions.lesion import Lesion, Reason, Status
+from cmb_bidsapp.lesions.lesion import Lesion, PhaseSign, Reason, Status
+from cmb_bidsapp.lesions.phase import Sign
 from cmb_bidsapp.lesions.table import as_written
 from cmb_bidsapp.models.calibration import Knots, calibrate
 
@@ -59,6 +61,17 @@ def cfpr_rule(verdicts: Iterable[Verdict]) -> Rule:
     return rule
 
 
+def phase_rule(signs: Mapping[int, Sign]) -> Rule:
+    """Reject what is diamagnetic: calcium. Of the rest the phase says nothing that decides."""
+
+    def rule(candidate: Candidate) -> Decision | None:
+        if signs[candidate.lesion].sign is PhaseSign.DIAMAGNETIC:
+            return Decision(kept=False, reason=Reason.DIAMAGNETIC, by="phase")
+        return None
+
+    return rule
+
+
 def to_lesions(
     candidates: Sequence[Candidate],
     verdicts: Iterable[Verdict],
@@ -67,6 +80,7 @@ def to_lesions(
     min_diameter: float,
     calibration: Knots = (),
     standard: Iterable[Sequence[float]] = (),
+    signs: Mapping[int, Sign] | None = None,
 ) -> list[Lesion]:
     """Decide on candidates, and join what is known of each.
 
@@ -80,6 +94,9 @@ def to_lesions(
         Of the model; see :mod:`cmb_bidsapp.models.calibration`.
     standard
         Centre of each candidate in MNI152 (mm), where known.
+    signs
+        What the phase says of each candidate, where there is one; told whether or not a rule
+        carries it out.
     """
     places = iter(standard)
     by_lesion = {verdict.lesion: verdict for verdict in verdicts}
@@ -111,6 +128,17 @@ def to_lesions(
             shell_background=verdict.background,
             shell_other_cmb=verdict.other_cmb,
             shell_own=verdict.own,
+            **_of_phase(None if signs is None else signs[candidate.lesion]),
         )
         lesions.append(as_written(lesion))
     return lesions
+
+
+def _of_phase(sign: Sign | None) -> dict[str, Any]:
+    """Columns of the phase."""
+    if sign is None:
+        return {}
+    return {
+        "phase_sign": sign.sign,
+        **{f"phase_{name}": value for name, value in vars(sign.fit).items()},
+    }

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from cmb_bidsapp.bids.tables import read_table, write_table
 from cmb_bidsapp.bids.typed import columns_of, decode, encode
-from cmb_bidsapp.lesions.lesion import Lesion
+from cmb_bidsapp.lesions.lesion import Lesion, Reason
 
 #: Columns of ``*_label-CMB_lesions.tsv`` with their JSON dictionary.
 COLUMNS = MappingProxyType(columns_of(Lesion))
@@ -33,9 +33,15 @@ def read_lesions(path: Path, required: Iterable[str] = ("status",)) -> list[Lesi
 
 
 def write_lesions(path: Path, lesions: Iterable[Lesion]) -> None:
-    """Write a lesion table and its JSON dictionary."""
-    columns = columns_of(Lesion)
-    write_table(path, list(columns), map(vars, lesions), columns)
+    """Write a lesion table and its JSON dictionary.
+
+    Without any sign by the phase there is nothing of it, neither column nor reason.
+    """
+    rows, columns = list(lesions), columns_of(Lesion)
+    if all(one.phase_sign is None for one in rows):
+        columns = {name: told for name, told in columns.items() if not name.startswith("phase_")}
+        del columns["reason"]["Levels"][Reason.DIAMAGNETIC]
+    write_table(path, list(columns), map(vars, rows), columns)
 
 
 def as_written(lesion: Lesion) -> Lesion:

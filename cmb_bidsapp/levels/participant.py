@@ -221,6 +221,8 @@ def show_choice(choice: Choice, console: Console, *, everything: bool) -> None:
         if everything:
             say(console, f"  T2*w  {session.t2star.path}")
             say(console, f"  T1w   {session.t1w.path if session.t1w else 'none'}")
+            if session.phase is not None:
+                say(console, f"  phase {session.phase.path}")
             for rejected in session.rejected:
                 say(console, f"  not   {rejected.path.name}: {rejected.reason}")
         for note in session.notes:

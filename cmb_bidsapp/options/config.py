@@ -60,6 +60,7 @@ def options_of_run(settings: Settings) -> dict[str, Any]:
         "cfpr_mode": rule.cfpr_mode,
         "cfpr_radius": rule.cfpr_radius,
         "cfpr_ratio": rule.cfpr_ratio,
+        "phase_rule": rule.phase_rule,
         "min_size": rule.min_size,
         "baseline_limit": settings.clinical.baseline_limit,
         "sensitivity": settings.sensitivity,

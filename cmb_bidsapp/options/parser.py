@@ -231,6 +231,13 @@ def _add_lesions(lesions: argparse._ArgumentGroup) -> None:
         help="smallest share of brain in the periphery (default: %(default)s)",
     )
     lesions.add_argument(
+        "--phase-rule",
+        choices=get_args(defaults.PhaseRule),
+        default=defaults.PHASE_RULE,
+        help="what becomes of candidates that the phase image, where a session has one, shows to "
+        "be diamagnetic as calcium is: told, or told and rejected (default: %(default)s)",
+    )
+    lesions.add_argument(
         "--min-size",
         action=Number,
         type=float,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cmb_bidsapp.core.defaults import CfprMode, KeepWorkdir, ProxyRules
+from cmb_bidsapp.core.defaults import CfprMode, KeepWorkdir, PhaseRule, ProxyRules
 from cmb_bidsapp.core.request import Request
 from cmb_bidsapp.options.base import as_request
 from cmb_bidsapp.options.config import read_config
@@ -54,6 +54,7 @@ class AppRequest(Request):
     cfpr_mode: CfprMode
     cfpr_radius: float
     cfpr_ratio: float
+    phase_rule: PhaseRule
     min_size: float
     baseline_limit: int
     sensitivity: int

@@ -116,6 +116,7 @@ def resolve(request: AppRequest, machine: Machine) -> Settings:
             cfpr_mode=request.cfpr_mode,
             cfpr_radius=request.cfpr_radius,
             cfpr_ratio=request.cfpr_ratio,
+            phase_rule=request.phase_rule,
             min_size=request.min_size,
         ),
         clinical=Clinical(request.baseline_limit),

@@ -24,6 +24,7 @@ from cmb_bidsapp.lesions.candidates import Candidate
 from cmb_bidsapp.lesions.lesion import Lesion
 from cmb_bidsapp.lesions.table import write_lesions
 from cmb_bidsapp.models.registry import calibration_of
+from cmb_bidsapp.phases.phase import phase_facts
 from cmb_bidsapp.preprocess.resampling import Affine, Float, Grid
 from cmb_bidsapp.settings import Settings
 
@@ -69,10 +70,16 @@ def write_decisions(
     session: Session,
     files: SessionFiles,
     settings: Settings,
+    told: Sequence[str],
 ) -> list[Path]:
     """Write masks before and after decisions, the table of lesions, MARS form, clinical summary.
 
     A measurement of what earlier decisions found is removed: it says nothing of these.
+
+    Parameters
+    ----------
+    told
+        What a person must know of how it was decided.
     """
     for table in (files.implants, files.sensitivity):
         table.unlink(missing_ok=True)
@@ -81,7 +88,8 @@ def write_decisions(
     source = {
         "Sources": [files.uri(files.probability), files.uri(files.network_labels)],
         "SpatialReference": raw_uri(settings.bids_dir, session.t2star.path),
-        "Decisions": dataclasses.asdict(settings.decisions),
+        "Decisions": decisions_in(session, settings),
+        **({"Notes": list(told)} if told else {}),
     }
     lesion_mask = {**source, "Type": "Lesion"}
     write_image(files.raw_mask, (instances > 0).astype(np.uint8), affine, lesion_mask)
@@ -96,10 +104,20 @@ def write_decisions(
     return [files.raw_mask, files.mask, files.instances, *tables]
 
 
+def decisions_in(session: Session, settings: Settings) -> dict[str, Any]:
+    """What decides in a session: the rule of the phase where there is one."""
+    rules = dataclasses.asdict(settings.decisions)
+    if session.phase is None:
+        del rules["phase_rule"]
+    return rules
+
+
 def decide_inputs(session: Session, files: SessionFiles, settings: Settings) -> list[Path]:
     """Everything the phases before it have written."""
     made = [files.t2star, files.t2star_brain, files.proxy, files.mars]
     made += [files.probability, files.network_labels, files.to_standard]
+    if session.phase is not None and session.phase.problem is None:
+        made.append(session.phase.path)
     if session.t1w is not None:
         made.append(files.t1w_on_t2star)
     if settings.output_spaces:
@@ -107,13 +125,14 @@ def decide_inputs(session: Session, files: SessionFiles, settings: Settings) -> 
     return made
 
 
-def decide_parameters(settings: Settings, _: Session) -> dict[str, Any]:
+def decide_parameters(settings: Settings, session: Session) -> dict[str, Any]:
     """Everything but the inputs that the results depend on."""
     spaces = list(settings.output_spaces)
     return {
         "version": 10,
         "spaces": spaces,
         "calibration": calibration_of(settings.lesions.model),
-        **dataclasses.asdict(settings.decisions),
+        **({"phase": phase_facts(session.phase)} if session.phase is not None else {}),
+        **decisions_in(session, settings),
         **dataclasses.asdict(settings.clinical),
     }

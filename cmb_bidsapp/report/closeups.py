@@ -1,7 +1,8 @@
 """The picture of one candidate: three planes, each from the whole brain to its surroundings.
 
 A row per plane; from left to right the whole slice with a crosshair, the surroundings on T2*w, the
-same with outlines of the candidate and of the periphery that CFPR looked at, and on T1w.
+same with outlines of the candidate and of the periphery that CFPR looked at, and, where there are
+such, T1w and phase.
 """
 
 from __future__ import annotations
@@ -58,6 +59,8 @@ class Scene:
         Classes as the lesion network predicts them.
     zooms
         Voxel size, mm.
+    phase
+        Grey levels of the filtered phase, where there is one.
     """
 
     t2star: Grey
@@ -65,6 +68,7 @@ class Scene:
     numbers: npt.NDArray[np.integer]
     labels: npt.NDArray[np.integer]
     zooms: tuple[float, float, float]
+    phase: Grey | None = None
 
 
 @dataclass(frozen=True)
@@ -121,10 +125,11 @@ def _picture(scene: Scene, marks: Grey, voxels: npt.NDArray[np.integer], colour:
         tint(marked, dashed(edge(kinds > 0), 5), SHELL_COLOR)
         tint(marked, ring(kinds == _OWN), colour)
         panels = [_whole(scene, view, colour, name), _ticks(plain), marked]
-        if scene.t1w is not None:
-            panels.append(_ticks(grey_to_rgb(view.near(scene.t1w))))
+        more = {"T1w": scene.t1w, "phase": scene.phase}
+        there = {head: shades for head, shades in more.items() if shades is not None}
+        panels += [_ticks(grey_to_rgb(view.near(shades))) for shades in there.values()]
         rows.append(panels)
-    heads = ("T2*w", "T2*w, outlined", "T1w")[: len(panels) - 1]
+    heads = ("T2*w", "T2*w, outlined", *there)
     words = {(k * (SIDE + 2) + 5, 3): text for k, text in enumerate(heads, 1)}
     return write(tiled(rows), words)
 

@@ -43,6 +43,8 @@ MASK_COLOR, KEPT_COLOR, REJECTED_COLOR = "#f0e442", PROXY_COLORS[CMB], "#56b4e9"
 FEW_COLORS, MANY_COLORS = 0.45, 0.6
 #: Microbleeds among the regions of the MARS form, one of which has their usual colour.
 ON_MARS_COLOR = "#ffffff"
+#: Filtered phase (rad) that is black, and white.
+PHASE_SHOWN = (-1.5, 1.5)
 #: Slices of an overview, of each line of it, and the width of each in pixels.
 MOSAIC, LINE, MOSAIC_WIDTH = 12, 4, 240
 #: Candidates that get a picture, kept ones and likely ones first: figures take seconds, not hours.
@@ -154,7 +156,11 @@ def session_figures(files: SessionFiles, lesions: Sequence[Lesion], cfpr: Periph
             for name, data in shades.items()
         },
     }
-    scene = Scene(t2star, shades.get("T1w"), numbers, read(files.network_labels)[box], zooms)
+    phase = None
+    if files.phase.exists():
+        phase = grey(read(files.phase)[box].astype(np.float32), PHASE_SHOWN)
+    classified = read(files.network_labels)[box]
+    scene = Scene(t2star, shades.get("T1w"), numbers, classified, zooms, phase)
     _forget(files)
     written = [save(picture, files.figure(name)) for name, picture in overviews.items()]
     for number, picture in closeups(scene, cfpr, _colours(lesions)):

@@ -29,6 +29,7 @@ from cmb_bidsapp.report.viewer import NO_VOLUMES, Volumes, fitted
 #: Columns of the table of the anatomy, and of the lesion table, that are numbers a person reads.
 MEASURED = ("value", "low", "high")
 ROUNDED = ("diameter", "equivalent_diameter", "volume", "roundness", "sphericity", "contrast")
+ROUNDED_PHASE = ("phase_evidence", "phase_strength", "phase_core")
 ROUNDED_MM = ("x", "y", "z", "mni_x", "mni_y", "mni_z")
 #: Candidates of a session that have a card and can be rated; of the others so many have a line.
 CARDS, LINES = 500, 1000
@@ -80,6 +81,7 @@ class SessionView:
     error: str
     notes: tuple[str, ...]
     with_t1w: bool
+    with_phase: bool
     inputs: tuple[tuple[str, str, str], ...]
     unused: tuple[tuple[str, str], ...]
     made: Provenance
@@ -170,6 +172,7 @@ def session_view(
         error=shown.error,
         notes=(*session.notes, *made.notes),
         with_t1w=session.t1w is not None,
+        with_phase=any(lesion.phase_sign is not None for lesion in lesions),
         inputs=tuple(_inputs(session, bids_dir)),
         unused=tuple((one.path.name, one.reason) for one in session.rejected),
         made=made,
@@ -207,6 +210,8 @@ def cfpr_in_words(decisions: Mapping[str, Any]) -> str:
 def _inputs(session: Session, bids_dir: Path) -> list[tuple[str, str, str]]:
     """Contrast, path and what is known of each scan."""
     scans = {"T2*w": session.t2star, "T1w": session.t1w}
+    if session.phase is not None:
+        scans["phase"] = session.phase
     return [
         (name, str(scan.path.relative_to(bids_dir)), _acquired(scan))
         if scan
@@ -272,12 +277,13 @@ def _quality(files: SessionFiles) -> list[dict[str, str]]:
 def _card(lesion: Lesion, picture: str | None = None) -> dict[str, Any]:
     """A candidate as its card shows it: its cells, and what of them a person reads."""
     cells = encode(lesion)
-    rounded = {name: (readable, getattr(lesion, name)) for name in ROUNDED}
+    rounded = {name: (readable, getattr(lesion, name)) for name in ROUNDED + ROUNDED_PHASE}
     rounded |= {name: ("{:.1f}".format, getattr(lesion, name)) for name in ROUNDED_MM}
     return {
         **cells,
         "kept": lesion.kept,
         "near_border": bool(lesion.border),
+        "with_phase": lesion.phase_sign is not None,
         "read": {
             name: cells[name] if value is None else shown(value)
             for name, (shown, value) in rounded.items()

@@ -229,7 +229,7 @@ def test_rejected_images_carry_the_criterion_they_lost_on(tmp_path):
         {
             "sub-01_echo-1_MEGRE": {"EchoTime": 0.005},
             "sub-01_echo-2_MEGRE": {"EchoTime": 0.02},
-            "sub-01_echo-2_part-phase_MEGRE": {"EchoTime": 0.02},
+            "sub-01_echo-1_part-phase_MEGRE": {"EchoTime": 0.005},
             "sub-01_acq-thick_echo-2_MEGRE": {"EchoTime": 0.02, "voxel": (4, 4, 6)},
             "sub-01_echo-2_run-2_MEGRE": {"EchoTime": 0.02},
             "sub-01_swi": {},
@@ -240,7 +240,7 @@ def test_rejected_images_carry_the_criterion_they_lost_on(tmp_path):
     assert name(session.t2star) == best
     assert reasons(session) == {
         "sub-01_echo-1_MEGRE": f"{best}.nii.gz has the better echo time",
-        "sub-01_echo-2_part-phase_MEGRE": "a phase image (part-phase)",
+        "sub-01_echo-1_part-phase_MEGRE": "a phase image (part-phase)",
         "sub-01_acq-thick_echo-2_MEGRE": f"{best}.nii.gz has smaller voxels",
         "sub-01_echo-2_run-2_MEGRE": f"{best}.nii.gz has the lower run",
         "sub-01_swi": f"{best}.nii.gz is of a better kind",
@@ -250,19 +250,10 @@ def test_rejected_images_carry_the_criterion_they_lost_on(tmp_path):
 def test_rejected_images_belong_to_their_own_session(tmp_path):
     root = build_dataset(
         tmp_path,
-        {f"sub-01_ses-{s}_{part}T2starw": {} for s in "AB" for part in ("", "part-phase_")},
+        {f"sub-01_ses-{s}_{part}T2starw": {} for s in "AB" for part in ("", "part-real_")},
     )
     for session in choose(root).sessions:
-        assert list(reasons(session)) == [f"{session.label}_part-phase_T2starw"]
-
-
-def test_a_session_with_phase_only_is_skipped_and_says_why(tmp_path):
-    root = build_dataset(
-        tmp_path, {"sub-01_ses-A_part-phase_T2starw": {}, "sub-01_ses-B_T2starw": {}}
-    )
-    (skipped,) = choose(root).skipped
-    assert skipped.path.as_posix() == "sub-01/ses-A"
-    assert "a phase image (part-phase)" in skipped.reason
+        assert list(reasons(session)) == [f"{session.label}_part-real_T2starw"]
 
 
 def test_metadata_are_inherited_from_the_root_of_the_dataset(tmp_path):

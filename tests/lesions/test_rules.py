@@ -7,8 +7,9 @@ import pytest
 
 from cmb_bidsapp.clinical.mars import fill
 from cmb_bidsapp.lesions.cfpr import Verdict
-from cmb_bidsapp.lesions.lesion import Grade, Reason, Status
-from cmb_bidsapp.lesions.rules import Decision, cfpr_rule, to_lesions
+from cmb_bidsapp.lesions.lesion import Grade, PhaseSign, Reason, Status
+from cmb_bidsapp.lesions.phase import Fit, Sign
+from cmb_bidsapp.lesions.rules import Decision, cfpr_rule, phase_rule, to_lesions
 from cmb_bidsapp.lesions.table import read_lesions, write_lesions
 from cmb_bidsapp.report.sessions import verdict_in_words
 from tests.lesions.test_grading import CLEAR
@@ -171,3 +172,37 @@ def test_a_candidate_without_a_verdict_is_an_error():
 
 def test_no_candidates_no_lesions():
     assert to_lesions([], [], [cfpr_rule([])], min_diameter=2.0) == []
+
+
+SIGNS = {
+    number: Sign(sign, Fit(0.4 - number / 10, 2.0, 0.5))
+    for number, sign in (
+        (1, PhaseSign.DIAMAGNETIC),
+        (2, PhaseSign.DIAMAGNETIC),
+        (3, PhaseSign.UNDECIDED),
+    )
+}
+
+
+def test_calcium_is_rejected_where_that_is_asked_for():
+    asked = table(more=[phase_rule(SIGNS)], signs=SIGNS)
+    assert [lesion.status for lesion in asked] == ["rejected", "rejected", "kept"]
+    # CFPR comes first.
+    assert [lesion.reason for lesion in asked] == [
+        Reason.DIAMAGNETIC,
+        Reason.PERIPHERY_NOT_BRAIN,
+        Reason.NO_PERIPHERY,
+    ]
+    assert [lesion.status for lesion in table(signs=SIGNS)] == ["kept", "rejected", "kept"]
+    assert "calcium" in verdict_in_words(asked[0])
+
+
+def test_signs_are_told_and_without_a_phase_there_are_no_columns_of_it(tmp_path):
+    path = tmp_path / "lesions.tsv"
+    write_lesions(path, table(signs=SIGNS))
+    first = read_lesions(path)[0]
+    assert (first.phase_sign, first.phase_evidence) == (PhaseSign.DIAMAGNETIC, 0.3)
+    assert (first.phase_strength, first.phase_core) == (2.0, 0.5)
+    write_lesions(path, table())
+    assert "phase" not in path.read_text()
+    assert "phase" not in path.with_suffix(".json").read_text()

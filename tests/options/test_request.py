@@ -39,6 +39,7 @@ EVERYTHING = (
     "--fs-no-resume", "--proxy-rules", "reference", "--jhu-atlas", "jhu.nii.gz",
     "--model", "mymodel", "--folds", "0", "--no-tta", "--threshold", "0.25", "--no-cfpr",
     "--cfpr-mode", "reference", "--cfpr-radius", "3", "--cfpr-ratio", "0.25", "--min-size", "1",
+    "--phase-rule", "reject",
     "--baseline-limit", "9", "--output-spaces", "MNI152NLin6Asym",
     "--reference-derivatives", "truth", "--ratings", "ratings", "--random-seed", "5",
 )  # fmt: skip

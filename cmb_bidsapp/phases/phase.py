@@ -1,0 +1,113 @@
+"""Steps of the phase ``decide`` that read the phase image of a session, and write what it shows.
+
+A phase image is an extra: one that cannot be used is told, and the session goes on without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cmb_bidsapp.bids.derivatives import SessionFiles, raw_uri
+from cmb_bidsapp.bids.images import read_volume
+from cmb_bidsapp.bids.inputs import Scan, Session
+from cmb_bidsapp.bids.outputs import sidecar_of, write_image
+from cmb_bidsapp.core.errors import DataError
+from cmb_bidsapp.lesions.phase import (
+    SMOOTH_MM,
+    Convention,
+    PhaseImage,
+    find_convention,
+    homodyne,
+    susceptibility_weighted,
+    to_radians,
+)
+from cmb_bidsapp.preprocess.resampling import Affine, Float, Grid
+from cmb_bidsapp.settings import Settings
+
+#: How the phase goes with the field, by the sign of a convention.
+IN_WORDS: Mapping[int, str] = {1: "rises with the field", -1: "falls with the field"}
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A phase image that can be used, and what was found about its sign."""
+
+    image: PhaseImage
+    convention: Convention
+
+
+def phase_facts(scan: Scan) -> dict[str, Any]:
+    """What results depend on besides the content of a phase image."""
+    return {"units": scan.metadata.get("Units"), "problem": scan.problem}
+
+
+def read_phase(session: Session, t2star: Float, affine: Affine, notes: list[str]) -> Phase | None:
+    """Read and filter the phase image of a session.
+
+    Parameters
+    ----------
+    t2star, affine
+        Preprocessed T2*w, which it must have the grid of.
+    notes
+        Gets why it cannot be used, or that its sign is not sure.
+    """
+    scan = session.phase
+    if scan is None:
+        return None
+    try:
+        if scan.problem:
+            raise DataError(scan.problem)
+        values, own = read_volume(scan.path)
+        if not Grid.of(values, own).is_same_as(Grid.of(t2star, affine)):
+            raise DataError("its grid is not that of the T2*w")
+        radians = to_radians(values, str(scan.metadata.get("Units", "")))
+    except (DataError, OSError, ValueError) as error:
+        notes.append(f"{scan.path.name}: phase not used: {error}")
+        return None
+    image = PhaseImage(t2star, homodyne(t2star, radians, affine), affine)
+    convention = find_convention(image)
+    if not convention.sign:
+        notes.append(
+            f"{scan.path.name}: no sign is told by the phase, since the scanner's convention is "
+            f"not sure: of {convention.pieces} dark structures {convention.agreeing:.0%} agree"
+        )
+    return Phase(image, convention)
+
+
+def write_phase(
+    phase: Phase | None, session: Session, files: SessionFiles, settings: Settings
+) -> list[Path]:
+    """Write the filtered phase and the susceptibility-weighted image; or remove earlier ones."""
+    if phase is None or session.phase is None:
+        for path in (files.phase, files.swi):
+            path.unlink(missing_ok=True)
+            sidecar_of(path).unlink(missing_ok=True)
+        return []
+    raw = raw_uri(settings.bids_dir, session.phase.path)
+    about = {
+        "Sources": [raw, files.uri(files.t2star)],
+        "SpatialReference": raw_uri(settings.bids_dir, session.t2star.path),
+        "SkullStripped": True,
+    }
+    found = phase.convention
+    sign = {
+        "PhaseConvention": IN_WORDS.get(found.sign, "not sure"),
+        "PhaseStructures": found.pieces,
+        "PhaseStructuresAgreeing": found.agreeing,
+    }
+    filtered = {
+        "Units": "rad",
+        "PhaseFilter": f"homodyne, Gaussian of {SMOOTH_MM:g} mm (standard deviation) in plane",
+    }
+    image = phase.image
+    write_image(files.phase, image.passed, image.affine, {**about, **filtered, **sign})
+    if not found.sign:
+        files.swi.unlink(missing_ok=True)
+        sidecar_of(files.swi).unlink(missing_ok=True)
+        return [files.phase]
+    weighted = susceptibility_weighted(image, found)
+    write_image(files.swi, weighted, image.affine, {**about, **sign})
+    return [files.phase, files.swi]
