@@ -15,7 +15,7 @@ from cmb_bidsapp.bids.scans import Choice, Session
 from cmb_bidsapp.bids.tables import read_table, write_table
 from cmb_bidsapp.core.errors import ExitCode
 from cmb_bidsapp.core.outcome import UNFINISHED
-from cmb_bidsapp.engine.pool import Outcome
+from cmb_bidsapp.engine.children import Outcome
 from cmb_bidsapp.workflow import Stage
 
 Row = Mapping[str, object]
