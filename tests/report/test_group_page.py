@@ -61,8 +61,8 @@ def test_the_page_shows_every_part_of_a_cohort(page):
     text = words(page)
     assert "26 participants, 27 sessions, 1 left out. Decisions: algorithm." in text
     assert "80.0 % have microbleeds: 20 of 25 participants 95 % interval 60.9 to 91.1 %" in text
-    sections = ("flow", "burden", "where", "clinical", "changes", "protocols", "quality", "sessions")
-    for section in (*sections, "left-out", "files"):
+    above = ("flow", "burden", "where", "clinical", "changes")
+    for section in (*above, "protocols", "quality", "sessions", "left-out", "files"):
         assert page.locator(f"h2#{section}").is_visible()
         assert page.locator(f"nav a[href='#{section}']").count() == 1
     assert page.locator("h2#agreement").count() == 0
