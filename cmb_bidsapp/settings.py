@@ -129,9 +129,15 @@ class Resources:
     """Minutes that a step may take; ``None``: as long as it does."""
     reason: str = ""
     """Where the numbers of cores and of memory come from, for a person."""
+    scheduler: str | None = None
+    """Address of a dask scheduler, or its file: sessions run on its workers, not here."""
+    without_tls: bool = False
+    """Whether the scheduler may be another machine's and its connections not encrypted."""
 
     def __str__(self) -> str:
         """Return one line for a person."""
+        if self.scheduler is not None:
+            return f"sessions run on the workers of {self.scheduler}, {self.threads} thread(s) each"
         return (
             f"{self.processes} session(s) at a time, {self.threads} thread(s) each, on "
             f"{self.device} ({self.reason})"

@@ -40,7 +40,8 @@ print(torch.__version__, "for CUDA " + torch.version.cuda if torch.version.cuda 
 echo "TORCH=$wanted: torch $(cat $venv/torch.txt)"
 
 python3 -c 'import tomllib
-print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' > wanted
+project = tomllib.load(open("pyproject.toml", "rb"))["project"]
+print(*project["dependencies"], *project["optional-dependencies"]["cluster"], sep="\n")' > wanted
 install -r wanted
 
 # For compilers and for tests of the packages themselves.

@@ -12,7 +12,7 @@ import numpy as np
 
 from cmb_bidsapp.bids.inputs import Scan, Session
 from cmb_bidsapp.core.contrast import Contrast
-from cmb_bidsapp.engine.pool import Outcome
+from cmb_bidsapp.engine.children import Outcome
 
 RESULT = re.compile(r"CMB-BIDSAPP RESULT ok=(\d+) failed=(\d+) skipped=(\d+) exit=(\d+)")
 

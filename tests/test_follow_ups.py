@@ -7,7 +7,7 @@ import pytest
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import write_text
 from cmb_bidsapp.cli import main
-from cmb_bidsapp.engine.pool import Outcome
+from cmb_bidsapp.engine.children import Outcome
 from tests.skeletons import build_dataset, result_of
 
 STEMS = ("sub-01_ses-A", "sub-01_ses-B", "sub-02_ses-A", "sub-03_ses-A", "sub-03_ses-B")

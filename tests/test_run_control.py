@@ -7,7 +7,7 @@ import pytest
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.cli import main
-from cmb_bidsapp.engine.pool import Outcome
+from cmb_bidsapp.engine.children import Outcome
 from cmb_bidsapp.settings import Settings
 from tests.skeletons import fake_outcomes, result_of
 

@@ -6,7 +6,7 @@ import pytest
 
 from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.cli import main
-from cmb_bidsapp.engine.pool import Outcome
+from cmb_bidsapp.engine.children import Outcome
 from tests.skeletons import build_dataset, fake_outcomes, result_of, tree, write_head
 
 

@@ -2,7 +2,8 @@
 
 The limits are wide: they are to catch what went wrong, not unusual people. Volumes are those that
 FreeSurfer reports for adults of 20 to 95 years, widened by a quarter for atrophy and for other
-methods.
+methods; those of structures grow and shrink with the intracranial volume, as large heads have
+large structures.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ POSSIBLE_BRAIN_ML = (400.0, 2400.0)
 IMPOSSIBLE_TIMES = 5.0
 #: Least certainty of the brain in a good image, by contrast; see ``anatomy.recognition``.
 SURE_OF_BRAIN = MappingProxyType({Contrast.T2STARW: 0.96, Contrast.T1W: 0.96})
+#: Limits of structures are for this volume inside the skull (brain with CSF, ml).
+USUAL_HEAD_ML = 1500.0
 STRUCTURE_ML = MappingProxyType(
     {
         "thalamus": (8.0, 27.0),
@@ -208,8 +211,16 @@ def share_shown(
     return float(inside.all(axis=1).mean()) if len(voxels) else 0.0
 
 
-def region_measures(parcellation: Parcellation) -> list[Measure]:
-    """Volumes of structures against those of adults, and differences of the sides they have."""
+def region_measures(parcellation: Parcellation, head_ml: float) -> list[Measure]:
+    """Volumes of structures against those of adults, and differences of the sides they have.
+
+    Parameters
+    ----------
+    head_ml
+        Volume of brain with CSF; the limits of volumes are relative to it.
+    """
+    # A mask that is wrong, which its own limits tell, must not take the others along.
+    size = min(max(head_ml, BRAIN_ML[0]), BRAIN_ML[1]) / USUAL_HEAD_ML
     millilitres = math.prod(parcellation.grid.spacing) / 1000
 
     def volume(name: str, side: str | None = None) -> float:
@@ -217,8 +228,8 @@ def region_measures(parcellation: Parcellation) -> list[Measure]:
         return float(where(parcellation.dseg, wanted).sum()) * millilitres
 
     found = [
-        Measure(f"{name} volume", volume(name), "ml", *limits)
-        for name, limits in STRUCTURE_ML.items()
+        Measure(f"{name} volume", volume(name), "ml", size * low, size * high)
+        for name, (low, high) in STRUCTURE_ML.items()
     ]
     for name, most in ASYMMETRY.items():
         left, right = volume(name, "L"), volume(name, "R")
@@ -232,7 +243,7 @@ def region_measures(parcellation: Parcellation) -> list[Measure]:
 def impossible(measures: Iterable[Measure]) -> tuple[str, ...]:
     """What no person has, in words: a structure of many times its largest volume."""
     return tuple(
-        f"{m.measure} is {readable(m.value)} {m.units}, at most {m.high:g} is expected"
+        f"{m.measure} is {readable(m.value)} {m.units}, at most {readable(m.high)} is expected"
         for m in measures
         if m.units == "ml" and m.high is not None and m.value > IMPOSSIBLE_TIMES * m.high
     )
@@ -248,15 +259,16 @@ def readable(value: float) -> str:
 
 
 def warnings(measures: Iterable[Measure]) -> tuple[str, ...]:
-    """What is out of its limits, in words."""
+    """What is out of its limits, in one line; nothing where all is within."""
     found = []
     for m in measures:
         if m.flag == "ok":
             continue
-        limit = f"at least {m.low:g}" if m.flag == "low" else f"at most {m.high:g}"
+        limit = f"at least {_limit(m.low)}" if m.flag == "low" else f"at most {_limit(m.high)}"
         meaning = f": {m.consequence}" if m.consequence else ""
-        found.append(
-            f"check the anatomy: {m.measure} is {readable(m.value)} {m.units}, {limit} is "
-            f"expected{meaning}"
-        )
-    return tuple(found)
+        found.append(f"{m.measure} is {readable(m.value)} {m.units}, {limit} is expected{meaning}")
+    return (f"check the anatomy: {'; '.join(found)}",) if found else ()
+
+
+def _limit(value: float | None) -> str:
+    return "n/a" if value is None else readable(value)

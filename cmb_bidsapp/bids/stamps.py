@@ -85,6 +85,17 @@ def states(paths: Iterable[Path], known: Mapping[str, FileState]) -> dict[str, F
     return {str(path): state_of(path, known.get(str(path))) for path in paths}
 
 
+def vouched(stamp: Stamp | None, root: Path) -> bool:
+    """Whether outputs below ``root`` are as they were made, and no input is another now.
+
+    Inputs that are not there any more cannot speak against them.
+    """
+    if stamp is None or not current(stamp, stamp.key, root):
+        return False
+    found = ((Path(name), state) for name, state in stamp.inputs.items() if Path(name).exists())
+    return all(state_of(path, state).sha256 == state.sha256 for path, state in found)
+
+
 def current(stamp: Stamp | None, key: str, root: Path) -> bool:
     """Whether a stamp vouches for the outputs below ``root`` as they are now."""
     if stamp is None or stamp.key != key:

@@ -35,6 +35,40 @@ def distribution(probabilities: Sequence[float]) -> npt.NDArray[np.floating[Any]
     return chances
 
 
+#: An answer is sure from this probability on, and its contrary below the rest.
+SURE = 0.9
+
+
+def unsure(chance: float) -> bool:
+    """Whether a probability is neither of a sure yes nor of a sure no; unknown ones are not."""
+    return 1 - SURE < chance < SURE
+
+
+def turning(probabilities: Sequence[float], count: int) -> list[int]:
+    """Which events decide whether there are ``count`` or more.
+
+    The fewest of the least certain ones such that, once it is known which of them happened,
+    whichever they are, the answer is sure (:data:`SURE`).
+
+    Parameters
+    ----------
+    probabilities
+        Of each event; all must be known.
+
+    Returns
+    -------
+    places
+        In the order of the events; empty where the answer is sure already.
+    """
+    order = sorted(range(len(probabilities)), key=lambda i: -min(p := probabilities[i], 1 - p))
+    for number in range(len(order) + 1):
+        chances = distribution([probabilities[place] for place in order[number:]])
+        tails = [float(chances[max(count - happened, 0) :].sum()) for happened in range(number + 1)]
+        if not any(map(unsure, tails)):
+            return sorted(order[:number])
+    raise AssertionError("what is known is sure")
+
+
 def at_least(probabilities: Sequence[float], count: int) -> float:
     """Probability of ``count`` events or more; NaN where one probability is not known.
 

@@ -11,8 +11,9 @@ import numpy as np
 
 from cmb_bidsapp.bids.typed import column, columns_of
 from cmb_bidsapp.clinical.aria import NewLesions, new_lesions
+from cmb_bidsapp.clinical.fates import Fate, fates
 from cmb_bidsapp.clinical.summary import ClinicalSummary, summarise
-from cmb_bidsapp.clinical.tracks import TrackRow, known_at
+from cmb_bidsapp.clinical.tracks import TrackRow, known_at, known_before
 from cmb_bidsapp.core.defaults import NOT_A_DIAGNOSIS
 from cmb_bidsapp.lesions.longitudinal import TOLERANCES
 from cmb_bidsapp.lesions.presence import Change, State
@@ -156,22 +157,19 @@ def change_row(about: FollowUp, tracks: Sequence[TrackRow], knots: Knots) -> Cha
     changes = Counter(row.change for row in found)
     before = {row.track_id for row in known_before(tracks, about.session_id)}
     missing = Counter(row.state for row in here if row.track_id in before)
-    since = [
-        _newness(row, first[row.track_id], knots)
-        for row in found
-        if first[row.track_id].state is State.NOT_YET
-    ]
+    fate = fates(tracks, about.session_id, about.baseline_session_id)
+    since = [_newness(row, first[row.track_id], knots) for row in fate[Fate.NEW_SINCE_BASELINE]]
     known = known_summary(tracks, about.session_id)
     return ChangeRow(
         **vars(about),
         baseline_count=sum(row.state is State.PRESENT for row in first.values()),
         count=len(found),
         persistent=changes[Change.PERSISTENT],
-        new=changes[Change.NEW],
+        new=len(fate[Fate.NEW]),
         already_there=changes[Change.ALREADY_THERE],
         open=changes[Change.OPEN],
-        below_threshold=sum(row.state is State.BELOW_THRESHOLD for row in here),
-        gone=missing[State.GONE],
+        below_threshold=len(fate[Fate.BELOW_THRESHOLD]),
+        gone=len(fate[Fate.GONE]),
         not_covered=missing[State.NOT_COVERED],
         not_comparable=missing[State.NOT_COMPARABLE],
         new_since_baseline=len(since),
@@ -184,13 +182,6 @@ def change_row(about: FollowUp, tracks: Sequence[TrackRow], knots: Knots) -> Cha
         known_boston_deep=known.boston_deep,
         **new_lesions(since),
     )
-
-
-def known_before(tracks: Sequence[TrackRow], session: str) -> list[TrackRow]:
-    """Rows of microbleeds in the sessions before one that found them."""
-    order = list(dict.fromkeys(row.session_id for row in tracks))
-    earlier = order[: order.index(session)] if session in order else []
-    return [row for row in tracks if row.session_id in earlier and row.state is State.PRESENT]
 
 
 def _newness(row: TrackRow, baseline: TrackRow, knots: Knots) -> float:

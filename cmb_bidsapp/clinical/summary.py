@@ -34,13 +34,15 @@ BRAINSTEM, CEREBELLUM = ("infratentorial", "brainstem"), ("infratentorial", "cer
 CUTOFFS = MappingProxyType(
     {
         "at_least_1": "1 or more",
-        "at_least_5": "5 or more, that is more than 4 (CROMIS-2; ARIA-H at baseline)",
+        "at_least_5": "5 or more, that is more than 4 (CROMIS-2; before anti-amyloid treatment)",
         "more_than_10": "more than 10 (European Stroke Organisation, thrombolysis)",
-        "strictly_lobar_2": "2 or more lobar and none deep (Boston criteria v2.0)",
+        "strictly_lobar_2": "2 or more lobar and none deep (Boston criteria v2.0; siderosis, "
+        "larger haemorrhage, age and symptoms are not in it)",
         "above_limit": "more than baseline_limit, which usually exclude from anti-amyloid therapy",
     }
 )
-_FROM_THE_COUNT = MappingProxyType({"at_least_1": 1, "at_least_5": 5, "more_than_10": 11})
+#: Those that are of the number of microbleeds alone: the least that crosses them.
+FROM_THE_COUNT = MappingProxyType({"at_least_1": 1, "at_least_5": 5, "more_than_10": 11})
 
 
 def _crossed(name: str) -> Any:
@@ -180,7 +182,7 @@ def summarise(
     aria, code = baseline_class(form.count())
     count, deep = form.count(), form.count(("deep", "brainstem")) > 0
     lobar = 0 if deep else form.count("lobar")
-    least = {**_FROM_THE_COUNT, "above_limit": limit + 1}
+    least = {**FROM_THE_COUNT, "above_limit": limit + 1}
     crossed = {name: count >= number for name, number in least.items()}
     crossed["strictly_lobar_2"] = lobar >= 2
     groups = ("lobar", "deep", "infratentorial", "brainstem", "cerebellum", UNASSIGNED)

@@ -37,6 +37,11 @@ MAX_DIAMETER_MM = 10.0
 BASELINE_LIMIT = 4
 #: Stands wherever a clinical word does.
 NOT_A_DIAGNOSIS = "imaging summary, not a diagnosis"
+#: What a reader must look for herself; stands on the first screen of every page.
+NOT_ASSESSED = (
+    "superficial siderosis, haemorrhage above 1 cm, ARIA-E, and what causes the microbleeds or "
+    "looks like them (cavernomas, trauma, metastases)"
+)
 
 #: Rules of an evaluation, see :data:`cmb_bidsapp.evaluation.presets.PRESETS`.
 PRESET_NAMES = ("paper", "valdo", "overlap")

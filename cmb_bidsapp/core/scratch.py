@@ -15,6 +15,8 @@ from types import TracebackType
 
 from cmb_bidsapp.core.defaults import KeepWorkdir
 
+#: Beginning of the name of a run's scratch folder.
+PREFIX = "cmb_bidsapp-"
 #: Set where folders are to stay until it is known what becomes of them.
 KEEP_VARIABLE = "CMB_BIDSAPP_KEEP_SCRATCH"
 
@@ -39,8 +41,8 @@ class SessionScratch:
         To be set to false when the child has ended well.
     """
 
-    def __init__(self, label: str, keep: KeepWorkdir) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix=f"{label}-"))
+    def __init__(self, label: str, keep: KeepWorkdir, within: Path | None = None) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{label}-", dir=within))
         self.failed = True
         self._keep = keep
 

@@ -14,6 +14,8 @@ Floats = npt.NDArray[np.float64]
 #: Samples of the bootstrap, and the share of them that an interval holds.
 SAMPLES = 2000
 SHARE = 0.95
+#: Of fewer participants numbers are told without an interval: it would promise too much.
+LEAST_PEOPLE = 10
 #: Samples drawn at once: bounds the memory, whatever the number of participants.
 _BLOCK = 100
 
@@ -37,6 +39,19 @@ def wilson(part: int, whole: int) -> tuple[float, float]:
     return float(found.low), float(found.high)
 
 
+def poisson(events: int) -> tuple[float, float]:
+    """95 % interval of the expected number of independent events (Garwood 1936, exact).
+
+    >>> [round(end, 3) for end in poisson(0)], [round(end, 2) for end in poisson(10)]
+    ([0.0, 3.689], [4.8, 18.39])
+    """
+    from scipy.stats import chi2
+
+    tail = (1 - SHARE) / 2
+    low = chi2.ppf(tail, 2 * events) / 2 if events else 0.0
+    return float(low), float(chi2.ppf(1 - tail, 2 * events + 2) / 2)
+
+
 def resample(sums: Floats, participants: Sequence[str], seed: int) -> Floats:
     """Sums over sessions, of participants drawn again and again.
 
@@ -55,10 +70,10 @@ def resample(sums: Floats, participants: Sequence[str], seed: int) -> Floats:
     Returns
     -------
     sampled
-        Shape ``(samples, sums)``; no samples with fewer than two participants.
+        Shape ``(samples, sums)``; no samples with fewer than :data:`LEAST_PEOPLE` participants.
     """
     people, owner = np.unique(np.asarray(participants), return_inverse=True)
-    if len(people) < 2:
+    if len(people) < LEAST_PEOPLE:
         return np.zeros((0, sums.shape[1]))
     each = np.zeros((len(people), sums.shape[1]))
     np.add.at(each, owner, sums)

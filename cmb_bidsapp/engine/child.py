@@ -30,7 +30,7 @@ from cmb_bidsapp.bids.stamps import (
     states,
     write_stamp,
 )
-from cmb_bidsapp.core.errors import classify
+from cmb_bidsapp.core.errors import DataError, classify
 from cmb_bidsapp.phases.base import Phase
 from cmb_bidsapp.settings import Settings
 from cmb_bidsapp.workflow import STAGES, Stage
@@ -105,7 +105,12 @@ def run(job: Job, emit: Emit) -> list[str]:
                 if name:
                     emit({"event": "step", "text": name})
 
-            result = phase.run(job.session, job.files, job.settings, step)
+            try:
+                result = phase.run(job.session, job.files, job.settings, step)
+            except DataError:
+                if job.stage == "session":
+                    withdraw(job, phase)
+                raise
             step("")
             for note in result.notes:
                 emit({"event": "note", "text": note})
@@ -120,6 +125,23 @@ def run(job: Job, emit: Emit) -> list[str]:
             write_seconds(job.files, phase.name, timings)
             ran.append(phase.name)
     return ran
+
+
+def withdraw(job: Job, failed: Phase) -> None:
+    """Remove what earlier runs made in a phase and those after it.
+
+    Where data turn out not to be usable, an older count must not go on to be read as theirs.
+    """
+    root = job.settings.out_dir.resolve()
+    paths = [job.files.lesions, job.files.mars_form, job.files.summary]
+    for phase in job.phases[job.phases.index(failed) :]:
+        stamp = read_stamp(job.files.stamp(phase.name))
+        paths += [root / name for name in (stamp.outputs if stamp else ())]
+        job.files.stamp(phase.name).unlink(missing_ok=True)
+    for path in paths:
+        if path.resolve().is_relative_to(root):
+            path.unlink(missing_ok=True)
+            sidecar_of(path).unlink(missing_ok=True)
 
 
 def _die_with_parent() -> None:

@@ -1,213 +1,16 @@
-"""Runs sessions side by side: dask.distributed hands them out, each works in a child process.
-
-A child that dies takes nothing with it; its signal is reported. Dask is asked for one worker on
-this machine with as many threads as sessions may run at once.
-"""
+"""Runs sessions side by side, each in a child process: here, or on the workers of a cluster."""
 
 from __future__ import annotations
 
-import json
-import os
-import pickle
-import signal
-import subprocess
-import sys
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from cmb_bidsapp.bids.inputs import Session
-from cmb_bidsapp.core.errors import ExitCode, classify
-from cmb_bidsapp.core.resources import out_of_memory_kills
-from cmb_bidsapp.core.scratch import SessionScratch
-from cmb_bidsapp.engine.child import Job
+from cmb_bidsapp.core.errors import classify
+from cmb_bidsapp.engine.children import Children, OnEvent, Outcome
 from cmb_bidsapp.settings import Settings
 from cmb_bidsapp.workflow import Stage
-
-#: Time between asking a child to stop and killing it, s; its own programs are given half of it.
-GRACE = 10.0
-#: Sessions handed to dask at a time.
-WINDOW = 500
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """How a session ended; as it stands, with nothing left to do."""
-
-    session: Session
-    code: int = ExitCode.OK
-    message: str = ""
-    ran: tuple[str, ...] = ()
-    seconds: float = 0.0
-
-    @property
-    def ok(self) -> bool:
-        """Whether everything that was asked for is there."""
-        return self.code == ExitCode.OK
-
-    @property
-    def error(self) -> str:
-        """Why it failed; empty where it did not."""
-        return "" if self.ok else self.message or f"exit code {self.code}"
-
-
-#: Told of a session, ``begin``, ``step`` or ``note``, and its text; from several threads.
-OnEvent = Callable[[Session, str, str], None]
-
-
-class Children:
-    """The child processes that run now, so that they can be stopped together."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._running: set[subprocess.Popen[bytes]] = set()
-        self.stopped = False
-
-    def run(
-        self,
-        session: Session,
-        settings: Settings,
-        log: Path,
-        on_event: OnEvent,
-        stage: Stage = "session",
-    ) -> Outcome:
-        """Run a stage of one session to its end in a child process."""
-        start, killings = time.monotonic(), out_of_memory_kills()
-        on_event(session, "begin", "")
-        log.parent.mkdir(parents=True, exist_ok=True)
-        scratch = SessionScratch(session.label, settings.keep_workdir)
-        with log.open("wb") as errors, scratch:
-            with self._lock:
-                if self.stopped:
-                    return Outcome(
-                        session=session, code=ExitCode.INTERRUPTED, message="not started"
-                    )
-                child = subprocess.Popen(
-                    [sys.executable, "-m", "cmb_bidsapp.engine.child"],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=errors,
-                    env=_environment(settings.resources.threads) | scratch.environment,
-                )
-                self._running.add(child)
-            code, message, ran = ExitCode.INTERNAL, "", ()
-            watch = _Watch(child, settings.resources.step_timeout)
-            try:
-                assert child.stdin is not None
-                assert child.stdout is not None
-                try:
-                    child.stdin.write(pickle.dumps(Job(session, settings, stage)))
-                    child.stdin.close()
-                except BrokenPipeError:
-                    pass  # it died early; its status says how
-                for line in child.stdout:
-                    try:
-                        event = json.loads(line)
-                    except ValueError:
-                        continue  # torn by the child's death, or printed by a library
-                    if event["event"] in ("step", "note"):
-                        if event["event"] == "step":
-                            watch.begin(event["text"])
-                        on_event(session, event["event"], event["text"])
-                    elif event["event"] == "done":
-                        code, ran = ExitCode.OK, tuple(event["ran"])
-                    elif event["event"] == "failed":
-                        code, message = ExitCode(event["code"]), event["message"]
-                status = child.wait()
-                scratch.failed = status != 0
-            finally:
-                watch.end()
-                with self._lock:
-                    self._running.discard(child)
-        if watch.expired:
-            code, message, ran = ExitCode.TEMPORARY, watch.expired, ()
-        elif status < 0:
-            starved = killings is not None and out_of_memory_kills() != killings
-            code, message = _killed(-status, stopped=self.stopped, starved=starved)
-        elif (status != 0 or code != ExitCode.OK) and not message:
-            code, message = ExitCode.INTERNAL, f"ended with status {status}; see {log}"
-        return Outcome(
-            session=session,
-            code=int(code),
-            message=message,
-            ran=ran,
-            seconds=round(time.monotonic() - start, 1),
-        )
-
-    def stop(self) -> None:
-        """Stop every child and start no more."""
-        with self._lock:
-            self.stopped = True
-            for child in self._running:
-                child.terminate()
-
-
-class _Watch:
-    """Stops a child one of whose steps takes too long; without a limit, in minutes, never."""
-
-    def __init__(self, child: subprocess.Popen[bytes], limit: float | None) -> None:
-        self._child = child
-        self._limit = limit
-        self._timers: list[threading.Timer] = []
-        self.expired = ""
-        self.begin("start")
-
-    def begin(self, step: str) -> None:
-        """A step begins; the one before it has ended."""
-        self.end()
-        if self._limit is not None and not self.expired:
-            self._after(60 * self._limit, lambda: self._stop(step))
-
-    def end(self) -> None:
-        """Nothing is waited for any more."""
-        for timer in self._timers:
-            timer.cancel()
-
-    def _stop(self, step: str) -> None:
-        self.expired = (
-            f"{step}: took longer than --step-timeout {self._limit:g} (minutes); see the log, and "
-            "run it again or give more time"
-        )
-        self._child.terminate()
-        self._after(GRACE, self._child.kill)
-
-    def _after(self, seconds: float, work: Callable[[], None]) -> None:
-        timer = threading.Timer(seconds, work)
-        timer.daemon = True
-        self._timers.append(timer)
-        timer.start()
-
-
-def _killed(number: int, *, stopped: bool, starved: bool) -> tuple[ExitCode, str]:
-    name = signal.Signals(number).name
-    if stopped:
-        return ExitCode.INTERRUPTED, "stopped"
-    if starved:
-        return (
-            ExitCode.TEMPORARY,
-            f"killed by {name}, out of memory; run fewer sessions at once or give the job more "
-            "memory",
-        )
-    if number == signal.SIGKILL:
-        return (
-            ExitCode.TEMPORARY,
-            f"killed by {name}: by a person, a scheduler, or for want of memory; run it again",
-        )
-    return ExitCode.TEMPORARY, f"killed by {name}"
-
-
-def _environment(threads: int) -> dict[str, str]:
-    """Environment of a child: its share of the cores, and no pile-up of nested pools."""
-    names = (
-        "OMP_NUM_THREADS",
-        "MKL_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS",
-        "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
-    )
-    return {**os.environ, **dict.fromkeys(names, str(threads)), "PYTHONUNBUFFERED": "1"}
 
 
 def run_sessions(
@@ -227,85 +30,62 @@ def run_sessions(
         Told of every step and note of every session, from other threads.
     stage
         Key of :data:`cmb_bidsapp.workflow.STAGES`.
+
+    Raises
+    ------
+    UsageError, UnavailableError
+        See :func:`cmb_bidsapp.engine.cluster.run_on_cluster`.
     """
     if not sessions:
         return
+    if settings.resources.scheduler is None:
+        outcomes = _run_here(sessions, settings, logs, on_event, stage)
+    else:
+        # dask, which only clusters need.
+        from cmb_bidsapp.engine.cluster import run_on_cluster
+
+        outcomes = run_on_cluster(sessions, settings, logs, on_event, stage)
+    try:
+        for outcome in outcomes:
+            yield outcome
+            if not outcome.ok and settings.stop_on_first_crash:
+                return
+    finally:
+        outcomes.close()
+
+
+def _run_here(
+    sessions: Sequence[Session], settings: Settings, logs: Path, on_event: OnEvent, stage: Stage
+) -> Generator[Outcome, None, None]:
     children = Children()
 
     def work(session: Session) -> Outcome:
-        log = logs / f"{session.label}.log"
-        try:
-            outcome = children.run(session, settings, log, on_event, stage)
-        except OSError as error:  # a disk that is full, a process too many
-            code, message = classify(error)
-            outcome = Outcome(session=session, code=code, message=message)
+        outcome = run_one(children, session, settings, logs, on_event, stage)
         if not outcome.ok and settings.stop_on_first_crash:
             children.stop()
         return outcome
 
-    with _dask(settings.resources.processes) as submit:
-        # Children end before the cluster does: closing it waits for them.
-        try:
-            for first in range(0, len(sessions), WINDOW):
-                for outcome in submit(work, sessions[first : first + WINDOW]):
-                    yield outcome
-                    if not outcome.ok and settings.stop_on_first_crash:
-                        return
-        finally:
-            children.stop()
+    # One thread waits for each child.
+    pool = ThreadPoolExecutor(settings.resources.processes)
+    try:
+        for future in as_completed([pool.submit(work, session) for session in sessions]):
+            yield future.result()
+    finally:
+        children.stop()
+        pool.shutdown(cancel_futures=True)
 
 
-#: What dask calls, by run: dask pickles what it is given, and locks cannot be pickled.
-_WORK: dict[str, Callable[[Session], Outcome]] = {}
-
-
-def _call(run_id: str, session: Session) -> Outcome:
-    return _WORK[run_id](session)
-
-
-Submit = Callable[[Callable[[Session], Outcome], Sequence[Session]], Iterator[Outcome]]
-
-
-@contextmanager
-def _dask(threads: int) -> Iterator[Submit]:
-    """One in-process dask worker with ``threads`` places."""
-    import logging
-
-    import dask
-    from distributed import Client, LocalCluster, as_completed
-    from distributed.comm import inproc
-
-    logging.getLogger("distributed").setLevel(logging.ERROR)
-    # Dask would open a socket to a public name server to learn an address nobody is to call.
-    inproc.global_manager._ip = "127.0.0.1"
-    options = {"distributed.scheduler.allowed-failures": 0, "distributed.admin.tick.limit": "1h"}
-    with (
-        dask.config.set(options),
-        LocalCluster(
-            n_workers=1,
-            threads_per_worker=threads,
-            processes=False,
-            # Dask insists on status pages; nobody but this machine may see them.
-            dashboard_address="127.0.0.1:0",
-            worker_dashboard_address="127.0.0.1:0",
-            memory_limit=0,
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-
-        def submit(
-            work: Callable[[Session], Outcome], sessions: Sequence[Session]
-        ) -> Iterator[Outcome]:
-            run_id = f"{os.getpid()}-{time.monotonic_ns()}"
-            _WORK[run_id] = work
-            futures = [
-                client.submit(_call, run_id, s, key=f"{s.label}-{run_id}", pure=False)
-                for s in sessions
-            ]
-            try:
-                for _, outcome in as_completed(futures, with_results=True):
-                    yield outcome
-            finally:
-                del _WORK[run_id]
-
-        yield submit
+def run_one(
+    children: Children,
+    session: Session,
+    settings: Settings,
+    logs: Path,
+    on_event: OnEvent,
+    stage: Stage,
+) -> Outcome:
+    """Run a session to its end; one that cannot be started has failed alone."""
+    try:
+        return children.run(session, settings, logs / f"{session.label}.log", on_event, stage)
+    except OSError as error:  # a disk that is full, a process too many
+        code, message = classify(error)
+        return Outcome(session=session, code=code, message=message)

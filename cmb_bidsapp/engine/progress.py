@@ -18,7 +18,7 @@ from rich.progress import (
 )
 
 from cmb_bidsapp.bids.inputs import Session
-from cmb_bidsapp.engine.pool import Outcome
+from cmb_bidsapp.engine.children import Outcome
 
 
 def say(console: Console, text: str) -> None:

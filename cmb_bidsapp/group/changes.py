@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.bids.typed import decode
+from cmb_bidsapp.clinical.fates import Fate, by_kind
 from cmb_bidsapp.clinical.follow_up import ChangeRow
+from cmb_bidsapp.clinical.tracks import TrackRow
+from cmb_bidsapp.group.rates import ANY
 
 #: Columns of ``*_label-CMB_changes.tsv`` that are counted.
 COUNTS = ("persistent", "new", "already_there", "open", "below_threshold", "gone")
@@ -97,3 +101,36 @@ class Changes:
             self.by_pool[pool, otherwise].add(participant, row)
         else:
             self.poor += 1
+
+
+class Intervals:
+    """Times between the sessions of one participant, and the microbleeds that are new in them.
+
+    What is new was not there in any session before, so it came since the last one that was
+    compared.
+
+    Attributes
+    ----------
+    found
+        By pool, and whether something was done otherwise than before: of each follow-up its days
+        since the last one, and its new microbleeds by kind; see :meth:`.rates.Rates.add`.
+    """
+
+    def __init__(self) -> None:
+        self.found: dict[tuple[str, bool], list[tuple[float | None, Mapping[str, int]]]]
+        self.found = defaultdict(list)
+        self._last: float | None = 0.0
+
+    def add(
+        self, pool: str, row: ChangeRow, by_fate: Mapping[Fate, Sequence[TrackRow]] | None
+    ) -> None:
+        """Add a follow-up, in the order of time; one that was not compared adds nothing."""
+        if not row.compared or row.new is None:
+            return
+        days = None
+        if row.days is not None and self._last is not None:
+            days = row.days - self._last
+        self._last = row.days
+        kinds = {} if by_fate is None else by_kind(by_fate[Fate.NEW])
+        changed = row.protocol_changed or row.processing_changed
+        self.found[pool, changed].append((days, {ANY: row.new, **kinds}))

@@ -13,26 +13,20 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-from cmb_bidsapp.bids.protocol import Protocol, SequenceKind
+from cmb_bidsapp.bids.protocol import Protocol
 from cmb_bidsapp.bids.tables import describe
 from cmb_bidsapp.clinical.mars import GROUPS, Form
 from cmb_bidsapp.clinical.summary import ClinicalSummary
-from cmb_bidsapp.core.statistics import wilson
+from cmb_bidsapp.core.statistics import LEAST_PEOPLE, wilson
 from cmb_bidsapp.group.changes import Changes
 from cmb_bidsapp.group.density import Density, Points
+from cmb_bidsapp.group.flow import Flow
 from cmb_bidsapp.group.quality import Quality
+from cmb_bidsapp.group.rates import Rates
 from cmb_bidsapp.group.records import ALGORITHM, Problem, Record
 from cmb_bidsapp.group.tables import PROTOCOL
+from cmb_bidsapp.group.visits import POOL_OF
 
-#: Pools of sequences; the last one is of sessions that do not tell theirs.
-GRE, SWI, UNKNOWN = POOLS = ("GRE", "SWI", "unknown")
-POOL_OF = {
-    SequenceKind.T2STARW: GRE,
-    SequenceKind.MEGRE: GRE,
-    SequenceKind.GRE: GRE,
-    SequenceKind.SWI: SWI,
-    SequenceKind.UNKNOWN: UNKNOWN,
-}
 #: Digits that protocols are told apart by: T, s, mm. Scanners write 2.8936 T and 0.0200001 s.
 DIGITS = {"field_strength": 1, "echo_time": 4, "slice_distance": 2}
 #: Classes of the summary that participants are counted by.
@@ -49,16 +43,15 @@ PROTOCOL_COLUMNS = {
     "sessions": describe("Sessions with this protocol"),
     "positive": describe("Participants with microbleeds at their first session with it"),
     "prevalence": describe("positive by participants"),
-    "prevalence_low": describe("Lower end of its 95 % interval (Wilson)"),
-    "prevalence_high": describe("Upper end of its 95 % interval (Wilson)"),
+    "prevalence_low": describe(
+        f"Lower end of its 95 % interval (Wilson); n/a below {LEAST_PEOPLE} participants"
+    ),
+    "prevalence_high": describe(
+        f"Upper end of its 95 % interval (Wilson); n/a below {LEAST_PEOPLE} participants"
+    ),
     "mean_count": describe("Microbleeds per participant at the first session with it"),
     "count_per_positive": describe("The same, of participants with microbleeds"),
 }
-
-
-def pool_of(record: Record) -> str:
-    """The pool that the sequence of a session belongs to."""
-    return POOL_OF[record.protocol.sequence]
 
 
 @dataclass(frozen=True)
@@ -75,7 +68,9 @@ class Share:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Its 95 % interval (Wilson 1927); NaN of nobody."""
+        """Its 95 % interval (Wilson 1927); NaN of fewer than :data:`LEAST_PEOPLE`."""
+        if self.whole < LEAST_PEOPLE:
+            return math.nan, math.nan
         return wilson(self.part, self.whole)
 
 
@@ -225,6 +220,8 @@ class Cohort:
         self.pools: defaultdict[str, Pool] = defaultdict(Pool)
         self.protocols: defaultdict[tuple[Any, ...], Tally] = defaultdict(Tally)
         self.changes = Changes()
+        self.rates = Rates()
+        self.flow = Flow()
         self.quality = Quality()
         self.shown = Largest()
         self.problems: list[Problem] = []
@@ -247,7 +244,7 @@ class Cohort:
 
 def protocol_of(record: Record) -> tuple[Any, ...]:
     """What tells protocols apart: pool, sequence, field strength, echo time, slice distance."""
-    return (pool_of(record), *rounded(record.protocol).values())
+    return (POOL_OF[record.protocol.sequence], *rounded(record.protocol).values())
 
 
 def rounded(protocol: Protocol) -> dict[str, Any]:

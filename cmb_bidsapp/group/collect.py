@@ -9,26 +9,27 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from itertools import groupby
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from cmb_bidsapp.anatomy.quality import COLUMNS as MEASURES
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import bids_name, sidecar_of
-from cmb_bidsapp.bids.tables import IDENTITY, open_table, read_table, write_table
+from cmb_bidsapp.bids.tables import IDENTITY, identity, open_table, read_table, write_table
+from cmb_bidsapp.clinical.fates import fates
+from cmb_bidsapp.clinical.follow_up import ChangeRow
 from cmb_bidsapp.clinical.mars import fill
 from cmb_bidsapp.clinical.summary import read_warnings, summarise
 from cmb_bidsapp.group import changes, tables
-from cmb_bidsapp.group.cohort import (
-    POOLS,
-    PROTOCOL_COLUMNS,
-    Cohort,
-    pool_of,
-    protocol_of,
-)
+from cmb_bidsapp.group.cohort import PROTOCOL_COLUMNS, Cohort, protocol_of
 from cmb_bidsapp.group.density import SPACE, centres_of, write_density
+from cmb_bidsapp.group.flow import FLOW_COLUMNS, Step
+from cmb_bidsapp.group.people import NOBODY, Person
 from cmb_bidsapp.group.quality import QC_COLUMNS
+from cmb_bidsapp.group.rates import RATE_COLUMNS
 from cmb_bidsapp.group.ratings import Ratings
-from cmb_bidsapp.group.records import Problem, Record
+from cmb_bidsapp.group.records import Problem, Record, read_skipped
+from cmb_bidsapp.group.visits import POOLS, Visit, visits_of
 
 T = TypeVar("T")
 Add = Callable[[Mapping[str, object]], None]
@@ -49,6 +50,7 @@ def collect(
     out_dir: Path,
     *,
     limit: int,
+    people: Mapping[str, Person] = MappingProxyType({}),
     tell: Callable[[Problem], object] = lambda _: None,
 ) -> tuple[Cohort, list[Path]]:
     """Write the tables that have rows of sessions, and gather what the cohort has in sum.
@@ -62,6 +64,8 @@ def collect(
         Gets ``group_<name>.tsv`` with their dictionaries, see :data:`tables.TABLES`.
     limit
         Number of microbleeds of the summary's cut-off at baseline.
+    people
+        Who the participants are, by label, as far as it is known.
     tell
         Called with every problem as it comes up.
 
@@ -76,9 +80,10 @@ def collect(
             name: stack.enter_context(open_table(paths[name], list(columns), columns))
             for name, columns in tables.TABLES.items()
         }
-        collector = _Collector(out_dir, limit, tell, adds)
+        collector = _Collector(out_dir, limit, people, tell, adds)
         for _, own in groupby(found, key=_participant):
             collector.participant(own)
+        collector.end()
     return collector.cohort, list(paths.values())
 
 
@@ -92,20 +97,25 @@ def apply_ratings(
 
 
 def write_sums(cohort: Cohort, out_dir: Path) -> list[Path]:
-    """Write what is known after the pass: protocols, quality of the anatomy, maps of density.
+    """Write what is known after the pass: protocols, rates, the flow, quality, maps of density.
 
     A pool without sessions has no map; one of an earlier run is removed.
     """
-    protocols, quality = table_of(out_dir, "protocols"), table_of(out_dir, "qc")
-    write_table(protocols, list(PROTOCOL_COLUMNS), cohort.protocol_rows(), PROTOCOL_COLUMNS)
-    write_table(quality, list(QC_COLUMNS), cohort.quality.rows(), QC_COLUMNS)
+    sums: dict[str, tuple[tables.Columns, Iterable[Mapping[str, object]]]] = {
+        "protocols": (PROTOCOL_COLUMNS, cohort.protocol_rows()),
+        "rates": (RATE_COLUMNS, cohort.rates.rows()),
+        "flow": (FLOW_COLUMNS, cohort.flow.rows()),
+        "qc": (QC_COLUMNS, cohort.quality.rows()),
+    }
+    for name, (columns, rows) in sums.items():
+        write_table(table_of(out_dir, name), list(columns), rows, columns)
     maps = {name: density_of(out_dir, name) for name in POOLS}
     for name, path in maps.items():
         if name in cohort.pools:
             write_density(cohort.pools[name].density, path)
         else:
             remove(path)
-    return [protocols, quality, *(maps[name] for name in cohort.pools)]
+    return [*(table_of(out_dir, name) for name in sums), *(maps[name] for name in cohort.pools)]
 
 
 def remove(path: Path) -> None:
@@ -132,58 +142,98 @@ class _Collector:
         self,
         out_dir: Path,
         limit: int,
+        people: Mapping[str, Person],
         tell: Callable[[Problem], object],
         adds: Mapping[str, Add],
     ) -> None:
         self.cohort = Cohort()
         self._out_dir, self._limit, self._tell, self._add = out_dir, limit, tell, adds
+        self._people, self._skipped = people, read_skipped(out_dir)
 
     def participant(self, own: Iterable[Record | Problem]) -> None:
         """Take the sessions of a participant."""
         sessions: dict[str | None, Record] = {}
+        steps: list[Step] = []
+        label = None
         for one in own:
+            label = one.files.participant if one.files else None
             if isinstance(one, Problem):
                 self._problem(one)
+                steps += [Step.FAILED] * one.left_out
             else:
-                sessions[tables.about(one)["session_id"]] = one
-        if not sessions:
-            return
+                name = identity(one.files.participant, one.files.session)["session_id"]
+                sessions[name] = one
+        steps += [Step.NO_T2STAR] * self._skipped.pop(label or "", 0)
+        if sessions:
+            steps += self._read(sessions)
+        self.cohort.flow.add(steps)
+
+    def end(self) -> None:
+        """Take who has left nothing but a row of the status."""
+        for number in self._skipped.values():
+            self.cohort.flow.add([Step.NO_T2STAR] * number)
+
+    def _read(self, sessions: Mapping[str | None, Record]) -> Iterator[Step]:
+        """Take the sessions of a participant that could be read; tells steps of the flow."""
         first = next(iter(sessions.values())).files
         follow_ups = self._of_participant(first, lambda one: one.changes, changes.read_changes)
         # Where sessions were followed it is known which one was first; else their names tell.
-        baselines = {row.baseline_session_id for row in follow_ups}
+        visits = visits_of(
+            {name: record.protocol.sequence for name, record in sessions.items()},
+            follow_ups,
+            self._people.get(first.participant, NOBODY),
+        )
         kinds: set[Any] = set()
-        read = {
-            name: sessions[name]
-            for name in sorted(sessions, key=lambda name: name not in baselines)
-            if self._session(sessions[name], kinds)
-        }
+        read: dict[str | None, Record] = {}
+        for name in sorted(sessions, key=lambda name: not visits[name].baseline):
+            if self._session(sessions[name], visits[name], kinds):
+                read[name] = sessions[name]
+                yield Step.PROCESSED
+                if not sessions[name].files.t1w_on_t2star.exists():
+                    yield Step.NO_T1W
+            else:
+                yield Step.FAILED
         self.cohort.participants += bool(read)
+        tracks = self._of_participant(first, lambda one: one.tracks, tables.read_tracks)
+        intervals = changes.Intervals()
         for row in follow_ups:
+            by_fate = None
+            if tracks and row.compared:
+                by_fate = fates(tracks, row.session_id, row.baseline_session_id)
             if {row.session_id, row.baseline_session_id} <= read.keys():
-                later = read[row.session_id]
-                self._add["changes"](tables.change_row(row, later))
-                self.cohort.changes.add(later.files.participant, pool_of(later), row)
-        for seen in self._of_participant(first, lambda one: one.tracks, tables.read_tracks):
-            if follow_ups and seen.session_id in read:
-                self._add["tracks"](tables.track_row(seen, read[seen.session_id], follow_ups))
+                later, visit = read[row.session_id], visits[row.session_id]
+                self._add["changes"](tables.change_row(row, later, visit, by_fate))
+                if by_fate is not None:
+                    for long in tables.change_long_rows(row, later, visit, by_fate):
+                        self._add["changes_long"](long)
+                self.cohort.changes.add(first.participant, visit.pool, row)
+                intervals.add(visit.pool, row, by_fate)
+                yield _step_of(row)
+        for (pool, changed), own in intervals.found.items():
+            self.cohort.rates.add(pool, changed=changed, intervals=own)
+        for seen in tracks if follow_ups else ():
+            name = seen.session_id
+            if name in read:
+                baseline = follow_ups[0].baseline_session_id
+                self._add["tracks"](tables.track_row(seen, read[name], visits[name], baseline))
 
-    def _session(self, record: Record, seen: set[Any]) -> bool:
+    def _session(self, record: Record, visit: Visit, seen: set[Any]) -> bool:
         """Take a session; ``seen`` are pools and protocols that the participant was in before."""
         try:
             form = fill(record.lesions)
             summary = summarise(record.lesions, self._limit, read_warnings(record.files))
             centres = centres_of(lesion for lesion in record.lesions if lesion.counted)
         except ValueError as error:
-            self._problem(Problem.of(error, record.files.lesions, record.files))
+            self._problem(Problem.of(error, record.files.lesions, record.files, left_out=True))
             return False
-        count, name, protocol = form.count(), pool_of(record), protocol_of(record)
-        wide = tables.mars_row(record, form)
-        clinical = {**tables.about(record), **vars(record.protocol), **vars(summary)}
-        for row in tables.lesion_rows(record):
+        count, name, protocol = form.count(), visit.pool, protocol_of(record)
+        first = tables.about(record, visit)
+        wide = tables.mars_row(record, visit, form)
+        clinical = {**first, **vars(record.protocol), **vars(summary)}
+        for row in tables.lesion_rows(record, visit):
             self._add["lesions"](row)
         self._add["mars"](wide)
-        for row in tables.mars_long_rows(record, form):
+        for row in tables.mars_long_rows(record, visit, form):
             self._add["mars_long"](row)
         self._add["summary"](clinical)
 
@@ -196,15 +246,15 @@ class _Collector:
         if protocol not in seen:
             tally.counts[count] += 1
         seen |= {name, protocol}
-        told = {**clinical, **wide, "outside": self._quality(record, name)}
+        told = {**clinical, **wide, "outside": self._quality(record, first)}
         self.cohort.shown.add(count, {column: told[column] for column in SHOWN})
         return True
 
-    def _quality(self, record: Record, pool: str) -> int | None:
+    def _quality(self, record: Record, session: Mapping[str, Any]) -> int | None:
         """Number of measures of the anatomy outside their limits; ``None`` without a table."""
         path = record.files.quality
         try:
-            return self.cohort.quality.add(record.files, pool, read_table(path, MEASURES))
+            return self.cohort.quality.add(session, read_table(path, MEASURES))
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
@@ -231,6 +281,13 @@ class _Collector:
         self._tell(problem)
         self._add["problems"](tables.problem_row(problem, self._out_dir))
         self.cohort.add_problem(problem)
+
+
+def _step_of(row: ChangeRow) -> Step:
+    """What the flow counts a follow-up as."""
+    if not row.compared:
+        return Step.NOT_REGISTERED
+    return Step.CHANGED if row.protocol_changed or row.processing_changed else Step.COMPARABLE
 
 
 def _participant(one: Record | Problem) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from cmb_bidsapp.anatomy.quality import COLUMNS
-from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.bids.tables import IDENTITY, Row, describe, identity
+from cmb_bidsapp.bids.tables import IDENTITY, Row, describe
+from cmb_bidsapp.group.tables import PROTOCOL
+from cmb_bidsapp.group.visits import VISIT_COLUMNS
 
 #: A value so many robust standard deviations from the median is an outlier (Iglewicz and
 #: Hoaglin 1993).
@@ -35,7 +36,8 @@ FLAGS = ("ok", "low", "high")
 #: Columns of ``group_qc.tsv`` with their JSON dictionary.
 QC_COLUMNS = {
     **IDENTITY,
-    "pool": describe("Sequences that are looked at together"),
+    **VISIT_COLUMNS,
+    "sequence": PROTOCOL["sequence"],
     **COLUMNS,
     "robust_z": describe(
         "Distance from the median of the pool, in robust standard deviations (1.4826 times the "
@@ -47,13 +49,13 @@ QC_COLUMNS = {
 
 @dataclass
 class _Series:
-    """One measure of all sessions of a pool; units and limits are the same for all."""
+    """One measure of all sessions of a pool; limits may depend on the size of the head."""
 
     units: str
-    low: str
-    high: str
     sessions: array[int] = field(default_factory=lambda: array("I"))
     values: array[float] = field(default_factory=lambda: array("f"))
+    lows: array[float] = field(default_factory=lambda: array("f"))
+    highs: array[float] = field(default_factory=lambda: array("f"))
     flags: array[int] = field(default_factory=lambda: array("B"))
 
     @property
@@ -81,20 +83,24 @@ class _Series:
         return np.flatnonzero(np.asarray(self.flags, bool) | (np.abs(z) >= FAR))
 
 
+def _number(text: str) -> float:
+    return math.nan if text == "n/a" else float(text)
+
+
 class Quality:
     """Measures of the anatomy of all sessions, and who stands out."""
 
     def __init__(self) -> None:
-        self._labels: list[tuple[str, str | None]] = []
+        self._sessions: list[Mapping[str, Any]] = []
         self._series: dict[tuple[str, str], _Series] = {}
 
-    def add(self, files: SessionFiles, pool: str, rows: Iterable[Row]) -> int:
+    def add(self, session: Mapping[str, Any], rows: Iterable[Row]) -> int:
         """Add a session; tells how many of its measures are outside their limits.
 
         Parameters
         ----------
-        pool
-            Sequences that are comparable.
+        session
+            Its columns that are not of a measure; ``pool`` are sequences that are comparable.
         rows
             Of ``*_desc-anatomy_qc.tsv``.
 
@@ -104,21 +110,23 @@ class Quality:
             A value is no number, or a flag is none; nothing of the session is added.
         """
         read = [
-            (row, math.nan if row["value"] == "n/a" else float(row["value"]), row["flag"])
+            (row, _number(row["value"]), _number(row["low"]), _number(row["high"]), row["flag"])
             for row in rows
         ]
         unknown = {flag for *_, flag in read} - {*FLAGS}
         if unknown:
             raise ValueError(f"flag {', '.join(sorted(unknown))}: ok, low or high is expected")
-        for row, value, flag in read:
-            key = (pool, row["measure"])
+        for row, value, low, high, flag in read:
+            key = (session["pool"], row["measure"])
             if key not in self._series:
-                self._series[key] = _Series(row["units"], row["low"], row["high"])
+                self._series[key] = _Series(row["units"])
             series = self._series[key]
-            series.sessions.append(len(self._labels))
+            series.sessions.append(len(self._sessions))
             series.values.append(value)
+            series.lows.append(low)
+            series.highs.append(high)
             series.flags.append(FLAGS.index(flag))
-        self._labels.append((files.participant, files.session))
+        self._sessions.append(session)
         return sum(flag != "ok" for *_, flag in read)
 
     def measures(self) -> list[dict[str, Any]]:
@@ -141,17 +149,16 @@ class Quality:
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """What is outside its limits or an outlier, measure by measure: rows of the table."""
-        for (pool, measure), series in self._series.items():
+        for (_, measure), series in self._series.items():
             z = series.robust_z()
             for entry in series.notable(z):
                 yield {
-                    **identity(*self._labels[series.sessions[entry]]),
-                    "pool": pool,
+                    **self._sessions[series.sessions[entry]],
                     "measure": measure,
                     "value": series.values[entry],
                     "units": series.units,
-                    "low": series.low,
-                    "high": series.high,
+                    "low": series.lows[entry],
+                    "high": series.highs[entry],
                     "flag": FLAGS[series.flags[entry]],
                     "robust_z": float(z[entry]),
                 }

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import csv
 import os
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.protocol import Protocol, read_protocol
+from cmb_bidsapp.bids.stamps import read_stamp, vouched
+from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.bids.text import open_text
 from cmb_bidsapp.bids.times import natural
 from cmb_bidsapp.clinical.mars import NEEDED
+from cmb_bidsapp.core.errors import ExitCode
+from cmb_bidsapp.core.outcome import UNFINISHED
 from cmb_bidsapp.lesions.lesion import Lesion
 from cmb_bidsapp.lesions.table import read_lesions
 
 #: Whose decisions a count rests on, where no reader has looked.
 ALGORITHM = "algorithm"
 
+#: Phases whose results are those of a session.
+PHASES = ("prepare", "segment", "decide")
 #: Columns of ``logs/status.tsv`` that are read.
 STATUS = ("participant_id", "session_id", "status", "message")
 
@@ -47,9 +54,18 @@ class Problem:
     reason: str
     files: SessionFiles | None = None
     """Whose it is, where that is known."""
+    left_out: bool = False
+    """Whether the session is in no other table for it."""
 
     @classmethod
-    def of(cls, error: Exception, path: Path, files: SessionFiles | None = None) -> Problem:
+    def of(
+        cls,
+        error: Exception,
+        path: Path,
+        files: SessionFiles | None = None,
+        *,
+        left_out: bool = False,
+    ) -> Problem:
         """Say in words what reading a file of the app's own ran into, and what to do."""
         if isinstance(error, FileNotFoundError):
             cause = "no such table: the session is not finished"
@@ -57,7 +73,7 @@ class Problem:
             cause = "no text, the file is damaged"
         else:
             cause = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        return cls(path, f"{cause}; run the participant level again", files)
+        return cls(path, f"{cause}; run the participant level again", files, left_out)
 
     def __str__(self) -> str:
         return f"{self.path}: {self.reason}"
@@ -69,7 +85,7 @@ def records(out_dir: Path) -> Iterator[Record | Problem]:
     Every participant that has a folder or is in ``logs/status.tsv`` comes up: a session that
     failed in the last run, or has no lesion table, is a problem.
     """
-    failed: dict[str, dict[str | None, str]] = {}
+    failed: dict[str, dict[str | None, tuple[bool, str]]] = {}
     status = out_dir / "logs" / "status.tsv"
     try:
         failed = _failed(status)
@@ -88,12 +104,32 @@ def records(out_dir: Path) -> Iterator[Record | Problem]:
             files = SessionFiles(out_dir, participant, session)
             if session in reasons:
                 folder = files.lesions.parent.parent
-                yield Problem(folder, f"{reasons[session]}; run the participant level again", files)
+                broken_off, reason = reasons[session]
+                if broken_off and finished_before(files):
+                    # Nothing was wrong with it but that its last run was ended.
+                    told = f"{reason}; the whole results of the run before are counted"
+                    yield Problem(folder, told, files)
+                    yield from _read(files)
+                    continue
+                # Of follow-ups there is no session to leave out, but where there are no others.
+                alone = session is not None or not present - {None}
+                cause = f"{reason}; run the participant level again"
+                yield Problem(folder, cause, files, left_out=alone)
                 continue
-            try:
-                yield read_record(files)
-            except (OSError, ValueError) as error:
-                yield Problem.of(error, files.lesions, files)
+            yield from _read(files)
+
+
+def finished_before(files: SessionFiles) -> bool:
+    """Whether all results of a session are whole and of one run, as its stamps vouch."""
+    stamps = (read_stamp(files.stamp(phase)) for phase in PHASES)
+    return all(vouched(stamp, files.out_dir) for stamp in stamps)
+
+
+def _read(files: SessionFiles) -> Iterator[Record | Problem]:
+    try:
+        yield read_record(files)
+    except (OSError, ValueError) as error:
+        yield Problem.of(error, files.lesions, files, left_out=True)
 
 
 def read_record(files: SessionFiles) -> Record:
@@ -108,14 +144,16 @@ def read_record(files: SessionFiles) -> Record:
     return Record(files, tuple(lesions), read_protocol(files))
 
 
-def _failed(status: Path) -> dict[str, dict[str | None, str]]:
-    """By participant the sessions that failed in the last run, and why; no others are kept.
+def _failed(status: Path) -> dict[str, dict[str | None, tuple[bool, str]]]:
+    """By participant the sessions that failed in the last run; no others are kept.
+
+    Of each whether it was but broken off, and why it failed.
 
     Follow-ups of a participant have no session.
     """
     if not status.exists():
         return {}
-    failed: dict[str, dict[str | None, str]] = {}
+    failed: dict[str, dict[str | None, tuple[bool, str]]] = {}
     with open_text(status) as stream:
         reader = csv.DictReader(stream, delimiter="\t")
         if not {*STATUS} <= {*(reader.fieldnames or ())}:
@@ -126,8 +164,22 @@ def _failed(status: Path) -> dict[str, dict[str | None, str]]:
             if outcome == "failed" and row.get("stage") != "sensitivity":
                 label = None if session == "n/a" else session.removeprefix("ses-")
                 cause = f"{row.get('stage', 'session')} failed in the last run: {message}"
-                failed.setdefault(participant.removeprefix("sub-"), {})[label] = cause
+                failed.setdefault(participant.removeprefix("sub-"), {})[label] = (
+                    row.get("exit_code") == str(int(ExitCode.INTERRUPTED)) or message == UNFINISHED,
+                    cause,
+                )
     return failed
+
+
+def read_skipped(out_dir: Path) -> Counter[str]:
+    """Number of sessions of each participant that had nothing to process in the last run."""
+    try:
+        rows = read_table(out_dir / "logs" / "status.tsv", STATUS)
+    except (OSError, ValueError):
+        # That it cannot be read is told with the sessions.
+        return Counter()
+    skipped = (row["participant_id"] for row in rows if row["status"] == "skipped")
+    return Counter(participant.removeprefix("sub-") for participant in skipped)
 
 
 def _labels(folder: Path, entity: str) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -10,6 +11,7 @@ from typing import Any
 from cmb_bidsapp.bids.protocol import Protocol
 from cmb_bidsapp.bids.tables import IDENTITY, describe, identity, read_table
 from cmb_bidsapp.bids.typed import columns_of, decode
+from cmb_bidsapp.clinical.fates import KINDS, Fate, by_kind, place_of_track
 from cmb_bidsapp.clinical.follow_up import CHANGE_COLUMNS, ChangeRow
 from cmb_bidsapp.clinical.mars import Form, Place, wide_columns, wide_row
 from cmb_bidsapp.clinical.summary import SUMMARY_COLUMNS
@@ -17,6 +19,7 @@ from cmb_bidsapp.clinical.tracks import TRACK_COLUMNS, TrackRow
 from cmb_bidsapp.core.labels import MARS_FORM
 from cmb_bidsapp.group.reading import ReadLesion
 from cmb_bidsapp.group.records import ALGORITHM, Problem, Record
+from cmb_bidsapp.group.visits import VISIT_COLUMNS, Visit
 from cmb_bidsapp.lesions.lesion import COUNTED
 
 Columns = Mapping[str, Mapping[str, Any]]
@@ -29,7 +32,14 @@ SOURCE = {
     )
 }
 PROTOCOL = columns_of(Protocol)
-_SESSION = {**IDENTITY, **SOURCE}
+#: Every table in which a session stands says when it was, and what it may be added up with.
+_SESSION = {**IDENTITY, **VISIT_COLUMNS, "sequence": PROTOCOL["sequence"], **SOURCE}
+#: Microbleeds of a fate, by group of regions and by grade.
+_KINDS = {
+    f"{fate}_{kind}": describe(f"Of {fate}, {kind}; n/a where there is no table of tracks")
+    for fate in (Fate.NEW, Fate.BELOW_THRESHOLD, Fate.GONE)
+    for kind in KINDS
+}
 
 #: By the name of each table (``group_<name>.tsv``), its columns with their JSON dictionary.
 TABLES: Mapping[str, Columns] = MappingProxyType(
@@ -45,12 +55,20 @@ TABLES: Mapping[str, Columns] = MappingProxyType(
             "count": describe("Microbleeds; unassigned regions and sides only where there are any"),
         },
         "summary": {**_SESSION, **PROTOCOL, **SUMMARY_COLUMNS},
-        "changes": {**_SESSION, **PROTOCOL, **CHANGE_COLUMNS},
+        "changes": {**_SESSION, **PROTOCOL, **CHANGE_COLUMNS, **_KINDS},
+        "changes_long": {
+            **_SESSION,
+            "protocol_changed": CHANGE_COLUMNS["protocol_changed"],
+            "processing_changed": CHANGE_COLUMNS["processing_changed"],
+            "group": describe("Group of regions of the MARS form, or unassigned"),
+            "region": describe("Region of the MARS form; unassigned only where there are any"),
+            "grade": describe("Grade", definite="counted", possible="counted"),
+            **{fate.value: CHANGE_COLUMNS[fate] for fate in Fate},
+        },
         "tracks": {
             **_SESSION,
             **PROTOCOL,
             "baseline_session_id": CHANGE_COLUMNS["baseline_session_id"],
-            "days": CHANGE_COLUMNS["days"],
             **TRACK_COLUMNS,
         },
         "problems": {
@@ -62,24 +80,29 @@ TABLES: Mapping[str, Columns] = MappingProxyType(
 )
 
 
-def about(record: Record) -> dict[str, Any]:
-    """The columns that say which session it is, and whose decisions the numbers rest on."""
-    return {**identity(record.files.participant, record.files.session), "source": record.source}
+def about(record: Record, visit: Visit) -> dict[str, Any]:
+    """The columns that say which session it is, when, and whose decisions the numbers rest on."""
+    return {
+        **identity(record.files.participant, record.files.session),
+        **vars(visit),
+        "sequence": record.protocol.sequence,
+        "source": record.source,
+    }
 
 
-def lesion_rows(record: Record) -> Iterator[dict[str, Any]]:
+def lesion_rows(record: Record, visit: Visit) -> Iterator[dict[str, Any]]:
     """Every candidate of a session, kept or rejected."""
-    first = about(record)
+    first = about(record, visit)
     # Where readers decided, each lesion has a source of its own.
     return ({**first, **vars(lesion)} for lesion in record.lesions)
 
 
-def mars_row(record: Record, form: Form) -> dict[str, Any]:
+def mars_row(record: Record, visit: Visit, form: Form) -> dict[str, Any]:
     """The MARS form of a session in one row."""
-    return {**about(record), **vars(record.protocol), **wide_row(form)}
+    return {**about(record, visit), **vars(record.protocol), **wide_row(form)}
 
 
-def mars_long_rows(record: Record, form: Form) -> Iterator[dict[str, Any]]:
+def mars_long_rows(record: Record, visit: Visit, form: Form) -> Iterator[dict[str, Any]]:
     """The MARS form of a session, a row per region, side and grade, zeros among them."""
     places = [
         Place(group, region, side)
@@ -87,7 +110,7 @@ def mars_long_rows(record: Record, form: Form) -> Iterator[dict[str, Any]]:
         for side in ("right", "left")
     ]
     places += sorted({place for place, _ in form.counts} - set(places))
-    first = about(record)
+    first = about(record, visit)
     for place in places:
         for grade in COUNTED:
             yield {
@@ -113,26 +136,48 @@ def read_tracks(path: Path) -> list[TrackRow]:
     return [decode(TrackRow, row) for row in read_table(path, ("track_id", "state"))]
 
 
-def change_row(row: ChangeRow, later: Record) -> dict[str, Any]:
-    """A follow-up."""
-    return {**vars(row), **_followed(later)}
-
-
-def track_row(row: TrackRow, record: Record, follow_ups: Sequence[ChangeRow]) -> dict[str, Any]:
-    """A microbleed in a session that has follow-ups or is one."""
-    days = {one.session_id: one.days for one in follow_ups}
-    timed = any(value is not None for value in days.values())
-    return {
-        **vars(row),
-        **_followed(record),
-        "baseline_session_id": follow_ups[0].baseline_session_id,
-        "days": days.get(row.session_id, 0 if timed else None),
+def change_row(
+    row: ChangeRow, later: Record, visit: Visit, by_fate: Mapping[Fate, Sequence[TrackRow]] | None
+) -> dict[str, Any]:
+    """A follow-up, with its microbleeds by fate, where the tracks tell them."""
+    counts = {
+        f"{fate}_{kind}": number
+        for fate, rows in (by_fate or {}).items()
+        for kind, number in by_kind(rows).items()
     }
+    return {**vars(row), **counts, **_followed(later, visit)}
 
 
-def _followed(record: Record) -> dict[str, Any]:
+def change_long_rows(
+    row: ChangeRow, later: Record, visit: Visit, by_fate: Mapping[Fate, Sequence[TrackRow]]
+) -> Iterator[dict[str, Any]]:
+    """A follow-up, a row per region and grade, zeros among them."""
+    places = [(group, region) for region, (_, group, _) in MARS_FORM.items()]
+    found = Counter(
+        (fate, place_of_track(one)[:2], str(one.grade))
+        for fate, rows in by_fate.items()
+        for one in rows
+    )
+    places += sorted({place for _, place, _ in found} - set(places))
+    first = {
+        **_followed(later, visit),
+        "protocol_changed": row.protocol_changed,
+        "processing_changed": row.processing_changed,
+    }
+    for group, region in places:
+        for grade in COUNTED:
+            counts = {fate.value: found[fate, (group, region), str(grade)] for fate in Fate}
+            yield {**first, "group": group, "region": region, "grade": grade, **counts}
+
+
+def track_row(row: TrackRow, record: Record, visit: Visit, baseline: str) -> dict[str, Any]:
+    """A microbleed in a session that has follow-ups or is one."""
+    return {**vars(row), **_followed(record, visit), "baseline_session_id": baseline}
+
+
+def _followed(record: Record, visit: Visit) -> dict[str, Any]:
     # Microbleeds are followed as the algorithm found them, whatever readers said.
-    return {**vars(record.protocol), **about(record), "source": ALGORITHM}
+    return {**vars(record.protocol), **about(record, visit), "source": ALGORITHM}
 
 
 def problem_row(problem: Problem, out_dir: Path) -> dict[str, Any]:

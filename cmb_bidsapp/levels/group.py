@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from itertools import chain
+
 from rich.console import Console
 
+from cmb_bidsapp.bids.text import cause_of
 from cmb_bidsapp.core.errors import ExitCode, NoInputError
 from cmb_bidsapp.core.outcome import Summary
 from cmb_bidsapp.engine.progress import say
 from cmb_bidsapp.group.agreement import write_agreement
 from cmb_bidsapp.group.collect import apply_ratings, collect, remove, table_of, write_sums
+from cmb_bidsapp.group.people import Person, find_people, read_people
 from cmb_bidsapp.group.ratings import read_ratings
-from cmb_bidsapp.group.records import records
+from cmb_bidsapp.group.records import Problem, Record, records
 from cmb_bidsapp.levels.evaluation import evaluate_output
 from cmb_bidsapp.report.group import write_group_report
 from cmb_bidsapp.sensitivity.tables import write_group
@@ -27,11 +32,15 @@ def group(settings: Settings, console: Console) -> Summary:
     if not out_dir.is_dir():
         raise NoInputError(f"{out_dir}: no such folder; the participant level comes first")
     ratings = read_ratings(settings.ratings) if settings.ratings else None
-    found = records(out_dir)
+    found: Iterable[Record | Problem] = records(out_dir)
+    people, unread = _people(settings)
+    if unread:
+        found = chain(found, [unread])
     cohort, written = collect(
         apply_ratings(found, ratings) if ratings else found,
         out_dir,
         limit=settings.clinical.baseline_limit,
+        people=people,
         tell=lambda problem: say(console, f"left out: {problem}"),
     )
     written += write_sums(cohort, out_dir)
@@ -53,3 +62,15 @@ def group(settings: Settings, console: Console) -> Summary:
     for path in written:
         say(console, f"group: {path}")
     return Summary(ok=cohort.total.sessions, failed=failed, code=code)
+
+
+def _people(settings: Settings) -> tuple[Mapping[str, Person], Problem | None]:
+    """Who the participants are, of the dataset or beside the output; nobody needs to be there."""
+    path = find_people(settings.bids_dir, settings.out_dir)
+    if path is None:
+        return {}, None
+    try:
+        return read_people(path), None
+    except (OSError, ValueError) as error:
+        cause = f"{cause_of(error)}; no table has age, sex and arm"
+        return {}, Problem(path, cause)

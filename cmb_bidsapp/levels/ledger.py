@@ -11,7 +11,7 @@ from pathlib import Path
 from cmb_bidsapp.bids.scans import Choice, Session
 from cmb_bidsapp.core.errors import ExitCode, classify
 from cmb_bidsapp.core.outcome import Summary, common_code
-from cmb_bidsapp.engine.pool import Outcome
+from cmb_bidsapp.engine.children import Outcome
 from cmb_bidsapp.levels.status import begun, ended, left_out, waiting, write_status
 from cmb_bidsapp.workflow import Stage
 

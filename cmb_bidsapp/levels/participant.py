@@ -20,7 +20,8 @@ from cmb_bidsapp.bids.outputs import write_json, write_text
 from cmb_bidsapp.core.errors import ExitCode, classify
 from cmb_bidsapp.core.outcome import Summary, common_code
 from cmb_bidsapp.engine.child import Job, up_to_date
-from cmb_bidsapp.engine.pool import Outcome, run_sessions
+from cmb_bidsapp.engine.children import Outcome
+from cmb_bidsapp.engine.pool import run_sessions
 from cmb_bidsapp.engine.progress import Display, say
 from cmb_bidsapp.levels.ledger import Ledger
 from cmb_bidsapp.levels.reports import keep_report

@@ -10,10 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cmb_bidsapp.core.home import provide_home
+from cmb_bidsapp.core.scratch import PREFIX
 from cmb_bidsapp.settings import Settings
-
-#: Beginning of the name of a run's scratch folder.
-PREFIX = "cmb_bidsapp-"
 
 
 @contextmanager

@@ -14,15 +14,13 @@ from cmb_bidsapp.bids.outputs import PARTIAL, write_text
 from cmb_bidsapp.bids.scans import Choice, Session
 from cmb_bidsapp.bids.tables import read_table, write_table
 from cmb_bidsapp.core.errors import ExitCode
-from cmb_bidsapp.engine.pool import Outcome
+from cmb_bidsapp.core.outcome import UNFINISHED
+from cmb_bidsapp.engine.children import Outcome
 from cmb_bidsapp.workflow import Stage
 
 Row = Mapping[str, object]
 
 COLUMNS = ("participant_id", "session_id", "stage", "status", "exit_code", "message", "seconds")
-
-#: Of a session that has begun: who is killed leaves no other word.
-UNFINISHED = "started and not ended: killed, or still running"
 
 #: Of one that has not.
 UNREACHED = "not begun: the run ended before, or has not come to it"

@@ -67,6 +67,9 @@ class AppRequest(Request):
     mem_gb: float | None
     low_mem: bool
     device: str
+    scheduler_file: Path | None
+    scheduler: str | None
+    scheduler_without_tls: bool
     work_dir: Path | None
     clean_workdir: bool
     keep_workdir: KeepWorkdir

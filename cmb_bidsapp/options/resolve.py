@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -79,7 +80,7 @@ def resolve(request: AppRequest, machine: Machine) -> Settings:
     memory = checked(lambda: _memory_mb(request), None)
     device, absent = "cpu", None
     try:
-        device = choose_device(request.device, machine.gpus)
+        device = _device(request, machine)
     except UsageError as error:
         problems.append(str(error))
     except UnavailableError as error:
@@ -167,6 +168,7 @@ def _paths(request: AppRequest) -> Iterator[str]:
     for option, file in (
         ("--jhu-atlas", request.jhu_atlas),
         ("--fs-license-file", request.fs_license_file),
+        ("--scheduler-file", request.scheduler_file),
     ):
         if file is not None and not file.is_file():
             yield f"{option} {file}: not a file"
@@ -182,6 +184,16 @@ def _contradictions(request: AppRequest) -> Iterator[str]:
         (
             request.mem is not None and request.mem_gb is not None,
             "--mem and --mem-gb exclude each other; give one of them",
+        ),
+        (
+            request.scheduler is not None and request.scheduler_file is not None,
+            "--scheduler and --scheduler-file exclude each other; give one of them",
+        ),
+        (
+            request.scheduler_without_tls
+            and request.scheduler is None
+            and request.scheduler_file is None,
+            "--scheduler-without-tls: name the cluster with --scheduler or --scheduler-file",
         ),
         (
             request.fs_no_reconall and request.parcellation == "synthseg",
@@ -207,6 +219,20 @@ def _contradictions(request: AppRequest) -> Iterator[str]:
             yield f"--folds {fold}: a number or all is expected"
 
 
+def _device(request: AppRequest, machine: Machine) -> str:
+    """Device of this machine; that of a cluster's workers is taken at its word."""
+    if request.scheduler is None and request.scheduler_file is None:
+        return choose_device(request.device, machine.gpus)
+    return choose_device("cpu" if request.device == "auto" else request.device, lambda: sys.maxsize)
+
+
+def _scheduler(request: AppRequest) -> str | None:
+    """Where the cluster is, if one is asked for."""
+    if request.scheduler_file is not None:
+        return str(request.scheduler_file.resolve())
+    return request.scheduler
+
+
 def _share(request: AppRequest, machine: Machine, memory: int | None, device: str) -> Resources:
     """How the cores and the memory that there are go to sessions."""
     cpus = request.nprocs or machine.cpus.value
@@ -224,6 +250,8 @@ def _share(request: AppRequest, machine: Machine, memory: int | None, device: st
         memory_mb=megabytes,
         step_timeout=request.step_timeout,
         reason=reason,
+        scheduler=_scheduler(request),
+        without_tls=request.scheduler_without_tls,
     )
 
 

@@ -89,6 +89,21 @@ def add_resources(machine: argparse._ArgumentGroup) -> None:
     )
     add_device(machine)
     machine.add_argument(
+        "--scheduler-file",
+        type=Path,
+        metavar="FILE",
+        help="run sessions on the workers of the dask cluster that FILE belongs to",
+    )
+    machine.add_argument(
+        "--scheduler", metavar="ADDRESS", help="the same by address, such as tls://host:8786"
+    )
+    machine.add_argument(
+        "--scheduler-without-tls",
+        action="store_true",
+        help="use a scheduler on another machine without TLS: whoever reaches it runs what they "
+        "like as you",
+    )
+    machine.add_argument(
         "-w",
         "--work-dir",
         type=Path,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -106,7 +107,9 @@ def measure_anatomy(
         measures += registration_measures(
             registration.mask_dice, registration.mutual_information, shown
         )
-    return measures + region_measures(labelled)
+    head = t1w or t2star
+    head_ml = float(head.brain.sum()) * math.prod(head.grid.spacing) / 1000
+    return measures + region_measures(labelled, head_ml)
 
 
 def refuse_impossible(session: Session, measures: Sequence[Measure]) -> None:

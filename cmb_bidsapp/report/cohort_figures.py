@@ -31,9 +31,11 @@ WIDTH, DPI = 9.0, 160
 #: What each figure shows, for those who do not see it.
 ALT = MappingProxyType(
     {
-        "distribution": "Bars: how many microbleeds the scans with any have, for each sequence.",
-        "by_region": "Bars: share of scans with microbleeds, and of those the share with lobar, "
-        "deep and infratentorial ones, beside the figures of UK Biobank.",
+        "distribution": "Bars: how many microbleeds the participants have that have any, for each "
+        "sequence.",
+        "by_region": "Bars: share of participants with microbleeds, and of those the share with "
+        "lobar, deep and infratentorial ones, beside the figures of UK Biobank.",
+        "flow": "Bars: sessions scanned, and what became of them, step by step.",
         "changes": "Columns, one for each follow-up: persistent and new microbleeds above the "
         "line, those that are gone below it.",
     }
@@ -55,7 +57,7 @@ PERCENT = PercentFormatter(1, decimals=0, symbol=" %")
 COLOURS = tuple(colour for colour, _ in STYLES)
 PRIOR, NEW, GONE, PERSISTENT = "#b8bec4", COLOURS[1], COLOURS[0], "#9aa1a8"
 #: So many follow-ups side by side are told apart, and so many are room for at least.
-FEW, ROOM = 80, 12
+FEW, ROOM = 80, 4
 
 
 def page_figure(height: float) -> Figure:
@@ -87,7 +89,10 @@ def distribution(counts: Mapping[str, Mapping[int, int]]) -> Figure:
         bars = ax.bar([_class(*ends) for ends in classes], shares, width=0.72, color=colour)
         ax.bar_label(bars, [f"{n:,}" if n else "" for n in numbers], padding=2)
         most = f", at most {max(of):,} in one" if positive else ""
-        _title(ax, f"{sequence}: {positive:,} of {_plural(scans, 'scan')} with microbleeds{most}")
+        _title(
+            ax,
+            f"{sequence}: {positive:,} of {_plural(scans, 'participant')} with microbleeds{most}",
+        )
         ax.set_ylim(0, 1.2 * max(shares) or 1)
         ax.yaxis.set_major_formatter(PERCENT)
         ax.set_ylabel("Share of these")
@@ -116,7 +121,7 @@ def by_region(scans: Mapping[str, Mapping[str, int]]) -> Figure:
             whole = of["scans" if kinds == ("any",) else "any"]
             shares = [Share(of[kind], whole) for kind in kinds]
             places = first + (row + 1) * width
-            name = f"{sequence} ({_plural(of['scans'], 'scan')}, {of['any']:,} positive)"
+            name = f"{sequence} ({_plural(of['scans'], 'participant')}, {of['any']:,} positive)"
             colour = COLOURS[row % len(COLOURS)]
             _bars(ax, places, [share.value for share in shares], width, colour, name)
             ax.vlines(places, *zip(*(share.interval for share in shares), strict=True), color="k")
@@ -127,10 +132,42 @@ def by_region(scans: Mapping[str, Mapping[str, int]]) -> Figure:
         _tidy(ax)
     # Prevalence may be anything from a few per cent on.
     panels[0].set_ylim(0, min(1.1 * panels[0].dataLim.y1, 1.02))
-    _title(panels[0], "Scans with microbleeds")
-    _title(panels[1], "Of these, scans with at least one of a class (lines: 95 % intervals)")
+    _title(panels[0], "With microbleeds")
+    _title(panels[1], "Of these, with at least one of a class (lines: 95 % intervals)")
     bars, names = panels[0].get_legend_handles_labels()
     figure.legend(bars, names, loc="outside lower center", ncols=2, frameon=False)
+    return figure
+
+
+def flow(rows: Sequence[Mapping[str, Any]]) -> Figure:
+    """The flow of participants: a bar for each step, parts below what they are parts of.
+
+    Parameters
+    ----------
+    rows
+        Of ``group_flow.tsv``, in their order.
+    """
+    depth: dict[object, int] = {None: -1}
+    for row in rows:
+        depth[row["step"]] = depth[row["of"]] + 1
+    names = ["    " * depth[row["step"]] + str(row["step"]).replace("-", " ") for row in rows]
+    sessions = [row["sessions"] for row in rows]
+    figure = page_figure(0.5 + 0.3 * len(rows))
+    ax = figure.subplots()
+    colours = [COLOURS[min(depth[row["step"]], len(COLOURS) - 1)] for row in rows]
+    bars = ax.barh(range(len(rows)), sessions, color=colours, height=0.7)
+    labels = [
+        f"{_plural(row['sessions'], 'session')}, {_plural(row['participants'], 'participant')}"
+        for row in rows
+    ]
+    ax.bar_label(bars, labels, padding=4)
+    ax.set_yticks(range(len(rows)), names, ha="left")
+    ax.tick_params(axis="y", pad=120)
+    ax.set_xlim(0, 1.5 * max([1, *sessions]))
+    ax.invert_yaxis()
+    ax.xaxis.set_visible(False)
+    ax.spines[["top", "right", "left", "bottom"]].set_visible(False)
+    ax.tick_params(length=0)
     return figure
 
 

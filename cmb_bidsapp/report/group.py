@@ -15,12 +15,14 @@ from matplotlib.figure import Figure
 from cmb_bidsapp.anatomy.quality import readable
 from cmb_bidsapp.clinical.summary import SUMMARY_COLUMNS
 from cmb_bidsapp.core.burden import BURDEN_NAMES
-from cmb_bidsapp.core.defaults import GROUP_FOLDER, NOT_A_DIAGNOSIS
+from cmb_bidsapp.core.defaults import GROUP_FOLDER, NOT_A_DIAGNOSIS, NOT_ASSESSED
+from cmb_bidsapp.core.statistics import LEAST_PEOPLE
 from cmb_bidsapp.group import agreement, quality
-from cmb_bidsapp.group.cohort import MOST, POOLS, Cohort, Pool, Share
+from cmb_bidsapp.group.cohort import MOST, Cohort, Pool, Share
 from cmb_bidsapp.group.collect import density_of, table_of
 from cmb_bidsapp.group.ratings import Ratings
 from cmb_bidsapp.group.tables import problem_row
+from cmb_bidsapp.group.visits import POOLS
 from cmb_bidsapp.report import cohort_brains, cohort_figures, evaluation_figures
 from cmb_bidsapp.report.pages import write_page
 from cmb_bidsapp.report.sensitivity import found_by_kind
@@ -36,7 +38,11 @@ GROUPS = ("lobar", "deep", "infratentorial")
 CLASSES = (
     ("Burden", "burden", list(BURDEN_NAMES)),
     ("Category", "category", list(SUMMARY_COLUMNS["category"]["Levels"])),
-    ("ARIA-H at baseline", "aria_h_baseline", list(SUMMARY_COLUMNS["aria_h_baseline"]["Levels"])),
+    (
+        "Before anti-amyloid treatment",
+        "aria_h_baseline",
+        list(SUMMARY_COLUMNS["aria_h_baseline"]["Levels"]),
+    ),
 )
 #: What each table has, in a few words.
 FILES = {
@@ -45,8 +51,11 @@ FILES = {
     "mars_long": "the MARS form, a row per session, region, side and grade",
     "summary": "clinical summary and cut-offs with probabilities, a row per session",
     "changes": "a row per follow-up: persistent, new and gone microbleeds, ARIA-H class",
+    "changes_long": "a row per follow-up, region and grade: new, below the threshold, gone",
     "tracks": "a row per microbleed and session of the participants with follow-ups",
     "protocols": "a row per protocol: sessions, prevalence, microbleeds",
+    "rates": "new microbleeds per year of follow-up, by kind, with intervals",
+    "flow": "the flow of participants: scanned, processed, failed, without T1w, comparable",
     "qc": "measures of the anatomy outside their limits or unlike the other sessions",
     "problems": "what could not be read or used, and why",
 }
@@ -91,7 +100,11 @@ def write_group_report(
         cohort=cohort,
         pools=[_pool(name, pool, out_dir, protocols) for name, pool in pools.items()],
         not_a_diagnosis=NOT_A_DIAGNOSIS,
-        figures=_figures(pools) if pools else {},
+        not_assessed=NOT_ASSESSED,
+        figures=_figures(pools, list(cohort.flow.rows())) if pools else {},
+        rates=[row for row in cohort.rates.rows() if row["follow_ups"]],
+        per_year=per_year,
+        least=LEAST_PEOPLE,
         published=cohort_figures.UK_BIOBANK,
         sessions=[_with_link(row, out_dir) for row in cohort.shown.rows],
         outliers=[_outlier(rows, out_dir) for rows in cohort.quality.worst(MOST_OUTLIERS)],
@@ -116,14 +129,16 @@ def write_group_report(
 
 
 def percent(share: Share) -> str:
-    """A share with its 95 % interval.
+    """A share with its 95 % interval; of few participants the numbers alone.
 
-    >>> percent(Share(3, 12)), percent(Share(0, 0))
-    ('25.0 % (8.9 to 53.2)', 'n/a')
+    >>> percent(Share(3, 12)), percent(Share(2, 3)), percent(Share(0, 0))
+    ('25.0 % (8.9 to 53.2)', '2 of 3', 'n/a')
     """
     if not share.whole:
         return "n/a"
     low, high = share.interval
+    if math.isnan(low):
+        return f"{share.part:,} of {share.whole:,}"
     return f"{100 * share.value:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
 
 
@@ -137,6 +152,15 @@ def ranged(row: Mapping[str, Any], name: str) -> str:
     if not math.isfinite(value):
         return "n/a"
     return f"{value:.2f}" + (f" ({low:.2f} to {high:.2f})" if math.isfinite(low) else "")
+
+
+def per_year(row: Mapping[str, Any]) -> str:
+    """A rate with its interval, where there are participants enough for one.
+
+    >>> per_year({"rate": 0.4, "rate_low": 0.1, "rate_high": 1.02})
+    '0.40 (0.10 to 1.02)'
+    """
+    return ranged(row, "rate")
 
 
 def signed(value: float) -> str:
@@ -185,7 +209,7 @@ def _pool(
     }
 
 
-def _figures(pools: Mapping[str, Pool]) -> dict[str, Picture]:
+def _figures(pools: Mapping[str, Pool], flow: Sequence[Mapping[str, Any]]) -> dict[str, Picture]:
     """Figures that have every pool beside the others."""
     scans = {
         name: {
@@ -198,6 +222,7 @@ def _figures(pools: Mapping[str, Pool]) -> dict[str, Picture]:
     drawn = {
         "distribution": cohort_figures.distribution({k: p.counts for k, p in pools.items()}),
         "by_region": cohort_figures.by_region(scans),
+        "flow": cohort_figures.flow(flow),
     }
     return {name: _inline(one, cohort_figures.ALT[name]) for name, one in drawn.items()}
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from cmb_bidsapp import __version__
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import write_text
 from cmb_bidsapp.bids.provenance import Provenance, read_provenance
-from cmb_bidsapp.core.defaults import NOT_A_DIAGNOSIS
+from cmb_bidsapp.core.defaults import NOT_A_DIAGNOSIS, NOT_ASSESSED
 from cmb_bidsapp.core.labels import (
     CMB,
     MARS_FORM,
@@ -24,7 +26,9 @@ from cmb_bidsapp.core.labels import (
 )
 from cmb_bidsapp.models.card import WEIGHTS
 from cmb_bidsapp.models.registry import calibration_of, has_second_look, load_card
-from cmb_bidsapp.report.changes import badge, read_changes
+from cmb_bidsapp.preprocess.ants import read_linear
+from cmb_bidsapp.preprocess.resampling import IDENTITY
+from cmb_bidsapp.report.changes import Changes, badge, read_changes
 from cmb_bidsapp.report.figures import REJECTED_COLOR
 from cmb_bidsapp.report.methods import Facts, Methods, methods
 from cmb_bidsapp.report.pages import SizeBudget, render
@@ -35,7 +39,7 @@ from cmb_bidsapp.report.sessions import (
     mars_key,
     session_view,
 )
-from cmb_bidsapp.report.viewer import KEPT, REJECTED, Script, script
+from cmb_bidsapp.report.viewer import ADDED, ADDED_COLOR, KEPT, REJECTED, Script, script
 from cmb_bidsapp.settings import Settings
 
 LOG = logging.getLogger(__name__)
@@ -104,7 +108,7 @@ def _page(
         badge=badge,
         viewer=viewer if shown else None,
         why_no_viewer=why_not,
-        viewer_data=_viewer_data(shown),
+        viewer_data=_viewer_data(shown, _ways(ordered, changes, settings.out_dir)),
         mars_key=mars_key(),
         mars_words={name: in_words(name) for name in MARS_FORM},
         proxy_key={PROXY_NAMES[n]: colour for n, colour in PROXY_COLORS.items() if n != CMB},
@@ -113,6 +117,7 @@ def _page(
         models=_models(settings, made),
         settings=settings.to_toml(),
         not_a_diagnosis=NOT_A_DIAGNOSIS,
+        not_assessed=NOT_ASSESSED,
     )
 
 
@@ -135,7 +140,26 @@ def _in_order(sessions: Sequence[ReportedSession], order: Sequence[str]) -> list
     )
 
 
-def _viewer_data(views: Iterable[SessionView]) -> dict[str, Any]:
+def _ways(
+    sessions: Iterable[ReportedSession], changes: Changes, out_dir: Path
+) -> dict[str, list[float]]:
+    """The way from the world of each compared session to that of the first: 4 x 4, row by row."""
+    ways = {}
+    for one in sessions:
+        label = one.session.session
+        name = f"ses-{label}"
+        if name not in changes.known or label is None:
+            continue
+        path = SessionFiles(out_dir, one.session.participant, label).to_session(changes.order[0])
+        if label == changes.order[0]:
+            ways[name] = IDENTITY.ravel().tolist()
+        elif path.exists():
+            # The transform pulls the later image onto the first: it maps the first world to it.
+            ways[name] = np.linalg.inv(read_linear(path)).ravel().tolist()
+    return ways
+
+
+def _viewer_data(views: Iterable[SessionView], ways: Mapping[str, list[float]]) -> dict[str, Any]:
     """What the script of the viewer is told, as JSON."""
     proxy = {group: PROXY_COLORS[number] for number, group in PROXY_NAMES.items() if number}
     regions = {
@@ -144,7 +168,12 @@ def _viewer_data(views: Iterable[SessionView]) -> dict[str, Any]:
     }
     return {
         "sessions": [
-            {"key": view.key, "volumes": list(view.volumes.packed), "note": view.volumes.note}
+            {
+                "key": view.key,
+                "volumes": list(view.volumes.packed),
+                "note": view.volumes.note,
+                "to_first": ways.get(view.key),
+            }
             for view in views
         ],
         "regions": regions,
@@ -153,7 +182,7 @@ def _viewer_data(views: Iterable[SessionView]) -> dict[str, Any]:
             "proxy": {
                 number: proxy[MARS_FORM[MARS_NAMES[number % 100]][1]] for number in MARS_LOOK
             },
-            "outlines": {KEPT: PROXY_COLORS[CMB], REJECTED: REJECTED_COLOR},
+            "outlines": {KEPT: PROXY_COLORS[CMB], REJECTED: REJECTED_COLOR, ADDED: ADDED_COLOR},
         },
     }
 

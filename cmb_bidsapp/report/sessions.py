@@ -14,6 +14,8 @@ from cmb_bidsapp.bids.inputs import Scan, Session
 from cmb_bidsapp.bids.provenance import Provenance, read_provenance, read_seconds
 from cmb_bidsapp.bids.tables import Row, read_table
 from cmb_bidsapp.bids.typed import encode
+from cmb_bidsapp.clinical.counts import SURE, unsure
+from cmb_bidsapp.clinical.doubts import Doubt, doubts_of
 from cmb_bidsapp.clinical.mars import fill, form_rows
 from cmb_bidsapp.clinical.summary import CUTOFFS, ClinicalSummary, summarise
 from cmb_bidsapp.core.labels import MARS_FORM
@@ -60,8 +62,8 @@ class SessionView:
         How a reader calls it: the session, or the participant where there is one.
     error
         Why it failed; empty where it did not, and then the rest is there.
-    summary, cutoffs, form
-        See :mod:`cmb_bidsapp.clinical`; cut-offs as words, whether crossed, and probability.
+    summary, doubts, cutoffs, form
+        See :mod:`cmb_bidsapp.clinical`; cut-offs as words, answer in words, and probability.
     figures
         Overviews by name, as data URIs.
     found
@@ -86,7 +88,8 @@ class SessionView:
     cfpr: str
     seconds: Mapping[str, float]
     summary: ClinicalSummary | None
-    cutoffs: Sequence[tuple[str, bool, float | None]]
+    doubts: Sequence[Doubt]
+    cutoffs: Sequence[tuple[str, str, float | None]]
     form: Sequence[Mapping[str, Any]]
     quality: Sequence[Row]
     figures: Mapping[str, str | None]
@@ -176,6 +179,7 @@ def session_view(
         cfpr=cfpr_in_words(made.decisions),
         seconds=read_seconds(files),
         summary=summary,
+        doubts=[] if summary is None else doubts_of(lesions, summary),
         cutoffs=[] if summary is None else _cutoffs(summary),
         form=form_rows(fill(lesions)) if ok else [],
         quality=_quality(files) if ok else [],
@@ -231,16 +235,29 @@ def _acquired(scan: Scan) -> str:
     return ", ".join(str(fact) for fact in facts if fact)
 
 
-def _cutoffs(summary: ClinicalSummary) -> list[tuple[str, bool, float | None]]:
-    """Each cut-off in words, whether the count crosses it, and the probability that it does."""
+def _cutoffs(summary: ClinicalSummary) -> list[tuple[str, str, float | None]]:
+    """Each cut-off in words, whether it is crossed, and the probability that it is."""
     found = []
     for name, crossed, chance in summary.crossed():
         text = CUTOFFS[name]
         if name == "above_limit":
             limit = summary.baseline_limit
-            text = f"more than {limit} (limit at baseline for anti-amyloid therapy)"
-        found.append((text, crossed, _known(chance)))
+            text = f"more than {limit} (limit before anti-amyloid treatment)"
+        found.append((text, answer(chance, crossed=crossed), _known(chance)))
     return found
+
+
+def answer(chance: float, *, crossed: bool) -> str:
+    """Whether a cut-off is crossed, in a word that does not contradict its probability.
+
+    >>> [answer(chance, crossed=True) for chance in (0.95, 0.38, 0.02, math.nan)]
+    ['yes', 'uncertain', 'unlikely', 'yes']
+    """
+    if unsure(chance):
+        return "uncertain"
+    if crossed and chance < SURE:
+        return "unlikely"
+    return "yes" if crossed else "no"
 
 
 def _known(chance: float) -> float | None:

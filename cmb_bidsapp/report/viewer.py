@@ -40,6 +40,8 @@ IMAGES = ("T2starw", "T1w")
 LABELS = ("regions", "outlines")
 #: Values of ``outlines``.
 KEPT, REJECTED = 1, 2
+#: Value and colour of the ring that the page draws around a lesion that a reader added.
+ADDED, ADDED_COLOR = 3, "#009e73"
 #: Part of the brain's voxels that are not brighter than white.
 WHITE = 99.9
 #: A T1w has seldom smaller voxels (mm): what is finer is interpolated.

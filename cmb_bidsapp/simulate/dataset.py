@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from cmb_bidsapp import __version__
 from cmb_bidsapp.bids.outputs import bids_name, write_image, write_json, write_text
-from cmb_bidsapp.bids.tables import write_dseg, write_table
+from cmb_bidsapp.bids.tables import describe, write_dseg, write_table
 from cmb_bidsapp.simulate.anatomy import Head, deform
 from cmb_bidsapp.simulate.case import Case, simulate_case
 from cmb_bidsapp.simulate.person import Person, random_rigid
@@ -31,6 +31,12 @@ from cmb_bidsapp.simulate.truth import (
     MIMIC_LOOK,
 )
 
+#: Columns of a simulated ``sessions.tsv``, and the year of the first visit.
+TIMES = {
+    "session_id": describe("Session"),
+    "acq_time": describe("Made-up time of the visit: the first of January, a year apart"),
+}
+FIRST_YEAR = 2001
 #: How far the head may lie from where it lay in the first session, about each axis and along it.
 POSE_DEGREES, POSE_MM = 6.0, 8.0
 
@@ -233,6 +239,8 @@ def simulate_participant(cohort: Cohort, number: int, bids_dir: Path, truth_dir:
     made: list[str] = []
     if not lacking:
         return made
+    if len(visits) > 1:
+        write_times(bids_dir / f"sub-{label}", [f"ses-{session}" for session in sessions])
     rng = np.random.default_rng((cohort.seed, number))
     head = deform(cohort.heads[number % len(cohort.heads)], rng)
     sites = Sites(head)
@@ -260,6 +268,15 @@ def simulate_participant(cohort: Cohort, number: int, bids_dir: Path, truth_dir:
             write_case(bids_dir, truth_dir, entities, case, phase=cohort.phase)
             made.append("_".join(f"{key}-{value}" for key, value in entities.items() if value))
     return made
+
+
+def write_times(folder: Path, sessions: Sequence[str]) -> None:
+    """Write the ``sessions.tsv`` of a participant: visits a year apart, at made-up times."""
+    rows = [
+        {"session_id": name, "acq_time": f"{FIRST_YEAR + order}-01-01T12:00:00"}
+        for order, name in enumerate(sessions)
+    ]
+    write_table(folder / f"{folder.name}_sessions.tsv", list(TIMES), rows, TIMES)
 
 
 def _last_file(truth_dir: Path, entities: dict[str, str | None]) -> Path:

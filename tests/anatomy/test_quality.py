@@ -8,6 +8,8 @@ import pytest
 from cmb_bidsapp.anatomy.parcellation import Parcellation
 from cmb_bidsapp.anatomy.quality import (
     COLUMNS,
+    STRUCTURE_ML,
+    USUAL_HEAD_ML,
     Measure,
     brain_measures,
     impossible,
@@ -246,7 +248,7 @@ def test_large_brains_are_sampled_and_empty_ones_are_not_shown():
 
 
 def test_the_volumes_of_a_usual_head_are_those_of_its_structures():
-    measures = by_name(region_measures(parcellation(ADULT)))
+    measures = by_name(region_measures(parcellation(ADULT), USUAL_HEAD_ML))
     assert {name: m.value for name, m in measures.items() if name.endswith("volume")} == {
         "thalamus volume": volume_of_adult(10, 49),
         "caudate volume": volume_of_adult(11, 50),
@@ -262,9 +264,9 @@ def test_the_volumes_of_a_usual_head_are_those_of_its_structures():
 
 
 def test_the_size_of_a_voxel_counts():
-    measures = by_name(region_measures(parcellation(ADULT, (5.0, 10.0, 20.0))))
+    measures = by_name(region_measures(parcellation(ADULT, (5.0, 10.0, 20.0)), USUAL_HEAD_ML))
     assert measures["thalamus volume"].value == pytest.approx(14)
-    measures = by_name(region_measures(parcellation(ADULT, (5.0, 10.0, 10.0))))
+    measures = by_name(region_measures(parcellation(ADULT, (5.0, 10.0, 10.0)), USUAL_HEAD_ML))
     assert measures["thalamus volume"].value == pytest.approx(7)
 
 
@@ -287,7 +289,7 @@ def test_volumes_beyond_those_of_adults_are_flagged(ids, volumes, name):
     for volume in volumes:
         share, rest = divmod(volume, len(ids))
         head = {**ADULT, **{label: share + (n < rest) for n, label in enumerate(ids)}}
-        found = flagged(region_measures(parcellation(head)))
+        found = flagged(region_measures(parcellation(head), USUAL_HEAD_ML))
         # One voxel more on one side can be much of what is small.
         flags.append(found.get(f"{name} volume", "ok"))
         assert set(found) <= {f"{name} volume", f"{name} asymmetry"}
@@ -310,7 +312,7 @@ def test_sides_may_differ_by_a_share_of_their_mean(left, right, name, within, be
 
     def measure(sizes):
         head = {**ADULT, **dict(zip(ids, sizes, strict=True))}
-        return by_name(region_measures(parcellation(head)))[f"{name} asymmetry"]
+        return by_name(region_measures(parcellation(head), USUAL_HEAD_ML))[f"{name} asymmetry"]
 
     assert measure((20, 20)).value == 0
     assert measure(within).flag == "ok"
@@ -319,34 +321,36 @@ def test_sides_may_differ_by_a_share_of_their_mean(left, right, name, within, be
 
 def test_asymmetry_is_the_difference_over_the_mean():
     head = {**ADULT, 10: 9, 49: 7}
-    measure = by_name(region_measures(parcellation(head)))["thalamus asymmetry"]
+    measure = by_name(region_measures(parcellation(head), USUAL_HEAD_ML))["thalamus asymmetry"]
     assert (measure.value, measure.low, measure.high) == (2 / 8, None, 0.25)
-    assert by_name(region_measures(parcellation({**ADULT, 10: 9, 49: 0})))[
+    assert by_name(region_measures(parcellation({**ADULT, 10: 9, 49: 0}), USUAL_HEAD_ML))[
         "thalamus asymmetry"
     ].value == pytest.approx(2)
 
 
 def test_what_has_no_side_is_on_neither():
-    plain = by_name(region_measures(parcellation(ADULT)))["cerebrum asymmetry"]
-    more = by_name(region_measures(parcellation({**ADULT, 251: 90, 77: 50})))["cerebrum asymmetry"]
+    plain = by_name(region_measures(parcellation(ADULT), USUAL_HEAD_ML))["cerebrum asymmetry"]
+    more = by_name(region_measures(parcellation({**ADULT, 251: 90, 77: 50}), USUAL_HEAD_ML))[
+        "cerebrum asymmetry"
+    ]
     assert plain.value == more.value == 0
 
 
 def test_a_structure_that_is_not_there_is_flagged_once():
     head = {label: size for label, size in ADULT.items() if label not in (12, 51)}
-    measures = region_measures(parcellation(head))
+    measures = region_measures(parcellation(head), USUAL_HEAD_ML)
     assert flagged(measures) == {"putamen volume": "low"}
     assert all(math.isfinite(m.value) for m in measures)
-    assert set(by_name(region_measures(parcellation(ADULT)))) - set(by_name(measures)) == {
-        "putamen asymmetry"
-    }
+    assert set(by_name(region_measures(parcellation(ADULT), USUAL_HEAD_ML))) - set(
+        by_name(measures)
+    ) == {"putamen asymmetry"}
 
 
 def test_freesurfers_sample_subject_is_within_the_limits(data_dir):
     found = find_parcellation([data_dir / "freesurfer"], "bert", None)
     if found is None:
         pytest.skip("there is no subject bert")
-    assert flagged(region_measures(read_parcellation(found))) == {}
+    assert flagged(region_measures(read_parcellation(found), USUAL_HEAD_ML)) == {}
 
 
 # Words
@@ -359,10 +363,26 @@ def test_what_is_out_of_its_limits_is_said_in_words():
         Measure("T1w brain volume", 2456.7, "ml", 900.0, 2400.0),
         Measure("overlap of the brain masks", 0.81234, "Dice", 0.9, consequence="look twice"),
     ]
-    assert warnings(measures) == (
-        "check the anatomy: putamen volume is 24.7 ml, at most 20 is expected",
-        "check the anatomy: T1w brain volume is 2457 ml, at most 2400 is expected",
-        "check the anatomy: overlap of the brain masks is 0.812 Dice, at least 0.9 is expected"
-        ": look twice",
+    (line,) = warnings(measures)
+    assert line == (
+        "check the anatomy: putamen volume is 24.7 ml, at most 20 is expected; "
+        "T1w brain volume is 2457 ml, at most 2400 is expected; "
+        "overlap of the brain masks is 0.812 Dice, at least 0.9 is expected: look twice"
     )
     assert warnings([]) == ()
+
+
+@pytest.mark.parametrize(("head_ml", "flag"), [(1500, "high"), (2100, "ok"), (900, "high")])
+def test_a_large_head_may_have_large_structures(head_ml, flag):
+    head = {**ADULT, 17: 7, 53: 7}
+    measure = by_name(region_measures(parcellation(head), head_ml))["hippocampus volume"]
+    assert measure.flag == flag
+
+
+@pytest.mark.parametrize("head_ml", [0.0, 100.0, 9000.0])
+def test_a_mask_that_is_wrong_does_not_take_all_limits_along(head_ml):
+    for measure in region_measures(parcellation(ADULT), head_ml):
+        if measure.units == "ml":
+            low, high = STRUCTURE_ML[measure.measure.removesuffix(" volume")]
+            assert 0.6 * low <= measure.low <= 1.6 * low
+            assert 0.6 * high <= measure.high <= 1.6 * high

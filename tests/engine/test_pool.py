@@ -3,7 +3,8 @@ import sys
 
 import pytest
 
-from cmb_bidsapp.engine.pool import Children, Outcome, run_sessions
+from cmb_bidsapp.engine.children import Children, Outcome
+from cmb_bidsapp.engine.pool import run_sessions
 from cmb_bidsapp.settings import Resources, Settings
 from tests.skeletons import session
 
@@ -220,7 +221,7 @@ def test_a_kill_is_called_lack_of_memory_where_the_kernel_says_so(
 ):
     told = iter(kills)
     monkeypatch.setattr(
-        "cmb_bidsapp.engine.pool.out_of_memory_kills", lambda: next(told, kills[-1])
+        "cmb_bidsapp.engine.children.out_of_memory_kills", lambda: next(told, kills[-1])
     )
     outcome = run_one("iskill")
     assert said in outcome.message
@@ -239,7 +240,7 @@ def test_a_session_whose_log_cannot_be_written_fails_alone(run, tmp_path):
 def test_a_step_that_takes_too_long_ends_its_session_even_if_it_does_not_heed(
     tmp_path, marks, monkeypatch, label, step
 ):
-    monkeypatch.setattr("cmb_bidsapp.engine.pool.GRACE", 0.2)
+    monkeypatch.setattr("cmb_bidsapp.engine.children.GRACE", 0.2)
     settings = _settings(tmp_path, 1)
     limited = dataclasses.replace(
         settings, resources=dataclasses.replace(settings.resources, step_timeout=0.01)

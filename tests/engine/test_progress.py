@@ -3,7 +3,7 @@ import io
 import pytest
 from rich.console import Console
 
-from cmb_bidsapp.engine.pool import Outcome
+from cmb_bidsapp.engine.children import Outcome
 from cmb_bidsapp.engine.progress import Display
 from tests.skeletons import session
 

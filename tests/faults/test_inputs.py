@@ -19,9 +19,17 @@ from hypothesis import strategies as st
 
 from cmb_bidsapp.bids.images import read_image
 from cmb_bidsapp.bids.inputs import choose
+from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.bids.text import read_json
 from cmb_bidsapp.cli import main
+from cmb_bidsapp.clinical.follow_up import CHANGE_COLUMNS
+from cmb_bidsapp.clinical.tracks import TRACK_COLUMNS
 from cmb_bidsapp.core.errors import DataError, NoInputError, classify
+from cmb_bidsapp.group.changes import read_changes
+from cmb_bidsapp.group.people import read_people
+from cmb_bidsapp.group.tables import read_tracks
+from cmb_bidsapp.lesions.table import COLUMNS as LESIONS
+from cmb_bidsapp.lesions.table import read_lesions
 from cmb_bidsapp.phases.prepare import refuse_unusable
 from tests.skeletons import build_dataset, image_path, result_of, write_head
 
@@ -337,6 +345,37 @@ def test_any_json_is_read_or_refused(tmp_path_factory, data):
     path.write_bytes(data)
     with contextlib.suppress(ValueError):
         assert isinstance(read_json(path), dict)
+
+
+#: Readers of tables, and columns that they look at.
+TABLES = {
+    "lesions": (read_lesions, LESIONS),
+    "changes": (read_changes, CHANGE_COLUMNS),
+    "tracks": (read_tracks, TRACK_COLUMNS),
+    "participants": (read_people, ("participant_id", "age", "sex", "group")),
+    "plain": (read_table, ("a", "b")),
+}
+CELLS = st.sampled_from(
+    ["n/a", "", "1", "-1", "nan", "1e400", "true", "kept", "definite", "present", "good", "ses-A"]
+) | st.text(max_size=6)
+
+
+@pytest.mark.parametrize("name", TABLES)
+@settings(max_examples=60, deadline=None)
+@given(
+    rows=st.lists(st.lists(CELLS, max_size=12), max_size=4),
+    kept=st.integers(0, 12),
+    junk=st.binary(max_size=8),
+    mark=st.sampled_from([b"", b"\xef\xbb\xbf", b"\xff\xfe"]),
+)
+def test_any_table_is_read_or_refused(tmp_path_factory, name, rows, kept, junk, mark):
+    read, columns = TABLES[name]
+    head = list(columns)[:kept] if kept < 12 else list(columns)
+    text = "\n".join("\t".join(row) for row in [head, *rows])
+    path = tmp_path_factory.mktemp("any") / "any.tsv"
+    path.write_bytes(mark + text.encode("utf-8", "surrogatepass") + junk)
+    with contextlib.suppress(ValueError):
+        assert len(read(path)) <= len(text.splitlines()) + len(junk)
 
 
 def test_a_dataset_of_nothing_usable_has_no_input(tmp_path):

@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.tables import read_table
+from cmb_bidsapp.group.records import finished_before, records
+from tests.faults.tiny import REFUSES
 from tests.skeletons import result_of
 
 
@@ -137,6 +140,47 @@ def test_after_kills_at_any_time_a_rerun_ends_as_an_undisturbed_run_does(tiny, t
         assert found.items() <= expected.items()
     assert results(app.out) == expected
     assert not partial(app.out)
+
+
+def test_a_forced_run_that_is_killed_or_refused_leaves_what_is_true(tiny):
+    app = tiny("01", "02")
+    assert app.run("--nprocs", "1")[0] == 0
+    app.forget()
+    process = app.start("--nprocs", "1", "--force")
+    wait_for(process, lambda: "sub-01 decide" in app.marks)
+    process.kill()
+    process.communicate(timeout=60)
+    # A finished session is not dropped.
+    rows = status(app.out)
+    assert rows["sub-01"][2].startswith("started and not ended")
+    assert rows["sub-02"][0] == "ok"
+    files, other = (SessionFiles(app.out, label, None) for label in ("01", "02"))
+    assert finished_before(files)
+    told = [one for one in records(app.out) if "whole results" in getattr(one, "reason", "")]
+    assert [one.left_out for one in told] == [False]
+
+    # Results of data that are refused now do not stay.
+    app.environment[REFUSES] = "1"
+    assert app.run("--nprocs", "1", "--force", "--participant-label", "01")[0] == 65
+    for name in ("t2star", "proxy", "probability", "mask", "lesions", "summary"):
+        assert not getattr(files, name).exists()
+    assert not list(files.lesions.parent.glob("*.json"))
+    assert other.lesions.is_file()
+    assert not finished_before(files)
+
+
+def test_locale_clock_and_times_of_files_change_nothing(tiny):
+    app = tiny("01")
+    (image,) = app.bids.rglob("*_T2starw.nii.gz")
+    os.utime(image, (4e9, 4e9))
+    odd = {"LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for environment in ({**odd, "TZ": "XYZ+23:59:59"}, {"TZ": "Pacific/Kiritimati"}):
+        app.environment |= environment
+        code, said, complained = app.run("--nprocs", "1")
+        assert (code, complained) == (0, ""), said
+        # A zone, or a file of the future, is no reason to begin again.
+        assert len(app.marks) == 3
+    assert status(app.out)["sub-01"][0] == "ok"
 
 
 def test_a_damaged_result_of_any_kind_is_made_again_or_refused(tiny):

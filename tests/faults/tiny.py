@@ -1,10 +1,12 @@
 """The whole program with phases that take no time, for faults that need many runs.
 
 ``python -m tests.faults.tiny BIDS_DIR OUT_DIR participant ...`` is the command line; ``child``
-as the only argument is what it starts for a session. Command line, engine, stamps, status and
-atomic writes are the real ones; phases copy text, and reports have one line.
+as the only argument is what it starts for a session, ``worker ...`` a dask worker that starts it.
+Command line, engine, stamps, status and atomic writes are the real ones; phases copy text, and
+reports have one line.
 
-A participant's label says what happens to it: ``hang...`` never ends, ``bad...`` is bad data.
+A participant's label says what happens to it: ``hang...`` never ends, ``bad...`` is bad data,
+``slow...`` takes a second.
 """
 
 import hashlib
@@ -21,6 +23,8 @@ from cmb_bidsapp.phases.base import Phase, Result
 
 #: File that is told of every phase that begins.
 MARKS = "TINY_MARKS"
+#: With it in the environment everybody is bad data.
+REFUSES = "TINY_REFUSES"
 #: File that is told of every connection that is asked for, and every name that is looked up.
 CONNECTIONS = "TINY_CONNECTIONS"
 
@@ -30,10 +34,13 @@ def _work(name, sources, targets):
         step(name)
         with Path(os.environ[MARKS]).open("a") as stream:
             stream.write(f"{files.label} {name}\n")
-        if session.participant.startswith("bad") and name == "prepare":
+        bad = session.participant.startswith("bad") or REFUSES in os.environ
+        if bad and name == "prepare":
             raise DataError("no good")
         if session.participant.startswith("hang"):
             time.sleep(600)
+        if session.participant.startswith("slow"):
+            time.sleep(1)
         used = sources(session, files)
         text = "".join(hashlib.sha256(path.read_bytes()).hexdigest() for path in used)
         for target in targets(files):
@@ -91,4 +98,9 @@ if __name__ == "__main__":
         from cmb_bidsapp.engine.child import main as child
 
         sys.exit(child())
+    if sys.argv[1:2] == ["worker"]:
+        from distributed.cli.dask_worker import main as worker
+
+        sys.executable = os.environ["TINY_CHILD"]
+        sys.exit(worker(sys.argv[2:]))
     sys.exit(tiny._app(sys.argv[1:]))

@@ -15,6 +15,7 @@ from cmb_bidsapp.group.cohort import Largest, Share
 from cmb_bidsapp.group.collect import apply_ratings, collect, write_sums
 from cmb_bidsapp.group.ratings import read_ratings
 from cmb_bidsapp.group.records import Problem, records
+from cmb_bidsapp.group.visits import POOL_OF, POOLS
 from tests.group import readers
 from tests.group.sessions import GRE, SWI, lesion, write_changes, write_session, write_tracks
 
@@ -114,8 +115,8 @@ def test_protocols_that_differ_in_the_last_digits_are_one(tmp_path):
 
 
 def test_every_kind_of_sequence_is_in_a_pool():
-    assert set(sums.POOL_OF) == set(SequenceKind)
-    assert set(sums.POOL_OF.values()) == set(sums.POOLS)
+    assert set(POOL_OF) == set(SequenceKind)
+    assert set(POOL_OF.values()) == set(POOLS)
 
 
 def test_each_pool_has_a_map_and_one_of_an_earlier_run_goes(tmp_path):

@@ -95,7 +95,7 @@ class Reader:
         """Click into the volume: what the viewer tells the page."""
         self.page.evaluate(
             "detail => document.dispatchEvent(new CustomEvent('cmb:place', {detail}))",
-            {"session": session, "x": x, "y": y, "z": z},
+            {"session": session, "x": x, "y": y, "z": z, "asked": True},
         )
 
     def press(self, *keys):

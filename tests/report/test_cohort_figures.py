@@ -38,8 +38,10 @@ def test_distribution_is_of_positive_scans_by_sequence():
     assert heights(swi) == pytest.approx([0.5, 0, 0, 0, 0.25, 0, 0.25])
     assert heights(gre) == pytest.approx([0, 1, 0, 0, 0, 0, 0])
     assert words(swi) == ["2", "", "", "", "1", "", "1"]
-    assert swi.get_title("left") == "swi: 4 of 10 scans with microbleeds, at most 30 in one"
-    assert gre.get_title("left") == "T2starw: 1 of 4 scans with microbleeds, at most 2 in one"
+    assert swi.get_title("left") == "swi: 4 of 10 participants with microbleeds, at most 30 in one"
+    assert (
+        gre.get_title("left") == "T2starw: 1 of 4 participants with microbleeds, at most 2 in one"
+    )
 
 
 def test_every_count_has_a_bar():
@@ -92,8 +94,12 @@ def test_little_or_nothing_is_drawn_too(name, empty):
         "distribution": {0: 1},
         "by_region": SCANS["T2starw"],
         "changes": [(0, 0, 0)],
+        "flow": None,
     }
-    figure = getattr(cohort_figures, name)({} if empty else {"swi": one[name]})
+    given = {} if empty else {"swi": one[name]}
+    if name == "flow":
+        given = [] if empty else [{"step": "scanned", "of": None, "participants": 1, "sessions": 2}]
+    figure = getattr(cohort_figures, name)(given)
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=DPI)
     picture = Image.open(stream).convert("RGB")

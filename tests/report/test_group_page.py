@@ -61,17 +61,19 @@ def test_the_page_shows_every_part_of_a_cohort(page):
     text = words(page)
     assert "26 participants, 27 sessions, 1 left out. Decisions: algorithm." in text
     assert "80.0 % have microbleeds: 20 of 25 participants 95 % interval 60.9 to 91.1 %" in text
-    sections = ("burden", "where", "clinical", "changes", "protocols", "quality", "sessions")
+    sections = ("flow", "burden", "where", "clinical", "changes", "protocols", "quality", "sessions")
     for section in (*sections, "left-out", "files"):
         assert page.locator(f"h2#{section}").is_visible()
         assert page.locator(f"nav a[href='#{section}']").count() == 1
     assert page.locator("h2#agreement").count() == 0
     images = page.locator("img")
-    # Counts and groups; regions and density of both sequences; changes.
-    assert images.count() == 7
+    # Flow, counts and groups; regions and density of both sequences; changes.
+    assert images.count() == 8
     for image in images.all():
         assert image.get_attribute("alt")
         assert image.evaluate("image => image.complete && image.naturalWidth > 900")
+    assert "Not assessed: superficial siderosis" in text
+    assert "SWI 1 of 1 participants have microbleeds" in text
     assert "sub-07 1 thalamus volume 2 ml ▼ too low" in text
     assert "sub-95/anat/sub-95_label-CMB_lesions.tsv: no text" in text
 

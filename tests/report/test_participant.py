@@ -46,6 +46,8 @@ def test_the_count_its_groups_and_what_was_rejected_come_first(report):
     assert "lobar 1 deep 1 infratentorial 0" in told
     assert "1 candidate rejected by CFPR" in told
     assert "mixed" in told
+    assert "Not assessed: superficial siderosis, haemorrhage above 1 cm, ARIA-E" in told
+    assert "Before anti-amyloid treatment 1-4 microbleeds" in told
     assert "Expected true ones" in told
 
 
@@ -54,7 +56,7 @@ def test_each_cut_off_has_its_probability(tmp_path, report):
     table = {words(row.partition("</th>")[0]): words(row.partition("</th>")[2]) for row in rows}
     assert table["1 or more"].startswith("yes ")
     assert float(table["1 or more"].split()[1]) > 0.9
-    assert table["more than 4 (limit at baseline for anti-amyloid therapy)"] == "no 0.00"
+    assert table["more than 4 (limit before anti-amyloid treatment)"] == "no 0.00"
 
 
 def test_without_a_calibration_there_is_no_probability(tmp_path, finished):

@@ -66,7 +66,7 @@ def test_notes_stay_text_and_come_after_the_rating(reader):
     reader.rate(1, "Possible")
     reader.note(1, MARKUP)
     reader.click_volume(20, 2, 8)
-    reader.button("Add a missed lesion here")
+    reader.button("Add as definite")
     reader.button("More")
     added = reader.page.locator(".review-added li").get_by_label("Note")
     added.fill(MARKUP)
@@ -151,7 +151,7 @@ def test_undo_takes_back_one_change_after_the_other(reader):
     reader.rate(1, "Possible")
     reader.note(1, "faint")
     reader.click_volume(20, 2, 8)
-    reader.button("Add a missed lesion here")
+    reader.button("Add as definite")
     assert reader.progress == "1 of 3 rated, 1 added"
     seen = []
     for _ in range(4):
@@ -167,8 +167,8 @@ def test_undo_takes_back_one_change_after_the_other(reader):
 
 def test_a_lesion_is_added_where_the_reader_clicked(reader):
     reader.click_volume(20.1234, 2, 8)
-    assert reader.message == "20.1, 2.0, 8.0 mm"
-    reader.button("Add a missed lesion here")
+    assert "20.1, 2.0, 8.0 mm" in reader.message
+    reader.button("Add as definite")
     reader.button("More")
     (item,) = reader.page.locator(".review-added li").all()
     assert reader.choice(item) == "definite"
@@ -187,7 +187,9 @@ def test_a_lesion_is_added_by_typing_its_place(reader):
     for axis, value in zip("xyz", ("-6", "0.5", "12"), strict=True):
         reader.page.get_by_label(axis, exact=True).fill(value)
     reader.press("Enter")
+    reader.button("Add as possible")
     assert reader.page.locator(".review-added b").inner_text() == "-6.0, 0.5, 12.0 mm"
+    assert reader.choice(reader.page.locator(".review-added li")) == "possible"
 
 
 def test_where_a_candidate_lies_that_one_is_to_be_rated(reader):
@@ -201,7 +203,7 @@ def test_where_a_candidate_lies_that_one_is_to_be_rated(reader):
 def test_a_lesion_is_not_added_twice(reader):
     for x in (20, 20.3, 21):
         reader.click_volume(x, 2, 8)
-        reader.button("Add a missed lesion here")
+        reader.button("Add as definite")
     assert reader.progress == "0 of 3 rated, 2 added"
 
 
@@ -219,8 +221,8 @@ def test_each_session_has_its_candidates_and_its_progress(opened):
         "ses-B: 1 of 3 rated",
     ]
     reader.click_volume(20, 2, 8, "ses-B")
-    assert reader.message == "20.0, 2.0, 8.0 mm of ses-B"
-    reader.button("Add a missed lesion here")
+    assert "20.0, 2.0, 8.0 mm of ses-B" in reader.message
+    reader.button("Add as definite")
     assert reader.page.locator(".review-added b").inner_text() == "20.0, 2.0, 8.0 mm of ses-B"
 
 

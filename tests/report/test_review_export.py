@@ -36,7 +36,7 @@ def test_what_is_read_in_the_page_is_what_the_group_level_counts(tmp_path, opene
     reader.press("j", "2", "j", "3", "j", "1", "j", "1")
     reader.note(1, "beside a vein")
     reader.click_volume(20, 2, 8)
-    reader.button("Add a missed lesion here")
+    reader.button("Add as definite")
     assert reader.export(exports).name == "sub-01_rater-AB_ratings.tsv"
     ratings = read_ratings(exports)
     read = ratings.apply(record)
@@ -96,7 +96,7 @@ def test_a_lesion_taken_back_is_not_counted(tmp_path, opened, exports):
     record = write_session(tmp_path / "out")
     reader = opened()
     reader.click_volume(20, 2, 8)
-    reader.button("Add a missed lesion here")
+    reader.button("Add as definite")
     reader.export(exports)
     reader.button("More")
     reader.page.locator(".review-added").get_by_role("radio", name="Not a CMB").click()
@@ -112,7 +112,7 @@ def test_the_file_has_the_columns_and_what_was_done(opened, exports):
     reader.rate(2, "Not a CMB")
     reader.rate(1, "Definite")
     reader.click_volume(-6.789, 0, 12)
-    reader.button("Add a missed lesion here")
+    reader.button("Add as definite")
     path = reader.export(exports)
     assert path.name == "sub-01_rater-DrAM\u00fcllerLee_ratings.tsv"
     rows = read_table(path)
@@ -171,7 +171,7 @@ def test_a_reader_goes_on_from_an_export_on_another_computer(tmp_path, opened, e
     first.rate(1, "Not a CMB")
     first.note(1, "vein")
     first.click_volume(20, 2, 8)
-    first.button("Add a missed lesion here")
+    first.button("Add as definite")
     path = first.export(exports)
     second = opened(None)  # a context of its own: nothing is remembered
     second.read_in(path)

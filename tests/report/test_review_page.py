@@ -85,7 +85,7 @@ def test_a_reading_of_the_report_becomes_the_group_levels_counts(
     reader.page.locator("#viewer").scroll_into_view_if_needed()
     reader.page.wait_for_function("() => document.querySelector('.viewer-message').hidden")
     reader.click_volume(-3, 9, 0, "ses-A")
-    reader.button("Add a missed lesion here")
+    reader.button("Add as definite")
     path = reader.export(tmp_path / "exports")
     assert path.name == "sub-01_ses-A_rater-AB_ratings.tsv"
     ratings = read_ratings(tmp_path / "exports")
@@ -104,12 +104,14 @@ def test_a_reading_of_the_report_becomes_the_group_levels_counts(
 
 def test_a_click_into_the_volume_offers_to_add_a_lesion_there(report, open_page):
     reader = Reader(open_page(report))
-    canvas = reader.page.locator("#viewer canvas")
+    canvas = reader.page.locator("#viewer .pane:not([hidden]) canvas")
     canvas.scroll_into_view_if_needed()
     reader.page.wait_for_function("() => document.querySelector('.viewer-message').hidden")
     box = canvas.bounding_box()
-    reader.page.mouse.click(box["x"] + 0.25 * box["width"], box["y"] + 0.4 * box["height"])
-    reader.button("Add a missed lesion here")
+    for _ in range(2):  # the first click gives it the focus
+        reader.page.mouse.click(box["x"] + 0.25 * box["width"], box["y"] + 0.4 * box["height"])
+    reader.page.keyboard.press("PageUp")
+    reader.button("Add as possible")
     reader.button("More")
     clicked = reader.page.locator(".viewer-place").inner_text()
     added = reader.page.locator(".review-added b").inner_text()

@@ -1,11 +1,14 @@
 """The volume in a browser, without a network and without a graphics card."""
 
 import io
+import re
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from cmb_bidsapp.bids.derivatives import SessionFiles
+from cmb_bidsapp.preprocess.ants import write_linear
 from tests.report.heads import (
     LEFT_THALAMUS,
     RIGHT_FRONTAL,
@@ -14,6 +17,7 @@ from tests.report.heads import (
     tilted,
     write_report,
 )
+from tests.report.test_participant_changes import compared
 
 #: Records what the viewer tells the page of clicks.
 LISTEN = """
@@ -53,7 +57,7 @@ def settled(page):
 def place(page):
     """World coordinates (mm) that the viewer says it shows."""
     told = page.locator(".viewer-place").inner_text()
-    return [float(part.split()[1]) for part in told.replace(" mm", "").split(",")[:3]]
+    return [float(part.split()[1]) for part in re.split("[,;]", told.replace(" mm", ""))[:3]]
 
 
 def moved(page, act):
@@ -70,7 +74,7 @@ def moved(page, act):
 def pixels(page):
     """What the viewer has drawn; without its lower edge, whose place is a fraction of a pixel."""
     settled(page)
-    picture = page.locator("#viewer canvas").screenshot()
+    picture = page.locator("#viewer .pane:not([hidden]) canvas").screenshot()
     return np.asarray(Image.open(io.BytesIO(picture)).convert("RGB")).astype(int)[:600]
 
 
@@ -131,7 +135,7 @@ def test_a_click_moves_the_crosshair_and_tells_the_page_the_place(opened):
     page = opened(None)
     show(page, "n/a", 0, 0, 0)
     before = place(page)
-    box = page.locator("#viewer canvas").bounding_box()
+    box = page.locator("#viewer .pane:not([hidden]) canvas").bounding_box()
     spot = box["x"] + 0.2 * box["width"], box["y"] + 0.35 * box["height"]
     moved(page, lambda: page.mouse.click(*spot))
     after = place(page)
@@ -139,19 +143,22 @@ def test_a_click_moves_the_crosshair_and_tells_the_page_the_place(opened):
     assert after[0] > before[0] + 3
     assert after[1] > before[1] + 3
     assert after[2] == pytest.approx(before[2], abs=0.1)
-    (told,) = page.evaluate("window.places")
+    told = page.evaluate("window.places.at(-1)")
     assert told["session"] == "n/a"
     assert [told[axis] for axis in "xyz"] == pytest.approx(after, abs=0.06)
-    assert (
-        page.get_by_text("Add a missed lesion here").is_visible()
-        or page.get_by_text("lies there").is_visible()
-    )
+    # The first click gives the volume the focus, the next one asks about the place.
+    status = page.locator("#review [role=status]")
+    assert status.inner_text() == "To read: give your name, then rate the candidates."
+    page.mouse.click(*spot)
+    assert "A missed lesion?" in status.inner_text() or "lies there" in status.inner_text()
+    page.keyboard.press("PageUp")
+    assert f"{place(page)[2]:.1f} mm" in status.inner_text()
 
 
 def test_keys_and_wheel_move_through_the_slices_once_it_has_the_focus(opened):
     page = opened(None)
     show(page, "n/a", 0, 0, 0)
-    canvas = page.locator("#viewer canvas")
+    canvas = page.locator("#viewer .pane:not([hidden]) canvas")
     box = canvas.bounding_box()
     middle = box["x"] + 0.3 * box["width"], box["y"] + 0.5 * box["height"]
     page.mouse.move(*middle)
@@ -228,14 +235,54 @@ def test_sessions_have_volumes_of_their_own_and_share_the_script(opened):
     page.locator("#viewer [name=session]").select_option("ses-A")
     page.locator("#viewer[data-session=ses-A]").wait_for()
     assert near(page, (4, 8, -4), 0.6)
-    box = page.locator("#viewer canvas").bounding_box()
+    box = page.locator("#viewer .pane:not([hidden]) canvas").bounding_box()
     page.mouse.click(box["x"] + 0.3 * box["width"], box["y"] + 0.4 * box["height"])
     assert page.evaluate("window.places.at(-1).session") == "ses-A"
 
 
+def test_two_registered_sessions_lie_side_by_side_at_the_same_place(tmp_path, open_page):
+    compared(tmp_path)
+    # What lies at x in ses-B, the earlier one, lies at x + 4 in ses-A.
+    shift = np.eye(4)
+    shift[0, 3] = 4
+    write_linear(shift, SessionFiles(tmp_path / "out", "01", "A").to_session("B"))
+    report = write_report(tmp_path, *(session_of(tmp_path, session=name) for name in "AB"))
+    page = open_page(report, viewport={"width": 1400, "height": 900})
+    page.locator("#viewer").scroll_into_view_if_needed()
+    shown(page)
+    card = page.locator(".card[data-session=ses-A]").first
+    card.get_by_role("button", name="Show in both").click()
+    page.locator("#viewer[data-shown='ses-B ses-A']").wait_for()
+    shown(page)
+    panes = page.locator("#viewer .pane:not([hidden])")
+    assert panes.count() == 2
+    at = [float(card.get_attribute(f"data-{axis}")) for axis in "xyz"]
+    assert near(page, at, 0.6)
+    told = page.locator(".viewer-place").inner_text()
+    assert told.count("slice ") == 2
+    panes.first.locator("canvas").focus()
+    moved(page, lambda: page.keyboard.press("PageUp"))
+    here = place(page)
+    page.keyboard.press("f")
+    page.locator("#viewer[data-shown=ses-B]").wait_for()
+    page.locator("#viewer .pane:not([hidden]) canvas").focus()
+    page.keyboard.press("f")
+    page.locator("#viewer[data-shown=ses-A]").wait_for()
+    there = place(page)
+    assert abs(here[0] - there[0]) == pytest.approx(4, abs=0.11)
+    assert here[1:] == pytest.approx(there[1:], abs=0.11)
+    page.keyboard.press("Escape")
+    page.locator("#viewer:not(.both)").wait_for()
+
+
+def test_without_a_registration_sessions_are_shown_one_at_a_time(opened):
+    page = opened("A", "B")
+    assert not page.locator("#viewer [name=both]").is_visible()
+
+
 def test_one_walks_from_candidate_to_candidate(opened):
     page = opened("A", "B")
-    page.locator("#viewer canvas").focus()
+    page.locator("#viewer .pane:not([hidden]) canvas").focus()
     seen = []
     for _ in range(3):
         moved(page, lambda: page.keyboard.press("]"))

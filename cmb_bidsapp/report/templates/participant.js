@@ -22,10 +22,10 @@
     const zoom = target.closest(".zoom");
     if (zoom) enlarge(zoom);
     if (target === enlarged) enlarged.close();
-    const card = target.closest(".show")?.closest(".card");
-    if (card) {
-      const { session, x, y, z } = card.dataset;
-      const detail = { session, x: Number(x), y: Number(y), z: Number(z) };
+    const button = target.closest(".show");
+    if (button) {
+      const { session, x, y, z } = button.closest("[data-x]").dataset;
+      const detail = { session, x: Number(x), y: Number(y), z: Number(z), both: "both" in button.dataset };
       document.dispatchEvent(new CustomEvent("cmb:show", { detail }));
       document.getElementById("viewer").scrollIntoView({ block: "nearest" });
     }

@@ -10,7 +10,7 @@
   const bar = document.getElementById("review");
   const find = (selector) => bar.querySelector(selector);
   const form = find(".review-add");
-  const offer = find(".review-offer");
+  const offers = [...bar.querySelectorAll(".review-offer")];
   const name = find(".review-reader input");
   const { participant, version } = bar.dataset;
   const cards = [...document.querySelectorAll(".card[data-lesion]")]
@@ -23,6 +23,7 @@
   let decisions = new Map();
   let exported = true;
   let current = null;  // the card the reader is at
+  let aboutPlace = false;  // what is said and offered is about the place of the crosshair
   const past = [];  // earlier decisions, for undo
 
   const keyOf = ({ session, lesion, decision, x, y, z }) =>
@@ -44,12 +45,16 @@
     decisions = new Map(JSON.parse(json).map((d) => [keyOf(d), d]));
   };
 
-  // Tells the reader something, and may offer a button that does something about it.
-  function say(message, label = "", action = null) {
+  // Tells the reader something, and may offer buttons that do something about it: [label, action].
+  function say(message, ...acts) {
+    aboutPlace = false;
     find("[role=status]").textContent = message;
-    offer.textContent = label;
-    offer.onclick = action;
-    offer.hidden = !action;
+    offers.forEach((offer, k) => {
+      const [label, action] = acts[k] ?? ["", null];
+      offer.textContent = label;
+      offer.onclick = action;
+      offer.hidden = !action;
+    });
   }
 
   // Every change goes through here: it can be undone, is kept, and is shown.
@@ -102,6 +107,7 @@
       card.querySelector(".review-said").textContent = found ? `${reader()}: ${said(found)}` : "";
     }
     showAdded();
+    document.dispatchEvent(new CustomEvent("cmb:added", { detail: added() }));
     for (const update of sessionItems) update();
     const rated = ratedOf(kept);
     find("progress").max = kept.length || 1;
@@ -253,7 +259,8 @@
   const candidateAt = (spot) => cards.find((card) => card.dataset.session === spot.session
     && distance(card.dataset, spot) <= card.querySelector(".review").dataset.diameter / 2);
 
-  function add() {
+  // The place is that of the crosshair when the button is pressed; its grade is the reader's.
+  function add(grade) {
     const spot = place();
     if (!spot) return say("Give x, y and z in mm.");
     const card = candidateAt(spot);
@@ -264,19 +271,24 @@
     if (added().some((d) => d.session === spot.session && distance(d, spot) <= SAME_PLACE)) {
       return say("A lesion is added there already.");
     }
-    decide(spot, "definite");
+    decide(spot, grade);
     if (!decisions.has(keyOf(spot))) return;  // the name was asked for
-    for (const axis of "xyz") form.elements[axis].value = "";
-    say(`Added at ${inWords(spot)}: definite, unless you change it under More.`);
+    say(`Added at ${inWords(spot)}: ${WORDS[grade]}.`);
   }
+
+  const GRADES = ["definite", "possible"].map((grade) => [`Add as ${grade}`, () => add(grade)]);
 
   document.addEventListener("cmb:place", ({ detail }) => {
     for (const axis of "xyz") form.elements[axis].value = Number(detail[axis]).toFixed(2);
     form.elements.session.value = detail.session;
+    // What was offered was offered for another place.
+    if (aboutPlace) say("");
+    if (!detail.asked) return;
     const spot = place();
     const card = candidateAt(spot);
-    if (card) say(`Candidate ${card.dataset.lesion} lies there.`, "Rate it", () => turnTo(card));
-    else say(inWords(spot) + ofSession(spot.session), "Add a missed lesion here", add);
+    if (card) say(`Candidate ${card.dataset.lesion} lies there.`, ["Rate it", () => turnTo(card)]);
+    else say(`No candidate at ${inWords(spot)}${ofSession(spot.session)}. A missed lesion?`, ...GRADES);
+    aboutPlace = true;
   });
 
   // Export and import.
@@ -363,8 +375,8 @@
     const before = decisions.size;
     welcome();
     if (before && reader() && !decisions.size) {
-      say("Decisions of the other name stay under it.", `They are ${reader()}'s`,
-        () => change(() => restore(own)));
+      say("Decisions of the other name stay under it.", [`They are ${reader()}'s`,
+        () => change(() => restore(own))]);
     }
   }
 
@@ -374,7 +386,11 @@
   }
 
   name.addEventListener("change", rename);
-  form.addEventListener("submit", (event) => { event.preventDefault(); add(); });
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (place()) say("Its grade?", ...GRADES);
+    else say("Give x, y and z in mm.");
+  });
   find(".review-undo").addEventListener("click", undo);
   find(".review-export").addEventListener("click", save);
   find(".review-more").addEventListener("click", () => more(find(".review-panel").hidden));

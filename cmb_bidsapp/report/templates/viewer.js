@@ -1,53 +1,37 @@
-// The volume viewer: NiiVue, unpacked and started when it is asked for or comes into sight.
-// It listens to "cmb:show" and sends "cmb:place" where the reader clicks: {session, x, y, z},
-// world mm of the T2*w.
+// The volume viewer: NiiVue, unpacked and started when it is asked for or comes into sight; a pane
+// per session, kept once it is open, two of them side by side where sessions are compared.
+// Events, detail {session, x, y, z} in world mm of the T2*w: it listens to "cmb:show" (detail.both:
+// beside another session; detail.with: which) and "cmb:added" (detail: places of added lesions), and
+// sends "cmb:place" where the crosshair goes (detail.asked: the reader moved it; detail.region).
 (() => {
   "use strict";
   const root = document.getElementById("viewer");
   const data = JSON.parse(document.getElementById("viewer-data").textContent);
-  const canvas = root.querySelector("canvas");
   const screen = root.querySelector(".viewer-screen");
   const message = root.querySelector(".viewer-message");
   const tool = (name) => root.querySelector(`[name=${name}]`);
   const number = (name) => Number(tool(name).value);
+  // 0.5-99.5 % of the brain are far apart on T1w, and microbleeds need the dark end of T2*w.
+  const WINDOWS = { T2starw: [25, 215], T1w: [20, 250] };
 
-  const CROSSHAIR_MM = 0.5;
-  let nv = null;
-  let session = null;  // what is shown: an entry of data.sessions
-  let layers = {};  // its volumes by name
+  const boxes = [...screen.querySelectorAll(".pane")];
+  const panes = new Map(data.sessions.map((one, k) => [one.key, new cmbPanes.Pane(one, boxes[k])]));
+  const placed = data.sessions.filter((one) => one.to_first).map((one) => one.key);
+  let windows = structuredClone(WINDOWS);
+  let Niivue = null;
+  let active = null;  // the pane that was shown or touched last
+  let pair = null;  // keys of two sessions side by side, the earlier one first
+  let alone = null;  // the one of the pair that is flipped to
   let queue = null;  // loading goes one after the other
   let last = null;  // the place that was asked for
+  let following = false;
 
-  const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-  const unpack = (element) => new Response(new Blob([bytes(element.textContent)]).stream()
-    .pipeThrough(new DecompressionStream("gzip")));
+  const visible = () => (pair && !alone ? pair : [active?.session.key])
+    .map((key) => panes.get(key)).filter((pane) => pane?.nv);
 
   function say(text) {
     message.hidden = !text;
     message.textContent = text;
-  }
-
-  // Starting.
-  async function start() {
-    const lacking = !document.createElement("canvas").getContext("webgl2") ? "WebGL2"
-      : typeof DecompressionStream === "undefined" ? "DecompressionStream" : "";
-    if (lacking) {
-      throw new Error(`This browser has no ${lacking}, which the volume needs. The pictures show every place.`);
-    }
-    say("Opening the volume…");
-    const code = await unpack(document.getElementById("viewer-script")).blob();
-    const { Niivue } = await import(URL.createObjectURL(new Blob([code], { type: "text/javascript" })));
-    nv = new Niivue({
-      logLevel: "error", loadingText: "", dragAndDropEnabled: false, isRadiologicalConvention: true,
-      sagittalNoseLeft: true, multiplanarShowRender: 0, crosshairColor: [0.94, 0.89, 0.26, 0.6],
-      crosshairWidth: CROSSHAIR_MM, crosshairWidthUnit: "mm", crosshairGap: 12, fontColor: [0.8, 0.8, 0.8, 1],
-      fontSizeScaling: 0.3, dragMode: 4, viewModeHotKey: "", clipPlaneHotKey: "", cycleClipPlaneHotKey: "",
-    });
-    await nv.attachToCanvas(canvas);
-    nv.onLocationChange = told;
-    // Grey that covers what lies below, so that half of one image and half of another is a blend.
-    nv.addColormap("plain", { R: [0, 255], G: [0, 255], B: [0, 255], A: [255, 255], I: [0, 255] });
-    await load(data.sessions[0]);
   }
 
   function ready() {
@@ -55,112 +39,159 @@
     return queue;
   }
 
+  async function start() {
+    const lacking = !document.createElement("canvas").getContext("webgl2") ? "WebGL2"
+      : typeof DecompressionStream === "undefined" ? "DecompressionStream" : "";
+    if (lacking) {
+      throw new Error(`This browser has no ${lacking}, which the volume needs. The pictures show every place.`);
+    }
+    say("Opening the volume…");
+    ({ Niivue } = await cmbPanes.code());
+    await turn([data.sessions[0].key]);
+    go(document.querySelector(`.card[data-session="${active.session.key}"]`)?.dataset);
+  }
+
   function fail(error) {
     say(error.message);
     for (const control of root.querySelectorAll(".viewer-tools :is(input, select, button)")) control.disabled = true;
-    nv = null;
+    active = null;
   }
 
-  async function load(wanted) {
-    if (wanted === session) return;
+  async function opened(key) {
+    const pane = panes.get(key);
+    if (pane.nv) return pane;
     say("Opening the volume…");
-    while (nv.volumes.length) nv.removeVolume(nv.volumes[0]);
-    layers = {};
-    for (const name of wanted.volumes) {
-      const element = document.querySelector(`[data-volume="${name}"][data-of="${wanted.key}"]`);
-      await nv.loadFromArrayBuffer(await unpack(element).arrayBuffer(), `${name}.nii`);
-      layers[name] = nv.volumes.at(-1);
+    pane.box.hidden = false;
+    await pane.open(Niivue, data.looks);
+    pane.nv.onLocationChange = () => told(pane);
+    return pane;
+  }
+
+  // Shows one session, or two side by side; the last one is the active one.
+  async function turn(keys) {
+    const here = active?.place();
+    const focused = boxes.some((box) => box.contains(document.activeElement));
+    const both = keys.length > 1;
+    root.classList.toggle("both", both);
+    for (const pane of panes.values()) pane.box.hidden = !keys.includes(pane.session.key);
+    const shown = [];
+    for (const key of keys) shown.push(await opened(key));
+    pair = both ? keys : null;
+    alone = null;
+    active = shown.at(-1);
+    await active.sliceLike(both ? shown[0] : null);
+    for (const pane of shown) {
+      pane.planes(number("planes"));
+      pane.nv.resizeListener();
+      if (here) pane.go(here);
+      pane.zoom(number("zoom"), tool("crosshair").checked);
     }
-    session = wanted;
-    tool("session").value = wanted.key;
-    tool("blend").disabled = !layers.T1w;
-    root.querySelector(".viewer-note").textContent = wanted.note;
-    for (const name of ["T2starw", "T1w"]) if (layers[name]) layers[name].colormap = "plain";
-    layers.outlines.setColormapLabel(lookup(data.looks.outlines));
-    planes();
+    if (focused) active.canvas.focus({ preventScroll: true });
     paint();
-    go(document.querySelector(`.card[data-session="${wanted.key}"]`)?.dataset);
-    root.dataset.session = wanted.key;
+    settle();
     say("");
   }
 
+  // What is around the canvases.
+  function settle() {
+    tool("session").value = active.session.key;
+    tool("both").setAttribute("aria-pressed", String(Boolean(pair)));
+    root.dataset.session = active.session.key;
+    root.dataset.shown = visible().map((pane) => pane.session.key).join(" ");
+    tool("blend").disabled = !active.layers.T1w;
+    tool("flip").disabled = placed.length < 2;
+    root.querySelector(".viewer-note").textContent = active.session.note;
+    told(active);
+  }
+
+  // The other one of two sessions in the same place of the screen.
+  async function flip() {
+    const two = pair ?? pairOf(active.session.key);
+    if (!two) return;
+    if (!pair) return turn([two.find((key) => key !== active.session.key)]);
+    alone = alone === two[0] ? two[1] : two[0];
+    for (const key of two) panes.get(key).box.hidden = key !== alone;
+    active = panes.get(alone);
+    active.nv.resizeListener();
+    paint();
+    settle();
+  }
+
+  // A session and the one before it; of the first one the one after it.
+  function pairOf(key, other) {
+    const at = placed.indexOf(key);
+    if (at < 0 || placed.length < 2) return null;
+    const second = placed.includes(other) && other !== key ? placed.indexOf(other) : at ? at - 1 : 1;
+    return [at, second].sort((a, b) => a - b).map((k) => placed[k]);
+  }
+
   // Painting: every control is read anew.
-  function lookup(colours) {
-    const entries = [[0, "#000000"], ...Object.entries(colours)];
-    const part = (from) => entries.map(([, colour]) => parseInt(colour.slice(from, from + 2), 16));
-    return { R: part(1), G: part(3), B: part(5), A: entries.map(([, c], k) => (k ? 255 : 0)), I: entries.map(([n]) => Number(n)) };
-  }
-
   function paint() {
-    const look = tool("regions").value;
-    const black = Math.min(number("black"), number("white") - 1);
-    for (const name of ["T2starw", "T1w"]) {
-      if (layers[name]) Object.assign(layers[name], { cal_min: black, cal_max: number("white") });
+    for (const pane of visible()) {
+      pane.paint({ look: tool("regions").value, opacity: number("opacity"), blend: number("blend"), windows,
+        outlines: tool("outlines").checked && !document.body.classList.contains("blinded"), ruler: tool("ruler").checked });
     }
-    if (layers.T1w) layers.T1w.opacity = number("blend");
-    if (look) layers.regions.setColormapLabel(lookup(data.looks[look]));
-    layers.regions.opacity = look ? number("opacity") : 0;
-    layers.outlines.opacity = tool("outlines").checked ? 1 : 0;
-    nv.updateGLVolume();
   }
 
-  // One plane, or a large axial one with the two others beside it.
-  function planes() {
-    const [axial, coronal, sagittal, all] = [0, 1, 2, 3];
-    const tile = (sliceType, ...position) => ({ sliceType, position });
-    nv.setSliceType(number("planes"));
-    if (number("planes") !== all) nv.clearCustomLayout();
-    else nv.setCustomLayout([tile(axial, 0, 0, 0.6, 1), tile(coronal, 0.6, 0, 0.4, 0.5), tile(sagittal, 0.6, 0.5, 0.4, 0.5)]);
-  }
-
-  // Zooming keeps the crosshair in the middle.
   function zoom() {
-    const factor = number("zoom");
-    const middle = nv.frac2mm([0.5, 0.5, 0.5]);
-    const here = nv.frac2mm(nv.scene.crosshairPos);
-    const pan = factor === 1 ? [0, 0, 0] : [0, 1, 2].map((axis) => middle[axis] - factor * here[axis]);
-    nv.opts.crosshairWidth = CROSSHAIR_MM / factor;
-    nv.setPan2Dxyzmm([...pan, factor]);
+    for (const pane of visible()) pane.zoom(number("zoom"), tool("crosshair").checked);
   }
 
-  // Places: where the crosshair is, and bringing it somewhere.
-  const place = () => [...nv.frac2mm(nv.scene.crosshairPos, 0, true)].slice(0, 3);
-
-  function told({ values }) {
-    const of = (name) => values.find((value) => value.id === layers[name]?.id)?.value;
-    const [x, y, z] = place().map((mm) => mm.toFixed(1));
-    const region = data.regions[Math.round(of("regions") ?? 0)];
-    tool("place").textContent = `x ${x}, y ${y}, z ${z} mm` + (region ? `, ${region}` : "");
+  // Where the crosshair is, and bringing it somewhere.
+  function told(pane, asked = false) {
+    if (following || !pane.nv || !pane.layers.outlines) return;
+    following = true;
+    for (const other of visible()) if (other !== pane) other.follow(pane);
+    following = false;
+    const own = pane.own();
+    const [x, y, z] = own.map((mm) => mm.toFixed(1));
+    const label = pane.region();
+    const region = data.regions[label];
+    tool("place").textContent = `x ${x}, y ${y}, z ${z} mm` + (region ? `, ${region}` : "")
+      + visible().map((one) => `; ${visible().length > 1 ? `${one.session.key} ` : ""}${one.slice()}`).join("");
+    send(pane, own, label, asked);
   }
 
-  async function show({ session: key, x, y, z }) {
+  function send({ session: { key } }, [x, y, z], region, asked) {
+    document.dispatchEvent(new CustomEvent("cmb:place", { detail: { session: key, x, y, z, region, asked } }));
+  }
+
+  async function show({ session: key, both, with: other, first, ...where }) {
     await ready();
-    const wanted = data.sessions.find((one) => one.key === key);
-    if (!nv || !wanted) return;
-    queue = queue.then(() => load(wanted)).catch(fail);
+    if (!Niivue || !panes.has(key)) return;
+    queue = queue.then(async () => {
+      const wanted = both ? pairOf(key, other) : null;
+      if (wanted) { if (String(wanted) !== String(pair) || alone) await turn(wanted); }
+      else if (pair?.includes(key) && !alone) active = panes.get(key);
+      else if (active?.session.key !== key || pair) await turn([key]);
+    }).catch(fail);
     await queue;
-    if (nv) go({ session: key, x, y, z });
+    if (active) go({ session: key, first, ...where });
   }
 
+  // first: the place is in the world of the first session.
   function go(where) {
     last = where;
-    if (where) nv.scene.crosshairPos = nv.mm2frac([where.x, where.y, where.z].map(Number), 0, true);
+    if (where) {
+      const pane = panes.get(where.session);
+      const place = [where.x, where.y, where.z].map(Number);
+      active.go(where.first ? place : pane.shared(place));
+    }
     zoom();
-    nv.createOnLocationChange();
+    settle();
   }
 
   document.addEventListener("cmb:show", ({ detail }) => show(detail));
-
-  canvas.addEventListener("click", () => {
-    if (!nv || !session) return;
-    const [x, y, z] = place();
-    document.dispatchEvent(new CustomEvent("cmb:place", { detail: { session: session.key, x, y, z } }));
+  document.addEventListener("cmb:blind", () => { if (active) paint(); });
+  document.addEventListener("cmb:added", ({ detail }) => {
+    for (const [key, pane] of panes) {
+      const own = detail.filter((one) => one.session === key).map(({ x, y, z }) => [x, y, z]);
+      if (String(own) === String(pane.added)) continue;
+      pane.added = own;
+      pane.ring();
+    }
+    if (active) paint();
   });
-
-  // The wheel belongs to the page until the reader clicks into the volume.
-  screen.addEventListener("wheel", (event) => {
-    if (document.activeElement !== canvas) event.stopPropagation();
-  }, { capture: true });
 
   // Candidates, one after the other, in the order of their cards.
   function walk(step) {
@@ -169,48 +200,90 @@
       && d.y == last.y && d.z == last.z);
     const card = cards.at((here + step) % cards.length);
     card?.scrollIntoView({ block: "nearest" });
-    if (card) show(card.dataset);
+    if (card) show({ session: card.dataset.session, x: card.dataset.x, y: card.dataset.y, z: card.dataset.z, both: Boolean(pair) });
   }
 
   const moves = {
     ArrowLeft: [1, 0, 0], ArrowRight: [-1, 0, 0], ArrowUp: [0, 1, 0], ArrowDown: [0, -1, 0],
     PageUp: [0, 0, 1], PageDown: [0, 0, -1],
   };
-  canvas.addEventListener("keydown", (event) => {
-    if (!nv || !session || event.ctrlKey || event.metaKey || event.altKey) return;
+  function pressed(pane, event) {
+    if (!active || event.ctrlKey || event.metaKey || event.altKey) return;
     const slider = { "+": 0.5, "=": 0.5, "-": -0.5 }[event.key];
     const candidate = { "[": -1, "]": 1 }[event.key];
-    if (moves[event.key]) nv.moveCrosshairInVox(...moves[event.key]);
-    else if (slider) { tool("zoom").value = number("zoom") + slider; zoom(); }
+    const key = event.key.toLowerCase();
+    if (moves[event.key]) {
+      pane.nv.moveCrosshairInVox(...moves[event.key]);
+      told(pane, true);
+    } else if (slider) { tool("zoom").value = number("zoom") + slider; zoom(); }
     else if (candidate) walk(candidate);
+    else if (key === "f") flip();
+    else if (key === "x") tool("crosshair").click();
+    else if (key === "escape" && pair) turn([active.session.key]);
     else return;
     event.preventDefault();
     event.stopPropagation();
+  }
+
+  // A canvas: the first click gives it the focus and moves the crosshair, and offers nothing.
+  for (const pane of panes.values()) {
+    let focused = false;
+    pane.canvas.addEventListener("pointerdown", () => {
+      focused = document.activeElement === pane.canvas;
+      active = pane.nv && (!pair || pair.includes(pane.session.key)) ? pane : active;
+    }, { capture: true });
+    pane.canvas.addEventListener("click", () => { if (active && pane.nv) told(pane, focused); });
+    pane.canvas.addEventListener("pointermove", ({ buttons }) => { if (buttons && pane.nv) told(pane); });
+    pane.canvas.addEventListener("keydown", (event) => pressed(pane, event), { capture: true });
+  }
+
+  // The wheel belongs to the page until the reader clicks into the volume.
+  screen.addEventListener("wheel", (event) => {
+    if (!boxes.some((box) => box.contains(document.activeElement))) event.stopPropagation();
   }, { capture: true });
 
   // Controls.
-  const first = [...root.querySelectorAll(".sliders input")].map((input) => [input, input.value]);
-  root.addEventListener("input", ({ target }) => {
-    if (!nv || !session) return;
-    if (target.name === "session") show({ session: target.value, ...origin() });
-    else if (target.name === "planes") planes();
-    else if (target.name === "zoom") zoom();
-    else paint();
+  const first = [...root.querySelectorAll(".sliders input[type=range]")].map((input) => [input, input.value]);
+  function fromWindow() {
+    [tool("black").value, tool("white").value] = windows[tool("contrast").value];
+  }
+  root.addEventListener("input", ({ target: { name, value } }) => {
+    if (!active) return;
+    if (name === "session") show({ session: value, first: true, ...origin() });
+    else if (name === "planes") visible().forEach((pane) => pane.planes(number("planes")));
+    else if (name === "zoom" || name === "crosshair") zoom();
+    else if (name === "contrast") fromWindow();
+    else {
+      if (name === "black" || name === "white") windows[tool("contrast").value] = [number("black"), number("white")];
+      paint();
+    }
   });
-  // Another session of the same head: about the same place, if only in the scanner.
+  // The same place of the head; of a session that could not be registered, of the scanner.
   function origin() {
-    const [x, y, z] = place();
+    const [x, y, z] = active.place();
     return { x, y, z };
   }
-  root.addEventListener("click", ({ target }) => {
-    if (target.name === "open") ready();
-    if (target.name === "previous") walk(-1);
-    if (target.name === "next") walk(1);
-    if (target.name === "reset" && nv && session) {
+  const acts = {
+    open: ready, previous: () => walk(-1), next: () => walk(1), flip,
+    both: () => {
+      if (pair) return turn([active.session.key]);
+      const wanted = pairOf(active.session.key);
+      return wanted && turn(wanted);
+    },
+    reset: () => {
       for (const [input, value] of first) input.value = value;
+      windows = structuredClone(WINDOWS);
+      fromWindow();
       paint();
       zoom();
-    }
+    },
+  };
+  root.addEventListener("click", ({ target }) => {
+    const act = target.closest("button") && acts[target.closest("button").name];
+    if (act && (active || act === ready)) act();
+  });
+  addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && pair && !event.defaultPrevented && !document.querySelector("dialog[open]")) turn([active.session.key]);
   });
 
   new IntersectionObserver((entries, observer) => {

@@ -1,0 +1,78 @@
+"""The flow of participants: how many were scanned, and what became of them on the way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from cmb_bidsapp.bids.tables import describe
+from cmb_bidsapp.bids.typed import Level
+
+
+class Step(Level):
+    """A step of the flow, with what it means."""
+
+    SCANNED = "scanned", "known to the output folder: processed, failed or without a T2*w"
+    NO_T2STAR = "no-t2star", "of those scanned, without a T2*w image that can be used"
+    FAILED = "failed", "of those scanned, failed in the last run, or results cannot be read"
+    PROCESSED = "processed", "of those scanned, counted in the tables"
+    NO_T1W = "no-t1w", "of those processed, without a T1w image"
+    FOLLOW_UPS = "follow-ups", "of those processed, compared with a baseline or to be so"
+    NOT_REGISTERED = "not-registered", "of the follow-ups, not registered, so not comparable"
+    CHANGED = (
+        "changed",
+        ("of the follow-ups, protocol or processing changed, so not comparable with the others"),
+    )
+    COMPARABLE = "comparable", "of the follow-ups, acquired and processed as before"
+
+    @property
+    def above(self) -> Step | None:
+        """Which step it is a part of."""
+        return _ABOVE.get(self)
+
+
+_ABOVE = {
+    **dict.fromkeys((Step.NO_T2STAR, Step.FAILED, Step.PROCESSED), Step.SCANNED),
+    **dict.fromkeys((Step.NO_T1W, Step.FOLLOW_UPS), Step.PROCESSED),
+    **dict.fromkeys((Step.NOT_REGISTERED, Step.CHANGED, Step.COMPARABLE), Step.FOLLOW_UPS),
+}
+
+#: Columns of ``group_flow.tsv`` with their JSON dictionary.
+FLOW_COLUMNS = {
+    "step": describe("Step of the flow") | {"Levels": Step.levels()},
+    "of": describe("Step that it is a part of; n/a of the first"),
+    "participants": describe(
+        "Participants with at least one such session; one may be in several steps"
+    ),
+    "sessions": describe("Such sessions"),
+}
+
+
+@dataclass
+class Flow:
+    """Participants and sessions by step, added one participant after the other."""
+
+    participants: Counter[Step] = field(default_factory=Counter)
+    sessions: Counter[Step] = field(default_factory=Counter)
+
+    def add(self, steps: Iterable[Step]) -> None:
+        """Add a participant, with the steps of all sessions; what each is a part of follows."""
+        own = Counter(steps)
+        scanned = (Step.NO_T2STAR, Step.FAILED, Step.PROCESSED)
+        followed = (Step.NOT_REGISTERED, Step.CHANGED, Step.COMPARABLE)
+        own[Step.SCANNED] = sum(own[step] for step in scanned)
+        own[Step.FOLLOW_UPS] = sum(own[step] for step in followed)
+        self.sessions += own
+        self.participants += Counter(step for step in own if own[step])
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Rows of ``group_flow.tsv``, zeros among them."""
+        for step in Step:
+            yield {
+                "step": step,
+                "of": step.above,
+                "participants": self.participants[step],
+                "sessions": self.sessions[step],
+            }

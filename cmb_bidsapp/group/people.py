@@ -1,0 +1,66 @@
+"""Who the participants are, where ``participants.tsv`` tells it; nothing here is required."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from cmb_bidsapp.bids.tables import Row, read_table
+from cmb_bidsapp.bids.typed import NOT_KNOWN, column
+
+#: Columns of ``participants.tsv`` that are taken, by the column they go to; the first that is
+#: there counts.
+TAKEN = MappingProxyType(
+    {"age": ("age",), "sex": ("sex", "gender"), "arm": ("arm", "treatment", "group")}
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Person:
+    """A participant; each field is a column, as ``participants.tsv`` has it."""
+
+    age: str | None = column("age of participants.tsv, as it stands there")
+    sex: str | None = column("sex (or gender) of participants.tsv, as it stands there")
+    arm: str | None = column(
+        "arm of a trial or group of a study: arm, treatment or group of participants.tsv, the "
+        "first of them that is there"
+    )
+
+
+NOBODY = Person()
+
+
+def find_people(*folders: Path) -> Path | None:
+    """The first ``participants.tsv`` of some folders."""
+    paths = (folder / "participants.tsv" for folder in folders)
+    return next((path for path in paths if path.exists()), None)
+
+
+def read_people(path: Path) -> Mapping[str, Person]:
+    """Read a ``participants.tsv``, by label without ``sub-``.
+
+    Names of columns may be in capitals.
+
+    Raises
+    ------
+    OSError
+        The file cannot be opened.
+    ValueError
+        It is no table, or has no ``participant_id``, or one twice.
+    """
+    people: dict[str, Person] = {}
+    for given in read_table(path, ("participant_id",)):
+        row = {name.strip().lower(): value.strip() for name, value in given.items()}
+        label = row["participant_id"].removeprefix("sub-")
+        if label in people:
+            raise ValueError(f"sub-{label} is there twice")
+        people[label] = Person(**{name: _first(row, names) for name, names in TAKEN.items()})
+    return people
+
+
+def _first(row: Row, names: tuple[str, ...]) -> str | None:
+    """Value of the first of some columns that the table has; ``None`` where it is not known."""
+    found = next((row[name] for name in names if name in row), NOT_KNOWN)
+    return None if found in (NOT_KNOWN, "") else found

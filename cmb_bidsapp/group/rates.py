@@ -1,0 +1,123 @@
+"""New microbleeds per year of follow-up, with exact Poisson intervals."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cmb_bidsapp.bids.tables import describe
+from cmb_bidsapp.clinical.fates import KINDS
+from cmb_bidsapp.core.statistics import LEAST_PEOPLE, poisson
+from cmb_bidsapp.group.records import ALGORITHM
+
+DAYS_A_YEAR = 365.25
+#: Microbleeds of any kind.
+ANY = "any"
+
+#: Columns of ``group_rates.tsv`` with their JSON dictionary.
+RATE_COLUMNS = {
+    "pool": describe("Sequences that are looked at together; pools are never mixed"),
+    "changed": describe(
+        "Whether protocol or processing changed, so that what looks new may come from that"
+    ),
+    "source": describe("Whose decisions the numbers rest on; microbleeds are followed as found"),
+    "kind": describe("Which microbleeds: any, a group of regions of the MARS form, or a grade"),
+    "participants": describe("Participants with such follow-ups whose times are known"),
+    "follow_ups": describe("Such follow-ups whose times are known"),
+    "untimed": describe("Such follow-ups whose times are not known; they are in no number here"),
+    "years": describe(
+        "Follow-up, summed over participants: from the last session that was compared to each",
+        "y",
+    ),
+    "new": describe("New microbleeds: nothing dark was at their place in any session before"),
+    "participants_with_new": describe("Participants with such a microbleed"),
+    "rate": describe("new by years, a rate of person-time", "1/y"),
+    "rate_low": describe(
+        "Lower end of its 95 % interval, exact Poisson (Garwood 1936), which takes microbleeds "
+        "for independent; those of a participant are not, so it is too narrow; n/a below "
+        f"{LEAST_PEOPLE} participants",
+        "1/y",
+    ),
+    "rate_high": describe("Upper end of it", "1/y"),
+}
+
+
+@dataclass
+class _Followed:
+    """Follow-up time of a stratum, and what is new in it."""
+
+    participants: int = 0
+    follow_ups: int = 0
+    untimed: int = 0
+    years: float = 0.0
+    new: int = 0
+    with_new: int = 0
+
+    def row(self) -> dict[str, Any]:
+        low, high = math.nan, math.nan
+        if self.participants >= LEAST_PEOPLE and self.years:
+            low, high = (end / self.years for end in poisson(self.new))
+        return {
+            "participants": self.participants,
+            "follow_ups": self.follow_ups,
+            "untimed": self.untimed,
+            "years": self.years,
+            "new": self.new,
+            "participants_with_new": self.with_new,
+            "rate": self.new / self.years if self.years else math.nan,
+            "rate_low": low,
+            "rate_high": high,
+        }
+
+
+@dataclass
+class Rates:
+    """New microbleeds and time of all participants, added one participant after the other."""
+
+    _strata: dict[tuple[str, bool, str], _Followed] = field(
+        default_factory=lambda: defaultdict(_Followed)
+    )
+
+    def add(
+        self,
+        pool: str,
+        *,
+        changed: bool,
+        intervals: list[tuple[float | None, Mapping[str, int]]],
+    ) -> None:
+        """Add the follow-ups of a participant in one stratum.
+
+        Parameters
+        ----------
+        pool, changed
+            The stratum: sequences, and whether scanner or app were otherwise than before.
+        intervals
+            Of each follow-up the days since the last session that was compared, and the numbers
+            of new microbleeds by kind, :data:`ANY` among them; a kind that is not known is left
+            out.
+        """
+        for kind in (ANY, *KINDS):
+            known = [(days, new[kind]) for days, new in intervals if kind in new]
+            timed = [(days, new) for days, new in known if days is not None and days > 0]
+            if not known:
+                continue
+            stratum = self._strata[pool, changed, kind]
+            news = sum(new for _, new in timed)
+            stratum.participants += bool(timed)
+            stratum.follow_ups += len(timed)
+            stratum.untimed += len(known) - len(timed)
+            stratum.years += sum(days for days, _ in timed) / DAYS_A_YEAR
+            stratum.new += news
+            stratum.with_new += news > 0
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Rows of ``group_rates.tsv``."""
+        order = (ANY, *KINDS)
+        for (pool, changed, kind), stratum in sorted(
+            self._strata.items(), key=lambda item: (*item[0][:2], order.index(item[0][2]))
+        ):
+            stands = {"pool": pool, "changed": changed, "source": ALGORITHM, "kind": kind}
+            yield {**stands, **stratum.row()}
