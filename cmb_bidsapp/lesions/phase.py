@@ -14,8 +14,8 @@ slices were thick, and lower where they were thin. So no single value tells the 
 source of the candidate's size is computed for the voxels as they lie to B0, filtered as the phase
 is, and fitted to what is around.
 
-Sources: Cheng, Neelavalli, Haacke 2009, Phys Med Biol 54:1169 (dipole and mean phase);
-Schweser et al. 2010, Med Phys 37:5165 (mineral by sign, dipole pattern needed); Haacke et al. 2004,
+Sources: Cheng, Neelavalli, Haacke 2009, Phys Med Biol 54:1169 (fields by Fourier transform);
+Schweser et al. 2010, Med Phys 37:5165 (calcium and iron by their sign); Haacke et al. 2004,
 Magn Reson Med 52:612 (homodyne filter, phase mask).
 """
 
