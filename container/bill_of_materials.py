@@ -46,13 +46,15 @@ def python_packages() -> Iterator[Part]:
 def licence(package: Distribution) -> str:
     """Licence of a Python package, as short as it states it."""
     stated = package.metadata
-    if stated["License-Expression"]:
-        return str(stated["License-Expression"])
+    # get: what is missing is None with Python's own reader, an error with the importlib_metadata
+    # package, which takes its place once anything imports it.
+    if expression := stated.get("License-Expression"):
+        return str(expression)
     marks = [c for c in stated.get_all("Classifier", []) if c.startswith("License ::")]
     if marks:
         return "; ".join(mark.rpartition(" :: ")[2] for mark in marks)
     # Some have the whole text here; its first line names it.
-    return (stated["License"] or "not stated").strip().splitlines()[0]
+    return (stated.get("License") or "not stated").strip().splitlines()[0]
 
 
 def debian_packages() -> Iterator[Part]:
