@@ -52,6 +52,10 @@ class DataError(AppError):
     code = ExitCode.DATA
 
 
+class RefusedScanError(DataError):
+    """A session's own scan shows nothing that can be counted: what was counted before is void."""
+
+
 class NoInputError(AppError):
     """Nothing in the dataset matches what was asked for."""
 

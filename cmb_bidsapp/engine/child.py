@@ -30,7 +30,7 @@ from cmb_bidsapp.bids.stamps import (
     states,
     write_stamp,
 )
-from cmb_bidsapp.core.errors import DataError, classify
+from cmb_bidsapp.core.errors import RefusedScanError, classify
 from cmb_bidsapp.phases.base import Phase
 from cmb_bidsapp.settings import Settings
 from cmb_bidsapp.workflow import STAGES, Stage
@@ -107,7 +107,7 @@ def run(job: Job, emit: Emit) -> list[str]:
 
             try:
                 result = phase.run(job.session, job.files, job.settings, step)
-            except DataError:
+            except RefusedScanError:
                 if job.stage == "session":
                     withdraw(job, phase)
                 raise
@@ -130,7 +130,8 @@ def run(job: Job, emit: Emit) -> list[str]:
 def withdraw(job: Job, failed: Phase) -> None:
     """Remove what earlier runs made in a phase and those after it.
 
-    Where data turn out not to be usable, an older count must not go on to be read as theirs.
+    Where a scan turns out not to be usable, an older count must not go on to be read as its own.
+    Nothing is lost by anything else that is refused, such as a parcellation of another head.
     """
     root = job.settings.out_dir.resolve()
     paths = [job.files.lesions, job.files.mars_form, job.files.summary]

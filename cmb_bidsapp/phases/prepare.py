@@ -25,7 +25,7 @@ from cmb_bidsapp.bids.inputs import Scan, Session
 from cmb_bidsapp.bids.outputs import atomic, write_image
 from cmb_bidsapp.bids.protocol import acquisition_of, kind_of, t2star_acquisition
 from cmb_bidsapp.core.contrast import Contrast
-from cmb_bidsapp.core.errors import DataError
+from cmb_bidsapp.core.errors import RefusedScanError
 from cmb_bidsapp.models.registry import load_bundle, load_card
 from cmb_bidsapp.phases.base import Head, Step
 from cmb_bidsapp.phases.regions import reused_files
@@ -45,11 +45,11 @@ def refuse_unusable(session: Session) -> None:
 
     Raises
     ------
-    DataError
+    RefusedScanError
         Why it cannot.
     """
     if session.problem:
-        raise DataError(session.problem)
+        raise RefusedScanError(session.problem)
 
 
 def load_network(settings: Settings) -> AnatomyNetwork:
@@ -73,10 +73,14 @@ def strip(
     else:
         brain = anatomy.brain_mask(Grid.of(data, affine))
     if not brain.any():
-        raise DataError(f"{scan.path}: no brain was found; is it a head, and its affine right?")
+        raise RefusedScanError(
+            f"{scan.path}: no brain was found; is it a head, and its affine right?"
+        )
     why = why_not(data, affine, contrast, network, anatomy=anatomy, brain=brain)
     if why:
-        raise DataError(f"{scan.path} {why}; look at it and convert it again, or leave it out")
+        raise RefusedScanError(
+            f"{scan.path} {why}; look at it and convert it again, or leave it out"
+        )
     step(f"bias correction of {contrast}")
     uri = raw_uri(settings.bids_dir, scan.path)
     about = {
@@ -117,12 +121,12 @@ def refuse_impossible(session: Session, measures: Sequence[Measure]) -> None:
 
     Raises
     ------
-    DataError
+    RefusedScanError
         What no person has.
     """
     found = impossible(measures)
     if found:
-        raise DataError(
+        raise RefusedScanError(
             f"{session.t2star.path}: the anatomy failed, {'; '.join(found)}; look at the images, "
             "or give a parcellation with -d"
         )

@@ -18,7 +18,7 @@ from types import MappingProxyType
 
 from cmb_bidsapp import workflow
 from cmb_bidsapp.bids.outputs import sidecar_of, write_json, write_text
-from cmb_bidsapp.core.errors import DataError
+from cmb_bidsapp.core.errors import RefusedScanError
 from cmb_bidsapp.phases.base import Phase, Result
 
 #: File that is told of every phase that begins.
@@ -36,7 +36,7 @@ def _work(name, sources, targets):
             stream.write(f"{files.label} {name}\n")
         bad = session.participant.startswith("bad") or REFUSES in os.environ
         if bad and name == "prepare":
-            raise DataError("no good")
+            raise RefusedScanError("no good")
         if session.participant.startswith("hang"):
             time.sleep(600)
         if session.participant.startswith("slow"):
