@@ -14,7 +14,7 @@ Floats = npt.NDArray[np.float64]
 #: Samples of the bootstrap, and the share of them that an interval holds.
 SAMPLES = 2000
 SHARE = 0.95
-#: Of fewer participants numbers are told without an interval: it would promise too much.
+#: Tables of a cohort tell numbers of fewer participants without an interval.
 LEAST_PEOPLE = 10
 #: Samples drawn at once: bounds the memory, whatever the number of participants.
 _BLOCK = 100
@@ -70,10 +70,10 @@ def resample(sums: Floats, participants: Sequence[str], seed: int) -> Floats:
     Returns
     -------
     sampled
-        Shape ``(samples, sums)``; no samples with fewer than :data:`LEAST_PEOPLE` participants.
+        Shape ``(samples, sums)``; no samples with fewer than two participants.
     """
     people, owner = np.unique(np.asarray(participants), return_inverse=True)
-    if len(people) < LEAST_PEOPLE:
+    if len(people) < 2:
         return np.zeros((0, sums.shape[1]))
     each = np.zeros((len(people), sums.shape[1]))
     np.add.at(each, owner, sums)

@@ -45,7 +45,7 @@ def interval(row: Row, name: str, digits: int = 4) -> str:
     if value == "n/a":
         return value
     low, high = (number(row[f"{name}_{side}"], min(digits, 3)) for side in ("low", "high"))
-    return value if low == "n/a" else f"{value} [{low}, {high}]"
+    return f"{value} [{low}, {high}]"
 
 
 def yes(value: Figure | str) -> str:
