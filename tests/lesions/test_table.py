@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.bids.typed import decode, encode
 from cmb_bidsapp.core.defaults import CfprMode
-from cmb_bidsapp.lesions.lesion import COUNTED, Grade, Lesion, Reason, Region, Side, Status
+from cmb_bidsapp.lesions.lesion import (
+    COUNTED,
+    Grade,
+    Lesion,
+    PhaseSign,
+    Reason,
+    Region,
+    Side,
+    Status,
+)
 from cmb_bidsapp.lesions.table import COLUMNS, as_written, read_lesions, write_lesions
 
 NUMBERS = st.floats(-1e6, 1e6) | st.none()
@@ -46,13 +55,14 @@ def test_cells_come_back_as_the_values_they_were(lesion):
 
 def test_a_table_has_its_columns_in_order_and_describes_them(tmp_path):
     path = tmp_path / "lesions.tsv"
-    write_lesions(path, [Lesion(status=Status.KEPT, grade=Grade.POSSIBLE)])
+    lesion = Lesion(status=Status.KEPT, grade=Grade.POSSIBLE, phase_sign=PhaseSign.UNDECIDED)
+    write_lesions(path, [lesion])
     (row,) = read_table(path)
     assert list(row) == list(COLUMNS)
     assert list(row)[:4] == ["lesion_id", "status", "reason", "grade"]
     assert json.loads(path.with_suffix(".json").read_text()) == COLUMNS
     assert all(column["Description"] for column in COLUMNS.values())
-    assert read_lesions(path) == [Lesion(status=Status.KEPT, grade=Grade.POSSIBLE)]
+    assert read_lesions(path) == [lesion]
 
 
 def test_every_value_that_occurs_is_a_described_level():
