@@ -37,7 +37,12 @@ class TrackView:
     @property
     def changed(self) -> bool:
         """Whether it is not simply there from the first session on."""
-        return any(row.change in TURNS or row.state in OUT_OF_SIGHT for row in self.rows)
+        return any(map(_turns, self.rows))
+
+    @property
+    def turn(self) -> TrackRow:
+        """Where to look at it: the first follow-up in which it changes, else the last session."""
+        return next(filter(_turns, self.rows[1:]), self.rows[-1])
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,10 @@ class Changes:
             if row.session_id == session and str(row.lesion_id) == lesion
         )
         return next(found, None)
+
+
+def _turns(row: TrackRow) -> bool:
+    return row.change in TURNS or row.state in OUT_OF_SIGHT
 
 
 def badge(row: TrackRow) -> str:

@@ -107,6 +107,16 @@ def test_the_viewer_is_told_which_candidate_the_reader_turns_to(reader):
     ]
 
 
+def test_enter_leaves_the_name_and_goes_back_to_the_card(opened):
+    reader = opened(None)
+    reader.press("j")
+    reader.page.get_by_label("Reader").fill("AB")
+    reader.page.get_by_label("Reader").press("Enter")
+    reader.press("1", "j", "2")
+    assert reader.page.get_by_label("Reader").input_value() == "AB"
+    assert reader.choices()[:2] == ["definite", "possible"]
+
+
 def test_tab_reaches_every_control_and_the_focus_can_be_seen(reader):
     reader.press("j", "Tab", "Space")
     assert reader.choices()[0] == "definite"

@@ -103,6 +103,12 @@ def show(page, session, x, y, z):
     shown(page)
 
 
+def ruler(page):
+    """Pixels that the ruler gives to a millimetre."""
+    rule = page.locator("#viewer .rule").first
+    return rule.bounding_box()["width"] / float(rule.inner_text().removesuffix(" mm"))
+
+
 def near(page, expected, by):
     found = place(page)
     return all(abs(a - b) <= by for a, b in zip(found, expected, strict=True))
@@ -213,8 +219,10 @@ def test_zooming_keeps_the_place_in_the_middle(opened, degrees):
     show(page, "n/a", *where)
     assert "frontal, right" in page.locator(".viewer-place").inner_text()
     small = pixels(page)
+    before = ruler(page)
     set_to(page, "zoom", "4")
     assert near(page, where, 0.1)
+    assert ruler(page) == pytest.approx(4 * before, rel=0.05)
     large = pixels(page)
     height, width, _ = large.shape
     # The middle of the large slice; beside the lines of the crosshair.
@@ -273,6 +281,13 @@ def test_two_registered_sessions_lie_side_by_side_at_the_same_place(tmp_path, op
     assert here[1:] == pytest.approx(there[1:], abs=0.11)
     page.keyboard.press("Escape")
     page.locator("#viewer:not(.both)").wait_for()
+    row = page.locator(".track").filter(has_text="Microbleed 2")
+    row.get_by_role("button", name="Show in both").click()
+    page.locator("#viewer[data-shown='ses-B ses-A']").wait_for()
+    shown(page)
+    # Its place is told in the world of the first session: what is active is the later one.
+    at = [float(row.get_attribute(f"data-{axis}")) for axis in "xyz"]
+    assert near(page, [at[0] + 4, *at[1:]], 0.11)
 
 
 def test_without_a_registration_sessions_are_shown_one_at_a_time(opened):

@@ -24,8 +24,8 @@
     if (target === enlarged) enlarged.close();
     const button = target.closest(".show");
     if (button) {
-      const { session, x, y, z } = button.closest("[data-x]").dataset;
-      const detail = { session, x: Number(x), y: Number(y), z: Number(z), both: "both" in button.dataset };
+      const { session, x, y, z, first } = button.closest("[data-x]").dataset;
+      const detail = { session, first: first !== undefined, x: Number(x), y: Number(y), z: Number(z), both: "both" in button.dataset };
       document.dispatchEvent(new CustomEvent("cmb:show", { detail }));
       document.getElementById("viewer").scrollIntoView({ block: "nearest" });
     }

@@ -386,6 +386,12 @@
   }
 
   name.addEventListener("change", rename);
+  // Enter leaves the box: the keys that follow are those of the cards.
+  name.addEventListener("keydown", ({ key }) => {
+    if (key !== "Enter") return;
+    name.blur();
+    if (current && reader()) turnTo(current);
+  });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     if (place()) say("Its grade?", ...GRADES);

@@ -79,7 +79,8 @@
     pair = both ? keys : null;
     alone = null;
     active = shown.at(-1);
-    await active.sliceLike(both ? shown[0] : null);
+    await shown[0].sliceLike(null);
+    if (both) await active.sliceLike(shown[0]);
     for (const pane of shown) {
       pane.planes(number("planes"));
       pane.nv.resizeListener();
@@ -143,6 +144,7 @@
     following = true;
     for (const other of visible()) if (other !== pane) other.follow(pane);
     following = false;
+    for (const one of visible()) one.rule();
     const own = pane.own();
     const [x, y, z] = own.map((mm) => mm.toFixed(1));
     const label = pane.region();
@@ -257,6 +259,7 @@
       if (name === "black" || name === "white") windows[tool("contrast").value] = [number("black"), number("white")];
       paint();
     }
+    told(active);
   });
   // The same place of the head; of a session that could not be registered, of the scanner.
   function origin() {

@@ -3,6 +3,8 @@
 const cmbPanes = (() => {
   "use strict";
   const IDENTITY = [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1];
+  const IMAGES = ["T2starw", "T1w"];
+  const LABELS = ["regions", "outlines"];
   const CROSSHAIR_MM = 0.3;
   const ADDED = 3;  // value of the ring around an added lesion, in the outlines
   const RING_MM = 4;
@@ -47,6 +49,36 @@ const cmbPanes = (() => {
     return buffer;
   }
 
+  const voxels = (buffer) => new Uint8Array(buffer, Math.round(new DataView(buffer).getFloat32(108, true)));
+
+  // An 8-bit image on the grid of another one, linear between voxels, black outside.
+  function resampled(buffer, like) {
+    const header = new DataView(like);
+    const { shape: [nx, ny, nz] } = gridOf(header);
+    const { shape, toVoxel } = gridOf(new DataView(buffer));
+    const way = times(toVoxel, affineOf(header));
+    const [from, to] = [voxels(buffer), voxels(like)];
+    const strides = [1, shape[0], shape[0] * shape[1]];
+    const low = [0, 0, 0], high = [0, 0, 0], part = [0, 0, 0];
+    for (let k = 0, at = 0; k < nz; k++) for (let j = 0; j < ny; j++) for (let i = 0; i < nx; i++, at++) {
+      let inside = true;
+      for (let axis = 0; axis < 3; axis++) {
+        const r = 4 * axis;
+        const v = way[r] * i + way[r + 1] * j + way[r + 2] * k + way[r + 3];
+        if (!(v >= -0.5 && v <= shape[axis] - 0.5)) { inside = false; break; }
+        const below = Math.min(Math.max(Math.floor(v), 0), shape[axis] - 1);
+        low[axis] = below * strides[axis];
+        high[axis] = Math.min(below + 1, shape[axis] - 1) * strides[axis];
+        part[axis] = Math.min(Math.max(v - below, 0), 1);
+      }
+      if (!inside) { to[at] = 0; continue; }
+      const line = (y, z) => from[low[0] + y + z] * (1 - part[0]) + from[high[0] + y + z] * part[0];
+      const sheet = (z) => line(low[1], z) * (1 - part[1]) + line(high[1], z) * part[1];
+      to[at] = Math.round(sheet(low[2]) * (1 - part[2]) + sheet(high[2]) * part[2]);
+    }
+    return like;
+  }
+
   const code = async () => {
     const script = await unpack(document.getElementById("viewer-script")).blob();
     return import(URL.createObjectURL(new Blob([script], { type: "text/javascript" })));
@@ -67,6 +99,8 @@ const cmbPanes = (() => {
       this.way = session.to_first ?? IDENTITY;
       this.back = inverse(this.way);
       this.layers = {};
+      this.made = new Map();  // images on the grids of other panes
+      this.resampled = {};  // those that are shown
       this.grids = {};
       this.added = [];
     }
@@ -78,7 +112,6 @@ const cmbPanes = (() => {
         sagittalNoseLeft: true, multiplanarShowRender: 0, crosshairColor: [0.94, 0.89, 0.26, 0.6],
         crosshairWidth: CROSSHAIR_MM, crosshairWidthUnit: "mm", crosshairGap: 12, fontColor: [0.8, 0.8, 0.8, 1],
         fontSizeScaling: 0.3, dragMode: 4, viewModeHotKey: "", clipPlaneHotKey: "", cycleClipPlaneHotKey: "",
-        rulerColor: [0.8, 0.8, 0.8, 1], rulerWidth: 2,
       });
       await nv.attachToCanvas(this.canvas);
       this.nv = nv;
@@ -90,26 +123,38 @@ const cmbPanes = (() => {
         await nv.loadFromArrayBuffer(buffer, `${name}.nii`);
         this.layers[name] = nv.volumes.at(-1);
       }
-      for (const name of ["T2starw", "T1w"]) if (this.layers[name]) this.layers[name].colormap = "plain";
+      for (const name of IMAGES) if (this.layers[name]) this.layers[name].colormap = "plain";
       this.layers.outlines.setColormapLabel(lookup(looks.outlines));
       this.ring();
     }
 
-    // Beside an earlier session the slices are those of that one: its image lies below, all black.
+    // Beside an earlier session the slices are those of that one: images are resampled to its grid.
+    // (NiiVue takes the nearest voxel of an overlay, so that slices would be cut at steps.)
     async sliceLike(other) {
       if ((other ?? null) === (this.like ?? null)) return;
       const here = this.place();
-      if (this.below) this.nv.removeVolume(this.below);
       this.like = other;
-      this.below = null;
-      if (other) {
-        await this.nv.loadFromArrayBuffer(await opened(other.session.key, "T2starw", other.way), "below.nii");
-        this.below = this.nv.volumes.at(-1);
-        Object.assign(this.below, { colormap: "plain", cal_min: 300, cal_max: 301 });
-        this.nv.setVolume(this.below, 0);
-      }
+      if (other && !this.made.has(other)) this.made.set(other, await this.resample(other));
+      this.resampled = this.made.get(other) ?? {};
+      const images = IMAGES.map((name) => this.resampled[name] ?? this.layers[name]).filter(Boolean);
+      const { volumes } = this.nv;
+      // At once: every volume that is put in by itself has all of them drawn anew.
+      volumes.splice(0, volumes.length, ...images, ...LABELS.map((name) => this.layers[name]));
+      [this.nv.back, ...this.nv.overlays] = volumes;
       this.nv.updateGLVolume();
       this.go(here);
+    }
+
+    async resample(other) {
+      const made = {};
+      for (const name of IMAGES.filter((one) => this.layers[one])) {
+        const [own, grid] = [opened(this.session.key, name, this.way),
+          opened(other.session.key, other.layers[name] ? name : IMAGES[0], other.way)];
+        await this.nv.loadFromArrayBuffer(resampled(await own, await grid), `${name} resampled.nii`);
+        made[name] = this.nv.volumes.at(-1);
+        made[name].colormap = "plain";
+      }
+      return made;
     }
 
     // Where the crosshair is, in the world of the first session, and in that of its own.
@@ -139,15 +184,16 @@ const cmbPanes = (() => {
     // The whole look at once: {look, opacity, outlines, blend, windows, crosshair, ruler, zoom, planes}.
     paint(want) {
       const { nv, layers } = this;
-      for (const name of ["T2starw", "T1w"]) {
-        if (layers[name]) Object.assign(layers[name], { cal_min: Math.min(want.windows[name][0], want.windows[name][1] - 1), cal_max: want.windows[name][1] });
+      for (const name of IMAGES.filter((one) => layers[one])) {
+        const [black, white] = want.windows[name];
+        const shown = this.resampled[name] ?? layers[name];
+        Object.assign(shown, { cal_min: Math.min(black, white - 1), cal_max: white, opacity: name === "T1w" ? want.blend : 1 });
       }
-      if (layers.T1w) layers.T1w.opacity = want.blend;
       if (want.look) layers.regions.setColormapLabel(lookup(this.looks[want.look]));
       layers.regions.opacity = want.look ? want.opacity : 0;
       layers.outlines.opacity = want.outlines || this.added.length ? 1 : 0;
       layers.outlines.setColormapLabel(lookup(want.outlines ? this.looks.outlines : { [ADDED]: this.looks.outlines[ADDED] }));
-      nv.opts.isRuler = want.ruler;
+      this.measured = want.ruler;
       nv.updateGLVolume();
     }
 
@@ -168,6 +214,21 @@ const cmbPanes = (() => {
       const pan = factor === 1 ? [0, 0, 0] : [0, 1, 2].map((axis) => middle[axis] - factor * here[axis]);
       nv.opts.crosshairWidth = crosshair ? CROSSHAIR_MM / factor : 0;
       nv.setPan2Dxyzmm([...pan, factor]);
+    }
+
+    // A ruler of the first slice, as it is enlarged now; NiiVue's own does not follow the zoom.
+    rule() {
+      const { nv } = this;
+      const rule = this.box.querySelector(".rule");
+      const [left, top, width, height] = nv.screenSlices[0]?.leftTopWidthHeight ?? [];
+      const spots = [0.48, 0.52].map((part) => nv.canvasPos2frac([left + part * width, top + height / 2]));
+      rule.hidden = !this.measured || !(width > 0) || spots.some(([x]) => x < 0);
+      if (rule.hidden) return;
+      const [a, b] = spots.map((spot) => nv.frac2mm(spot, 0, true));
+      const pixels = 0.04 * width / devicePixelRatio / Math.hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2]);
+      const length = [50, 20, 10].find((mm) => mm * pixels < 0.4 * width / devicePixelRatio) ?? 5;
+      rule.style.width = `${length * pixels}px`;
+      rule.textContent = `${length} mm`;
     }
 
     // What another pane shows: the same place, moved and enlarged alike.
