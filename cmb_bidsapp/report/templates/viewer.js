@@ -130,7 +130,7 @@
   function paint() {
     for (const pane of visible()) {
       pane.paint({ look: tool("regions").value, opacity: number("opacity"), blend: number("blend"), windows,
-        outlines: tool("outlines").checked && !document.body.classList.contains("blinded"), ruler: tool("ruler").checked });
+        outlines: tool("outlines").checked, ruler: tool("ruler").checked });
     }
   }
 
@@ -184,7 +184,6 @@
   }
 
   document.addEventListener("cmb:show", ({ detail }) => show(detail));
-  document.addEventListener("cmb:blind", () => { if (active) paint(); });
   document.addEventListener("cmb:added", ({ detail }) => {
     for (const [key, pane] of panes) {
       const own = detail.filter((one) => one.session === key).map(({ x, y, z }) => [x, y, z]);
