@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cmb_bidsapp.clinical.counts import turning, unsure
-from cmb_bidsapp.clinical.summary import FROM_THE_COUNT, ClinicalSummary, probability
+from cmb_bidsapp.clinical.summary import ClinicalSummary, least_counts, probability
 from cmb_bidsapp.lesions.lesion import Lesion
 
 
@@ -39,7 +39,7 @@ def doubts_of(lesions: Sequence[Lesion], summary: ClinicalSummary) -> list[Doubt
     chances = [probability(lesion) for lesion in counted]
     if any(map(math.isnan, chances)):
         return []
-    least = {**FROM_THE_COUNT, "above_limit": summary.baseline_limit + 1}
+    least = least_counts(summary.baseline_limit)
     crossed = {name: chance for name, _, chance in summary.crossed()}
     by_count = {number: crossed[name] for name, number in least.items()}
     return [

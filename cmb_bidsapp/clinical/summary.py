@@ -42,7 +42,18 @@ CUTOFFS = MappingProxyType(
     }
 )
 #: Those that are of the number of microbleeds alone: the least that crosses them.
-FROM_THE_COUNT = MappingProxyType({"at_least_1": 1, "at_least_5": 5, "more_than_10": 11})
+_FROM_THE_COUNT = MappingProxyType({"at_least_1": 1, "at_least_5": 5, "more_than_10": 11})
+
+
+def least_counts(limit: int) -> dict[str, int]:
+    """The least count that crosses each cut-off of the count alone, by name.
+
+    Parameters
+    ----------
+    limit
+        Of ``above_limit``: what is more than it crosses.
+    """
+    return {**_FROM_THE_COUNT, "above_limit": limit + 1}
 
 
 def _crossed(name: str) -> Any:
@@ -182,7 +193,7 @@ def summarise(
     aria, code = baseline_class(form.count())
     count, deep = form.count(), form.count(("deep", "brainstem")) > 0
     lobar = 0 if deep else form.count("lobar")
-    least = {**FROM_THE_COUNT, "above_limit": limit + 1}
+    least = least_counts(limit)
     crossed = {name: count >= number for name, number in least.items()}
     crossed["strictly_lobar_2"] = lobar >= 2
     groups = ("lobar", "deep", "infratentorial", "brainstem", "cerebellum", UNASSIGNED)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from cmb_bidsapp.lesions.extent import depth
+from cmb_bidsapp.lesions.extent import box_around, depth
 
 Mask = npt.NDArray[np.bool_]
 
@@ -48,10 +48,7 @@ def grow(
     # Slices may be thicker than the search is wide.
     search = max(RECENTRE_MM, float(size.max()) / 2)
     middle = np.round(point).astype(int)
-    window = tuple(
-        slice(max(0, m - r), m + r + 1)
-        for m, r in zip(middle, np.ceil(search / size).astype(int), strict=True)
-    )
+    window = box_around(middle.tolist(), search, voxel)
     start = [side.start for side in window]
     inside = np.argwhere(t2star[window] > 0) + start
     near = inside[np.linalg.norm((inside - point) * size, axis=1) <= search]

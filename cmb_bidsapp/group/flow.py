@@ -23,7 +23,7 @@ class Step(Level):
     NOT_REGISTERED = "not-registered", "of the follow-ups, not registered, so not comparable"
     CHANGED = (
         "changed",
-        ("of the follow-ups, protocol or processing changed, so not comparable with the others"),
+        "of the follow-ups, protocol or processing changed, so not comparable with the others",
     )
     COMPARABLE = "comparable", "of the follow-ups, acquired and processed as before"
 
@@ -60,10 +60,8 @@ class Flow:
     def add(self, steps: Iterable[Step]) -> None:
         """Add a participant, with the steps of all sessions; what each is a part of follows."""
         own = Counter(steps)
-        scanned = (Step.NO_T2STAR, Step.FAILED, Step.PROCESSED)
-        followed = (Step.NOT_REGISTERED, Step.CHANGED, Step.COMPARABLE)
-        own[Step.SCANNED] = sum(own[step] for step in scanned)
-        own[Step.FOLLOW_UPS] = sum(own[step] for step in followed)
+        for whole in (Step.SCANNED, Step.FOLLOW_UPS):
+            own[whole] = sum(own[step] for step in Step if step.above is whole)
         self.sessions += own
         self.participants += Counter(step for step in own if own[step])
 

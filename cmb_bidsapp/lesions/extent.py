@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,6 +15,14 @@ Window = tuple[slice, ...]
 RING_MM = 3.0
 #: A spot reaches to where half of its depth is left, as raters outline it.
 HALF = 0.5
+
+
+def box_around(middle: Sequence[int], reach: float, voxel: Sequence[float]) -> Window:
+    """Part of an image that holds all voxels up to a distance (mm) from one."""
+    return tuple(
+        slice(max(0, m - r), m + r + 1)
+        for m, r in zip(middle, (math.ceil(reach / size) for size in voxel), strict=True)
+    )
 
 
 def depth(
@@ -31,7 +40,7 @@ def depth(
     voxel
         Voxel size, mm.
     darkest
-        Darkest voxel of the spot.
+        Darkest voxel of the spot; it is brain.
     radius
         Nothing farther (mm) from the darkest voxel belongs to the spot.
 
@@ -43,18 +52,14 @@ def depth(
         In that part: 1 where a voxel is as dark as the darkest, down to :data:`HALF` half way to
         the surroundings; 0 where it is brighter, or not connected to the darkest.
     """
-    size, middle = np.array(voxel), np.array(darkest)
-    reach = np.ceil((radius + RING_MM) / size).astype(int)
-    window = tuple(slice(max(0, m - r), m + r + 1) for m, r in zip(middle, reach, strict=True))
+    window = box_around(darkest, radius + RING_MM, voxel)
     part = t2star[window]
-    own = middle - [side.start for side in window]
+    own = np.array(darkest) - [side.start for side in window]
     offsets = np.indices(part.shape).reshape(3, -1).T - own
-    distance = np.linalg.norm(offsets * size, axis=1).reshape(part.shape)
+    distance = np.linalg.norm(offsets * voxel, axis=1).reshape(part.shape)
     inside = part > 0
     ring = inside & (distance > radius) & (distance <= radius + RING_MM)
-    if not ring.any():
-        ring = inside
-    around = float(np.median(part[ring])) if ring.any() else 0.0
+    around = float(np.median(part[ring if ring.any() else inside]))
     least = float(part[tuple(own)])
     share = (around - part) / (around - least) if around > least else np.zeros(part.shape)
     dark = inside & (distance <= radius) & (share > HALF)

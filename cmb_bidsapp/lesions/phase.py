@@ -21,15 +21,16 @@ Magn Reson Med 52:612 (homodyne filter, phase mask).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import fft, ndimage
+from scipy import ndimage
 
 from cmb_bidsapp.lesions.lesion import PhaseSign
 from cmb_bidsapp.lesions.windows import Window, windows
+from cmb_bidsapp.preprocess.dipole import dipole_field
 from cmb_bidsapp.preprocess.resampling import Affine, Grid
 
 Volume = npt.NDArray[np.float32]
@@ -338,24 +339,10 @@ def source_field(own: Mask, grid: Grid) -> Volume:
     fine = np.repeat(mask, parts, axis=2) * filled.astype(np.float32)
     direction = b0_direction(grid.affine)
     direction = np.array([*np.delete(direction, through), direction[through]])
-    field = _dipole(fine.astype(np.float32), (*sides, thick / parts), direction)
+    chi = fine.astype(np.float32)
+    field = dipole_field(chi, (*sides, thick / parts), b0=direction.tolist(), room=0.5)
     coarse = field.reshape(*mask.shape[:2], -1, parts).mean(axis=3)
     return np.moveaxis(coarse, 2, through).astype(np.float32)
-
-
-def _dipole(chi: Volume, spacing: Sequence[float], direction: npt.NDArray[np.float64]) -> Volume:
-    """Field of a susceptibility map, B0 along ``direction``."""
-    padded = [fft.next_fast_len(n + n // 2, real=True) for n in chi.shape]
-    axes = [fft.fftfreq(n, s) for n, s in zip(padded[:2], spacing[:2], strict=True)]
-    axes.append(fft.rfftfreq(padded[2], spacing[2]))
-    k = np.meshgrid(*(a.astype(np.float32) for a in axes), indexing="ij", sparse=True)
-    squares = k[0] ** 2 + k[1] ** 2 + k[2] ** 2
-    squares[0, 0, 0] = 1
-    along = sum(np.float32(d) * one for d, one in zip(direction, k, strict=True))
-    kernel = np.float32(1 / 3) - np.square(along) / squares
-    kernel[0, 0, 0] = 0
-    field: Volume = fft.irfftn(fft.rfftn(chi, padded) * kernel, padded)
-    return field[tuple(slice(n) for n in chi.shape)]
 
 
 def _filtered(field: Volume, magnitude: Volume, grid: Grid) -> Volume:

@@ -103,7 +103,6 @@ def write_group_report(
         not_assessed=NOT_ASSESSED,
         figures=_figures(pools, list(cohort.flow.rows())) if pools else {},
         rates=[row for row in cohort.rates.rows() if row["follow_ups"]],
-        per_year=per_year,
         least=LEAST_PEOPLE,
         published=cohort_figures.UK_BIOBANK,
         sessions=[_with_link(row, out_dir) for row in cohort.shown.rows],
@@ -152,15 +151,6 @@ def ranged(row: Mapping[str, Any], name: str) -> str:
     if not math.isfinite(value):
         return "n/a"
     return f"{value:.2f}" + (f" ({low:.2f} to {high:.2f})" if math.isfinite(low) else "")
-
-
-def per_year(row: Mapping[str, Any]) -> str:
-    """A rate with its interval, where there are participants enough for one.
-
-    >>> per_year({"rate": 0.4, "rate_low": 0.1, "rate_high": 1.02})
-    '0.40 (0.10 to 1.02)'
-    """
-    return ranged(row, "rate")
 
 
 def signed(value: float) -> str:

@@ -28,8 +28,10 @@ from cmb_bidsapp.report.viewer import NO_VOLUMES, Volumes, fitted
 
 #: Columns of the table of the anatomy, and of the lesion table, that are numbers a person reads.
 MEASURED = ("value", "low", "high")
-ROUNDED = ("diameter", "equivalent_diameter", "volume", "roundness", "sphericity", "contrast")
-ROUNDED_PHASE = ("phase_evidence", "phase_strength", "phase_core")
+ROUNDED = (
+    *("diameter", "equivalent_diameter", "volume", "roundness", "sphericity", "contrast"),
+    *("phase_evidence", "phase_strength", "phase_core"),
+)
 ROUNDED_MM = ("x", "y", "z", "mni_x", "mni_y", "mni_z")
 #: Candidates of a session that have a card and can be rated; of the others so many have a line.
 CARDS, LINES = 500, 1000
@@ -277,7 +279,7 @@ def _quality(files: SessionFiles) -> list[dict[str, str]]:
 def _card(lesion: Lesion, picture: str | None = None) -> dict[str, Any]:
     """A candidate as its card shows it: its cells, and what of them a person reads."""
     cells = encode(lesion)
-    rounded = {name: (readable, getattr(lesion, name)) for name in ROUNDED + ROUNDED_PHASE}
+    rounded = {name: (readable, getattr(lesion, name)) for name in ROUNDED}
     rounded |= {name: ("{:.1f}".format, getattr(lesion, name)) for name in ROUNDED_MM}
     return {
         **cells,

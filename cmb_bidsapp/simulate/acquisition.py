@@ -11,6 +11,7 @@ import torch
 from scipy import ndimage
 
 from cmb_bidsapp.core.labels import MIMICS, STRUCTURES, to_structures
+from cmb_bidsapp.preprocess.dipole import dipole_field
 from cmb_bidsapp.simulate.anatomy import Head, is_brain
 from cmb_bidsapp.simulate.artefacts import (
     MOTION_SHARE,
@@ -27,7 +28,6 @@ from cmb_bidsapp.simulate.physics import (
     Complex,
     Source,
     Volume,
-    dipole_field,
     draw,
     interpolation_matrix,
     phase_per_ppm,

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import fft
+
+from cmb_bidsapp.preprocess.dipole import dipole_field
 
 Volume = npt.NDArray[np.float32]
 Complex = npt.NDArray[np.complex64]
@@ -26,25 +27,6 @@ R2_PRIME_PER_PPM = 137.0
 def phase_per_ppm(b0: float, te_ms: float) -> float:
     """Phase in radians that one ppm of field gathers until the echo."""
     return float(2 * np.pi * GAMMA_BAR * b0 * te_ms * 1e-3)
-
-
-def dipole_field(chi: Volume, spacing: tuple[float, float, float]) -> Volume:
-    """Relative field change (ppm) of a susceptibility map (ppm), Lorentz-corrected.
-
-    The convolution is periodic: leave room around the sources.
-    """
-    frequencies = [
-        np.fft.fftfreq(chi.shape[0], spacing[0])[:, None, None],
-        np.fft.fftfreq(chi.shape[1], spacing[1])[None, :, None],
-        np.fft.rfftfreq(chi.shape[2], spacing[2])[None, None, :],
-    ]
-    squares = [np.square(f.astype(np.float32)) for f in frequencies]
-    k2 = squares[0] + squares[1] + squares[2]
-    k2[0, 0, 0] = 1
-    kernel = np.float32(1 / 3) - squares[2] / k2
-    kernel[0, 0, 0] = 0
-    field: Volume = fft.irfftn(fft.rfftn(chi) * kernel, chi.shape)
-    return field
 
 
 @dataclass(frozen=True)
@@ -152,11 +134,7 @@ def signal_factor(
 ) -> Complex:
     """What a source multiplies the complex signal with, per voxel of its box: phase and decay."""
     local_chi = occupancy * np.float32(chi)
-    # Room for the periodic convolution: the neighbours' images must not reach the box.
-    padded = [fft.next_fast_len(n + n // 4, real=True) for n in occupancy.shape]
-    pad = [(0, p - n) for p, n in zip(padded, occupancy.shape, strict=True)]
-    field = dipole_field(np.pad(local_chi, pad), spacing)
-    inside = field[tuple(slice(0, n) for n in occupancy.shape)]
+    inside = dipole_field(local_chi, spacing, room=0.25)
     decay = np.exp(-R2_PRIME_PER_PPM * np.abs(local_chi) * np.float32(b0 / 3 * te_ms * 1e-3))
     factor: Complex = (decay * np.exp(1j * inside * np.float32(phase_per_ppm(b0, te_ms)))).astype(
         np.complex64

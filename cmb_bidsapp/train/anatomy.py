@@ -33,8 +33,8 @@ from cmb_bidsapp.anatomy.network import (
 from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.core.labels import STRUCTURES, to_structures
 from cmb_bidsapp.models.registry import Bundle
+from cmb_bidsapp.preprocess.dipole import dipole_field
 from cmb_bidsapp.simulate.anatomy import read_head, rotation
-from cmb_bidsapp.simulate.physics import dipole_field
 from cmb_bidsapp.simulate.tissues import EXTRACEREBRAL, SOFT_TISSUE, TISSUES, Tissue
 
 log = logging.getLogger(__name__)

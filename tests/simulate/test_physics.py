@@ -5,11 +5,11 @@ import pytest
 from scipy import ndimage
 
 from cmb_bidsapp.core.labels import STRUCTURES
+from cmb_bidsapp.preprocess.dipole import dipole_field
 from cmb_bidsapp.simulate.physics import (
     GAMMA_BAR,
     R2_PRIME_PER_PPM,
     Source,
-    dipole_field,
     draw,
     interpolation_matrix,
     phase_per_ppm,
