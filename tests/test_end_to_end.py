@@ -171,9 +171,15 @@ def test_the_logs_hold_nothing_that_the_group_level_needs(
     assert (protocol["pool"], protocol["sequence"]) == ("GRE", "T2starw")
     assert "n/a" not in (protocol["field_strength"], protocol["echo_time"])
     for table in result[0].glob("group_*.tsv"):
-        # Who was scanned and failed, they alone tell.
         if table.name not in ("group_problems.tsv", "group_flow.tsv"):
             assert (out_dir / table.name).read_text() == table.read_text(), table.name
+    # Who was scanned and failed, they alone tell.
+    now, before = (
+        {row["step"]: row for row in read_table(folder / "group_flow.tsv")}
+        for folder in (out_dir, result[0])
+    )
+    for step in now.keys() - {"scanned", "no-t2star", "failed"}:
+        assert now[step] == before[step]
 
 
 def test_pages_need_nothing_from_elsewhere(result: tuple[Path, int, dict]) -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from cmb_bidsapp.bids.tables import identity
 from cmb_bidsapp.group.quality import QC_COLUMNS, Quality
+from cmb_bidsapp.group.visits import VISIT_COLUMNS
 from tests.group.sessions import measure
 
 
@@ -29,7 +30,9 @@ def test_a_measure_outside_its_limits_is_noted_however_small_the_cohort():
     rows = text([measure(value=5.0, flag="low"), measure("caudate volume", 9.0)])
     assert quality.add(session("01", "A"), rows) == 1
     (row,) = quality.rows()
-    assert set(row) <= set(QC_COLUMNS)
+    # What is not of a measure comes with the session.
+    others = {*VISIT_COLUMNS, "sequence"} - {"pool"}
+    assert set(row) == set(QC_COLUMNS) - others
     assert (row["participant_id"], row["session_id"]) == ("sub-01", "ses-A")
     assert (row["measure"], row["value"], row["flag"]) == ("thalamus volume", 5.0, "low")
     assert np.isnan(row["robust_z"])
