@@ -96,6 +96,12 @@ def sidecar_of(path: Path) -> Path:
     return path.with_name(path.name.removesuffix(".gz").rsplit(".", 1)[0] + ".json")
 
 
+def remove(path: Path) -> None:
+    """Remove what an earlier run wrote and this one does not, with its dictionary or sidecar."""
+    path.unlink(missing_ok=True)
+    sidecar_of(path).unlink(missing_ok=True)
+
+
 def read_sidecar(path: Path) -> dict[str, Any]:
     """Content of the JSON beside a file; empty where there is none.
 

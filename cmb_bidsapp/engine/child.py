@@ -20,7 +20,7 @@ from typing import Any
 
 from cmb_bidsapp.bids.derivatives import SessionFiles, locked, participant_lock
 from cmb_bidsapp.bids.inputs import Session
-from cmb_bidsapp.bids.outputs import sidecar_of
+from cmb_bidsapp.bids.outputs import remove, sidecar_of
 from cmb_bidsapp.bids.provenance import write_seconds
 from cmb_bidsapp.bids.stamps import (
     Stamp,
@@ -141,8 +141,7 @@ def withdraw(job: Job, failed: Phase) -> None:
         job.files.stamp(phase.name).unlink(missing_ok=True)
     for path in paths:
         if path.resolve().is_relative_to(root):
-            path.unlink(missing_ok=True)
-            sidecar_of(path).unlink(missing_ok=True)
+            remove(path)
 
 
 def _die_with_parent() -> None:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from cmb_bidsapp.anatomy.quality import COLUMNS as MEASURES
 from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.bids.outputs import bids_name, sidecar_of
+from cmb_bidsapp.bids.outputs import bids_name, remove
 from cmb_bidsapp.bids.tables import IDENTITY, identity, open_table, read_table, write_table
 from cmb_bidsapp.clinical.fates import fates
 from cmb_bidsapp.clinical.follow_up import ChangeRow
@@ -116,12 +116,6 @@ def write_sums(cohort: Cohort, out_dir: Path) -> list[Path]:
         else:
             remove(path)
     return [*(table_of(out_dir, name) for name in sums), *(maps[name] for name in cohort.pools)]
-
-
-def remove(path: Path) -> None:
-    """Remove what an earlier run wrote and this one does not, with its dictionary or sidecar."""
-    path.unlink(missing_ok=True)
-    sidecar_of(path).unlink(missing_ok=True)
 
 
 def table_of(out_dir: Path, name: str) -> Path:

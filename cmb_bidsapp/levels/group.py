@@ -7,12 +7,13 @@ from itertools import chain
 
 from rich.console import Console
 
+from cmb_bidsapp.bids.outputs import remove
 from cmb_bidsapp.bids.text import cause_of
 from cmb_bidsapp.core.errors import ExitCode, NoInputError
 from cmb_bidsapp.core.outcome import Summary
 from cmb_bidsapp.engine.progress import say
 from cmb_bidsapp.group.agreement import write_agreement
-from cmb_bidsapp.group.collect import apply_ratings, collect, remove, table_of, write_sums
+from cmb_bidsapp.group.collect import apply_ratings, collect, table_of, write_sums
 from cmb_bidsapp.group.people import Person, find_people, read_people
 from cmb_bidsapp.group.ratings import read_ratings
 from cmb_bidsapp.group.records import Problem, Record, records

@@ -15,7 +15,7 @@ from cmb_bidsapp.anatomy.standard import Points, read_field
 from cmb_bidsapp.bids.derivatives import SessionFiles, raw_uri
 from cmb_bidsapp.bids.images import read_derivative, read_labels
 from cmb_bidsapp.bids.inputs import Session
-from cmb_bidsapp.bids.outputs import sidecar_of, write_image
+from cmb_bidsapp.bids.outputs import remove, write_image
 from cmb_bidsapp.bids.provenance import read_notes
 from cmb_bidsapp.bids.tables import write_table
 from cmb_bidsapp.clinical.mars import FORM_COLUMNS, fill, form_rows
@@ -82,8 +82,7 @@ def write_decisions(
         What a person must know of how it was decided.
     """
     for table in (files.implants, files.sensitivity):
-        table.unlink(missing_ok=True)
-        sidecar_of(table).unlink(missing_ok=True)
+        remove(table)
     kept = [one.number for one in lesions if one.kept]
     source = {
         "Sources": [files.uri(files.probability), files.uri(files.network_labels)],

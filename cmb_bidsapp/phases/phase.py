@@ -13,7 +13,7 @@ from typing import Any
 from cmb_bidsapp.bids.derivatives import SessionFiles, raw_uri
 from cmb_bidsapp.bids.images import read_volume
 from cmb_bidsapp.bids.inputs import Scan, Session
-from cmb_bidsapp.bids.outputs import sidecar_of, write_image
+from cmb_bidsapp.bids.outputs import remove, write_image
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.lesions.phase import (
     SMOOTH_MM,
@@ -80,11 +80,10 @@ def read_phase(session: Session, t2star: Float, affine: Affine, notes: list[str]
 def write_phase(
     phase: Phase | None, session: Session, files: SessionFiles, settings: Settings
 ) -> list[Path]:
-    """Write the filtered phase and the susceptibility-weighted image; or remove earlier ones."""
+    """Write the filtered phase and the susceptibility-weighted image; earlier ones go."""
+    for earlier in (files.phase, files.swi):
+        remove(earlier)
     if phase is None or session.phase is None:
-        for path in (files.phase, files.swi):
-            path.unlink(missing_ok=True)
-            sidecar_of(path).unlink(missing_ok=True)
         return []
     raw = raw_uri(settings.bids_dir, session.phase.path)
     about = {
@@ -105,8 +104,6 @@ def write_phase(
     image = phase.image
     write_image(files.phase, image.passed, image.affine, {**about, **filtered, **sign})
     if not found.sign:
-        files.swi.unlink(missing_ok=True)
-        sidecar_of(files.swi).unlink(missing_ok=True)
         return [files.phase]
     weighted = susceptibility_weighted(image, found)
     write_image(files.swi, weighted, image.affine, {**about, **sign})
