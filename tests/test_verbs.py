@@ -31,6 +31,18 @@ def test_version_and_help_import_nothing_heavy(option):
     assert len(child.stdout.splitlines()) > 1
 
 
+def test_who_chooses_scans_and_hands_out_sessions_does_without_what_computes():
+    code = (
+        "import sys, cmb_bidsapp.levels.participant\n"
+        "heavy = {'torch', 'ants', 'nnunetv2', 'bids', 'distributed', 'matplotlib'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    child = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert child.stdout == "[]\n"
+
+
 def test_the_module_is_the_program():
     child = subprocess.run(
         [sys.executable, "-m", "cmb_bidsapp", "--version"],

@@ -15,7 +15,6 @@ from cmb_bidsapp.core.labels import CMB
 from cmb_bidsapp.lesions.slabs import SLAB_MM, from_slabs, slices_in_slab, to_slabs
 from cmb_bidsapp.models.classes import Classes
 from cmb_bidsapp.models.nnunet import LesionModel
-from cmb_bidsapp.models.weights import load_into
 from cmb_bidsapp.preprocess.resampling import slice_axis
 
 if TYPE_CHECKING:
@@ -357,6 +356,7 @@ def _second_look(model: LesionModel) -> SecondLook | None:
         return None
     # Keeps torch off the command line's path.
     from cmb_bidsapp.lesions.second_look import SecondLook
+    from cmb_bidsapp.models.weights import load_into
 
     path, weights = model.second_look
     network = SecondLook()

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from scipy import ndimage
 
 from cmb_bidsapp.core.labels import MIMICS, STRUCTURES, to_structures
@@ -95,6 +94,8 @@ class Grid:
 
     def mean_of_slices(self, fine: Complex) -> Complex:
         """Average the sub-slices of each slice that are excited."""
+        import torch
+
         first = (self.slab - self.excited) // 2
         sub_slices = torch.from_numpy(fine).unflatten(2, (-1, self.slab))
         averaged: Complex = sub_slices[..., first : first + self.excited].mean(-1).numpy()
@@ -285,6 +286,8 @@ def scan_t2star(
     texture: Texture | None = None,
 ) -> T2starScan:
     """Acquire the head with its sources; ``of_tissues`` as in :func:`background`."""
+    import torch
+
     magnitude, phase = background(head, protocol, rng, of_tissues)
     matrices = grid.matrices(head.dseg.shape)
     fine = (torch.from_numpy(resample(volume, matrices)) for volume in (magnitude, phase))

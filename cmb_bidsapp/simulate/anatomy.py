@@ -8,8 +8,6 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import numpy.typing as npt
-import torch
-import torch.nn.functional as F
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
@@ -115,6 +113,9 @@ def deform(head: Head, rng: np.random.Generator, strength: float = 1.0) -> Head:
     ``strength`` scales all of it; 1 means rotations of about 6 degrees, sizes of +-10 % and
     local shifts of about 3 mm.
     """
+    import torch
+    import torch.nn.functional as F
+
     shape = head.dseg.shape
     axes = [torch.arange(n, dtype=torch.float32) for n in shape]
     points = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
