@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import count, groupby
 from types import MappingProxyType
 
 from cmb_bidsapp.bids.typed import column, columns_of
@@ -76,6 +76,7 @@ def track_rows(
     histories: Sequence[History],
     lesions: Mapping[str, Sequence[Lesion]],
     sessions: Sequence[str],
+    numbers: Sequence[int] | None = None,
 ) -> Iterator[TrackRow]:
     """Rows of the table of tracks, by track and session.
 
@@ -87,8 +88,10 @@ def track_rows(
         Counted lesions of those sessions, by name, in their order.
     sessions
         Names of all, those among them that could not be registered.
+    numbers
+        Of the microbleeds; from 1 on by default.
     """
-    for number, history in enumerate(histories, 1):
+    for number, history in zip(numbers or count(1), histories, strict=False):
         seen = dict(zip(lesions, history, strict=True))
         since = next(name for name, one in seen.items() if one.state in THERE)
         found = {

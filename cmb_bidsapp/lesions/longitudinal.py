@@ -92,6 +92,11 @@ class TrackPoint:
     covered: bool
     distance: float = float("nan")
 
+    @property
+    def found(self) -> bool:
+        """Whether the session counts it."""
+        return self.lesion is not None
+
 
 #: A microbleed through time: one entry per session.
 Track = Sequence[TrackPoint]

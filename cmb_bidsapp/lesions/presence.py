@@ -6,7 +6,7 @@ threshold. So the place itself is looked at, and what is there has one state.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,11 +14,14 @@ import numpy.typing as npt
 from nibabel.affines import apply_affine
 from scipy import ndimage
 
+from cmb_bidsapp.bids.derivatives import SessionFiles
+from cmb_bidsapp.bids.images import read_derivative, read_labels
 from cmb_bidsapp.bids.protocol import Protocol
 from cmb_bidsapp.bids.typed import Level
-from cmb_bidsapp.core.defaults import THRESHOLD
+from cmb_bidsapp.core.defaults import MIN_DIAMETER_MM, THRESHOLD
 from cmb_bidsapp.lesions.candidates import RING_MM
-from cmb_bidsapp.lesions.longitudinal import REACH_MM, Points, Track, protocol_changes
+from cmb_bidsapp.lesions.lesion import Lesion
+from cmb_bidsapp.lesions.longitudinal import REACH_MM, Points, Track, Visit, protocol_changes
 from cmb_bidsapp.preprocess.resampling import Grid
 
 Mask = npt.NDArray[np.bool_]
@@ -88,6 +91,25 @@ class Scan:
     probability: npt.NDArray[np.float32]
     counted: npt.NDArray[np.integer]
     grid: Grid
+
+    @classmethod
+    def of(cls, files: SessionFiles, counted: Collection[int]) -> Scan:
+        """Read the images of a session.
+
+        Parameters
+        ----------
+        counted
+            Numbers of the lesions that count.
+        """
+        t2star, affine = read_derivative(files.t2star)
+        instances = read_labels(files.instances)[0]
+        return cls(
+            t2star=t2star,
+            brain=read_labels(files.t2star_brain)[0] > 0,
+            probability=read_derivative(files.probability)[0],
+            counted=np.where(np.isin(instances, list(counted)), instances, 0),
+            grid=Grid.of(t2star, affine),
+        )
 
 
 @dataclass(frozen=True)
@@ -160,10 +182,52 @@ def look(scan: Scan, points: Points, radii: Sequence[float], own: Sequence[int])
     return found
 
 
+def evidence_at(
+    tracks: Sequence[Track],
+    lesions: Sequence[Sequence[Lesion]],
+    visits: Sequence[Visit],
+    scan_of: Callable[[int], Scan],
+) -> dict[tuple[int, int], Evidence]:
+    """Look at the places of all tracks in all sessions.
+
+    Parameters
+    ----------
+    lesions, visits
+        Of each session; a track tells the position of its lesion among them.
+    scan_of
+        Reads the images of a session, which are many: one after the other.
+
+    Returns
+    -------
+    evidence
+        By the position of the track and that of the session.
+    """
+    radii = [_radius(track, lesions) for track in tracks]
+    evidence: dict[tuple[int, int], Evidence] = {}
+    for n, visit in enumerate(visits if tracks else ()):
+        points = apply_affine(visit.pull, np.array([track[n].place for track in tracks]))
+        found = [track[n].lesion for track in tracks]
+        own = [0 if lesion is None else lesions[n][lesion].number for lesion in found]
+        seen = look(scan_of(n), points, radii, own)
+        evidence |= {(k, n): one for k, one in enumerate(seen)}
+    return evidence
+
+
+def _radius(track: Track, lesions: Sequence[Sequence[Lesion]]) -> float:
+    """Half of the mean diameter of a microbleed where it is found (mm)."""
+    sizes = [
+        own[point.lesion].diameter or MIN_DIAMETER_MM
+        for point, own in zip(track, lesions, strict=True)
+        if point.lesion is not None
+    ]
+    return sum(sizes) / len(sizes) / 2
+
+
 def histories_of(
     tracks: Sequence[Track],
     evidence: Mapping[tuple[int, int], Evidence],
     protocols: Sequence[Protocol],
+    without: Collection[tuple[int, int]] = (),
 ) -> list[History]:
     """Say of every microbleed and session what is there.
 
@@ -173,35 +237,69 @@ def histories_of(
         By the position of the track and that of the session; what is missing was not seen.
     protocols
         Of the sessions, in their order.
+    without
+        Where a reader says that nothing is, whatever the image shows; as ``evidence``.
     """
-    return [
-        _history(track, [evidence.get((k, n), Evidence()) for n in range(len(track))], protocols)
-        for k, track in enumerate(tracks)
-    ]
+    histories: list[History] = []
+    for k, track in enumerate(tracks):
+        seen = [evidence.get((k, n), Evidence()) for n in range(len(track))]
+        there = _there(track, seen)
+        cleared = [None if (k, n) in without else state for n, state in enumerate(there)]
+        histories.append(
+            [
+                Sighting(state, change, point.lesion, point.place, point.distance, here)
+                for (state, change), point, here in zip(
+                    settle(cleared, protocols), track, seen, strict=True
+                )
+            ]
+        )
+    return histories
 
 
-def _history(track: Track, seen: Sequence[Evidence], protocols: Sequence[Protocol]) -> History:
-    found = [n for n, point in enumerate(track) if point.lesion is not None]
-    known = [seen[n].contrast for n in found if np.isfinite(seen[n].contrast)]
+def _there(track: Track, seen: Sequence[Evidence]) -> list[State | None]:
+    """What each session shows at the place of a microbleed; ``None`` where nothing dark is."""
+    found = [here.contrast for point, here in zip(track, seen, strict=True) if point.found]
+    known = [contrast for contrast in found if np.isfinite(contrast)]
     dark = max(DARK_SHARE * min(known), LEAST_CONTRAST) if known else np.inf
-    history: list[Sighting] = []
-    for n, (point, here) in enumerate(zip(track, seen, strict=True)):
-        comparable = any(not protocol_changes(protocols[n], protocols[k])[0] for k in found)
-        if point.lesion is not None:
-            state = State.PRESENT
+    there: list[State | None] = []
+    for point, here in zip(track, seen, strict=True):
+        if point.found:
+            there.append(State.PRESENT)
         elif not point.covered:
-            state = State.NOT_COVERED
+            there.append(State.NOT_COVERED)
         elif here.probability >= SEEN or here.contrast >= dark:
-            state = State.BELOW_THRESHOLD
-        elif np.isnan(here.contrast):
-            state = State.NOT_COVERED
-        elif not comparable:
-            state = State.NOT_COMPARABLE
+            there.append(State.BELOW_THRESHOLD)
         else:
-            state = State.GONE if n > found[0] else State.NOT_YET
-        change = _change([one.state for one in history]) if state is State.PRESENT else None
-        history.append(Sighting(state, change, point.lesion, point.place, point.distance, here))
-    return history
+            there.append(State.NOT_COVERED if np.isnan(here.contrast) else None)
+    return there
+
+
+def settle(
+    there: Sequence[State | None], protocols: Sequence[Protocol]
+) -> list[tuple[State, Change | None]]:
+    """Say what it means beside the other sessions that nothing is at a place, or a microbleed.
+
+    Parameters
+    ----------
+    there
+        Of each session ``present``, ``below-threshold`` or ``not-covered``; ``None`` where nothing
+        dark is.
+    protocols
+        Of the sessions.
+    """
+    found = [n for n, state in enumerate(there) if state is State.PRESENT]
+    states: list[State] = []
+    for n, state in enumerate(there):
+        if state is not None:
+            states.append(state)
+        elif all(protocol_changes(protocols[n], protocols[k])[0] for k in found):
+            states.append(State.NOT_COMPARABLE)
+        else:
+            states.append(State.GONE if n > found[0] else State.NOT_YET)
+    return [
+        (state, _change(states[:n]) if state is State.PRESENT else None)
+        for n, state in enumerate(states)
+    ]
 
 
 def _change(before: Sequence[State]) -> Change:

@@ -10,7 +10,6 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
-from nibabel.affines import apply_affine
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.images import read_derivative, read_labels
@@ -23,12 +22,11 @@ from cmb_bidsapp.bids.times import Order, order_of
 from cmb_bidsapp.bids.typed import decode, encode
 from cmb_bidsapp.clinical.follow_up import CHANGE_COLUMNS, ChangeRow, FollowUp, change_row
 from cmb_bidsapp.clinical.tracks import TRACK_COLUMNS, TrackRow, track_rows
-from cmb_bidsapp.core.defaults import MIN_DIAMETER_MM
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.group.records import read_record
 from cmb_bidsapp.lesions.lesion import Lesion
 from cmb_bidsapp.lesions.longitudinal import Points, Track, Visit, protocol_changes
-from cmb_bidsapp.lesions.presence import Evidence, History, Scan, look
+from cmb_bidsapp.lesions.presence import Evidence, History, Scan, evidence_at
 from cmb_bidsapp.models.registry import calibration_of
 from cmb_bidsapp.phases.base import Step
 from cmb_bidsapp.preprocess.ants import write_linear
@@ -165,42 +163,13 @@ def _numbers(record: SessionRecord) -> list[int]:
     return [lesion.number for lesion in record.lesions]
 
 
-def evidence_at(
+def look_at(
     made: Sequence[Track], compared: Sequence[SessionRecord], visits: Sequence[Visit]
 ) -> dict[tuple[int, int], Evidence]:
     """What the images show at the places of the tracks, by position of track and session."""
-    radii = [_radius(track, compared) for track in made]
-    evidence: dict[tuple[int, int], Evidence] = {}
-    for order, (record, visit) in enumerate(zip(compared, visits, strict=True)):
-        if not made:
-            break
-        points = apply_affine(visit.pull, np.array([track[order].place for track in made]))
-        found = [track[order].lesion for track in made]
-        own = [0 if lesion is None else record.lesions[lesion].number for lesion in found]
-        seen = look(_read_scan(record), points, radii, own)
-        evidence |= {(position, order): one for position, one in enumerate(seen)}
-    return evidence
-
-
-def _radius(track: Track, compared: Sequence[SessionRecord]) -> float:
-    """Half of the mean diameter of a microbleed where it is found (mm)."""
-    sizes = [
-        record.lesions[point.lesion].diameter or MIN_DIAMETER_MM
-        for point, record in zip(track, compared, strict=True)
-        if point.lesion is not None
-    ]
-    return sum(sizes) / len(sizes) / 2
-
-
-def _read_scan(record: SessionRecord) -> Scan:
-    image = _read_image(record.files)
-    instances = read_labels(record.files.instances)[0]
-    return Scan(
-        t2star=image.data,
-        brain=image.brain,
-        probability=read_derivative(record.files.probability)[0],
-        counted=np.where(np.isin(instances, _numbers(record)), instances, 0),
-        grid=Grid.of(image.data, image.affine),
+    lesions = [record.lesions for record in compared]
+    return evidence_at(
+        made, lesions, visits, lambda n: Scan.of(compared[n].files, _numbers(compared[n]))
     )
 
 
