@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from types import MappingProxyType
 
 import numpy as np
@@ -131,6 +131,11 @@ class ChangeRow(NewLesions, Counts, FollowUp):
 CHANGE_COLUMNS = MappingProxyType(columns_of(ChangeRow))
 
 
+def circumstances_of(row: ChangeRow) -> FollowUp:
+    """What is known of a follow-up beside its counts."""
+    return FollowUp(**{one.name: getattr(row, one.name) for one in fields(FollowUp)})
+
+
 def known_summary(tracks: Sequence[TrackRow], session: str) -> ClinicalSummary:
     """Count, category and Boston line of the microbleeds known at a session."""
     return summarise(known_at(tracks, session))
@@ -187,8 +192,9 @@ def change_row(about: FollowUp, tracks: Sequence[TrackRow], knots: Knots) -> Cha
 def _newness(row: TrackRow, baseline: TrackRow, knots: Knots) -> float:
     """Probability that a lesion is a microbleed that was none at baseline; NaN where unknown."""
     now = row.calibrated_probability
-    then = baseline.probability_max
-    was = np.nan_to_num(calibrate(np.nan if then is None else then, knots))
+    then, was = baseline.probability_max, baseline.calibrated_probability
+    if was is None:
+        was = float(np.nan_to_num(calibrate(np.nan if then is None else then, knots)))
     return float(np.maximum(0, (np.nan if now is None else now) - was))
 
 

@@ -23,7 +23,7 @@ from cmb_bidsapp.group.density import Density, Points
 from cmb_bidsapp.group.flow import Flow
 from cmb_bidsapp.group.quality import Quality
 from cmb_bidsapp.group.rates import Rates
-from cmb_bidsapp.group.records import ALGORITHM, Problem, Record
+from cmb_bidsapp.group.records import ALGORITHM, Problem, Record, summed_source
 from cmb_bidsapp.group.tables import PROTOCOL
 from cmb_bidsapp.group.visits import POOL_OF
 
@@ -89,11 +89,7 @@ class Sessions:
     @property
     def source(self) -> str:
         """Whose decisions the sessions rest on."""
-        if not self.read:
-            return ALGORITHM
-        if self.read == self.sessions:
-            return "readers"
-        return f"readers ({self.read} of {self.sessions} sessions), else {ALGORITHM}"
+        return summed_source(self.read, self.sessions)
 
 
 @dataclass

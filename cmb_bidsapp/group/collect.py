@@ -24,12 +24,14 @@ from cmb_bidsapp.group import changes, tables
 from cmb_bidsapp.group.cohort import PROTOCOL_COLUMNS, Cohort, protocol_of
 from cmb_bidsapp.group.density import SPACE, centres_of, write_density
 from cmb_bidsapp.group.flow import FLOW_COLUMNS, Step
+from cmb_bidsapp.group.follow_ups import FollowUps, after_readers
 from cmb_bidsapp.group.people import NOBODY, Person
 from cmb_bidsapp.group.quality import QC_COLUMNS
 from cmb_bidsapp.group.rates import RATE_COLUMNS
 from cmb_bidsapp.group.ratings import Ratings
-from cmb_bidsapp.group.records import Problem, Record, read_skipped
+from cmb_bidsapp.group.records import ALGORITHM, Problem, Record, read_skipped
 from cmb_bidsapp.group.visits import POOLS, Visit, visits_of
+from cmb_bidsapp.models.calibration import Knots
 
 T = TypeVar("T")
 Add = Callable[[Mapping[str, object]], None]
@@ -51,6 +53,7 @@ def collect(
     *,
     limit: int,
     people: Mapping[str, Person] = MappingProxyType({}),
+    knots: Knots = (),
     tell: Callable[[Problem], object] = lambda _: None,
 ) -> tuple[Cohort, list[Path]]:
     """Write the tables that have rows of sessions, and gather what the cohort has in sum.
@@ -66,6 +69,8 @@ def collect(
         Number of microbleeds of the summary's cut-off at baseline.
     people
         Who the participants are, by label, as far as it is known.
+    knots
+        Calibration of the lesion model; asked for where readers have decided on follow-ups.
     tell
         Called with every problem as it comes up.
 
@@ -80,7 +85,7 @@ def collect(
             name: stack.enter_context(open_table(paths[name], list(columns), columns))
             for name, columns in tables.TABLES.items()
         }
-        collector = _Collector(out_dir, limit, people, tell, adds)
+        collector = _Collector(out_dir, limit, people, knots, tell, adds)
         for _, own in groupby(found, key=_participant):
             collector.participant(own)
         collector.end()
@@ -137,12 +142,13 @@ class _Collector:
         out_dir: Path,
         limit: int,
         people: Mapping[str, Person],
+        knots: Knots,
         tell: Callable[[Problem], object],
         adds: Mapping[str, Add],
     ) -> None:
         self.cohort = Cohort()
         self._out_dir, self._limit, self._tell, self._add = out_dir, limit, tell, adds
-        self._people, self._skipped = people, read_skipped(out_dir)
+        self._people, self._knots, self._skipped = people, knots, read_skipped(out_dir)
 
     def participant(self, own: Iterable[Record | Problem]) -> None:
         """Take the sessions of a participant."""
@@ -170,11 +176,11 @@ class _Collector:
     def _read(self, sessions: Mapping[str | None, Record]) -> Iterator[Step]:
         """Take the sessions of a participant that could be read; tells steps of the flow."""
         first = next(iter(sessions.values())).files
-        follow_ups = self._of_participant(first, lambda one: one.changes, changes.read_changes)
+        rows = self._of_participant(first, lambda one: one.changes, changes.read_changes) or []
         # Where sessions were followed it is known which one was first; else their names tell.
         visits = visits_of(
             {name: record.protocol.sequence for name, record in sessions.items()},
-            follow_ups,
+            rows,
             self._people.get(first.participant, NOBODY),
         )
         kinds: set[Any] = set()
@@ -188,28 +194,44 @@ class _Collector:
             else:
                 yield Step.FAILED
         self.cohort.participants += bool(read)
-        tracks = self._of_participant(first, lambda one: one.tracks, tables.read_tracks)
+        if rows:
+            tracks = self._of_participant(first, lambda one: one.tracks, tables.read_tracks)
+            yield from self._follow(FollowUps(rows, tracks), first, read, visits)
+
+    def _follow(
+        self,
+        found: FollowUps,
+        first: SessionFiles,
+        read: Mapping[str | None, Record],
+        visits: Mapping[str | None, Visit],
+    ) -> Iterator[Step]:
+        """Take the follow-ups of a participant, as its readers leave them."""
+        files = SessionFiles(first.out_dir, first.participant, None)
+        decided, problems = after_readers(found, files, read, self._knots)
+        for problem in problems:
+            self._problem(problem)
+        tracks, source = decided.tracks, decided.source
         intervals = changes.Intervals()
-        for row in follow_ups:
+        for row in decided.changes:
             by_fate = None
-            if tracks and row.compared:
+            if tracks is not None and row.compared:
                 by_fate = fates(tracks, row.session_id, row.baseline_session_id)
             if {row.session_id, row.baseline_session_id} <= read.keys():
                 later, visit = read[row.session_id], visits[row.session_id]
-                self._add["changes"](tables.change_row(row, later, visit, by_fate))
+                self._add["changes"](tables.change_row(row, later, visit, source, by_fate))
                 if by_fate is not None:
-                    for long in tables.change_long_rows(row, later, visit, by_fate):
+                    for long in tables.change_long_rows(row, later, visit, source, by_fate):
                         self._add["changes_long"](long)
                 self.cohort.changes.add(first.participant, visit.pool, row)
                 intervals.add(visit.pool, row, by_fate)
                 yield _step_of(row)
         for (pool, changed), own in intervals.found.items():
-            self.cohort.rates.add(pool, changed=changed, intervals=own)
-        for seen in tracks if follow_ups else ():
+            self.cohort.rates.add(pool, changed=changed, intervals=own, read=source != ALGORITHM)
+        for seen in tracks or ():
             name = seen.session_id
             if name in read:
-                baseline = follow_ups[0].baseline_session_id
-                self._add["tracks"](tables.track_row(seen, read[name], visits[name], baseline))
+                told = tables.track_row(seen, read[name], visits[name], source, decided.order[0])
+                self._add["tracks"](told)
 
     def _session(self, record: Record, visit: Visit, seen: set[Any]) -> bool:
         """Take a session; ``seen`` are pools and protocols that the participant was in before."""
@@ -260,16 +282,16 @@ class _Collector:
         files: SessionFiles,
         path_of: Callable[[SessionFiles], Path],
         read: Callable[[Path], list[T]],
-    ) -> list[T]:
-        """Rows of a table of the participant; none where there is no such table."""
+    ) -> list[T] | None:
+        """Rows of a table of the participant; ``None`` where there is no such table."""
         path = path_of(SessionFiles(files.out_dir, files.participant, None))
         try:
             return read(path)
         except FileNotFoundError:
-            return []
+            return None
         except (OSError, ValueError) as error:
             self._problem(Problem.of(error, path, files))
-            return []
+            return None
 
     def _problem(self, problem: Problem) -> None:
         self._tell(problem)

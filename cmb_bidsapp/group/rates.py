@@ -11,7 +11,7 @@ from typing import Any
 from cmb_bidsapp.bids.tables import describe
 from cmb_bidsapp.clinical.fates import KINDS
 from cmb_bidsapp.core.statistics import LEAST_PEOPLE, poisson
-from cmb_bidsapp.group.records import ALGORITHM
+from cmb_bidsapp.group.records import summed_source
 
 DAYS_A_YEAR = 365.25
 #: Microbleeds of any kind.
@@ -23,7 +23,10 @@ RATE_COLUMNS = {
     "changed": describe(
         "Whether protocol or processing changed, so that what looks new may come from that"
     ),
-    "source": describe("Whose decisions the numbers rest on; microbleeds are followed as found"),
+    "source": describe(
+        "Whose decisions the numbers rest on: algorithm, readers, or some of both; follow-ups of "
+        "a participant are readers' where they read one of the sessions"
+    ),
     "kind": describe("Which microbleeds: any, a group of regions of the MARS form, or a grade"),
     "participants": describe("Participants with such follow-ups whose times are known"),
     "follow_ups": describe("Such follow-ups whose times are known"),
@@ -55,12 +58,14 @@ class _Followed:
     years: float = 0.0
     new: int = 0
     with_new: int = 0
+    read: int = 0
 
     def row(self) -> dict[str, Any]:
         low, high = math.nan, math.nan
         if self.participants >= LEAST_PEOPLE and self.years:
             low, high = (end / self.years for end in poisson(self.new))
         return {
+            "source": summed_source(self.read, self.follow_ups + self.untimed),
             "participants": self.participants,
             "follow_ups": self.follow_ups,
             "untimed": self.untimed,
@@ -87,6 +92,7 @@ class Rates:
         *,
         changed: bool,
         intervals: list[tuple[float | None, Mapping[str, int]]],
+        read: bool = False,
     ) -> None:
         """Add the follow-ups of a participant in one stratum.
 
@@ -98,6 +104,8 @@ class Rates:
             Of each follow-up the days since the last session that was compared, and the numbers
             of new microbleeds by kind, :data:`ANY` among them; a kind that is not known is left
             out.
+        read
+            Whether they rest on decisions of readers.
         """
         for kind in (ANY, *KINDS):
             known = [(days, new[kind]) for days, new in intervals if kind in new]
@@ -112,6 +120,7 @@ class Rates:
             stratum.years += sum(days for days, _ in timed) / DAYS_A_YEAR
             stratum.new += news
             stratum.with_new += news > 0
+            stratum.read += len(known) * read
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Rows of ``group_rates.tsv``."""
@@ -119,5 +128,4 @@ class Rates:
         for (pool, changed, kind), stratum in sorted(
             self._strata.items(), key=lambda item: (*item[0][:2], order.index(item[0][2]))
         ):
-            stands = {"pool": pool, "changed": changed, "source": ALGORITHM, "kind": kind}
-            yield {**stands, **stratum.row()}
+            yield {"pool": pool, "changed": changed, "kind": kind, **stratum.row()}

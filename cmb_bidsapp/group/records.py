@@ -24,6 +24,16 @@ from cmb_bidsapp.lesions.table import read_lesions
 #: Whose decisions a count rests on, where no reader has looked.
 ALGORITHM = "algorithm"
 
+
+def summed_source(read: int, sessions: int) -> str:
+    """Whose decisions a sum over sessions rests on, some of which were read by readers."""
+    if not read:
+        return ALGORITHM
+    if read == sessions:
+        return "readers"
+    return f"readers ({read} of {sessions} sessions), else {ALGORITHM}"
+
+
 #: Phases whose results are those of a session.
 PHASES = ("prepare", "segment", "decide")
 #: Columns of ``logs/status.tsv`` that are read.

@@ -15,10 +15,11 @@ from cmb_bidsapp.clinical.fates import KINDS, Fate, by_kind, place_of_track
 from cmb_bidsapp.clinical.follow_up import CHANGE_COLUMNS, ChangeRow
 from cmb_bidsapp.clinical.mars import Form, Place, wide_columns, wide_row
 from cmb_bidsapp.clinical.summary import SUMMARY_COLUMNS
-from cmb_bidsapp.clinical.tracks import TRACK_COLUMNS, TrackRow
+from cmb_bidsapp.clinical.tracks import TrackRow
 from cmb_bidsapp.core.labels import MARS_FORM
+from cmb_bidsapp.group.follow_ups import ReadTrack
 from cmb_bidsapp.group.reading import ReadLesion
-from cmb_bidsapp.group.records import ALGORITHM, Problem, Record
+from cmb_bidsapp.group.records import Problem, Record
 from cmb_bidsapp.group.visits import VISIT_COLUMNS, Visit
 from cmb_bidsapp.lesions.lesion import COUNTED
 
@@ -34,6 +35,15 @@ SOURCE = {
 PROTOCOL = columns_of(Protocol)
 #: Every table in which a session stands says when it was, and what it may be added up with.
 _SESSION = {**IDENTITY, **VISIT_COLUMNS, "sequence": PROTOCOL["sequence"], **SOURCE}
+#: What a follow-up tells rests on all sessions of the participant.
+_FOLLOWED = {
+    **_SESSION,
+    "source": describe(
+        f"{SOURCE['source']['Description']}, of all sessions of the participant that were "
+        "compared; of each of them where they differ"
+    )
+    | {"Levels": SOURCE["source"]["Levels"]},
+}
 #: Microbleeds of a fate, by group of regions and by grade.
 _KINDS = {
     f"{fate}_{kind}": describe(f"Of {fate}, {kind}; n/a where there is no table of tracks")
@@ -55,9 +65,9 @@ TABLES: Mapping[str, Columns] = MappingProxyType(
             "count": describe("Microbleeds; unassigned regions and sides only where there are any"),
         },
         "summary": {**_SESSION, **PROTOCOL, **SUMMARY_COLUMNS},
-        "changes": {**_SESSION, **PROTOCOL, **CHANGE_COLUMNS, **_KINDS},
+        "changes": {**_FOLLOWED, **PROTOCOL, **CHANGE_COLUMNS, **_KINDS},
         "changes_long": {
-            **_SESSION,
+            **_FOLLOWED,
             "protocol_changed": CHANGE_COLUMNS["protocol_changed"],
             "processing_changed": CHANGE_COLUMNS["processing_changed"],
             "group": describe("Group of regions of the MARS form, or unassigned"),
@@ -66,10 +76,10 @@ TABLES: Mapping[str, Columns] = MappingProxyType(
             **{fate.value: CHANGE_COLUMNS[fate] for fate in Fate},
         },
         "tracks": {
-            **_SESSION,
+            **_FOLLOWED,
             **PROTOCOL,
             "baseline_session_id": CHANGE_COLUMNS["baseline_session_id"],
-            **TRACK_COLUMNS,
+            **columns_of(ReadTrack),
         },
         "problems": {
             **IDENTITY,
@@ -137,7 +147,11 @@ def read_tracks(path: Path) -> list[TrackRow]:
 
 
 def change_row(
-    row: ChangeRow, later: Record, visit: Visit, by_fate: Mapping[Fate, Sequence[TrackRow]] | None
+    row: ChangeRow,
+    later: Record,
+    visit: Visit,
+    source: str,
+    by_fate: Mapping[Fate, Sequence[TrackRow]] | None,
 ) -> dict[str, Any]:
     """A follow-up, with its microbleeds by fate, where the tracks tell them."""
     counts = {
@@ -145,11 +159,15 @@ def change_row(
         for fate, rows in (by_fate or {}).items()
         for kind, number in by_kind(rows).items()
     }
-    return {**vars(row), **counts, **_followed(later, visit)}
+    return {**vars(row), **counts, **_followed(later, visit, source)}
 
 
 def change_long_rows(
-    row: ChangeRow, later: Record, visit: Visit, by_fate: Mapping[Fate, Sequence[TrackRow]]
+    row: ChangeRow,
+    later: Record,
+    visit: Visit,
+    source: str,
+    by_fate: Mapping[Fate, Sequence[TrackRow]],
 ) -> Iterator[dict[str, Any]]:
     """A follow-up, a row per region and grade, zeros among them."""
     places = [(group, region) for region, (_, group, _) in MARS_FORM.items()]
@@ -160,7 +178,7 @@ def change_long_rows(
     )
     places += sorted({place for _, place, _ in found} - set(places))
     first = {
-        **_followed(later, visit),
+        **_followed(later, visit, source),
         "protocol_changed": row.protocol_changed,
         "processing_changed": row.processing_changed,
     }
@@ -170,14 +188,15 @@ def change_long_rows(
             yield {**first, "group": group, "region": region, "grade": grade, **counts}
 
 
-def track_row(row: TrackRow, record: Record, visit: Visit, baseline: str) -> dict[str, Any]:
+def track_row(
+    row: TrackRow, record: Record, visit: Visit, source: str, baseline: str
+) -> dict[str, Any]:
     """A microbleed in a session that has follow-ups or is one."""
-    return {**vars(row), **_followed(record, visit), "baseline_session_id": baseline}
+    return {**vars(row), **_followed(record, visit, source), "baseline_session_id": baseline}
 
 
-def _followed(record: Record, visit: Visit) -> dict[str, Any]:
-    # Microbleeds are followed as the algorithm found them, whatever readers said.
-    return {**vars(record.protocol), **about(record, visit), "source": ALGORITHM}
+def _followed(record: Record, visit: Visit, source: str) -> dict[str, Any]:
+    return {**vars(record.protocol), **about(record, visit), "source": source}
 
 
 def problem_row(problem: Problem, out_dir: Path) -> dict[str, Any]:

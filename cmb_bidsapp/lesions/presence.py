@@ -227,7 +227,6 @@ def histories_of(
     tracks: Sequence[Track],
     evidence: Mapping[tuple[int, int], Evidence],
     protocols: Sequence[Protocol],
-    without: Collection[tuple[int, int]] = (),
 ) -> list[History]:
     """Say of every microbleed and session what is there.
 
@@ -237,27 +236,16 @@ def histories_of(
         By the position of the track and that of the session; what is missing was not seen.
     protocols
         Of the sessions, in their order.
-    without
-        Where a reader says that nothing is, whatever the image shows; as ``evidence``.
     """
-    histories: list[History] = []
+    histories = []
     for k, track in enumerate(tracks):
         seen = [evidence.get((k, n), Evidence()) for n in range(len(track))]
-        there = _there(track, seen)
-        cleared = [None if (k, n) in without else state for n, state in enumerate(there)]
-        histories.append(
-            [
-                Sighting(state, change, point.lesion, point.place, point.distance, here)
-                for (state, change), point, here in zip(
-                    settle(cleared, protocols), track, seen, strict=True
-                )
-            ]
-        )
+        histories.append(history_of(track, seen, at_place(track, seen), protocols))
     return histories
 
 
-def _there(track: Track, seen: Sequence[Evidence]) -> list[State | None]:
-    """What each session shows at the place of a microbleed; ``None`` where nothing dark is."""
+def at_place(track: Track, seen: Sequence[Evidence]) -> list[State | None]:
+    """What each session has at the place of a microbleed; ``None`` where nothing dark is."""
     found = [here.contrast for point, here in zip(track, seen, strict=True) if point.found]
     known = [contrast for contrast in found if np.isfinite(contrast)]
     dark = max(DARK_SHARE * min(known), LEAST_CONTRAST) if known else np.inf
@@ -274,32 +262,29 @@ def _there(track: Track, seen: Sequence[Evidence]) -> list[State | None]:
     return there
 
 
-def settle(
-    there: Sequence[State | None], protocols: Sequence[Protocol]
-) -> list[tuple[State, Change | None]]:
-    """Say what it means beside the other sessions that nothing is at a place, or a microbleed.
+def history_of(
+    track: Track,
+    seen: Sequence[Evidence],
+    there: Sequence[State | None],
+    protocols: Sequence[Protocol],
+) -> History:
+    """Say what each session means beside the others.
 
     Parameters
     ----------
     there
-        Of each session ``present``, ``below-threshold`` or ``not-covered``; ``None`` where nothing
-        dark is.
-    protocols
-        Of the sessions.
+        As :func:`at_place` tells it of each session, or a reader.
     """
     found = [n for n, state in enumerate(there) if state is State.PRESENT]
-    states: list[State] = []
-    for n, state in enumerate(there):
-        if state is not None:
-            states.append(state)
-        elif all(protocol_changes(protocols[n], protocols[k])[0] for k in found):
-            states.append(State.NOT_COMPARABLE)
-        else:
-            states.append(State.GONE if n > found[0] else State.NOT_YET)
-    return [
-        (state, _change(states[:n]) if state is State.PRESENT else None)
-        for n, state in enumerate(states)
-    ]
+    history: list[Sighting] = []
+    for n, (point, here, state) in enumerate(zip(track, seen, there, strict=True)):
+        if state is None:
+            comparable = any(not protocol_changes(protocols[n], protocols[k])[0] for k in found)
+            absent = State.GONE if n > found[0] else State.NOT_YET
+            state = absent if comparable else State.NOT_COMPARABLE
+        change = _change([one.state for one in history]) if state is State.PRESENT else None
+        history.append(Sighting(state, change, point.lesion, point.place, point.distance, here))
+    return history
 
 
 def _change(before: Sequence[State]) -> Change:

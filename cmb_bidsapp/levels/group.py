@@ -18,6 +18,7 @@ from cmb_bidsapp.group.people import Person, find_people, read_people
 from cmb_bidsapp.group.ratings import read_ratings
 from cmb_bidsapp.group.records import Problem, Record, records
 from cmb_bidsapp.levels.evaluation import evaluate_output
+from cmb_bidsapp.models.registry import calibration_of
 from cmb_bidsapp.report.group import write_group_report
 from cmb_bidsapp.sensitivity.tables import write_group
 from cmb_bidsapp.settings import Settings
@@ -42,6 +43,7 @@ def group(settings: Settings, console: Console) -> Summary:
         out_dir,
         limit=settings.clinical.baseline_limit,
         people=people,
+        knots=calibration_of(settings.lesions.model) if ratings else (),
         tell=lambda problem: say(console, f"left out: {problem}"),
     )
     written += write_sums(cohort, out_dir)

@@ -134,6 +134,19 @@ def test_rates_are_new_ones_by_the_years_between_visits_without_interval_of_few(
     assert every["any"]["rate_low"] == "n/a"
 
 
+def test_who_has_no_microbleed_has_zeros_and_is_in_the_time_of_every_kind(tmp_path):
+    for session in "AB":
+        write_session(tmp_path, "01", session, 0, GRE)
+    write_changes(tmp_path, "01", {"days": 730.5})
+    write_tracks(tmp_path, "01")
+    cohort, _ = collect(records(tmp_path), tmp_path, limit=4)
+    write_sums(cohort, tmp_path)
+    assert {(row["new"], row["years"]) for row in rows(tmp_path, "rates")} == {("0", "2")}
+    (row,) = rows(tmp_path, "changes")
+    assert (row["new_lobar"], row["gone_deep"]) == ("0", "0")
+    assert len(rows(tmp_path, "changes_long")) == 26
+
+
 def test_intervals_of_rates_are_exact_from_ten_participants_on():
     rates = Rates()
     for number in range(10):

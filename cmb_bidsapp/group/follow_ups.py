@@ -1,0 +1,211 @@
+"""Follow-ups of a participant after its readers: what their decisions need to be read, is read."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from cmb_bidsapp.bids.derivatives import SessionFiles
+from cmb_bidsapp.bids.images import UNREADABLE
+from cmb_bidsapp.bids.protocol import protocol_of, read_protocol
+from cmb_bidsapp.bids.typed import column
+from cmb_bidsapp.clinical.decided import Decided, decide_tracks, lesions_of, loose
+from cmb_bidsapp.clinical.follow_up import ChangeRow, change_row, circumstances_of
+from cmb_bidsapp.clinical.tracks import TRACK_COLUMNS, TrackRow
+from cmb_bidsapp.core.errors import DataError
+from cmb_bidsapp.group.records import ALGORITHM, Problem, Record
+from cmb_bidsapp.lesions.lesion import Grade, Lesion, Reason
+from cmb_bidsapp.lesions.longitudinal import Track, Visit
+from cmb_bidsapp.lesions.presence import Evidence, Scan, State, evidence_at
+from cmb_bidsapp.models.calibration import Knots
+from cmb_bidsapp.preprocess.ants import read_linear
+from cmb_bidsapp.preprocess.resampling import IDENTITY, Grid
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadTrack(TrackRow):
+    """A row of ``group_tracks.tsv``: whose lesions may be readers'."""
+
+    state: State = column(
+        f"{TRACK_COLUMNS['state']['Description']}; a reader's no counts as nothing dark",
+        levels=State.levels,
+        required=True,
+    )
+    lesion_id: int | None = column(
+        f"{TRACK_COLUMNS['lesion_id']['Description']}, or where readers added it"
+    )
+    grade: Grade | None = column(
+        f"{TRACK_COLUMNS['grade']['Description']}; that of readers where they decided",
+        levels=Grade.levels,
+    )
+    calibrated_probability: float | None = column(
+        f"{TRACK_COLUMNS['calibrated_probability']['Description']}; 1 or 0 where readers decided"
+    )
+
+
+@dataclass(frozen=True)
+class FollowUps:
+    """The sessions of a participant, followed.
+
+    Attributes
+    ----------
+    changes
+        A row per follow-up, in the order of time.
+    tracks
+        A row per microbleed and session; ``None`` where there is no table of them.
+    source
+        Whose decisions they rest on: of all sessions alike, or session by session.
+    """
+
+    changes: Sequence[ChangeRow]
+    tracks: Sequence[TrackRow] | None
+    source: str = ALGORITHM
+
+    @property
+    def order(self) -> list[str]:
+        """Names of the sessions."""
+        first = [row.baseline_session_id for row in self.changes[:1]]
+        return first + [row.session_id for row in self.changes]
+
+    @property
+    def compared(self) -> list[str]:
+        """Names of those that could be registered, the baseline among them."""
+        poor = {row.session_id for row in self.changes if not row.compared}
+        return [name for name in self.order if name not in poor]
+
+
+def after_readers(
+    found: FollowUps, files: SessionFiles, sessions: Mapping[str | None, Record], knots: Knots
+) -> tuple[FollowUps, list[Problem]]:
+    """Carry the readers' decisions on all sessions into the follow-ups.
+
+    Parameters
+    ----------
+    found
+        As the algorithm has it.
+    files
+        Of the participant.
+    sessions
+        Those that could be read, by name, after their readers.
+    knots
+        Calibration of the lesion model.
+
+    Returns
+    -------
+    decided, problems
+        Follow-ups, as they were where no reader looked; and what could not be carried over.
+    """
+    sources = {
+        name: sessions[name].source if name in sessions else ALGORITHM for name in found.compared
+    }
+    if found.tracks is None or set(sources.values()) <= {ALGORITHM}:
+        return found, []
+    own = [_decided(name, files, sessions, found.tracks) for name in found.compared]
+    problems = []
+    try:
+        try:
+            tracks = _decide(found, own, files)
+        except DataError as error:
+            cause = (
+                f"{error}: lesions that only readers know are in no follow-up; run the participant "
+                "level again"
+            )
+            problems.append(Problem(files.changes, cause, files))
+            tracks = decide_tracks(found.tracks, own, found.order)
+    except ValueError as error:
+        return found, [Problem.of(error, files.tracks, files)]
+    changes = [change_row(circumstances_of(row), tracks, knots) for row in found.changes]
+    return FollowUps(changes, tracks, _in_words(sources)), problems
+
+
+def _in_words(sources: Mapping[str, str]) -> str:
+    """Whose decisions follow-ups rest on: the sources of the sessions, as one where they agree."""
+    first, *others = set(sources.values())
+    return "; ".join(f"{name}: {one}" for name, one in sources.items()) if others else first
+
+
+def _decided(
+    name: str,
+    files: SessionFiles,
+    sessions: Mapping[str | None, Record],
+    tracks: Sequence[TrackRow],
+) -> Decided:
+    """A session as its readers left it; as the tracks know it, where it cannot be read."""
+    if name in sessions:
+        return Decided(name, sessions[name].lesions, sessions[name].protocol)
+    try:
+        protocol = read_protocol(_files_of(name, files))
+    except (OSError, ValueError):
+        # That the session cannot be read is told with it.
+        protocol = protocol_of({})
+    return Decided(name, lesions_of(tracks, name), protocol)
+
+
+def _decide(found: FollowUps, own: Sequence[Decided], files: SessionFiles) -> list[TrackRow]:
+    """Decide on the tracks; images and transforms are read where a lesion has to be placed.
+
+    Raises
+    ------
+    DataError
+        One of them cannot be read.
+    """
+    assert found.tracks is not None
+    if not any(loose(found.tracks, session) for session in own):
+        return decide_tracks(found.tracks, own, found.order)
+    paths = [_files_of(session.name, files) for session in own]
+    baseline = paths[0].session
+    placed = [
+        dataclasses.replace(one, visit=_visit(one.lesions, path, baseline))
+        for one, path in zip(own, paths, strict=True)
+    ]
+    return decide_tracks(found.tracks, placed, found.order, partial(_look, placed, paths))
+
+
+def _visit(lesions: Sequence[Lesion], files: SessionFiles, baseline: str | None) -> Visit:
+    """Where the lesions of a session are, and how its head lies."""
+    with _readable(files.t2star):
+        image = nib.load(files.t2star)
+        grid = Grid(image.shape, image.affine)
+    pull = IDENTITY
+    if files.session != baseline:
+        path = files.to_session(str(baseline))
+        with _readable(path):
+            pull = read_linear(path)
+    return Visit(np.array([lesion.point for lesion in lesions]).reshape(-1, 3), grid, pull)
+
+
+def _look(
+    sessions: Sequence[Decided], paths: Sequence[SessionFiles], tracks: Sequence[Track]
+) -> Mapping[tuple[int, int], Evidence]:
+    """See what the images show at places that the algorithm did not look at."""
+
+    def scan_of(n: int) -> Scan:
+        # What readers say no to is no sign of a microbleed beside it.
+        judged = [one for one in sessions[n].lesions if one.counted or one.reason is Reason.READER]
+        with _readable(paths[n].t2star):
+            return Scan.of(paths[n], [lesion.number for lesion in judged])
+
+    visits = [session.visit for session in sessions if session.visit is not None]
+    return evidence_at(tracks, [session.lesions for session in sessions], visits, scan_of)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Name the file where an image or a transform cannot be read."""
+    try:
+        yield
+    # SimpleITK raises RuntimeError.
+    except (*UNREADABLE, RuntimeError) as error:
+        name = getattr(error, "filename", None) or path
+        raise DataError(f"{name} cannot be read ({error})") from error
+
+
+def _files_of(name: str, files: SessionFiles) -> SessionFiles:
+    return dataclasses.replace(files, session=name.removeprefix("ses-"))
