@@ -17,7 +17,7 @@ from cmb_bidsapp.bids.protocol import Protocol
 from cmb_bidsapp.bids.typed import decode, encode
 from cmb_bidsapp.clinical.tracks import FOUND, KEPT, TrackRow, track_rows
 from cmb_bidsapp.lesions.lesion import Lesion, Reason, Status
-from cmb_bidsapp.lesions.longitudinal import Track, TrackPoint, Visit, pair, tracks
+from cmb_bidsapp.lesions.longitudinal import Points, Track, TrackPoint, Visit, pair, tracks
 from cmb_bidsapp.lesions.presence import Evidence, State, at_place, history_of
 
 #: Looks at the images at the places of tracks: what is seen, by track and session.
@@ -55,6 +55,13 @@ class _Followed:
     seen: list[Evidence] = field(default_factory=list)
     there: list[State | None] = field(default_factory=list)
     denied: set[int] = field(default_factory=set)
+
+    def find(self, session: int, lesion: int, place: Points) -> None:
+        """Take a reader's yes to a lesion at its place."""
+        distance = float(np.linalg.norm(place - self.points[session].place))
+        self.points[session] = TrackPoint(lesion, place, covered=True, distance=distance)
+        self.there[session] = State.PRESENT
+        self.denied.discard(session)
 
     def deny(self, session: int) -> None:
         """Take a reader's no."""
@@ -184,50 +191,48 @@ def _place(
     """Match loose lesions with tracks by their places; the others are new tracks."""
     # A centre is known to a slice only in the session with the thickest ones.
     thickest = max(visits, key=lambda one: max(one.grid.spacing))
-    reach = max(thickest.grid.spacing)
-    partners = partial(pair, across=thickest.across, slice_distance=reach)
-    lone: list[list[int]] = []
-    denied: list[list[int]] = []
-    for session, own in zip(sessions, apart, strict=True):
-        lone.append([i for i in own if session.lesions[i].counted])
-        denied.append([i for i in own if not session.lesions[i].counted])
-
-    def free(n: int) -> list[_Followed]:
-        places = ((one, one.points[n]) for one in followed.values())
-        return [one for one, at in places if not at.found and np.isfinite(at.place).all()]
-
-    def matched(n: int, own: Sequence[int]) -> list[tuple[_Followed, int]]:
-        candidates = free(n)
-        known = np.array([one.points[n].place for one in candidates]).reshape(-1, 3)
-        met = zip(candidates, partners(known, visits[n].places[list(own)]), strict=True)
-        return [(one, own[partner]) for one, partner in met if partner is not None]
-
-    for n, visit in enumerate(visits):
-        for one, position in matched(n, lone[n]):
-            place = visit.places[position]
-            distance = float(np.linalg.norm(place - one.points[n].place))
-            one.points[n] = TrackPoint(position, place, covered=True, distance=distance)
-            one.there[n] = State.PRESENT
-            one.denied.discard(n)
-            lone[n].remove(position)
-    followed |= _new_tracks(max(followed, default=0) + 1, visits, lone, look)
-    for n in range(len(visits)):
-        for one, _ in matched(n, denied[n]):
+    match = partial(pair, across=thickest.across, slice_distance=max(thickest.grid.spacing))
+    alone: list[list[int]] = []
+    for n, (session, visit, own) in enumerate(zip(sessions, visits, apart, strict=True)):
+        kept = [position for position in own if session.lesions[position].counted]
+        met = _met(followed.values(), n, visit.places, kept, match)
+        for one, position in met:
+            one.find(n, position, visit.places[position])
+        alone.append(sorted({*kept} - {position for _, position in met}))
+    followed |= _new_tracks(max(followed, default=0) + 1, visits, alone, look)
+    for n, (session, visit, own) in enumerate(zip(sessions, visits, apart, strict=True)):
+        none = [position for position in own if not session.lesions[position].counted]
+        for one, _ in _met(followed.values(), n, visit.places, none, match):
             one.deny(n)
 
 
+def _met(
+    followed: Iterable[_Followed],
+    n: int,
+    places: Points,
+    own: Sequence[int],
+    match: Callable[[Points, Points], list[int | None]],
+) -> list[tuple[_Followed, int]]:
+    """Microbleeds that a session has not found, with the lesions of ``own`` at their places."""
+    known = [one for one in followed if not one.points[n].found]
+    known = [one for one in known if np.isfinite(one.points[n].place).all()]
+    before = np.array([one.points[n].place for one in known]).reshape(-1, 3)
+    partners = zip(known, match(before, places[list(own)]), strict=True)
+    return [(one, own[partner]) for one, partner in partners if partner is not None]
+
+
 def _new_tracks(
-    first: int, visits: Sequence[Visit], lone: Sequence[Sequence[int]], look: Look
+    first: int, visits: Sequence[Visit], alone: Sequence[Sequence[int]], look: Look
 ) -> dict[int, _Followed]:
     """Follow the lesions that only readers know, as all others; numbers from ``first`` on."""
     own = [
         replace(visit, centres=visit.centres[list(positions)])
-        for visit, positions in zip(visits, lone, strict=True)
+        for visit, positions in zip(visits, alone, strict=True)
     ]
     made = [
         [
             point if point.lesion is None else replace(point, lesion=positions[point.lesion])
-            for point, positions in zip(track, lone, strict=True)
+            for point, positions in zip(track, alone, strict=True)
         ]
         for track in tracks(own)
     ]

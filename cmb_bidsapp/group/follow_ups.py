@@ -108,17 +108,8 @@ def after_readers(
     if found.tracks is None or set(sources.values()) <= {ALGORITHM}:
         return found, []
     own = [_decided(name, files, sessions, found.tracks) for name in found.compared]
-    problems = []
     try:
-        try:
-            tracks = _decide(found, own, files)
-        except DataError as error:
-            cause = (
-                f"{error}: lesions that only readers know are in no follow-up; run the participant "
-                "level again"
-            )
-            problems.append(Problem(files.changes, cause, files))
-            tracks = decide_tracks(found.tracks, own, found.order)
+        tracks, problems = _decide(found.tracks, own, found.order, files)
     except ValueError as error:
         return found, [Problem.of(error, files.tracks, files)]
     changes = [change_row(circumstances_of(row), tracks, knots) for row in found.changes]
@@ -148,24 +139,28 @@ def _decided(
     return Decided(name, lesions_of(tracks, name), protocol)
 
 
-def _decide(found: FollowUps, own: Sequence[Decided], files: SessionFiles) -> list[TrackRow]:
+def _decide(
+    tracks: Sequence[TrackRow], own: Sequence[Decided], order: Sequence[str], files: SessionFiles
+) -> tuple[list[TrackRow], list[Problem]]:
     """Decide on the tracks; images and transforms are read where a lesion has to be placed.
 
-    Raises
-    ------
-    DataError
-        One of them cannot be read.
+    Where they cannot be, what readers say of lesions in no track is left out.
     """
-    assert found.tracks is not None
-    if not any(loose(found.tracks, session) for session in own):
-        return decide_tracks(found.tracks, own, found.order)
+    if not any(loose(tracks, session) for session in own):
+        return decide_tracks(tracks, own, order), []
     paths = [_files_of(session.name, files) for session in own]
-    baseline = paths[0].session
-    placed = [
-        dataclasses.replace(one, visit=_visit(one.lesions, path, baseline))
-        for one, path in zip(own, paths, strict=True)
-    ]
-    return decide_tracks(found.tracks, placed, found.order, partial(_look, placed, paths))
+    try:
+        placed = [
+            dataclasses.replace(one, visit=_visit(one.lesions, path, paths[0].session))
+            for one, path in zip(own, paths, strict=True)
+        ]
+        return decide_tracks(tracks, placed, order, partial(_look, placed, paths)), []
+    except DataError as error:
+        cause = (
+            f"{error}: what readers say of lesions that were not followed is in no follow-up; run "
+            "the participant level again"
+        )
+        return decide_tracks(tracks, own, order), [Problem(files.changes, cause, files)]
 
 
 def _visit(lesions: Sequence[Lesion], files: SessionFiles, baseline: str | None) -> Visit:

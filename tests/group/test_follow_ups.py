@@ -19,7 +19,7 @@ from tests.group.followed import (
 )
 from tests.group.readers import write_ratings
 
-TABLES = ("changes", "changes_long", "tracks", "rates", "flow")
+TABLES = ("mars", "changes", "changes_long", "tracks", "rates", "flow")
 COUNTS = ("persistent", "new", "already_there", "below_threshold", "gone", "new_since_baseline")
 D, P, N = "definite", "possible", "not-cmb"
 
@@ -48,6 +48,9 @@ class Group:
     @property
     def counts(self):
         (row,) = self.changes
+        # Follow-ups and sessions are of the same decisions.
+        first, second = (one["total"] for one in self.mars if one["participant_id"] == "sub-01")
+        assert (row["baseline_count"], row["count"]) == (first, second)
         return {name: int(row[name]) for name in COUNTS if row[name] != "0"}
 
     def track(self, place):
@@ -254,10 +257,10 @@ def test_without_images_or_transforms_what_only_readers_know_is_told(out, lost):
     path.write_bytes(b"x")
     group = Group(out, said("B", "2", N), said("B", None, D, at=MISSED))
     (problem,) = group.problems
-    assert "lesions that only readers know are in no follow-up" in problem.reason
+    assert "lesions that were not followed is in no follow-up" in problem.reason
     assert problem.files == SessionFiles(out, "01", None)
     assert (group.track(MISSED), group.track(COMES)) == ([], [])
-    assert "new" not in group.counts
+    assert group.changes[0]["new"] == "0"
 
 
 def test_tracks_of_other_lesions_are_told_and_stay(out):
@@ -267,7 +270,8 @@ def test_tracks_of_other_lesions_are_told_and_stay(out):
     group = Group(out, said("B", "2", N))
     (problem,) = group.problems
     assert "run the participant level again" in problem.reason
-    assert (group.counts["new"], group.changes[0]["source"]) == (1, "algorithm")
+    (row,) = group.changes
+    assert (row["new"], row["source"]) == ("1", "algorithm")
 
 
 def test_a_session_that_cannot_be_read_is_followed_as_the_algorithm_found_it(out):
