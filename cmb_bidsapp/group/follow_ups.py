@@ -21,7 +21,7 @@ from cmb_bidsapp.clinical.follow_up import ChangeRow, change_row, circumstances_
 from cmb_bidsapp.clinical.tracks import TRACK_COLUMNS, TrackRow
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.group.records import ALGORITHM, Problem, Record
-from cmb_bidsapp.lesions.lesion import Grade, Lesion, Reason
+from cmb_bidsapp.lesions.lesion import Grade, Lesion
 from cmb_bidsapp.lesions.longitudinal import Track, Visit
 from cmb_bidsapp.lesions.presence import Evidence, Scan, State, evidence_at
 from cmb_bidsapp.models.calibration import Knots
@@ -182,10 +182,8 @@ def _look(
     """See what the images show at places that the algorithm did not look at."""
 
     def scan_of(n: int) -> Scan:
-        # What readers say no to is no sign of a microbleed beside it.
-        judged = [one for one in sessions[n].lesions if one.counted or one.reason is Reason.READER]
         with _readable(paths[n].t2star):
-            return Scan.of(paths[n], [lesion.number for lesion in judged])
+            return Scan.of(paths[n], [one.number for one in sessions[n].lesions if one.counted])
 
     visits = [session.visit for session in sessions if session.visit is not None]
     return evidence_at(tracks, [session.lesions for session in sessions], visits, scan_of)

@@ -128,6 +128,12 @@ def test_what_may_have_been_a_microbleed_at_baseline_is_less_likely_new():
     assert row_of("ses-B").new_at_least_5_probability == 0
 
 
+def test_what_readers_denied_at_baseline_was_none_whatever_the_network_saw():
+    denied = row(2, "ses-A", State.NOT_YET, probability=0.9999, calibrated=0.0)
+    tracks = [denied, found(2, "ses-B", Change.NEW, 0.6)]
+    assert row_of("ses-B", tracks).new_at_least_1_probability == pytest.approx(0.6)
+
+
 def test_without_a_calibration_there_are_no_probabilities():
     tracks = [row(1, "ses-A", State.NOT_YET), found(1, "ses-B", Change.NEW, None)]
     told = row_of("ses-B", tracks, ())

@@ -4,6 +4,7 @@ import pytest
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.tables import read_table, write_table
+from cmb_bidsapp.cli import main
 from cmb_bidsapp.group.collect import apply_ratings, collect, write_sums
 from cmb_bidsapp.group.ratings import read_ratings
 from cmb_bidsapp.group.records import records
@@ -173,6 +174,14 @@ def test_an_added_lesion_near_a_track_is_that_track(out):
     assert group.track(COMES) == [("present", "baseline"), ("present", "persistent")]
 
 
+def test_an_added_lesion_beside_one_that_is_none_takes_its_place(out):
+    near = (COMES[0], COMES[1] + 3, COMES[2])
+    group = Group(out, said("B", "2", N), said("B", None, D, at=near))
+    assert group.track(COMES) == [("not-yet", "n/a"), ("present", "new")]
+    (row,) = [one for one in group.tracks if one["change"] == "new"]
+    assert (row["lesion_id"], row["calibrated_probability"]) == ("n/a", "1")
+
+
 def test_the_majority_of_readers_decides_and_a_tie_leaves_it(out):
     three = [said("B", "2", word, who) for who, word in zip("XYZ", (N, D, N), strict=True)]
     group = Group(out, *three)
@@ -280,3 +289,12 @@ def test_a_session_that_cannot_be_read_is_followed_as_the_algorithm_found_it(out
     assert [row["session_id"] for row in group.tracks] == ["ses-B", "ses-B"]
     assert group.track(STAYS) == [("present", "persistent")]
     assert group.tracks[0]["source"] == "ses-A: algorithm; ses-B: reader AB (1 unrated)"
+
+
+def test_the_command_carries_decisions_into_follow_ups(out):
+    ratings = out.parent / "ratings"
+    write_ratings(ratings, *everything("A"), *everything("B"), said("B", None, D, at=MISSED))
+    bids = str(out.parent / "bids")
+    assert main([bids, str(out), "group", "--ratings", str(ratings)]) == 0
+    (row,) = read_table(out / "group_changes.tsv")
+    assert (row["new"], row["aria_h"], row["source"]) == ("2", "mild", "reader AB")
