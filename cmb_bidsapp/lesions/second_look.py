@@ -231,6 +231,8 @@ class Proposals:
             Within a candidate the network's, scaled, or what the depth of the dark spot says (see
             :func:`with_dark_spots`); elsewhere 0.
         """
+        if not len(self.centres):
+            return np.zeros_like(self.probability)
         peaks = peak_values(self.probability, self.pieces, len(self.centres))
         scale = np.concatenate([[0], sure / peaks]).astype(np.float32)
         again = np.minimum(self.probability * scale[self.pieces], 1).astype(np.float32)
@@ -260,8 +262,6 @@ def look_again(
         See :meth:`Proposals.judged`.
     """
     found = Proposals.of(t2star, probability, voxel)
-    if not len(found.centres):
-        return np.zeros_like(found.probability)
     viewer = Viewer.of(t2star, voxel)
     return found.judged(judge_views(network, viewer.views(found.centres), viewer.log_voxel()))
 

@@ -39,6 +39,13 @@ def adapt_parser() -> Parser:
         help="the lesion model that is adapted, which made the results (default: %(default)s)",
     )
     parser.add_argument(
+        "--ratings",
+        type=Path,
+        metavar="DIR",
+        help="*_ratings.tsv that readers exported from the participant reports: what they call a "
+        "microbleed, and what none, is learned as such (default: no label is used)",
+    )
+    parser.add_argument(
         "--name", help="name of the adapted model in its card (default: with -adapted)"
     )
     parser.add_argument(

@@ -7,7 +7,7 @@ site's own scans, microbleeds mixed into the latter. Scans held back say whether
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from cmb_bidsapp.bids.images import load_header
 from cmb_bidsapp.bids.outputs import read_sidecar, sidecar_of
 from cmb_bidsapp.core.errors import ExitCode, NoInputError, NotBetterError, UsageError
 from cmb_bidsapp.core.resources import choose_device, cuda_devices
+from cmb_bidsapp.group.ratings import ratings_below
 from cmb_bidsapp.lesions.candidates import EXTENT
 from cmb_bidsapp.lesions.second_look import SecondLook
 from cmb_bidsapp.lesions.segment import (
@@ -45,6 +46,7 @@ from cmb_bidsapp.train.export import export_adapted
 from cmb_bidsapp.train.gains import EqualMarks, Gain, HeldBack, Judged
 from cmb_bidsapp.train.implants import chosen_sessions
 from cmb_bidsapp.train.places import Acquisition, Kind, Places, Stored
+from cmb_bidsapp.train.rated import Rated, read_rated
 from cmb_bidsapp.train.request import AdaptRequest
 from cmb_bidsapp.train.tuning import Pace, WorkFolder
 
@@ -75,12 +77,13 @@ def run_adaptation(request: AdaptRequest) -> int:
     bundle, model = _start(request), load_lesion_model(request.model)
     sessions = usable_sessions(request, model)
     learning, held_back = divided(sessions, request.random_seed)
+    rated = _rated(request, sessions)
     work = WorkFolder(request.work, request.random_seed)
-    work.open(_parameters(request, learning, held_back), _inputs(sessions))
+    work.open(_parameters(request, learning, held_back), _inputs(request, sessions))
     _say(f"{len(learning)} scans are learned from, {len(held_back)} are held back")
     second_look = second_look_of(model)
     assert second_look is not None
-    places, shadows, protocols = _places(work, learning)
+    places, shadows, protocols = _places(work, learning, rated)
     trials, others = _trials(work, held_back, model, device)
     states = work.states(second_look, places, shadows, request.steps, _say)
     step, gain, way = _best(second_look, states, trials, bundle, request.random_seed)
@@ -92,6 +95,7 @@ def run_adaptation(request: AdaptRequest) -> int:
     learned = Learned(
         participants=len({files.participant for files in sessions}),
         held_back=len({files.participant for files in held_back}),
+        rated=sum(files.label in rated for files in learning),
         acquisitions=tuple(protocols + others),
         step=step,
         seed=request.random_seed,
@@ -191,24 +195,35 @@ def _parameters(
     }
 
 
-def _inputs(sessions: Sequence[SessionFiles]) -> list[Path]:
-    """What is read of the sessions."""
-    found = []
+def _inputs(request: AdaptRequest, sessions: Sequence[SessionFiles]) -> list[Path]:
+    """What is read of the sessions, and of their readers."""
+    found = ratings_below(request.ratings) if request.ratings else []
     for files in sessions:
         found += [files.t2star, files.t1w_on_t2star, files.proxy, files.network_labels]
         found += [files.probability, files.raw_mask]
         found += [sidecar_of(files.t2star), sidecar_of(files.probability)]
+        found += [files.lesions] if request.ratings else []
     return [path for path in found if path.exists()]
 
 
+def _rated(request: AdaptRequest, sessions: Sequence[SessionFiles]) -> Mapping[str, Rated]:
+    """What readers decided in each session; nothing without ``--ratings``."""
+    if request.ratings is None:
+        return {}
+    rated, problems = read_rated(request.ratings, sessions)
+    for problem in problems:
+        log.warning("left out: %s", problem)
+    return rated
+
+
 def _places(
-    work: WorkFolder, sessions: Sequence[SessionFiles]
+    work: WorkFolder, sessions: Sequence[SessionFiles], rated: Mapping[str, Rated]
 ) -> tuple[Places, list[Stored], list[Acquisition]]:
     """Places to learn from, microbleeds of their acquisitions, and the acquisition of each scan."""
     acquisitions: list[Acquisition] = []
     parts, numbers, pace = [], [], Pace(len(sessions))
     for files in sessions:
-        own, acquisition = work.places(files)
+        own, acquisition = work.places(files, rated.get(files.label))
         if acquisition not in acquisitions:
             acquisitions.append(acquisition)
         numbers.append(acquisitions.index(acquisition))

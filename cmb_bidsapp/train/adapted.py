@@ -19,6 +19,8 @@ class Learned:
     ----------
     participants, held_back
         All, and those of them that it did not learn from.
+    rated
+        Scans that it learned from of which readers had rated something.
     acquisitions
         Of each scan.
     step
@@ -29,6 +31,7 @@ class Learned:
 
     participants: int
     held_back: int
+    rated: int
     acquisitions: tuple[Acquisition, ...]
     step: int
     seed: int
@@ -61,7 +64,8 @@ def card_changes(
         Of the model; that of the start with ``-adapted`` without one.
     """
     card = start.card
-    data = f"second look adapted, without labels, to {learned.scans}"
+    labels = f"with readers' ratings of {learned.rated}" if learned.rated else "without labels"
+    data = f"second look adapted, {labels}, to {learned.scans}"
     knots = way.carried(tuple((known, level) for known, level in card.calibration.get("knots", ())))
     return {
         "name": name or f"{card.name}-adapted",
@@ -81,6 +85,7 @@ def card_changes(
                 "participants": learned.participants,
                 "held_back_participants": learned.held_back,
                 "scans": len(learned.acquisitions),
+                "rated_scans": learned.rated,
                 "protocols": learned.protocols,
                 "step": learned.step,
                 "seed": learned.seed,

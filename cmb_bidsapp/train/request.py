@@ -106,6 +106,7 @@ class AdaptRequest(Request):
     work_dir: Path | None
     model: str
     name: str | None
+    ratings: Path | None
     steps: int
     device: str
     random_seed: int

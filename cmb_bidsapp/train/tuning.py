@@ -27,7 +27,15 @@ from cmb_bidsapp.models.weights import load_into, read_tensors
 from cmb_bidsapp.sensitivity.background import Background, read_background
 from cmb_bidsapp.sensitivity.measure import Chain
 from cmb_bidsapp.train.held_back import Trial, as_arrays, from_arrays, trials_of
-from cmb_bidsapp.train.places import Acquisition, Places, Stored, places_of, shadows_of
+from cmb_bidsapp.train.places import (
+    Acquisition,
+    Places,
+    Stored,
+    places_of,
+    shadows_of,
+    with_ratings,
+)
+from cmb_bidsapp.train.rated import Rated
 from cmb_bidsapp.train.second_look import tuned
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -77,12 +85,15 @@ class WorkFolder:
             )
         write_json(path, {"key": key, **parameters})
 
-    def places(self, files: SessionFiles) -> tuple[Places, Acquisition]:
+    def places(self, files: SessionFiles, rated: Rated | None) -> tuple[Places, Acquisition]:
         """Places of a scan that is learned from, and its acquisition."""
 
         def make() -> Arrays:
-            seen = read_background(files, None)
-            found = places_of(seen, 0, self._rng(files.label))
+            seen, rng = read_background(files, None), self._rng(files.label)
+            if rated is None:
+                found = places_of(seen, 0, rng)
+            else:
+                found = with_ratings(seen, rated.lesions, rated.others, 0, rng)
             return {"protocol": _protocol(seen), **vars(found)}
 
         kept = self._kept(f"{files.label}_places", make)

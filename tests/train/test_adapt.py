@@ -9,6 +9,8 @@ import pytest
 from cmb_bidsapp.bids.outputs import write_json
 from cmb_bidsapp.cli import main
 from cmb_bidsapp.models.registry import load_lesion_model
+from tests.group.readers import rating, write_ratings
+from tests.group.readers import write_session as write_reading
 from tests.skeletons import tree
 from tests.train.sites import Proposer, site, untrained_bundle, write_session
 
@@ -75,6 +77,7 @@ def test_the_card_says_where_it_comes_from_and_what_it_learned(adapted, start):
     told = card["schedule"]["adaptation"]
     assert told["start"] == {"name": "toy", "version": "1", "sha256": before["files"]}
     assert (told["participants"], told["held_back_participants"], told["scans"]) == (3, 1, 3)
+    assert told["rated_scans"] == 0
     protocol = {"voxel_mm": [1.0, 1.0, 3.0], "field_t": 3.0, "te_ms": 20.0, "scans": 3}
     assert told["protocols"] == [protocol]
     assert told["step"] in (12, 24, 36)
@@ -138,6 +141,24 @@ def test_where_nothing_is_gained_no_bundle_is_written(out, start, tmp_path, monk
     assert "no bundle is written" in said
     assert "toy-1 stays the one to use" in said
     assert not (tmp_path / "b").exists()
+
+
+def test_ratings_are_learned_and_the_card_says_so(out, start, tmp_path, capsys):
+    shutil.copytree(out, tmp_path / "out")
+    places = {"1": (0, 0, 2), "2": (9, 9, 5)}
+    candidates = [(number, "kept", "definite", place) for number, place in places.items()]
+    for participant in ("01", "02", "03"):
+        write_reading(tmp_path / "out", participant, candidates=candidates)
+        rows = [
+            {**rating(number, word, place=places[number]), "participant_id": f"sub-{participant}"}
+            for number, word in (("1", "definite"), ("2", "not-cmb"))
+        ]
+        write_ratings(tmp_path, *rows, name=f"sub-{participant}_ratings.tsv")
+    assert adapt(tmp_path / "out", start, tmp_path / "b", "--ratings", tmp_path) == 0
+    assert capsys.readouterr().out.count(" 1 lesion,") == 2, "one scan is held back"
+    card = card_of(tmp_path / "b")
+    assert card["schedule"]["adaptation"]["rated_scans"] == 2
+    assert "with readers' ratings of 2, to 3 scans" in card["training_data"]
 
 
 def test_two_participants_are_too_few(out, start, tmp_path, capsys):
