@@ -57,6 +57,8 @@ PARTS = 3
 #: How often microbleeds are drawn into each scan held back, to choose a state of the judges and to
 #: check it.
 DRAWS = 2
+#: Fewer of the marks of before are worth a note.
+MOST = 0.5
 
 
 def run_adaptation(request: AdaptRequest) -> int:
@@ -102,7 +104,11 @@ def run_adaptation(request: AdaptRequest) -> int:
     )
     changes = card_changes(bundle, learned, gain, way, request.name)
     export_adapted(bundle, request.output_dir, states[step].state_dict(), **changes)
-    _say(f"{gain}\nof these marks {gain.same_marks:.0%} are marks of before")
+    _say(str(gain))
+    if gain.marks_per_scan:
+        _say(f"of the marks of before {gain.same_marks:.0%} are still made")
+    if gain.same_marks < MOST:
+        _say("note: most marks are others than before; compare the reports of both models")
     if bundle.card.calibration and not changes["calibration"]:
         _say("no calibration: the scans held back have too few candidates to carry it over")
     _say(f"bundle: {request.output_dir}")
