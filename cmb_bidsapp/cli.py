@@ -14,6 +14,7 @@ from pathlib import Path
 from cmb_bidsapp.core.errors import UsageError
 from cmb_bidsapp.core.home import provide_home
 from cmb_bidsapp.core.outcome import carried_out
+from cmb_bidsapp.options.adapt import read_adaptation
 from cmb_bidsapp.options.doctor import read_doctor
 from cmb_bidsapp.options.parser import LEVELS
 from cmb_bidsapp.options.request import read_request
@@ -44,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "train": _train,
         "evaluate": _evaluate,
         "sensitivity": _sensitivity,
+        "adapt": _adapt,
         "slurm": _slurm,
         "doctor": _doctor,
     }
@@ -139,6 +141,13 @@ def _sensitivity(arguments: list[str]) -> int:
     from cmb_bidsapp.levels.sensitivity import run_sensitivity
 
     return run_sensitivity(request, this_machine())
+
+
+def _adapt(arguments: list[str]) -> int:
+    request = read_adaptation(arguments)
+    from cmb_bidsapp.train.adapt import run_adaptation
+
+    return run_adaptation(request)
 
 
 def _doctor(arguments: list[str]) -> int:

@@ -66,13 +66,13 @@ from cmb_bidsapp.phases.segment import (
 from cmb_bidsapp.phases.sensitivity import (
     chain_of,
     read_scan,
-    refuse_other_model,
     sensitivity_inputs,
     sensitivity_parameters,
 )
 from cmb_bidsapp.phases.spaces import write_in_spaces
 from cmb_bidsapp.report.closeups import Periphery
 from cmb_bidsapp.report.figures import session_figures
+from cmb_bidsapp.sensitivity.background import refuse_other_model
 from cmb_bidsapp.sensitivity.measure import measure_scan
 from cmb_bidsapp.sensitivity.tables import write_session
 from cmb_bidsapp.settings import Settings

@@ -6,6 +6,7 @@ import shlex
 import pytest
 
 from cmb_bidsapp.core.errors import ExitCode
+from cmb_bidsapp.options.adapt import adapt_parser
 from cmb_bidsapp.options.doctor import doctor_parser
 from cmb_bidsapp.options.parser import build_parser
 from cmb_bidsapp.options.request import positionals_of
@@ -33,6 +34,7 @@ VERBS = {
     "train": train_parser().parse_args,
     "evaluate": evaluate_parser().parse_intermixed_args,
     "sensitivity": sensitivity_parser().parse_args,
+    "adapt": adapt_parser().parse_args,
     "doctor": doctor_parser().parse_args,
     "slurm": lambda words: build_parser().parse_args(slurm_parser().parse_known_args(words)[1]),
 }

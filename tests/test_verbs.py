@@ -56,7 +56,10 @@ def test_the_module_is_the_program():
 
 @pytest.mark.parametrize(
     "verb",
-    [[], ["demo"], ["simulate"], ["train"], ["train", "lesions"], ["evaluate"], ["sensitivity"]],
+    [
+        *([], ["demo"], ["simulate"], ["train"], ["train", "lesions"], ["evaluate"]),
+        *(["sensitivity"], ["adapt"]),
+    ],
 )
 def test_every_verb_has_help(verb, capsys):
     assert main([*verb, "--help"]) == 0

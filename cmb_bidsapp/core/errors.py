@@ -21,6 +21,7 @@ class ExitCode(IntEnum):
     OK = 0, "all done"
     SOME_FAILED = 1, "some sessions or follow-ups failed"
     USAGE = 2, "usage"
+    NOT_BETTER = 3, "the adapted model is no better: none is written"
     DATA = 65, "bad data"
     NO_INPUT = 66, "no input matched"
     UNAVAILABLE = 69, "device or tool unavailable"
@@ -44,6 +45,12 @@ class UsageError(AppError):
     """The command line cannot be carried out; every line of the message is one problem."""
 
     code = ExitCode.USAGE
+
+
+class NotBetterError(AppError):
+    """A model that was trained further is no better than before."""
+
+    code = ExitCode.NOT_BETTER
 
 
 class DataError(AppError):

@@ -93,15 +93,20 @@ class Ratings:
         return tuple(note for reading in self._read.values() for note in reading.notes)
 
 
+def ratings_below(folder: Path) -> list[Path]:
+    """Every ratings file below a folder, copies that a browser numbered among them."""
+    return sorted(path for path in folder.rglob("*_ratings*.tsv") if path.is_file())
+
+
 def read_ratings(folder: Path) -> Ratings:
-    """Read every ratings file below a folder, copies that a browser numbered among them.
+    """Read every ratings file below a folder.
 
     Raises
     ------
     NoInputError
         There is none.
     """
-    paths = sorted(path for path in folder.rglob("*_ratings*.tsv") if path.is_file())
+    paths = ratings_below(folder)
     if not paths:
         raise NoInputError(
             f"--ratings {folder}: no *_ratings.tsv below it; export the ratings from the reports"

@@ -184,6 +184,61 @@ def judge_views(network: SecondLook, views: Views, voxel: tuple[float, float]) -
     return np.concatenate(judged) if judged else np.zeros(0, np.float32)
 
 
+@dataclass(frozen=True)
+class Proposals:
+    """Candidates of the segmentation network, to be judged.
+
+    Attributes
+    ----------
+    t2star, probability
+        Brain-extracted T2*w, and CMB probability of the segmentation network within the brain.
+    voxel
+        Voxel size, mm.
+    pieces
+        0, or the number of the candidate: a peak of at least :data:`SEED`, see
+        :func:`~cmb_bidsapp.lesions.candidates.split_at_peaks`.
+    centres
+        Darkest voxel of each, shape ``(n, 3)``.
+    """
+
+    t2star: Image
+    probability: Image
+    voxel: tuple[float, float, float]
+    pieces: npt.NDArray[np.int32]
+    centres: npt.NDArray[np.intp]
+
+    @classmethod
+    def of(cls, t2star: Image, probability: Image, voxel: Sequence[float]) -> Proposals:
+        """Candidates of a scan, axes in RAS order."""
+        # Beyond the brain mask there is nothing to look at, and everything is dark.
+        within = np.where(t2star > 0, probability, 0)
+        x, y, z = (float(mm) for mm in voxel)
+        pieces = split_at_peaks(within, SEED, (x, y, z))
+        centres = darkest(t2star, pieces, int(pieces.max()))
+        return cls(t2star, within, (x, y, z), pieces, centres)
+
+    def judged(self, sure: Image) -> Image:
+        """CMB probability in which every candidate peaks at what is said of it.
+
+        Parameters
+        ----------
+        sure
+            Probability of each.
+
+        Returns
+        -------
+        probability
+            Within a candidate the network's, scaled, or what the depth of the dark spot says (see
+            :func:`with_dark_spots`); elsewhere 0.
+        """
+        if not len(self.centres):
+            return np.zeros_like(self.probability)
+        peaks = peak_values(self.probability, self.pieces, len(self.centres))
+        scale = np.concatenate([[0], sure / peaks]).astype(np.float32)
+        again = np.minimum(self.probability * scale[self.pieces], 1).astype(np.float32)
+        return with_dark_spots(again, self.pieces, self.t2star, self.centres, sure, self.voxel)
+
+
 def look_again(
     network: SecondLook, t2star: Image, probability: Image, voxel: Sequence[float]
 ) -> Image:
@@ -204,22 +259,11 @@ def look_again(
     Returns
     -------
     probability
-        Within a candidate (a peak of at least :data:`SEED`, see
-        :func:`~cmb_bidsapp.lesions.candidates.split_at_peaks`) the network's, scaled, or what the
-        depth of the dark spot says (see :func:`with_dark_spots`); elsewhere 0.
+        See :meth:`Proposals.judged`.
     """
-    # Beyond the brain mask there is nothing to look at, and everything is dark.
-    probability = np.where(t2star > 0, probability, 0)
-    pieces = split_at_peaks(probability, SEED, voxel)
-    count = int(pieces.max())
-    if not count:
-        return np.zeros_like(probability)
+    found = Proposals.of(t2star, probability, voxel)
     viewer = Viewer.of(t2star, voxel)
-    centres = darkest(t2star, pieces, count)
-    sure = judge_views(network, viewer.views(centres), viewer.log_voxel())
-    scale = np.concatenate([[0], sure / peak_values(probability, pieces, count)]).astype(np.float32)
-    again: Image = np.minimum(probability * scale[pieces], 1).astype(np.float32)
-    return with_dark_spots(again, pieces, t2star, centres, sure, voxel)
+    return found.judged(judge_views(network, viewer.views(found.centres), viewer.log_voxel()))
 
 
 def with_dark_spots(

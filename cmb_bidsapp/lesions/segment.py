@@ -200,7 +200,7 @@ class LesionNetwork:
         self._card, self._classes = model.card, model.classes
         self._device = torch.device(device)
         self._slab_mm = slab_mm
-        self._second_look = _second_look(model)
+        self._second_look = second_look_of(model)
         self._predictor = make_predictor(model, self._device, mirror=mirror)
 
     def __call__(
@@ -350,7 +350,7 @@ def with_lesions(
     return changed
 
 
-def _second_look(model: LesionModel) -> SecondLook | None:
+def second_look_of(model: LesionModel) -> SecondLook | None:
     """The network that judges candidates, where the model has one."""
     if model.second_look is None:
         return None

@@ -32,7 +32,7 @@ def build_parser() -> Parser:
         prog="cmb_bidsapp",
         description="Cerebral microbleeds in T1w and T2*w brain MRI: masks, regions, MARS tables.",
         epilog="Other verbs: cmb_bidsapp demo | simulate | convert | train | evaluate | "
-        "sensitivity | slurm | doctor "
+        "sensitivity | adapt | slurm | doctor "
         "(each has its own --help). The results are an imaging summary, not a diagnosis.",
         allow_abbrev=False,
     )

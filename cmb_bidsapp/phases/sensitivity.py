@@ -51,22 +51,6 @@ def read_scan(files: SessionFiles) -> Background:
     return read_background(files, None)
 
 
-def refuse_other_model(model: LesionModel, files: SessionFiles) -> None:
-    """Refuse a model that did not make the results of a session.
-
-    Raises
-    ------
-    DataError
-        The sidecar of the probability names another one.
-    """
-    made = read_sidecar(files.probability)
-    if made.get("ModelSHA256") != model.sha256:
-        raise DataError(
-            f"{files.probability}: made by {made.get('Model', 'an unknown model')}, not by "
-            f"{model.name}; name that model with --model, or run the participant level again"
-        )
-
-
 def chain_of(
     model: LesionModel, scan: Background, files: SessionFiles, settings: Settings
 ) -> Chain:

@@ -14,8 +14,11 @@ from scipy import ndimage
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.images import read_derivative, read_labels
+from cmb_bidsapp.bids.outputs import read_sidecar
+from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.core.labels import CMB
 from cmb_bidsapp.lesions.candidates import CONNECTIVITY_26, peak_values
+from cmb_bidsapp.models.nnunet import LesionModel
 
 Affine = npt.NDArray[np.float64]
 Image = npt.NDArray[np.float32]
@@ -142,6 +145,22 @@ def read_background(files: SessionFiles, labelled: SessionFiles | None) -> Backg
         b0=b0,
         te_ms=te_ms,
     )
+
+
+def refuse_other_model(model: LesionModel, files: SessionFiles) -> None:
+    """Refuse a model that did not make the results of a session.
+
+    Raises
+    ------
+    DataError
+        The sidecar of the probability names another one.
+    """
+    made = read_sidecar(files.probability)
+    if made.get("ModelSHA256") != model.sha256:
+        raise DataError(
+            f"{files.probability}: made by {made.get('Model', 'an unknown model')}, not by "
+            f"{model.name}; name that model with --model, or run the participant level again"
+        )
 
 
 def _acquisition(image: Path) -> tuple[float, float]:

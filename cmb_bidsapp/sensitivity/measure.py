@@ -82,7 +82,10 @@ class Chain:
         around: npt.NDArray[np.floating[Any]] | None = None,
     ) -> npt.NDArray[np.int32]:
         """Microbleeds that are kept, by number, in a scan whose T2*w is ``t2star``."""
-        found = self.network(t2star, scan.t1w, scan.affine, around)
+        return self.kept(scan, self.network(t2star, scan.t1w, scan.affine, around))
+
+    def kept(self, scan: Background, found: Segmentation) -> npt.NDArray[np.int32]:
+        """Microbleeds that are kept, by number, of what the network found in a scan."""
         labels = found.labels if self.own_regions else with_regions(found.labels, scan.regions)
         spacing = Grid.of(found.cmb_probability, scan.affine).header_spacing
         instances = find_instances(found.cmb_probability, self.threshold, spacing)
@@ -246,8 +249,12 @@ def found_numbers(
     marks
         What it marks without them: nothing that touches it counts as found.
     """
-    known = np.unique(final[marks])
-    new = np.where(np.isin(final, known[known > 0]), 0, final)
-    drawn, kept = lesions_of(instances, affine), lesions_of(new, affine)
+    drawn, kept = lesions_of(instances, affine), lesions_of(not_touching(final, marks), affine)
     pairs = match(centres_of(drawn), centres_of(kept))
     return {drawn[pair.reference].number for pair in pairs}
+
+
+def not_touching(final: npt.NDArray[np.int32], marks: Mask) -> npt.NDArray[np.int32]:
+    """Microbleeds by number, without those that touch what is marked already."""
+    known = np.unique(final[marks])
+    return np.where(np.isin(final, known[known > 0]), 0, final).astype(np.int32)

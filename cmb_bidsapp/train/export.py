@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from cmb_bidsapp.models.card import (
     write_card,
 )
 from cmb_bidsapp.models.nnunet import dataset_facts
+from cmb_bidsapp.models.registry import Bundle
 from cmb_bidsapp.models.weights import read_checkpoint
 from cmb_bidsapp.train.lesions import CONFIGURATION
 
@@ -74,17 +76,45 @@ def add_second_look(folder: Path, weights: Mapping[str, torch.Tensor]) -> None:
     taken out of the card.
     """
     card = read_card(folder / CARD)
-    with atomic(folder / SECOND_LOOK) as beside:
-        torch.save({key: value.detach().cpu().clone() for key, value in weights.items()}, beside)
     changed = dataclasses.replace(
         card,
-        files={**card.files, SECOND_LOOK: sha256_of(folder / SECOND_LOOK)},
+        files={**card.files, SECOND_LOOK: _write_second_look(folder, weights)},
         threshold=THRESHOLD,
         operating_points={},
         calibration={},
         metrics={},
     )
     write_card(folder / CARD, changed)
+
+
+def export_adapted(
+    start: Bundle, folder: Path, weights: Mapping[str, torch.Tensor], **changes: Any
+) -> None:
+    """Make a bundle of another one, with another second look; the rest of its files stay.
+
+    Parameters
+    ----------
+    weights
+        Of the network that judges candidates.
+    changes
+        Fields of the card that are others than those of ``start``.
+    """
+    files = dict(start.card.files)
+    for name in files.keys() - {SECOND_LOOK}:
+        with atomic(folder / name) as beside:
+            shutil.copyfile(start.folder / name, beside)
+    files[SECOND_LOOK] = _write_second_look(folder, weights)
+    card = dataclasses.asdict(dataclasses.replace(start.card, files=files, **changes))
+    write_card(folder / CARD, card_of(card, folder / CARD))
+
+
+def _write_second_look(folder: Path, weights: Mapping[str, torch.Tensor]) -> str:
+    """Write the network that judges candidates; returns its SHA-256."""
+    plain = {key: value.detach().cpu().clone() for key, value in weights.items()}
+    # A stream has no name, which torch would write into the file: equal weights are equal files.
+    with atomic(folder / SECOND_LOOK) as beside, beside.open("wb") as stream:
+        torch.save(plain, stream)
+    return sha256_of(folder / SECOND_LOOK)
 
 
 def export_anatomy(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
+from nibabel.affines import apply_affine
 from scipy import ndimage
 
+from cmb_bidsapp.evaluation.matching import Points
 from cmb_bidsapp.lesions.candidates import CONNECTIVITY_26
 from cmb_bidsapp.lesions.second_look import PIXELS, SLICES, Viewer, darkest
 from cmb_bidsapp.sensitivity.background import Background
@@ -28,6 +30,8 @@ SUSPECTED, SPOTS, DARKEST, TISSUE = 250, 150, 60, 900
 TISSUE_PER_ML = 4
 #: A place this near (mm) to a lesion, or to what is to be ignored, is none of them.
 CLEAR_MM = 5.0
+#: What a reader rated is darkest no farther (mm) from its point, in plane.
+NEAR_MM = 1.5
 #: Tissue is clear where nothing within so many millimetres in plane is darker than this, relative
 #: to its surroundings.
 CLEAR_TISSUE_MM, CLEAR_TISSUE = 1.5, 0.75
@@ -161,16 +165,60 @@ def places_of(seen: Background, acquisition: int, rng: np.random.Generator) -> P
     others = others[~near[tuple(others.T)]]
     count = round(min(TISSUE, TISSUE_PER_ML * seen.millilitres))
     clear = tissue_places(seen.t2star, seen.regions, count, rng, within=tissue & ~near)
-    viewer = Viewer.of(seen.t2star, voxel)
-    centres = np.concatenate([lesions, others, clear])
+    kinds = {Kind.LESION: lesions, Kind.OTHER: others, Kind.TISSUE: clear}
+    return _places_at(seen, kinds, acquisition)
+
+
+def with_ratings(
+    seen: Background,
+    lesions: Points,
+    others: Points,
+    acquisition: int,
+    rng: np.random.Generator,
+) -> Places:
+    """Places of a scan of which readers have rated some, those they said nothing of as before.
+
+    Parameters
+    ----------
+    lesions, others
+        What readers call microbleeds, and what none; world coordinates (RAS mm), shape ``(n, 3)``.
+    acquisition, rng
+        See :func:`places_of`.
+    """
+    rated = {Kind.LESION: _darkest_near(seen, lesions), Kind.OTHER: _darkest_near(seen, others)}
+    doubtful = seen.doubtful.copy()
+    # Nothing near a microbleed is a place that is none.
+    doubtful[tuple(rated[Kind.LESION].T)] = True
+    unrated = places_of(replace(seen, doubtful=doubtful), acquisition, rng)
+    return Places.joined([unrated, _places_at(seen, rated, acquisition)])
+
+
+def _darkest_near(seen: Background, points: Points) -> npt.NDArray[np.intp]:
+    """Darkest voxel of the brain about each point, in its slice, shape ``(n, 3)``."""
+    voxels = np.round(apply_affine(np.linalg.inv(seen.affine), points.reshape(-1, 3)))
+    reach = np.array([*np.ceil(NEAR_MM / np.array(seen.voxel[:2])), 0])
+    brighter = float(seen.t2star.max()) + 1
+    found = np.zeros((len(voxels), 3), np.intp)
+    for number, voxel in enumerate(voxels):
+        low = np.clip(voxel - reach, 0, np.array(seen.t2star.shape) - 1).astype(np.intp)
+        high = np.clip(voxel + reach, low, None).astype(np.intp) + 1
+        part = seen.t2star[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
+        inside = np.where(part > 0, part, brighter)
+        found[number] = low + np.unravel_index(inside.argmin(), part.shape)
+    return found
+
+
+def _places_at(
+    seen: Background, centres: Mapping[Kind, npt.NDArray[np.intp]], acquisition: int
+) -> Places:
+    """Views of voxels, by what they are."""
+    viewer = Viewer.of(seen.t2star, seen.voxel)
+    voxels = np.concatenate(list(centres.values()))
     return Places(
-        viewer.views(centres, PIXELS + 2 * MARGIN).astype(np.float16),
-        np.tile(np.array(viewer.log_voxel(), np.float32), (len(centres), 1)),
-        np.repeat(
-            np.array([Kind.LESION, Kind.OTHER, Kind.TISSUE], np.int8),
-            [len(lesions), len(others), len(clear)],
-        ),
-        np.full(len(centres), acquisition, np.int16),
+        viewer.views(voxels, PIXELS + 2 * MARGIN).astype(np.float16),
+        np.tile(np.array(viewer.log_voxel(), np.float32), (len(voxels), 1)),
+        np.repeat(np.array(list(centres), np.int8), [len(some) for some in centres.values()]),
+        np.full(len(voxels), acquisition, np.int16),
     )
 
 

@@ -95,3 +95,30 @@ class CalibrationRequest(Request):
 
     bundle: Path
     evaluation: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdaptRequest(Request):
+    """Train the judges of a lesion model further on a site's own scans."""
+
+    derivatives: Path
+    output_dir: Path
+    work_dir: Path | None
+    model: str
+    name: str | None
+    ratings: Path | None
+    steps: int
+    device: str
+    random_seed: int
+    participant_label: tuple[str, ...]
+    exclude_participant_label: tuple[str, ...]
+
+    @property
+    def work(self) -> Path:
+        """Folder of what is made on the way; beside the bundle unless it is named."""
+        return self.work_dir or self.output_dir.with_name(f"{self.output_dir.name}-work")
+
+    def problems(self) -> list[str]:
+        """Name a folder that is not there."""
+        there = self.derivatives.is_dir()
+        return [] if there else [f"OUTPUT_DIR {self.derivatives}: not a folder"]

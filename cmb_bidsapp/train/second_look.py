@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import copy
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,8 @@ from cmb_bidsapp.lesions.second_look import JUDGES, PIXELS, Judge, SecondLook
 from cmb_bidsapp.train.places import MARGIN, Image, Kind, Places, Stored, mixed
 
 BATCH, LEARNING_RATE = 128, 2e-3
+#: Of a judge that is trained further: it shall not forget what it was trained on before.
+TUNING_RATE = 3e-4
 #: Share of a batch that is microbleeds; of these, the share that somebody labelled, where anybody
 #: did; of the rest of the batch, the share that is clear tissue.
 POSITIVE, LABELLED, TISSUE = 0.4, 0.15, 0.1
@@ -48,28 +51,50 @@ def train_second_look(
     """
     judges: list[Judge] = []
     for number in range(JUDGES):
-
-        def told(step: int, loss: float, before: int = number * steps) -> None:
-            progress(before + step, loss)
-
-        judges.append(_train_judge(places, shadows, steps, number + JUDGES * seed, told))
+        own_seed = number + JUDGES * seed
+        torch.manual_seed(own_seed)
+        judge = Judge()
+        for step, loss in _trained(judge, places, shadows, steps, own_seed, LEARNING_RATE):
+            progress(number * steps + step, loss)
+        judges.append(judge)
     network = SecondLook(judges)
     network.eval()
     return network
 
 
-def _train_judge(
+def tuned(
+    judge: Judge, places: Places, shadows: Sequence[Stored], *, steps: int, seed: int
+) -> Iterator[tuple[Judge, float]]:
+    """Train a copy of a judge further, on places as for :func:`train_second_look`.
+
+    Yields
+    ------
+    judge, loss
+        After every step, the same judge each time.
+
+    Raises
+    ------
+    NoInputError
+        There are no dark places, or no tissue, to learn from.
+    """
+    torch.manual_seed(seed)
+    own = copy.deepcopy(judge)
+    for _, loss in _trained(own, places, shadows, steps, seed, TUNING_RATE):
+        yield own, loss
+
+
+def _trained(
+    network: Judge,
     places: Places,
     shadows: Sequence[Stored],
     steps: int,
     seed: int,
-    progress: Callable[[int, float], None],
-) -> Judge:
-    torch.manual_seed(seed)
+    rate: float,
+) -> Iterator[tuple[int, float]]:
+    """Number and loss of each step of a training."""
     rng = np.random.default_rng(seed)
-    network = Judge()
-    optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps)
+    optimizer = torch.optim.AdamW(network.parameters(), rate, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
     sampler = _Sampler(places, shadows, rng)
     truth = torch.from_numpy(sampler.truth)
     network.train()
@@ -84,8 +109,7 @@ def _train_judge(
         loss.backward()
         optimizer.step()
         schedule.step()
-        progress(step, float(loss.detach()))
-    return network
+        yield step, float(loss.detach())
 
 
 class _Sampler:

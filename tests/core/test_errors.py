@@ -9,6 +9,7 @@ CODES = {
     "OK": 0,
     "SOME_FAILED": 1,
     "USAGE": 2,
+    "NOT_BETTER": 3,
     "DATA": 65,
     "NO_INPUT": 66,
     "UNAVAILABLE": 69,

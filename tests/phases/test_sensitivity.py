@@ -6,7 +6,7 @@ import pytest
 from cmb_bidsapp.bids.outputs import write_image
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.models.registry import load_lesion_model
-from cmb_bidsapp.phases.sensitivity import chain_of, decisions_of, read_scan, refuse_other_model
+from cmb_bidsapp.phases.sensitivity import chain_of, decisions_of, read_scan
 from cmb_bidsapp.settings import Settings
 from tests.models.toys import toy_bundle
 from tests.sensitivity.scans import plain_scan
@@ -18,16 +18,6 @@ def test_slices_that_are_not_axial_are_refused(files):
     write_image(files.t2star, image, np.diag([1.0, 5.0, 1.0, 1.0]), {})
     with pytest.raises(DataError, match=r"T2starw.*coronal"):
         read_scan(files)
-
-
-def test_a_model_that_did_not_make_the_results_is_refused(files, tmp_path):
-    model = load_lesion_model(str(toy_bundle(tmp_path / "bundle")))
-    image = np.zeros((2, 2, 2), np.float32)
-    write_image(files.probability, image, np.eye(4), {"Model": "other-1", "ModelSHA256": "00"})
-    with pytest.raises(DataError, match=r"other-1.*--model"):
-        refuse_other_model(model, files)
-    write_image(files.probability, image, np.eye(4), {"ModelSHA256": model.sha256})
-    refuse_other_model(model, files)
 
 
 def test_decisions_are_those_of_the_session_not_of_the_run(files, tmp_path):

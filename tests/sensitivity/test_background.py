@@ -1,8 +1,18 @@
 """Processed scans as backgrounds."""
 
 import numpy as np
+import pytest
 
-from cmb_bidsapp.sensitivity.background import suspected_places, without_lesions
+from cmb_bidsapp.bids.derivatives import SessionFiles
+from cmb_bidsapp.bids.outputs import write_image
+from cmb_bidsapp.core.errors import DataError
+from cmb_bidsapp.models.registry import load_lesion_model
+from cmb_bidsapp.sensitivity.background import (
+    refuse_other_model,
+    suspected_places,
+    without_lesions,
+)
+from tests.models.toys import toy_bundle
 
 
 def test_a_place_is_suspected_by_its_peak():
@@ -26,3 +36,14 @@ def test_a_lesion_gets_the_region_around_it():
     regions = without_lesions(classes, np.ones(classes.shape, bool))
     assert regions[7, 7, 1] == 2
     assert set(np.unique(regions)) == {1, 2}
+
+
+def test_a_model_that_did_not_make_the_results_is_refused(tmp_path):
+    files = SessionFiles(tmp_path, "01", "A")
+    model = load_lesion_model(str(toy_bundle(tmp_path / "bundle")))
+    image = np.zeros((2, 2, 2), np.float32)
+    write_image(files.probability, image, np.eye(4), {"Model": "other-1", "ModelSHA256": "00"})
+    with pytest.raises(DataError, match=r"other-1.*--model"):
+        refuse_other_model(model, files)
+    write_image(files.probability, image, np.eye(4), {"ModelSHA256": model.sha256})
+    refuse_other_model(model, files)

@@ -16,6 +16,7 @@ from cmb_bidsapp.train.places import (
     places_of,
     relative_brightness,
     shadows_of,
+    with_ratings,
 )
 
 VOXEL = (0.8, 0.8, 3.0)
@@ -82,6 +83,34 @@ def test_where_nobody_has_labelled_what_is_suspected_is_left_out():
     everything = places_of(background(labelled=True), 0, np.random.default_rng(0))
     known = darkest_in_the_middle(everything.views[everything.kind != Kind.TISSUE]) < 0.4
     assert 0 < dark.sum() < known.sum()
+
+
+def test_what_readers_rated_is_learned_as_they_say():
+    seen = background(labelled=False)
+    before = places_of(seen, 0, np.random.default_rng(0))
+    # Points a voxel beside the darkest one: readers and masks are never quite in the middle.
+    yes = np.array([[20.0, y, 5.0] for y in (15, 27)]) * VOXEL
+    no = np.array([[62.0, 15.0, 7.0]]) * VOXEL
+    places = with_ratings(seen, yes, no, 2, np.random.default_rng(0))
+    assert set(places.acquisition) == {2}
+    lesions = places.views[places.kind == Kind.LESION]
+    assert len(lesions) == 2
+    assert (darkest_in_the_middle(lesions) < 0.4).all()
+    rated = places.views[places.kind == Kind.OTHER][-1:]
+    assert (darkest_in_the_middle(rated) < 0.4).all(), "suspected, but rated as none"
+    dark = [
+        (darkest_in_the_middle(one.views[one.kind == Kind.OTHER]) < 0.4).sum()
+        for one in (before, places)
+    ]
+    assert dark[1] < dark[0], "the two microbleeds are no longer among what is none"
+
+
+def test_a_point_beyond_the_image_is_looked_for_inside():
+    nothing = np.zeros((0, 3))
+    places = with_ratings(
+        background(labelled=False), nothing, np.array([[-9.0, 30, 99]]), 0, np.random.default_rng(0)
+    )
+    assert (places.kind == Kind.LESION).sum() == 0
 
 
 @pytest.fixture(scope="module")

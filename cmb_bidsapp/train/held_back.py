@@ -1,0 +1,131 @@
+"""Scans held back from a training: their candidates, to be judged again and again.
+
+What the nnU-Net proposes does not depend on the judges. So it runs once, in the scan as it is and
+in windows of it with simulated microbleeds, and the views of its candidates are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cmb_bidsapp.evaluation.matching import Points, centres_of, lesions_of, match
+from cmb_bidsapp.lesions.second_look import (
+    Image,
+    Proposals,
+    SecondLook,
+    Viewer,
+    Views,
+    judge_views,
+)
+from cmb_bidsapp.lesions.segment import Segmentation
+from cmb_bidsapp.sensitivity.background import Background
+from cmb_bidsapp.sensitivity.measure import (
+    Chain,
+    Drawn,
+    draw_into,
+    free_places,
+    not_touching,
+)
+from cmb_bidsapp.simulate.implants import noise_level
+
+Found = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Candidates of one image.
+
+    Attributes
+    ----------
+    views
+        Of each candidate that CFPR would keep if the judges were certain of it.
+    voxel
+        Logarithms of the voxel sizes, as :class:`~cmb_bidsapp.lesions.second_look.Viewer` has them.
+    mark
+        Which mark each candidate makes, as a row of ``marks``.
+    marks, implants
+        Centres (RAS mm), shape ``(n, 3)``; simulated microbleeds that a rater would see.
+    """
+
+    views: Views
+    voxel: npt.NDArray[np.float64]
+    mark: npt.NDArray[np.intp]
+    marks: Points
+    implants: Points
+
+    def scores(self, network: SecondLook) -> Image:
+        """Probability of each mark, by a second look."""
+        near, apart = self.voxel.tolist()
+        highest = np.zeros(len(self.marks), np.float32)
+        np.maximum.at(highest, self.mark, judge_views(network, self.views, (near, apart)))
+        return highest
+
+    def found(self, scores: Image, threshold: float) -> Found:
+        """Which simulated microbleeds have a mark that reaches a threshold, one to one in 5 mm."""
+        found = np.zeros(len(self.implants), np.bool_)
+        for pair in match(self.implants, self.marks[scores >= threshold]):
+            found[pair.reference] = True
+        return found
+
+
+def trial_of(scan: Background, chain: Chain, drawn: Drawn | None = None) -> Trial:
+    """Run the nnU-Net in a scan, or where microbleeds were drawn into it.
+
+    Parameters
+    ----------
+    chain
+        With a network that has no second look, and the threshold of a lesion's extent.
+    drawn
+        What was drawn; marks that touch what the app has marked without it are left out.
+    """
+    t2star = scan.t2star if drawn is None else drawn.t2star
+    found = chain.network(t2star, scan.t1w, scan.affine, None if drawn is None else drawn.around)
+    proposed = Proposals.of(t2star, found.cmb_probability, scan.voxel)
+    certain = proposed.judged(np.ones(len(proposed.centres), np.float32))
+    kept = chain.kept(scan, Segmentation(found.labels, certain))
+    if drawn is not None:
+        kept = not_touching(kept, scan.marks)
+    lesions = lesions_of(kept, scan.affine)
+    belongs = kept[tuple(proposed.centres.T)]
+    viewer = Viewer.of(t2star, scan.voxel)
+    return Trial(
+        viewer.views(proposed.centres[belongs > 0]),
+        np.array(viewer.log_voxel()),
+        np.searchsorted([lesion.number for lesion in lesions], belongs[belongs > 0]),
+        centres_of(lesions),
+        centres_of([] if drawn is None else lesions_of(drawn.instances, scan.affine)),
+    )
+
+
+def trials_of(scan: Background, chain: Chain, draws: int, seed: tuple[int, ...]) -> list[Trial]:
+    """Candidates of a scan as it is, then of ``draws`` with simulated microbleeds.
+
+    A draw that finds no place for any is left out.
+    """
+    free, noise = free_places(scan), noise_level(scan.t2star)
+    window = chain.network.window(scan.affine)
+    drawn = [draw_into(scan, free, window, noise, (*seed, draw)) for draw in range(draws)]
+    return [trial_of(scan, chain), *(trial_of(scan, chain, one) for one in drawn if one.rows)]
+
+
+def as_arrays(trials: Sequence[Trial]) -> dict[str, npt.NDArray[Any]]:
+    """Trials as arrays by name, to be kept in one file."""
+    return {
+        f"{number}_{field.name}": getattr(trial, field.name)
+        for number, trial in enumerate(trials)
+        for field in fields(Trial)
+    }
+
+
+def from_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> list[Trial]:
+    """Inverse of :func:`as_arrays`; other arrays are ignored."""
+    trials: list[Trial] = []
+    while f"{len(trials)}_views" in arrays:
+        names = [f"{len(trials)}_{field.name}" for field in fields(Trial)]
+        trials.append(Trial(*(arrays[name] for name in names)))
+    return trials

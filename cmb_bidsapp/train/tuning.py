@@ -1,0 +1,187 @@
+"""What an adaptation keeps in its work folder, so that an interrupted one goes on.
+
+Every part is written once and read from its file, whether or not it was made just now: a run that
+was interrupted gives the same bundle as one that was not.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from cmb_bidsapp.bids.derivatives import SessionFiles
+from cmb_bidsapp.bids.outputs import atomic, write_json
+from cmb_bidsapp.bids.stamps import key_of, states
+from cmb_bidsapp.bids.text import read_json
+from cmb_bidsapp.core.errors import UsageError
+from cmb_bidsapp.lesions.second_look import Judge, SecondLook
+from cmb_bidsapp.models.weights import load_into, read_tensors
+from cmb_bidsapp.sensitivity.background import Background, read_background
+from cmb_bidsapp.sensitivity.measure import Chain
+from cmb_bidsapp.train.held_back import Trial, as_arrays, from_arrays, trials_of
+from cmb_bidsapp.train.places import (
+    Acquisition,
+    Places,
+    Stored,
+    places_of,
+    shadows_of,
+    with_ratings,
+)
+from cmb_bidsapp.train.rated import Rated
+from cmb_bidsapp.train.second_look import tuned
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+#: Microbleeds that are mixed into tissue, for each acquisition.
+SHADOWS = 400
+#: Steps from one state of the judges that is measured to the next.
+EVERY = 50
+
+
+class Pace:
+    """How long work of equal parts still takes."""
+
+    def __init__(self, parts: int) -> None:
+        self._parts, self._done, self._began = parts, 0, time.monotonic()
+
+    def next(self) -> str:
+        """Say, after another part, how many are done and how long the rest takes."""
+        self._done += 1
+        left = self._parts - self._done
+        minutes = (time.monotonic() - self._began) / self._done * left / 60
+        told = f"{self._done} of {self._parts}"
+        return f"{told}, about {max(1, round(minutes))} min left" if left else told
+
+
+@dataclass(frozen=True)
+class WorkFolder:
+    """Folder of an adaptation, and the seed of its random numbers."""
+
+    path: Path
+    seed: int
+
+    def open(self, parameters: Mapping[str, Any], inputs: Sequence[Path]) -> None:
+        """Make the folder, or refuse one that is of another adaptation.
+
+        Raises
+        ------
+        UsageError
+            Other scans, options or weights made what it holds.
+        """
+        path, key = self.path / "adaptation.json", key_of(parameters, states(inputs, {}))
+        known = read_json(path).get("key") if path.exists() else key
+        if known != key:
+            raise UsageError(
+                f"--work-dir {self.path}: of another adaptation (scans, model or options have "
+                "changed since); remove it, or name another one"
+            )
+        write_json(path, {"key": key, **parameters})
+
+    def places(self, files: SessionFiles, rated: Rated | None) -> tuple[Places, Acquisition]:
+        """Places of a scan that is learned from, and its acquisition."""
+
+        def make() -> Arrays:
+            seen, rng = read_background(files, None), self._rng(files.label)
+            if rated is None:
+                found = places_of(seen, 0, rng)
+            else:
+                found = with_ratings(seen, rated.lesions, rated.others, 0, rng)
+            return {"protocol": _protocol(seen), **vars(found)}
+
+        kept = self._kept(f"{files.label}_places", make)
+        names = (field.name for field in dataclasses.fields(Places))
+        return Places(*(kept[name] for name in names)), _acquisition(kept)
+
+    def trials(
+        self, files: SessionFiles, chain_of: Callable[[Background], Chain], draws: int
+    ) -> tuple[list[Trial], Acquisition]:
+        """Trials of a scan that is held back, and its acquisition."""
+
+        def make() -> Arrays:
+            seen = read_background(files, None)
+            trials = trials_of(seen, chain_of(seen), draws, (self.seed, *files.label.encode()))
+            return {"protocol": _protocol(seen), **as_arrays(trials)}
+
+        kept = self._kept(f"{files.label}_trials", make)
+        return from_arrays(kept), _acquisition(kept)
+
+    def shadows(self, acquisition: Acquisition) -> Stored:
+        """Microbleeds of an acquisition, to be mixed into tissue."""
+        name = "_".join(f"{x:g}" for x in _protocol(acquisition))
+        rng = self._rng(name)
+        kept = self._kept(
+            f"shadows_{name}", lambda: {"shadows": shadows_of(acquisition, SHADOWS, rng)}
+        )
+        return kept["shadows"]
+
+    def states(
+        self,
+        start: SecondLook,
+        places: Places,
+        shadows: Sequence[Stored],
+        steps: int,
+        say: Callable[[str], None],
+    ) -> dict[int, SecondLook]:
+        """Train the judges of a second look further; how they are every :data:`EVERY` steps.
+
+        Parameters
+        ----------
+        say
+            Is told what is done, and how long the rest takes.
+        """
+        wanted = [*range(EVERY, steps, EVERY), steps]
+        count = len(start.judges)
+        todo = [number for number in range(count) if not self._state(number, steps).exists()]
+        pace = Pace(len(todo) * len(wanted))
+        for number in todo:
+            seed = number + count * self.seed
+            training = tuned(start.judges[number], places, shadows, steps=steps, seed=seed)
+            for step, (judge, loss) in enumerate(training, 1):
+                if step in wanted:
+                    with atomic(self._state(number, step)) as beside:
+                        torch.save(judge.state_dict(), beside)
+                    say(f"judge {number + 1}, step {step}: loss {loss:.4f} ({pace.next()})")
+        return {step: self._second_look(count, step) for step in wanted}
+
+    def _state(self, number: int, step: int) -> Path:
+        return self.path / f"judge-{number}_step-{step}.pt"
+
+    def _second_look(self, count: int, step: int) -> SecondLook:
+        judges = [Judge() for _ in range(count)]
+        for number, judge in enumerate(judges):
+            path = self._state(number, step)
+            load_into(judge, read_tensors(path), path)
+        network = SecondLook(judges)
+        network.eval()
+        return network
+
+    def _kept(self, name: str, make: Callable[[], Arrays]) -> Arrays:
+        """Arrays of a file, which is made where it is not there."""
+        path = self.path / f"{name}.npz"
+        if not path.exists():
+            with atomic(path) as beside:
+                np.savez(beside, allow_pickle=False, **make())
+        with np.load(path) as arrays:
+            return dict(arrays)
+
+    def _rng(self, name: str) -> np.random.Generator:
+        """Random numbers of a part, whatever else was made before."""
+        return np.random.default_rng((self.seed, *name.encode()))
+
+
+def _protocol(of: Acquisition | Background) -> npt.NDArray[np.float64]:
+    known = of if isinstance(of, Acquisition) else Acquisition.of(of)
+    return np.array([*known.voxel, known.b0, known.te_ms])
+
+
+def _acquisition(kept: Arrays) -> Acquisition:
+    x, y, z, b0, te_ms = kept["protocol"].tolist()
+    return Acquisition((x, y, z), b0, te_ms)
