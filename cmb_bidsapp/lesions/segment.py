@@ -27,6 +27,9 @@ NOMINAL_SLICE_MM = 5.0
 #: Voxels this many times larger or smaller than any of the training are worth a note.
 UNFAMILIAR = 1.3
 
+#: Dark spots are looked for where the background is less probable than this.
+TISSUE = 0.5
+
 Affine = npt.NDArray[np.float64]
 
 
@@ -233,8 +236,7 @@ class LesionNetwork:
         probabilities = self._in_slabs(stack, spacing, self._slices(affine), centres)
         if self._second_look is not None:
             image = ordered[self._card.channels.index("T2starw")][0]
-            seen = probabilities[self._classes.cmb]
-            again = self._look_again(image, seen, ras_zooms(affine))
+            again = self._look_again(image, probabilities, ras_zooms(affine))
             probabilities = with_lesions(probabilities, self._classes.cmb, again)
         return Segmentation(
             image_order(class_map(probabilities, self._classes), affine),
@@ -268,16 +270,22 @@ class LesionNetwork:
     def _look_again(
         self,
         t2star: npt.NDArray[np.floating[Any]],
-        probability: npt.NDArray[np.floating[Any]],
+        probabilities: npt.NDArray[np.floating[Any]],
         voxel: tuple[float, float, float],
     ) -> npt.NDArray[np.float32]:
         """CMB probability after the second look; arrays in network order, voxel size in mm."""
         # Keeps torch off the command line's path.
-        from cmb_bidsapp.lesions.second_look import look_again
+        from cmb_bidsapp.lesions.proposals import look_again
 
         assert self._second_look is not None
-        image, seen = (data.transpose(2, 1, 0).astype(np.float32) for data in (t2star, probability))
-        return look_again(self._second_look, image, seen, voxel).transpose(2, 1, 0)
+        seen = probabilities[self._classes.cmb]
+        image, seen = (data.transpose(2, 1, 0).astype(np.float32) for data in (t2star, seen))
+        within = None
+        if self._card.dark_spots:
+            # Places that a network of regions was not asked about are background to it.
+            known = probabilities[0].transpose(2, 1, 0) < TISSUE
+            within = known if self._classes.regions else image > 0
+        return look_again(self._second_look, image, seen, voxel, within).transpose(2, 1, 0)
 
     def _in_slabs(
         self,
@@ -355,11 +363,12 @@ def second_look_of(model: LesionModel) -> SecondLook | None:
     if model.second_look is None:
         return None
     # Keeps torch off the command line's path.
-    from cmb_bidsapp.lesions.second_look import SecondLook
+    from cmb_bidsapp.lesions.second_look import Judge, SecondLook
     from cmb_bidsapp.models.weights import load_into
 
     path, weights = model.second_look
-    network = SecondLook()
+    judges = {key.split(".")[1] for key in weights if key.startswith("judges.")}
+    network = SecondLook([Judge() for _ in judges])
     load_into(network, weights, path)
     network.eval()
     return network

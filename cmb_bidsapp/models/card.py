@@ -57,6 +57,9 @@ class Card:
     """Lesions: configuration of the nnU-Net plans."""
     mirror_axes: tuple[int, ...] = ()
     """Lesions: axes that may be mirrored."""
+    dark_spots: bool = False
+    """Lesions: whether the second look judges all dark spots of the brain, beside what the network
+    suspects."""
     threshold: float = THRESHOLD
     """Lesions: probability that a microbleed reaches somewhere, unless ``--threshold`` is given."""
     operating_points: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
@@ -120,6 +123,7 @@ def write_card(path: Path, card: Card) -> None:
             "nominal_slice_mm",
             "configuration",
             "mirror_axes",
+            "dark_spots",
             "threshold",
             "operating_points",
             "calibration",
@@ -182,6 +186,8 @@ def _lesion_problems(plain: Mapping[str, Any]) -> Iterator[str]:
         yield "nominal_slice_mm should be one of the spacing, so that slices are not resampled"
     if not (isinstance(plain.get("configuration"), str) and plain["configuration"]):
         yield "configuration should name one of plans.json"
+    if not isinstance(plain.get("dark_spots", False), bool):
+        yield "dark_spots should be true or false"
     if not is_mirroring(plain.get("mirror_axes")):
         yield "mirror_axes should be a list of axes, 0 to 2"
     threshold = plain.get("threshold", THRESHOLD)

@@ -204,7 +204,9 @@ def lesion_model_parameters(name_or_folder: str, folds: Sequence[str] = ()) -> M
         root = results.folder
         return {str(path.relative_to(root)): _known_sha256(path) for path in results.files}
     card = load_card(name_or_folder)
-    stated = {key: getattr(card, key) for key in ("nominal_slice_mm", "configuration")}
+    stated = {
+        key: getattr(card, key) for key in ("nominal_slice_mm", "configuration", "dark_spots")
+    }
     return {**card.files, **stated, "mirror_axes": list(card.mirror_axes)}
 
 

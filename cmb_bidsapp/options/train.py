@@ -143,6 +143,11 @@ def train_parser() -> Parser:
         "images; no fold leaves them out",
     )
     second.add_argument(
+        "--add",
+        action="store_true",
+        help="add the judges to those that the bundle has; without it they take their place",
+    )
+    second.add_argument(
         "--steps",
         action=Number,
         type=int,

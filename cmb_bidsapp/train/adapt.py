@@ -86,7 +86,8 @@ def run_adaptation(request: AdaptRequest) -> int:
     second_look = second_look_of(model)
     assert second_look is not None
     places, shadows, protocols = _places(work, learning, rated)
-    trials, others = _trials(work, held_back, model, device)
+    spots = second_look if model.card.dark_spots else None
+    trials, others = _trials(work, held_back, model, spots, device)
     states = work.states(second_look, places, shadows, request.steps, _say)
     step, gain, way = _best(second_look, states, trials, bundle, request.random_seed)
     if not gain.better:
@@ -244,14 +245,18 @@ def _places(
 
 
 def _trials(
-    work: WorkFolder, sessions: Sequence[SessionFiles], model: LesionModel, device: str
+    work: WorkFolder,
+    sessions: Sequence[SessionFiles],
+    model: LesionModel,
+    spots: SecondLook | None,
+    device: str,
 ) -> tuple[HeldBack, list[Acquisition]]:
     """Candidates of the scans held back, and the acquisition of each scan."""
     each, acquisitions, pace = [], [], Pace(len(sessions))
     for files in sessions:
         mirrored = bool(read_sidecar(files.probability).get("Mirrored", True))
         trials, acquisition = work.trials(
-            files, partial(chain_of, model, device, mirrored), 2 * DRAWS
+            files, partial(chain_of, model, device, mirrored), 2 * DRAWS, spots
         )
         each.append(trials)
         acquisitions.append(acquisition)

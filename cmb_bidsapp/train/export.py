@@ -70,7 +70,7 @@ def export_bundle(
 
 
 def add_second_look(folder: Path, weights: Mapping[str, torch.Tensor]) -> None:
-    """Put a network that judges candidates into the bundle of a lesion model.
+    """Put a network that judges candidates, all dark spots, into the bundle of a lesion model.
 
     What was measured without it no longer holds: thresholds, operating points and calibration are
     taken out of the card.
@@ -79,6 +79,7 @@ def add_second_look(folder: Path, weights: Mapping[str, torch.Tensor]) -> None:
     changed = dataclasses.replace(
         card,
         files={**card.files, SECOND_LOOK: _write_second_look(folder, weights)},
+        dark_spots=True,
         threshold=THRESHOLD,
         operating_points={},
         calibration={},

@@ -14,14 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cmb_bidsapp.evaluation.matching import Points, centres_of, lesions_of, match
-from cmb_bidsapp.lesions.second_look import (
-    Image,
-    Proposals,
-    SecondLook,
-    Viewer,
-    Views,
-    judge_views,
-)
+from cmb_bidsapp.lesions.proposals import Proposals
+from cmb_bidsapp.lesions.second_look import Image, SecondLook, Viewer, Views, judge_views
 from cmb_bidsapp.lesions.segment import Segmentation
 from cmb_bidsapp.sensitivity.background import Background
 from cmb_bidsapp.sensitivity.measure import (
@@ -73,7 +67,9 @@ class Trial:
         return found
 
 
-def trial_of(scan: Background, chain: Chain, drawn: Drawn | None = None) -> Trial:
+def trial_of(
+    scan: Background, chain: Chain, drawn: Drawn | None = None, *, spots: SecondLook | None = None
+) -> Trial:
     """Run the nnU-Net in a scan, or where microbleeds were drawn into it.
 
     Parameters
@@ -82,17 +78,21 @@ def trial_of(scan: Background, chain: Chain, drawn: Drawn | None = None) -> Tria
         With a network that has no second look, and the threshold of a lesion's extent.
     drawn
         What was drawn; marks that touch what the app has marked without it are left out.
+    spots
+        Says which dark spots are candidates besides; none are without it.
     """
     t2star = scan.t2star if drawn is None else drawn.t2star
     found = chain.network(t2star, scan.t1w, scan.affine, None if drawn is None else drawn.around)
     proposed = Proposals.of(t2star, found.cmb_probability, scan.voxel)
+    viewer = Viewer.of(t2star, scan.voxel)
+    if spots is not None:
+        proposed = proposed.with_spots(spots, viewer, found.labels > 0)
     certain = proposed.judged(np.ones(len(proposed.centres), np.float32))
     kept = chain.kept(scan, Segmentation(found.labels, certain))
     if drawn is not None:
         kept = not_touching(kept, scan.marks)
     lesions = lesions_of(kept, scan.affine)
     belongs = kept[tuple(proposed.centres.T)]
-    viewer = Viewer.of(t2star, scan.voxel)
     return Trial(
         viewer.views(proposed.centres[belongs > 0]),
         np.array(viewer.log_voxel()),
@@ -102,7 +102,13 @@ def trial_of(scan: Background, chain: Chain, drawn: Drawn | None = None) -> Tria
     )
 
 
-def trials_of(scan: Background, chain: Chain, draws: int, seed: tuple[int, ...]) -> list[Trial]:
+def trials_of(
+    scan: Background,
+    chain: Chain,
+    draws: int,
+    seed: tuple[int, ...],
+    spots: SecondLook | None = None,
+) -> list[Trial]:
     """Candidates of a scan as it is, then of ``draws`` with simulated microbleeds.
 
     A draw that finds no place for any is left out.
@@ -110,7 +116,8 @@ def trials_of(scan: Background, chain: Chain, draws: int, seed: tuple[int, ...])
     free, noise = free_places(scan), noise_level(scan.t2star)
     window = chain.network.window(scan.affine)
     drawn = [draw_into(scan, free, window, noise, (*seed, draw)) for draw in range(draws)]
-    return [trial_of(scan, chain), *(trial_of(scan, chain, one) for one in drawn if one.rows)]
+    shown = [None, *(one for one in drawn if one.rows)]
+    return [trial_of(scan, chain, one, spots=spots) for one in shown]
 
 
 def as_arrays(trials: Sequence[Trial]) -> dict[str, npt.NDArray[Any]]:

@@ -14,6 +14,7 @@ from scipy import ndimage
 from cmb_bidsapp.evaluation.matching import Points
 from cmb_bidsapp.lesions.candidates import CONNECTIVITY_26
 from cmb_bidsapp.lesions.second_look import PIXELS, SLICES, Viewer, darkest
+from cmb_bidsapp.lesions.spots import dark_places, relative_brightness
 from cmb_bidsapp.sensitivity.background import Background
 from cmb_bidsapp.simulate.implants import draw_implants, tissue_places
 
@@ -26,7 +27,10 @@ Stored = npt.NDArray[np.float16]
 MARGIN = 3
 #: Places of one scan, at most: what a lesion model suspects, any dark spots, the darkest ones, and
 #: tissue in which nothing is dark, of which a part of a brain (ml) has fewer.
-SUSPECTED, SPOTS, DARKEST, TISSUE = 250, 150, 60, 900
+SUSPECTED, SPOTS, DARKEST, TISSUE = 250, 1500, 100, 900
+#: A dark spot is darker than this, relative to its surroundings: what the second look will see, and
+#: somewhat brighter ones.
+DARK = 0.9
 TISSUE_PER_ML = 4
 #: A place this near (mm) to a lesion, or to what is to be ignored, is none of them.
 CLEAR_MM = 5.0
@@ -98,35 +102,6 @@ class Places:
         )
 
 
-def relative_brightness(t2star: Image, voxel: Sequence[float]) -> Image:
-    """Brightness relative to the brain within a few millimetres in plane; 1 outside the brain."""
-    inside = (t2star > 0).astype(np.float32)
-    blur = [2.5 / voxel[0], 2.5 / voxel[1], 0]
-    around = ndimage.gaussian_filter(t2star, blur) / np.maximum(
-        ndimage.gaussian_filter(inside, blur), 0.2
-    )
-    ratio: Image = np.where(t2star > 0, t2star / np.maximum(around, 1e-6), 1)
-    return ratio
-
-
-def dark_places(relative: Image, voxel: Sequence[float]) -> npt.NDArray[np.intp]:
-    """Centres of small dark spots of a brain, the darkest first, relative to what is around each.
-
-    Shape ``(n, 3)``; microbleeds and what resembles them are among these.
-
-    Parameters
-    ----------
-    relative
-        See :func:`relative_brightness`.
-    """
-    size = [max(1, round(2.0 / mm)) | 1 for mm in voxel[:2]]
-    lowest = ndimage.minimum_filter(relative, (*size, 1)) == relative
-    spots = np.argwhere(lowest & (relative < 0.9))
-    order = np.argsort(relative[tuple(spots.T)], kind="stable")
-    darkest_first: npt.NDArray[np.intp] = spots[order]
-    return darkest_first
-
-
 def _widths(reach: float, voxel: Sequence[float]) -> list[int]:
     """Widths (voxels) of a filter that reaches so far (mm), one voxel at least."""
     return [2 * max(1, round(reach / mm)) + 1 for mm in voxel]
@@ -147,7 +122,7 @@ def places_of(seen: Background, acquisition: int, rng: np.random.Generator) -> P
     voxel = seen.voxel
     known = seen.doubtful if seen.lesions is None else seen.doubtful | seen.lesions
     relative = relative_brightness(seen.t2star, voxel)
-    spots = dark_places(relative, voxel)
+    spots = dark_places(relative, voxel, DARK)
     tissue = ndimage.minimum_filter(relative, (*_widths(CLEAR_TISSUE_MM, voxel[:2]), 1)) > (
         CLEAR_TISSUE
     )

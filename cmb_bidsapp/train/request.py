@@ -77,6 +77,7 @@ class SecondLookRequest(FoldsRequest):
 
     bundle: Path
     also: tuple[Path, ...]
+    add: bool
     steps: int
 
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from cmb_bidsapp.core.errors import ExitCode, UsageError
 from cmb_bidsapp.core.resources import choose_device, cuda_devices
-from cmb_bidsapp.lesions.second_look import JUDGES
+from cmb_bidsapp.lesions.second_look import JUDGES, SecondLook
+from cmb_bidsapp.lesions.segment import second_look_of
 from cmb_bidsapp.models.card import text_problems
 from cmb_bidsapp.models.registry import load_bundle, load_lesion_model
 from cmb_bidsapp.sensitivity.background import Background, read_background
@@ -62,7 +63,7 @@ def run_second_look(request: SecondLookRequest) -> int:
     NoInputError
         No session can be used.
     """
-    load_lesion_model(str(request.bundle))
+    known = second_look_of(load_lesion_model(str(request.bundle)))
     rng = np.random.default_rng(request.random_seed)
     acquisitions: list[Acquisition] = []
     parts = []
@@ -90,6 +91,8 @@ def run_second_look(request: SecondLookRequest) -> int:
         seed=request.random_seed,
         progress=progress,
     )
+    if request.add and known is not None:
+        network = SecondLook([*known.judges, *network.judges])
     add_second_look(request.bundle, network.state_dict())
     print(f"bundle: {request.bundle}")
     return ExitCode.OK

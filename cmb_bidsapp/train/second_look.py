@@ -20,6 +20,8 @@ TUNING_RATE = 3e-4
 #: Share of a batch that is microbleeds; of these, the share that somebody labelled, where anybody
 #: did; of the rest of the batch, the share that is clear tissue.
 POSITIVE, LABELLED, TISSUE = 0.4, 0.15, 0.1
+#: Brightness of what is not brain, or next to nothing else.
+OUTSIDE = -0.98
 
 
 def train_second_look(
@@ -33,7 +35,7 @@ def train_second_look(
     """Train the judges of a second look to tell microbleeds from other dark places.
 
     Most microbleeds are mixed anew into clear tissue for every step, so that none is seen twice.
-    Every view is shifted, mirrored, turned by right angles, and changed in contrast and noise.
+    Every view is moved, turned, stretched, mirrored, and changed in sharpness, contrast and noise.
 
     Parameters
     ----------
@@ -153,18 +155,48 @@ class _Sampler:
 
 
 def _augmented(views: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """Change a batch at random, in halves alike and in contrast and noise each on its own."""
-    x, y = rng.integers(0, 2 * MARGIN + 1, 2)
-    views = views[..., x : x + PIXELS, y : y + PIXELS]
-    views = torch.rot90(views, int(rng.integers(4)), (2, 3))
-    if rng.random() < 0.5:
-        views = views.flip(2)
+    """Change a batch at random, each view on its own, as scanners and heads differ."""
+    views = _moved(views, rng)
     if rng.random() < 0.5:
         # The slices of either view in reverse order.
         views = views.unflatten(1, (2, -1)).flip(2).flatten(1, 2)
-    count = len(views)
-    contrast = torch.from_numpy(rng.uniform(0.7, 1.3, (count, 1, 1, 1)).astype(np.float32))
-    noise = torch.from_numpy(rng.uniform(0, 0.06, (count, 1, 1, 1)).astype(np.float32))
-    inside = views > -1
-    changed = (views * contrast + torch.randn_like(views) * noise).clamp(-1, 2)
-    return torch.where(inside, changed, views)
+    inside = views > OUTSIDE
+    changed = _sharpened(views, _each(rng.uniform(-0.6, 1, len(views))))
+    gamma, contrast = (
+        np.exp(rng.uniform(-0.3, 0.3, len(views))),
+        rng.uniform(0.75, 1.25, len(views)),
+    )
+    changed = ((changed + 1).clamp(min=0) ** _each(gamma) - 1) * _each(contrast)
+    fine, coarse = (_each(rng.uniform(0, most, len(views))) for most in (0.06, 0.05))
+    blocks = torch.randn(*views.shape[:2], PIXELS // 2, PIXELS // 2)
+    coarse = coarse * F.interpolate(blocks, scale_factor=2, mode="bilinear", align_corners=False)
+    changed = changed + torch.randn_like(views) * fine + coarse
+    return torch.where(inside, changed, views).clamp(-1, 2)
+
+
+def _each(values: npt.NDArray[np.float64]) -> torch.Tensor:
+    """One number for each view of a batch."""
+    return torch.from_numpy(values.astype(np.float32))[:, None, None, None]
+
+
+def _moved(views: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Views turned, mirrored, stretched and shifted; what lies beyond them is outside the brain."""
+    count, wide = len(views), views.shape[-1]
+    angle, size = rng.uniform(0, 2 * np.pi, count), np.exp(rng.uniform(-0.22, 0.22, count))
+    stretch, mirror = np.exp(rng.uniform(-0.1, 0.1, count)), rng.choice((-1, 1), count)
+    across, along = np.cos(angle) * size, np.sin(angle) * size
+    rows = [[across * stretch * mirror, -along], [along * mirror, across / stretch]]
+    turn = np.array(rows).transpose(2, 0, 1) * PIXELS / wide
+    shift = rng.uniform(-1, 1, (count, 2, 1)) * MARGIN / wide * 1.6
+    theta = torch.from_numpy(np.concatenate([turn, shift], axis=2).astype(np.float32))
+    grid = F.affine_grid(theta, [count, views.shape[1], PIXELS, PIXELS], align_corners=False)
+    return F.grid_sample(views + 1, grid, align_corners=False) - 1
+
+
+def _sharpened(views: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+    """Views with a share of a blur; a negative one sharpens."""
+    weights = torch.tensor([0.25, 0.5, 0.25])
+    slices = views.shape[1]
+    kernel = (weights[:, None] * weights).expand(slices, 1, 3, 3)
+    blurred = F.conv2d(F.pad(views, (1, 1, 1, 1), mode="replicate"), kernel, groups=slices)
+    return views + (blurred - views) * share

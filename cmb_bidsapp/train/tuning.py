@@ -101,13 +101,18 @@ class WorkFolder:
         return Places(*(kept[name] for name in names)), _acquisition(kept)
 
     def trials(
-        self, files: SessionFiles, chain_of: Callable[[Background], Chain], draws: int
+        self,
+        files: SessionFiles,
+        chain_of: Callable[[Background], Chain],
+        draws: int,
+        spots: SecondLook | None,
     ) -> tuple[list[Trial], Acquisition]:
         """Trials of a scan that is held back, and its acquisition."""
 
         def make() -> Arrays:
             seen = read_background(files, None)
-            trials = trials_of(seen, chain_of(seen), draws, (self.seed, *files.label.encode()))
+            own_seed = (self.seed, *files.label.encode())
+            trials = trials_of(seen, chain_of(seen), draws, own_seed, spots)
             return {"protocol": _protocol(seen), **as_arrays(trials)}
 
         kept = self._kept(f"{files.label}_trials", make)

@@ -1,32 +1,22 @@
-"""What the second look sees of a place, and what its verdict does to the probability."""
+"""What the second look sees of a place, and how it judges."""
 
 import numpy as np
 import pytest
+import scipy.special
 import torch
 
 from cmb_bidsapp.lesions.second_look import (
     PIXELS,
     SLICES,
+    VIEWED,
     SecondLook,
     Viewer,
     darkest,
     judge_views,
-    look_again,
 )
 from cmb_bidsapp.lesions.segment import with_lesions
 
 VOXEL = (0.5, 0.5, 3.0)
-
-
-class Verdict(SecondLook):
-    """Says what it is told, whatever it sees."""
-
-    def __init__(self, *odds):
-        super().__init__()
-        self.odds = torch.tensor(odds)
-
-    def forward(self, views, voxel):
-        return self.odds[: len(views)]
 
 
 @pytest.fixture
@@ -83,57 +73,6 @@ def test_every_piece_is_looked_at_where_it_is_darkest(scan):
     assert second.tolist() == [20, 30, 3]
 
 
-def test_a_candidate_peaks_at_the_verdict(scan):
-    probability = np.zeros(scan.shape, np.float32)
-    probability[60:66, 61, 6] = 0.2
-    probability[61, 61, 6] = 0.4
-    probability[20, 30, 3] = 0.9
-    probability[90, 90, 3] = 0.05  # never a candidate
-    # Numbered in the order of the image: the place at 20, 30 is the first.
-    again = look_again(Verdict(-20.0, 20.0), scan, probability, VOXEL)
-    assert again[61, 61, 6] == pytest.approx(1, abs=1e-3)
-    assert again[65, 61, 6] == pytest.approx(0.5, abs=1e-3), "it keeps its shape"
-    assert (again[60:63, 60:63, 6] > 0.99).all(), "all of the dark spot belongs to it"
-    assert again[20, 30, 3] == pytest.approx(0, abs=1e-3)
-    assert again[90, 90, 3] == 0
-
-
-def test_only_likely_candidates_reach_as_far_as_their_dark_spot(scan):
-    scan[63, 60:63, 6] = 200
-    scan[64, 60:63, 6] = 260  # less than half as deep
-    probability = np.zeros(scan.shape, np.float32)
-    probability[61, 61, 6] = 0.4
-    likely = look_again(Verdict(2.0), scan, probability, VOXEL)
-    sure = likely.max()
-    assert (likely[60:63, 60:63, 6] == sure).all()
-    # Two thirds of the depth are a third of the way from the border's 0.5 to the verdict.
-    np.testing.assert_allclose(likely[63, 60:63, 6], 0.5 + (sure - 0.5) / 3, atol=1e-3)
-    assert not likely[64].any()
-    unlikely = look_again(Verdict(-0.1), scan, probability, VOXEL)
-    assert np.count_nonzero(unlikely) == 1
-
-
-def test_no_candidate_reaches_into_another(scan):
-    probability = np.zeros(scan.shape, np.float32)
-    probability[60, 60, 6] = probability[62, 62, 6] = 0.9
-    again = look_again(Verdict(20.0, -20.0), scan, probability, VOXEL)
-    assert again[60, 60, 6] > 0.99
-    assert again[62, 62, 6] < 0.01
-
-
-def test_there_is_no_candidate_beyond_the_brain(scan):
-    scan[:20] = 0
-    probability = np.zeros(scan.shape, np.float32)
-    probability[10, 60, 6] = 0.9
-    assert not look_again(Verdict(20.0), scan, probability, VOXEL).any()
-
-
-def test_without_candidates_there_is_nothing_to_look_at(scan):
-    nothing = np.zeros(scan.shape, np.float32)
-    assert not look_again(SecondLook(), scan, nothing, VOXEL).any()
-    assert judge_views(SecondLook(), np.zeros((0, 10, 32, 32), np.float32), (0.0, 1.0)).size == 0
-
-
 def test_mirrored_views_are_judged_alike(scan):
     torch.manual_seed(0)
     viewer = Viewer.of(scan, VOXEL)
@@ -151,3 +90,32 @@ def test_other_classes_share_what_is_left():
     assert changed[:, 0] == pytest.approx([0.3, 0.6, 0.1])
     sure = with_lesions(np.array([[0.0], [1.0]], np.float32), 1, np.array([0.5], np.float32))
     assert np.isfinite(sure).all()
+
+
+def test_without_views_there_is_nothing_to_judge():
+    assert judge_views(SecondLook(), np.zeros((0, 10, 32, 32), np.float32), (0.0, 1.0)).size == 0
+
+
+def test_mirrored_views_count_as_much_as_the_view_itself():
+    class Corner(SecondLook):
+        def forward(self, views, voxel):
+            return views[:, 0, 0, 0]
+
+    views = np.zeros((1, 2 * SLICES, PIXELS, PIXELS), np.float32)
+    views[0, 0, 0, 0], views[0, 0, -1, -1] = 2, 6
+    odds = [
+        scipy.special.logit(judge_views(Corner(), views, (0.0, 1.0), mirrored=mirrored))
+        for mirrored in (True, False)
+    ]
+    np.testing.assert_allclose(np.ravel(odds), [2, 2], rtol=1e-4)
+    views[0, 0, -1, -1] = -2
+    (all_ways,) = judge_views(Corner(), views, (0.0, 1.0))
+    assert all_ways == pytest.approx(0.5)
+
+
+def test_many_places_are_seen_as_each_alone(scan):
+    places = np.random.default_rng(0).integers(0, (120, 120, 12), (VIEWED + 3, 3))
+    viewer = Viewer.of(scan, VOXEL)
+    together = viewer.views(places)
+    alone = np.concatenate([viewer.views(place[None]) for place in places])
+    np.testing.assert_array_equal(together, alone)

@@ -9,10 +9,10 @@ from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import write_image
 from cmb_bidsapp.core.defaults import OPERATING_POINTS
 from cmb_bidsapp.lesions.second_look import SecondLook, Viewer, judge_views
+from cmb_bidsapp.lesions.spots import dark_places, relative_brightness
 from cmb_bidsapp.models.card import CARD, read_card, write_card
 from cmb_bidsapp.models.registry import load_lesion_model
 from cmb_bidsapp.train.export import add_second_look
-from cmb_bidsapp.train.places import dark_places, relative_brightness
 from tests.models.toys import toy_bundle
 from tests.sensitivity.scans import AFFINE, SHAPE, DarkSpots, plain_scan
 
@@ -43,7 +43,7 @@ def untrained_bundle(folder):
     add_second_look(folder, network.state_dict())
     scan = with_vessels(99)
     viewer = Viewer.of(scan.t2star, scan.voxel)
-    spots = dark_places(relative_brightness(scan.t2star, scan.voxel), scan.voxel)[:60]
+    spots = dark_places(relative_brightness(scan.t2star, scan.voxel), scan.voxel, 0.9)[:60]
     scores = judge_views(network, viewer.views(spots), viewer.log_voxel())
     threshold = float(np.quantile(scores, 0.8))
     changed = dataclasses.replace(

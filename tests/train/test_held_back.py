@@ -6,7 +6,7 @@ import pytest
 from cmb_bidsapp.lesions.second_look import PIXELS, SLICES
 from cmb_bidsapp.sensitivity.measure import Chain, Drawn
 from cmb_bidsapp.train.held_back import Trial, as_arrays, from_arrays, trial_of, trials_of
-from tests.lesions.test_second_look import Verdict
+from tests.lesions.test_proposals import Verdict
 from tests.sensitivity.scans import AFFINE, SHAPE, DarkSpots, plain_scan
 
 

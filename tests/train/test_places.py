@@ -11,10 +11,8 @@ from cmb_bidsapp.train.places import (
     MARGIN,
     Acquisition,
     Kind,
-    dark_places,
     mixed,
     places_of,
-    relative_brightness,
     shadows_of,
     with_ratings,
 )
@@ -50,14 +48,6 @@ def background(*, labelled: bool) -> Background:
 
 def darkest_in_the_middle(views):
     return 1 + views[:, SLICES // 2, MIDDLE, MIDDLE].astype(float).min(axis=(1, 2))
-
-
-def test_dark_places_are_the_darkest_first():
-    t2star = background(labelled=True).t2star
-    places = dark_places(relative_brightness(t2star, VOXEL), VOXEL)
-    values = t2star[tuple(places.T)]
-    assert (values[:12] == 120).all()
-    assert (values > 0).all()
 
 
 def test_lesions_what_is_none_and_clear_tissue():

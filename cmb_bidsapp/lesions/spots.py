@@ -1,0 +1,49 @@
+"""Dark spots of a brain: the places that may be microbleeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+Image = npt.NDArray[np.float32]
+
+#: Surroundings in plane that the brightness of a voxel is relative to: standard deviation, mm.
+AROUND_MM = 2.5
+#: A spot is the darkest voxel of so many millimetres in plane.
+SPOT_MM = 2.0
+
+
+def relative_brightness(t2star: Image, voxel: Sequence[float]) -> Image:
+    """Brightness relative to the brain within a few millimetres in plane; 1 outside the brain."""
+    inside = (t2star > 0).astype(np.float32)
+    blur = [AROUND_MM / voxel[0], AROUND_MM / voxel[1], 0]
+    around = ndimage.gaussian_filter(t2star, blur) / np.maximum(
+        ndimage.gaussian_filter(inside, blur), 0.2
+    )
+    ratio: Image = np.where(t2star > 0, t2star / np.maximum(around, 1e-6), 1)
+    return ratio
+
+
+def dark_places(relative: Image, voxel: Sequence[float], below: float) -> npt.NDArray[np.intp]:
+    """Centres of small dark spots of a brain, the darkest first, relative to what is around each.
+
+    Shape ``(n, 3)``; microbleeds and what resembles them are among these.
+
+    Parameters
+    ----------
+    relative
+        See :func:`relative_brightness`.
+    voxel
+        Voxel size, mm.
+    below
+        Relative brightness of the brightest spot.
+    """
+    size = [max(1, round(SPOT_MM / mm)) | 1 for mm in voxel[:2]]
+    lowest = ndimage.minimum_filter(relative, (*size, 1)) == relative
+    spots = np.argwhere(lowest & (relative < below))
+    order = np.argsort(relative[tuple(spots.T)], kind="stable")
+    darkest_first: npt.NDArray[np.intp] = spots[order]
+    return darkest_first
