@@ -162,17 +162,15 @@ def _looks(
 
 
 def candidate_rows(scan: Scan) -> Iterator[Row]:
-    """Marks of any probability that CFPR keeps, as an evaluation has them: for calibration."""
-    marks = Marks.of(scan, LEAST_PROBABILITY).kept(cfpr=True)
-    hits = {found.predicted for found in pair(scan.labels, marks)}
-    for position, mark in enumerate(marks):
-        yield {
-            "participant_id": scan.participant,
-            "stage": AFTER,
-            "side": "predicted",
-            "fate": "true-positive" if position in hits else "false-positive",
-            "probability_max": float(scan.probability[tuple(mark.voxels.T)].max()),
-        }
+    """Labels and all marks that CFPR keeps, as an evaluation has them: for calibration."""
+    about = {"participant_id": scan.participant, "stage": AFTER, "fate": None}
+    for label in scan.labels:
+        place = dict(zip("xyz", label.centre, strict=True))
+        yield {**about, **place, "side": "reference", "probability_max": None}
+    for mark in Marks.of(scan, LEAST_PROBABILITY).kept(cfpr=True):
+        place = dict(zip("xyz", mark.centre, strict=True))
+        most = float(scan.probability[tuple(mark.voxels.T)].max())
+        yield {**about, **place, "side": "predicted", "probability_max": most}
 
 
 def write_evaluation(folder: Path, scans: Sequence[Scan]) -> None:

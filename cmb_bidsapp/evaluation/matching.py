@@ -160,6 +160,34 @@ def match(reference: Points, predicted: Points, reach: float = HIT_MM) -> list[P
     return [Pair(i, j, float(distance[i, j])) for i, j in chosen]
 
 
+def match_by_rank(
+    reference: Points,
+    predicted: Points,
+    score: npt.NDArray[np.floating],
+    reach: float = HIT_MM,
+) -> list[Pair]:
+    """Pair centres that are at most ``reach`` mm apart, the surest predicted one first.
+
+    Each takes the nearest reference that is still free. So what hits at a threshold does not depend
+    on what lies below it, and one list of hits serves every threshold.
+
+    Parameters
+    ----------
+    reference, predicted
+        World coordinates (mm), shapes ``(n, 3)`` and ``(m, 3)``.
+    score
+        Of each predicted one, the higher the surer.
+    """
+    distance = np.linalg.norm(reference[:, None] - predicted[None], axis=-1)
+    pairs = []
+    for j in np.argsort(-score, kind="stable").tolist() if len(reference) else ():
+        i = _first_least(distance[:, j])
+        if distance[i, j] <= reach + TOLERANCE_MM:
+            pairs.append(Pair(i, j, float(distance[i, j])))
+            distance[i] = np.inf
+    return pairs
+
+
 def within_reach(
     reference: Sequence[Lesion],
     predicted: Sequence[Lesion],

@@ -130,7 +130,7 @@ def write_card(path: Path, card: Card) -> None:
         ),
     }
     plain = dataclasses.asdict(card)
-    for key in ("calibration", "operating_points"):
+    for key in ("calibration", "operating_points", "dark_spots"):
         if not plain[key]:
             del plain[key]
     write_json(path, {k: v for k, v in plain.items() if k not in other[card.task]})

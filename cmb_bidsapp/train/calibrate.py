@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.core.defaults import DEFINITE_PROBABILITY, OPERATING_POINTS
 from cmb_bidsapp.core.errors import DataError, ExitCode, UsageError
+from cmb_bidsapp.evaluation.matching import match_by_rank
 from cmb_bidsapp.evaluation.results import AFTER
 from cmb_bidsapp.models.calibration import CLOSEST, Calibration, Truth, Values, fit
 from cmb_bidsapp.models.card import CARD, read_card, write_card
@@ -18,7 +20,7 @@ from cmb_bidsapp.models.card import CARD, read_card, write_card
 #: Tables of an evaluation, and the columns that matter here.
 TABLE, SESSIONS = "evaluation_lesions.tsv", "evaluation_sessions.tsv"
 SESSION_COLUMNS = ("participant_id", "stage", "status", "reference")
-COLUMNS = ("participant_id", "stage", "side", "fate", "probability_max")
+COLUMNS = ("participant_id", "stage", "side", "fate", "x", "y", "z", "probability_max")
 #: True and false candidates, and participants, that are needed.
 EACH, PARTICIPANTS = 5, 5
 
@@ -131,7 +133,8 @@ def candidates_of(
     """Highest probability, truth and participant of the candidates that CFPR kept.
 
     Those that the reference calls neither right nor wrong are left out. A run of a lower threshold
-    than the model's own has more candidates, and the calibration reaches down to them.
+    than the model's own has more candidates, and the calibration reaches down to them: of several
+    near a microbleed the surest is that microbleed, as at a threshold that the others do not reach.
 
     Raises
     ------
@@ -140,26 +143,19 @@ def candidates_of(
         them.
     """
     rows = _rows(table, COLUMNS)
-    used = [
-        row
-        for row in rows
-        if row["stage"] == AFTER and row["side"] == "predicted" and row["fate"] != "ignored"
-    ]
+    kept = [row for row in rows if row["stage"] == AFTER and row["fate"] != "ignored"]
+    used = [row for row in kept if row["side"] == "predicted"]
     if len(methods := {row.get("method", "") for row in used}) > 1:
         raise DataError(
             f"{table} holds the runs of several models ({', '.join(sorted(methods))}); evaluate "
             "that of this model alone"
         )
     try:
-        found = [
-            (float(row["probability_max"]), row["fate"] == "true-positive", row["participant_id"])
-            for row in used
-        ]
+        probability = np.array([float(row["probability_max"]) for row in used], np.float64)
+        true = _microbleeds(kept, probability)
     except ValueError as error:
-        raise DataError(f"{table}: probability_max must be a number ({error})") from error
-    probability = np.array([one[0] for one in found], np.float64)
-    true = np.array([one[1] for one in found], np.bool_)
-    participant = np.array([one[2] for one in found], np.str_)
+        raise DataError(f"{table}: probability_max, x, y, z must be numbers ({error})") from error
+    participant = np.array([row["participant_id"] for row in used], np.str_)
     counts = int(true.sum()), int((~true).sum()), len(np.unique(participant))
     if min(counts[:2]) < EACH or counts[2] < PARTICIPANTS:
         raise DataError(
@@ -167,6 +163,29 @@ def candidates_of(
             f"participants; a calibration needs {EACH} of each in {PARTICIPANTS}"
         )
     return probability, true, participant
+
+
+def _microbleeds(rows: Sequence[Mapping[str, str]], probability: Values) -> Truth:
+    """Whether each predicted lesion, in the order of the rows, hits one of the reference."""
+    known: dict[tuple[str, str], list[list[float]]] = defaultdict(list)
+    own: dict[tuple[str, str], list[tuple[int, list[float]]]] = defaultdict(list)
+    count = 0
+    for row in rows:
+        session = row["participant_id"], row.get("session_id", "")
+        centre = [float(row[axis]) for axis in "xyz"]
+        if row["side"] == "predicted":
+            own[session].append((count, centre))
+            count += 1
+        else:
+            known[session].append(centre)
+    true = np.zeros(count, np.bool_)
+    for session, predicted in own.items():
+        numbers, centres = zip(*predicted, strict=True)
+        place = np.array(numbers)
+        reference = np.array(known[session], np.float64).reshape(-1, 3)
+        for pair in match_by_rank(reference, np.array(centres), probability[place]):
+            true[place[pair.predicted]] = True
+    return true
 
 
 def _points_lines(points: Mapping[str, Mapping[str, float]]) -> list[str]:

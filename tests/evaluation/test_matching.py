@@ -13,6 +13,7 @@ from cmb_bidsapp.evaluation.matching import (
     in_common,
     lesions_of,
     match,
+    match_by_rank,
     nearest,
     pieces_of,
     voxels_of,
@@ -221,3 +222,17 @@ def test_a_voxel_of_two_lesions_is_one_voxel():
     own = box_lesions([(0, 0, 2, 2), (1, 1, 2, 2)])
     assert voxels_of(own, SHAPE).tolist() == [0, 1, 8, 9, 10, 17, 18]
     assert voxels_of([], SHAPE).tolist() == []
+
+
+def test_the_surest_chooses_first():
+    reference = np.array([[0.0, 0, 0], [4, 0, 0]])
+    predicted = np.array([[1.0, 0, 0], [2.5, 0, 0], [40, 0, 0]])
+    pairs = match_by_rank(reference, predicted, np.array([0.5, 0.9, 1.0]))
+    assert [(one.reference, one.predicted, one.distance) for one in pairs] == [
+        (1, 1, 1.5),
+        (0, 0, 1.0),
+    ]
+    (alone,) = match_by_rank(reference[:1], predicted, np.array([0.5, 0.9, 1.0]))
+    assert alone.predicted == 1, "the nearer one comes too late"
+    assert match_by_rank(reference[:0], predicted, np.ones(3)) == []
+    assert match_by_rank(reference, predicted[:0], np.ones(0)) == []

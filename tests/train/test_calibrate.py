@@ -33,15 +33,18 @@ def bundle(tmp_path):
     return folder
 
 
-def row(participant, fate, probability, stage="after-cfpr", side="predicted", method="app"):
-    values = (f"sub-{participant:02d}", stage, side, fate, probability)
+def row(participant, x, probability, stage="after-cfpr", side="predicted", fate="", method="app"):
+    values = (f"sub-{participant:02d}", stage, side, fate, x, 0, 0, probability)
     return {"method": method, **dict(zip(COLUMNS, values, strict=True))}
 
 
 def candidates(true=30, false=10):
+    """Participants with a microbleed, most of which are found, and marks far from it."""
     rng = np.random.default_rng(0)
-    return [row(n, "true-positive", 1 - rng.uniform(1e-6, 2e-4)) for n in range(true)] + [
-        row(n, "false-positive", 1 - rng.uniform(1e-4, 9e-4)) for n in range(false)
+    return [
+        *(row(n, 0, "n/a", side="reference") for n in range(true)),
+        *(row(n, 3, 1 - rng.uniform(1e-6, 2e-4)) for n in range(true)),
+        *(row(n, 40, 1 - rng.uniform(1e-4, 9e-4)) for n in range(false)),
     ]
 
 
@@ -121,15 +124,29 @@ def test_it_may_be_done_again(bundle, tmp_path):
 def test_only_candidates_that_cfpr_keeps_and_the_reference_judges_are_used(tmp_path):
     rows = [
         *candidates(6, 6),
-        row(1, "false-positive", 0.7),  # under the model's threshold, as others may be
-        row(1, "true-positive", 0.9995, stage="before-cfpr"),
-        row(1, "ignored", 0.9995),
-        row(1, "found", "n/a", side="reference"),
-        row(1, "true-positive", "n/a", stage="as-given", method="another tool"),
+        row(1, 90, 0.7),  # under the model's threshold, as others may be
+        row(1, 0, 0.9995, stage="before-cfpr"),
+        row(1, 80, 0.9995, fate="ignored"),
+        row(1, 0, "n/a", stage="as-given", method="another tool"),
     ]
     probability, true, participant = candidates_of(write(tmp_path, rows) / TABLE)
     assert (len(probability), int(true.sum()), len(set(participant))) == (13, 6, 6)
     assert probability.min() == 0.7
+
+
+def test_of_marks_near_a_microbleed_the_surest_is_it(tmp_path):
+    rows = [*candidates(6, 6), row(1, 1, 0.4), row(2, 4.5, 1.0)]
+    probability, true, _ = candidates_of(write(tmp_path, rows) / TABLE)
+    assert not true[probability == 0.4], "nearer, but less sure"
+    assert true[probability == 1.0], "farther, and surer"
+    assert true.sum() == 6
+
+
+def test_microbleeds_of_another_session_are_none_of_this_one(tmp_path):
+    elsewhere = {**row(0, 40, "n/a", side="reference"), "session_id": "ses-B"}
+    rows = [{"session_id": "ses-A", **one} for one in candidates(6, 6)]
+    write_table(tmp_path / TABLE, ["session_id", "method", *COLUMNS], [*rows, elsewhere])
+    assert candidates_of(tmp_path / TABLE)[1].sum() == 6
 
 
 @pytest.mark.parametrize(
@@ -138,8 +155,9 @@ def test_only_candidates_that_cfpr_keeps_and_the_reference_judges_are_used(tmp_p
         (candidates(4, 20), "4 true and 20 false"),
         (candidates(20, 4), "20 true and 4 false"),
         ([{**one, "participant_id": "sub-01"} for one in candidates()], "in 1 participants"),
-        ([*candidates(), row(1, "true-positive", "much")], "must be a number"),
-        ([*candidates(), row(1, "true-positive", 1, method="old")], "several models (app, old)"),
+        ([*candidates(), row(1, 0, "much")], "must be numbers"),
+        ([*candidates(), row(1, "there", 1)], "must be numbers"),
+        ([*candidates(), row(1, 0, 1, method="old")], "several models (app, old)"),
     ],
 )
 def test_too_few_or_damaged_candidates_leave_the_card_alone(bundle, tmp_path, capsys, rows, said):
@@ -154,7 +172,7 @@ def test_a_folder_without_an_evaluation_says_what_to_run(bundle, tmp_path, capsy
     assert "run cmb_bidsapp evaluate first" in capsys.readouterr().err
     (tmp_path / TABLE).write_text("participant_id\n")
     assert main(["train", "calibrate", str(bundle), str(tmp_path)]) == 65
-    assert "lacks fate, probability_max" in capsys.readouterr().err
+    assert "lacks fate, probability_max, side" in capsys.readouterr().err
 
 
 def test_a_bundle_of_another_kind_is_refused(tmp_path, capsys):
