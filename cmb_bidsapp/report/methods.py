@@ -172,9 +172,8 @@ def _detection(facts: Facts, cite: _Cited) -> Iterator[str]:
     )
     if facts.second_look:
         yield (
-            "Each candidate was judged a second time, by a small convolutional network that sees "
-            "it in two views of its surroundings (16 and 48 mm wide); its probability is that of "
-            "both networks together."
+            "Each candidate was judged a second time, by small convolutional networks that see "
+            "it in two views of its surroundings (16 and 48 mm wide); its probability is theirs."
         )
     if facts.cfpr:
         yield (
