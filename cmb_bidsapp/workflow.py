@@ -33,10 +33,10 @@ from cmb_bidsapp.phases.decide import (
 from cmb_bidsapp.phases.follow import (
     changes_of,
     draw_tracks,
-    evidence_at,
     follow_inputs,
     follow_parameters,
     in_order,
+    look_at,
     read_followed,
     register_sessions,
     remove_results,
@@ -167,12 +167,12 @@ def follow(_: Session, files: SessionFiles, settings: Settings, step: Step) -> R
     step("microbleeds through time")
     compared, visits = visits_of(sessions, registrations)
     made = tracks(visits)
-    evidence = evidence_at(made, compared, visits)
+    evidence, pictures = look_at(made, compared, visits)
     histories = histories_of(made, evidence, [one.protocol for one in compared])
     rows = rows_of(sessions, compared, histories)
     changes = changes_of(sessions, registrations, rows, order, settings)
     step("figures")
-    figures = draw_tracks(files, histories, compared, visits)
+    figures = draw_tracks(files, histories, pictures, compared)
     step("writing results")
     tables = write_tracks(files, rows, changes)
     return Result((*tables, *transforms, *figures), tuple(notes_of(changes)))
