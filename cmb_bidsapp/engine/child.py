@@ -32,6 +32,7 @@ from cmb_bidsapp.bids.stamps import (
     write_stamp,
 )
 from cmb_bidsapp.core.errors import RefusedScanError, classify
+from cmb_bidsapp.core.resources import take_blas_buffer
 from cmb_bidsapp.phases.base import Phase
 from cmb_bidsapp.settings import Settings
 from cmb_bidsapp.workflow import STAGES, Stage
@@ -177,6 +178,7 @@ def _die_with_parent() -> None:
 def main() -> int:
     """Entry point of the child process."""
     _die_with_parent()
+    take_blas_buffer()
     events = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)
 
