@@ -65,7 +65,7 @@ MUTUAL_INFORMATION = 0.10
 #: Brightness of the cortex by that of the white matter: 0.66 to 0.75 in seven real and simulated
 #: T1w, 0.78 to 0.90 in eleven T2*w that were given as T1w. How sure the network is of either tells
 #: less: of FreeSurfer's normalized T1w it is as sure as T2*w.
-CORTEX_BRIGHTNESS = 0.77
+CORTEX_BRIGHTNESS = 0.765
 #: Largest share of the brain that may lie beyond the image.
 BEYOND = 0.10
 
