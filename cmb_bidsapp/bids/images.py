@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gzip
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
 from cmb_bidsapp.bids.geometry import Affine, check_header, volume_shape
-from cmb_bidsapp.core.errors import DataError
+from cmb_bidsapp.core.errors import DataError, lacks_memory
 
 #: Magnitudes between which an image has its largest value.
 SMALLEST_VALUE, LARGEST_VALUE = 1e-20, 1e20
@@ -54,12 +56,20 @@ def load_header(path: Path) -> tuple[Any, tuple[str, ...]]:
                 f"in {path.parent}"
             )
         raise DataError(f"{path} does not exist")
-    try:
+    with _whole(path):
         image = _open(path)
         return image, check_header(image, path)
-    except PermissionError:
-        raise
+
+
+@contextlib.contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    """Turn what nibabel and numpy raise at a damaged file into words."""
+    try:
+        yield
     except UNREADABLE as error:
+        # Neither says anything of the file's content.
+        if isinstance(error, PermissionError) or lacks_memory(error):
+            raise
         raise DataError(f"{path} cannot be read ({error}); fetch or convert it again") from error
 
 
@@ -85,15 +95,13 @@ def read_volume(path: Path) -> tuple[npt.NDArray[np.float32], Affine]:
         The file is not fetched, damaged, not 3D, or has no usable geometry.
     """
     image, _ = load_header(path)
-    try:
+    with _whole(path):
         _check_stream(path)
         if image.get_data_dtype().kind == "c":
             data = np.abs(np.asarray(image.dataobj)).astype(np.float32)
         else:
             data = np.asarray(image.dataobj, dtype=np.float32)
         data = data.reshape(volume_shape(image))
-    except UNREADABLE as error:
-        raise DataError(f"{path} cannot be read ({error}); fetch or convert it again") from error
     return data, np.asarray(image.affine, dtype=np.float64)
 
 

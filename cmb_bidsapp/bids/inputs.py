@@ -64,12 +64,13 @@ def choose(
     present = participants_in(bids_dir)
     if not present:
         raise NoInputError(f"{bids_dir} has no sub-* folders; is it a BIDS dataset?")
-    missing = [p for p in participants if p not in present]
+    there, left_out = set(present), set(excluded)
+    missing = [p for p in participants if p not in there]
     if missing:
         raise NoInputError(
             f"{bids_dir} has no sub-{', sub-'.join(missing)}; it has {_some('sub', present)}"
         )
-    wanted = [p for p in (participants or present) if p not in excluded]
+    wanted = [p for p in (participants or present) if p not in left_out]
     if not wanted:
         raise NoInputError("every participant is excluded")
     chosen: list[Session] = []

@@ -114,7 +114,7 @@ def classify(error: BaseException) -> tuple[ExitCode, str]:
         return error.code, " ".join(str(error).split())
     if isinstance(error, KeyboardInterrupt):
         return ExitCode.INTERRUPTED, "interrupted"
-    if _lacks_memory(error):
+    if lacks_memory(error):
         return ExitCode.TEMPORARY, "out of memory; give more with --mem or run fewer at once"
     if isinstance(error, PermissionError):
         return ExitCode.PERMISSION, f"no permission: {error.filename or error}"
@@ -128,17 +128,19 @@ def classify(error: BaseException) -> tuple[ExitCode, str]:
     return ExitCode.INTERNAL, f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _lacks_memory(error: BaseException) -> bool:
-    """Whether an error says that memory is used up, in the words of whichever library."""
+def lacks_memory(error: BaseException) -> bool:
+    """Whether an error, or one it came of, says that memory is used up, in any library's words."""
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == 12):
         return True
     # torch, ITK and the loader of shared libraries have no class of their own for it, or one that
     # importing them here would cost seconds.
-    return isinstance(error, RuntimeError | ImportError | OSError) and bool(
-        re.search(
-            r"out of memory|can(no|')t allocate|(un|not )able to allocate|bad_alloc"
-            r"|failed to map segment|failed to allocate",
-            str(error),
-            re.IGNORECASE,
-        )
-    )
+    if isinstance(error, RuntimeError | ImportError | OSError) and re.search(
+        r"out of memory|can(no|')t allocate|(un|not )able to allocate|bad_alloc"
+        r"|failed to map segment|failed to allocate",
+        str(error),
+        re.IGNORECASE,
+    ):
+        return True
+    # Where there is no room for an error's own words, Python raises SystemError and the like.
+    before = error.__cause__ or error.__context__
+    return before is not None and lacks_memory(before)

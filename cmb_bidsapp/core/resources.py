@@ -7,7 +7,7 @@ import re
 import resource
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from cmb_bidsapp.core.errors import UnavailableError, UsageError
 
@@ -94,13 +94,12 @@ def available_cpus() -> Limit:
     slurm = os.environ.get("SLURM_CPUS_PER_TASK", "")
     if slurm.isdecimal() and int(slurm):
         limits.append(Limit(int(slurm), "SLURM_CPUS_PER_TASK"))
-    quota = _read("/sys/fs/cgroup/cpu.max").split()
-    if len(quota) == 2 and quota[0].isdigit():
-        limits.append(Limit(max(1, int(quota[0]) // int(quota[1])), "cgroup quota"))
-    old_quota = _read("/sys/fs/cgroup/cpu/cpu.cfs_quota_us")
-    old_period = _read("/sys/fs/cgroup/cpu/cpu.cfs_period_us")
-    if old_quota.isdigit() and old_period.isdigit():
-        limits.append(Limit(max(1, int(old_quota) // int(old_period)), "cgroup quota"))
+    for group in _groups("cpu"):
+        quota = _read(f"{group}/cpu.max").split() or [
+            _read(f"{group}/cpu.{name}") for name in ("cfs_quota_us", "cfs_period_us")
+        ]
+        if len(quota) == 2 and quota[0].isdigit() and quota[1].isdigit():
+            limits.append(Limit(max(1, int(quota[0]) // int(quota[1])), "cgroup quota"))
     return min(limits, key=lambda limit: limit.value)
 
 
@@ -115,8 +114,8 @@ def available_memory_mb() -> Limit:
     address_space = resource.getrlimit(resource.RLIMIT_AS)[0]
     if address_space != resource.RLIM_INFINITY:
         limits.append(Limit(address_space >> 20, "ulimit -v"))
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        text = _read(path)
+    for group in _groups("memory"):
+        text = _read(f"{group}/memory.max") or _read(f"{group}/memory.limit_in_bytes")
         if text.isdigit() and int(text) < 1 << 50:
             limits.append(Limit(int(text) >> 20, "cgroup limit"))
     return min(limits, key=lambda limit: limit.value, default=Limit(SESSION_MB, "unknown"))
@@ -127,11 +126,27 @@ def out_of_memory_kills() -> int | None:
 
     ``None`` where nothing tells.
     """
-    for path in ("/sys/fs/cgroup/memory.events", "/proc/vmstat"):
+    for path in (*(f"{group}/memory.events" for group in _groups("memory")), "/proc/vmstat"):
         found = re.search(r"^oom_kill (\d+)$", _read(path), re.MULTILINE)
         if found:
             return int(found.group(1))
     return None
+
+
+def _groups(controller: str) -> list[str]:
+    """Folders of the control groups that hold this process, the innermost first, root last.
+
+    In a container that is the root alone; of a batch job or a service, those around it, too.
+    """
+    found = []
+    for line in _read("/proc/self/cgroup").splitlines():
+        _, controllers, path = line.split(":", 2)
+        # Version 2 has one tree, named by no controller; version 1 one for each.
+        if not controllers or controller in controllers.split(","):
+            root = "/sys/fs/cgroup" + (f"/{controller}" if controllers else "")
+            inner = PurePosixPath(path)
+            found += [f"{root}{one}" for one in (inner, *inner.parents) if one.name]
+    return [*found, "/sys/fs/cgroup", f"/sys/fs/cgroup/{controller}"]
 
 
 def _read(path: str) -> str:
@@ -139,6 +154,14 @@ def _read(path: str) -> str:
         return Path(path).read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
         return ""
+
+
+def take_blas_buffer() -> None:
+    """Have OpenBLAS take its buffer while there is room: without any it waits for it for ever."""
+    # numpy, which the command line does without.
+    import numpy as np
+
+    np.linalg.det(np.eye(2))
 
 
 def parse_memory(text: str) -> int:

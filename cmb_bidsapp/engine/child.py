@@ -14,8 +14,8 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from cmb_bidsapp.bids.derivatives import SessionFiles, locked, participant_lock
@@ -23,6 +23,7 @@ from cmb_bidsapp.bids.inputs import Session
 from cmb_bidsapp.bids.outputs import remove, sidecar_of
 from cmb_bidsapp.bids.provenance import write_seconds
 from cmb_bidsapp.bids.stamps import (
+    FileState,
     Stamp,
     current,
     key_of,
@@ -31,6 +32,7 @@ from cmb_bidsapp.bids.stamps import (
     write_stamp,
 )
 from cmb_bidsapp.core.errors import RefusedScanError, classify
+from cmb_bidsapp.core.resources import take_blas_buffer
 from cmb_bidsapp.phases.base import Phase
 from cmb_bidsapp.settings import Settings
 from cmb_bidsapp.workflow import STAGES, Stage
@@ -61,70 +63,88 @@ class Job:
         return SessionFiles(self.settings.out_dir, self.session.participant, self.session.session)
 
 
-@dataclass
-class Check:
-    """Whether a phase has to run, and the key and inputs a new stamp would hold."""
+def is_stale(phase: Phase, job: Job, known: dict[str, FileState]) -> bool:
+    """Compare a phase's stamp with its parameters, inputs and outputs as they are.
 
-    stale: bool
-    key: str
-    inputs: dict[str, Any] = field(default_factory=dict)
-
-
-def check(phase: Phase, job: Job) -> Check:
-    """Compare a phase's stamp with its parameters, inputs and outputs as they are."""
+    Parameters
+    ----------
+    known
+        States of files that this process has read; gets those of the inputs that had to be.
+    """
+    parameters = phase.parameters(job.settings, job.session)
     stamp = read_stamp(job.files.stamp(phase.name))
+    # With other parameters no content of the inputs could make the key the same.
+    if stamp is None or job.settings.force or key_of(parameters, stamp.inputs) != stamp.key:
+        return True
+    inputs = _inputs(phase, job, {**stamp.inputs, **known})
+    known |= inputs or {}
+    key = "" if inputs is None else key_of(parameters, inputs)
+    return not current(stamp, key, job.settings.out_dir)
+
+
+def _inputs(phase: Phase, job: Job, known: Mapping[str, FileState]) -> dict[str, FileState] | None:
+    """States of a phase's inputs by path; ``None`` where one is not there."""
     paths = phase.inputs(job.session, job.files, job.settings)
-    if not all(path.exists() for path in paths):
-        return Check(True, "")
-    inputs = states(paths, stamp.inputs if stamp else {})
-    key = key_of(phase.parameters(job.settings, job.session), inputs)
-    return Check(job.settings.force or not current(stamp, key, job.settings.out_dir), key, inputs)
+    return states(paths, known) if all(path.exists() for path in paths) else None
 
 
 def up_to_date(job: Job) -> bool:
     """Whether nothing is left to do."""
-    return not any(check(phase, job).stale for phase in job.phases)
+    known: dict[str, FileState] = {}
+    return not any(is_stale(phase, job, known) for phase in job.phases)
 
 
 def run(job: Job, emit: Emit) -> list[str]:
     """Run the stale phases of a stage; returns their names."""
     ran = []
+    known: dict[str, FileState] = {}
     with locked(participant_lock(job.settings.out_dir, job.session.participant)):
         for phase in job.phases:
-            checked = check(phase, job)
-            if not checked.stale:
-                continue
-            timings: dict[str, float] = {}
-            clock = [time.monotonic(), ""]
-
-            def step(name: str, timings: dict[str, float] = timings, clock: Any = clock) -> None:
-                now = time.monotonic()
-                if clock[1]:
-                    timings[clock[1]] = round(now - clock[0], 2)
-                clock[:] = [now, name]
-                if name:
-                    emit({"event": "step", "text": name})
-
-            try:
-                result = phase.run(job.session, job.files, job.settings, step)
-            except RefusedScanError:
-                if job.stage == "session":
-                    withdraw(job, phase)
-                raise
-            step("")
-            for note in result.notes:
-                emit({"event": "note", "text": note})
-            root = job.settings.out_dir
-            # Sidecars are the record of how a result was made: without them it is made again.
-            sidecars = [path for path in map(sidecar_of, result.outputs) if path.exists()]
-            outputs = states(dict.fromkeys([*result.outputs, *sidecars]), {})
-            relative = {os.path.relpath(name, root): state for name, state in outputs.items()}
-            # The key is taken again: a phase before this one may have made the inputs.
-            checked = check(phase, job)
-            write_stamp(job.files.stamp(phase.name), Stamp(checked.key, checked.inputs, relative))
-            write_seconds(job.files, phase.name, timings)
-            ran.append(phase.name)
+            if is_stale(phase, job, known):
+                _run_phase(phase, job, known, emit)
+                ran.append(phase.name)
     return ran
+
+
+def _run_phase(phase: Phase, job: Job, known: dict[str, FileState], emit: Emit) -> None:
+    """Run a phase and leave its stamp; ``known`` gets the states of inputs and outputs."""
+    timings: dict[str, float] = {}
+    since, running = time.monotonic(), ""
+
+    def step(name: str) -> None:
+        nonlocal since, running
+        now = time.monotonic()
+        if running:
+            timings[running] = round(now - since, 2)
+        since, running = now, name
+        if name:
+            emit({"event": "step", "text": name})
+
+    before = _inputs(phase, job, known) or {}
+    known |= before
+    try:
+        result = phase.run(job.session, job.files, job.settings, step)
+    except RefusedScanError:
+        if job.stage == "session":
+            withdraw(job, phase)
+        raise
+    step("")
+    for note in result.notes:
+        emit({"event": "note", "text": note})
+    root = job.settings.out_dir
+    # Sidecars are the record of how a result was made: without them it is made again.
+    sidecars = [path for path in map(sidecar_of, result.outputs) if path.exists()]
+    outputs = states(dict.fromkeys([*result.outputs, *sidecars]), {})
+    known |= outputs
+    relative = {os.path.relpath(name, root): state for name, state in outputs.items()}
+    # The phase may have had other programs make inputs. Those that were there count as they were:
+    # where somebody has changed one meanwhile, the phase runs again next time.
+    after = _inputs(phase, job, known)
+    inputs = {} if after is None else {**after, **before}
+    parameters = phase.parameters(job.settings, job.session)
+    key = "" if after is None else key_of(parameters, inputs)
+    write_stamp(job.files.stamp(phase.name), Stamp(key, inputs, relative))
+    write_seconds(job.files, phase.name, timings)
 
 
 def withdraw(job: Job, failed: Phase) -> None:
@@ -158,6 +178,7 @@ def _die_with_parent() -> None:
 def main() -> int:
     """Entry point of the child process."""
     _die_with_parent()
+    take_blas_buffer()
     events = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)
 

@@ -29,7 +29,7 @@ from cmb_bidsapp.group.people import NOBODY, Person
 from cmb_bidsapp.group.quality import QC_COLUMNS
 from cmb_bidsapp.group.rates import RATE_COLUMNS
 from cmb_bidsapp.group.ratings import Ratings
-from cmb_bidsapp.group.records import ALGORITHM, Problem, Record, read_skipped
+from cmb_bidsapp.group.records import ALGORITHM, Found, Problem, Record, Skipped
 from cmb_bidsapp.group.visits import POOLS, Visit, visits_of
 from cmb_bidsapp.models.calibration import Knots
 
@@ -48,7 +48,7 @@ SHOWN = (
 
 
 def collect(
-    found: Iterable[Record | Problem],
+    found: Iterable[Found],
     out_dir: Path,
     *,
     limit: int,
@@ -88,16 +88,13 @@ def collect(
         collector = _Collector(out_dir, limit, people, knots, tell, adds)
         for _, own in groupby(found, key=_participant):
             collector.participant(own)
-        collector.end()
     return collector.cohort, list(paths.values())
 
 
-def apply_ratings(
-    found: Iterable[Record | Problem], ratings: Ratings
-) -> Iterator[Record | Problem]:
+def apply_ratings(found: Iterable[Found], ratings: Ratings) -> Iterator[Found]:
     """Sessions as their readers decided; ratings that cannot be used come last."""
     for one in found:
-        yield one if isinstance(one, Problem) else ratings.apply(one)
+        yield ratings.apply(one) if isinstance(one, Record) else one
     yield from ratings.problems
 
 
@@ -148,30 +145,24 @@ class _Collector:
     ) -> None:
         self.cohort = Cohort()
         self._out_dir, self._limit, self._tell, self._add = out_dir, limit, tell, adds
-        self._people, self._knots, self._skipped = people, knots, read_skipped(out_dir)
+        self._people, self._knots = people, knots
 
-    def participant(self, own: Iterable[Record | Problem]) -> None:
+    def participant(self, own: Iterable[Found]) -> None:
         """Take the sessions of a participant."""
         sessions: dict[str | None, Record] = {}
         steps: list[Step] = []
-        label = None
         for one in own:
-            label = one.files.participant if one.files else None
             if isinstance(one, Problem):
                 self._problem(one)
                 steps += [Step.FAILED] * one.left_out
+            elif isinstance(one, Skipped):
+                steps.append(Step.NO_T2STAR)
             else:
                 name = identity(one.files.participant, one.files.session)["session_id"]
                 sessions[name] = one
-        steps += [Step.NO_T2STAR] * self._skipped.pop(label or "", 0)
         if sessions:
             steps += self._read(sessions)
         self.cohort.flow.add(steps)
-
-    def end(self) -> None:
-        """Take who has left nothing but a row of the status."""
-        for number in self._skipped.values():
-            self.cohort.flow.add([Step.NO_T2STAR] * number)
 
     def _read(self, sessions: Mapping[str | None, Record]) -> Iterator[Step]:
         """Take the sessions of a participant that could be read; tells steps of the flow."""
@@ -306,5 +297,5 @@ def _step_of(row: ChangeRow) -> Step:
     return Step.CHANGED if row.protocol_changed or row.processing_changed else Step.COMPARABLE
 
 
-def _participant(one: Record | Problem) -> str | None:
+def _participant(one: Found) -> str | None:
     return one.files.participant if one.files else None

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import csv
 import os
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.protocol import Protocol, read_protocol
 from cmb_bidsapp.bids.stamps import read_stamp, vouched
-from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.bids.text import open_text
 from cmb_bidsapp.bids.times import natural
 from cmb_bidsapp.clinical.mars import NEEDED
@@ -89,21 +87,33 @@ class Problem:
         return f"{self.path}: {self.reason}"
 
 
-def records(out_dir: Path) -> Iterator[Record | Problem]:
+@dataclass(frozen=True)
+class Skipped:
+    """A session that had nothing to process in the last run."""
+
+    files: SessionFiles
+
+
+#: What comes up of an output folder.
+Found = Record | Problem | Skipped
+
+
+def records(out_dir: Path) -> Iterator[Found]:
     """Read the sessions below an output folder, in the order of participants and sessions.
 
     Every participant that has a folder or is in ``logs/status.tsv`` comes up: a session that
     failed in the last run, or has no lesion table, is a problem.
     """
-    failed: dict[str, dict[str | None, tuple[bool, str]]] = {}
-    status = out_dir / "logs" / "status.tsv"
+    last, status = _LastRun(), out_dir / "logs" / "status.tsv"
     try:
-        failed = _failed(status)
+        last = _read_status(status)
     except (OSError, ValueError) as error:
         yield Problem.of(error, status)
     folders = _labels(out_dir, "sub")
-    for participant in sorted({*folders, *failed}):
-        reasons, present = failed.get(participant, {}), set[str | None]()
+    for participant in sorted({*folders, *last.failed, *last.skipped}):
+        for session in last.skipped.get(participant, ()):
+            yield Skipped(SessionFiles(out_dir, participant, session))
+        reasons, present = last.failed.get(participant, {}), set[str | None]()
         if participant in folders:
             try:
                 present = _sessions(out_dir / f"sub-{participant}")
@@ -135,7 +145,7 @@ def finished_before(files: SessionFiles) -> bool:
     return all(vouched(stamp, files.out_dir) for stamp in stamps)
 
 
-def _read(files: SessionFiles) -> Iterator[Record | Problem]:
+def _read(files: SessionFiles) -> Iterator[Found]:
     try:
         yield read_record(files)
     except (OSError, ValueError) as error:
@@ -154,42 +164,45 @@ def read_record(files: SessionFiles) -> Record:
     return Record(files, tuple(lesions), read_protocol(files))
 
 
-def _failed(status: Path) -> dict[str, dict[str | None, tuple[bool, str]]]:
-    """By participant the sessions that failed in the last run; no others are kept.
+@dataclass
+class _LastRun:
+    """By participant the sessions that did not end well in the last run; no others are kept.
 
-    Of each whether it was but broken off, and why it failed.
-
-    Follow-ups of a participant have no session.
+    Attributes
+    ----------
+    failed
+        Of each session whether it was but broken off, and why it failed. Follow-ups of a
+        participant have no session.
+    skipped
+        Sessions that had nothing to process.
     """
+
+    failed: dict[str, dict[str | None, tuple[bool, str]]] = field(default_factory=dict)
+    skipped: dict[str, list[str | None]] = field(default_factory=dict)
+
+
+def _read_status(status: Path) -> _LastRun:
+    last = _LastRun()
     if not status.exists():
-        return {}
-    failed: dict[str, dict[str | None, tuple[bool, str]]] = {}
+        return last
     with open_text(status) as stream:
         reader = csv.DictReader(stream, delimiter="\t")
         if not {*STATUS} <= {*(reader.fieldnames or ())}:
             raise ValueError(f"lacks one of {', '.join(STATUS)}")
         for row in reader:
             participant, session, outcome, message = (row[name] or "" for name in STATUS)
+            participant = participant.removeprefix("sub-")
+            label = None if session == "n/a" else session.removeprefix("ses-")
             # Results stand whether or not it was measured how much is found in them.
             if outcome == "failed" and row.get("stage") != "sensitivity":
-                label = None if session == "n/a" else session.removeprefix("ses-")
                 cause = f"{row.get('stage', 'session')} failed in the last run: {message}"
-                failed.setdefault(participant.removeprefix("sub-"), {})[label] = (
+                last.failed.setdefault(participant, {})[label] = (
                     row.get("exit_code") == str(int(ExitCode.INTERRUPTED)) or message == UNFINISHED,
                     cause,
                 )
-    return failed
-
-
-def read_skipped(out_dir: Path) -> Counter[str]:
-    """Number of sessions of each participant that had nothing to process in the last run."""
-    try:
-        rows = read_table(out_dir / "logs" / "status.tsv", STATUS)
-    except (OSError, ValueError):
-        # That it cannot be read is told with the sessions.
-        return Counter()
-    skipped = (row["participant_id"] for row in rows if row["status"] == "skipped")
-    return Counter(participant.removeprefix("sub-") for participant in skipped)
+            elif outcome == "skipped":
+                last.skipped.setdefault(participant, []).append(label)
+    return last
 
 
 def _labels(folder: Path, entity: str) -> set[str]:

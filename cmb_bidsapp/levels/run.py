@@ -7,6 +7,7 @@ from dataclasses import replace
 from rich.console import Console
 
 from cmb_bidsapp.core.outcome import Summary
+from cmb_bidsapp.core.resources import take_blas_buffer
 from cmb_bidsapp.core.signals import signals_interrupt
 from cmb_bidsapp.engine.progress import say
 from cmb_bidsapp.levels.participant import participant
@@ -16,6 +17,7 @@ from cmb_bidsapp.settings import Settings
 
 def run_app(settings: Settings) -> int:
     """Run the levels, print the line for scripts; returns the exit code."""
+    take_blas_buffer()
     with signals_interrupt():
         summary = run_levels(settings)
     print(summary, flush=True)

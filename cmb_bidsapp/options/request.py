@@ -101,24 +101,17 @@ def read_request(arguments: Sequence[str]) -> AppRequest:
     if past and not positionals_of(words):
         words = [str(past["bids_dir"]), str(past["output_dir"]), *past["level"], *words]
     parser = build_parser()
-    parser.parse_args(words)  # shows help and the like, and refuses what is no command line
-    typed = _typed(words)
+    defaults = {action.dest: action.default for action in parser._actions}
+    # What has a value already gets no default.
+    given = parser.parse_args(words, argparse.Namespace(**dict.fromkeys(defaults)))
+    typed = {name: value for name, value in vars(given).items() if value is not None}
     if {"threshold", "operating_point", "model"} & typed.keys():
         past.pop("threshold", None)  # it belongs to the model and operating point of that run
     if "bids_filter_file" in typed:
         past.pop("filters", None)
     if "group" not in typed["level"]:
         past = {k: v for k, v in past.items() if k not in ("reference_derivatives", "ratings")}
-    defaults = {action.dest: action.default for action in parser._actions}
     return as_request(AppRequest, {"filters": {}, **defaults, **past, **typed})
-
-
-def _typed(words: Sequence[str]) -> dict[str, Any]:
-    """Only what the command line says, without defaults."""
-    parser = build_parser()
-    for action in parser._actions:
-        action.default = argparse.SUPPRESS
-    return vars(parser.parse_args(words))
 
 
 def _past_run(arguments: Sequence[str]) -> dict[str, Any]:

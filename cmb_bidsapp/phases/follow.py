@@ -32,7 +32,7 @@ from cmb_bidsapp.phases.base import Step
 from cmb_bidsapp.preprocess.ants import write_linear
 from cmb_bidsapp.preprocess.between import Image, SessionRegistration, register_between
 from cmb_bidsapp.preprocess.resampling import IDENTITY, Grid
-from cmb_bidsapp.report.painting import save
+from cmb_bidsapp.report.painting import RGB, save
 from cmb_bidsapp.report.track_figures import panels, side_by_side, words_of
 from cmb_bidsapp.settings import Settings
 
@@ -165,12 +165,26 @@ def _numbers(record: SessionRecord) -> list[int]:
 
 def look_at(
     made: Sequence[Track], compared: Sequence[SessionRecord], visits: Sequence[Visit]
-) -> dict[tuple[int, int], Evidence]:
-    """What the images show at the places of the tracks, by position of track and session."""
+) -> tuple[dict[tuple[int, int], Evidence], list[list[RGB]]]:
+    """What the images show at the places of the tracks; one session at a time is in memory.
+
+    Returns
+    -------
+    evidence, pictures
+        By position of track and session; and panels by session and track.
+    """
+    pictures: list[list[RGB]] = []
+
+    def scan_of(n: int) -> Scan:
+        # Drawn while its images are in memory.
+        numbers = _numbers(compared[n])
+        scan = Scan.of(compared[n].files, numbers)
+        shown = (scan.t2star, scan.brain, scan.counted, numbers)
+        pictures.append(list(panels(made, n, visits[n], visits[0].grid, *shown)))
+        return scan
+
     lesions = [record.lesions for record in compared]
-    return evidence_at(
-        made, lesions, visits, lambda n: Scan.of(compared[n].files, _numbers(compared[n]))
-    )
+    return evidence_at(made, lesions, visits, scan_of), pictures
 
 
 def rows_of(
@@ -238,19 +252,14 @@ def _circumstances(
 def draw_tracks(
     files: SessionFiles,
     histories: Sequence[History],
+    pictures: Sequence[Sequence[RGB]],
     compared: Sequence[SessionRecord],
-    visits: Sequence[Visit],
 ) -> list[Path]:
-    """Write the picture of every track."""
-    columns = []
-    for order, (record, visit) in enumerate(zip(compared, visits, strict=True)):
-        image, instances = _read_image(record.files), read_labels(record.files.instances)[0]
-        shown = (image.data, image.brain, instances, _numbers(record))
-        columns.append(list(panels(histories, order, visit, visits[0].grid, *shown)))
+    """Write the picture of every track; ``pictures`` are those of :func:`look_at`."""
     names = [record.name for record in compared]
     return [
-        save(side_by_side(pictures, words_of(history, names)), files.figure(f"track{number:03d}"))
-        for number, (history, *pictures) in enumerate(zip(histories, *columns, strict=True), 1)
+        save(side_by_side(own, words_of(history, names)), files.figure(f"track{number:03d}"))
+        for number, (history, *own) in enumerate(zip(histories, *pictures, strict=True), 1)
     ]
 
 

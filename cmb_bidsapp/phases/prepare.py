@@ -13,12 +13,13 @@ from cmb_bidsapp.anatomy.parcellation import Parcellation
 from cmb_bidsapp.anatomy.quality import (
     Measure,
     brain_measures,
+    contrast_measures,
     impossible,
     region_measures,
     registration_measures,
     share_shown,
 )
-from cmb_bidsapp.anatomy.recognition import certainty, why_not
+from cmb_bidsapp.anatomy.recognition import certainty, cortex_by_white_matter, why_not
 from cmb_bidsapp.bids.derivatives import SessionFiles, raw_uri
 from cmb_bidsapp.bids.images import read_image
 from cmb_bidsapp.bids.inputs import Scan, Session
@@ -108,6 +109,8 @@ def measure_anatomy(
         shown = share_shown(t1w.brain, t1w.affine, t2star.grid, pull=registration.pull)
         sure = certainty(t1w.anatomy)
         measures += brain_measures(Contrast.T1W, t1w.brain, t1w.grid.spacing, sure)
+        brightness = cortex_by_white_matter(t1w.anatomy, t1w.data, t1w.affine)
+        measures += contrast_measures(brightness, t1w.about["Sources"][0])
         measures += registration_measures(
             registration.mask_dice, registration.mutual_information, shown
         )
@@ -197,7 +200,7 @@ def prepare_parameters(settings: Settings, session: Session) -> dict[str, Any]:
     """Everything but the inputs that the results depend on."""
     extraction = choose_brain_extraction(settings.anatomy.brain_extraction)
     return {
-        "version": 8,
+        "version": 9,
         "brain_extraction": extraction,
         "parcellation": settings.anatomy.parcellation,
         "proxy_rules": settings.anatomy.proxy_rules,

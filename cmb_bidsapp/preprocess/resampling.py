@@ -151,10 +151,16 @@ def resample(
     )
     # A voxel reaches half its size beyond its centre (as in ITK): the outer half of a thick slice
     # is image, what lies farther out is not.
-    x, y, z = np.ogrid[tuple(slice(0, n) for n in target.shape)]
+    axes = np.ogrid[tuple(slice(0, n) for n in target.shape)]
     for row, size in zip(to_source[:3], data.shape, strict=True):
-        position = row[0] * x + row[1] * y + row[2] * z + row[3]
-        result[(position < -0.5 - 1e-6) | (position > size - 0.5 + 1e-6)] = 0
+        far = row[:3] * (np.array(target.shape) - 1)
+        # The corners are the farthest: where they are inside, as mostly, all is.
+        if row[3] + far.clip(max=0).sum() >= -0.5 and row[3] + far.clip(min=0).sum() <= size - 0.5:
+            continue
+        position = sum(step * axis for step, axis in zip(row[:3], axes, strict=True) if step)
+        position = position + row[3]
+        outside = (position < -0.5 - 1e-6) | (position > size - 0.5 + 1e-6)
+        np.copyto(result, 0, where=outside)
     return result
 
 

@@ -10,7 +10,7 @@ from nibabel.affines import apply_affine
 from scipy import ndimage
 
 from cmb_bidsapp.core.labels import CMB, PROXY_COLORS
-from cmb_bidsapp.lesions.longitudinal import Visit
+from cmb_bidsapp.lesions.longitudinal import Track, Visit
 from cmb_bidsapp.lesions.presence import History
 from cmb_bidsapp.preprocess.resampling import Grid, isotropic_grid
 from cmb_bidsapp.report.closeups import SHOWN_MM, SIDE
@@ -32,7 +32,7 @@ GUTTER = 4
 
 
 def panels(
-    tracks: Sequence[History],
+    tracks: Sequence[Track],
     order: int,
     visit: Visit,
     baseline: Grid,

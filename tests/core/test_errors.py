@@ -79,5 +79,12 @@ def test_other_errors_are_told_apart(error, code, said):
     assert said in message
 
 
+def test_what_comes_of_a_lack_of_memory_is_one():
+    error = SystemError("error return without exception set")
+    assert classify(error)[0] == 70
+    error.__context__ = MemoryError()
+    assert classify(error)[0] == 75
+
+
 def test_unexpected_messages_become_one_line():
     assert classify(RuntimeError("a\n  b\r\n\tc"))[1] == "RuntimeError: a b c"

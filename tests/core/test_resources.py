@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given, settings
@@ -49,6 +51,14 @@ def test_the_machine_alone_is_the_limit(machine):
             16,
         ),
         ({"/sys/fs/cgroup/cpu.max": "6400000 100000"}, 16),
+        (
+            {
+                "/proc/self/cgroup": "4:cpu,cpuacct:/job",
+                "/sys/fs/cgroup/cpu/job/cpu.cfs_quota_us": "300000",
+                "/sys/fs/cgroup/cpu/job/cpu.cfs_period_us": "100000",
+            },
+            3,
+        ),
     ],
 )
 def test_cores_are_limited_by_the_cgroup(machine, files, cpus):
@@ -63,6 +73,22 @@ def test_cores_are_limited_by_the_cgroup(machine, files, cpus):
         ({"/sys/fs/cgroup/memory.max": "max"}, 65536),
         ({"/sys/fs/cgroup/memory/memory.limit_in_bytes": str(4 << 30)}, 4096),
         ({"/sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712"}, 65536),
+        (
+            {
+                "/proc/self/cgroup": "0::/system.slice/job.scope",
+                "/sys/fs/cgroup/system.slice/job.scope/memory.max": "max",
+                "/sys/fs/cgroup/system.slice/memory.max": str(6 << 30),
+            },
+            6144,
+        ),
+        (
+            {
+                "/proc/self/cgroup": "4:cpu,cpuacct:/\n3:memory:/slurm/job_7\n0::/",
+                "/sys/fs/cgroup/memory/slurm/job_7/memory.limit_in_bytes": str(3 << 30),
+                "/sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712",
+            },
+            3072,
+        ),
     ],
 )
 def test_memory_is_limited_by_the_cgroup(machine, files, memory):
@@ -92,6 +118,22 @@ def test_unknown_memory_is_enough_for_one_session(machine):
 def test_the_files_of_this_machine_can_be_read():
     assert resources.available_cpus().value >= 1
     assert resources.available_memory_mb().value >= 1
+
+
+USED_UP = """\
+import re, resource
+from pathlib import Path
+import numpy as np
+from cmb_bidsapp.core.resources import take_blas_buffer
+take_blas_buffer()
+used = int(re.search(r"VmSize:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) << 10
+resource.setrlimit(resource.RLIMIT_AS, (used + (2 << 20),) * 2)
+print(np.ones((99, 99)) @ np.ones(99))
+"""
+
+
+def test_without_memory_nothing_is_waited_for():
+    subprocess.run([sys.executable, "-c", USED_UP], timeout=120, check=True)
 
 
 @quick

@@ -7,7 +7,7 @@ import pytest
 
 from cmb_bidsapp.bids.outputs import sidecar_of, write_json
 from cmb_bidsapp.bids.provenance import read_seconds
-from cmb_bidsapp.bids.stamps import read_stamp
+from cmb_bidsapp.bids.stamps import read_stamp, sha256_of
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.engine import child as module
 from cmb_bidsapp.engine.child import Job, run, up_to_date
@@ -111,6 +111,39 @@ def test_a_new_input_runs_all_that_follows_from_it(done):
     assert not up_to_date(done)
     assert ran(done) == ["first", "second"]
     assert second_file(done.files).read_text() == "NEW RAW"
+
+
+def test_an_input_that_changes_while_it_is_read_is_read_again_next_time(job, monkeypatch):
+    def work(session, files, settings, step):
+        result = run_first(session, files, settings, step)
+        if session.t2star.path.read_text() == "raw":
+            session.t2star.path.write_text("another")
+        return result
+
+    once = (dataclasses.replace(PHASES[0], run=work), PHASES[1])
+    monkeypatch.setattr(module, "STAGES", {"session": once})
+    assert ran(job) == ["first", "second"]
+    assert not up_to_date(job)
+    assert ran(job) == ["first", "second"]
+    assert second_file(job.files).read_text() == "ANOTHER"
+    assert up_to_date(job)
+
+
+def test_every_file_is_hashed_once_in_a_process_and_none_where_a_stamp_is_missing(job, monkeypatch):
+    hashed = []
+
+    def counted(path):
+        hashed.append(path.name)
+        return sha256_of(path)
+
+    monkeypatch.setattr("cmb_bidsapp.bids.stamps.sha256_of", counted)
+    assert not up_to_date(job)
+    assert hashed == []
+    assert ran(job) == ["first", "second"]
+    assert hashed == ["raw.txt", "first.txt", "second.txt"]
+    assert up_to_date(job)
+    assert not up_to_date(changed(job, seed=5))
+    assert len(hashed) == 3
 
 
 def test_an_input_that_was_only_touched_changes_nothing(done):

@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,7 +32,13 @@ class Tiny:
             "OMP_NUM_THREADS": "1",
         }
 
-    def start(self, *options: str, out: Path | None = None) -> subprocess.Popen[str]:
+    def start(
+        self,
+        *options: str,
+        out: Path | None = None,
+        limit: Callable[[], object] | None = None,
+    ) -> subprocess.Popen[str]:
+        """Start it; ``limit`` is called in its process first."""
         command = [sys.executable, "-m", "tests.faults.tiny", str(self.bids), str(out or self.out)]
         return subprocess.Popen(
             [*command, "participant", *options],
@@ -39,11 +47,12 @@ class Tiny:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=limit,
         )
 
-    def run(self, *options: str, out: Path | None = None) -> tuple[int, str, str]:
+    def run(self, *options: str, **how: Any) -> tuple[int, str, str]:
         """Exit code, standard output and error."""
-        process = self.start(*options, out=out)
+        process = self.start(*options, **how)
         said, complained = process.communicate(timeout=300)
         return process.returncode, said, complained
 

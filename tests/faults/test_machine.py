@@ -1,10 +1,14 @@
-"""Disks that are full or read-only, one of several participants that is bad, no network."""
+"""Disks that are full or read-only, little memory, one bad participant of several, no network."""
 
 import contextlib
 import os
+import resource
 import shutil
 import subprocess
+from pathlib import Path
 
+import nibabel as nib
+import numpy as np
 import pytest
 
 from tests.faults.test_interruption import partial, results, status
@@ -69,6 +73,68 @@ def test_an_output_folder_that_is_read_only_is_told(tiny, disk):
     assert result_of(said) == (0, 1, 0, 73)
     assert complained.startswith("cmb_bidsapp: read-only file system: ")
     assert len(complained.splitlines()) == 1
+
+
+#: More than the programs take by themselves, and less than the large image does.
+ROOM = 800 << 20
+SHORT = "out of memory; give more with --mem or run fewer at once"
+
+
+def make_large(app):
+    """Put an image of 1 GB in the place of that of ``sub-big1``; on the disk it takes nothing."""
+    (small,) = app.bids.rglob("sub-big1_T2starw.nii.gz")
+    image = nib.Nifti1Image(np.zeros((2, 2, 2), np.uint8), np.diag([0.2, 0.2, 0.2, 1.0]))
+    image.header.set_data_shape((1024, 1024, 1024))
+    large = small.with_name("sub-big1_T2starw.nii")
+    large.write_bytes(image.header.binaryblock + bytes(4))
+    os.truncate(large, large.stat().st_size + (1 << 30))
+    small.unlink()
+
+
+def test_a_session_that_is_not_given_the_memory_it_needs_says_so(tiny):
+    app = tiny("big1")
+    make_large(app)
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_AS, (ROOM, ROOM))
+
+    code, said, complained = app.run(limit=limit)
+    assert (code, result_of(said), complained) == (75, (0, 1, 0, 75), "")
+    assert "800 MB: ulimit -v" in said.splitlines()[0]
+    assert status(app.out)["sub-big1"] == ("failed", "75", SHORT)
+
+
+@pytest.fixture
+def control_group():
+    """A control group with a limit of memory, as batch systems and containers make one."""
+    for root, name in (("memory", "memory.limit_in_bytes"), ("", "memory.max")):
+        group = Path("/sys/fs/cgroup", root, f"cmb-bidsapp-test-{os.getpid()}")
+        try:
+            group.mkdir()
+        except OSError:
+            continue
+        try:
+            (group / name).write_text(str(ROOM))
+        except OSError:
+            group.rmdir()
+            continue
+        yield group
+        group.rmdir()
+        return
+    pytest.skip("no control group can be made here")
+
+
+def test_a_session_that_the_kernel_kills_for_want_of_memory_says_so(tiny, control_group):
+    app = tiny("big1")
+    make_large(app)
+
+    def limit():
+        (control_group / "cgroup.procs").write_text(str(os.getpid()))
+
+    code, said, complained = app.run(limit=limit)
+    assert (code, result_of(said), complained) == (75, (0, 1, 0, 75), "")
+    assert "800 MB: cgroup limit" in said.splitlines()[0]
+    assert status(app.out)["sub-big1"][2].startswith("killed by SIGKILL, out of memory; run fewer")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes anywhere")

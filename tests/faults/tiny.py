@@ -6,7 +6,7 @@ Command line, engine, stamps, status and atomic writes are the real ones; phases
 reports have one line.
 
 A participant's label says what happens to it: ``hang...`` never ends, ``bad...`` is bad data,
-``slow...`` takes a second.
+``slow...`` takes a second, ``big...`` has its image read as the app reads it.
 """
 
 import hashlib
@@ -17,6 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from cmb_bidsapp import workflow
+from cmb_bidsapp.bids.images import read_image
 from cmb_bidsapp.bids.outputs import sidecar_of, write_json, write_text
 from cmb_bidsapp.core.errors import RefusedScanError
 from cmb_bidsapp.phases.base import Phase, Result
@@ -41,6 +42,8 @@ def _work(name, sources, targets):
             time.sleep(600)
         if session.participant.startswith("slow"):
             time.sleep(1)
+        if session.participant.startswith("big"):
+            read_image(session.t2star.path)
         used = sources(session, files)
         text = "".join(hashlib.sha256(path.read_bytes()).hexdigest() for path in used)
         for target in targets(files):
