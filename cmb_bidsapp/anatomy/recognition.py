@@ -17,8 +17,7 @@ import numpy.typing as npt
 
 from cmb_bidsapp.anatomy.quality import BEYOND, POSSIBLE_BRAIN_ML, SURE_OF_BRAIN, share_beyond
 from cmb_bidsapp.core.contrast import Contrast
-from cmb_bidsapp.core.labels import structure_classes
-from cmb_bidsapp.preprocess.resampling import Affine, Grid, resample
+from cmb_bidsapp.preprocess.resampling import Affine, Grid
 
 if TYPE_CHECKING:  # torch
     from cmb_bidsapp.anatomy.network import Anatomy
@@ -31,8 +30,6 @@ DOUBTFUL = MappingProxyType({Contrast.T2STARW: 0.975, Contrast.T1W: SURE_OF_BRAI
 CLEARER = 0.008
 #: Least certainty of the structures of a whole brain, of which good scans have 0.73 to 0.82.
 LEAST_STRUCTURE = 0.62
-#: Voxels whose structure is this sure tell how bright it is.
-SURE_OF_STRUCTURE = 0.8
 #: Least number of values that the brain of a scan has; a mask or a label map has fewer.
 LEAST_VALUES = 16
 
@@ -50,24 +47,6 @@ def structure_certainty(anatomy: Anatomy) -> float:
     """Mean probability of the likeliest structure where that is one of the brain; 0 without."""
     structure = anatomy.probabilities.argmax(axis=0) > 0
     return _mean(anatomy.probabilities.max(axis=0)[structure])
-
-
-def cortex_by_white_matter(anatomy: Anatomy, image: Data, affine: Affine) -> float:
-    """Median brightness of the cortex by that of the white matter; NaN where either is not seen.
-
-    Parameters
-    ----------
-    image, affine
-        The image that the network saw, bias-corrected.
-    """
-    values = resample(image, affine, anatomy.grid, smooth=True)
-    likeliest, sure = anatomy.probabilities.argmax(axis=0), anatomy.probabilities.max(axis=0)
-    cortex, white = (
-        values[(likeliest == number) & (sure > SURE_OF_STRUCTURE)]
-        for number in structure_classes(("cerebral-cortex", "cerebral-wm"))
-    )
-    bright = float(np.median(white)) if white.size else 0.0
-    return float(np.median(cortex)) / bright if cortex.size and bright > 0 else float("nan")
 
 
 def why_not(

@@ -19,7 +19,7 @@ from cmb_bidsapp.anatomy.quality import (
     registration_measures,
     share_shown,
 )
-from cmb_bidsapp.anatomy.recognition import certainty, cortex_by_white_matter, why_not
+from cmb_bidsapp.anatomy.recognition import certainty, why_not
 from cmb_bidsapp.bids.derivatives import SessionFiles, raw_uri
 from cmb_bidsapp.bids.images import read_image
 from cmb_bidsapp.bids.inputs import Scan, Session
@@ -109,8 +109,7 @@ def measure_anatomy(
         shown = share_shown(t1w.brain, t1w.affine, t2star.grid, pull=registration.pull)
         sure = certainty(t1w.anatomy)
         measures += brain_measures(Contrast.T1W, t1w.brain, t1w.grid.spacing, sure)
-        brightness = cortex_by_white_matter(t1w.anatomy, t1w.data, t1w.affine)
-        measures += contrast_measures(brightness, t1w.about["Sources"][0])
+        measures += contrast_measures(registration.correlation, t1w.about["Sources"][0])
         measures += registration_measures(
             registration.mask_dice, registration.mutual_information, shown
         )

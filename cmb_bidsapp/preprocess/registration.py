@@ -45,6 +45,8 @@ class Registration:
         T2*w world to T1w world (RAS mm): where to sample the T1w for a T2*w voxel.
     mutual_information
         Mutual information of the two images inside both masks, in nats.
+    correlation
+        Pearson's, of their brightness there.
     mask_dice
         Overlap of the two brain masks, within the field of view of the T2*w.
     start
@@ -55,6 +57,7 @@ class Registration:
 
     pull: Affine
     mutual_information: float
+    correlation: float
     mask_dice: float
     start: str
     attempts: int
@@ -103,10 +106,11 @@ def register_rigid(
             slab[:, :, box[2]] = True
         total = still_mask.sum() + (carried_mask & slab).sum()
         dice = float(2 * both.sum() / total) if total else 0.0
-        information = mutual_information(still[both], carried[both]) if both.any() else 0.0
+        seen = (still[both], carried[both])
         return Registration(
             pull=pull,
-            mutual_information=information,
+            mutual_information=mutual_information(*seen) if both.any() else 0.0,
+            correlation=correlation(*seen) if both.any() else float("nan"),
             mask_dice=dice,
             start=name,
             attempts=attempts,
@@ -189,6 +193,14 @@ def mutual_information(
     outer = p.sum(axis=1, keepdims=True) * p.sum(axis=0, keepdims=True)
     filled = p > 0
     return float((p[filled] * np.log(p[filled] / outer[filled])).sum())
+
+
+def correlation(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> float:
+    """Pearson's correlation of paired samples, extreme values cut; NaN where either is constant."""
+    left, right = _clip(a), _clip(b)
+    if left.min() == left.max() or right.min() == right.max():
+        return float("nan")
+    return float(np.corrcoef(left, right)[0, 1])
 
 
 def _clip(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -12,6 +12,7 @@ from cmb_bidsapp.anatomy.quality import (
     USUAL_HEAD_ML,
     Measure,
     brain_measures,
+    contrast_measures,
     impossible,
     region_measures,
     registration_measures,
@@ -188,6 +189,16 @@ def test_registration_is_measured_by_masks_images_and_what_is_shown():
     assert flagged(registration_measures(0.95, math.nan, 1.0)) == {
         "mutual information of T1w and T2*w": "low"
     }
+
+
+def test_a_t1w_as_bright_and_dark_as_the_t2star_is_told_with_the_file():
+    name = "sub-01/anat/sub-01_T1w.nii.gz"
+    assert flagged(contrast_measures(0.5, name)) == {}
+    found = contrast_measures(np.nextafter(0.5, 1), name)
+    assert flagged(found) == {"correlation of T1w and T2*w": "high"}
+    (told,) = warnings(found)
+    assert f"{name} may be a T2*w; look at it" in told
+    assert contrast_measures(math.nan, name) == [], "unknown is not told"
 
 
 #: A turn about an oblique axis, and a shift, mm.

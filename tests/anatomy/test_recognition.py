@@ -8,13 +8,7 @@ import numpy as np
 import pytest
 
 from cmb_bidsapp.anatomy.network import Anatomy, AnatomyNetwork
-from cmb_bidsapp.anatomy.quality import contrast_measures, warnings
-from cmb_bidsapp.anatomy.recognition import (
-    certainty,
-    cortex_by_white_matter,
-    structure_certainty,
-    why_not,
-)
+from cmb_bidsapp.anatomy.recognition import certainty, structure_certainty, why_not
 from cmb_bidsapp.bids.images import read_volume
 from cmb_bidsapp.models.registry import load_bundle
 from cmb_bidsapp.preprocess.resampling import Grid
@@ -102,25 +96,6 @@ def test_a_whole_brain_must_have_structures_a_part_of_one_need_not():
     assert judged(unsure, lambda *_: anatomy(0.94, 0.6), brain=cut) == ""
 
 
-@pytest.mark.parametrize("ratio", [0.7, 0.9])
-def test_how_bright_the_cortex_is_tells_a_t1w_with_words_from_what_is_none(ratio):
-    probabilities = np.zeros((3, *SHAPE), np.float32)
-    probabilities[1, BRAIN] = 1
-    probabilities[:, :8] = probabilities[[0, 2, 1], :8]
-    seen = Anatomy(probabilities, Grid(SHAPE, AFFINE))
-    image = (100 * probabilities[1] + 100 * ratio * probabilities[2]).astype(np.float32)
-    found = cortex_by_white_matter(seen, image, AFFINE)
-    assert found == pytest.approx(ratio)
-    told = warnings(contrast_measures(found, "sub-01_T1w.nii.gz"))
-    assert bool(told) == (ratio > 0.8)
-    assert all("sub-01_T1w.nii.gz may be a T2*w; look at it" in line for line in told)
-
-
-def test_where_no_tissue_is_seen_nothing_is_said_of_the_contrast():
-    nothing = anatomy(0.9, brain=np.zeros(SHAPE, np.bool_))
-    assert contrast_measures(cortex_by_white_matter(nothing, DATA, AFFINE), "T1w") == []
-
-
 @pytest.fixture(scope="module")
 def network():
     return AnatomyNetwork(load_bundle("anatomy"))
@@ -162,13 +137,6 @@ def test_real_images_are_told_from_what_is_none(network, trio, file, contrast, c
     changed = np.ascontiguousarray(change(data), dtype=np.float32)
     found = judged_for_real(network, changed, affine, contrast)
     assert (words in found) if words else found == ""
-
-
-@pytest.mark.parametrize(("file", "doubtful"), [("T1w", False), ("gre_magnitude", True)])
-def test_a_real_t2star_that_is_given_as_a_t1w_is_told(network, trio, file, doubtful):
-    data, affine = read_volume(trio / f"trio_b17_{file}.nii.gz")
-    found = cortex_by_white_matter(network(data, affine, "T1w"), data, affine)
-    assert bool(warnings(contrast_measures(found, file))) == doubtful
 
 
 def test_scans_that_are_brain_only_or_half_stripped_pass(network, data_dir):

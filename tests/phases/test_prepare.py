@@ -29,7 +29,12 @@ from tests.skeletons import rescanned, write_head
 
 AFFINE = np.diag([1.0, 1.0, 4.0, 1.0])
 FOUND = Registration(
-    pull=np.eye(4), mutual_information=1.2, mask_dice=0.95, start="header", attempts=2
+    pull=np.eye(4),
+    mutual_information=1.2,
+    correlation=-0.3,
+    mask_dice=0.95,
+    start="header",
+    attempts=2,
 )
 
 

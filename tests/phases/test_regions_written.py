@@ -44,7 +44,12 @@ def t2star(labelled):
 def write(labelled, t2star, files, settings, pull=PULL, about=None):
     t1w = head_of(labelled.dseg, labelled.grid.affine, about)
     registration = Registration(
-        pull=pull, mutual_information=1.0, mask_dice=0.95, start="header", attempts=1
+        pull=pull,
+        mutual_information=1.0,
+        correlation=-0.3,
+        mask_dice=0.95,
+        start="header",
+        attempts=1,
     )
     return write_regions(labelled, t1w, t2star, registration, files, settings)
 

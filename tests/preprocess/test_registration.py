@@ -12,6 +12,7 @@ from nibabel.affines import apply_affine
 from cmb_bidsapp.preprocess.registration import (
     GOOD_DICE,
     Registration,
+    correlation,
     mutual_information,
     register_rigid,
 )
@@ -121,9 +122,26 @@ def test_scanner_coordinates_of_another_place_are_overcome():
 @pytest.mark.parametrize(("dice", "good"), [(GOOD_DICE, True), (GOOD_DICE - 0.01, False)])
 def test_good_is_a_matter_of_mask_overlap(dice, good):
     made = Registration(
-        pull=np.eye(4), mutual_information=0.0, mask_dice=dice, start="header", attempts=1
+        pull=np.eye(4),
+        mutual_information=0.0,
+        correlation=-0.3,
+        mask_dice=dice,
+        start="header",
+        attempts=1,
     )
     assert made.good is good
+
+
+def test_a_contrast_turned_round_is_correlated_negatively():
+    rng = np.random.default_rng(0)
+    a, b = rng.random((2, 20_000)).astype(np.float32)
+    assert correlation(a, 3 * a + 7) == pytest.approx(1)
+    assert correlation(a, 5 - 2 * a) == pytest.approx(-1)
+    assert abs(correlation(a, b)) < 0.05
+    spoilt = a.copy()
+    spoilt[:20] = 1e6
+    assert correlation(a, spoilt) > 0.9, "a few extreme values do not matter"
+    assert np.isnan(correlation(a, np.ones_like(a)))
 
 
 def test_mutual_information_of_independent_images_is_near_zero():
