@@ -60,7 +60,7 @@ def write_followed(out_dir, label="01", *, poor=False, **protocol):
         write_linear(between.pull, SessionFiles(out_dir, label, "B").to_session("A"))
     compared, visits = follow.visits_of(sessions, registrations)
     made = tracks(visits)
-    evidence = follow.look_at(made, compared, visits)
+    evidence, _ = follow.look_at(made, compared, visits)
     histories = histories_of(made, evidence, [one.protocol for one in compared])
     rows = follow.rows_of(sessions, compared, histories)
     settings = Settings(bids_dir, out_dir, ("participant",))
