@@ -1,23 +1,25 @@
 """Training of the second look on made-up scans in which bleeds and vessels are easy to tell."""
 
+import dataclasses
 import json
 import shutil
 
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import write_image
 from cmb_bidsapp.cli import main
 from cmb_bidsapp.core.errors import NoInputError
-from cmb_bidsapp.lesions.second_look import judge_views
+from cmb_bidsapp.lesions.second_look import Judge, SecondLook, judge_views
 from cmb_bidsapp.lesions.segment import LesionNetwork
 from cmb_bidsapp.models.registry import PACKAGED, load_lesion_model
 from cmb_bidsapp.sensitivity.background import read_background
 from cmb_bidsapp.train.implants import chosen_sessions
 from cmb_bidsapp.train.places import MARGIN, Acquisition, Kind, Places, places_of, shadows_of
-from cmb_bidsapp.train.second_look import train_second_look
+from cmb_bidsapp.train.second_look import train_second_look, tuned
 
 AFFINE = np.diag([0.8, 0.8, 3.0, 1.0])
 SHAPE = (90, 90, 12)
@@ -80,6 +82,24 @@ def test_no_label_is_needed(training):
     losses = []
     train_second_look(places, [shadows], steps=30, progress=lambda _, loss: losses.append(loss))
     assert np.mean(losses[-5:]) < np.mean(losses[:5])
+
+
+def test_a_judge_that_is_trained_further_says_of_what_is_suspected_what_it_said(backgrounds):
+    rng = np.random.default_rng(0)
+    seen = backgrounds[0]
+    # The scan's bleeds are suspected, and nobody has labelled them.
+    seen = dataclasses.replace(seen, lesions=None, suspected=seen.lesions)
+    places, shadows = places_of(seen, 0, rng), shadows_of(Acquisition.of(seen), 20, rng)
+    torch.manual_seed(0)
+    start = Judge()
+    *_, (judge, _) = tuned(start, places, [shadows], steps=30, seed=0)
+    views = places.views[..., MARGIN:-MARGIN, MARGIN:-MARGIN].astype(np.float32)
+    before, after = (
+        judge_views(SecondLook([one]), views, tuple(places.voxel[0])) for one in (start, judge)
+    )
+    change = {kind: np.abs(after - before)[places.kind == kind].mean() for kind in Kind}
+    assert change[Kind.SUSPECTED] < change[Kind.TISSUE] / 2
+    assert after[places.kind == Kind.TISSUE].mean() < 0.4, "which it has learned to deny"
 
 
 def test_scans_that_show_no_microbleed_are_refused(backgrounds):
