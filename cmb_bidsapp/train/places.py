@@ -53,6 +53,8 @@ class Kind(IntEnum):
     OTHER = 0
     LESION = 1
     TISSUE = 2
+    SUSPECTED = 3
+    """By a lesion model, where nobody has labelled."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,8 @@ def _widths(reach: float, voxel: Sequence[float]) -> list[int]:
 def places_of(seen: Background, acquisition: int, rng: np.random.Generator) -> Places:
     """Labelled lesions of a scan, dark places that are none, and clear tissue.
 
-    What a lesion model suspects is none where all lesions are labelled, and left out elsewhere.
+    What a lesion model suspects is none where all lesions are labelled, and elsewhere a kind of its
+    own, which may be either.
 
     Parameters
     ----------
@@ -126,12 +129,12 @@ def places_of(seen: Background, acquisition: int, rng: np.random.Generator) -> P
     tissue = ndimage.minimum_filter(relative, (*_widths(CLEAR_TISSUE_MM, voxel[:2]), 1)) > (
         CLEAR_TISSUE
     )
-    suspects = np.zeros((0, 3), np.intp)
-    lesions = np.zeros((0, 3), np.intp)
+    suspects = _centres(seen.t2star, seen.suspected)
+    lesions = unknown = np.zeros((0, 3), np.intp)
     if seen.lesions is None:
         known = known | seen.suspected
+        suspects, unknown = unknown, suspects
     else:
-        suspects = _centres(seen.t2star, seen.suspected)
         lesions = _centres(seen.t2star, seen.lesions)
     near = ndimage.maximum_filter(known, _widths(CLEAR_MM, voxel))
     others = np.concatenate(
@@ -140,7 +143,12 @@ def places_of(seen: Background, acquisition: int, rng: np.random.Generator) -> P
     others = others[~near[tuple(others.T)]]
     count = round(min(TISSUE, TISSUE_PER_ML * seen.millilitres))
     clear = tissue_places(seen.t2star, seen.regions, count, rng, within=tissue & ~near)
-    kinds = {Kind.LESION: lesions, Kind.OTHER: others, Kind.TISSUE: clear}
+    kinds = {
+        Kind.LESION: lesions,
+        Kind.OTHER: others,
+        Kind.TISSUE: clear,
+        Kind.SUSPECTED: unknown,
+    }
     return _places_at(seen, kinds, acquisition)
 
 
@@ -161,11 +169,20 @@ def with_ratings(
         See :func:`places_of`.
     """
     rated = {Kind.LESION: _darkest_near(seen, lesions), Kind.OTHER: _darkest_near(seen, others)}
-    doubtful = seen.doubtful.copy()
-    # Nothing near a microbleed is a place that is none.
+    # Nothing near a microbleed is a place that is none, and what is rated is no longer suspected.
+    doubtful = np.zeros(seen.t2star.shape, np.bool_)
     doubtful[tuple(rated[Kind.LESION].T)] = True
-    unrated = places_of(replace(seen, doubtful=doubtful), acquisition, rng)
-    return Places.joined([unrated, _places_at(seen, rated, acquisition)])
+    said = doubtful.copy()
+    said[tuple(rated[Kind.OTHER].T)] = True
+    pieces, _ = ndimage.label(seen.suspected, CONNECTIVITY_26)
+    near = ndimage.maximum_filter(said, _widths(NEAR_MM, seen.voxel))
+    settled = np.isin(pieces, np.unique(pieces[near])) & seen.suspected
+    left = replace(
+        seen,
+        suspected=seen.suspected & ~settled,
+        doubtful=seen.doubtful | doubtful | settled,
+    )
+    return Places.joined([places_of(left, acquisition, rng), _places_at(seen, rated, acquisition)])
 
 
 def _darkest_near(seen: Background, points: Points) -> npt.NDArray[np.intp]:

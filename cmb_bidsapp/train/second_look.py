@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from cmb_bidsapp.core.errors import NoInputError
-from cmb_bidsapp.lesions.second_look import JUDGES, PIXELS, Judge, SecondLook
+from cmb_bidsapp.lesions.second_look import JUDGES, PIXELS, Judge, SecondLook, judge_views
 from cmb_bidsapp.train.places import MARGIN, Image, Kind, Places, Stored, mixed
 
 BATCH, LEARNING_RATE = 128, 2e-3
@@ -20,6 +20,10 @@ TUNING_RATE = 3e-4
 #: Share of a batch that is microbleeds; of these, the share that somebody labelled, where anybody
 #: did; of the rest of the batch, the share that is clear tissue.
 POSITIVE, LABELLED, TISSUE = 0.4, 0.15, 0.1
+#: Of that rest, the share that is suspected, where a judge is trained further.
+SUSPECTED = 0.25
+#: What a judge shall say of what is a microbleed, and of what is none: nobody is that sure.
+YES, NO = 0.99, 0.01
 #: Brightness of what is not brain, or next to nothing else.
 OUTSIDE = -0.98
 
@@ -56,7 +60,8 @@ def train_second_look(
         own_seed = number + JUDGES * seed
         torch.manual_seed(own_seed)
         judge = Judge()
-        for step, loss in _trained(judge, places, shadows, steps, own_seed, LEARNING_RATE):
+        sampler = _Sampler(places, shadows, np.random.default_rng(own_seed))
+        for step, loss in _trained(judge, sampler, steps, LEARNING_RATE):
             progress(number * steps + step, loss)
         judges.append(judge)
     network = SecondLook(judges)
@@ -68,6 +73,9 @@ def tuned(
     judge: Judge, places: Places, shadows: Sequence[Stored], *, steps: int, seed: int
 ) -> Iterator[tuple[Judge, float]]:
     """Train a copy of a judge further, on places as for :func:`train_second_look`.
+
+    Of what is suspected nobody knows what it is: the judge shall go on saying what it says now, so
+    that it does not forget what is hard to tell apart.
 
     Yields
     ------
@@ -81,32 +89,25 @@ def tuned(
     """
     torch.manual_seed(seed)
     own = copy.deepcopy(judge)
-    for _, loss in _trained(own, places, shadows, steps, seed, TUNING_RATE):
+    sampler = _Sampler(places, shadows, np.random.default_rng(seed), judge)
+    for _, loss in _trained(own, sampler, steps, TUNING_RATE):
         yield own, loss
 
 
 def _trained(
-    network: Judge,
-    places: Places,
-    shadows: Sequence[Stored],
-    steps: int,
-    seed: int,
-    rate: float,
+    network: Judge, sampler: _Sampler, steps: int, rate: float
 ) -> Iterator[tuple[int, float]]:
     """Number and loss of each step of a training."""
-    rng = np.random.default_rng(seed)
     optimizer = torch.optim.AdamW(network.parameters(), rate, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
-    sampler = _Sampler(places, shadows, rng)
-    truth = torch.from_numpy(sampler.truth)
     network.train()
     for step in range(1, steps + 1):
-        seen, voxel = sampler.batch()
-        views = _augmented(torch.from_numpy(seen), rng)
+        seen, voxel, truth = sampler.batch()
+        views = _augmented(torch.from_numpy(seen), sampler.rng)
         views = views.contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             odds = network(views, torch.from_numpy(voxel)).float()
-        loss = F.binary_cross_entropy_with_logits(odds, truth * 0.98 + 0.01)
+        loss = F.binary_cross_entropy_with_logits(odds, torch.from_numpy(truth))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -115,10 +116,16 @@ def _trained(
 
 
 class _Sampler:
-    """Draws batches of the same make-up, microbleeds first."""
+    """Draws batches of the same make-up, microbleeds that are mixed in first."""
 
-    def __init__(self, places: Places, shadows: Sequence[Stored], rng: np.random.Generator) -> None:
-        self._places, self._shadows, self._rng = places, shadows, rng
+    def __init__(
+        self,
+        places: Places,
+        shadows: Sequence[Stored],
+        rng: np.random.Generator,
+        judge: Judge | None = None,
+    ) -> None:
+        self._places, self._shadows, self.rng = places, shadows, rng
         of = {kind: np.flatnonzero(places.kind == kind) for kind in Kind}
         # Microbleeds are mixed into tissue of an acquisition that shows them.
         shown = np.array([len(known) > 0 for known in shadows], bool)
@@ -127,31 +134,49 @@ class _Sampler:
             raise NoInputError("no dark places, or no tissue around them, to learn from")
         positives = round(BATCH * POSITIVE)
         labelled = round(positives * LABELLED) if len(of[Kind.LESION]) else 0
-        plain = round((BATCH - positives) * TISSUE)
+        rest = BATCH - positives
+        plain = round(rest * TISSUE)
+        unknown = round(rest * SUSPECTED) if judge and len(of[Kind.SUSPECTED]) else 0
         self._tissue, self._mixed = tissue, positives - labelled
         #: The rest of a batch: places to choose from, and how many.
         self._plain = (
             (of[Kind.LESION], labelled),
-            (of[Kind.OTHER], BATCH - positives - plain),
+            (of[Kind.OTHER], rest - plain - unknown),
             (tissue, plain),
+            (of[Kind.SUSPECTED], unknown),
         )
-        self.truth = (np.arange(BATCH) < positives).astype(np.float32)
+        self._truth = np.where(places.kind == Kind.LESION, YES, NO).astype(np.float32)
+        if judge and unknown:
+            self._truth[of[Kind.SUSPECTED]] = _said(judge, places, of[Kind.SUSPECTED])
 
-    def batch(self) -> tuple[Image, Image]:
-        """Views ``(BATCH, slices, rows, columns)`` and voxel sizes ``(BATCH, 2)``."""
-        tissue = self._rng.choice(self._tissue, self._mixed)
-        plain = [self._rng.choice(known, count) for known, count in self._plain if count]
+    def batch(self) -> tuple[Image, Image, Image]:
+        """Views ``(BATCH, slices, rows, columns)``, voxel sizes ``(BATCH, 2)`` and the truth."""
+        tissue = self.rng.choice(self._tissue, self._mixed)
+        plain = [self.rng.choice(known, count) for known, count in self._plain if count]
         chosen = np.concatenate([tissue, *plain])
-        views = self._places.views[chosen].astype(np.float32)
-        views[: self._mixed] = mixed(views[: self._mixed], self._drawn(tissue), self._rng)
-        return views, self._places.voxel[chosen]
+        views, truth = self._places.views[chosen].astype(np.float32), self._truth[chosen]
+        views[: self._mixed] = mixed(views[: self._mixed], self._drawn(tissue), self.rng)
+        truth[: self._mixed] = YES
+        return views, self._places.voxel[chosen], truth
 
     def _drawn(self, tissue: npt.NDArray[np.intp]) -> Image:
         """A microbleed of the acquisition of each place."""
         kinds = [self._shadows[number] for number in self._places.acquisition[tissue]]
-        return np.stack([known[self._rng.integers(len(known))] for known in kinds]).astype(
+        return np.stack([known[self.rng.integers(len(known))] for known in kinds]).astype(
             np.float32
         )
+
+
+def _said(judge: Judge, places: Places, chosen: npt.NDArray[np.intp]) -> Image:
+    """What a judge says of places."""
+    middle = slice(MARGIN, MARGIN + PIXELS)
+    network = SecondLook([copy.deepcopy(judge)])
+    said = np.empty(len(chosen), np.float32)
+    for voxel in np.unique(places.voxel[chosen], axis=0):
+        own = (places.voxel[chosen] == voxel).all(axis=1)
+        views = places.views[chosen[own]][..., middle, middle].astype(np.float32)
+        said[own] = judge_views(network, views, (float(voxel[0]), float(voxel[1])))
+    return said
 
 
 def _augmented(views: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:

@@ -64,13 +64,17 @@ def test_lesions_what_is_none_and_clear_tissue():
     assert (darkest_in_the_middle(tissue) > CLEAR_TISSUE).all()
 
 
-def test_where_nobody_has_labelled_what_is_suspected_is_left_out():
+def test_where_nobody_has_labelled_what_is_suspected_may_be_either():
     seen = background(labelled=False)
     # Unlabelled and not suspected: nothing tells the first row from vessels.
     places = places_of(seen, 0, np.random.default_rng(0))
     assert not (places.kind == Kind.LESION).any()
+    suspected = places.views[places.kind == Kind.SUSPECTED]
+    assert len(suspected) == 6
+    assert (darkest_in_the_middle(suspected) < 0.4).all()
     dark = darkest_in_the_middle(places.views[places.kind == Kind.OTHER]) < 0.4
     everything = places_of(background(labelled=True), 0, np.random.default_rng(0))
+    assert not (everything.kind == Kind.SUSPECTED).any()
     known = darkest_in_the_middle(everything.views[everything.kind != Kind.TISSUE]) < 0.4
     assert 0 < dark.sum() < known.sum()
 
@@ -88,6 +92,7 @@ def test_what_readers_rated_is_learned_as_they_say():
     assert (darkest_in_the_middle(lesions) < 0.4).all()
     rated = places.views[places.kind == Kind.OTHER][-1:]
     assert (darkest_in_the_middle(rated) < 0.4).all(), "suspected, but rated as none"
+    assert (places.kind == Kind.SUSPECTED).sum() == 5
     dark = [
         (darkest_in_the_middle(one.views[one.kind == Kind.OTHER]) < 0.4).sum()
         for one in (before, places)

@@ -1,23 +1,26 @@
 """Training of the second look on made-up scans in which bleeds and vessels are easy to tell."""
 
+import copy
+import dataclasses
 import json
 import shutil
 
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import write_image
 from cmb_bidsapp.cli import main
 from cmb_bidsapp.core.errors import NoInputError
-from cmb_bidsapp.lesions.second_look import judge_views
+from cmb_bidsapp.lesions.second_look import Judge, SecondLook, judge_views
 from cmb_bidsapp.lesions.segment import LesionNetwork
 from cmb_bidsapp.models.registry import PACKAGED, load_lesion_model
 from cmb_bidsapp.sensitivity.background import read_background
 from cmb_bidsapp.train.implants import chosen_sessions
 from cmb_bidsapp.train.places import MARGIN, Acquisition, Kind, Places, places_of, shadows_of
-from cmb_bidsapp.train.second_look import train_second_look
+from cmb_bidsapp.train.second_look import NO, YES, train_second_look, tuned
 
 AFFINE = np.diag([0.8, 0.8, 3.0, 1.0])
 SHAPE = (90, 90, 12)
@@ -80,6 +83,37 @@ def test_no_label_is_needed(training):
     losses = []
     train_second_look(places, [shadows], steps=30, progress=lambda _, loss: losses.append(loss))
     assert np.mean(losses[-5:]) < np.mean(losses[:5])
+
+
+def test_a_judge_that_is_trained_further_starts_from_what_it_was(backgrounds, monkeypatch):
+    """Of what is suspected it is told what it says already, of the rest what is true."""
+    monkeypatch.setattr("cmb_bidsapp.train.second_look.BATCH", 16)
+    told = []
+
+    def loss(odds, truth):
+        told.append(truth.tolist())
+        return odds.mean()
+
+    monkeypatch.setattr("cmb_bidsapp.train.second_look.F.binary_cross_entropy_with_logits", loss)
+    rng = np.random.default_rng(0)
+    # The scan's bleeds are suspected, and nobody has labelled them.
+    seen = dataclasses.replace(backgrounds[0], lesions=None, suspected=backgrounds[0].lesions)
+    places = places_of(seen, 0, rng)
+    torch.manual_seed(0)
+    start = Judge()
+    before = copy.deepcopy(start.state_dict())
+    steps = list(tuned(start, places, [np.zeros((1, 10, 38, 38), np.float16)], steps=2, seed=0))
+    assert len(steps) == 2
+    assert all(torch.equal(value, before[key]) for key, value in start.state_dict().items())
+    suspected = places.kind == Kind.SUSPECTED
+    views = places.views[suspected][..., MARGIN:-MARGIN, MARGIN:-MARGIN].astype(np.float32)
+    said = judge_views(SecondLook([start]), views, tuple(places.voxel[0]))
+    for batch in told:
+        truth = np.array(batch)
+        assert (truth[:6] == np.float32(YES)).all(), "mixed in"
+        sure = np.isin(truth, np.float32([YES, NO]))
+        assert 0 < (~sure).sum() < 10
+        assert np.isin(truth[~sure], said).all()
 
 
 def test_scans_that_show_no_microbleed_are_refused(backgrounds):
