@@ -38,6 +38,8 @@ from cmb_bidsapp.report.painting import (
 #: Millimetres around a candidate that a panel shows, and pixels on a side.
 SHOWN_MM, SIDE = 36.0, 180
 SHELL_COLOR, OUTSIDE_COLOR = "#f0e442", "#cc79a7"
+#: The crosshair is for every candidate alike: who reads blinded sees no outline, and this.
+CROSS_COLOR = "#f0e442"
 #: What a voxel near a candidate is: its own, brain or another candidate, something else.
 _OWN, _BRAIN, _OUTSIDE = 1, 2, 3
 _BRAIN_CLASSES = (*(value for value in PROXY.values() if value), CMB)
@@ -124,7 +126,7 @@ def _picture(scene: Scene, marks: Grey, voxels: npt.NDArray[np.integer], colour:
         tint(marked, dashed(kinds == _OUTSIDE, 3), OUTSIDE_COLOR, 0.8)
         tint(marked, dashed(edge(kinds > 0), 5), SHELL_COLOR)
         tint(marked, ring(kinds == _OWN), colour)
-        panels = [_whole(scene, view, colour, name), _ticks(plain), marked]
+        panels = [_whole(scene, view, name), _ticks(plain), marked]
         more = {"T1w": scene.t1w, "phase": scene.phase}
         there = {head: shades for head, shades in more.items() if shades is not None}
         panels += [_ticks(grey_to_rgb(view.near(shades))) for shades in there.values()]
@@ -161,7 +163,7 @@ class _View:
         return fit(np.pad(cut, [(p, p) for p in pad[::-1]]), (SIDE, SIDE), box, smooth=smooth)
 
 
-def _whole(scene: Scene, view: _View, colour: str, name: str) -> RGB:
+def _whole(scene: Scene, view: _View, name: str) -> RGB:
     """The whole slice with a crosshair, planes of one brain to one scale."""
     cut = view.cut(scene.t2star)
     extent = [n * step for n, step in zip(scene.t2star.shape, scene.zooms, strict=True)]
@@ -181,7 +183,7 @@ def _whole(scene: Scene, view: _View, colour: str, name: str) -> RGB:
     cross = np.zeros((SIDE, SIDE), np.bool_)
     cross[np.clip(y, 0, SIDE - 1)] = cross[:, np.clip(x, 0, SIDE - 1)] = True
     cross[max(0, y - _GAP) : y + _GAP + 1, max(0, x - _GAP) : x + _GAP + 1] = False
-    tint(picture, cross, colour, 0.8)
+    tint(picture, cross, CROSS_COLOR, 0.8)
     first = "A" if name == "sagittal" else "R"
     return write(picture, {(5, 3): name, (5, SIDE // 2 - 8): first})
 

@@ -54,19 +54,37 @@ def write_page(folder, *, participant="sub-01", sessions=("n/a",), candidates=CA
 class Reader:
     """Somebody who reads a page."""
 
-    def __init__(self, page, name="AB"):
+    def __init__(self, page, name="AB", mode="Aided"):
         self.page = page
         # Whoever leaves with decisions that are not exported is asked; here the answer is yes.
         self.asked = []
         page.on("dialog", lambda dialog: (self.asked.append(dialog.type), dialog.accept()))
-        if name is not None:
-            self.call(name)
+        if name is None:
+            self.look()
+        else:
+            self.call(name, mode)
 
-    def call(self, name):
-        """Give a name."""
-        field = self.page.get_by_label("Reader")
-        field.fill(name)
-        field.blur()
+    @property
+    def start(self):
+        """The dialog in which reading begins."""
+        return self.page.locator("#review-start")
+
+    def look(self):
+        """Read nothing, look only."""
+        self.start.get_by_role("button", name="Just looking").click()
+
+    def call(self, name, mode="Aided"):
+        """Say who reads, and how."""
+        if not self.start.is_visible():
+            self.page.locator(".review-who").click()
+        self.start.get_by_label("Reader").fill(name)
+        self.start.get_by_label(mode).check()
+        self.start.get_by_role("button", name="Start", exact=True).click()
+
+    @property
+    def who(self):
+        """Who reads, as the bar says."""
+        return self.page.locator(".review-who").inner_text()
 
     def card(self, lesion, session="n/a"):
         """The card of a candidate."""

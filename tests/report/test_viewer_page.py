@@ -321,6 +321,7 @@ def test_where_there_is_no_webgl_the_page_says_so_and_keeps_its_pictures(
         " return kind === 'webgl2' ? null : get.call(this, kind, ...rest); };"
     )
     page.goto(write_report(tmp_path, session_of(tmp_path)).as_uri())
+    page.get_by_role("button", name="Just looking").click()
     page.locator("#viewer").scroll_into_view_if_needed()
     page.get_by_text("This browser has no WebGL2").wait_for()
     assert page.locator("#viewer [name=regions]").is_disabled()

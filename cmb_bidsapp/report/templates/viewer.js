@@ -1,8 +1,9 @@
 // The volume viewer: NiiVue, unpacked and started when it is asked for or comes into sight; a pane
 // per session, kept once it is open, two of them side by side where sessions are compared.
 // Events, detail {session, x, y, z} in world mm of the T2*w: it listens to "cmb:show" (detail.both:
-// beside another session; detail.with: which) and "cmb:added" (detail: places of added lesions), and
-// sends "cmb:place" where the crosshair goes (detail.asked: the reader moved it; detail.region).
+// beside another session; detail.with: which), "cmb:added" (detail: places of added lesions) and
+// "cmb:blinded", and sends "cmb:place" where the crosshair goes (detail.asked: the reader moved it;
+// detail.region).
 (() => {
   "use strict";
   const root = document.getElementById("viewer");
@@ -25,6 +26,7 @@
   let queue = null;  // loading goes one after the other
   let last = null;  // the place that was asked for
   let following = false;
+  let blinded = false;  // outlines tell what the algorithm made of a candidate
 
   const visible = () => (pair && !alone ? pair : [active?.session.key])
     .map((key) => panes.get(key)).filter((pane) => pane?.nv);
@@ -130,7 +132,7 @@
   function paint() {
     for (const pane of visible()) {
       pane.paint({ look: tool("regions").value, opacity: number("opacity"), blend: number("blend"), windows,
-        outlines: tool("outlines").checked, ruler: tool("ruler").checked });
+        outlines: tool("outlines").checked && !blinded, ruler: tool("ruler").checked });
     }
   }
 
@@ -191,6 +193,12 @@
       pane.added = own;
       pane.ring();
     }
+    if (active) paint();
+  });
+
+  document.addEventListener("cmb:blinded", ({ detail }) => {
+    blinded = detail;
+    tool("outlines").disabled = blinded;
     if (active) paint();
   });
 

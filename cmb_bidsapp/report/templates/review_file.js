@@ -1,0 +1,82 @@
+// Export of a reading, and going on from an earlier one.
+(() => {
+  "use strict";
+  const { bar, find, say, plural } = cmbBar;
+  const { WORDS, NONE, READ, SAME_PLACE, participant, sessions, cards, now } = cmbReading;
+  const { keyOf, placeOf, distance, decided } = cmbReading;
+
+  function table() {
+    const order = (d) => cards.findIndex((card) => keyOf(card.dataset) === keyOf(d)) + 1 || Infinity;
+    const rows = [...now.decisions.values()].sort((a, b) => order(a) - order(b) || 0);
+    return cmbRatings.write(rows.map((d) => [participant, d.session, now.reader, d.lesion, d.decision,
+      d.x, d.y, d.z, d.note, d.date, bar.dataset.version]));
+  }
+
+  function save() {
+    if (!now.reader) return cmbReading.open();
+    if (!now.decisions.size) return say("There is nothing to export yet.");
+    const left = cmbReading.toRate().filter((card) => !decided(card)).length;
+    const notRated = left ? ` ${plural(left, "candidate")} not rated yet.` : "";
+    // What was shown cannot be unseen.
+    if (left && cmbReading.blinded()) {
+      return say(`${notRated.trim()} The export ends the blinded reading.`, ["Export and see", () => write("")]);
+    }
+    write(notRated);
+  }
+
+  function write(notRated) {
+    const session = sessions.length === 1 && sessions[0] !== NONE ? `_${sessions[0]}` : "";
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([table()], { type: "text/tab-separated-values" }));
+    link.download = `${participant}${session}_rater-${now.reader.replace(/[^\p{L}\p{N}]/gu, "")}_ratings.tsv`;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60000);
+    cmbReading.exported();
+    say(`Saved as ${link.download}.${notRated}${now.locked ? " Your decisions are locked." : ""}`);
+  }
+
+  function isHere(d) {
+    if (!sessions.includes(d.session)) return false;
+    if (d.decision === READ) return d.lesion === NONE;
+    if (!Object.hasOwn(WORDS, d.decision)) return false;
+    if (d.lesion === NONE) return [d.x, d.y, d.z].every((mm) => Number.isFinite(parseFloat(mm)));
+    return cards.some(({ dataset: c }) => c.session === d.session
+      && c.lesion === d.lesion && distance(c, d) <= SAME_PLACE);
+  }
+
+  async function readIn(file) {
+    let rows;
+    try { rows = cmbRatings.read(await file.text()); } catch (error) {
+      return say(`${file.name} cannot be read: ${error.message}.`);
+    }
+    const raters = [...new Set(rows.map((row) => row.rater))];
+    if (raters.length !== 1) return say(`${file.name} is not the export of one reader.`);
+    if (now.reader && now.reader.toLowerCase() !== raters[0].toLowerCase()) {
+      return say(`${file.name} is of ${raters[0]}, and you read as ${now.reader}.`);
+    }
+    if (now.locked) return cmbReading.open();
+    if (!now.reader) cmbReading.start(raters[0], "aided");
+    const found = rows.filter((row) => row.participant_id === participant).map((row) => ({
+      session: row.session_id, lesion: row.lesion_id, decision: row.decision,
+      x: row.x, y: row.y, z: row.z, note: row.note === NONE ? "" : row.note, date: row.date,
+    }));
+    const own = found.filter(isHere);
+    cmbReading.change(() => {
+      for (const d of own) {
+        const card = cards.find(({ dataset: c }) => c.session === d.session && c.lesion === d.lesion);
+        const placed = card ? { ...d, ...placeOf(card.dataset) } : d;
+        const key = keyOf(placed);
+        if (!((now.decisions.get(key)?.date ?? "") > d.date)) now.decisions.set(key, placed);
+      }
+    });
+    const left = rows.length - own.length;
+    say(`${plural(own.length, "decision")} read in`
+      + (left ? `; ${left} of other results or broken, left out.` : "."));
+  }
+
+  find(".review-export").addEventListener("click", save);
+  find("[type=file]").addEventListener("change", async ({ target }) => {
+    await readIn(target.files[0]);
+    target.value = "";
+  });
+})();
