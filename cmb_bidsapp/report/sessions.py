@@ -23,6 +23,7 @@ from cmb_bidsapp.lesions.lesion import UNASSIGNED, Lesion, Reason
 from cmb_bidsapp.lesions.table import read_lesions
 from cmb_bidsapp.report.figures import OVERVIEWS, best_first, closeup_name
 from cmb_bidsapp.report.pages import SizeBudget
+from cmb_bidsapp.report.reading import candidates, session_data
 from cmb_bidsapp.report.sensitivity import Found, found_in
 from cmb_bidsapp.report.viewer import NO_VOLUMES, Volumes, fitted
 
@@ -70,6 +71,8 @@ class SessionView:
         Overviews by name, as data URIs.
     found
         What is found of simulated microbleeds; ``None`` where it was not measured.
+    counts
+        What the page is told of it, see :mod:`cmb_bidsapp.report.reading`.
     kept, rejected, lines
         Candidates that have a card, and those that have a line alone.
     unlisted, rejected_count
@@ -96,6 +99,7 @@ class SessionView:
     quality: Sequence[Row]
     figures: Mapping[str, str | None]
     found: Found | None
+    counts: Mapping[str, Any]
     kept: Sequence[Mapping[str, Any]]
     rejected: Sequence[Mapping[str, Any]]
     lines: Sequence[Mapping[str, Any]]
@@ -168,6 +172,8 @@ def session_view(
     room.left -= volumes.size
     left_out = (f"{room.left_out} pictures are left out" if room.left_out else "", volumes.note)
     summary = summarise(lesions, limit) if ok else None
+    rejected_count = sum(not lesion.kept for lesion in lesions)
+    found = candidates(lesions, ranked[:cards])
     return SessionView(
         key=f"ses-{session.session}" if session.session else "n/a",
         title=f"ses-{session.session}" if session.session else f"sub-{session.participant}",
@@ -187,11 +193,12 @@ def session_view(
         quality=_quality(files) if ok else [],
         figures=figures,
         found=found_in(files) if ok else None,
+        counts={} if summary is None else session_data(found, rejected_count, summary),
         kept=kept,
         rejected=rejected,
         lines=[_card(lesion) for lesion in ranked[cards:]],
         unlisted=len(lesions) - len(ranked),
-        rejected_count=sum(not lesion.kept for lesion in lesions),
+        rejected_count=rejected_count,
         volumes=volumes,
         left_out=tuple(filter(None, left_out)),
     )

@@ -4,6 +4,13 @@ from pathlib import Path
 
 from jinja2 import ChoiceLoader, DictLoader, Environment, PackageLoader, StrictUndefined
 
+from cmb_bidsapp.bids.tables import cell
+from cmb_bidsapp.bids.typed import decode
+from cmb_bidsapp.clinical.summary import summarise
+from cmb_bidsapp.core.labels import MARS_FORM
+from cmb_bidsapp.lesions.lesion import Lesion
+from cmb_bidsapp.report.changes import Changes
+from cmb_bidsapp.report.reading import candidates, page_data, session_data
 from tests.group.readers import CANDIDATES, candidate
 
 PAGE = """\
@@ -23,6 +30,7 @@ PAGE = """\
 {% endfor %}
 {% endfor %}
 <canvas width="20" height="20" tabindex="0"></canvas>
+<script type="application/json" id="page-data">{{ data|tojson }}</script>
 {{ review_bar(participant, sessions) }}
 <script>
   const shown = [];
@@ -32,7 +40,7 @@ PAGE = """\
 """
 
 
-def write_page(folder, *, participant="sub-01", sessions=("n/a",), candidates=CANDIDATES) -> Path:
+def write_page(folder, *, participant="sub-01", sessions=("n/a",), table=CANDIDATES) -> Path:
     """A report of nothing but candidates."""
     environment = Environment(
         loader=ChoiceLoader([DictLoader({"page": PAGE}), PackageLoader("cmb_bidsapp.report")]),
@@ -41,14 +49,34 @@ def write_page(folder, *, participant="sub-01", sessions=("n/a",), candidates=CA
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    rows = [candidate(*one) for one in candidates]
+    rows = [candidate(*one) for one in table]
     page = environment.get_template("page")
     path = folder / f"{participant}.html"
     path.write_text(
-        page.render(participant=participant, sessions=sessions, rows=rows, version="1.2"),
+        page.render(
+            participant=participant,
+            sessions=sessions,
+            rows=rows,
+            version="1.2",
+            data={"reading": told(sessions, table)},
+        ),
         encoding="utf-8",
     )
     return path
+
+
+def told(sessions, table) -> dict:
+    """What a page with these candidates is told for its counts."""
+    lesions = [lesion_of(*one) for one in table]
+    rejected = sum(not lesion.kept for lesion in lesions)
+    own = session_data(candidates(lesions, lesions), rejected, summarise(lesions))
+    changes = Changes((), (), (), {}, (), 0)
+    return page_data(dict.fromkeys(sessions, own), changes, {name: name for name in MARS_FORM})
+
+
+def lesion_of(*one) -> Lesion:
+    """A candidate as the lesion table has it."""
+    return decode(Lesion, {name: cell(value) for name, value in candidate(*one).items()})
 
 
 class Reader:

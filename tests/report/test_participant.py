@@ -90,7 +90,7 @@ def test_a_label_with_markup_is_text_in_what_scripts_read_too(tmp_path):
     finish_session(tmp_path, session=label)
     page = write_report(tmp_path, session_of(tmp_path, session=label)).read_text()
     assert label not in page
-    data = page.partition('id="viewer-data">')[2].partition("</script>")[0]
+    data = page.partition('id="page-data">')[2].partition("</script>")[0]
     assert r'"key": "ses-\u003c!--\u003cscript\u003e"' in data
 
 

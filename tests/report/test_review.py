@@ -231,7 +231,7 @@ def test_each_session_has_its_candidates_and_its_progress(opened):
 
 
 def test_a_session_without_candidates_is_read_by_saying_so(opened):
-    reader = opened(candidates=[])
+    reader = opened(table=[])
     reader.button("More")
     box = reader.page.get_by_label("This session has no candidate; I have looked at all of it")
     box.check()
@@ -271,7 +271,7 @@ def test_who_mistyped_a_name_takes_the_decisions_along(reader):
 def test_other_results_of_the_same_page_start_anew(tmp_path, reader):
     reader.rate(1, "Definite")
     moved = [("1", "kept", "definite", (10, 20, 33))]
-    write_page(tmp_path, candidates=moved)
+    write_page(tmp_path, table=moved)
     reader.page.reload()
     assert reader.start.is_visible()
     assert reader.choices() == [None]

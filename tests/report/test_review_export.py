@@ -84,8 +84,8 @@ def test_several_sessions_are_in_one_file(tmp_path, opened, exports):
 
 
 def test_a_session_without_candidates_is_read(tmp_path, opened, exports):
-    record = write_session(tmp_path / "out", "01", "A", candidates=[])
-    reader = opened(sessions=("ses-A",), candidates=[])
+    record = write_session(tmp_path / "out", "01", "A", table=[])
+    reader = opened(sessions=("ses-A",), table=[])
     reader.button("More")
     reader.page.get_by_label("I have looked at all of it").check()
     assert reader.export(exports).name == "sub-01_ses-A_rater-AB_ratings.tsv"

@@ -172,7 +172,7 @@ def test_who_has_seen_what_the_algorithm_found_cannot_read_blinded(tmp_path, ope
 
 def test_a_blinded_session_is_read_by_its_candidates_whatever_became_of_them(tmp_path, open_page):
     rejected = [("1", "rejected", "possible", (40, 40, 0))]
-    page = open_page(write_page(tmp_path, candidates=rejected), to_read=True)
+    page = open_page(write_page(tmp_path, table=rejected), to_read=True)
     reader = Reader(page, "AB", "Blinded")
     reader.button("More")
     assert page.locator(".review-sessions").inner_text() == "This session: 0 of 1 rated"

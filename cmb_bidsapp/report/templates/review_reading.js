@@ -15,7 +15,8 @@ const cmbReading = (() => {
   const sessions = [...new Set([...bar.dataset.sessions.split(" ").filter(Boolean),
     ...cards.map((card) => card.dataset.session)])];
 
-  // decisions: by place {session, lesion, decision, x, y, z, note, date}, all text.
+  // decisions: by place {session, lesion, decision, x, y, z, note, date}, all text; of added lesions
+  // also region, the number of the MARS region where the volume has told it.
   const now = { reader: "", mode: "", decisions: new Map(), exported: true, locked: false };
   const past = [];  // earlier decisions, for undo
 
@@ -96,9 +97,9 @@ const cmbReading = (() => {
   function decide(place, decision) {
     if (!open()) return false;
     const key = keyOf({ ...place, decision });
-    const note = now.decisions.get(key)?.note ?? "";
+    const { note = "", region } = now.decisions.get(key) ?? {};
     const date = new Date().toISOString();
-    change(() => now.decisions.set(key, { ...placeOf(place), decision, note, date }));
+    change(() => now.decisions.set(key, { ...placeOf(place), decision, note, date, region }));
     return true;
   }
 
@@ -118,6 +119,16 @@ const cmbReading = (() => {
     keep();
     show();
   }
+
+  document.addEventListener("cmb:regions", ({ detail }) => {
+    const told = detail.filter((one) => {
+      const d = now.decisions.get(keyOf({ ...one, lesion: NONE }));
+      return d && d.region !== one.region && Object.assign(d, { region: one.region });
+    });
+    if (!told.length) return;
+    keep();
+    show();
+  });
 
   addEventListener("beforeunload", (event) => { if (!now.exported) event.preventDefault(); });
 

@@ -3,11 +3,11 @@
 // Events, detail {session, x, y, z} in world mm of the T2*w: it listens to "cmb:show" (detail.both:
 // beside another session; detail.with: which), "cmb:added" (detail: places of added lesions) and
 // "cmb:blinded", and sends "cmb:place" where the crosshair goes (detail.asked: the reader moved it;
-// detail.region).
+// detail.region) and "cmb:regions" (detail: places of added lesions, each with its region).
 (() => {
   "use strict";
   const root = document.getElementById("viewer");
-  const data = JSON.parse(document.getElementById("viewer-data").textContent);
+  const data = JSON.parse(document.getElementById("page-data").textContent);
   const screen = root.querySelector(".viewer-screen");
   const message = root.querySelector(".viewer-message");
   const tool = (name) => root.querySelector(`[name=${name}]`);
@@ -66,6 +66,7 @@
     pane.box.hidden = false;
     await pane.open(Niivue, data.looks);
     pane.nv.onLocationChange = () => told(pane);
+    tellRegions(pane);
     return pane;
   }
 
@@ -160,6 +161,14 @@
     document.dispatchEvent(new CustomEvent("cmb:place", { detail: { session: key, x, y, z, region, asked } }));
   }
 
+  // Where the lesions lie that the reader added.
+  function tellRegions(pane) {
+    if (!pane.layers.outlines || !pane.added.length) return;
+    const detail = pane.added.map(([x, y, z]) =>
+      ({ session: pane.session.key, x, y, z, region: pane.nearestRegion(pane.shared([x, y, z])) }));
+    document.dispatchEvent(new CustomEvent("cmb:regions", { detail }));
+  }
+
   async function show({ session: key, both, with: other, first, ...where }) {
     await ready();
     if (!Niivue || !panes.has(key)) return;
@@ -192,6 +201,7 @@
       if (String(own) === String(pane.added)) continue;
       pane.added = own;
       pane.ring();
+      tellRegions(pane);
     }
     if (active) paint();
   });
