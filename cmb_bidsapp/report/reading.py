@@ -45,7 +45,7 @@ def candidates(lesions: Iterable[Lesion], carded: Iterable[Lesion]) -> list[dict
 
 
 def session_data(
-    found: Sequence[Mapping[str, Any]], rejected: int, summary: ClinicalSummary
+    found: Sequence[Mapping[str, Any]], rejected: int, summary: ClinicalSummary, outputs: str
 ) -> dict[str, Any]:
     """A session as its counts are made from it.
 
@@ -57,9 +57,12 @@ def session_data(
         Number of all that are rejected.
     summary
         Of the algorithm.
+    outputs
+        Fingerprint of the lesion table, see :func:`cmb_bidsapp.lesions.table.fingerprint`.
     """
     least = least_counts(summary.baseline_limit)
     return {
+        "outputs": outputs,
         "candidates": found,
         "rejected": rejected,
         # The least count that crosses each cut-off; null for the one that is of lobar ones.

@@ -20,7 +20,7 @@ from cmb_bidsapp.clinical.mars import fill, form_rows
 from cmb_bidsapp.clinical.summary import CUTOFFS, ClinicalSummary, summarise
 from cmb_bidsapp.core.labels import MARS_FORM
 from cmb_bidsapp.lesions.lesion import UNASSIGNED, Lesion, Reason
-from cmb_bidsapp.lesions.table import read_lesions
+from cmb_bidsapp.lesions.table import fingerprint, read_lesions
 from cmb_bidsapp.report.figures import OVERVIEWS, best_first, closeup_name
 from cmb_bidsapp.report.pages import SizeBudget
 from cmb_bidsapp.report.reading import candidates, session_data
@@ -193,7 +193,9 @@ def session_view(
         quality=_quality(files) if ok else [],
         figures=figures,
         found=found_in(files) if ok else None,
-        counts={} if summary is None else session_data(found, rejected_count, summary),
+        counts={}
+        if summary is None
+        else session_data(found, rejected_count, summary, fingerprint(files.lesions)),
         kept=kept,
         rejected=rejected,
         lines=[_card(lesion) for lesion in ranked[cards:]],

@@ -4,11 +4,12 @@ from pathlib import Path
 
 from jinja2 import ChoiceLoader, DictLoader, Environment, PackageLoader, StrictUndefined
 
-from cmb_bidsapp.bids.tables import cell
+from cmb_bidsapp.bids.tables import cell, write_table
 from cmb_bidsapp.bids.typed import decode
 from cmb_bidsapp.clinical.summary import summarise
 from cmb_bidsapp.core.labels import MARS_FORM
 from cmb_bidsapp.lesions.lesion import Lesion
+from cmb_bidsapp.lesions.table import COLUMNS, fingerprint
 from cmb_bidsapp.report.changes import Changes
 from cmb_bidsapp.report.reading import candidates, page_data, session_data
 from tests.group.readers import CANDIDATES, candidate
@@ -58,18 +59,25 @@ def write_page(folder, *, participant="sub-01", sessions=("n/a",), table=CANDIDA
             sessions=sessions,
             rows=rows,
             version="1.2",
-            data={"reading": told(sessions, table)},
+            data={"reading": told(sessions, table, outputs_of(folder, table))},
         ),
         encoding="utf-8",
     )
     return path
 
 
-def told(sessions, table) -> dict:
+def outputs_of(folder, table) -> str:
+    """Fingerprint of the lesion table of these candidates."""
+    path = folder / "table.tsv"
+    write_table(path, list(COLUMNS), [candidate(*one) for one in table])
+    return fingerprint(path)
+
+
+def told(sessions, table, outputs) -> dict:
     """What a page with these candidates is told for its counts."""
     lesions = [lesion_of(*one) for one in table]
     rejected = sum(not lesion.kept for lesion in lesions)
-    own = session_data(candidates(lesions, lesions), rejected, summarise(lesions))
+    own = session_data(candidates(lesions, lesions), rejected, summarise(lesions), outputs)
     changes = Changes((), (), (), {}, (), 0)
     return page_data(dict.fromkeys(sessions, own), changes, {name: name for name in MARS_FORM})
 

@@ -92,7 +92,7 @@ def agree(bare, tmp_path, chance):
     assert reading.problems == ()
     summary, form = summarise(read.lesions), form_rows(fill(read.lesions))
     rejected = sum(not one.kept for one in table)
-    own = session_data(candidates(table, table), rejected, summarise(table))
+    own = session_data(candidates(table, table), rejected, summarise(table), "")
     told = [{"lesion": row["lesion_id"], "decision": row["decision"]} for row in rows]
     data = page_data({"n/a": own}, NO_CHANGES, WORDS)
     sums, lines = bare.evaluate(COUNT, [data, told])

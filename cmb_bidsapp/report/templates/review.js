@@ -160,6 +160,7 @@
       if (card === current) return;
       current?.classList.remove("review-current");
       current = card;
+      cmbReading.turn(card);
       card.classList.add("review-current");
       send(card.dataset);
     });

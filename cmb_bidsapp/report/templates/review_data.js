@@ -6,6 +6,7 @@ const cmbRatings = (() => {
   "use strict";
   const COLUMNS = ["participant_id", "session_id", "rater", "lesion_id", "decision",
     "x", "y", "z", "note", "date", "version"];
+  const MORE = ["mode", "seconds", "outputs"];  // earlier exports do not have them
 
   const cell = (value) => {
     const flat = String(value || "n/a").replace(/[\t\r\n]+/g, " ");
@@ -14,7 +15,7 @@ const cmbRatings = (() => {
 
   // Text of a table; rows are arrays in the order of the columns.
   const write = (rows) =>
-    [COLUMNS, ...rows].map((row) => row.map(cell).join("\t") + "\n").join("");
+    [[...COLUMNS, ...MORE], ...rows].map((row) => row.map(cell).join("\t") + "\n").join("");
 
   // Rows of a table as objects; throws where it is none, or lacks columns.
   function read(content) {

@@ -17,7 +17,8 @@ const cmbReading = (() => {
 
   // decisions: by place {session, lesion, decision, x, y, z, note, date}, all text; of added lesions
   // also region, the number of the MARS region where the volume has told it.
-  const now = { reader: "", mode: "", decisions: new Map(), exported: true, locked: false };
+  // seconds: by key of the candidate, while its card was the current one and the page in sight.
+  const now = { reader: "", mode: "", decisions: new Map(), exported: true, locked: false, seconds: {} };
   const past = [];  // earlier decisions, for undo
 
   const keyOf = ({ session, lesion, decision, x, y, z }) =>
@@ -46,9 +47,26 @@ const cmbReading = (() => {
 
   function keep() {
     if (!now.reader) return;
-    const { exported, locked } = now;
-    cmbStore.set(entry(now.reader, now.mode), JSON.stringify({ exported, locked, decisions: text() }));
+    spend();
+    const { exported, locked, seconds } = now;
+    cmbStore.set(entry(now.reader, now.mode), JSON.stringify({ exported, locked, seconds, decisions: text() }));
   }
+
+  const clock = { key: null, since: 0 };
+  function spend() {
+    const { key, since } = clock;
+    clock.since = performance.now();
+    if (key && now.reader && !now.locked) now.seconds[key] = (now.seconds[key] ?? 0) + (clock.since - since) / 1000;
+  }
+  // The reader is at this card.
+  function turn(card) {
+    spend();
+    clock.key = keyOf(card.dataset);
+  }
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) keep();
+    else clock.since = performance.now();
+  });
 
   const show = () => document.dispatchEvent(new CustomEvent("cmb:reading"));
 
@@ -57,8 +75,9 @@ const cmbReading = (() => {
     cmbStore.set("cmb_bidsapp reader", reader);
     cmbStore.set("cmb_bidsapp mode", mode);
     cmbStore.set(`cmb_bidsapp reading\n${page}`, JSON.stringify({ reader, mode }));
-    const { decisions = "[]", exported = true, locked = false } = kept(reader, mode) ?? {};
-    Object.assign(now, { reader, mode, exported, locked });
+    const { decisions = "[]", exported = true, locked = false, seconds = {} } = kept(reader, mode) ?? {};
+    Object.assign(now, { reader, mode, exported, locked, seconds });
+    clock.since = performance.now();
     past.length = 0;
     restore(decisions);
     keep();
@@ -111,6 +130,7 @@ const cmbReading = (() => {
   }
 
   function exported() {
+    spend();
     now.exported = true;
     if (now.mode === "blinded") {
       now.locked = true;
@@ -134,5 +154,5 @@ const cmbReading = (() => {
 
   return { WORDS, NONE, READ, SAME_PLACE, participant, sessions, cards, now, past, keyOf, placeOf, distance,
     added, decided, ratedOf, blinded, toRate, kept, last, text, restore, start, change, open, undo, decide,
-    annotate, exported };
+    annotate, exported, spend, turn };
 })();
