@@ -1,4 +1,4 @@
-// What a page does without the viewer: enlarge pictures, order cards, slide between images, print.
+// What a page does without the viewer: enlarge pictures, order cards, slide between images.
 (() => {
   "use strict";
   const enlarged = document.getElementById("enlarged");
@@ -74,24 +74,4 @@
     });
     cut(slider.value);
   }
-
-  for (const button of document.querySelectorAll(".print")) {
-    button.addEventListener("click", () => {
-      button.closest(".form").classList.add("chosen");
-      document.body.classList.add("one-form");
-      window.print();
-    });
-  }
-  // A closed part is not printed.
-  addEventListener("beforeprint", () => {
-    for (const part of document.querySelectorAll("details:not([open])")) {
-      part.open = true;
-      part.dataset.closed = "";
-    }
-  });
-  addEventListener("afterprint", () => {
-    for (const part of document.querySelectorAll("details[data-closed]")) part.open = false;
-    document.body.classList.remove("one-form");
-    document.querySelector(".form.chosen")?.classList.remove("chosen");
-  });
 })();
