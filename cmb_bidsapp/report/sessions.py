@@ -19,7 +19,8 @@ from cmb_bidsapp.clinical.doubts import Doubt, doubts_of
 from cmb_bidsapp.clinical.mars import fill, form_rows
 from cmb_bidsapp.clinical.summary import CUTOFFS, ClinicalSummary, summarise
 from cmb_bidsapp.core.labels import MARS_FORM
-from cmb_bidsapp.lesions.lesion import UNASSIGNED, Lesion, Reason
+from cmb_bidsapp.lesions.grading import DEFINITE_ROUNDNESS
+from cmb_bidsapp.lesions.lesion import UNASSIGNED, Grade, Lesion, Reason
 from cmb_bidsapp.lesions.table import fingerprint, read_lesions
 from cmb_bidsapp.report.figures import OVERVIEWS, best_first, closeup_name
 from cmb_bidsapp.report.pages import SizeBudget
@@ -42,6 +43,13 @@ VERDICTS = {
     Reason.NO_PERIPHERY: "Kept: there is no periphery to judge by",
     Reason.PERIPHERY_NOT_BRAIN: "Rejected",
     Reason.CFPR_OFF: "Not applied",
+}
+#: Grades as the beginning of a card.
+TITLES: Mapping[str, str] = {
+    Grade.DEFINITE: "Definite",
+    Grade.POSSIBLE: "Possible",
+    Grade.BELOW_SIZE: "Below size",
+    Grade.MACRO: "Above 10 mm",
 }
 
 
@@ -300,6 +308,9 @@ def _card(lesion: Lesion, picture: str | None = None) -> dict[str, Any]:
             for name, (shown, value) in rounded.items()
         },
         "place": _place(lesion),
+        "title": TITLES.get(lesion.grade or "", "Kept") if lesion.kept else "Rejected",
+        "looks": _looks(lesion),
+        "shape": _shape(lesion),
         "verdict": verdict_in_words(lesion),
         "brain": lesion.cfpr_ratio,
         "chance": lesion.calibrated_probability,
@@ -321,6 +332,29 @@ def _place(lesion: Lesion) -> str:
     region = in_words(str(lesion.mars_region)) if named else ""
     side = "" if lesion.side in (None, UNASSIGNED) else str(lesion.side)
     return ", ".join(filter(None, (region, side)))
+
+
+def _looks(lesion: Lesion) -> str:
+    """Size and place of a lesion, as far as they are known.
+
+    >>> _looks(Lesion(status="kept", diameter=4.51, mars_region="thalamus", side="right"))
+    '4.5 mm, thalamus right'
+    """
+    size = "" if lesion.diameter is None else f"{lesion.diameter:.1f} mm"
+    place = _place(lesion).replace(",", "") or (str(lesion.region) if lesion.region else "")
+    return ", ".join(filter(None, (size, place)))
+
+
+def _shape(lesion: Lesion) -> str:
+    """Whether a lesion is as round as a definite one has to be, in a word and in a number.
+
+    >>> _shape(Lesion(status="kept", roundness=0.881))
+    'Round (0.88)'
+    """
+    if lesion.roundness is None:
+        return ""
+    word = "Round" if lesion.roundness >= DEFINITE_ROUNDNESS else "Elongated"
+    return f"{word} ({lesion.roundness:.2f})"
 
 
 def mars_key() -> dict[str, list[tuple[str, str, str]]]:

@@ -40,8 +40,11 @@
   function pictures(session) {
     const counted = [...document.querySelectorAll(".card.counted")].filter((card) => card.dataset.session === session);
     return element("div", { class: "paper-pictures" }, ...counted.map((card) => {
-      const [about, said] = [".card header p", ".review-said"].map((one) => card.querySelector(one).textContent);
-      const words = `${about} ${said && `${said}.`}`.replace(/\s+/g, " ").trim();
+      const about = card.querySelector("header p").cloneNode(true);
+      const said = card.querySelector(".review-said").textContent;
+      // What the reader says of it takes the place of what the algorithm says.
+      if (said) for (const one of about.querySelectorAll("[data-verdict]:not(:has(.badge))")) one.remove();
+      const words = `${said && `${said}.`} ${about.textContent}`.replace(/\s+/g, " ").trim();
       const picture = card.querySelector(".zoom img");
       return element("figure", {}, ...(picture ? [picture.cloneNode()] : []),
         element("figcaption", {}, element("b", {}, card.dataset.lesion), ` ${words}`));
