@@ -76,7 +76,8 @@
 
   addEventListener("beforeprint", () => {
     const { classList } = document.body;
-    if (!classList.contains("one-form") && !classList.contains("blinded")) {
+    const covered = document.querySelector(".starting, .blinded");
+    if (!classList.contains("one-form") && !covered) {
       main.before(...[...document.querySelectorAll("#summary :is(.summary, .failed)")].map(paper));
       classList.add("papers");
       classList.toggle("papers-only", !everything.checked);

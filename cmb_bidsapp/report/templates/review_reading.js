@@ -39,6 +39,8 @@ const cmbReading = (() => {
     ...cards.map(({ dataset: d }) => `${d.session} ${d.lesion} ${d.x} ${d.y} ${d.z}`)].join("\n");
   const entry = (reader, mode) => `cmb_bidsapp review\n${reader.toLowerCase()}\n${mode}\n${page}`;
   const kept = (reader, mode) => JSON.parse(cmbStore.get(entry(reader, mode)) ?? "null");
+  // The next who opens the page is asked, in place of going on with this reading.
+  const leave = () => cmbStore.set(`cmb_bidsapp reading\n${page}`, "null");
   const last = () => JSON.parse(cmbStore.get(`cmb_bidsapp reading\n${page}`) ?? "null");
   const text = () => JSON.stringify([...now.decisions.values()]);
   const restore = (json) => {
@@ -153,6 +155,6 @@ const cmbReading = (() => {
   addEventListener("beforeunload", (event) => { if (!now.exported) event.preventDefault(); });
 
   return { WORDS, NONE, READ, SAME_PLACE, participant, sessions, cards, now, past, keyOf, placeOf, distance,
-    added, decided, ratedOf, blinded, toRate, kept, last, text, restore, start, change, open, undo, decide,
+    added, decided, ratedOf, blinded, toRate, kept, last, leave, text, restore, start, change, open, undo, decide,
     annotate, exported, spend, turn };
 })();

@@ -26,7 +26,9 @@
   function seen(reader) {
     if (cmbReading.kept(reader, "blinded")?.locked) return "";
     if (cmbReading.kept(reader, "aided")) return `${reader} has read this aided.`;
-    return shown ? "What the algorithm found has been on this screen. Load the page anew to read blinded." : "";
+    if (!shown) return "";
+    cmbReading.leave();
+    return "What the algorithm found has been on this screen. Load the page anew to read blinded.";
   }
 
   function ask() {
