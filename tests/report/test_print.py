@@ -101,7 +101,7 @@ def test_nothing_is_cut_at_the_edge(reader):
 
 def test_blinded_only_what_is_on_the_screen_is_printed(tmp_path, open_page):
     page = open_page(compared(tmp_path), to_read=True)
-    printing(page)
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.locator(".paper").count() == 0
     Reader(page, "AB", "Blinded")
     printing(page)
