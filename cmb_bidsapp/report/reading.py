@@ -5,13 +5,14 @@ The page counts by the rules of :mod:`cmb_bidsapp.group.ratings`, in ``review_da
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from cmb_bidsapp.clinical.aria import baseline_class, new_lesion_class
 from cmb_bidsapp.clinical.counts import SURE
 from cmb_bidsapp.clinical.fates import place_of_track
-from cmb_bidsapp.clinical.mars import place_of
+from cmb_bidsapp.clinical.mars import Place, place_of
 from cmb_bidsapp.clinical.summary import CUTOFFS, ClinicalSummary, least_counts
 from cmb_bidsapp.core.burden import BURDEN_LIMITS, BURDEN_NAMES, burden_class
 from cmb_bidsapp.core.labels import MARS_FORM, MARS_LOOK, MARS_NAMES, SIDES
@@ -22,6 +23,8 @@ from cmb_bidsapp.report.changes import Changes
 def candidates(lesions: Iterable[Lesion], carded: Iterable[Lesion]) -> list[dict[str, Any]]:
     """What a session's counts rest on: candidates that count, or that a reader can rate.
 
+    Those of which the same is known are one entry, with their numbers.
+
     Parameters
     ----------
     lesions
@@ -30,17 +33,17 @@ def candidates(lesions: Iterable[Lesion], carded: Iterable[Lesion]) -> list[dict
         Those that have a card.
     """
     rated = {lesion.number for lesion in carded}
+    alike: dict[tuple[Any, ...], list[int]] = defaultdict(list)
+    for lesion in lesions:
+        if lesion.kept or lesion.number in rated:
+            # Of hundreds without a card no probability is told: they are alike, and the page small.
+            chance = lesion.calibrated_probability if lesion.number in rated else None
+            what = (lesion.kept, lesion.grade, *place_of(lesion), bool(lesion.border), chance)
+            alike[what].append(lesion.number)
+    names = ("kept", "grade", *Place._fields, "border", "chance")
     return [
-        {
-            "lesion": lesion.number,
-            "kept": lesion.kept,
-            "grade": lesion.grade,
-            **place_of(lesion)._asdict(),
-            "border": bool(lesion.border),
-            "chance": lesion.calibrated_probability,
-        }
-        for lesion in lesions
-        if lesion.kept or lesion.number in rated
+        {"lesions": numbers, **dict(zip(names, what, strict=True))}
+        for what, numbers in alike.items()
     ]
 
 

@@ -214,7 +214,7 @@ def test_regions_outlines_and_the_other_image_are_switched_on_and_off(opened):
 @pytest.mark.parametrize("degrees", [0, 25])
 def test_zooming_keeps_the_place_in_the_middle(opened, degrees):
     page = opened(None, affine=tilted(degrees))
-    card = page.locator(".card").filter(has_text="frontal, right")
+    card = page.locator(".card").filter(has_text="frontal right")
     where = [float(card.get_attribute(f"data-{axis}")) for axis in "xyz"]
     show(page, "n/a", *where)
     assert "frontal, right" in page.locator(".viewer-place").inner_text()

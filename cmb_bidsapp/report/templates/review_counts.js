@@ -125,9 +125,11 @@
     show(byReader);
   }
 
+  const byAlgorithm = new Map(sessions.map((session) => [session, cmbCounts.candidatesOf(data.sessions[session])
+    .filter((one) => one.kept && cmbCounts.COUNTED.includes(one.grade))]));
+
   function counted({ session, lesion }, found) {
-    const all = found.get(session) ?? data.sessions[session].candidates
-      .filter((one) => one.kept && cmbCounts.COUNTED.includes(one.grade));
+    const all = found.get(session) ?? byAlgorithm.get(session);
     return all.some((one) => String(one.lesion) === lesion);
   }
 

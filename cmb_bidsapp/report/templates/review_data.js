@@ -60,11 +60,14 @@ const cmbCounts = (() => {
   const NOWHERE = "unassigned";
   const SIDES = ["right", "left", NOWHERE];
 
+  const candidatesOf = (session) => session.candidates
+    .flatMap(({ lesions, ...one }) => lesions.map((lesion) => ({ lesion, ...one })));
+
   // The microbleeds of a session by a reader's words on it, and what is not counted.
   function read(session, said, places) {
     const words = new Map(said.filter((d) => d.lesion !== "n/a").map((d) => [d.lesion, d.decision]));
     const made = { found: [], "below-size": 0, macro: 0, rejected: session.rejected, unrated: 0, nowhere: 0 };
-    for (const one of session.candidates) {
+    for (const one of candidatesOf(session)) {
       const word = words.get(String(one.lesion));
       if (COUNTED.includes(word)) {
         made.found.push({ ...one, grade: word, chance: 1 });
@@ -161,7 +164,7 @@ const cmbCounts = (() => {
       line("total", "total", found)];
   }
 
-  return { COUNTED, read, summarise, form, category, lobarOnly, isDeep, number, classOf };
+  return { COUNTED, candidatesOf, read, summarise, form, category, lobarOnly, isDeep, number, classOf };
 })();
 
 // Microbleeds through time by a reader's words: a place that is found in no session is none.
