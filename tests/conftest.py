@@ -114,7 +114,8 @@ def chromium():
 def open_page(chromium):
     """Open a file as a person would; its page may report no error and ask nothing of a network.
 
-    Called with the path, and as options what ``Browser.new_context`` takes.
+    Called with the path, and as options what ``Browser.new_context`` takes. A page that asks who
+    reads is told that nobody does, unless it is opened ``to_read``.
     """
     wrong: list[str] = []
 
@@ -124,7 +125,7 @@ def open_page(chromium):
 
     contexts = []
 
-    def opened(path: Path, **options):
+    def opened(path: Path, *, to_read=False, **options):
         context = chromium.new_context(offline=True, accept_downloads=True, **options)
         contexts.append(context)
         page = context.new_page()
@@ -132,6 +133,9 @@ def open_page(chromium):
         page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
         page.on("console", lambda m: wrong.append(m.text) if m.type == "error" else None)
         page.goto(path.as_uri())
+        looking = page.get_by_role("button", name="Just looking")
+        if not to_read and looking.count():
+            looking.click()
         return page
 
     yield opened

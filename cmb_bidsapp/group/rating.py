@@ -30,6 +30,10 @@ RATING_COLUMNS = (
     "date",
     "version",
 )
+#: Columns that exports of earlier reports do not have.
+LATER_COLUMNS = ("mode", "seconds", "outputs")
+#: How a session was read: with all that the algorithm says in sight, or with none of it.
+MODES = ("aided", "blinded")
 #: Two places this close (mm) are one; a rating whose candidate lies farther from that of the lesion
 #: table is of other results.
 SAME_PLACE_MM = 0.5
@@ -52,6 +56,12 @@ class Rating:
         With its time zone; UTC where the file names none.
     version
         Of the app that wrote the report.
+    mode
+        One of :data:`MODES`; ``None`` where the export does not say so.
+    seconds
+        Spent on the candidate; ``None`` of an added lesion, or where the export does not say so.
+    outputs
+        Fingerprint of the lesion table that was read; ``None`` where the export does not say so.
     """
 
     path: Path
@@ -62,6 +72,9 @@ class Rating:
     note: str
     date: datetime.datetime
     version: str
+    mode: str | None = None
+    seconds: float | None = None
+    outputs: str | None = None
 
     def __str__(self) -> str:
         if self.lesion is not None:
@@ -120,8 +133,20 @@ def parse(path: Path, row: Row) -> tuple[Key, Rating]:
         raise ValueError(f"date {row['date']!r}: ISO 8601 is expected") from None
     note = "" if row["note"] == NOT_KNOWN else row["note"]
     zoned = date if date.tzinfo else date.replace(tzinfo=datetime.UTC)
-    rating = Rating(path, reader, lesion, decision, point, note, zoned, row["version"])
+    later = _later(row)
+    rating = Rating(path, reader, lesion, decision, point, note, zoned, row["version"], *later)
     return (participant.group(1), session.group(1)), rating
+
+
+def _later(row: Row) -> tuple[str | None, float | None, str | None]:
+    """Mode, seconds and outputs, as far as the export has them."""
+    mode, seconds, outputs = (row.get(name, NOT_KNOWN) for name in LATER_COLUMNS)
+    if mode not in (*MODES, NOT_KNOWN):
+        raise ValueError(f"mode {mode!r}: {', '.join(MODES)} or {NOT_KNOWN} is expected")
+    spent = None if seconds == NOT_KNOWN else _number(seconds)
+    if spent is not None and not 0 <= spent < math.inf:
+        raise ValueError(f"seconds {seconds!r}: a number from 0 on, or {NOT_KNOWN}, is expected")
+    return None if mode == NOT_KNOWN else mode, spent, None if outputs == NOT_KNOWN else outputs
 
 
 def _point_of(row: Row) -> Point:

@@ -29,7 +29,7 @@ from cmb_bidsapp.lesions.lesion import (
     Status,
 )
 from cmb_bidsapp.lesions.rules import Decision
-from cmb_bidsapp.lesions.table import COLUMNS, as_written
+from cmb_bidsapp.lesions.table import COLUMNS, as_written, fingerprint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +186,7 @@ def decide(record: Record, given: Sequence[Rating]) -> tuple[Record, Reading]:
     files = record.files
     places, unread = _places(record, given)
     valid, unusable = _valid(record, given, places)
+    unusable += _on_other_outputs(record, given)
     by_reader, notes = _latest(valid)
     kept = {lesion.lesion_id for lesion in record.lesions if lesion.kept}
     rated = {name: {rating.lesion for rating in own} for name, own in by_reader.items()}
@@ -254,6 +255,26 @@ def _valid(
     return valid, [
         Problem(path, f"{label}, {', '.join(which)}: {fault}")
         for (path, fault), which in wrong.items()
+    ]
+
+
+def _on_other_outputs(record: Record, given: Iterable[Rating]) -> list[Problem]:
+    """Files whose ratings were made on another lesion table than the present one."""
+    read: dict[Path, set[str]] = defaultdict(set)
+    for rating in given:
+        if rating.outputs is not None:
+            read[rating.path].add(rating.outputs)
+    if not read:
+        return []
+    present = fingerprint(record.files.lesions)
+    return [
+        Problem(
+            path,
+            f"{record.files.label}: made on other outputs ({', '.join(sorted(others))}; the lesion "
+            f"table is now {present}); what lies where it lay is used, look at the present report",
+        )
+        for path, outputs in read.items()
+        if (others := outputs - {present})
     ]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import MappingProxyType
 
+from cmb_bidsapp.bids.stamps import sha256_of
 from cmb_bidsapp.bids.tables import read_table, write_table
 from cmb_bidsapp.bids.typed import columns_of, decode, encode
 from cmb_bidsapp.lesions.lesion import Lesion, Reason
@@ -42,6 +43,11 @@ def write_lesions(path: Path, lesions: Iterable[Lesion]) -> None:
         columns = {name: told for name, told in columns.items() if not name.startswith("phase_")}
         del columns["reason"]["Levels"][Reason.DIAMAGNETIC]
     write_table(path, list(columns), map(vars, rows), columns)
+
+
+def fingerprint(path: Path) -> str:
+    """By which ratings know the lesion table that they were made on: its SHA-256, the beginning."""
+    return sha256_of(path)[:12]
 
 
 def as_written(lesion: Lesion) -> Lesion:

@@ -128,7 +128,7 @@ def decide_parameters(settings: Settings, session: Session) -> dict[str, Any]:
     """Everything but the inputs that the results depend on."""
     spaces = list(settings.output_spaces)
     return {
-        "version": 11,
+        "version": 12,
         "spaces": spaces,
         "calibration": calibration_of(settings.lesions.model),
         **({"phase": phase_facts(session.phase)} if session.phase is not None else {}),

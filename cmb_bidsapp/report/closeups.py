@@ -1,8 +1,8 @@
 """The picture of one candidate: three planes, each from the whole brain to its surroundings.
 
 A row per plane; from left to right the whole slice with a crosshair, the surroundings on T2*w, the
-same with outlines of the candidate and of the periphery that CFPR looked at, and, where there are
-such, T1w and phase.
+same with outlines of the candidate, of others nearby and of the periphery that CFPR looked at, and,
+where there are such, T1w and phase.
 """
 
 from __future__ import annotations
@@ -38,6 +38,10 @@ from cmb_bidsapp.report.painting import (
 #: Millimetres around a candidate that a panel shows, and pixels on a side.
 SHOWN_MM, SIDE = 36.0, 180
 SHELL_COLOR, OUTSIDE_COLOR = "#f0e442", "#cc79a7"
+#: Outline of candidates nearby.
+OTHER_COLOR = "#ffffff"
+#: The crosshair is for every candidate alike: who reads blinded sees no outline, and this.
+CROSS_COLOR = "#f0e442"
 #: What a voxel near a candidate is: its own, brain or another candidate, something else.
 _OWN, _BRAIN, _OUTSIDE = 1, 2, 3
 _BRAIN_CLASSES = (*(value for value in PROXY.values() if value), CMB)
@@ -100,7 +104,7 @@ def closeups(
             marks = np.zeros(scene.numbers.shape, np.uint8)
             marks[window] = _marks(scene, window, own, periphery)
             voxels = np.argwhere(own) + [s.start for s in window]
-            yield number, _picture(scene, marks, voxels, colours[number])
+            yield number, _picture(scene, marks, voxels, number, colours[number])
 
 
 def _marks(scene: Scene, window: Window, own: Mask, periphery: Periphery) -> Grey:
@@ -114,17 +118,20 @@ def _marks(scene: Scene, window: Window, own: Mask, periphery: Periphery) -> Gre
     return np.where(own, _OWN, shell * np.where(brain, _BRAIN, _OUTSIDE)).astype(np.uint8)
 
 
-def _picture(scene: Scene, marks: Grey, voxels: npt.NDArray[np.integer], colour: str) -> RGB:
+def _picture(
+    scene: Scene, marks: Grey, voxels: npt.NDArray[np.integer], number: int, colour: str
+) -> RGB:
     """Draw one candidate, ``voxels`` its indices, shape (n, 3)."""
     rows = []
     for name, axis in PLANES.items():
         view = _View(axis, voxels, scene.zooms)
         plain, kinds = grey_to_rgb(view.near(scene.t2star)), view.near(marks, smooth=False)
-        marked = plain.copy()
+        numbers, marked = view.near(scene.numbers.astype(np.int32), smooth=False), plain.copy()
+        tint(marked, ring((numbers > 0) & (numbers != number), 1), OTHER_COLOR)
         tint(marked, dashed(kinds == _OUTSIDE, 3), OUTSIDE_COLOR, 0.8)
         tint(marked, dashed(edge(kinds > 0), 5), SHELL_COLOR)
         tint(marked, ring(kinds == _OWN), colour)
-        panels = [_whole(scene, view, colour, name), _ticks(plain), marked]
+        panels = [_whole(scene, view, name), _ticks(plain), marked]
         more = {"T1w": scene.t1w, "phase": scene.phase}
         there = {head: shades for head, shades in more.items() if shades is not None}
         panels += [_ticks(grey_to_rgb(view.near(shades))) for shades in there.values()]
@@ -161,7 +168,7 @@ class _View:
         return fit(np.pad(cut, [(p, p) for p in pad[::-1]]), (SIDE, SIDE), box, smooth=smooth)
 
 
-def _whole(scene: Scene, view: _View, colour: str, name: str) -> RGB:
+def _whole(scene: Scene, view: _View, name: str) -> RGB:
     """The whole slice with a crosshair, planes of one brain to one scale."""
     cut = view.cut(scene.t2star)
     extent = [n * step for n, step in zip(scene.t2star.shape, scene.zooms, strict=True)]
@@ -181,7 +188,7 @@ def _whole(scene: Scene, view: _View, colour: str, name: str) -> RGB:
     cross = np.zeros((SIDE, SIDE), np.bool_)
     cross[np.clip(y, 0, SIDE - 1)] = cross[:, np.clip(x, 0, SIDE - 1)] = True
     cross[max(0, y - _GAP) : y + _GAP + 1, max(0, x - _GAP) : x + _GAP + 1] = False
-    tint(picture, cross, colour, 0.8)
+    tint(picture, cross, CROSS_COLOR, 0.8)
     first = "A" if name == "sagittal" else "R"
     return write(picture, {(5, 3): name, (5, SIDE // 2 - 8): first})
 

@@ -32,6 +32,7 @@ from cmb_bidsapp.report.changes import Changes, badge, read_changes
 from cmb_bidsapp.report.figures import REJECTED_COLOR
 from cmb_bidsapp.report.methods import Facts, Methods, methods
 from cmb_bidsapp.report.pages import SizeBudget, render
+from cmb_bidsapp.report.reading import page_data
 from cmb_bidsapp.report.sessions import (
     ReportedSession,
     SessionView,
@@ -100,6 +101,8 @@ def _page(
         room.left -= given - own.left
     shown = [view for view in views if view.volumes.packed]
     made = _provenances(settings, sessions)
+    mars_words = {name: in_words(name) for name in MARS_FORM}
+    counts = {view.key: view.counts for view in views if not view.error}
     return render(
         "participant.html",
         participant=f"sub-{participant}",
@@ -108,9 +111,10 @@ def _page(
         badge=badge,
         viewer=viewer if shown else None,
         why_no_viewer=why_not,
-        viewer_data=_viewer_data(shown, _ways(ordered, changes, settings.out_dir)),
+        page_data=_viewer_data(shown, _ways(ordered, changes, settings.out_dir))
+        | {"reading": page_data(counts, changes, mars_words)},
         mars_key=mars_key(),
-        mars_words={name: in_words(name) for name in MARS_FORM},
+        mars_words=mars_words,
         proxy_key={PROXY_NAMES[n]: colour for n, colour in PROXY_COLORS.items() if n != CMB},
         colours={"kept": PROXY_COLORS[CMB], "rejected": REJECTED_COLOR},
         methods=_methods(settings, made),

@@ -19,10 +19,12 @@ from cmb_bidsapp.clinical.doubts import Doubt, doubts_of
 from cmb_bidsapp.clinical.mars import fill, form_rows
 from cmb_bidsapp.clinical.summary import CUTOFFS, ClinicalSummary, summarise
 from cmb_bidsapp.core.labels import MARS_FORM
-from cmb_bidsapp.lesions.lesion import UNASSIGNED, Lesion, Reason
-from cmb_bidsapp.lesions.table import read_lesions
+from cmb_bidsapp.lesions.grading import DEFINITE_ROUNDNESS
+from cmb_bidsapp.lesions.lesion import UNASSIGNED, Grade, Lesion, Reason
+from cmb_bidsapp.lesions.table import fingerprint, read_lesions
 from cmb_bidsapp.report.figures import OVERVIEWS, best_first, closeup_name
 from cmb_bidsapp.report.pages import SizeBudget
+from cmb_bidsapp.report.reading import candidates, session_data
 from cmb_bidsapp.report.sensitivity import Found, found_in
 from cmb_bidsapp.report.viewer import NO_VOLUMES, Volumes, fitted
 
@@ -41,6 +43,13 @@ VERDICTS = {
     Reason.NO_PERIPHERY: "Kept: there is no periphery to judge by",
     Reason.PERIPHERY_NOT_BRAIN: "Rejected",
     Reason.CFPR_OFF: "Not applied",
+}
+#: Grades as the beginning of a card.
+TITLES: Mapping[str, str] = {
+    Grade.DEFINITE: "Definite",
+    Grade.POSSIBLE: "Possible",
+    Grade.BELOW_SIZE: "Below size",
+    Grade.MACRO: "Above 10 mm",
 }
 
 
@@ -70,6 +79,8 @@ class SessionView:
         Overviews by name, as data URIs.
     found
         What is found of simulated microbleeds; ``None`` where it was not measured.
+    counts
+        What the page is told of it, see :mod:`cmb_bidsapp.report.reading`.
     kept, rejected, lines
         Candidates that have a card, and those that have a line alone.
     unlisted, rejected_count
@@ -96,6 +107,7 @@ class SessionView:
     quality: Sequence[Row]
     figures: Mapping[str, str | None]
     found: Found | None
+    counts: Mapping[str, Any]
     kept: Sequence[Mapping[str, Any]]
     rejected: Sequence[Mapping[str, Any]]
     lines: Sequence[Mapping[str, Any]]
@@ -168,6 +180,8 @@ def session_view(
     room.left -= volumes.size
     left_out = (f"{room.left_out} pictures are left out" if room.left_out else "", volumes.note)
     summary = summarise(lesions, limit) if ok else None
+    rejected_count = sum(not lesion.kept for lesion in lesions)
+    found = candidates(lesions, ranked[:cards])
     return SessionView(
         key=f"ses-{session.session}" if session.session else "n/a",
         title=f"ses-{session.session}" if session.session else f"sub-{session.participant}",
@@ -187,11 +201,14 @@ def session_view(
         quality=_quality(files) if ok else [],
         figures=figures,
         found=found_in(files) if ok else None,
+        counts={}
+        if summary is None
+        else session_data(found, rejected_count, summary, fingerprint(files.lesions)),
         kept=kept,
         rejected=rejected,
         lines=[_card(lesion) for lesion in ranked[cards:]],
         unlisted=len(lesions) - len(ranked),
-        rejected_count=sum(not lesion.kept for lesion in lesions),
+        rejected_count=rejected_count,
         volumes=volumes,
         left_out=tuple(filter(None, left_out)),
     )
@@ -291,6 +308,9 @@ def _card(lesion: Lesion, picture: str | None = None) -> dict[str, Any]:
             for name, (shown, value) in rounded.items()
         },
         "place": _place(lesion),
+        "title": TITLES.get(lesion.grade or "", "Kept") if lesion.kept else "Rejected",
+        "looks": _looks(lesion),
+        "shape": _shape(lesion),
         "verdict": verdict_in_words(lesion),
         "brain": lesion.cfpr_ratio,
         "chance": lesion.calibrated_probability,
@@ -312,6 +332,29 @@ def _place(lesion: Lesion) -> str:
     region = in_words(str(lesion.mars_region)) if named else ""
     side = "" if lesion.side in (None, UNASSIGNED) else str(lesion.side)
     return ", ".join(filter(None, (region, side)))
+
+
+def _looks(lesion: Lesion) -> str:
+    """Size and place of a lesion, as far as they are known.
+
+    >>> _looks(Lesion(status="kept", diameter=4.51, mars_region="thalamus", side="right"))
+    '4.5 mm, thalamus right'
+    """
+    size = "" if lesion.diameter is None else f"{lesion.diameter:.1f} mm"
+    place = _place(lesion).replace(",", "") or (str(lesion.region) if lesion.region else "")
+    return ", ".join(filter(None, (size, place)))
+
+
+def _shape(lesion: Lesion) -> str:
+    """Whether a lesion is as round as a definite one has to be, in a word and in a number.
+
+    >>> _shape(Lesion(status="kept", roundness=0.881))
+    'Round (0.88)'
+    """
+    if lesion.roundness is None:
+        return ""
+    word = "Round" if lesion.roundness >= DEFINITE_ROUNDNESS else "Elongated"
+    return f"{word} ({lesion.roundness:.2f})"
 
 
 def mars_key() -> dict[str, list[tuple[str, str, str]]]:

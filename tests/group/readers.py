@@ -6,7 +6,7 @@ from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import write_image
 from cmb_bidsapp.bids.tables import write_table
 from cmb_bidsapp.core.labels import LEFT, MARS, RIGHT
-from cmb_bidsapp.group.rating import RATING_COLUMNS
+from cmb_bidsapp.group.rating import LATER_COLUMNS, RATING_COLUMNS
 from cmb_bidsapp.group.reading import Reading
 from cmb_bidsapp.group.records import read_record
 from cmb_bidsapp.lesions.table import COLUMNS
@@ -88,8 +88,9 @@ def rating(lesion, decision, rater="AB", **changes):
 
 
 def write_ratings(folder, *rows, name="sub-01_rater-AB_ratings.tsv"):
-    """A file as the report exports it; returns its path."""
-    write_table(folder / name, RATING_COLUMNS, rows)
+    """A file as the report exports it, with the later columns that a row has; returns its path."""
+    later = [name for name in LATER_COLUMNS if any(name in row for row in rows)]
+    write_table(folder / name, [*RATING_COLUMNS, *later], rows)
     return folder / name
 
 

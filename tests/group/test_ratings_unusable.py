@@ -4,6 +4,7 @@ import pytest
 
 from cmb_bidsapp.core.errors import NoInputError
 from cmb_bidsapp.group.ratings import read_ratings
+from cmb_bidsapp.lesions.table import fingerprint
 from tests.group.readers import rating, row_of, write_ratings
 
 
@@ -52,6 +53,9 @@ def test_ratings_of_sessions_that_are_not_here_are_listed(applied):
         ({"rater": "Algorithm"}, "rater 'Algorithm'"),
         ({"participant_id": "01"}, "participant '01'"),
         ({"session_id": "A"}, "session 'A'"),
+        ({"mode": "open"}, "mode 'open': aided, blinded or n/a is expected"),
+        ({"seconds": "long"}, "seconds 'long': a number from 0 on"),
+        ({"seconds": "-1"}, "seconds '-1': a number from 0 on"),
     ],
 )
 def test_a_broken_row_is_listed_and_the_others_are_used(applied, changes, cause):
@@ -61,6 +65,21 @@ def test_a_broken_row_is_listed_and_the_others_are_used(applied, changes, cause)
     (problem,) = ratings.problems
     assert problem.reason.startswith("line 3: ")
     assert cause in problem.reason
+
+
+def test_ratings_made_on_other_outputs_are_used_where_they_can_be_and_it_is_said(applied, record):
+    present = fingerprint(record.files.lesions)
+    fresh = rating("1", "not-cmb", mode="blinded", seconds="12.5", outputs=present)
+    read, ratings = applied(fresh)
+    assert ratings.problems == ()
+    read, ratings = applied(fresh, rating("2", "not-cmb", outputs="ba9876543210"))
+    assert row_of(read, "2").status == "rejected"
+    (problem,) = ratings.problems
+    assert problem.files == record.files
+    assert problem.reason == (
+        f"sub-01: made on other outputs (ba9876543210; the lesion table is now {present}); what "
+        "lies where it lay is used, look at the present report"
+    )
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,14 @@ from pathlib import Path
 
 from jinja2 import ChoiceLoader, DictLoader, Environment, PackageLoader, StrictUndefined
 
+from cmb_bidsapp.bids.tables import cell, write_table
+from cmb_bidsapp.bids.typed import decode
+from cmb_bidsapp.clinical.summary import summarise
+from cmb_bidsapp.core.labels import MARS_FORM
+from cmb_bidsapp.lesions.lesion import Lesion
+from cmb_bidsapp.lesions.table import COLUMNS, fingerprint
+from cmb_bidsapp.report.changes import Changes
+from cmb_bidsapp.report.reading import candidates, page_data, session_data
 from tests.group.readers import CANDIDATES, candidate
 
 PAGE = """\
@@ -23,6 +31,7 @@ PAGE = """\
 {% endfor %}
 {% endfor %}
 <canvas width="20" height="20" tabindex="0"></canvas>
+<script type="application/json" id="page-data">{{ data|tojson }}</script>
 {{ review_bar(participant, sessions) }}
 <script>
   const shown = [];
@@ -32,7 +41,7 @@ PAGE = """\
 """
 
 
-def write_page(folder, *, participant="sub-01", sessions=("n/a",), candidates=CANDIDATES) -> Path:
+def write_page(folder, *, participant="sub-01", sessions=("n/a",), table=CANDIDATES) -> Path:
     """A report of nothing but candidates."""
     environment = Environment(
         loader=ChoiceLoader([DictLoader({"page": PAGE}), PackageLoader("cmb_bidsapp.report")]),
@@ -41,32 +50,77 @@ def write_page(folder, *, participant="sub-01", sessions=("n/a",), candidates=CA
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    rows = [candidate(*one) for one in candidates]
+    rows = [candidate(*one) for one in table]
     page = environment.get_template("page")
     path = folder / f"{participant}.html"
     path.write_text(
-        page.render(participant=participant, sessions=sessions, rows=rows, version="1.2"),
+        page.render(
+            participant=participant,
+            sessions=sessions,
+            rows=rows,
+            version="1.2",
+            data={"reading": told(sessions, table, outputs_of(folder, table))},
+        ),
         encoding="utf-8",
     )
     return path
 
 
+def outputs_of(folder, table) -> str:
+    """Fingerprint of the lesion table of these candidates."""
+    path = folder / "table.tsv"
+    write_table(path, list(COLUMNS), [candidate(*one) for one in table])
+    return fingerprint(path)
+
+
+def told(sessions, table, outputs) -> dict:
+    """What a page with these candidates is told for its counts."""
+    lesions = [lesion_of(*one) for one in table]
+    rejected = sum(not lesion.kept for lesion in lesions)
+    own = session_data(candidates(lesions, lesions), rejected, summarise(lesions), outputs)
+    changes = Changes((), (), (), {}, (), 0)
+    return page_data(dict.fromkeys(sessions, own), changes, {name: name for name in MARS_FORM})
+
+
+def lesion_of(*one) -> Lesion:
+    """A candidate as the lesion table has it."""
+    return decode(Lesion, {name: cell(value) for name, value in candidate(*one).items()})
+
+
 class Reader:
     """Somebody who reads a page."""
 
-    def __init__(self, page, name="AB"):
+    def __init__(self, page, name="AB", mode="Aided"):
         self.page = page
         # Whoever leaves with decisions that are not exported is asked; here the answer is yes.
         self.asked = []
         page.on("dialog", lambda dialog: (self.asked.append(dialog.type), dialog.accept()))
-        if name is not None:
-            self.call(name)
+        if name is None:
+            self.look()
+        else:
+            self.call(name, mode)
 
-    def call(self, name):
-        """Give a name."""
-        field = self.page.get_by_label("Reader")
-        field.fill(name)
-        field.blur()
+    @property
+    def start(self):
+        """The dialog in which reading begins."""
+        return self.page.locator("#review-start")
+
+    def look(self):
+        """Read nothing, look only."""
+        self.start.get_by_role("button", name="Just looking").click()
+
+    def call(self, name, mode="Aided"):
+        """Say who reads, and how."""
+        if not self.start.is_visible():
+            self.page.locator(".review-who").click()
+        self.start.get_by_label("Reader").fill(name)
+        self.start.get_by_label(mode).check()
+        self.start.get_by_role("button", name="Start", exact=True).click()
+
+    @property
+    def who(self):
+        """Who reads, as the bar says."""
+        return self.page.locator(".review-who").inner_text()
 
     def card(self, lesion, session="n/a"):
         """The card of a candidate."""

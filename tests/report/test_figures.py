@@ -12,7 +12,15 @@ from cmb_bidsapp.core.labels import LEFT, MARS, RIGHT
 from cmb_bidsapp.lesions.lesion import Status
 from cmb_bidsapp.lesions.table import read_lesions
 from cmb_bidsapp.report import figures
-from cmb_bidsapp.report.closeups import OUTSIDE_COLOR, SHELL_COLOR, SIDE, Periphery, Scene, closeups
+from cmb_bidsapp.report.closeups import (
+    OTHER_COLOR,
+    OUTSIDE_COLOR,
+    SHELL_COLOR,
+    SIDE,
+    Periphery,
+    Scene,
+    closeups,
+)
 from cmb_bidsapp.report.figures import (
     FEW_COLORS,
     KEPT_COLOR,
@@ -87,6 +95,18 @@ def test_outlines_leave_what_they_surround_and_the_plain_picture_alone(scene):
         assert np.ptp(rows) + 1 == pytest.approx(height + 4, abs=3)
         assert np.ptp(columns) + 1 == pytest.approx(width + 4, abs=3)
     assert len(of(REJECTED_COLOR, panel(draw(scene, code=REJECTED_COLOR), 0, 2))[0])
+
+
+def test_other_candidates_nearby_are_outlined_too(scene):
+    assert not len(of(OTHER_COLOR, panel(draw(scene), 0, 2))[0])
+    numbers = scene.numbers.copy()
+    numbers[46:49, 28:33, 10:12] = 3
+    near = draw(replace(scene, numbers=numbers))
+    _, columns = of(OTHER_COLOR, panel(near, 0, 2))
+    # Farther to the right of the patient, 3 mm wide; on the plain picture there is nothing.
+    assert columns.max() < SIDE / 2 - 20 - 2.5 * SIDE / 36
+    assert np.ptp(columns) + 1 == pytest.approx(3 * SIDE / 36 + 2, abs=2)
+    assert not len(of(OTHER_COLOR, panel(near, 0, 1))[0])
 
 
 def test_the_periphery_is_the_one_that_cfpr_looked_at(scene):

@@ -90,7 +90,7 @@ def test_a_label_with_markup_is_text_in_what_scripts_read_too(tmp_path):
     finish_session(tmp_path, session=label)
     page = write_report(tmp_path, session_of(tmp_path, session=label)).read_text()
     assert label not in page
-    data = page.partition('id="viewer-data">')[2].partition("</script>")[0]
+    data = page.partition('id="page-data">')[2].partition("</script>")[0]
     assert r'"key": "ses-\u003c!--\u003cscript\u003e"' in data
 
 
@@ -155,7 +155,7 @@ def test_kept_and_rejected_candidates_are_apart(report):
     assert len(cards(kept)) == 2
     (card,) = cards(rejected)
     assert "Rejected: " in words(card)
-    assert ">rejected</b>" in card
+    assert ">Rejected.</b>" in card
 
 
 def test_a_card_has_its_place_for_scripts_and_its_numbers_for_readers(finished, report):
@@ -168,7 +168,18 @@ def test_a_card_has_its_place_for_scripts_and_its_numbers_for_readers(finished, 
         assert f"network {row['probability_max']}" in card
         assert f"background {row['shell_background']}" in card
         assert row["grade_reason"] in words(card)
-    assert "lobar, frontal, right" in words(cards(report)[0] + cards(report)[1])
+    assert "frontal right" in words(cards(report)[0] + cards(report)[1])
+
+
+def test_a_card_says_in_a_sentence_what_a_reader_wants_first(report):
+    first, second = cards(report)[:2]
+    said, _, details = words(first).partition("Details")
+    assert said.strip() in (
+        "1 Definite. 3.8 mm, frontal right. 80 % likely true. Round (1.00). Show in volume",
+        "1 Definite. 3.8 mm, frontal right. 80 % likely true. Round (1.00).",
+    )
+    assert "network" in details
+    assert "3 Possible. 3.8 mm, thalamus left. 69 % likely true." in words(second)
 
 
 def test_what_the_algorithm_thinks_can_be_hidden(report):
@@ -182,8 +193,8 @@ def test_what_the_algorithm_thinks_can_be_hidden(report):
 @pytest.mark.parametrize(
     ("region", "side", "shown"),
     [
-        ("dpwm", "left", "deep, deep and periventricular white matter, left"),
-        ("basal-ganglia", "unassigned", "deep, basal ganglia"),
+        ("dpwm", "left", "deep and periventricular white matter left"),
+        ("basal-ganglia", "unassigned", "basal ganglia"),
         ("unassigned", "unassigned", "deep"),
     ],
 )
@@ -193,7 +204,7 @@ def test_regions_are_named_in_words(tmp_path, finished, region, side, shown):
     write_table(finished.lesions, list(COLUMNS), rows)
     page = write_report(tmp_path, session_of(tmp_path)).read_text()
     (heading, *_) = re.findall(r"<header>.*?</p>", cards(page)[0], re.DOTALL)
-    assert words(heading).endswith(f" {shown}")
+    assert f" mm, {shown}. " in words(heading)
 
 
 # Form

@@ -20,7 +20,7 @@ def compared(tmp_path):
         {**{"track_id": track, "session_id": f"ses-{session}", "state": state}, **place, **more}
         for track, session, state, more in (
             (1, "B", "present", {"change": "baseline", "lesion_id": 1, "diameter": 3.5}),
-            (1, "A", "present", {"change": "persistent", "since": "ses-B", "lesion_id": 2}),
+            (1, "A", "present", {"change": "persistent", "since": "ses-B", "lesion_id": 3}),
             (2, "B", "not-yet", {"probability_max": 0.02}),
             (2, "A", "present", {"change": "new", "lesion_id": 1, "diameter": 3.5}),
             (3, "B", "present", {"change": "baseline", "diameter": 3.5, "lesion_id": 3}),

@@ -12,7 +12,7 @@ def opened(tmp_path, open_page):
     """A page with candidates 1 to 3, kept, and 4, rejected."""
 
     def opening(name="AB", **options):
-        return Reader(open_page(write_page(tmp_path, **options)), name)
+        return Reader(open_page(write_page(tmp_path, **options), to_read=True), name)
 
     return opening
 
@@ -50,8 +50,10 @@ def test_without_a_name_nothing_is_rated_and_the_name_is_asked_for(opened):
     reader = opened(None)
     reader.rate(1, "Definite")
     assert reader.choices() == [None] * 4
-    assert "Give your name" in reader.message
-    assert reader.page.evaluate("document.activeElement.closest('.review-reader') !== null")
+    assert reader.start.is_visible()
+    reader.call(" ")
+    assert reader.start.get_by_role("alert").inner_text() == "Give your name or initials."
+    assert reader.start.get_by_label("Reader").evaluate("field => field.matches(':focus')")
 
 
 def test_choices_are_radio_groups_with_names(reader):
@@ -77,14 +79,6 @@ def test_notes_stay_text_and_come_after_the_rating(reader):
     assert MARKUP in reader.page.locator(".review-summary").inner_text()
 
 
-def test_the_verdict_can_be_hidden_until_the_candidate_is_rated(reader):
-    verdicts = [reader.card(lesion).locator("[data-verdict]") for lesion in (1, 2)]
-    reader.button("More")
-    reader.page.get_by_label("Hide what the algorithm thinks").check()
-    reader.rate(1, "Definite")
-    assert [verdict.is_visible() for verdict in verdicts] == [True, False]
-
-
 # Keys
 
 
@@ -107,13 +101,13 @@ def test_the_viewer_is_told_which_candidate_the_reader_turns_to(reader):
     ]
 
 
-def test_enter_leaves_the_name_and_goes_back_to_the_card(opened):
+def test_enter_starts_and_goes_back_to_the_card(opened):
     reader = opened(None)
-    reader.press("j")
-    reader.page.get_by_label("Reader").fill("AB")
-    reader.page.get_by_label("Reader").press("Enter")
+    reader.press("j", "1")
+    reader.start.get_by_label("Reader").fill("AB")
+    reader.start.get_by_label("Reader").press("Enter")
     reader.press("1", "j", "2")
-    assert reader.page.get_by_label("Reader").input_value() == "AB"
+    assert reader.who == "AB, aided"
     assert reader.choices()[:2] == ["definite", "possible"]
 
 
@@ -237,7 +231,7 @@ def test_each_session_has_its_candidates_and_its_progress(opened):
 
 
 def test_a_session_without_candidates_is_read_by_saying_so(opened):
-    reader = opened(candidates=[])
+    reader = opened(table=[])
     reader.button("More")
     box = reader.page.get_by_label("This session has no candidate; I have looked at all of it")
     box.check()
@@ -252,7 +246,7 @@ def test_decisions_are_there_after_a_reload_with_the_name(reader):
     reader.rate(1, "Definite")
     reader.note(1, "round")
     reader.page.reload()
-    assert reader.page.get_by_label("Reader").input_value() == "AB"
+    assert reader.who == "AB, aided"
     assert reader.choices() == ["definite", None, None, None]
     assert reader.card(1).get_by_label("Note").input_value() == "round"
     assert reader.message == "1 decision of AB, from before."
@@ -277,8 +271,9 @@ def test_who_mistyped_a_name_takes_the_decisions_along(reader):
 def test_other_results_of_the_same_page_start_anew(tmp_path, reader):
     reader.rate(1, "Definite")
     moved = [("1", "kept", "definite", (10, 20, 33))]
-    write_page(tmp_path, candidates=moved)
+    write_page(tmp_path, table=moved)
     reader.page.reload()
+    assert reader.start.is_visible()
     assert reader.choices() == [None]
 
 
@@ -314,4 +309,4 @@ def test_paper_shows_decisions_and_no_controls(reader):
     assert reader.card(2).locator(".review-said").is_visible()
     assert not reader.card(1).locator(".review-said").is_visible()
     summary = reader.page.locator(".review-summary").inner_text()
-    assert summary == "Read by AB: 1 of 3 rated."
+    assert summary == "Read by AB, aided: 1 of 3 rated."

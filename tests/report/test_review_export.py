@@ -3,10 +3,10 @@
 import pytest
 
 from cmb_bidsapp.bids.tables import read_table
-from cmb_bidsapp.group.rating import RATING_COLUMNS
+from cmb_bidsapp.group.rating import LATER_COLUMNS, RATING_COLUMNS
 from cmb_bidsapp.group.ratings import read_ratings
 from tests.group.readers import CANDIDATES, rating, row_of, write_ratings, write_session
-from tests.report.reviewing import Reader, write_page
+from tests.report.reviewing import Reader, outputs_of, write_page
 
 NASTY = 'a "tab"\there, <b>markup</b>, \u00e9 \u2014 =1+1'
 
@@ -15,8 +15,8 @@ NASTY = 'a "tab"\there, <b>markup</b>, \u00e9 \u2014 =1+1'
 def opened(tmp_path, open_page):
     """A page with candidates 1 to 3, kept, and 4, rejected."""
 
-    def opening(name="AB", **options):
-        return Reader(open_page(write_page(tmp_path, **options)), name)
+    def opening(name="AB", mode="Aided", **options):
+        return Reader(open_page(write_page(tmp_path, **options), to_read=True), name, mode)
 
     return opening
 
@@ -85,7 +85,7 @@ def test_several_sessions_are_in_one_file(tmp_path, opened, exports):
 
 def test_a_session_without_candidates_is_read(tmp_path, opened, exports):
     record = write_session(tmp_path / "out", "01", "A", candidates=[])
-    reader = opened(sessions=("ses-A",), candidates=[])
+    reader = opened(sessions=("ses-A",), table=[])
     reader.button("More")
     reader.page.get_by_label("I have looked at all of it").check()
     assert reader.export(exports).name == "sub-01_ses-A_rater-AB_ratings.tsv"
@@ -116,7 +116,7 @@ def test_the_file_has_the_columns_and_what_was_done(opened, exports):
     path = reader.export(exports)
     assert path.name == "sub-01_rater-DrAM\u00fcllerLee_ratings.tsv"
     rows = read_table(path)
-    assert tuple(rows[0]) == RATING_COLUMNS
+    assert tuple(rows[0]) == (*RATING_COLUMNS, *LATER_COLUMNS)
     place = ("lesion_id", "decision", "x", "y", "z", "note")
     assert [tuple(row[name] for name in place) for row in rows] == [
         ("1", "definite", "10", "20", "30", "n/a"),
@@ -138,9 +138,9 @@ def test_notes_survive_whatever_is_in_them(tmp_path, opened, exports):
     read = read_ratings(exports).apply(record)
     assert read.source == "reader AB"
     # And back into a page that has never seen them.
-    reader.call("CD")
-    reader.call("")
     reader.page.evaluate("localStorage.clear()")
+    reader.page.reload()
+    reader.look()
     reader.read_in(path)
     assert reader.card(2).get_by_label("Note").input_value() == '"quoted"'
     assert reader.card(1).get_by_label("Note").input_value() == NASTY.replace("\t", " ")
@@ -149,7 +149,7 @@ def test_notes_survive_whatever_is_in_them(tmp_path, opened, exports):
 def test_nothing_is_exported_without_a_name_or_a_decision(opened):
     reader = opened(None)
     reader.button("Export ratings")
-    assert "Give your name" in reader.message
+    assert reader.start.is_visible()
     reader.call("AB")
     reader.button("Export ratings")
     assert reader.message == "There is nothing to export yet."
@@ -160,6 +160,40 @@ def test_the_reader_is_told_what_is_not_rated(opened, exports):
     reader.rate(1, "Definite")
     reader.export(exports)
     assert reader.message.endswith("2 candidates not rated yet.")
+
+
+def test_the_file_says_how_long_each_took_in_which_mode_on_which_outputs(tmp_path, opened, exports):
+    reader = opened(mode="Blinded")
+    reader.press("j")
+    reader.page.wait_for_timeout(700)
+    reader.press("1", "j", "2")
+    reader.page.get_by_text("Rejected").click()
+    reader.press("j", "1", "j", "1")
+    reader.click_volume(20, 2, 8)
+    reader.button("Add as definite")
+    rows = read_table(reader.export(exports))
+    assert {(row["mode"], row["outputs"]) for row in rows} == {
+        ("blinded", outputs_of(tmp_path, CANDIDATES))
+    }
+    seconds = [row["seconds"] for row in rows]
+    assert seconds[-1] == "n/a"
+    first, *others = map(float, seconds[:-1])
+    assert 0.7 <= first < 5
+    assert all(0 <= one < 5 for one in others)
+
+
+def test_time_out_of_sight_is_not_counted(opened, exports):
+    reader = opened()
+    reader.press("j", "1")
+    hide = """hidden => {
+      Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    reader.page.evaluate(hide, True)
+    reader.page.wait_for_timeout(1500)
+    reader.page.evaluate(hide, False)
+    (row,) = read_table(reader.export(exports))
+    assert float(row["seconds"]) < 1.5
 
 
 # Going on from an earlier export
@@ -175,7 +209,7 @@ def test_a_reader_goes_on_from_an_export_on_another_computer(tmp_path, opened, e
     path = first.export(exports)
     second = opened(None)  # a context of its own: nothing is remembered
     second.read_in(path)
-    assert second.page.get_by_label("Reader").input_value() == "AB"
+    assert second.who == "AB, aided"
     assert second.message == "2 decisions read in."
     assert second.choices() == ["not-cmb", None, None, None]
     assert second.progress == "1 of 3 rated, 1 added"
@@ -203,6 +237,40 @@ def test_the_later_decision_holds_and_importing_can_be_undone(tmp_path, opened):
     reader.button("Undo")
     reader.button("Undo")
     assert reader.choices() == ["possible", None, None, None]
+
+
+def test_what_is_read_in_keeps_its_mode_and_outputs_until_it_is_decided_anew(tmp_path, opened):
+    later = {"mode": "aided", "seconds": "12.5", "outputs": "ba9876543210"}
+    rows = [rating(lesion, "definite", **later) for lesion in "12"]
+    path = write_ratings(tmp_path, *rows)
+    reader = opened()
+    reader.read_in(path)
+    assert reader.message == "2 decisions read in; 2 of them made on other outputs."
+    reader.rate(2, "Possible")
+    first, second = read_table(reader.export(tmp_path / "new"))
+    assert (first["outputs"], second["outputs"]) == (
+        "ba9876543210",
+        outputs_of(tmp_path, CANDIDATES),
+    )
+    assert float(first["seconds"]) == 12.5
+    assert float(second["seconds"]) >= 12.5
+    reader.read_in(write_ratings(tmp_path, rating("3", "definite")))
+    assert read_table(reader.export(tmp_path / "newest"))[2]["mode"] == "n/a"
+
+
+def test_an_export_that_was_blinded_is_read_in_locked(tmp_path, opened):
+    path = write_ratings(tmp_path, rating("1", "definite", mode="blinded"))
+    aided = opened()
+    aided.read_in(path)
+    assert aided.message == "sub-01_rater-AB_ratings.tsv is of a reading that was blinded."
+    looking = opened(None)
+    looking.read_in(path)
+    assert (looking.who, looking.choices()[0]) == ("AB, blinded", "definite")
+    looking.press("j", "2")
+    assert looking.choices()[0] == "definite"
+    blinded = opened("CD", mode="Blinded")
+    blinded.read_in(write_ratings(tmp_path, rating("1", "definite", "CD")))
+    assert blinded.message == "sub-01_rater-AB_ratings.tsv is of a reading that was not blinded."
 
 
 def test_rows_of_other_results_are_left_out_and_counted(tmp_path, opened):

@@ -78,7 +78,7 @@ def test_a_reading_of_the_report_becomes_the_group_levels_counts(
 ):
     record = read_record(results)
     assert [row.status for row in record.lesions] == ["kept", "kept", "rejected"]
-    reader = Reader(open_page(report))
+    reader = Reader(open_page(report, to_read=True))
     reader.press("j", "3", "j", "2", "j", "1")
     reader.note(2, "in the thalamus?", "ses-A")
     # A click into the middle of the volume, where the crosshair of a candidate is not.
@@ -103,7 +103,7 @@ def test_a_reading_of_the_report_becomes_the_group_levels_counts(
 
 
 def test_a_click_into_the_volume_offers_to_add_a_lesion_there(report, open_page):
-    reader = Reader(open_page(report))
+    reader = Reader(open_page(report, to_read=True))
     canvas = reader.page.locator("#viewer .pane:not([hidden]) canvas")
     canvas.scroll_into_view_if_needed()
     reader.page.wait_for_function("() => document.querySelector('.viewer-message').hidden")
@@ -119,7 +119,7 @@ def test_a_click_into_the_volume_offers_to_add_a_lesion_there(report, open_page)
 
 
 def test_turning_to_a_card_brings_the_volume_there(report, open_page):
-    reader = Reader(open_page(report))
+    reader = Reader(open_page(report, to_read=True))
     reader.press("j", "j")
     reader.page.wait_for_function("() => document.querySelector('.viewer-message').hidden")
     reader.page.wait_for_function(
@@ -127,16 +127,3 @@ def test_turning_to_a_card_brings_the_volume_there(report, open_page):
         ".test(document.querySelector('.viewer-place').textContent)"
     )
     assert reader.card(2, "ses-A").evaluate("card => card.matches('.review-current')")
-
-
-def test_the_verdict_is_hidden_in_the_report_until_the_candidate_is_rated(report, open_page):
-    reader = Reader(open_page(report))
-    reader.button("More")
-    reader.page.get_by_label("Hide what the algorithm thinks").check()
-    verdicts = [
-        [one.is_visible() for one in reader.card(lesion, "ses-A").locator("[data-verdict]").all()]
-        for lesion in (1, 2)
-    ]
-    assert all(len(one) > 2 and not any(one) for one in verdicts)
-    reader.rate(1, "Definite", "ses-A")
-    assert all(one.is_visible() for one in reader.card(1, "ses-A").locator("[data-verdict]").all())

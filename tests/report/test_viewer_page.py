@@ -214,7 +214,7 @@ def test_regions_outlines_and_the_other_image_are_switched_on_and_off(opened):
 @pytest.mark.parametrize("degrees", [0, 25])
 def test_zooming_keeps_the_place_in_the_middle(opened, degrees):
     page = opened(None, affine=tilted(degrees))
-    card = page.locator(".card").filter(has_text="frontal, right")
+    card = page.locator(".card").filter(has_text="frontal right")
     where = [float(card.get_attribute(f"data-{axis}")) for axis in "xyz"]
     show(page, "n/a", *where)
     assert "frontal, right" in page.locator(".viewer-place").inner_text()
@@ -321,6 +321,7 @@ def test_where_there_is_no_webgl_the_page_says_so_and_keeps_its_pictures(
         " return kind === 'webgl2' ? null : get.call(this, kind, ...rest); };"
     )
     page.goto(write_report(tmp_path, session_of(tmp_path)).as_uri())
+    page.get_by_role("button", name="Just looking").click()
     page.locator("#viewer").scroll_into_view_if_needed()
     page.get_by_text("This browser has no WebGL2").wait_for()
     assert page.locator("#viewer [name=regions]").is_disabled()

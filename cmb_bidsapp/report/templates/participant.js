@@ -1,4 +1,4 @@
-// What a page does without the viewer: enlarge pictures, order cards, slide between images, print.
+// What a page does without the viewer: enlarge pictures, order cards, slide between images.
 (() => {
   "use strict";
   const enlarged = document.getElementById("enlarged");
@@ -41,13 +41,25 @@
   enlarged.addEventListener("close", () => shown?.focus());
 
   const order = document.getElementById("order");
-  order?.addEventListener("change", () => {
+  function sort() {
     const { value } = order;
     const rank = (a, b) => (value === "region" ? a.localeCompare(b) : value === "lesion" ? a - b : b - a);
     for (const list of document.querySelectorAll(".cards")) {
       list.append(...[...list.children].sort((a, b) => rank(a.dataset[value], b.dataset[value])
         || a.dataset.lesion - b.dataset.lesion));
     }
+  }
+  order?.addEventListener("change", sort);
+
+  // Who reads blinded sees one list of a session's candidates, whatever the algorithm made of them.
+  const homes = [...document.querySelectorAll(".cards")].map((list) => [list, [...list.children]]);
+  document.addEventListener("cmb:blinded", ({ detail: blinded }) => {
+    if (blinded && order.value === "probability") order.value = "lesion";
+    order.querySelector("[value=probability]").hidden = blinded;
+    for (const [list, cards] of homes) {
+      (blinded ? document.querySelector(`.cards[data-of="${list.dataset.of}"]`) : list).append(...cards);
+    }
+    sort();
   });
 
   for (const pair of document.querySelectorAll(".pair:has(.over)")) {
@@ -62,24 +74,4 @@
     });
     cut(slider.value);
   }
-
-  for (const button of document.querySelectorAll(".print")) {
-    button.addEventListener("click", () => {
-      button.closest(".form").classList.add("chosen");
-      document.body.classList.add("one-form");
-      window.print();
-    });
-  }
-  // A closed part is not printed.
-  addEventListener("beforeprint", () => {
-    for (const part of document.querySelectorAll("details:not([open])")) {
-      part.open = true;
-      part.dataset.closed = "";
-    }
-  });
-  addEventListener("afterprint", () => {
-    for (const part of document.querySelectorAll("details[data-closed]")) part.open = false;
-    document.body.classList.remove("one-form");
-    document.querySelector(".form.chosen")?.classList.remove("chosen");
-  });
 })();

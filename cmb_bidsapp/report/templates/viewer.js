@@ -1,12 +1,13 @@
 // The volume viewer: NiiVue, unpacked and started when it is asked for or comes into sight; a pane
 // per session, kept once it is open, two of them side by side where sessions are compared.
 // Events, detail {session, x, y, z} in world mm of the T2*w: it listens to "cmb:show" (detail.both:
-// beside another session; detail.with: which) and "cmb:added" (detail: places of added lesions), and
-// sends "cmb:place" where the crosshair goes (detail.asked: the reader moved it; detail.region).
+// beside another session; detail.with: which), "cmb:added" (detail: places of added lesions) and
+// "cmb:blinded", and sends "cmb:place" where the crosshair goes (detail.asked: the reader moved it;
+// detail.region) and "cmb:regions" (detail: places of added lesions, each with its region).
 (() => {
   "use strict";
   const root = document.getElementById("viewer");
-  const data = JSON.parse(document.getElementById("viewer-data").textContent);
+  const data = JSON.parse(document.getElementById("page-data").textContent);
   const screen = root.querySelector(".viewer-screen");
   const message = root.querySelector(".viewer-message");
   const tool = (name) => root.querySelector(`[name=${name}]`);
@@ -25,6 +26,7 @@
   let queue = null;  // loading goes one after the other
   let last = null;  // the place that was asked for
   let following = false;
+  let blinded = false;  // outlines tell what the algorithm made of a candidate
 
   const visible = () => (pair && !alone ? pair : [active?.session.key])
     .map((key) => panes.get(key)).filter((pane) => pane?.nv);
@@ -64,6 +66,7 @@
     pane.box.hidden = false;
     await pane.open(Niivue, data.looks);
     pane.nv.onLocationChange = () => told(pane);
+    tellRegions(pane);
     return pane;
   }
 
@@ -130,7 +133,7 @@
   function paint() {
     for (const pane of visible()) {
       pane.paint({ look: tool("regions").value, opacity: number("opacity"), blend: number("blend"), windows,
-        outlines: tool("outlines").checked, ruler: tool("ruler").checked });
+        outlines: tool("outlines").checked && !blinded, ruler: tool("ruler").checked });
     }
   }
 
@@ -156,6 +159,14 @@
 
   function send({ session: { key } }, [x, y, z], region, asked) {
     document.dispatchEvent(new CustomEvent("cmb:place", { detail: { session: key, x, y, z, region, asked } }));
+  }
+
+  // Where the lesions lie that the reader added.
+  function tellRegions(pane) {
+    if (!pane.layers.outlines || !pane.added.length) return;
+    const detail = pane.added.map(([x, y, z]) =>
+      ({ session: pane.session.key, x, y, z, region: pane.nearestRegion(pane.shared([x, y, z])) }));
+    document.dispatchEvent(new CustomEvent("cmb:regions", { detail }));
   }
 
   async function show({ session: key, both, with: other, first, ...where }) {
@@ -190,7 +201,14 @@
       if (String(own) === String(pane.added)) continue;
       pane.added = own;
       pane.ring();
+      tellRegions(pane);
     }
+    if (active) paint();
+  });
+
+  document.addEventListener("cmb:blinded", ({ detail }) => {
+    blinded = detail;
+    tool("outlines").disabled = blinded;
     if (active) paint();
   });
 

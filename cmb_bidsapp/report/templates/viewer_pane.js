@@ -8,6 +8,7 @@ const cmbPanes = (() => {
   const CROSSHAIR_MM = 0.3;
   const ADDED = 3;  // value of the ring around an added lesion, in the outlines
   const RING_MM = 4;
+  const REACH_MM = 12;  // as far as a lesion may lie from its region
 
   const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
   const unpack = (element) => new Response(new Blob([bytes(element.textContent)]).stream()
@@ -174,11 +175,30 @@ const cmbPanes = (() => {
     }
 
     // Number of the region at the crosshair, 0 outside.
-    region() {
-      const { toVoxel, shape } = this.grids.regions;
-      const [i, j, k] = moved(toVoxel, this.place()).map(Math.round);
+    region() { return this.label(moved(this.grids.regions.toVoxel, this.place()).map(Math.round)); }
+
+    label([i, j, k]) {
+      const { shape } = this.grids.regions;
       const inside = [i, j, k].every((v, axis) => v >= 0 && v < shape[axis]);
       return inside ? this.layers.regions.img[i + shape[0] * (j + shape[1] * k)] : 0;
+    }
+
+    // The region that is nearest to a place, as of a candidate of one voxel; 0 where none is near.
+    nearestRegion(place) {
+      const { toVoxel, steps } = this.grids.regions;
+      const here = moved(toVoxel, place).map(Math.round);
+      const [x, y, z] = steps.map((step) => {
+        const reach = Math.floor(REACH_MM / step);
+        return [...Array(2 * reach + 1).keys()].map((k) => k - reach);
+      });
+      let [nearest, found] = [REACH_MM, 0];
+      for (const k of z) for (const j of y) for (const i of x) {
+        const away = Math.hypot(i * steps[0], j * steps[1], k * steps[2]);
+        if (away > nearest || (found && away === nearest)) continue;
+        const number = this.label([here[0] + i, here[1] + j, here[2] + k]);
+        if (number) [nearest, found] = [away, number];
+      }
+      return found;
     }
 
     // The whole look at once: {look, opacity, outlines, blend, windows, crosshair, ruler, zoom, planes}.

@@ -1,0 +1,23 @@
+// The bar at the foot of the page: its parts, and what it tells the reader.
+const cmbBar = (() => {
+  "use strict";
+  const bar = document.getElementById("review");
+  const find = (selector) => bar.querySelector(selector);
+  const offers = [...bar.querySelectorAll(".review-offer")];
+  const told = { ofPlace: false };  // what is said and offered is about the place of the crosshair
+
+  // Tells the reader something, and may offer buttons that do something about it: [label, action].
+  function say(message, ...acts) {
+    told.ofPlace = false;
+    find("[role=status]").textContent = message;
+    offers.forEach((offer, k) => {
+      const [label, action] = acts[k] ?? ["", null];
+      offer.textContent = label;
+      offer.onclick = action;
+      offer.hidden = !action;
+    });
+  }
+
+  const plural = (n, what) => `${n} ${what}${n === 1 ? "" : "s"}`;
+  return { bar, find, say, told, plural };
+})();
