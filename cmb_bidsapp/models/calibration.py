@@ -171,12 +171,14 @@ def _logistic(probability: Values, true: Truth, least: float) -> Knots:
 
 
 def _isotonic(probability: Values, true: Truth, least: float) -> Knots:
-    """Steps that do not fall; none says never or always after a finite number of candidates."""
+    """Steps that do not fall, between the targets that the straight line has (Platt 1999)."""
     from scipy.optimize import isotonic_regression
 
     known, which, count = np.unique(probability, return_inverse=True, return_counts=True)
     steps = isotonic_regression(np.bincount(which, true) / count, weights=count)
-    level = np.clip(steps.x, 1 / (len(true) + 2), (len(true) + 1) / (len(true) + 2))
+    # Few microbleeds, be they the surest of all, say little of the next.
+    yes, no = true.sum(), (~true).sum()
+    level = np.clip(steps.x, 1 / (no + 2), (yes + 1) / (yes + 2))
     ends = np.union1d(steps.blocks[:-1], steps.blocks[1:] - 1)
     knots = [(float(known[k]), round(float(level[k]), 4)) for k in ends]
     return ((least, knots[0][1]), *knots) if least < knots[0][0] else tuple(knots)

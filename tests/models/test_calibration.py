@@ -86,6 +86,14 @@ def test_a_probability_that_says_nothing_is_not_believed():
     assert calibrate([0.99, 0.9999], found.knots) == pytest.approx([41 / 62] * 2, abs=1e-4)
 
 
+def test_the_surest_of_few_microbleeds_are_not_certain():
+    probability = np.concatenate([np.full(1000, 0.992), np.full(3, 0.999)])
+    true = probability > 0.995
+    ((_, low), *_, (_, high)) = METHODS["isotonic"](probability, true, LEAST)
+    assert high == pytest.approx(4 / 5)
+    assert low == pytest.approx(1 / 1002, abs=1e-4)
+
+
 def test_what_is_held_out_does_not_help_itself():
     """Every participant has a probability of its own: no fit to others can know its truth."""
     rng = np.random.default_rng(5)
