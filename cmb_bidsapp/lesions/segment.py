@@ -236,7 +236,9 @@ class LesionNetwork:
         probabilities = self._in_slabs(stack, spacing, self._slices(affine), centres)
         if self._second_look is not None:
             image = ordered[self._card.channels.index("T2starw")][0]
-            again = self._look_again(image, probabilities, ras_zooms(affine))
+            zooms = ras_zooms(affine)
+            across, down, along = (zooms[axis] for axis in _network_axes(affine))
+            again = self._look_again(image, probabilities, (along, down, across))
             probabilities = with_lesions(probabilities, self._classes.cmb, again)
         return Segmentation(
             image_order(class_map(probabilities, self._classes), affine),
@@ -273,7 +275,10 @@ class LesionNetwork:
         probabilities: npt.NDArray[np.floating[Any]],
         voxel: tuple[float, float, float],
     ) -> npt.NDArray[np.float32]:
-        """CMB probability after the second look; arrays in network order, voxel size in mm."""
+        """CMB probability after the second look; arrays in network order.
+
+        The voxel size (mm) is that of the axes the other way round: across the slices last.
+        """
         # Keeps torch off the command line's path.
         from cmb_bidsapp.lesions.proposals import look_again
 

@@ -1,14 +1,18 @@
 """Lesion models of a few weights, run: bundles and nnU-Net's own folders."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
 from cmb_bidsapp.core.errors import ExitCode, ModelError
 from cmb_bidsapp.core.labels import CMB
+from cmb_bidsapp.lesions.second_look import SecondLook
 from cmb_bidsapp.lesions.segment import LesionNetwork, class_map, with_regions
 from cmb_bidsapp.models.classes import Classes
 from cmb_bidsapp.models.registry import load_lesion_model
+from cmb_bidsapp.train.export import add_second_look
 from tests.models.toys import (
     CONFIGURATION,
     SPACING,
@@ -232,3 +236,44 @@ def test_plans_that_describe_no_network_are_refused(tmp_path, value):
     plans["configurations"][CONFIGURATION]["architecture"]["arch_kwargs"]["n_stages"] = value
     with pytest.raises(ModelError, match="does not describe a network"):
         LesionNetwork(load_lesion_model(str(toy_folder(tmp_path, plans=plans))))
+
+
+@pytest.fixture
+def second_looks(monkeypatch):
+    """What the second look is shown: image, probability, voxel size, where spots are looked for."""
+    shown = []
+
+    def look_again(_, t2star, probability, voxel, within):
+        shown.append((t2star, voxel, within))
+        return probability
+
+    monkeypatch.setattr("cmb_bidsapp.lesions.proposals.look_again", look_again)
+    return shown
+
+
+@pytest.mark.parametrize("across", [0, 1, 2])
+def test_the_second_look_is_shown_slices_whichever_way_they_lie(tmp_path, second_looks, across):
+    bundle = toy_bundle(tmp_path / "bundle")
+    add_second_look(bundle, SecondLook().state_dict())
+    sizes = np.array([0.7, 0.8, 0.9])
+    sizes[across] = SPACING[0]
+    image = np.moveaxis(volume(), 2, across)
+    LesionNetwork(load_lesion_model(str(bundle)))(image, None, np.diag([*sizes, 1.0]))
+    ((seen, voxel, within),) = second_looks
+    plane = [axis for axis in range(3) if axis != across]
+    np.testing.assert_array_equal(seen, image.transpose(*plane, across))
+    assert voxel == pytest.approx((*sizes[plane], SPACING[0]))
+    assert within.shape == seen.shape
+
+
+def test_dark_spots_are_looked_for_where_the_network_sees_brain(tmp_path, second_looks):
+    bundle = toy_bundle(tmp_path / "bundle")
+    add_second_look(bundle, SecondLook().state_dict())
+    model = load_lesion_model(str(bundle))
+    network = LesionNetwork(model)
+    network(volume(), None, affine_of())
+    plain = dataclasses.replace(model, card=dataclasses.replace(model.card, dark_spots=False))
+    LesionNetwork(plain)(volume(), None, affine_of())
+    (*_, within), (*_, nowhere) = second_looks
+    assert 0 < within.mean() < 1
+    assert nowhere is None
