@@ -73,7 +73,8 @@ def test_it_learns_to_tell_spots_from_lines(backgrounds):
     assert lesions.mean() > others.mean() + 0.3
 
 
-def test_no_label_is_needed(training):
+def test_no_label_is_needed(training, monkeypatch):
+    monkeypatch.setattr("cmb_bidsapp.train.second_look.BATCH", 40)
     rng = np.random.default_rng(0)
     (files, labelled), *_ = chosen_sessions(training, None)
     seen = read_background(files, labelled)
