@@ -136,6 +136,7 @@ def open_page(chromium):
         looking = page.get_by_role("button", name="Just looking")
         if not to_read and looking.count():
             looking.click()
+            page.locator("html:not(.starting)").wait_for(state="attached")
         return page
 
     yield opened

@@ -54,6 +54,7 @@ def test_nothing_of_the_page_is_seen_before_the_reader_has_said_how_to_read(repo
     page = open_page(report, to_read=True)
     assert shown(page, "main, .top, .review-bar") == [False] * 3
     page.keyboard.press("Escape")
+    page.locator("main").wait_for()
     assert shown(page, "main, .top, .review-bar") == [True] * 3
     assert page.locator(".review-who").inner_text() == "Start reading"
 
