@@ -178,9 +178,11 @@ def match_by_rank(
     score
         Of each predicted one, the higher the surer.
     """
+    if not len(reference):
+        return []
     distance = np.linalg.norm(reference[:, None] - predicted[None], axis=-1)
     pairs = []
-    for j in np.argsort(-score, kind="stable").tolist() if len(reference) else ():
+    for j in np.argsort(-score, kind="stable").tolist():
         i = _first_least(distance[:, j])
         if distance[i, j] <= reach + TOLERANCE_MM:
             pairs.append(Pair(i, j, float(distance[i, j])))

@@ -148,6 +148,12 @@ def _constant(_: Values, true: Truth, least: float) -> Knots:
     return ((least, round((float(true.sum()) + 1) / (len(true) + 2), 4)),)
 
 
+def _targets(true: Truth) -> tuple[float, float]:
+    """What a candidate that is none, and one that is, shall be called (Platt 1999)."""
+    yes, no = float(true.sum()), float((~true).sum())
+    return 1 / (no + 2), (yes + 1) / (yes + 2)
+
+
 def _logistic(probability: Values, true: Truth, least: float) -> Knots:
     """A straight line that does not fall, on the scale of log-odds (Platt 1999, his targets)."""
     from scipy.optimize import minimize
@@ -155,9 +161,9 @@ def _logistic(probability: Values, true: Truth, least: float) -> Knots:
     score = log_odds(probability)
     middle, spread = score.mean(), max(float(score.std()), CLOSEST)
     x = (score - middle) / spread
-    yes, no = true.sum(), (~true).sum()
     basis = np.stack([x, np.ones_like(x)], axis=1)
-    target = np.where(true, (yes + 1) / (yes + 2), 1 / (no + 2))
+    low, high = _targets(true)
+    target = np.where(true, high, low)
 
     def loss(line: Values) -> tuple[float, Values]:
         odds = line[0] * x + line[1]
@@ -177,8 +183,7 @@ def _isotonic(probability: Values, true: Truth, least: float) -> Knots:
     known, which, count = np.unique(probability, return_inverse=True, return_counts=True)
     steps = isotonic_regression(np.bincount(which, true) / count, weights=count)
     # Few microbleeds, be they the surest of all, say little of the next.
-    yes, no = true.sum(), (~true).sum()
-    level = np.clip(steps.x, 1 / (no + 2), (yes + 1) / (yes + 2))
+    level = np.clip(steps.x, *_targets(true))
     ends = np.union1d(steps.blocks[:-1], steps.blocks[1:] - 1)
     knots = [(float(known[k]), round(float(level[k]), 4)) for k in ends]
     return ((least, knots[0][1]), *knots) if least < knots[0][0] else tuple(knots)

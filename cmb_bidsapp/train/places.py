@@ -43,6 +43,8 @@ CLEAR_TISSUE_MM, CLEAR_TISSUE = 1.5, 0.75
 LEAST_CONTRAST = 0.35
 #: Side (mm) of the block that microbleeds are drawn in alone, slices of it, and sources in a block.
 BLOCK_MM, BLOCK_SLICES, BLOCK_SOURCES = 60.0, 9, 6
+#: Microbleeds that are drawn for each acquisition, to be mixed into tissue.
+SHADOWS = 400
 #: Blocks that are drawn at most for the shadows of one acquisition.
 BLOCKS = 400
 

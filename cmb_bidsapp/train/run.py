@@ -19,7 +19,14 @@ from cmb_bidsapp.train.cases import check_fold, split_participants
 from cmb_bidsapp.train.export import add_second_look, export_anatomy, export_nnunet
 from cmb_bidsapp.train.implants import chosen_sessions, run_implants
 from cmb_bidsapp.train.lesions import train_lesions
-from cmb_bidsapp.train.places import Acquisition, Kind, Places, places_of, shadows_of
+from cmb_bidsapp.train.places import (
+    SHADOWS,
+    Acquisition,
+    Kind,
+    Places,
+    places_of,
+    shadows_of,
+)
 from cmb_bidsapp.train.request import (
     AnatomyRequest,
     BundleRequest,
@@ -28,9 +35,6 @@ from cmb_bidsapp.train.request import (
     SecondLookRequest,
 )
 from cmb_bidsapp.train.second_look import train_second_look
-
-#: Microbleeds that are mixed into tissue, for each acquisition.
-SHADOWS = 400
 
 
 def run_implanting(request: ImplantsRequest) -> int:

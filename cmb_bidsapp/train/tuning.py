@@ -28,6 +28,7 @@ from cmb_bidsapp.sensitivity.background import Background, read_background
 from cmb_bidsapp.sensitivity.measure import Chain
 from cmb_bidsapp.train.held_back import Trial, as_arrays, from_arrays, trials_of
 from cmb_bidsapp.train.places import (
+    SHADOWS,
     Acquisition,
     Places,
     Stored,
@@ -40,8 +41,6 @@ from cmb_bidsapp.train.second_look import tuned
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
-#: Microbleeds that are mixed into tissue, for each acquisition.
-SHADOWS = 400
 #: Steps from one state of the judges that is measured to the next.
 EVERY = 50
 

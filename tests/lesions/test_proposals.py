@@ -29,14 +29,6 @@ class Darkness(Judge):
         return -20 - 60 * middle
 
 
-@pytest.fixture
-def scan():
-    t2star = np.full((120, 120, 12), 400, np.float32)
-    t2star[60:63, 60:63, 6] = 100
-    t2star[20, 30, 3] = 150
-    return t2star
-
-
 def test_a_candidate_peaks_at_the_verdict(scan):
     probability = np.zeros(scan.shape, np.float32)
     probability[60:66, 61, 6] = 0.2

@@ -19,14 +19,6 @@ from cmb_bidsapp.lesions.segment import with_lesions
 VOXEL = (0.5, 0.5, 3.0)
 
 
-@pytest.fixture
-def scan():
-    t2star = np.full((120, 120, 12), 400, np.float32)
-    t2star[60:63, 60:63, 6] = 100
-    t2star[20, 30, 3] = 150
-    return t2star
-
-
 def test_a_place_is_in_the_middle_of_both_views(scan):
     (views,) = Viewer.of(scan, VOXEL).views(np.array([[61, 61, 6]]))
     assert views.shape == (2 * SLICES, PIXELS, PIXELS)
