@@ -1,6 +1,7 @@
 """A small made-up head, scanned once per variant."""
 
 import json
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
@@ -18,7 +19,8 @@ from cmb_bidsapp.simulate.dataset import (
 from cmb_bidsapp.simulate.person import Person
 from cmb_bidsapp.simulate.physics import Source
 from cmb_bidsapp.simulate.protocols import PROTOCOLS
-from cmb_bidsapp.simulate.sources import Sites, choose_microbleeds, choose_mimics
+from cmb_bidsapp.simulate.sites import Sites
+from cmb_bidsapp.simulate.sources import choose_microbleeds, choose_mimics
 from cmb_bidsapp.simulate.truth import (
     LESION_COLUMNS,
     LESION_LOSS,
@@ -335,6 +337,17 @@ def test_the_phase_is_written_as_a_part_of_its_own(case, tmp_path):
     assert 1 < phase.max() <= np.pi + 1e-6
     sidecar = json.loads((anat / "sub-01_part-phase_T2starw.json").read_text())
     assert (sidecar["Units"], sidecar["ProtocolName"]) == ("rad", "gre3t3mm")
+
+
+def test_an_swi_is_named_as_such_and_has_no_phase_beside_it(case, tmp_path):
+    weighted = replace(case, protocol=replace(case.protocol, swi=True))
+    entities = {"sub": "01", "ses": None}
+    write_case(tmp_path / "raw", tmp_path / "truth", entities, weighted, phase=True)
+    names = sorted(p.name for p in (tmp_path / "raw" / "sub-01" / "anat").glob("*.nii.gz"))
+    assert names == ["sub-01_T1w.nii.gz", "sub-01_acq-swi_T2starw.nii.gz"]
+    sidecar = tmp_path / "truth/sub-01/anat/sub-01_desc-preproc_T2starw.json"
+    reference = json.loads(sidecar.read_text())["SpatialReference"]
+    assert reference == "bids:raw:sub-01/anat/sub-01_acq-swi_T2starw.nii.gz"
 
 
 def test_descriptions_of_the_dataset_and_its_truth(tmp_path):
