@@ -144,6 +144,18 @@ def simulate_parser() -> Parser:
     parser.add_argument(
         "--phase", action="store_true", help="write the phase of the T2*w as well, but not of SWI"
     )
+    parser.add_argument(
+        "--head",
+        choices=("whole", "partly", "brain"),
+        default="whole",
+        help="what is left of it, as where archives removed the face, or the skull in places "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--t1w-on-t2star",
+        action="store_true",
+        help="resample the T1w to the grid of the T2*w, as some archives do",
+    )
     add_cores(parser, what="participants at a time (default: %(default)s)", default=1)
     add_seed(parser)
     return parser

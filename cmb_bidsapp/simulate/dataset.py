@@ -23,6 +23,7 @@ from cmb_bidsapp.simulate.inclusions import choose_inclusions
 from cmb_bidsapp.simulate.person import Person, random_rigid
 from cmb_bidsapp.simulate.physics import Volume
 from cmb_bidsapp.simulate.protocols import Protocol
+from cmb_bidsapp.simulate.sharing import Kept, shared
 from cmb_bidsapp.simulate.sites import Sites
 from cmb_bidsapp.simulate.sources import choose_microbleeds, choose_mimics
 from cmb_bidsapp.simulate.texture import Texture
@@ -176,6 +177,8 @@ class Cohort:
         Whether to write the phase beside the magnitude.
     textures
         Real textures, one of them drawn for each participant; without any, brains have none.
+    kept, t1w_on_t2star
+        What is left of the heads, and whether the T1w are resampled to the grid of the T2*w.
     """
 
     heads: Sequence[Head]
@@ -190,6 +193,8 @@ class Cohort:
     follow_up_protocols: Sequence[Protocol] = ()
     phase: bool = False
     textures: Sequence[Texture] = ()
+    kept: Kept = Kept.WHOLE
+    t1w_on_t2star: bool = False
 
     def protocol(self, number: int, visit: int) -> Protocol:
         """How a participant is scanned; visit 0 is the first session."""
@@ -270,6 +275,7 @@ def simulate_participant(cohort: Cohort, number: int, bids_dir: Path, truth_dir:
         if entities in lacking:
             protocol = cohort.protocol(number, order)
             case = simulate_case(lying, protocol, rng, of_tissues=tissues, texture=texture)
+            case = shared(case, cohort.kept, rng, t1w_on_t2star=cohort.t1w_on_t2star)
             write_case(bids_dir, truth_dir, entities, case, phase=cohort.phase)
             made.append("_".join(f"{key}-{value}" for key, value in entities.items() if value))
     return made
