@@ -1,21 +1,33 @@
-"""Which numbers the networks compute with."""
+"""The arithmetic of networks: half of the bits where the device computes with them."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 
+#: What Linux calls the instructions of x86 and ARM that multiply bfloat16.
+BFLOAT16 = {"avx512_bf16", "bf16"}
 
-def autocast(device: torch.device | str) -> torch.autocast:
-    """Compute in bfloat16 where the processor does so, and in float32 elsewhere.
 
-    A CPU without AVX-512 emulates bfloat16: convolutions then take some 35 times as long as in
-    float32.
+def fast_arithmetic(device: str | torch.device) -> torch.autocast:
+    """A context in which a network computes in bfloat16 where that is fast, else in float32.
+
+    A processor without such instructions emulates them, a hundred times slower than float32.
     """
     kind = torch.device(device).type
-    return torch.autocast(kind, dtype=torch.bfloat16, enabled=kind != "cpu" or cpu_has_bfloat16())
+    if kind == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        fast = cpu_multiplies_bfloat16()
+    return torch.autocast(kind, dtype=torch.bfloat16, enabled=fast)
 
 
-def cpu_has_bfloat16() -> bool:
-    """Whether the kernels for this CPU compute in bfloat16."""
-    capability: str = torch.backends.cpu.get_cpu_capability()
-    return capability.startswith("AVX512")
+def cpu_multiplies_bfloat16(about: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether the processor has instructions for bfloat16; no where nothing tells."""
+    try:
+        lines = about.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return False
+    told = (line.partition(":")[2] for line in lines if line.startswith(("flags", "Features")))
+    return bool(BFLOAT16 & set(next(told, "").split()))
