@@ -16,6 +16,7 @@ from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from cmb_bidsapp.core.errors import ModelError
+from cmb_bidsapp.models.device import inference_on
 from cmb_bidsapp.models.nnunet import LesionModel
 from cmb_bidsapp.models.weights import copied, load_into
 
@@ -61,9 +62,10 @@ class Predictor(nnUNetPredictor):  # type: ignore[misc]
     ) -> torch.Tensor:
         # 0 is what was 0 before: outside the brain. One window is run in any case.
         filled = [window for window in slicers if data[window].any()] or slicers[:1]
-        logits: torch.Tensor = super()._internal_predict_sliding_window_return_logits(
-            data, filled, do_on_device
-        )
+        with inference_on(self.device):
+            logits: torch.Tensor = super()._internal_predict_sliding_window_return_logits(
+                data, filled, do_on_device
+            )
         unseen = torch.ones(logits.shape[1:], dtype=torch.bool, device=logits.device)
         for window in filled:
             unseen[window[1:]] = False
