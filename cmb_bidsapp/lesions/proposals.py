@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,14 @@ from scipy.spatial import cKDTree
 
 from cmb_bidsapp.lesions.candidates import EXTENT, PEAK_MM, peak_values, split_at_peaks
 from cmb_bidsapp.lesions.extent import HALF, depth
-from cmb_bidsapp.lesions.second_look import Image, SecondLook, Viewer, darkest, judge_views
+from cmb_bidsapp.lesions.second_look import (
+    Image,
+    Judge,
+    SecondLook,
+    Viewer,
+    darkest,
+    judge_views,
+)
 from cmb_bidsapp.lesions.spots import dark_places, relative_brightness
 
 Mask = npt.NDArray[np.bool_]
@@ -132,7 +140,7 @@ def likely(
     Most places are dismissed at one glance of the first judge.
     """
     chosen, sure = [np.zeros((0, 3), np.intp)], [np.zeros(0, np.float32)]
-    first = SecondLook([network.judges[0]])
+    first = SecondLook([cast("Judge", network.judges[0])])
     for number in range(0, len(spots), SPOTS):
         part = spots[number : number + SPOTS]
         views = viewer.views(part)

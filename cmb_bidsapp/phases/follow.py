@@ -8,11 +8,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.bids.images import read_derivative, read_labels
+from cmb_bidsapp.bids.images import open_image, read_derivative, read_labels
 from cmb_bidsapp.bids.inputs import Session
 from cmb_bidsapp.bids.outputs import atomic, sidecar_of
 from cmb_bidsapp.bids.protocol import Protocol
@@ -154,7 +153,7 @@ def visits_of(
 
 def _visit(record: SessionRecord, between: SessionRegistration | None) -> Visit:
     """Where the microbleeds of a session are, and how its head lies (``None``: as at baseline)."""
-    image = nib.load(record.files.t2star)
+    image = open_image(record.files.t2star)
     pull = IDENTITY if between is None else between.pull
     return Visit(record.centres, Grid(image.shape, image.affine), pull)
 

@@ -22,7 +22,8 @@ def test_columns_are_as_wide_as_their_widest_cell_and_numbers_to_the_right():
 
 def test_blocks_stand_apart():
     block = Block("One", "Note.", ("",), [("a",)])
-    assert as_text([block, block]).split("\n\n")[0] == as_text([block]).rstrip()
+    one = as_text([block])
+    assert as_text([block, block]) == f"{one}\n\n{one}"
 
 
 @pytest.mark.parametrize(
