@@ -16,7 +16,8 @@ from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.images import read_derivative, read_labels
 from cmb_bidsapp.bids.outputs import bids_name
 from cmb_bidsapp.lesions import phase as rule
-from cmb_bidsapp.lesions.phase import Convention, PhaseImage, fit_sources, homodyne, to_radians
+from cmb_bidsapp.lesions.phase import Convention, PhaseImage, fit_sources, to_radians
+from cmb_bidsapp.preprocess.swi import homodyne
 from cmb_bidsapp.simulate.acquisition import Grid, apply_source
 from cmb_bidsapp.simulate.physics import Source
 from cmb_bidsapp.simulate.protocols import PROTOCOLS, Protocol

@@ -124,7 +124,7 @@ def find_template(space: Space) -> Template:
         header = open_image(image)
     except UNREADABLE as error:
         raise UnavailableError(f"{image} cannot be read ({error}); fetch it again") from error
-    return Template(Grid(header.shape[:3], header.affine), transform)
+    return Template(Grid.of_image(header), transform)
 
 
 def _held(space: Space, what: str, **entities: Any) -> Path:

@@ -165,8 +165,7 @@ def _decide(
 def _visit(lesions: Sequence[Lesion], files: SessionFiles, baseline: str | None) -> Visit:
     """Where the lesions of a session are, and how its head lies."""
     with _readable(files.t2star):
-        image = open_image(files.t2star)
-        grid = Grid(image.shape, image.affine)
+        grid = Grid.of_image(open_image(files.t2star))
     pull = IDENTITY
     if files.session != baseline:
         path = files.to_session(str(baseline))

@@ -15,8 +15,7 @@ source of the candidate's size is computed for the voxels as they lie to B0, fil
 is, and fitted to what is around.
 
 Sources: Cheng, Neelavalli, Haacke 2009, Phys Med Biol 54:1169 (fields by Fourier transform);
-Schweser et al. 2010, Med Phys 37:5165 (calcium and iron by their sign); Haacke et al. 2004,
-Magn Reson Med 52:612 (homodyne filter, phase mask).
+Schweser et al. 2010, Med Phys 37:5165 (calcium and iron by their sign).
 """
 
 from __future__ import annotations
@@ -32,6 +31,7 @@ from cmb_bidsapp.lesions.lesion import PhaseSign
 from cmb_bidsapp.lesions.windows import Window, windows
 from cmb_bidsapp.preprocess.dipole import dipole_field
 from cmb_bidsapp.preprocess.resampling import Affine, Grid
+from cmb_bidsapp.preprocess.swi import smoothing
 
 Volume = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -52,8 +52,6 @@ TURNS: tuple[tuple[float, float], ...] = (
 )
 #: Share of a range that values must fill.
 FILLED = 0.95
-#: Standard deviation (mm) of the blur in plane whose phase is taken away.
-SMOOTH_MM = 4.0
 #: Sub-slices of a computed field are not thicker (mm).
 FINE_MM = 0.75
 #: What is beyond this distance (mm) of a candidate says nothing of it.
@@ -122,27 +120,6 @@ def b0_direction(affine: Affine) -> npt.NDArray[np.float64]:
     along = affine[2, :3] / sides
     direction: npt.NDArray[np.float64] = along / np.linalg.norm(along)
     return direction
-
-
-def homodyne(magnitude: Volume, phase: Volume, affine: Affine) -> Volume:
-    """High-pass filtered phase (rad), as susceptibility-weighted imaging has it.
-
-    The phase of the blurred complex image is taken away, in plane: nothing needs unwrapping, and
-    slices that were excited one by one need not fit together, both of which a Laplacian asks for.
-
-    Parameters
-    ----------
-    magnitude, phase
-        Same grid; magnitude may be 0 outside the brain.
-    affine
-        Voxel to world (mm).
-    """
-    grid = Grid.of(magnitude, affine)
-    sigma = [0 if a == grid.slice_axis else SMOOTH_MM / s for a, s in enumerate(grid.spacing)]
-    real, imaginary = (magnitude * turn(phase) for turn in (np.cos, np.sin))
-    smooth = ndimage.gaussian_filter(real, sigma) + 1j * ndimage.gaussian_filter(imaginary, sigma)
-    passed = np.angle((real + 1j * imaginary) * smooth.conj())
-    return np.asarray(np.where(magnitude > 0, passed, 0), np.float32)
 
 
 @dataclass(frozen=True)
@@ -268,16 +245,6 @@ def _sign(evidence: float) -> PhaseSign:
     return PhaseSign.PARAMAGNETIC if evidence > 0 else PhaseSign.DIAMAGNETIC
 
 
-def susceptibility_weighted(image: PhaseImage, convention: Convention) -> Volume:
-    """Magnitude times the fourth power of the phase mask, as SWI has it (Haacke et al. 2004).
-
-    The mask darkens where the field is raised, as in veins along B0; without a sure convention
-    nothing is.
-    """
-    raised = np.clip(image.passed * convention.sign, 0, np.pi)
-    return np.asarray(image.magnitude * (1 - raised / np.pi) ** 4, np.float32)
-
-
 def fit_sources(image: PhaseImage, instances: npt.NDArray[np.integer]) -> Iterable[tuple[int, Fit]]:
     """Number of each candidate, and the source fitted to it; the convention is not looked at."""
     grid = Grid.of(instances, image.affine)
@@ -347,7 +314,7 @@ def source_field(own: Mask, grid: Grid) -> Volume:
 
 def _filtered(field: Volume, magnitude: Volume, grid: Grid) -> Volume:
     """A field as the filter leaves it; that of a weak source, of which it is linear."""
-    sigma = [0 if a == grid.slice_axis else SMOOTH_MM / s for a, s in enumerate(grid.spacing)]
+    sigma = smoothing(grid)
     weight = ndimage.gaussian_filter(magnitude, sigma)
     smooth = ndimage.gaussian_filter(magnitude * field, sigma) / np.maximum(weight, 1e-6)
     return np.asarray(field - smooth, np.float32)

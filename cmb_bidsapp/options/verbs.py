@@ -74,7 +74,7 @@ def simulate_parser() -> Parser:
         default=["paper"],
         metavar="NAME|SPEC",
         help="acquisitions, taken in turn: paper, gre3t4mm, gre15t5mm, gre3t3mm, swi3t, gre15t3d, "
-        "or any other: b0=3,te=20,voxel=0.5x0.5x4,gap=0.4,snr=25",
+        "or any other: b0=3,te=20,voxel=0.5x0.5x4,gap=0.4,snr=25,sequence=swi",
     )
     parser.add_argument(
         "--microbleeds",
@@ -141,7 +141,21 @@ def simulate_parser() -> Parser:
         metavar="FILE",
         help="magnitude images of gradient echo whose texture the brains get (default: none)",
     )
-    parser.add_argument("--phase", action="store_true", help="write the phase of the T2*w as well")
+    parser.add_argument(
+        "--phase", action="store_true", help="write the phase of the T2*w as well, but not of SWI"
+    )
+    parser.add_argument(
+        "--head",
+        choices=("whole", "partly", "brain"),
+        default="whole",
+        help="what is left of it, as where archives removed the face, or the skull in places "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--t1w-on-t2star",
+        action="store_true",
+        help="resample the T1w to the grid of the T2*w, as some archives do",
+    )
     add_cores(parser, what="participants at a time (default: %(default)s)", default=1)
     add_seed(parser)
     return parser

@@ -153,9 +153,8 @@ def visits_of(
 
 def _visit(record: SessionRecord, between: SessionRegistration | None) -> Visit:
     """Where the microbleeds of a session are, and how its head lies (``None``: as at baseline)."""
-    image = open_image(record.files.t2star)
     pull = IDENTITY if between is None else between.pull
-    return Visit(record.centres, Grid(image.shape, image.affine), pull)
+    return Visit(record.centres, Grid.of_image(open_image(record.files.t2star)), pull)
 
 
 def _numbers(record: SessionRecord) -> list[int]:

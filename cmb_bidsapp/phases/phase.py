@@ -16,15 +16,13 @@ from cmb_bidsapp.bids.inputs import Scan, Session
 from cmb_bidsapp.bids.outputs import remove, write_image
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.lesions.phase import (
-    SMOOTH_MM,
     Convention,
     PhaseImage,
     find_convention,
-    homodyne,
-    susceptibility_weighted,
     to_radians,
 )
 from cmb_bidsapp.preprocess.resampling import Affine, Float, Grid
+from cmb_bidsapp.preprocess.swi import SMOOTH_MM, homodyne, susceptibility_weighted
 from cmb_bidsapp.settings import Settings
 
 #: How the phase goes with the field, by the sign of a convention.
@@ -105,6 +103,6 @@ def write_phase(
     write_image(files.phase, image.passed, image.affine, {**about, **filtered, **sign})
     if not found.sign:
         return [files.phase]
-    weighted = susceptibility_weighted(image, found)
+    weighted = susceptibility_weighted(image.magnitude, image.passed, found.sign)
     write_image(files.swi, weighted, image.affine, {**about, **sign})
     return [files.phase, files.swi]

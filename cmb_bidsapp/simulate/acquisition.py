@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from cmb_bidsapp.core.labels import MIMICS, STRUCTURES, to_structures
+from cmb_bidsapp.core.labels import MIMICS, STRUCTURES, ids, to_structures
 from cmb_bidsapp.preprocess.dipole import dipole_field
+from cmb_bidsapp.preprocess.swi import homodyne, susceptibility_weighted
 from cmb_bidsapp.simulate.anatomy import Head, is_brain
 from cmb_bidsapp.simulate.artefacts import (
     MOTION_SHARE,
@@ -21,6 +23,7 @@ from cmb_bidsapp.simulate.artefacts import (
     receive_field,
     slice_gains,
 )
+from cmb_bidsapp.simulate.inclusions import LOOKS, included, included_tissues
 from cmb_bidsapp.simulate.nuclei import NUCLEI, iron_nuclei
 from cmb_bidsapp.simulate.physics import (
     Axes,
@@ -38,6 +41,8 @@ from cmb_bidsapp.simulate.texture import Texture
 from cmb_bidsapp.simulate.tissues import EXTRACEREBRAL, IRON_RICH, SOFT_TISSUE, TISSUES, Tissue
 
 Affine = npt.NDArray[np.float64]
+#: No inclusions.
+NOTHING: Mapping[str, Volume] = MappingProxyType({})
 
 #: Sources are drawn at this voxel size or finer, in plane and through plane (mm).
 FINE_IN_PLANE, FINE_THROUGH_PLANE = 0.25, 0.5
@@ -46,6 +51,10 @@ FINE_IN_PLANE, FINE_THROUGH_PLANE = 0.25, 0.5
 BORDER_MM = 0.5
 #: Texture of tissue: scales (standard deviation, mm) and the largest strength of each.
 TEXTURE = ((0.7, 0.06), (1.5, 0.05), (3.0, 0.04), (6.0, 0.04))
+#: Iron of the nuclei, which grows with age, relative to the tissues' own.
+IRON = (0.7, 1.6)
+#: Iron and mineral lie in specks: texture of the nuclei finer than so many mm is so much stronger.
+MINERAL_MM, MINERAL = 1.0, 2.0
 #: Slices of at least this (mm) are excited one by one, so that their brightness differs.
 TWO_D_MM = 2.0
 
@@ -163,19 +172,21 @@ def background(
     protocol: Protocol,
     rng: np.random.Generator,
     of_tissues: np.random.Generator | None = None,
+    filled: Mapping[str, Volume] = NOTHING,
 ) -> tuple[Volume, Volume]:
     """Noiseless magnitude and phase (rad) of the head without sources, 1 mm, head space.
 
-    ``of_tissues`` draws what a person's tissues are like, ``rng`` the rest, or all of it.
+    ``of_tissues`` draws what a person's tissues are like, ``rng`` the rest, or all of it;
+    ``filled`` as :func:`~cmb_bidsapp.simulate.inclusions.shares` returns it.
     """
     draws = of_tissues or rng
     tissues = tissues_of(head)
     csf_weight = draws.uniform(0.5, 1.3)
-    iron = draws.uniform(1.0, 1.6)
+    iron = draws.uniform(*IRON)
     iron_rich = {TISSUES[name] for name in IRON_RICH}
     decay_ms = protocol.te_ms * protocol.b0 / 3
     drawn: dict[Tissue, tuple[float, float]] = {}
-    for tissue in sorted(set(tissues.values()), key=repr):
+    for tissue in sorted({*tissues.values(), *included_tissues(filled)}, key=repr):
         share = iron if tissue in iron_rich else 1.0
         density = tissue.proton_density * (
             csf_weight if tissue.is_fluid else draws.uniform(0.9, 1.1)
@@ -190,6 +201,8 @@ def background(
         load = iron * draws.uniform(0.7, 1.1)
         amplitudes[mask] = nucleus.proton_density * np.exp(-decay_ms * load / nucleus.t2star_ms)
         susceptibility[mask] = nucleus.chi * load
+    level = {kind: drawn[LOOKS[kind].tissue][0] for kind in filled}
+    amplitudes = included(amplitudes, filled, level)
     magnitude = ndimage.gaussian_filter(amplitudes, BORDER_MM) * tissue_texture(head, rng)
     field = dipole_field(susceptibility, (1.0, 1.0, 1.0))
     per_ppm = np.float32(phase_per_ppm(protocol.b0, protocol.te_ms))
@@ -199,6 +212,8 @@ def background(
 def tissue_texture(head: Head, rng: np.random.Generator) -> Volume:
     """Relative brightness within tissues, about 1: noise of several scales, of random strength."""
     texture = np.ones(head.dseg.shape, np.float32)
+    nuclei = np.isin(head.dseg, [i for structure in IRON_RICH for i in ids(structure=structure)])
+    uneven = np.where(nuclei, np.float32(MINERAL), np.float32(1))
     for scale, most in TEXTURE:
         # Coarse noise is drawn on a coarse grid.
         step = max(1, int(scale))
@@ -211,7 +226,8 @@ def tissue_texture(head: Head, rng: np.random.Generator) -> Volume:
             interpolation_matrix(m, np.arange(n) / step)
             for m, n in zip(shape, head.dseg.shape, strict=True)
         ]
-        texture += resample(drawn, (axes[0], axes[1], axes[2]))
+        noise = resample(drawn, (axes[0], axes[1], axes[2]))
+        texture += noise * uneven if scale < MINERAL_MM else noise
     return texture
 
 
@@ -282,13 +298,15 @@ def scan_t2star(
     microbleeds: Sequence[Source],
     mimics: Sequence[Source],
     rng: np.random.Generator,
+    *,
     of_tissues: np.random.Generator | None = None,
     texture: Texture | None = None,
+    filled: Mapping[str, Volume] = NOTHING,
 ) -> T2starScan:
-    """Acquire the head with its sources; ``of_tissues`` as in :func:`background`."""
+    """Acquire the head with its sources; ``of_tissues`` and ``filled`` as in :func:`background`."""
     import torch
 
-    magnitude, phase = background(head, protocol, rng, of_tissues)
+    magnitude, phase = background(head, protocol, rng, of_tissues, filled)
     matrices = grid.matrices(head.dseg.shape)
     fine = (torch.from_numpy(resample(volume, matrices)) for volume in (magnitude, phase))
     signal = torch.polar(*fine).numpy()
@@ -318,10 +336,14 @@ def scan_t2star(
     if rng.random() < MOTION_SHARE:
         acquired = ghost(acquired, grid.voxel[1], rng)
     noisy = add_noise(acquired, white / protocol.snr / rng.uniform(0.8, 1.3), rng, share)
-    measured = np.abs(noisy) * receive_field(grid.shape, rng) * np.float32(600 / white)
+    measured, phase = np.abs(noisy), np.angle(noisy)
+    if protocol.swi:
+        passed = homodyne(measured, phase, np.diag([*grid.voxel, 1.0]))
+        measured = susceptibility_weighted(measured, passed, 1)
+    measured = measured * receive_field(grid.shape, rng) * np.float32(600 / white)
     if protocol.voxel[2] >= TWO_D_MM:
         measured *= slice_gains(grid.shape[2], rng)
-    return T2starScan(measured, np.angle(noisy), loss, mimic_loss)
+    return T2starScan(measured, phase, loss, mimic_loss)
 
 
 def _loss(before: Complex, after: Complex) -> Volume:
@@ -331,15 +353,20 @@ def _loss(before: Complex, after: Complex) -> Volume:
     return lost
 
 
-def scan_t1w(head: Head, rng: np.random.Generator) -> Volume:
-    """A T1w image of the head, 1 mm, head space, noise included."""
+def scan_t1w(
+    head: Head, rng: np.random.Generator, filled: Mapping[str, Volume] = NOTHING
+) -> Volume:
+    """A T1w image of the head, 1 mm, head space, noise included; ``filled`` as for the T2*w."""
     tissues = tissues_of(head)
     drawn = {
         tissue: max(0.0, tissue.t1w + float(rng.normal(0, 3)))
-        for tissue in sorted(set(tissues.values()), key=repr)
+        for tissue in sorted({*tissues.values(), *included_tissues(filled)}, key=repr)
     }
     brightness = {index: drawn[tissue] for index, tissue in tissues.items()}
-    image = ndimage.gaussian_filter(tissue_map(head, brightness), 0.5)
+    level = {kind: drawn[LOOKS[kind].tissue] for kind in filled}
+    image = ndimage.gaussian_filter(
+        included(tissue_map(head, brightness), filled, level), BORDER_MM
+    )
     noise = rng.normal(0, rng.uniform(2, 5), (2, *image.shape)).astype(np.float32)
     noisy: Volume = np.hypot(image + noise[0], noise[1]) * receive_field(image.shape, rng)
     return noisy

@@ -13,6 +13,7 @@ from cmb_bidsapp.anatomy.proxy import tissue_regions, to_proxy
 from cmb_bidsapp.core.labels import PROXY_NAMES
 from cmb_bidsapp.preprocess.resampling import Grid as ImageGrid
 from cmb_bidsapp.simulate.acquisition import Grid, scan_t1w, scan_t2star
+from cmb_bidsapp.simulate.inclusions import shares
 from cmb_bidsapp.simulate.person import Person, random_rigid
 from cmb_bidsapp.simulate.physics import Volume, interpolation_matrix, resample
 from cmb_bidsapp.simulate.protocols import Protocol
@@ -70,8 +71,17 @@ def simulate_case(
     """
     head, centre = person.head, person.origin
     grid = Grid.around(head, protocol)
+    filled = shares(person.inclusions, head, of_tissues or rng)
     scan = scan_t2star(
-        head, protocol, grid, person.microbleeds, person.mimics, rng, of_tissues, texture
+        head,
+        protocol,
+        grid,
+        person.microbleeds,
+        person.mimics,
+        rng,
+        of_tissues=of_tissues,
+        texture=texture,
+        filled=filled,
     )
     affine = grid.affine(centre)
 
@@ -87,7 +97,7 @@ def simulate_case(
         scan.loss, brain, proxy, affine, person.microbleeds, fine_mars, centre
     )
 
-    t1w = scan_t1w(head, rng)
+    t1w = scan_t1w(head, rng, filled)
     motion = random_rigid(rng, degrees=4, mm=5)
     t1w_affine = np.linalg.inv(motion) @ _translation(-centre)
     return Case(

@@ -19,10 +19,13 @@ from cmb_bidsapp.bids.outputs import bids_name, write_image, write_json, write_t
 from cmb_bidsapp.bids.tables import describe, write_dseg, write_table
 from cmb_bidsapp.simulate.anatomy import Head, deform
 from cmb_bidsapp.simulate.case import Case, simulate_case
+from cmb_bidsapp.simulate.inclusions import choose_inclusions
 from cmb_bidsapp.simulate.person import Person, random_rigid
 from cmb_bidsapp.simulate.physics import Volume
 from cmb_bidsapp.simulate.protocols import Protocol
-from cmb_bidsapp.simulate.sources import Sites, choose_microbleeds, choose_mimics
+from cmb_bidsapp.simulate.sharing import Kept, shared
+from cmb_bidsapp.simulate.sites import Sites
+from cmb_bidsapp.simulate.sources import choose_microbleeds, choose_mimics
 from cmb_bidsapp.simulate.texture import Texture
 from cmb_bidsapp.simulate.truth import (
     LESION_COLUMNS,
@@ -51,7 +54,8 @@ def write_case(
 ) -> None:
     """Write one session: raw images into ``bids_dir``, truth into ``truth_dir``.
 
-    With ``phase`` the T2*w has two parts, magnitude and phase.
+    With ``phase`` the T2*w has two parts, magnitude and phase; a susceptibility-weighted one, which
+    goes by ``acq-swi``, is no magnitude and has none.
     """
     folder = Path(f"sub-{entities['sub']}")
     if entities.get("ses") is not None:
@@ -69,16 +73,17 @@ def write_case(
         "ProtocolName": case.protocol.name,
         **simulated,
     }
-    if phase:
+    scan = name("T2starw", acq="swi") if case.protocol.swi else name("T2starw")
+    if phase and not case.protocol.swi:
         write_image(raw / name("T2starw", part="mag"), _int16(case.t2star), case.affine, sequence)
         radians = {**sequence, "Units": "rad"}
         write_image(raw / name("T2starw", part="phase"), case.phase, case.affine, radians)
     else:
-        write_image(raw / name("T2starw"), _int16(case.t2star), case.affine, sequence)
+        write_image(raw / scan, _int16(case.t2star), case.affine, sequence)
     write_image(raw / name("T1w"), _int16(case.t1w), case.t1w_affine, simulated)
 
     space = {"space": "T2starw"}
-    reference: dict[str, Any] = {"SpatialReference": f"bids:raw:{folder}/anat/{name('T2starw')}"}
+    reference: dict[str, Any] = {"SpatialReference": f"bids:raw:{folder}/anat/{scan}"}
     protocol = {key: sequence[key] for key in ("MagneticFieldStrength", "EchoTime", "ProtocolName")}
     stripped = {**reference, **protocol, "SkullStripped": True}
     mask, manual = {**reference, "Type": "Brain"}, {**reference, "Type": "Lesion"}
@@ -171,7 +176,9 @@ class Cohort:
     phase
         Whether to write the phase beside the magnitude.
     textures
-        Real textures, one of them drawn for each session; without any, brains have none.
+        Real textures, one of them drawn for each participant; without any, brains have none.
+    kept, t1w_on_t2star
+        What is left of the heads, and whether the T1w are resampled to the grid of the T2*w.
     """
 
     heads: Sequence[Head]
@@ -186,6 +193,8 @@ class Cohort:
     follow_up_protocols: Sequence[Protocol] = ()
     phase: bool = False
     textures: Sequence[Texture] = ()
+    kept: Kept = Kept.WHOLE
+    t1w_on_t2star: bool = False
 
     def protocol(self, number: int, visit: int) -> Protocol:
         """How a participant is scanned; visit 0 is the first session."""
@@ -247,7 +256,10 @@ def simulate_participant(cohort: Cohort, number: int, bids_dir: Path, truth_dir:
     free = rng.random() < cohort.free
     low, high = cohort.microbleeds
     count = 0 if free else int(rng.integers(low, high + 1))
-    person = Person.of(head, choose_microbleeds(sites, count, rng), choose_mimics(sites, rng))
+    microbleeds, mimics = choose_microbleeds(sites, count, rng), choose_mimics(sites, rng)
+    person = Person.of(head, microbleeds, mimics, choose_inclusions(sites, rng))
+    textures = cohort.textures
+    texture = textures[int(rng.integers(len(textures)))] if textures else None
     of_tissues = deepcopy(rng)
     for order, entities in enumerate(visits):
         lying, tissues = person, None
@@ -262,9 +274,8 @@ def simulate_participant(cohort: Cohort, number: int, bids_dir: Path, truth_dir:
             tissues = deepcopy(of_tissues)
         if entities in lacking:
             protocol = cohort.protocol(number, order)
-            textures = cohort.textures
-            texture = textures[int(rng.integers(len(textures)))] if textures else None
             case = simulate_case(lying, protocol, rng, of_tissues=tissues, texture=texture)
+            case = shared(case, cohort.kept, rng, t1w_on_t2star=cohort.t1w_on_t2star)
             write_case(bids_dir, truth_dir, entities, case, phase=cohort.phase)
             made.append("_".join(f"{key}-{value}" for key, value in entities.items() if value))
     return made

@@ -20,7 +20,7 @@ from cmb_bidsapp.core.labels import PROXY_NAMES
 from cmb_bidsapp.simulate.acquisition import FINE_IN_PLANE, FINE_THROUGH_PLANE, Grid, apply_source
 from cmb_bidsapp.simulate.physics import Complex, Source, Volume
 from cmb_bidsapp.simulate.protocols import Protocol
-from cmb_bidsapp.simulate.sources import log_uniform
+from cmb_bidsapp.simulate.sources import log_uniform, uneven
 from cmb_bidsapp.simulate.truth import darkened, in_plane_diameter, visible_lesions
 
 Affine = npt.NDArray[np.float64]
@@ -29,8 +29,8 @@ Regions = npt.NDArray[np.uint8]
 #: Share of the sources by proxy class. Deep ones are more frequent than in people: bleeds between
 #: the mineral of the basal ganglia are what networks miss.
 CLASS_SHARES = {1: 0.58, 2: 0.32, 3: 0.10}
-#: Range of the sources' radius (mm) and susceptibility (ppm), both log-uniform.
-RADIUS_MM, CHI_PPM = (0.3, 2.4), (0.15, 2.0)
+#: Range of the sources' largest half length (mm) and susceptibility (ppm), both log-uniform.
+RADIUS_MM, CHI_PPM = (0.35, 2.8), (0.15, 2.0)
 #: Share of the sources that have companions, how many at most, and how far away (mm).
 CLUSTERED, COMPANIONS, COMPANION_MM = 0.2, 4, (2.0, 8.0)
 #: Distance (mm) that sources keep otherwise.
@@ -234,9 +234,8 @@ def _shares(places: Mapping[int, npt.NDArray[np.intp]]) -> npt.NDArray[np.float6
 
 
 def _source(centre: npt.NDArray[np.float64], rng: np.random.Generator) -> Source:
-    radius = log_uniform(rng, *RADIUS_MM)
-    b, c = (radius * float(share) for share in rng.uniform(0.7, 1.0, 2))
-    return Source("cmb", log_uniform(rng, *CHI_PPM), (radius, b, c), centre[None])
+    shape = uneven(rng, RADIUS_MM)
+    return Source("cmb", log_uniform(rng, *CHI_PPM), shape, centre[None])
 
 
 def _blurred(factor: Complex, voxel: Sequence[float], sigma_mm: float) -> Complex:

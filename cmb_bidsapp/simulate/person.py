@@ -32,7 +32,7 @@ class Person:
     ----------
     head
         Anatomy, 1 mm, head space.
-    microbleeds, mimics
+    microbleeds, mimics, inclusions
         In head space (mm); microbleeds keep their order through time.
     origin
         Point of head space (mm) that is the origin of the world.
@@ -41,12 +41,19 @@ class Person:
     head: Head
     microbleeds: Sequence[Source]
     mimics: Sequence[Source]
+    inclusions: Sequence[Source]
     origin: npt.NDArray[np.float64]
 
     @classmethod
-    def of(cls, head: Head, microbleeds: Sequence[Source], mimics: Sequence[Source]) -> Person:
+    def of(
+        cls,
+        head: Head,
+        microbleeds: Sequence[Source] = (),
+        mimics: Sequence[Source] = (),
+        inclusions: Sequence[Source] = (),
+    ) -> Person:
         """The middle of the brain is the origin of the world."""
-        return cls(head, microbleeds, mimics, np.argwhere(head.brain).mean(axis=0))
+        return cls(head, microbleeds, mimics, inclusions, np.argwhere(head.brain).mean(axis=0))
 
     def moved(self, motion: Affine) -> Person:
         """The same person, who lies elsewhere in the scanner.
@@ -61,8 +68,8 @@ class Person:
         dseg = ndimage.affine_transform(
             self.head.dseg, back[:3, :3], back[:3, 3], order=0, mode="constant"
         )
-        microbleeds, mimics = (
+        microbleeds, mimics, inclusions = (
             [replace(source, path=apply_affine(there, source.path)) for source in sources]
-            for sources in (self.microbleeds, self.mimics)
+            for sources in (self.microbleeds, self.mimics, self.inclusions)
         )
-        return Person(Head(dseg), microbleeds, mimics, self.origin)
+        return Person(Head(dseg), microbleeds, mimics, inclusions, self.origin)

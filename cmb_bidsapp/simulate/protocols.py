@@ -22,6 +22,8 @@ class Protocol:
         Signal of white matter over the standard deviation of the noise.
     gap
         Part of the slice distance that is not excited, mm.
+    swi
+        Whether the magnitude is weighted with the phase, as susceptibility-weighted images are.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Protocol:
     voxel: tuple[float, float, float]
     snr: float
     gap: float = 0.0
+    swi: bool = False
 
     @property
     def thickness(self) -> float:
@@ -45,7 +48,7 @@ PROTOCOLS = MappingProxyType(
             Protocol("gre3t4mm", 3.0, 18, (0.45, 0.45, 4.0), 25),
             Protocol("gre15t5mm", 1.5, 40, (0.5, 0.5, 5.0), 20),
             Protocol("gre3t3mm", 3.0, 20, (1.0, 1.0, 3.0), 30),
-            Protocol("swi3t", 3.0, 20, (0.94, 0.94, 1.75), 25),
+            Protocol("swi3t", 3.0, 20, (0.94, 0.94, 1.75), 25, swi=True),
             Protocol("gre15t3d", 1.5, 25, (0.49, 0.49, 0.8), 18),
         )
     }
@@ -55,8 +58,8 @@ PROTOCOLS = MappingProxyType(
 def read_protocol(text: str) -> Protocol:
     """A protocol by name, or written out as ``b0=3,te=20,voxel=0.5x0.5x4,gap=0.4,snr=25``.
 
-    ``voxel`` is in-plane size and slice thickness in mm; ``gap`` (0), ``snr`` (25) and ``name``
-    (``custom``) may be left out.
+    ``voxel`` is in-plane size and slice thickness in mm; ``gap`` (0), ``snr`` (25), ``sequence``
+    (``gre``, or ``swi``) and ``name`` (``custom``) may be left out.
 
     Raises
     ------
@@ -66,14 +69,22 @@ def read_protocol(text: str) -> Protocol:
     if text in PROTOCOLS:
         return PROTOCOLS[text]
     expected = f"{text}: one of {', '.join(PROTOCOLS)}, or b0=T,te=MS,voxel=XxYxZ[,gap=MM][,snr=N]"
+    expected += "[,sequence=swi]"
     given = dict(part.partition("=")[::2] for part in text.split(","))
-    unknown = set(given) - {"b0", "te", "voxel", "gap", "snr", "name"}
+    unknown = set(given) - {"b0", "te", "voxel", "gap", "snr", "sequence", "name"}
     try:
         b0, te_ms = float(given["b0"]), float(given["te"])
         x, y, thickness = (float(size) for size in given["voxel"].split("x"))
         gap, snr = float(given.get("gap", 0)), float(given.get("snr", 25))
     except (KeyError, ValueError) as error:
         raise ValueError(expected) from error
-    if unknown or min(b0, te_ms, x, y, thickness, snr) <= 0 or gap < 0:
+    sequence = given.get("sequence", "gre")
+    if (
+        unknown
+        or sequence not in ("gre", "swi")
+        or min(b0, te_ms, x, y, thickness, snr) <= 0
+        or gap < 0
+    ):
         raise ValueError(expected)
-    return Protocol(given.get("name", "custom"), b0, te_ms, (x, y, thickness + gap), snr, gap)
+    name, voxel = given.get("name", "custom"), (x, y, thickness + gap)
+    return Protocol(name, b0, te_ms, voxel, snr, gap, swi=sequence == "swi")

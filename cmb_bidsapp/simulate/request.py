@@ -24,5 +24,7 @@ class SimulationRequest(Request):
     follow_up_protocol: tuple[str, ...]
     texture: tuple[Path, ...]
     phase: bool
+    head: str
+    t1w_on_t2star: bool
     nprocs: int
     random_seed: int

@@ -9,6 +9,7 @@ from cmb_bidsapp.simulate.anatomy import atlas_head, read_head
 from cmb_bidsapp.simulate.dataset import Cohort, simulate_dataset
 from cmb_bidsapp.simulate.protocols import Protocol, read_protocol
 from cmb_bidsapp.simulate.request import SimulationRequest
+from cmb_bidsapp.simulate.sharing import Kept
 from cmb_bidsapp.simulate.texture import read_texture
 
 
@@ -37,6 +38,8 @@ def run_simulation(request: SimulationRequest) -> int:
             seed=request.random_seed,
             phase=request.phase,
             textures=[read_texture(path) for path in request.texture],
+            kept=Kept(request.head),
+            t1w_on_t2star=request.t1w_on_t2star,
         ),
         request.output_dir,
         processes=request.nprocs,

@@ -35,10 +35,16 @@ class Texture:
 
     @classmethod
     def of(cls, magnitude: Volume, voxel: Sequence[float]) -> Texture:
-        """Brightness of an image relative to the surroundings of each voxel."""
+        """Brightness of an image relative to the surroundings of each voxel.
+
+        No slice of it, along any axis, is darker than the others: mirrored at the border, such a
+        slice would be seen as a line.
+        """
         sigma = [SURROUNDINGS_MM / size for size in voxel]
         around = ndimage.gaussian_filter(magnitude, sigma, mode="reflect")
         relative = np.clip(magnitude / np.maximum(around, 1e-6), *LIMITS)
+        for others in ((1, 2), (0, 2), (0, 1)):
+            relative /= relative.mean(axis=others, keepdims=True)
         x, y, z = (float(size) for size in voxel)
         return cls(relative.astype(np.float32), (x, y, z))
 

@@ -130,7 +130,7 @@ def _check_grid(mask: Path, image: Path) -> None:
         one, other = open_image(mask), open_image(image)
     except UNREADABLE as error:
         raise DataError(f"{mask} or {image} cannot be read ({error})") from error
-    grids = [Grid(found.shape[:3], found.affine) for found in (one, other)]
+    grids = [Grid.of_image(found) for found in (one, other)]
     if one.shape != other.shape or not grids[0].is_same_as(grids[1]):
         raise DataError(
             f"{mask} (shape {one.shape}) is not on the grid of {image} (shape {other.shape}); "

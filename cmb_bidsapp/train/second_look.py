@@ -12,6 +12,7 @@ import torch.nn.functional as F
 
 from cmb_bidsapp.core.errors import NoInputError
 from cmb_bidsapp.lesions.second_look import JUDGES, PIXELS, Judge, SecondLook, judge_views
+from cmb_bidsapp.models.precision import fast_arithmetic
 from cmb_bidsapp.train.places import MARGIN, Image, Kind, Places, Stored, mixed
 
 BATCH, LEARNING_RATE = 128, 2e-3
@@ -105,7 +106,7 @@ def _trained(
         seen, voxel, truth = sampler.batch()
         views = _augmented(torch.from_numpy(seen), sampler.rng)
         views = views.contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with fast_arithmetic("cpu"):
             odds = network(views, torch.from_numpy(voxel)).float()
         loss = F.binary_cross_entropy_with_logits(odds, torch.from_numpy(truth))
         optimizer.zero_grad(set_to_none=True)

@@ -17,7 +17,8 @@ from cmb_bidsapp.sensitivity.tables import Measured
 from cmb_bidsapp.simulate.case import simulate_case
 from cmb_bidsapp.simulate.person import Person
 from cmb_bidsapp.simulate.protocols import PROTOCOLS
-from cmb_bidsapp.simulate.sources import Sites, choose_microbleeds
+from cmb_bidsapp.simulate.sites import Sites
+from cmb_bidsapp.simulate.sources import choose_microbleeds
 from tests.sensitivity.scans import AFFINE, SHAPE, DarkSpots, background, plain_scan
 from tests.simulate.heads import HEAD
 

@@ -5,7 +5,8 @@ import numpy as np
 from cmb_bidsapp.simulate.case import simulate_case
 from cmb_bidsapp.simulate.person import Person
 from cmb_bidsapp.simulate.protocols import PROTOCOLS
-from cmb_bidsapp.simulate.sources import Sites, choose_microbleeds, choose_mimics
+from cmb_bidsapp.simulate.sites import Sites
+from cmb_bidsapp.simulate.sources import choose_microbleeds, choose_mimics
 from tests.simulate.heads import HEAD
 
 PROTOCOL = PROTOCOLS["gre3t3mm"]

@@ -42,5 +42,23 @@ def test_iron_darkens_the_dentate():
     # How much iron there is differs from person to person.
     people = [background(HEAD, PROTOCOLS["paper"], np.random.default_rng(n))[0] for n in range(4)]
     darkness = [np.median(one[dentate]) / np.median(one[white]) for one in people]
-    assert np.mean(darkness) < 0.85
-    assert max(darkness) < 0.9
+    assert np.mean(darkness) < 0.88
+    assert max(darkness) < 0.96
+
+
+def test_susceptibility_weighting_darkens_a_vein_and_no_white_matter():
+    vein = Source("vein", 0.4, (0.8,) * 3, np.array([[20.0, 35.0, 25.0], [20.0, 35.0, 45.0]]))
+    plain = read_protocol("b0=3,te=20,voxel=1x1x2,snr=200")
+    weighted = read_protocol("b0=3,te=20,voxel=1x1x2,snr=200,sequence=swi")
+    grid = Grid.around(HEAD, plain)
+    # The same person and noise twice.
+    gre, swi = (
+        scan_t2star(HEAD, protocol, grid, [], [vein], np.random.default_rng(0))
+        for protocol in (plain, weighted)
+    )
+    dark = gre.mimic_loss["vein"] > 0.3
+    white = grid.to_slices(np.isin(HEAD.dseg, (2, 41)).astype(np.float32)) > 0.99
+    quiet = white & (gre.mimic_loss["vein"] < 0.01)
+    assert np.median(swi.magnitude[dark]) < 0.8 * np.median(gre.magnitude[dark])
+    # Near the air around this small head the phase changes too fast for the filter.
+    assert np.percentile(swi.magnitude[quiet] / gre.magnitude[quiet], 90) > 0.95

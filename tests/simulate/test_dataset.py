@@ -1,6 +1,7 @@
 """A small made-up head, scanned once per variant."""
 
 import json
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
@@ -15,25 +16,7 @@ from cmb_bidsapp.simulate.truth import (
     LESION_COLUMNS,
     MIMIC_COLUMNS,
 )
-from tests.simulate.cases import SITES
 from tests.simulate.heads import HEAD
-
-
-def test_the_toy_head_has_what_the_simulation_looks_for():
-    rng = np.random.default_rng(0)
-    sites = (
-        "junction",
-        "subcortical",
-        "sulcus",
-        "periventricular",
-        "choroid",
-        "basal-ganglia",
-        "thalamus",
-        "cerebellum",
-        "brainstem",
-    )
-    for site in sites:
-        assert SITES.draw(site, rng) is not None, site
 
 
 def files_below(folder):
@@ -127,6 +110,17 @@ def test_the_phase_is_written_as_a_part_of_its_own(case, tmp_path):
     assert 1 < phase.max() <= np.pi + 1e-6
     sidecar = json.loads((anat / "sub-01_part-phase_T2starw.json").read_text())
     assert (sidecar["Units"], sidecar["ProtocolName"]) == ("rad", "gre3t3mm")
+
+
+def test_an_swi_is_named_as_such_and_has_no_phase_beside_it(case, tmp_path):
+    weighted = replace(case, protocol=replace(case.protocol, swi=True))
+    entities = {"sub": "01", "ses": None}
+    write_case(tmp_path / "raw", tmp_path / "truth", entities, weighted, phase=True)
+    names = sorted(p.name for p in (tmp_path / "raw" / "sub-01" / "anat").glob("*.nii.gz"))
+    assert names == ["sub-01_T1w.nii.gz", "sub-01_acq-swi_T2starw.nii.gz"]
+    sidecar = tmp_path / "truth/sub-01/anat/sub-01_desc-preproc_T2starw.json"
+    reference = json.loads(sidecar.read_text())["SpatialReference"]
+    assert reference == "bids:raw:sub-01/anat/sub-01_acq-swi_T2starw.nii.gz"
 
 
 def test_descriptions_of_the_dataset_and_its_truth(tmp_path):

@@ -11,7 +11,8 @@ from tests.simulate.heads import HEAD
 POINT = np.array([20.0, 35.0, 40.0])
 MICROBLEED = Source("cmb", 1.3, (1.5, 1.2, 1.1), POINT[None])
 VEIN = Source("vein", 0.3, (0.5,) * 3, np.array([[20.0, 35.0, 30.0], [20.0, 35.0, 48.0]]))
-PERSON = Person.of(HEAD, [MICROBLEED], [VEIN])
+LACUNE = Source("lacune", 0.0, (3.0, 2.0, 2.0), np.array([[34.0, 30.0, 40.0]]))
+PERSON = Person.of(HEAD, [MICROBLEED], [VEIN], [LACUNE])
 
 
 def test_random_motions_are_rigid_and_small():
@@ -31,8 +32,8 @@ def test_the_brain_is_the_middle_of_the_world():
 def test_what_lies_in_a_head_moves_with_it():
     motion = random_rigid(np.random.default_rng(1), degrees=6, mm=3)
     moved = PERSON.moved(motion)
-    (microbleed,), (vein,) = moved.microbleeds, moved.mimics
-    for before, after in ((MICROBLEED, microbleed), (VEIN, vein)):
+    (microbleed,), (vein,), (lacune,) = moved.microbleeds, moved.mimics, moved.inclusions
+    for before, after in ((MICROBLEED, microbleed), (VEIN, vein), (LACUNE, lacune)):
         expected = apply_affine(motion, before.path - PERSON.origin) + PERSON.origin
         np.testing.assert_allclose(after.path, expected)
         assert (after.chi, after.semi_axes) == (before.chi, before.semi_axes)

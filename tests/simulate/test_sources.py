@@ -6,12 +6,12 @@ from nibabel.affines import apply_affine
 from cmb_bidsapp.simulate.acquisition import Grid, scan_t2star
 from cmb_bidsapp.simulate.physics import Source
 from cmb_bidsapp.simulate.protocols import PROTOCOLS
+from cmb_bidsapp.simulate.sites import Sites
 from cmb_bidsapp.simulate.sources import (
     CALCIFIED,
     SMALL_VESSELS,
     STRIATE,
     VEINS,
-    Sites,
     choose_calcifications,
     choose_microbleeds,
     choose_mimics,

@@ -1,0 +1,80 @@
+"""Images as archives share them: without the face or the skull, T1w on the grid of the T2*w."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from cmb_bidsapp.simulate.case import Case
+
+Mask = npt.NDArray[np.bool_]
+
+#: Around a half-stripped brain so much of the head is left on average, and how unevenly (mm); the
+#: width of what is left or cut off together (standard deviation, mm).
+LEFT_MM, UNEVEN_MM, PATCH_MM = 6.0, 8.0, 15.0
+
+
+class Kept(StrEnum):
+    """What is left of a head."""
+
+    WHOLE = "whole"
+    PARTLY = "partly"
+    """The brain, and skull and eyes in places."""
+    BRAIN = "brain"
+
+
+def shared(case: Case, kept: Kept, rng: np.random.Generator, *, t1w_on_t2star: bool) -> Case:
+    """A session as an archive shares it; what is true of it stays.
+
+    Parameters
+    ----------
+    t1w_on_t2star
+        Whether the T1w is resampled to the grid of the T2*w.
+    """
+    if t1w_on_t2star:
+        case = replace(
+            case,
+            t1w=case.t1w_on_t2star,
+            t1w_brain=case.brain,
+            t1w_affine=case.affine,
+            t1w_to_t2star=np.eye(4),
+        )
+    if kept is Kept.WHOLE:
+        return case
+    left = left_over(case.brain > 0, case.affine, kept, rng)
+    of_t1w = left if t1w_on_t2star else left_over(case.t1w_brain > 0, case.t1w_affine, kept, rng)
+    return replace(
+        case,
+        t2star=np.where(left, case.t2star, np.float32(0)),
+        phase=np.where(left, case.phase, np.float32(0)),
+        t1w=np.where(of_t1w, case.t1w, np.float32(0)),
+    )
+
+
+def left_over(
+    brain: Mask, affine: npt.NDArray[np.float64], kept: Kept, rng: np.random.Generator
+) -> Mask:
+    """Voxels that are left of a head.
+
+    Parameters
+    ----------
+    brain
+        Its brain, any axis order.
+    affine
+        Voxel to world, mm.
+    """
+    if kept is Kept.WHOLE:
+        return np.ones(brain.shape, np.bool_)
+    if kept is Kept.BRAIN:
+        return brain
+    voxel = np.linalg.norm(affine[:3, :3], axis=0)
+    noise = ndimage.gaussian_filter(
+        rng.standard_normal(brain.shape, dtype=np.float32), PATCH_MM / voxel
+    )
+    reach = LEFT_MM + UNEVEN_MM * noise / noise.std()
+    left: Mask = brain | (ndimage.distance_transform_edt(~brain, voxel) <= reach)
+    return left
