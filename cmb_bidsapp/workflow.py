@@ -11,7 +11,7 @@ from typing import Literal
 
 from cmb_bidsapp.anatomy.quality import warnings
 from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.bids.inputs import Session
+from cmb_bidsapp.bids.scans import Participant, Session
 from cmb_bidsapp.clinical.follow_up import notes_of
 from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.lesions.candidates import find_instances, measure
@@ -154,7 +154,7 @@ def decide(session: Session, files: SessionFiles, settings: Settings, step: Step
     return Result((*results, *elsewhere, *figures), tuple(notes))
 
 
-def follow(_: Session, files: SessionFiles, settings: Settings, step: Step) -> Result:
+def follow(_: Participant, files: SessionFiles, settings: Settings, step: Step) -> Result:
     """All sessions of a participant -> transforms, microbleeds through time, changes, figures.
 
     ``files`` are those of the participant; its sessions are all that have a lesion table. One that

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cmb_bidsapp.bids.inputs import Session
+from cmb_bidsapp.bids.scans import Unit
 from cmb_bidsapp.core.errors import ExitCode
 from cmb_bidsapp.core.resources import out_of_memory_kills
 from cmb_bidsapp.core.scratch import SessionScratch
@@ -33,7 +33,7 @@ GRACE = 10.0
 class Outcome:
     """How a session ended; as it stands, with nothing left to do."""
 
-    session: Session
+    session: Unit
     code: int = ExitCode.OK
     message: str = ""
     ran: tuple[str, ...] = ()
@@ -51,7 +51,7 @@ class Outcome:
 
 
 #: Told of a session, ``begin``, ``step`` or ``note``, and its text; from several threads.
-OnEvent = Callable[[Session, str, str], None]
+OnEvent = Callable[[Unit, str, str], None]
 
 
 class Children:
@@ -71,7 +71,7 @@ class Children:
 
     def run(
         self,
-        session: Session,
+        session: Unit,
         settings: Settings,
         log: Path,
         on_event: OnEvent,

@@ -12,10 +12,10 @@ import numpy as np
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.images import open_image, read_derivative, read_labels
-from cmb_bidsapp.bids.inputs import Session
 from cmb_bidsapp.bids.outputs import atomic, sidecar_of
 from cmb_bidsapp.bids.protocol import Protocol
 from cmb_bidsapp.bids.provenance import read_provenance
+from cmb_bidsapp.bids.scans import Participant
 from cmb_bidsapp.bids.tables import write_table
 from cmb_bidsapp.bids.times import Order, order_of
 from cmb_bidsapp.bids.typed import decode, encode
@@ -270,14 +270,14 @@ def write_tracks(
     return [files.tracks, files.changes]
 
 
-def follow_inputs(_: Session, files: SessionFiles, settings: Settings) -> list[Path]:
+def follow_inputs(_: Participant, files: SessionFiles, settings: Settings) -> list[Path]:
     """What is read of every session; sidecars tell protocols, models and decisions."""
     return [path for one in in_order(files, settings)[1] for path in _needed(one)]
 
 
-def follow_parameters(settings: Settings, session: Session) -> dict[str, Any]:
+def follow_parameters(settings: Settings, whole: Participant) -> dict[str, Any]:
     """Everything but the inputs that the results depend on."""
-    order, _ = in_order(SessionFiles(settings.out_dir, session.participant, None), settings)
+    order, _ = in_order(SessionFiles.together(settings.out_dir, whole.participant), settings)
     return {
         "version": 4,
         "order": [

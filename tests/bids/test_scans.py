@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cmb_bidsapp.bids.scans import Scan
+from cmb_bidsapp.bids.scans import Participant, Scan
 from cmb_bidsapp.core.contrast import Contrast
 from tests.skeletons import rescanned, session
 
@@ -15,6 +15,12 @@ T1W = Scan(Path("sub-01_T1w.nii.gz"), {"suffix": "T1w"}, {}, 1.0)
 @pytest.mark.parametrize(("label", "name"), [(None, "sub-01"), ("A", "sub-01_ses-A")])
 def test_a_session_is_called_as_its_files_are(label, name):
     assert session("01", label).label == name
+
+
+def test_a_participant_as_a_whole_is_no_session_without_a_label():
+    whole = Participant("01")
+    assert (whole.label, whole.session) == ("sub-01", None)
+    assert whole != session("01")
 
 
 def test_the_label_of_a_session_may_look_like_a_number():

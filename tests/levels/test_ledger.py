@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cmb_bidsapp.bids.scans import Choice, Rejected
+from cmb_bidsapp.bids.scans import Choice, Participant, Rejected
 from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.engine.children import Outcome
 from cmb_bidsapp.levels import ledger as ledgers
@@ -12,7 +12,7 @@ from cmb_bidsapp.levels.ledger import Ledger
 from tests.skeletons import session
 
 ONE, TWO, THREE = (session(label) for label in ("01", "02", "03"))
-WHOLE = session("01")
+WHOLE = Participant("01")
 
 
 @pytest.fixture
