@@ -6,8 +6,9 @@ whether a phase runs; ``levels`` runs the stages and writes the reports.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from cmb_bidsapp.anatomy.quality import warnings
 from cmb_bidsapp.bids.derivatives import SessionFiles
@@ -203,7 +204,7 @@ SENSITIVITY = Phase("sensitivity", sensitivity, sensitivity_inputs, sensitivity_
 #: What runs in one process: the phases of a session, that of a participant with several, or the
 #: measurement of what is found in a session.
 Stage = Literal["session", "follow-up", "sensitivity"]
-STAGES = MappingProxyType(
+STAGES: Mapping[Stage, tuple[Phase[Any], ...]] = MappingProxyType(
     {
         "session": (PREPARE, SEGMENT, DECIDE),
         "follow-up": (FOLLOW,),
