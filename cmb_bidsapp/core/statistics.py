@@ -127,7 +127,13 @@ def interval(values: Floats) -> tuple[float, float]:
 
 
 def ratios(numerators: Floats, denominators: Floats) -> Floats:
-    """Quotients; NaN where the denominator is 0."""
+    """Quotients; NaN where the denominator is 0.
+
+    Parameters
+    ----------
+    numerators, denominators
+        One shape; denominators are not negative.
+    """
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(denominators > 0, numerators / denominators, np.nan)
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cmb_bidsapp.bids.scans import Unit
-from cmb_bidsapp.core.errors import ExitCode
+from cmb_bidsapp.core.errors import ExitCode, classify
 from cmb_bidsapp.core.resources import out_of_memory_kills
 from cmb_bidsapp.core.scratch import SessionScratch
 from cmb_bidsapp.engine.child import Job
@@ -146,6 +146,22 @@ class Children:
             self.stopped = True
             for child in self._running:
                 child.terminate()
+
+
+def run_one(
+    children: Children,
+    session: Unit,
+    settings: Settings,
+    logs: Path,
+    on_event: OnEvent,
+    stage: Stage,
+) -> Outcome:
+    """Run a session to its end; one that cannot be started has failed alone."""
+    try:
+        return children.run(session, settings, logs / f"{session.label}.log", on_event, stage)
+    except OSError as error:  # a disk that is full, a process too many
+        code, message = classify(error)
+        return Outcome(session=session, code=code, message=message)
 
 
 class _Watch:

@@ -29,8 +29,7 @@ from cmb_bidsapp.core.errors import ExitCode, UnavailableError, UsageError, clas
 from cmb_bidsapp.core.home import provide_home
 from cmb_bidsapp.core.resources import SESSION_MB
 from cmb_bidsapp.core.scratch import PREFIX
-from cmb_bidsapp.engine.children import Children, OnEvent, Outcome
-from cmb_bidsapp.engine.pool import run_one
+from cmb_bidsapp.engine.children import Children, OnEvent, Outcome, run_one
 from cmb_bidsapp.settings import Resources, Settings
 from cmb_bidsapp.workflow import Stage
 

@@ -138,6 +138,20 @@ def likely(
     """Those of many places that a second look calls likely, and how likely they are.
 
     Most places are dismissed at one glance of the first judge.
+
+    Parameters
+    ----------
+    network
+        Whose first judge glances at all places.
+    viewer
+        Of the scan.
+    spots
+        Voxels of the scan (RAS axes), shape ``(n, 3)``.
+
+    Returns
+    -------
+    chosen, sure
+        Those that are likely, shape ``(m, 3)``, and the probability of each.
     """
     chosen, sure = [np.zeros((0, 3), np.intp)], [np.zeros(0, np.float32)]
     first = SecondLook([cast("Judge", network.judges[0])])

@@ -60,7 +60,15 @@ class Grid:
 
     @classmethod
     def of(cls, data: npt.NDArray[np.generic], affine: Affine) -> Grid:
-        """Grid of an image."""
+        """Grid of an image.
+
+        Parameters
+        ----------
+        data
+            Three axes.
+        affine
+            From voxels to world coordinates (RAS mm).
+        """
         x, y, z = data.shape
         return cls((x, y, z), affine)
 
