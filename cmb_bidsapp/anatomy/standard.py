@@ -15,6 +15,7 @@ import numpy.typing as npt
 from nibabel.affines import apply_affine
 from scipy import ndimage
 
+from cmb_bidsapp.bids.images import open_image
 from cmb_bidsapp.preprocess.ants import FLIP, read_linear
 from cmb_bidsapp.preprocess.resampling import IDENTITY, Affine, Float, Grid, isotropic_grid
 
@@ -166,7 +167,7 @@ def in_space(
 
 def read_field(path: Path) -> Field:
     """Read a displacement field of ITK (5-D NIfTI, vectors in LPS mm)."""
-    image = nib.load(path)
+    image = open_image(path)
     vectors = np.asarray(image.dataobj, np.float32)[:, :, :, 0, :] * np.diag(FLIP)[:3]
     return Field(vectors.astype(np.float32), Grid(vectors.shape[:3], image.affine))
 

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 
 from cmb_bidsapp.anatomy.standard import Points, centres, tabulate
-from cmb_bidsapp.bids.images import UNREADABLE
+from cmb_bidsapp.bids.images import UNREADABLE, open_image
 from cmb_bidsapp.core.errors import UnavailableError, UsageError
 from cmb_bidsapp.core.labels import STANDARD_SPACE
 from cmb_bidsapp.preprocess.resampling import Grid
@@ -122,10 +121,10 @@ def find_template(space: Space) -> Template:
     way = {"from": STANDARD_SPACE, "suffix": "xfm", "extension": "h5"}
     transform = _held(space, f"transform from {STANDARD_SPACE}", **way)
     try:
-        header = nib.load(image)
+        header = open_image(image)
     except UNREADABLE as error:
         raise UnavailableError(f"{image} cannot be read ({error}); fetch it again") from error
-    return Template(Grid(header.shape[:3], header.affine), transform)
+    return Template(Grid.of_image(header), transform)
 
 
 def _held(space: Space, what: str, **entities: Any) -> Path:

@@ -40,11 +40,16 @@ status.*
 
 @dataclass(frozen=True)
 class SessionFiles:
-    """Paths of one session's derivatives."""
+    """Paths of one session's derivatives; ``session`` is ``None`` where a dataset has none."""
 
     out_dir: Path
     participant: str
     session: str | None
+
+    @classmethod
+    def together(cls, out_dir: Path, participant: str) -> SessionFiles:
+        """Paths of what all sessions of a participant have in common: tracks, changes, report."""
+        return SessionFiles(out_dir, participant, None)
 
     @property
     def label(self) -> str:

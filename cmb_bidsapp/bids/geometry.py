@@ -118,7 +118,7 @@ def _check_shear(affine: Affine, path: Path) -> None:
 def _check_forms(image: nib.Nifti1Image, shape: tuple[int, ...], path: Path) -> list[str]:
     """Compare what sform, qform and voxel sizes of a NIfTI header say."""
     header = image.header
-    with ImageOpener(path) as stream:
+    with ImageOpener(str(path)) as stream:
         # nibabel replaces a voxel size of 0 by 1 mm when it loads an image.
         raw = type(header).from_fileobj(stream, check=False)
     zooms = np.abs(np.asarray(raw["pixdim"][1:4], dtype=np.float64))

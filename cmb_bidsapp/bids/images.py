@@ -14,7 +14,7 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 from nibabel.filebasedimages import ImageFileError
-from nibabel.spatialimages import HeaderDataError
+from nibabel.spatialimages import HeaderDataError, SpatialImage
 
 from cmb_bidsapp.bids.geometry import Affine, check_header, volume_shape
 from cmb_bidsapp.core.errors import DataError, lacks_memory
@@ -57,7 +57,7 @@ def load_header(path: Path) -> tuple[Any, tuple[str, ...]]:
             )
         raise DataError(f"{path} does not exist")
     with _whole(path):
-        image = _open(path)
+        image = open_image(path)
         return image, check_header(image, path)
 
 
@@ -73,11 +73,21 @@ def _whole(path: Path) -> Iterator[None]:
         raise DataError(f"{path} cannot be read ({error}); fetch or convert it again") from error
 
 
-def _open(path: Path) -> Any:
+def open_image(path: Path) -> SpatialImage:
+    """Open an image; its voxels are read when they are asked for.
+
+    Raises
+    ------
+    OSError, ValueError, ...
+        One of :data:`UNREADABLE`: the file is no image of voxels, or is a pipe.
+    """
     if path.exists() and not path.is_file():
         # A pipe would be waited for, perhaps for ever.
         raise OSError(errno.EINVAL, "not a regular file", str(path))
-    return nib.load(path)
+    image = nib.load(path)
+    if not isinstance(image, SpatialImage):
+        raise ImageFileError("no image of voxels")
+    return image
 
 
 def read_volume(path: Path) -> tuple[npt.NDArray[np.float32], Affine]:
@@ -141,11 +151,11 @@ def read_image(path: Path) -> tuple[npt.NDArray[np.float32], Affine]:
 
 def read_derivative(path: Path) -> tuple[npt.NDArray[np.float32], Affine]:
     """Read one of our own images; values are taken as they are."""
-    image = _open(path)
+    image = open_image(path)
     return np.asarray(image.dataobj, dtype=np.float32), np.asarray(image.affine, dtype=np.float64)
 
 
 def read_labels(path: Path) -> tuple[npt.NDArray[np.int32], Affine]:
     """Read an integer label image and its affine."""
-    image = _open(path)
+    image = open_image(path)
     return np.asarray(image.dataobj).astype(np.int32), np.asarray(image.affine, dtype=np.float64)

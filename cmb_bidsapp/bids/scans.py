@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,26 @@ class Session:
     def t1w(self) -> Scan | None:
         """The T1w, where there is one."""
         return self.scans.get(Contrast.T1W)
+
+
+@dataclass(frozen=True)
+class Participant:
+    """All sessions of a participant together, as follow-ups take them.
+
+    No session of a dataset without sessions: that is a :class:`Session` whose label is ``None``.
+    """
+
+    participant: str
+    session: None = field(default=None, init=False)
+
+    @property
+    def label(self) -> str:
+        """``sub-01``."""
+        return f"sub-{self.participant}"
+
+
+#: What one process works on.
+Unit = Session | Participant
 
 
 @dataclass(frozen=True)

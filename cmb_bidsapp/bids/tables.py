@@ -144,6 +144,17 @@ def write_dseg(
     """Write labels, with the table of those that occur (name and colour) beside them.
 
     Labels that have no name are in the image only.
+
+    Parameters
+    ----------
+    path
+        Of the image; the table has its name and ``.tsv``.
+    labels, affine
+        Label of each voxel, three axes, and their affine (RAS mm).
+    look
+        Name and colour (``#rrggbb``) of each label.
+    sidecar
+        What the JSON beside the image holds.
     """
     write_image(path, labels, affine, sidecar)
     lut = path.with_name(path.name.replace(".nii.gz", ".tsv"))

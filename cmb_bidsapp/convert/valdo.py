@@ -157,7 +157,7 @@ def _only(kind: str, paths: Sequence[Path]) -> Path:
 
 def _stated_twice(path: Path, shape: tuple[int, ...]) -> str | None:
     """A note where the two affines of a NIfTI header disagree."""
-    header = nib.load(path).header
+    header: Any = nib.load(path).header
     try:
         sform, qform = header.get_sform(coded=True)[0], header.get_qform(coded=True)[0]
         if sform is None or qform is None:

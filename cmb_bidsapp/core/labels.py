@@ -138,6 +138,15 @@ def ids(
 def translate(dseg: npt.NDArray[np.integer], values: Mapping[int, int]) -> npt.NDArray[np.uint8]:
     """Replace every label by its value, others by 0; much faster than ``np.isin`` per value.
 
+    Parameters
+    ----------
+    dseg
+        Labels, any shape.
+    values
+        From 0 to 255, by label; labels are not negative.
+
+    Examples
+    --------
     >>> translate(np.array([-3, 0, 2, 3, 9999]), {2: 7, 3: 1}).tolist()
     [0, 0, 7, 1, 0]
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -52,6 +53,37 @@ def poisson(events: int) -> tuple[float, float]:
     return float(low), float(chi2.ppf(1 - tail, 2 * events + 2) / 2)
 
 
+def rising_line(x: Floats, share: Floats, *, spread: float = math.inf) -> tuple[float, float]:
+    """Logistic regression of shares on one variable, whose slope does not fall.
+
+    Parameters
+    ----------
+    x, share
+        Variable, and share from 0 to 1, of each point.
+    spread
+        Standard deviation of a normal prior of the slope, which keeps it finite where one value of
+        ``x`` parts all points of share 0 from all those of share 1; none by default.
+
+    Returns
+    -------
+    slope, offset
+        Log-odds of the share are ``slope * x + offset``.
+    """
+    # It takes a second to import, which the command line does without.
+    from sklearn.linear_model import LogisticRegression
+
+    middle = float(x.mean())
+    model = LogisticRegression(C=spread**2, tol=1e-8, max_iter=1000)
+    # Each point is of both kinds, of one as much as its share says.
+    both = np.concatenate([x, x])[:, None] - middle
+    model.fit(both, np.repeat([1, 0], len(x)), np.concatenate([share, 1 - share]))
+    slope, offset = float(model.coef_.item()), float(model.intercept_.item())
+    if slope < 0:
+        mean = float(share.mean())
+        return 0.0, math.log(mean / (1 - mean))
+    return slope, offset - slope * middle
+
+
 def resample(sums: Floats, participants: Sequence[str], seed: int) -> Floats:
     """Sums over sessions, of participants drawn again and again.
 
@@ -95,7 +127,13 @@ def interval(values: Floats) -> tuple[float, float]:
 
 
 def ratios(numerators: Floats, denominators: Floats) -> Floats:
-    """Quotients; NaN where the denominator is 0."""
+    """Quotients; NaN where the denominator is 0.
+
+    Parameters
+    ----------
+    numerators, denominators
+        One shape; denominators are not negative.
+    """
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(denominators > 0, numerators / denominators, np.nan)
 

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from cmb_bidsapp.bids.derivatives import SessionFiles, locked, participant_lock
-from cmb_bidsapp.bids.inputs import Session
 from cmb_bidsapp.bids.outputs import remove, sidecar_of
 from cmb_bidsapp.bids.provenance import write_seconds
+from cmb_bidsapp.bids.scans import Unit
 from cmb_bidsapp.bids.stamps import (
     FileState,
     Stamp,
@@ -44,16 +44,16 @@ Emit = Callable[[dict[str, Any]], None]
 class Job:
     """What a child process is told.
 
-    ``stage`` is a key of :data:`cmb_bidsapp.workflow.STAGES`; a ``session`` without a label stands
-    for all sessions of the participant there.
+    ``stage`` is a key of :data:`cmb_bidsapp.workflow.STAGES`; that of the follow-ups takes a
+    participant as its ``session``.
     """
 
-    session: Session
+    session: Unit
     settings: Settings
     stage: Stage = "session"
 
     @property
-    def phases(self) -> tuple[Phase, ...]:
+    def phases(self) -> tuple[Phase[Any], ...]:
         """What the stage consists of."""
         return STAGES[self.stage]
 
@@ -63,7 +63,7 @@ class Job:
         return SessionFiles(self.settings.out_dir, self.session.participant, self.session.session)
 
 
-def is_stale(phase: Phase, job: Job, known: dict[str, FileState]) -> bool:
+def is_stale(phase: Phase[Any], job: Job, known: dict[str, FileState]) -> bool:
     """Compare a phase's stamp with its parameters, inputs and outputs as they are.
 
     Parameters
@@ -82,7 +82,9 @@ def is_stale(phase: Phase, job: Job, known: dict[str, FileState]) -> bool:
     return not current(stamp, key, job.settings.out_dir)
 
 
-def _inputs(phase: Phase, job: Job, known: Mapping[str, FileState]) -> dict[str, FileState] | None:
+def _inputs(
+    phase: Phase[Any], job: Job, known: Mapping[str, FileState]
+) -> dict[str, FileState] | None:
     """States of a phase's inputs by path; ``None`` where one is not there."""
     paths = phase.inputs(job.session, job.files, job.settings)
     return states(paths, known) if all(path.exists() for path in paths) else None
@@ -106,7 +108,7 @@ def run(job: Job, emit: Emit) -> list[str]:
     return ran
 
 
-def _run_phase(phase: Phase, job: Job, known: dict[str, FileState], emit: Emit) -> None:
+def _run_phase(phase: Phase[Any], job: Job, known: dict[str, FileState], emit: Emit) -> None:
     """Run a phase and leave its stamp; ``known`` gets the states of inputs and outputs."""
     timings: dict[str, float] = {}
     since, running = time.monotonic(), ""
@@ -147,7 +149,7 @@ def _run_phase(phase: Phase, job: Job, known: dict[str, FileState], emit: Emit) 
     write_seconds(job.files, phase.name, timings)
 
 
-def withdraw(job: Job, failed: Phase) -> None:
+def withdraw(job: Job, failed: Phase[Any]) -> None:
     """Remove what earlier runs made in a phase and those after it.
 
     Where a scan turns out not to be usable, an older count must not go on to be read as its own.

@@ -17,8 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cmb_bidsapp.bids.inputs import Session
-from cmb_bidsapp.core.errors import ExitCode
+from cmb_bidsapp.bids.scans import Unit
+from cmb_bidsapp.core.errors import ExitCode, classify
 from cmb_bidsapp.core.resources import out_of_memory_kills
 from cmb_bidsapp.core.scratch import SessionScratch
 from cmb_bidsapp.engine.child import Job
@@ -33,7 +33,7 @@ GRACE = 10.0
 class Outcome:
     """How a session ended; as it stands, with nothing left to do."""
 
-    session: Session
+    session: Unit
     code: int = ExitCode.OK
     message: str = ""
     ran: tuple[str, ...] = ()
@@ -51,7 +51,7 @@ class Outcome:
 
 
 #: Told of a session, ``begin``, ``step`` or ``note``, and its text; from several threads.
-OnEvent = Callable[[Session, str, str], None]
+OnEvent = Callable[[Unit, str, str], None]
 
 
 class Children:
@@ -71,7 +71,7 @@ class Children:
 
     def run(
         self,
-        session: Session,
+        session: Unit,
         settings: Settings,
         log: Path,
         on_event: OnEvent,
@@ -146,6 +146,22 @@ class Children:
             self.stopped = True
             for child in self._running:
                 child.terminate()
+
+
+def run_one(
+    children: Children,
+    session: Unit,
+    settings: Settings,
+    logs: Path,
+    on_event: OnEvent,
+    stage: Stage,
+) -> Outcome:
+    """Run a session to its end; one that cannot be started has failed alone."""
+    try:
+        return children.run(session, settings, logs / f"{session.label}.log", on_event, stage)
+    except OSError as error:  # a disk that is full, a process too many
+        code, message = classify(error)
+        return Outcome(session=session, code=code, message=message)
 
 
 class _Watch:

@@ -23,14 +23,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cmb_bidsapp import __version__
-from cmb_bidsapp.bids.inputs import Session
+from cmb_bidsapp.bids.scans import Unit
 from cmb_bidsapp.bids.text import read_json
 from cmb_bidsapp.core.errors import ExitCode, UnavailableError, UsageError, classify
 from cmb_bidsapp.core.home import provide_home
 from cmb_bidsapp.core.resources import SESSION_MB
 from cmb_bidsapp.core.scratch import PREFIX
-from cmb_bidsapp.engine.children import Children, OnEvent, Outcome
-from cmb_bidsapp.engine.pool import run_one
+from cmb_bidsapp.engine.children import Children, OnEvent, Outcome, run_one
 from cmb_bidsapp.settings import Resources, Settings
 from cmb_bidsapp.workflow import Stage
 
@@ -43,7 +42,7 @@ START = f'dask worker ... --nworkers 1 --memory-limit 0 --resources "MEM={2 * SE
 
 
 def run_on_cluster(
-    sessions: Sequence[Session], settings: Settings, logs: Path, on_event: OnEvent, stage: Stage
+    sessions: Sequence[Unit], settings: Settings, logs: Path, on_event: OnEvent, stage: Stage
 ) -> Generator[Outcome, None, None]:
     """Run a stage of sessions on a cluster; see :func:`cmb_bidsapp.engine.pool.run_sessions`.
 
@@ -146,7 +145,7 @@ class Task:
     """What a worker is told: paths and settings, no images."""
 
     run_id: str
-    session: Session
+    session: Unit
     settings: Settings
     logs: Path
     stage: Stage
@@ -188,7 +187,7 @@ def run_on_worker(task: Task) -> Outcome:
         code, message = classify(error)
         return Outcome(session=session, code=code, message=f"worker {worker.address}: {message}")
 
-    def tell(session: Session, kind: str, text: str) -> None:
+    def tell(session: Unit, kind: str, text: str) -> None:
         worker.log_event(task.run_id, (session.label, kind, text))
 
     return run_one(here.children, session, task.settings, task.logs, tell, task.stage)
@@ -229,7 +228,7 @@ def _may_begin(task: Task) -> bool:
     return False
 
 
-def _given_up(session: Session) -> Outcome:
+def _given_up(session: Unit) -> Outcome:
     message = f"dask workers died of it {TRIES} times: for want of memory or time? see its log"
     return Outcome(session=session, code=ExitCode.TEMPORARY, message=message)
 
@@ -246,12 +245,12 @@ class _Run:
         self._on_event = on_event
         # Keys of several runs on one scheduler must differ: it takes equal ones for one task.
         self._id = f"cmb-{socket.gethostname()}-{os.getpid()}-{time.time_ns()}"
-        self._sessions: dict[str, Session] = {}
+        self._sessions: dict[str, Unit] = {}
         self._begun: Counter[str] = Counter()
         self._died: Counter[str] = Counter()
-        self._futures: dict[Any, Session] = {}
+        self._futures: dict[Any, Unit] = {}
 
-    def outcomes(self, sessions: Sequence[Session]) -> Generator[Outcome, None, None]:
+    def outcomes(self, sessions: Sequence[Unit]) -> Generator[Outcome, None, None]:
         from distributed import as_completed
 
         self._client.subscribe_topic(self._id, self._told)
@@ -273,7 +272,7 @@ class _Run:
         finally:
             self._stop()
 
-    def _submit(self, session: Session) -> Any:
+    def _submit(self, session: Unit) -> Any:
         self._sessions[session.label] = session
         task = Task(self._id, session, self._settings, self._logs, self._stage)
         future = self._client.submit(
@@ -286,7 +285,7 @@ class _Run:
         self._futures[future] = session
         return future
 
-    def _outcome(self, future: Any, session: Session) -> Outcome | None:
+    def _outcome(self, future: Any, session: Unit) -> Outcome | None:
         """How a session ended; ``None`` where its worker died and it is to be tried again."""
         from distributed import KilledWorker
 

@@ -6,15 +6,14 @@ from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from cmb_bidsapp.bids.inputs import Session
-from cmb_bidsapp.core.errors import classify
-from cmb_bidsapp.engine.children import Children, OnEvent, Outcome
+from cmb_bidsapp.bids.scans import Unit
+from cmb_bidsapp.engine.children import Children, OnEvent, Outcome, run_one
 from cmb_bidsapp.settings import Settings
 from cmb_bidsapp.workflow import Stage
 
 
 def run_sessions(
-    sessions: Sequence[Session],
+    sessions: Sequence[Unit],
     settings: Settings,
     logs: Path,
     on_event: OnEvent,
@@ -55,11 +54,11 @@ def run_sessions(
 
 
 def _run_here(
-    sessions: Sequence[Session], settings: Settings, logs: Path, on_event: OnEvent, stage: Stage
+    sessions: Sequence[Unit], settings: Settings, logs: Path, on_event: OnEvent, stage: Stage
 ) -> Generator[Outcome, None, None]:
     children = Children()
 
-    def work(session: Session) -> Outcome:
+    def work(session: Unit) -> Outcome:
         outcome = run_one(children, session, settings, logs, on_event, stage)
         if not outcome.ok and settings.stop_on_first_crash:
             children.stop()
@@ -73,19 +72,3 @@ def _run_here(
     finally:
         children.stop()
         pool.shutdown(cancel_futures=True)
-
-
-def run_one(
-    children: Children,
-    session: Session,
-    settings: Settings,
-    logs: Path,
-    on_event: OnEvent,
-    stage: Stage,
-) -> Outcome:
-    """Run a session to its end; one that cannot be started has failed alone."""
-    try:
-        return children.run(session, settings, logs / f"{session.label}.log", on_event, stage)
-    except OSError as error:  # a disk that is full, a process too many
-        code, message = classify(error)
-        return Outcome(session=session, code=code, message=message)

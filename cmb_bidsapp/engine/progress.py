@@ -18,7 +18,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from cmb_bidsapp.bids.inputs import Session
+from cmb_bidsapp.bids.scans import Unit
 from cmb_bidsapp.engine.children import Outcome
 
 
@@ -62,7 +62,7 @@ class Display:
         if self._live:
             self._live.stop()
 
-    def event(self, session: Session, kind: str, text: str) -> None:
+    def event(self, session: Unit, kind: str, text: str) -> None:
         """A session begins a ``step``, or has a ``note`` for the person, which stays."""
         with self._lock:
             if self._live is None or kind == "note":

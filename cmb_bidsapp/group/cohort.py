@@ -158,7 +158,15 @@ class Pool(Tally):
     density: Density = field(default_factory=Density)
 
     def add_first(self, form: Form, summary: ClinicalSummary, centres: Points) -> None:
-        """Add what is told of first sessions only."""
+        """Add what is told of first sessions only.
+
+        Parameters
+        ----------
+        form, summary
+            Of the session.
+        centres
+            Of its microbleeds in MNI152 (mm), shape ``(n, 3)``.
+        """
         for group in (None, *GROUPS):
             for grade in (None, "definite"):
                 self.carriers[group, grade] += form.count(group, grade=grade) > 0

@@ -197,7 +197,7 @@ class _Collector:
         visits: Mapping[str | None, Visit],
     ) -> Iterator[Step]:
         """Take the follow-ups of a participant, as its readers leave them."""
-        files = SessionFiles(first.out_dir, first.participant, None)
+        files = SessionFiles.together(first.out_dir, first.participant)
         decided, problems = after_readers(found, files, read, self._knots)
         for problem in problems:
             self._problem(problem)
@@ -275,7 +275,7 @@ class _Collector:
         read: Callable[[Path], list[T]],
     ) -> list[T] | None:
         """Rows of a table of the participant; ``None`` where there is no such table."""
-        path = path_of(SessionFiles(files.out_dir, files.participant, None))
+        path = path_of(SessionFiles.together(files.out_dir, files.participant))
         try:
             return read(path)
         except FileNotFoundError:

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.bids.images import UNREADABLE
+from cmb_bidsapp.bids.images import UNREADABLE, open_image
 from cmb_bidsapp.bids.protocol import protocol_of, read_protocol
 from cmb_bidsapp.bids.typed import column
 from cmb_bidsapp.clinical.decided import Decided, decide_tracks, lesions_of, loose
@@ -166,8 +165,7 @@ def _decide(
 def _visit(lesions: Sequence[Lesion], files: SessionFiles, baseline: str | None) -> Visit:
     """Where the lesions of a session are, and how its head lies."""
     with _readable(files.t2star):
-        image = nib.load(files.t2star)
-        grid = Grid(image.shape, image.affine)
+        grid = Grid.of_image(open_image(files.t2star))
     pull = IDENTITY
     if files.session != baseline:
         path = files.to_session(str(baseline))

@@ -119,7 +119,7 @@ def records(out_dir: Path) -> Iterator[Found]:
                 present = _sessions(out_dir / f"sub-{participant}")
             except OSError as error:
                 folder = out_dir / f"sub-{participant}"
-                yield Problem.of(error, folder, SessionFiles(out_dir, participant, None))
+                yield Problem.of(error, folder, SessionFiles.together(out_dir, participant))
         for session in sorted({*present, *reasons}, key=lambda label: natural(label or "")):
             files = SessionFiles(out_dir, participant, session)
             if session in reasons:

@@ -169,7 +169,20 @@ def _peaks(
 def peak_values(
     probability: npt.NDArray[np.float32], pieces: npt.NDArray[np.integer], count: int
 ) -> npt.NDArray[np.float32]:
-    """Highest probability of every piece 1 to ``count``."""
+    """Highest probability of every piece 1 to ``count``.
+
+    Parameters
+    ----------
+    probability, pieces
+        Image, and number of the piece of each of its voxels, 0 beside all; one shape.
+    count
+        Of the pieces.
+
+    Returns
+    -------
+    highest
+        Shape ``(count,)``.
+    """
     # scipy sorts what it is given: pieces are a small part of an image.
     inside = np.flatnonzero(pieces)
     highest: npt.NDArray[np.float32] = np.asarray(

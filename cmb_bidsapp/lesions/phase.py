@@ -232,7 +232,17 @@ def dark_structures(image: PhaseImage) -> npt.NDArray[np.int32]:
 def signs(
     image: PhaseImage, instances: npt.NDArray[np.integer], convention: Convention
 ) -> dict[int, Sign]:
-    """Sign of every candidate, by number; undecided where convention or evidence are not sure."""
+    """Sign of every candidate, by number; undecided where convention or evidence are not sure.
+
+    Parameters
+    ----------
+    image
+        Filtered phase and magnitude of the session.
+    instances
+        0, or the number of the candidate, on the grid of the image.
+    convention
+        Which way the scanner's phase runs, and how sure that is.
+    """
     return {
         number: Sign(_sign(fit.evidence * convention.sign), fit)
         for number, fit in fit_sources(image, instances)
@@ -246,7 +256,13 @@ def _sign(evidence: float) -> PhaseSign:
 
 
 def fit_sources(image: PhaseImage, instances: npt.NDArray[np.integer]) -> Iterable[tuple[int, Fit]]:
-    """Number of each candidate, and the source fitted to it; the convention is not looked at."""
+    """Number of each candidate, and the source fitted to it; the convention is not looked at.
+
+    Parameters
+    ----------
+    image, instances
+        See :func:`signs`.
+    """
     grid = Grid.of(instances, image.affine)
     margin = [int(np.ceil(NEAR_MM / step)) for step in grid.spacing]
     for number, window, own in windows(instances, margin):

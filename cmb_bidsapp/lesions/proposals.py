@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,14 @@ from scipy.spatial import cKDTree
 
 from cmb_bidsapp.lesions.candidates import EXTENT, PEAK_MM, peak_values, split_at_peaks
 from cmb_bidsapp.lesions.extent import HALF, depth
-from cmb_bidsapp.lesions.second_look import Image, SecondLook, Viewer, darkest, judge_views
+from cmb_bidsapp.lesions.second_look import (
+    Image,
+    Judge,
+    SecondLook,
+    Viewer,
+    darkest,
+    judge_views,
+)
 from cmb_bidsapp.lesions.spots import dark_places, relative_brightness
 
 Mask = npt.NDArray[np.bool_]
@@ -130,9 +138,23 @@ def likely(
     """Those of many places that a second look calls likely, and how likely they are.
 
     Most places are dismissed at one glance of the first judge.
+
+    Parameters
+    ----------
+    network
+        Whose first judge glances at all places.
+    viewer
+        Of the scan.
+    spots
+        Voxels of the scan (RAS axes), shape ``(n, 3)``.
+
+    Returns
+    -------
+    chosen, sure
+        Those that are likely, shape ``(m, 3)``, and the probability of each.
     """
     chosen, sure = [np.zeros((0, 3), np.intp)], [np.zeros(0, np.float32)]
-    first = SecondLook([network.judges[0]])
+    first = SecondLook([cast("Judge", network.judges[0])])
     for number in range(0, len(spots), SPOTS):
         part = spots[number : number + SPOTS]
         views = viewer.views(part)

@@ -104,7 +104,15 @@ def network_order(
 
 
 def image_order(data: npt.NDArray[Any], affine: Affine) -> npt.NDArray[Any]:
-    """Inverse of :func:`network_order`."""
+    """Inverse of :func:`network_order`.
+
+    Parameters
+    ----------
+    data
+        Axes in the order of the network, slices first.
+    affine
+        Of the image whose order is wanted (RAS mm).
+    """
     ras = data.transpose(np.argsort(_network_axes(affine)))
     to_ras = nib.orientations.io_orientation(affine)
     canonical = np.array([[0, 1], [1, 1], [2, 1]])
@@ -181,7 +189,7 @@ def why_not_its_regions(classes: Classes, affine: Affine) -> str | None:
 def with_regions(
     labels: npt.NDArray[np.uint8], proxy: npt.NDArray[np.integer[Any]]
 ) -> npt.NDArray[np.uint8]:
-    """Classes of a model that predicts no regions, completed by those of the anatomy."""
+    """Classes of a model without regions, completed by those of the anatomy on the same grid."""
     return np.where(labels == CMB, labels, proxy).astype(np.uint8)
 
 

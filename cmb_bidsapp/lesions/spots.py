@@ -17,7 +17,15 @@ SPOT_MM = 2.0
 
 
 def relative_brightness(t2star: Image, voxel: Sequence[float]) -> Image:
-    """Brightness relative to the brain within a few millimetres in plane; 1 outside the brain."""
+    """Brightness relative to the brain within a few millimetres in plane; 1 outside the brain.
+
+    Parameters
+    ----------
+    t2star
+        Magnitude, slices along the last axis, 0 outside the brain.
+    voxel
+        Voxel size along each axis, mm.
+    """
     inside = (t2star > 0).astype(np.float32)
     blur = [AROUND_MM / voxel[0], AROUND_MM / voxel[1], 0]
     around = ndimage.gaussian_filter(t2star, blur) / np.maximum(

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from cmb_bidsapp.bids.scans import Choice, Session
+from cmb_bidsapp.bids.scans import Choice, Unit
 from cmb_bidsapp.core.errors import ExitCode, classify
 from cmb_bidsapp.core.outcome import Summary, common_code
 from cmb_bidsapp.engine.children import Outcome
@@ -35,21 +35,21 @@ class Ledger:
         self._choice = choice
         self._main = main
         self._outcomes: dict[tuple[Stage, str], Outcome] = {}
-        self._running: dict[tuple[Stage, str], Session] = {}
+        self._running: dict[tuple[Stage, str], Unit] = {}
 
     def open(self) -> None:
         """List who is to run, where nothing is known of them yet, and who cannot."""
         write_status(self._out_dir, waiting(self._choice.sessions, self._main), new_only=True)
         write_status(self._out_dir, left_out(self._choice))
 
-    def up_to_date(self, sessions: Iterable[Session], stage: Stage) -> list[Outcome]:
+    def up_to_date(self, sessions: Iterable[Unit], stage: Stage) -> list[Outcome]:
         """These have nothing left to do; returns how that reads."""
         outcomes = [Outcome(session=session) for session in sessions]
         self._outcomes |= {(stage, one.session.label): one for one in outcomes}
         write_status(self._out_dir, ended(outcomes, stage))
         return outcomes
 
-    def begins(self, session: Session, stage: Stage) -> None:
+    def begins(self, session: Unit, stage: Stage) -> None:
         """A session begins to run."""
         self._running[stage, session.label] = session
         write_status(self._out_dir, begun([session], stage))

@@ -15,8 +15,9 @@ from cmb_bidsapp import __version__
 from cmb_bidsapp.anatomy.templates import Space, find_template
 from cmb_bidsapp.bids.derivatives import SessionFiles, prepare_dataset
 from cmb_bidsapp.bids.index import printable
-from cmb_bidsapp.bids.inputs import Choice, Session, check_dataset, choose
+from cmb_bidsapp.bids.inputs import check_dataset, choose
 from cmb_bidsapp.bids.outputs import write_json, write_text
+from cmb_bidsapp.bids.scans import Choice, Participant, Session, Unit
 from cmb_bidsapp.core.errors import ExitCode, classify
 from cmb_bidsapp.core.outcome import Summary, common_code
 from cmb_bidsapp.engine.child import Job, up_to_date
@@ -68,7 +69,7 @@ def _carry_out(settings: Settings, choice: Choice, ledger: Ledger, console: Cons
     logs = run_folder(settings.out_dir)
     write_text(logs / "cmb_bidsapp.toml", settings.to_toml())
 
-    def run(sessions: Sequence[Session], stage: Stage) -> None:
+    def run(sessions: Sequence[Unit], stage: Stage) -> None:
         run_stage(sessions, settings, logs, console, ledger, stage, report)
 
     def report(participant: str) -> None:
@@ -113,7 +114,7 @@ def _foreseen(choice: Choice) -> Summary:
 
 
 def run_stage(
-    sessions: Sequence[Session],
+    sessions: Sequence[Unit],
     settings: Settings,
     logs: Path,
     console: Console,
@@ -123,20 +124,20 @@ def run_stage(
 ) -> None:
     """Run a stage where it is not up to date; ``through`` is told of who is through with it."""
 
-    def done(session: Session) -> bool:
+    def done(session: Unit) -> bool:
         try:
             return up_to_date(Job(session, settings, stage))
         except OSError:
             return False  # An input cannot be read; the session itself says so, and only it fails.
 
-    def told(session: Session, kind: str, text: str) -> None:
+    def told(session: Unit, kind: str, text: str) -> None:
         if kind == "begin":
             ledger.begins(session, stage)
         else:
             display.event(session, kind, text)
 
-    current: list[Session] = []
-    stale: list[Session] = []
+    current: list[Unit] = []
+    stale: list[Unit] = []
     for session in sessions:
         (current if done(session) else stale).append(session)
     left = Counter(session.participant for session in stale)
@@ -182,19 +183,20 @@ def _report(participant: str, settings: Settings, ledger: Ledger, console: Conso
 
 
 def _shown(outcomes: Iterable[Outcome]) -> list[ReportedSession]:
-    return [ReportedSession(one.session, one.error) for one in outcomes]
-
-
-def _with_several_sessions(settings: Settings, choice: Choice) -> list[Session]:
-    """The participants that have several sessions with results, those of earlier runs included.
-
-    Each is one of its sessions without the label, which stands for all of them.
-    """
-    wholes = {s.participant: replace(s, session=None) for s in choice.sessions}
+    """Sessions as their report is told of them."""
     return [
-        whole
-        for participant, whole in wholes.items()
-        if len(sessions_with_results(settings.out_dir, participant)) > 1
+        ReportedSession(one.session, one.error)
+        for one in outcomes
+        if isinstance(one.session, Session)
+    ]
+
+
+def _with_several_sessions(settings: Settings, choice: Choice) -> list[Participant]:
+    """The participants that have several sessions with results, those of earlier runs included."""
+    return [
+        Participant(label)
+        for label in dict.fromkeys(session.participant for session in choice.sessions)
+        if len(sessions_with_results(settings.out_dir, label)) > 1
     ]
 
 

@@ -33,7 +33,7 @@ def keep_report(
         Of the report; ``None`` where it was left as it is.
     """
     remove_partial(settings.out_dir, participant)
-    together = SessionFiles(settings.out_dir, participant, None)
+    together = SessionFiles.together(settings.out_dir, participant)
     files = [SessionFiles(settings.out_dir, participant, one.session.session) for one in sessions]
     phases = (*STAGES["session"], *STAGES["sensitivity"])
     stamps = [own.stamp(phase.name) for own in files for phase in phases]

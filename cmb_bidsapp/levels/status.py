@@ -11,7 +11,7 @@ from pathlib import Path
 from cmb_bidsapp.bids.derivatives import locked
 from cmb_bidsapp.bids.index import printable
 from cmb_bidsapp.bids.outputs import PARTIAL, write_text
-from cmb_bidsapp.bids.scans import Choice, Session
+from cmb_bidsapp.bids.scans import Choice, Unit
 from cmb_bidsapp.bids.tables import read_table, write_table
 from cmb_bidsapp.core.errors import ExitCode
 from cmb_bidsapp.core.outcome import UNFINISHED
@@ -42,13 +42,13 @@ def ended(outcomes: Iterable[Outcome], stage: Stage) -> list[Row]:
     ]
 
 
-def waiting(sessions: Iterable[Session], stage: Stage) -> list[Row]:
+def waiting(sessions: Iterable[Unit], stage: Stage) -> list[Row]:
     """Rows of what is to run and has not begun; they stand as failed until it has ended."""
     unreached = (Outcome(session=s, code=ExitCode.TEMPORARY, message=UNREACHED) for s in sessions)
     return ended(unreached, stage)
 
 
-def begun(sessions: Iterable[Session], stage: Stage) -> list[Row]:
+def begun(sessions: Iterable[Unit], stage: Stage) -> list[Row]:
     """Rows of what begins to run; they stand as failed until it has ended."""
     unfinished = (Outcome(session=s, code=ExitCode.TEMPORARY, message=UNFINISHED) for s in sessions)
     return ended(unfinished, stage)

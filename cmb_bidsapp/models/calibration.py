@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cmb_bidsapp.core.defaults import DEFINITE_PROBABILITY
+from cmb_bidsapp.core.statistics import rising_line
 
 #: Pairs of the network's highest probability and the calibrated one; the former rises, the latter
 #: does not fall.
@@ -156,36 +157,25 @@ def _targets(true: Truth) -> tuple[float, float]:
 
 def _logistic(probability: Values, true: Truth, least: float) -> Knots:
     """A straight line that does not fall, on the scale of log-odds (Platt 1999, his targets)."""
-    from scipy.optimize import minimize
-
-    score = log_odds(probability)
-    middle, spread = score.mean(), max(float(score.std()), CLOSEST)
-    x = (score - middle) / spread
-    basis = np.stack([x, np.ones_like(x)], axis=1)
     low, high = _targets(true)
-    target = np.where(true, high, low)
-
-    def loss(line: Values) -> tuple[float, Values]:
-        odds = line[0] * x + line[1]
-        error = _probability(odds) - target
-        return float((np.logaddexp(0, odds) - target * odds).sum()), error @ basis
-
-    line = minimize(loss, np.zeros(2), jac=True, bounds=[(0, None), (None, None)]).x
+    slope, offset = rising_line(log_odds(probability), np.where(true, high, low))
     ends = np.array([least, 1 - CLOSEST])
-    level = _probability(line[0] * (log_odds(ends) - middle) / spread + line[1])
+    level = _probability(slope * log_odds(ends) + offset)
     return tuple((float(p), round(float(q), 4)) for p, q in zip(ends, level, strict=True))
 
 
 def _isotonic(probability: Values, true: Truth, least: float) -> Knots:
     """Steps that do not fall, between the targets that the straight line has (Platt 1999)."""
-    from scipy.optimize import isotonic_regression
+    # It takes a second to import, which whoever reads calibrations does without.
+    from sklearn.isotonic import IsotonicRegression
 
-    known, which, count = np.unique(probability, return_inverse=True, return_counts=True)
-    steps = isotonic_regression(np.bincount(which, true) / count, weights=count)
     # Few microbleeds, be they the surest of all, say little of the next.
-    level = np.clip(steps.x, *_targets(true))
-    ends = np.union1d(steps.blocks[:-1], steps.blocks[1:] - 1)
-    knots = [(float(known[k]), round(float(level[k]), 4)) for k in ends]
+    low, high = _targets(true)
+    steps = IsotonicRegression(y_min=low, y_max=high).fit(probability, true)
+    knots = [
+        (float(p), round(float(q), 4))
+        for p, q in zip(steps.X_thresholds_, steps.y_thresholds_, strict=True)
+    ]
     return ((least, knots[0][1]), *knots) if least < knots[0][0] else tuple(knots)
 
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.bids.inputs import Session
+from cmb_bidsapp.bids.scans import Unit
 from cmb_bidsapp.preprocess.resampling import Affine, Grid
 from cmb_bidsapp.settings import Settings
 
 if TYPE_CHECKING:  # torch
     from cmb_bidsapp.anatomy.network import Anatomy
+
+U = TypeVar("U", bound=Unit, contravariant=True)
 
 #: Tells the person what is being done.
 Step = Callable[[str], None]
@@ -31,13 +33,13 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Phase:
-    """A phase with what its result depends on."""
+class Phase(Generic[U]):
+    """A phase of a session, or of a participant, with what its result depends on."""
 
     name: str
-    run: Callable[[Session, SessionFiles, Settings, Step], Result]
-    inputs: Callable[[Session, SessionFiles, Settings], list[Path]]
-    parameters: Callable[[Settings, Session], dict[str, Any]]
+    run: Callable[[U, SessionFiles, Settings, Step], Result]
+    inputs: Callable[[U, SessionFiles, Settings], list[Path]]
+    parameters: Callable[[Settings, U], dict[str, Any]]
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.bids.images import read_derivative, read_labels
-from cmb_bidsapp.bids.inputs import Session
+from cmb_bidsapp.bids.images import open_image, read_derivative, read_labels
 from cmb_bidsapp.bids.outputs import atomic, sidecar_of
 from cmb_bidsapp.bids.protocol import Protocol
 from cmb_bidsapp.bids.provenance import read_provenance
+from cmb_bidsapp.bids.scans import Participant
 from cmb_bidsapp.bids.tables import write_table
 from cmb_bidsapp.bids.times import Order, order_of
 from cmb_bidsapp.bids.typed import decode, encode
@@ -154,9 +153,8 @@ def visits_of(
 
 def _visit(record: SessionRecord, between: SessionRegistration | None) -> Visit:
     """Where the microbleeds of a session are, and how its head lies (``None``: as at baseline)."""
-    image = nib.load(record.files.t2star)
     pull = IDENTITY if between is None else between.pull
-    return Visit(record.centres, Grid(image.shape, image.affine), pull)
+    return Visit(record.centres, Grid.of_image(open_image(record.files.t2star)), pull)
 
 
 def _numbers(record: SessionRecord) -> list[int]:
@@ -272,14 +270,14 @@ def write_tracks(
     return [files.tracks, files.changes]
 
 
-def follow_inputs(_: Session, files: SessionFiles, settings: Settings) -> list[Path]:
+def follow_inputs(_: Participant, files: SessionFiles, settings: Settings) -> list[Path]:
     """What is read of every session; sidecars tell protocols, models and decisions."""
     return [path for one in in_order(files, settings)[1] for path in _needed(one)]
 
 
-def follow_parameters(settings: Settings, session: Session) -> dict[str, Any]:
+def follow_parameters(settings: Settings, whole: Participant) -> dict[str, Any]:
     """Everything but the inputs that the results depend on."""
-    order, _ = in_order(SessionFiles(settings.out_dir, session.participant, None), settings)
+    order, _ = in_order(SessionFiles.together(settings.out_dir, whole.participant), settings)
     return {
         "version": 4,
         "order": [

@@ -37,6 +37,18 @@ def register(fixed: ANTsImage, moving: ANTsImage, *, seed: int, **options: Any) 
 
     antspyx takes a seed from its configuration only: as an argument it is ignored without a word.
     Zero would mean the clock.
+
+    Parameters
+    ----------
+    fixed, moving
+        Images of ANTs, in physical space (LPS mm).
+    seed
+        0 or more.
+
+    Returns
+    -------
+    found
+        As ``ants.registration``: ``fwdtransforms``, ``invtransforms``, ``warpedmovout``, ...
     """
     import ants
 

@@ -63,6 +63,18 @@ def register_between(baseline: Image, later: Image, *, seed: int = 0) -> Session
     The directions are independent: where both fail, they seldom fail alike, so their distance
     tells more than the overlap of two masks, which a turned brain keeps. The one whose masks
     overlap better is used: where one session shows less of the head, that is the way from it.
+
+    Parameters
+    ----------
+    baseline, later
+        Brain-extracted T2*w of each session with its mask and affine (RAS mm).
+    seed
+        Of the sampling of the metric.
+
+    Returns
+    -------
+    registration
+        Whose ``pull`` leads from world coordinates of the baseline to those of the later session.
     """
     one = baseline.data, baseline.affine, baseline.brain
     other = later.data, later.affine, later.brain

@@ -10,6 +10,7 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
+from cmb_bidsapp.bids.images import open_image
 from cmb_bidsapp.core.errors import CommandMissingError, DataError
 from cmb_bidsapp.core.scratch import scratch_folder
 from cmb_bidsapp.preprocess.resampling import Affine
@@ -69,7 +70,7 @@ def run_synthstrip(data: npt.NDArray[np.float32], affine: Affine) -> npt.NDArray
         external.run(argv, instead="--brain-extraction embedded")
         if not mask.exists():
             raise DataError(f"{command[0]} ended with status 0 but wrote no mask")
-        brain: npt.NDArray[np.bool_] = np.asarray(nib.load(mask).dataobj) > 0
+        brain: npt.NDArray[np.bool_] = np.asarray(open_image(mask).dataobj) > 0
     if brain.shape != data.shape:
         raise DataError(f"{command[0]} wrote a mask of shape {brain.shape} for {data.shape} voxels")
     return brain

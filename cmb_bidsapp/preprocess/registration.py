@@ -88,6 +88,20 @@ def register_rigid(
     The scanner's own coordinates are the first start, the centres of the brains the second; when
     both end with poorly overlapping masks, tilted starts follow. The best of all is refined on the
     inside of the brain.
+
+    Parameters
+    ----------
+    fixed, fixed_mask, fixed_affine
+        T2*w, its brain on the same grid, and their affine (RAS mm).
+    moving, moving_mask, moving_affine
+        The same of the T1w.
+    seed
+        Of the sampling of the metric.
+
+    Returns
+    -------
+    registration
+        Whose ``pull`` leads from world coordinates of the T2*w to those of the T1w.
     """
     working = isotropic_grid(Grid.of(fixed, fixed_affine), WORKING_MM)
     still = resample(fixed * fixed_mask, fixed_affine, working, smooth=True)
@@ -187,7 +201,15 @@ def _ants_rigid(
 def mutual_information(
     a: npt.NDArray[np.float32], b: npt.NDArray[np.float32], bins: int = 48
 ) -> float:
-    """Mutual information in nats of paired samples."""
+    """Mutual information in nats of paired samples.
+
+    Parameters
+    ----------
+    a, b
+        Values of two images at the same voxels, shape ``(n,)``.
+    bins
+        Of either value in their joint histogram.
+    """
     joint, _, _ = np.histogram2d(_clip(a), _clip(b), bins=bins)
     p = joint / joint.sum()
     outer = p.sum(axis=1, keepdims=True) * p.sum(axis=0, keepdims=True)
@@ -196,7 +218,13 @@ def mutual_information(
 
 
 def correlation(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> float:
-    """Pearson's correlation of paired samples, extreme values cut; NaN where either is constant."""
+    """Pearson's correlation of paired samples, extreme values cut; NaN where either is constant.
+
+    Parameters
+    ----------
+    a, b
+        Values of two images at the same voxels, shape ``(n,)``.
+    """
     left, right = _clip(a), _clip(b)
     if left.min() == left.max() or right.min() == right.max():
         return float("nan")

@@ -10,6 +10,7 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 from nibabel.affines import voxel_sizes
+from nibabel.spatialimages import SpatialImage
 from scipy import ndimage
 
 Affine = npt.NDArray[np.float64]
@@ -59,9 +60,23 @@ class Grid:
 
     @classmethod
     def of(cls, data: npt.NDArray[np.generic], affine: Affine) -> Grid:
-        """Grid of an image."""
+        """Grid of an image.
+
+        Parameters
+        ----------
+        data
+            Three axes.
+        affine
+            From voxels to world coordinates (RAS mm).
+        """
         x, y, z = data.shape
         return cls((x, y, z), affine)
+
+    @classmethod
+    def of_image(cls, image: SpatialImage) -> Grid:
+        """Grid of an image as nibabel opens it; of one with more axes, of those in space."""
+        x, y, z = image.shape[:3]
+        return cls((x, y, z), np.asarray(image.affine, np.float64))
 
     def is_same_as(self, other: Grid) -> bool:
         """Whether the voxels are the same ones, but for the rounding of headers."""

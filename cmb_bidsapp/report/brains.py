@@ -92,7 +92,15 @@ class View:
         return np.where(turned.any(self.axis), turned.argmax(self.axis), solid.shape[self.axis])
 
     def at(self, volume: npt.NDArray[np.generic], index: npt.NDArray[np.intp]) -> Float:
-        """Values at such indices; beyond the volume those of its last plane."""
+        """Values at such indices; beyond the volume those of its last plane.
+
+        Parameters
+        ----------
+        volume
+            Axes along RAS.
+        index
+            Along the line of sight, shape ``(across, up)``.
+        """
         turned = volume if self.upwards else np.flip(volume, self.axis)
         inside = np.clip(index, 0, volume.shape[self.axis] - 1)
         picked = np.take_along_axis(turned, np.expand_dims(inside, self.axis), self.axis)

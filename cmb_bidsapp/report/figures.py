@@ -10,11 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
+from cmb_bidsapp.bids.images import open_image
 from cmb_bidsapp.core.labels import CMB, LEFT, MARS, MARS_LOOK, PROXY_COLORS
 from cmb_bidsapp.lesions.lesion import Lesion
 from cmb_bidsapp.report.closeups import Periphery, Scene, closeups
@@ -126,12 +126,12 @@ def session_figures(files: SessionFiles, lesions: Sequence[Lesion], cfpr: Periph
     cfpr
         Periphery that is drawn around each candidate.
     """
-    image = nib.load(files.t2star)
+    image = open_image(files.t2star)
     slices = Slices(np.asarray(image.affine))
     zooms = tuple(slices.zooms.tolist())
 
     def read(path: Path) -> npt.NDArray[Any]:
-        return slices.volume(np.asarray(nib.load(path).dataobj))
+        return slices.volume(np.asarray(open_image(path).dataobj))
 
     brain, numbers = read(files.t2star_brain) > 0, read(files.instances)
     box = box_around(brain | (numbers > 0))

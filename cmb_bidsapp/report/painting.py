@@ -74,14 +74,28 @@ def plane(volume: npt.NDArray[Any], axis: int, index: int) -> npt.NDArray[Any]:
 
 
 def grey(image: Volume, window: tuple[float, float]) -> Grey:
-    """Scale an image to grey levels."""
+    """Scale an image to grey levels.
+
+    Parameters
+    ----------
+    image
+        Signal, any shape.
+    window
+        Signal that is black, and that is white.
+    """
     low, high = window
     scaled = np.clip((image - low) / max(high - low, 1e-6), 0, 1) * 255
     return scaled.astype(np.uint8)
 
 
 def window(image: Volume, mask: Mask) -> tuple[float, float]:
-    """Signal that is shown black and white: of the brain, or of everything where there is none."""
+    """Signal that is shown black and white: of the brain, or of everything where there is none.
+
+    Parameters
+    ----------
+    image, mask
+        Signal, and the brain, on one grid.
+    """
     inside = image[mask]
     if inside.size == 0:
         return float(image.min()), float(image.max())
@@ -92,7 +106,19 @@ def window(image: Volume, mask: Mask) -> tuple[float, float]:
 def fit(
     picture: npt.NDArray[Any], size: tuple[int, int], box: Box | None = None, *, smooth: bool
 ) -> npt.NDArray[Any]:
-    """Resize a picture or a part of it, ``(width, height)``; labels stay labels if not smooth."""
+    """Resize a picture or a part of it, ``(width, height)``; labels stay labels if not smooth.
+
+    Parameters
+    ----------
+    picture
+        Shape ``(rows, columns)``, with or without colours.
+    size
+        Width and height that are wanted, pixels.
+    box
+        The part that is shown; all of it by default.
+    smooth
+        Whether values between pixels are interpolated.
+    """
     way = Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST
     return np.asarray(Image.fromarray(np.ascontiguousarray(picture)).resize(size, way, box))
 
@@ -108,13 +134,27 @@ def colour(code: str) -> npt.NDArray[np.uint8]:
 
 
 def edge(mask: Mask, width: int = 1) -> Mask:
-    """Inner edge of a mask."""
+    """Inner edge of a mask.
+
+    Parameters
+    ----------
+    mask
+        Shape ``(rows, columns)``.
+    width
+        Pixels.
+    """
     inner: Mask = mask & ~ndimage.binary_erosion(mask, iterations=width)
     return inner
 
 
 def ring(mask: Mask, width: int = 2) -> Mask:
-    """Outer edge of a mask: what it surrounds stays visible."""
+    """Outer edge of a mask: what it surrounds stays visible.
+
+    Parameters
+    ----------
+    mask, width
+        See :func:`edge`.
+    """
     outer: Mask = ndimage.binary_dilation(mask, iterations=width) & ~mask
     return outer
 
@@ -126,14 +166,32 @@ def tiled(rows: Sequence[Sequence[RGB]]) -> RGB:
 
 
 def dashed(mask: Mask, length: int = 4) -> Mask:
-    """Every other piece of a mask along its diagonals."""
+    """Every other piece of a mask along its diagonals.
+
+    Parameters
+    ----------
+    mask
+        Shape ``(rows, columns)``.
+    length
+        Of a dash, pixels.
+    """
     rows, columns = np.indices(mask.shape)
     dashes: Mask = mask & ((rows + columns) // length % 2 == 0)
     return dashes
 
 
 def tint(picture: RGB, mask: Mask, code: str, share: float = 1.0) -> None:
-    """Blend a colour over a mask."""
+    """Blend a colour over a mask.
+
+    Parameters
+    ----------
+    picture, mask
+        Picture that is changed, shape ``(rows, columns, 3)``, and its pixels that are.
+    code
+        Colour, ``#rrggbb``.
+    share
+        Of the colour; the rest is what was there.
+    """
     picture[mask] = (picture[mask] * (1 - share) + colour(code) * share).astype(np.uint8)
 
 

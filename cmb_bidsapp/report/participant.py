@@ -80,7 +80,7 @@ def _page(
 ) -> str:
     viewer, why_not = viewer_or_why()
     room = SizeBudget(int(share * (LIMIT - TEXT - (len(viewer.packed) if viewer else 0))))
-    together = SessionFiles(settings.out_dir, participant, None)
+    together = SessionFiles.together(settings.out_dir, participant)
     changes = read_changes(together, room)
     views = []
     ordered = _in_order(sessions, changes.order)

@@ -81,7 +81,13 @@ class Background:
 
 
 def suspected_places(probability: Image, lesions: Mask | None) -> Mask:
-    """Pieces that a lesion model suspects, without those at labelled microbleeds."""
+    """Pieces that a lesion model suspects, without those at labelled microbleeds.
+
+    Parameters
+    ----------
+    probability, lesions
+        CMB probability, and labelled microbleeds where there are any, on one grid.
+    """
     found, count = ndimage.label(probability >= SUSPECTED_EXTENT, CONNECTIVITY_26)
     if not count:
         return np.zeros(probability.shape, np.bool_)
@@ -93,7 +99,13 @@ def suspected_places(probability: Image, lesions: Mask | None) -> Mask:
 
 
 def without_lesions(classes: Labels, brain: Mask) -> Labels:
-    """Proxy classes of a lesion network, microbleeds given the class nearest to them."""
+    """Proxy classes of a lesion network, microbleeds given the class nearest to them.
+
+    Parameters
+    ----------
+    classes, brain
+        Predicted classes, and the brain that is to be filled, on one grid.
+    """
     known = (classes > 0) & (classes != CMB)
     if not known.any():
         return np.zeros(classes.shape, np.uint8)

@@ -81,7 +81,17 @@ class Chain:
         t2star: Image,
         around: npt.NDArray[np.floating[Any]] | None = None,
     ) -> npt.NDArray[np.int32]:
-        """Microbleeds that are kept, by number, in a scan whose T2*w is ``t2star``."""
+        """Microbleeds that are kept, by number, in a scan whose T2*w is ``t2star``.
+
+        Parameters
+        ----------
+        scan
+            The session as it is.
+        t2star
+            On the grid of the scan.
+        around
+            Voxels, shape ``(n, 3)``, about which alone is looked; the whole scan by default.
+        """
         return self.kept(scan, self.network(t2star, scan.t1w, scan.affine, around))
 
     def kept(self, scan: Background, found: Segmentation) -> npt.NDArray[np.int32]:
@@ -255,6 +265,12 @@ def found_numbers(
 
 
 def not_touching(final: npt.NDArray[np.int32], marks: Mask) -> npt.NDArray[np.int32]:
-    """Microbleeds by number, without those that touch what is marked already."""
+    """Microbleeds by number, without those that touch what is marked already.
+
+    Parameters
+    ----------
+    final, marks
+        Number of the microbleed of each voxel, and what is marked, on one grid.
+    """
     known = np.unique(final[marks])
     return np.where(np.isin(final, known[known > 0]), 0, final).astype(np.int32)

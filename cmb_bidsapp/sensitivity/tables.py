@@ -18,7 +18,7 @@ from cmb_bidsapp.bids.protocol import protocol_of
 from cmb_bidsapp.bids.tables import describe, read_table, write_table
 from cmb_bidsapp.core.defaults import MAX_DIAMETER_MM
 from cmb_bidsapp.core.labels import PROXY_NAMES
-from cmb_bidsapp.core.statistics import ratio, wilson
+from cmb_bidsapp.core.statistics import ratio, rising_line, wilson
 from cmb_bidsapp.group.cohort import rounded
 from cmb_bidsapp.group.tables import PROTOCOL
 from cmb_bidsapp.sensitivity.background import processed_sessions
@@ -172,16 +172,7 @@ def curve(measured: Measured) -> tuple[float, float] | None:
     """
     if len(measured.found) < LEAST or measured.found.all() or not measured.found.any():
         return None
-    from scipy.optimize import minimize
-
-    x, found = np.log(measured.diameter), measured.found.astype(np.float64)
-
-    def loss(line: Floats) -> float:
-        odds = line[0] * x + line[1]
-        return float((np.logaddexp(0, odds) - found * odds).sum() + (line[0] / 5) ** 2 / 2)
-
-    slope, offset = minimize(loss, np.zeros(2), bounds=[(0, None), (None, None)]).x
-    return float(slope), float(offset)
+    return rising_line(np.log(measured.diameter), measured.found.astype(np.float64), spread=5)
 
 
 def smallest_found(measured: Measured) -> float:

@@ -16,6 +16,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -255,8 +256,9 @@ def start_from_shares(network: torch.nn.Module, anatomies: Sequence[Anatomy]) ->
     for anatomy in anatomies[:4]:
         _, target = synthesize(anatomy, FIELD_VOXELS, rng)
         counts += torch.bincount(target.flatten(), minlength=len(STRUCTURES))
+    decoder: Any = network.decoder
     with torch.no_grad():
-        network.decoder.seg_layers[-1].bias.copy_((counts / counts.sum()).log())
+        decoder.seg_layers[-1].bias.copy_((counts / counts.sum()).log())
 
 
 def train_anatomy(

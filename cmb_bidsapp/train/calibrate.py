@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.core.defaults import DEFINITE_PROBABILITY, OPERATING_POINTS
@@ -21,6 +21,9 @@ from cmb_bidsapp.models.card import CARD, read_card, write_card
 TABLE, SESSIONS = "evaluation_lesions.tsv", "evaluation_sessions.tsv"
 SESSION_COLUMNS = ("participant_id", "stage", "status", "reference")
 COLUMNS = ("participant_id", "stage", "side", "fate", "x", "y", "z", "probability_max")
+OPTIONAL = ("session_id", "method")
+#: What tells sessions apart, and where a lesion is.
+SESSION, CENTRE = ["participant_id", "session_id"], ("x", "y", "z")
 #: True and false candidates, and participants, that are needed.
 EACH, PARTICIPANTS = 5, 5
 
@@ -109,22 +112,24 @@ def sessions_of(table: Path) -> tuple[int, int]:
         The table is not there, or is none of ``evaluate``.
     """
     rows = _rows(table, SESSION_COLUMNS)
-    used = [row for row in rows if row["stage"] == AFTER and row["status"] == "evaluated"]
-    if not used:
+    used = rows[(rows["stage"] == AFTER) & (rows["status"] == "evaluated")]
+    if used.empty:
         raise DataError(f"{table}: no evaluated session")
     try:
-        return len(used), sum(int(row["reference"]) for row in used)
+        return len(used), int(used["reference"].astype(int).sum())
     except ValueError as error:
         raise DataError(f"{table}: reference must be a number ({error})") from error
 
 
-def _rows(table: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+def _rows(table: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """A table of ``evaluate`` as text; columns that may be absent are empty then."""
     try:
-        return read_table(table, columns)
+        rows = read_table(table, columns)
     except FileNotFoundError as error:
         raise DataError(f"{table} does not exist; run cmb_bidsapp evaluate first") from error
     except (OSError, ValueError) as error:
         raise DataError(f"{table}: {error}; run cmb_bidsapp evaluate again") from error
+    return pd.DataFrame(rows).reindex(columns=[*columns, *OPTIONAL], fill_value="")
 
 
 def candidates_of(
@@ -143,19 +148,22 @@ def candidates_of(
         them.
     """
     rows = _rows(table, COLUMNS)
-    kept = [row for row in rows if row["stage"] == AFTER and row["fate"] != "ignored"]
-    used = [row for row in kept if row["side"] == "predicted"]
-    if len(methods := {row.get("method", "") for row in used}) > 1:
+    kept = rows[(rows["stage"] == AFTER) & (rows["fate"] != "ignored")]
+    predicted, reference = (kept[kept["side"] == side] for side in ("predicted", "reference"))
+    if len(methods := sorted(predicted["method"].unique())) > 1:
         raise DataError(
-            f"{table} holds the runs of several models ({', '.join(sorted(methods))}); evaluate "
+            f"{table} holds the runs of several models ({', '.join(methods)}); evaluate "
             "that of this model alone"
         )
     try:
-        probability = np.array([float(row["probability_max"]) for row in used], np.float64)
-        true = _microbleeds(kept, probability)
+        true = _microbleeds(
+            predicted.astype(dict.fromkeys([*CENTRE, "probability_max"], float)),
+            reference.astype(dict.fromkeys(CENTRE, float)),
+        )
     except ValueError as error:
         raise DataError(f"{table}: probability_max, x, y, z must be numbers ({error})") from error
-    participant = np.array([row["participant_id"] for row in used], np.str_)
+    probability = predicted["probability_max"].to_numpy(np.float64)
+    participant = predicted["participant_id"].to_numpy(np.str_)
     counts = int(true.sum()), int((~true).sum()), len(np.unique(participant))
     if min(counts[:2]) < EACH or counts[2] < PARTICIPANTS:
         raise DataError(
@@ -165,27 +173,17 @@ def candidates_of(
     return probability, true, participant
 
 
-def _microbleeds(rows: Sequence[Mapping[str, str]], probability: Values) -> Truth:
-    """Whether each predicted lesion, in the order of the rows, hits one of the reference."""
-    known: dict[tuple[str, str], list[list[float]]] = defaultdict(list)
-    own: dict[tuple[str, str], list[tuple[int, list[float]]]] = defaultdict(list)
-    count = 0
-    for row in rows:
-        session = row["participant_id"], row.get("session_id", "")
-        centre = [float(row[axis]) for axis in "xyz"]
-        if row["side"] == "predicted":
-            own[session].append((count, centre))
-            count += 1
-        else:
-            known[session].append(centre)
-    true = np.zeros(count, np.bool_)
-    for session, predicted in own.items():
-        numbers, centres = zip(*predicted, strict=True)
-        place = np.array(numbers)
-        reference = np.array(known[session], np.float64).reshape(-1, 3)
-        for pair in match_by_rank(reference, np.array(centres), probability[place]):
-            true[place[pair.predicted]] = True
-    return true
+def _microbleeds(predicted: pd.DataFrame, reference: pd.DataFrame) -> Truth:
+    """Whether each predicted lesion hits one of the reference."""
+    true = pd.Series(data=False, index=predicted.index)
+    known = dict(iter(reference.groupby(SESSION)))
+    for session, own in predicted.groupby(SESSION):
+        if session in known:
+            there, found = (rows[[*CENTRE]].to_numpy() for rows in (known[session], own))
+            for pair in match_by_rank(there, found, own["probability_max"].to_numpy()):
+                true.loc[own.index[pair.predicted]] = True
+    hits: Truth = true.to_numpy()
+    return hits
 
 
 def _points_lines(points: Mapping[str, Mapping[str, float]]) -> list[str]:

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 
 from cmb_bidsapp.bids.filters import select_participants
-from cmb_bidsapp.bids.images import UNREADABLE
+from cmb_bidsapp.bids.images import UNREADABLE, open_image
 from cmb_bidsapp.core.errors import DataError, NoInputError, UsageError
 from cmb_bidsapp.preprocess.resampling import Grid
 
@@ -128,10 +127,10 @@ def chosen_cases(
 
 def _check_grid(mask: Path, image: Path) -> None:
     try:
-        one, other = nib.load(mask), nib.load(image)
+        one, other = open_image(mask), open_image(image)
     except UNREADABLE as error:
         raise DataError(f"{mask} or {image} cannot be read ({error})") from error
-    grids = [Grid(found.shape[:3], found.affine) for found in (one, other)]
+    grids = [Grid.of_image(found) for found in (one, other)]
     if one.shape != other.shape or not grids[0].is_same_as(grids[1]):
         raise DataError(
             f"{mask} (shape {one.shape}) is not on the grid of {image} (shape {other.shape}); "

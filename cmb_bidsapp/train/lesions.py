@@ -12,6 +12,7 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
+from cmb_bidsapp.bids.images import open_image
 from cmb_bidsapp.bids.outputs import write_json
 from cmb_bidsapp.core.errors import UsageError
 from cmb_bidsapp.core.labels import PROXY
@@ -63,7 +64,7 @@ def training_labels(case: TrainingCase, classes: Mapping[str, int]) -> npt.NDArr
 
 
 def _data(path: Path) -> npt.NDArray[Any]:
-    return np.asarray(nib.load(path).dataobj)
+    return np.asarray(open_image(path).dataobj)
 
 
 def write_raw_dataset(
@@ -82,7 +83,7 @@ def write_raw_dataset(
         label_path = folder / "labelsTr" / f"{case.name}.nii.gz"
         if label_path.exists():
             continue
-        affine = nib.load(case.t2star).affine
+        affine = open_image(case.t2star).affine
         slices = slices_in_slab(slice_distance(affine))
         for channel, path in enumerate((case.t2star, case.t1w)):
             data, spacing = network_order(_data(path).astype(np.float32), affine)
@@ -115,7 +116,7 @@ def _claim(folder: Path, training: dict[str, Any]) -> None:
 
 def _voxels(cases: Sequence[TrainingCase]) -> dict[str, list[float]]:
     """Smallest and largest voxel size, which the app compares with those it is given."""
-    zooms = [ras_zooms(nib.load(case.t2star).affine) for case in cases]
+    zooms = [ras_zooms(open_image(case.t2star).affine) for case in cases]
     in_plane = [max(x, y) for x, y, _ in zooms]
     across = [z for *_, z in zooms]
     return {"in_plane_mm": [min(in_plane), max(in_plane)], "slice_mm": [min(across), max(across)]}

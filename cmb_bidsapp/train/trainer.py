@@ -66,7 +66,7 @@ class _MicrobleedLoader(nnUNetDataLoader):  # type: ignore[misc]
         return label if class_locations and len(class_locations.get(label, ())) > 0 else None
 
 
-class LesionLoss(torch.nn.Module):  # type: ignore[misc]
+class LesionLoss(torch.nn.Module):
     """A joint loss, and the mean of the hardest voxels of the question: microbleed or not.
 
     ``joint`` is one of nnU-Net's compound losses, ``lesion`` the class of microbleeds.
@@ -79,7 +79,8 @@ class LesionLoss(torch.nn.Module):  # type: ignore[misc]
     @property
     def ce(self) -> torch.nn.Module:
         """Cross-entropy of the joint loss."""
-        part: torch.nn.Module = self.joint.ce
+        part = self.joint.ce
+        assert isinstance(part, torch.nn.Module)
         return part
 
     def forward(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -264,22 +265,24 @@ class DiceTopK10Trainer(MicrobleedTrainer):
     """The paper's loss (section 3.3): soft Dice and TopK, k = 10, one half each."""
 
     def _compound_loss(self) -> torch.nn.Module:
-        return DC_and_topk_loss(
+        loss: torch.nn.Module = DC_and_topk_loss(
             self._dice_options(),
             {"k": TOP_K, "label_smoothing": 0.0},
             weight_ce=WEIGHT_TOPK,
             weight_dice=WEIGHT_DICE,
             ignore_label=self.label_manager.ignore_label,
         )
+        return loss
 
 
 class DiceCETrainer(MicrobleedTrainer):
     """nnU-Net's own loss, the paper's baseline: soft Dice and cross-entropy, one each."""
 
     def _compound_loss(self) -> torch.nn.Module:
-        return DC_and_CE_loss(
+        loss: torch.nn.Module = DC_and_CE_loss(
             self._dice_options(), {}, ignore_label=self.label_manager.ignore_label
         )
+        return loss
 
 
 #: Trainer by the name of its loss.

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -147,7 +147,8 @@ class WorkFolder:
         pace = Pace(len(todo) * len(wanted))
         for number in todo:
             seed = number + count * self.seed
-            training = tuned(start.judges[number], places, shadows, steps=steps, seed=seed)
+            judge = cast("Judge", start.judges[number])
+            training = tuned(judge, places, shadows, steps=steps, seed=seed)
             for step, (judge, loss) in enumerate(training, 1):
                 if step in wanted:
                     with atomic(self._state(number, step)) as beside:

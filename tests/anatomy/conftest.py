@@ -2,6 +2,8 @@
 
 import pytest
 
+from cmb_bidsapp.anatomy.backend import ParcellationRequest, Source
+from cmb_bidsapp.anatomy.backends import obtain_parcellation
 from cmb_bidsapp.anatomy.reuse import read_parcellation
 from tests.anatomy.subjects import find_parcellation
 
@@ -9,3 +11,34 @@ from tests.anatomy.subjects import find_parcellation
 @pytest.fixture(scope="session")
 def read_bert(bert):
     return read_parcellation(find_parcellation([bert.parent], "bert", None))
+
+
+@pytest.fixture
+def backend(tmp_path, licence_file):
+    """Ask for a backend; its own folders are ``freesurfer`` and ``synthseg``."""
+
+    def make(wanted, *given, **options):
+        options = {"licence_file": licence_file, **options}
+        return ParcellationRequest(
+            wanted=wanted,
+            given=given,
+            subjects_dir=tmp_path / "freesurfer",
+            sourcedata=tmp_path,
+            **options,
+        )
+
+    return make
+
+
+@pytest.fixture
+def obtain(t1w):
+    """Ask a backend; returns what it gave and the steps it told of."""
+
+    def ask(backend, session=None):
+        steps = []
+        source = Source(
+            t1w=t1w, participant="01", session=session, threads=2, device="cpu", step=steps.append
+        )
+        return obtain_parcellation(backend, source), steps
+
+    return ask

@@ -67,3 +67,12 @@ def find_parcellation(
     """The best parcellation in the folders."""
     found = (f for folder in folders for f in parcellations_in(folder, participant, session))
     return next(found, None)
+
+
+#: What makes a folder of outputs be of a kind.
+LAYOUTS = {
+    "FreeSurfer": "sub-01/mri/aparc+aseg.mgz",
+    "FastSurfer": "sub-01/mri/aparc.DKTatlas+aseg.mapped.mgz",
+    "sMRIPrep": "sub-01/anat/sub-01_desc-aparcaseg_dseg.nii.gz",
+    "SynthSeg": "sub-01/anat/sub-01_desc-synthseg_dseg.nii.gz",
+}

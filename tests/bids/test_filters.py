@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cmb_bidsapp.bids.filters import matches, plain_labels, read_filters
+from cmb_bidsapp.bids.filters import matches, plain_labels, read_filters, select_participants
 from cmb_bidsapp.core.errors import UsageError
 
 quick = settings(max_examples=50)
@@ -117,3 +117,35 @@ def test_indices_match_with_any_number_of_leading_zeros(index, left, right):
 @given(st.text("01²a"), st.text("01²a"))
 def test_any_text_can_be_compared_and_is_the_same_both_ways(have, want):
     assert matches({"run": have}, {"run": want}) == matches({"run": want}, {"run": have})
+
+
+PRESENT = ["01", "02", "03"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "unwanted", "selected"),
+    [
+        ([], [], {"01", "02", "03"}),
+        (["sub-02", "03"], [], {"02", "03"}),
+        (["01,02"], ["02"], {"01"}),
+        ([], ["sub-01"], {"02", "03"}),
+    ],
+)
+def test_labels_choose_participants(wanted, unwanted, selected):
+    assert select_participants(PRESENT, wanted, unwanted) == selected
+
+
+def test_a_label_that_nobody_has_is_named():
+    with pytest.raises(UsageError, match="sub-99"):
+        select_participants(PRESENT, ["01", "99"], [])
+
+
+def test_somebody_must_be_left():
+    with pytest.raises(UsageError, match="all participants"):
+        select_participants(PRESENT, ["01"], ["01"])
+
+
+@pytest.mark.parametrize("wanted", [[""], [" ", ","]])
+def test_an_empty_label_is_not_everybody(wanted):
+    with pytest.raises(UsageError, match="none was given"):
+        select_participants(PRESENT, wanted, [])

@@ -1,5 +1,6 @@
 """Tiny folders as the challenge's: four files per participant on one grid."""
 
+import json
 from pathlib import Path
 
 import nibabel as nib
@@ -43,3 +44,17 @@ def participant(
         file = name.format(sub=f"sub-{label}", masked=masked, kind=kind, label=label)
         paths[kind] = save(root / "Task2" / f"sub-{label}" / file, data, affine)
     return paths
+
+
+RAW = "sub-{0}/anat/sub-{0}_{1}"
+
+
+RATED = "derivatives/valdo/sub-{0}/anat/sub-{0}_space-T2starw_{1}"
+
+
+def image(bids_dir, pattern, label, what):
+    return nib.load(bids_dir / pattern.format(label, f"{what}.nii.gz"))
+
+
+def sidecar(bids_dir, pattern, label, what):
+    return json.loads((bids_dir / pattern.format(label, f"{what}.json")).read_text())

@@ -7,7 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cmb_bidsapp.core import resources
-from cmb_bidsapp.core.resources import SESSION_MB, parse_memory, share
+from cmb_bidsapp.core.errors import UsageError
+from cmb_bidsapp.core.resources import (
+    SESSION_MB,
+    choose_device,
+    cuda_devices,
+    parse_memory,
+    share,
+)
 
 quick = settings(max_examples=50)
 
@@ -188,3 +195,15 @@ def test_shares_use_what_there_is(cpus, memory, threads, expected):
 def test_the_kernel_tells_of_kills_for_want_of_memory(monkeypatch, files, kills):
     monkeypatch.setattr(resources, "_read", lambda path: files.get(path, ""))
     assert resources.out_of_memory_kills() == kills
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_auto_without_a_gpu_is_the_cpu():
+    assert choose_device("auto", cuda_devices) == "cpu"
+    assert choose_device("cpu", cuda_devices) == "cpu"
+
+
+@pytest.mark.parametrize("device", ["", "gpu", "cuda:", "cuda:x", "CUDA", "cpu:0", "cuda:-1"])
+def test_what_is_no_device_is_a_usage_error(device):
+    with pytest.raises(UsageError, match="cuda:N"):
+        choose_device(device, cuda_devices)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmb_bidsapp.core.statistics import Agreement, interval, ratios, resample
+from cmb_bidsapp.core.statistics import Agreement, interval, ratios, resample, rising_line
 
 counts = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), min_size=3, max_size=12)
 
@@ -113,3 +113,22 @@ def test_one_session_has_no_agreement(values):
 
 def test_counts_that_are_all_equal_have_no_icc():
     assert np.isnan(agreement([0, 0, 0], [0, 0, 0]).icc)
+
+
+@pytest.mark.parametrize(("slope", "offset"), [(1.5, -9.0), (0.2, 1.0)])
+def test_a_rising_line_is_found_in_the_shares_that_it_makes(slope, offset):
+    x = np.linspace(4, 9, 40)
+    share = 1 / (1 + np.exp(-(slope * x + offset)))
+    assert rising_line(x, share) == pytest.approx((slope, offset), abs=1e-3)
+
+
+def test_a_line_that_would_fall_is_level():
+    x, share = np.array([0.0, 1, 2, 3]), np.array([1.0, 1, 0, 1])
+    assert rising_line(x, share) == pytest.approx((0, np.log(3)))
+    assert rising_line(np.full(4, 5.0), share) == pytest.approx((0, np.log(3)), abs=1e-3)
+
+
+def test_a_prior_keeps_a_slope_finite():
+    x, share = np.array([-1.0, -1, 1, 1]), np.array([0.0, 0, 1, 1])
+    weak, strong = (rising_line(x, share, spread=spread)[0] for spread in (5, 1))
+    assert 0 < strong < weak < 10

@@ -7,6 +7,7 @@ import pytest
 
 from cmb_bidsapp.bids.outputs import sidecar_of, write_json
 from cmb_bidsapp.bids.provenance import read_seconds
+from cmb_bidsapp.bids.scans import Participant
 from cmb_bidsapp.bids.stamps import read_stamp, sha256_of
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.engine import child as module
@@ -233,9 +234,8 @@ def test_notes_are_told(job, monkeypatch):
 
 def test_a_stage_runs_its_own_phases_and_keeps_stamps_of_its_own(done, monkeypatch):
     monkeypatch.setattr(module, "STAGES", {"session": PHASES, "follow-up": PHASES[1:]})
-    whole = dataclasses.replace(
-        done, stage="follow-up", session=dataclasses.replace(done.session, session=None)
-    )
+    together = Participant(done.session.participant)
+    whole = dataclasses.replace(done, stage="follow-up", session=together)
     assert up_to_date(done)
     assert not up_to_date(whole)
     assert ran(whole) == ["second"]

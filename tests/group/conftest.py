@@ -1,9 +1,10 @@
-"""A session, and what it is after its readers."""
+"""A session, and what it is after its readers; a trial with its group tables."""
 
 import pytest
 
 from cmb_bidsapp.group.ratings import read_ratings
 from tests.group.readers import write_ratings, write_session
+from tests.group.trial import write_trial
 
 
 @pytest.fixture
@@ -21,3 +22,9 @@ def applied(tmp_path, record):
         return ratings.apply(record), ratings
 
     return apply
+
+
+@pytest.fixture(scope="session")
+def trial(tmp_path_factory):
+    """An output folder with the group tables of a trial."""
+    return write_trial(tmp_path_factory.mktemp("endpoints") / "out")

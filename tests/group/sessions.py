@@ -1,5 +1,7 @@
 """Made-up results of sessions, as the participant level leaves them: tables and sidecars."""
 
+from collections import Counter
+
 from cmb_bidsapp.anatomy.quality import COLUMNS as MEASURES
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import sidecar_of, write_json
@@ -8,6 +10,8 @@ from cmb_bidsapp.clinical.follow_up import CHANGE_COLUMNS
 from cmb_bidsapp.clinical.tracks import TRACK_COLUMNS
 from cmb_bidsapp.core.labels import MARS_FORM
 from cmb_bidsapp.group.changes import COUNTS
+from cmb_bidsapp.group.collect import collect
+from cmb_bidsapp.group.records import records
 from cmb_bidsapp.lesions.table import COLUMNS
 
 GRE = {
@@ -75,3 +79,12 @@ def write_status(out_dir, *rows):
     columns = ("participant_id", "session_id", "stage", "status", "message")
     rows = [dict(zip(columns, row, strict=True)) for row in rows]
     write_table(out_dir / "logs" / "status.tsv", columns, rows)
+
+
+def gather(out_dir, found=None, **options):
+    return collect(records(out_dir) if found is None else found, out_dir, limit=4, **options)[0]
+
+
+def counts(pool):
+    """Participants by count, without counts that nobody has."""
+    return +Counter(pool.counts)

@@ -12,7 +12,6 @@ from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.bids.typed import decode, encode
 from cmb_bidsapp.core.defaults import CfprMode
 from cmb_bidsapp.lesions.lesion import (
-    COUNTED,
     Grade,
     Lesion,
     PhaseSign,
@@ -24,6 +23,7 @@ from cmb_bidsapp.lesions.lesion import (
 from cmb_bidsapp.lesions.table import COLUMNS, as_written, read_lesions, write_lesions
 
 NUMBERS = st.floats(-1e6, 1e6) | st.none()
+
 LESIONS = st.builds(
     Lesion,
     lesion_id=st.integers(1, 999) | st.none(),
@@ -96,13 +96,3 @@ def test_columns_that_a_table_lacks_are_not_known(tmp_path):
     assert read_lesions(path) == [Lesion(status=Status.KEPT, grade=Grade.DEFINITE)]
     with pytest.raises(ValueError, match="lacks region"):
         read_lesions(path, ("status", "region"))
-
-
-def test_what_counts_is_kept_and_definite_or_possible():
-    counted = [
-        (status, grade)
-        for status in Status
-        for grade in (*Grade, None)
-        if Lesion(status=status, grade=grade).counted
-    ]
-    assert counted == [(Status.KEPT, grade) for grade in COUNTED]

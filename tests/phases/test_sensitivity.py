@@ -8,9 +8,9 @@ from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.models.registry import load_lesion_model
 from cmb_bidsapp.phases.sensitivity import chain_of, decisions_of, read_scan
 from cmb_bidsapp.settings import Settings
+from tests.levels.test_sensitivity import DECISIONS
 from tests.models.toys import toy_bundle
 from tests.sensitivity.scans import plain_scan
-from tests.sensitivity.test_verb import DECISIONS
 
 
 def test_slices_that_are_not_axial_are_refused(files):

@@ -2,18 +2,17 @@
 
 import re
 
-import numpy as np
 import pytest
 
 from cmb_bidsapp.bids.tables import read_table, write_table
 from cmb_bidsapp.lesions.table import COLUMNS
 from cmb_bidsapp.report import participant as page_module
 from cmb_bidsapp.report import sessions as sessions_module
-from cmb_bidsapp.report.pages import SizeBudget, picture
-from cmb_bidsapp.report.painting import save
+from cmb_bidsapp.report.pages import picture
 from tests.report.heads import finish_session, session_of, write_report
 
 ROOM = 320_000
+
 CARD, VOLUME = '<article class="card"', '<script type="text/plain" data-volume='
 
 
@@ -100,20 +99,3 @@ def test_a_page_of_too_much_text_is_made_again_with_less(tmp_path, finished, sma
     assert 0 < page.count(CARD) < sessions_module.CARDS
     small.setattr(page_module, "ATTEMPTS", 1)
     assert write_report(tmp_path, session_of(tmp_path)).stat().st_size > page_module.LIMIT
-
-
-def test_room_is_taken_until_it_is_gone(tmp_path):
-    path = save(np.zeros((8, 8, 3), np.uint8), tmp_path / "a.webp")
-    size = len(picture(path))
-    room = SizeBudget(2 * size)
-    assert room.picture(tmp_path / "none.webp") is None
-    assert [room.picture(path) is None for _ in range(4)] == [False, False, True, True]
-    assert (room.left, room.left_out) == (0, 2)
-
-
-@pytest.mark.parametrize(("name", "kind"), [("a.png", "png"), ("a.webp", "webp")])
-def test_pictures_are_what_their_name_tells(tmp_path, name, kind):
-    path = save(np.zeros((8, 8, 3), np.uint8), tmp_path / name)
-    assert picture(path).startswith(f"data:image/{kind};base64,")
-    magic = {"png": b"\x89PNG", "webp": b"RIFF"}[kind]
-    assert path.read_bytes().startswith(magic)

@@ -20,9 +20,9 @@ from cmb_bidsapp.train.lesions import (
     training_labels,
     write_raw_dataset,
 )
-from cmb_bidsapp.train.trainer import LesionLoss
 
 SHAPE = (48, 40, 12)
+
 AFFINE = np.diag([0.5, 0.5, 4.0, 1.0])
 
 
@@ -127,7 +127,6 @@ def test_thin_slices_are_learnt_as_they_are_seen_later(tmp_path: Path):
 
 
 def network_of(classes: int):
-    import torch
     from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 
     plans = load_lesion_model("lesions").plans["configurations"]["3d_fullres"]["architecture"]
@@ -212,29 +211,3 @@ def test_sessions_of_a_participant_are_in_the_same_fold():
 def test_more_folds_than_participants_are_refused():
     with pytest.raises(UsageError, match="3 folds"):
         split_participants(["sub-01_ses-A", "sub-01_ses-B", "sub-02"], 3, seed=0)
-
-
-def test_the_lesion_loss_asks_only_whether_a_voxel_is_a_microbleed():
-    class Nothing(torch.nn.Module):
-        ce = None
-
-        def forward(self, output, target):
-            return torch.zeros(())
-
-    loss = LesionLoss(Nothing(), lesion=2)
-    target = torch.zeros(1, 1, 10, 10)
-    target[0, 0, 3, 3], target[0, 0, 5] = 2, 3  # a microbleed; a row to be ignored
-    right = torch.zeros(1, 3, 10, 10)
-    right[:, 2] = -20
-    right[0, 2, 3, 3] = 20
-    assert loss(right, target) < 1e-3
-    other_region = right.clone()
-    other_region[:, 1] += 5
-    assert loss(other_region, target) < 1e-3
-    missed = right.clone()
-    missed[0, 2, 3, 3] = -20
-    assert loss(missed, target) > 1
-    ignored = right.clone()
-    ignored[0, 2, 5] = 20
-    assert loss(ignored, target) < 1e-3
-    assert loss(other_region, target).isfinite()

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from cmb_bidsapp.bids.tables import read_table
-from cmb_bidsapp.cli import main
 from cmb_bidsapp.simulate.dataset import Cohort, simulate_dataset
 from cmb_bidsapp.simulate.protocols import PROTOCOLS
 from tests.simulate.heads import HEAD
 
 PROTOCOL = PROTOCOLS["gre3t3mm"]
+
 VISITS = ("1", "2", "3")
 
 
@@ -152,26 +152,3 @@ def test_a_dataset_goes_on_where_it_stopped(tmp_path):
     simulate()
     assert said == ["sub-01"]
     assert before == {p: p.stat().st_mtime_ns for p in before}
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (["--new", "3", "1"], "--new 3 1: 0 <= MIN <= MAX"),
-        (["--unchanged", "2"], "--unchanged 2.0: 0 to 1"),
-        (["--sessions", "0"], "--sessions 0: at least 1"),
-        (["--follow-up-protocol", "none-such"], "--follow-up-protocol none-such"),
-    ],
-)
-def test_what_cannot_be_simulated_is_a_usage_error(tmp_path, capsys, options, said):
-    assert main(["simulate", str(tmp_path / "out"), *options]) == 2
-    assert said in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
-
-
-def test_the_command_line_makes_numbered_sessions(tmp_path, monkeypatch):
-    monkeypatch.setattr("cmb_bidsapp.simulate.anatomy.atlas_head", lambda: HEAD)
-    options = ["--participants", "1", "--sessions", "2", "--microbleeds", "1", "1"]
-    options += ["--protocol", "gre3t3mm", "--new", "1", "1"]
-    assert main(["simulate", str(tmp_path / "out"), *options]) == 0
-    assert [len(lesions(tmp_path / "out", "01", session)) for session in "12"] == [1, 2]
