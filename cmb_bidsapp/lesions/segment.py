@@ -330,12 +330,12 @@ class LesionNetwork:
         spacing: tuple[float, float, float],
         centres: npt.NDArray[np.float64] | None,
     ) -> npt.NDArray[np.floating[Any]]:
-        import torch
-
+        # Keeps torch off the command line's path.
         from cmb_bidsapp.lesions.tiles import shares_of
+        from cmb_bidsapp.models.precision import fast_arithmetic
 
         self._predictor.places = None if centres is None else shares_of(centres, stack)
-        with torch.autocast(self._device.type, dtype=torch.bfloat16):
+        with fast_arithmetic(self._device):
             _, probabilities = self._predictor.predict_single_npy_array(
                 stack, {"spacing": list(spacing)}, save_or_return_probabilities=True
             )

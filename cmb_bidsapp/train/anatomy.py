@@ -32,6 +32,7 @@ from cmb_bidsapp.anatomy.network import (
 )
 from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.core.labels import STRUCTURES, to_structures
+from cmb_bidsapp.models.precision import fast_arithmetic
 from cmb_bidsapp.models.registry import Bundle
 from cmb_bidsapp.preprocess.dipole import dipole_field
 from cmb_bidsapp.simulate.anatomy import read_head, rotation
@@ -317,7 +318,7 @@ def train_anatomy(
         rng = np.random.default_rng((seed, step))
         shape = PART_VOXELS if step < (1 - FIELD_SHARE) * steps else FIELD_VOXELS
         channels, target = synthesize(anatomies[int(rng.integers(len(anatomies)))], shape, rng)
-        with torch.autocast(device.split(":")[0], dtype=torch.bfloat16):
+        with fast_arithmetic(device):
             logits = network(channels[None].to(device))
         loss = segmentation_loss(logits, target[None].to(device))
         optimizer.zero_grad(set_to_none=True)

@@ -16,6 +16,8 @@ from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as nnunet_module  # noqa: N813
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
+from cmb_bidsapp.models.precision import fast_arithmetic
+
 #: Loss of the paper, section 3.3: k = 10, both weights 0.5.
 TOP_K, WEIGHT_DICE, WEIGHT_TOPK = 10.0, 0.5, 0.5
 #: Weight of the term that asks of every voxel only whether it is a microbleed, and the percentage
@@ -109,7 +111,7 @@ class MicrobleedTrainer(nnUNetTrainer):  # type: ignore[misc]
       one of them.
     * Only left and right are mirrored: up and down, front and back tell the regions apart.
     * T1w is blanked in some samples, so that T2*w alone works with the same weights.
-    * bf16 autocast on the CPU, where nnU-Net runs fp32 (five times slower).
+    * bf16 autocast on the CPUs that have it, where nnU-Net runs fp32 (five times slower).
     * AdamW: SGD needs more steps than a CPU has hours.
     """
 
@@ -218,7 +220,7 @@ class MicrobleedTrainer(nnUNetTrainer):  # type: ignore[misc]
             blank = torch.rand(data.shape[0], device=data.device) < self.blank_t1w
             data[blank, 1] = 0
         data = data.contiguous(memory_format=torch.channels_last_3d)
-        with torch.autocast(self.device.type, dtype=torch.bfloat16):
+        with fast_arithmetic(self.device):
             output = self.network(data)
         return [o.float() for o in output], target
 
