@@ -10,12 +10,16 @@ import ctypes
 import json
 import os
 import pickle
+import shutil
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from cmb_bidsapp.bids.derivatives import SessionFiles, locked, participant_lock
@@ -31,11 +35,14 @@ from cmb_bidsapp.bids.stamps import (
     states,
     write_stamp,
 )
-from cmb_bidsapp.core.errors import RefusedScanError, classify
+from cmb_bidsapp.core.errors import ExitCode, RefusedScanError, classify
 from cmb_bidsapp.core.resources import take_blas_buffer
 from cmb_bidsapp.phases.base import Phase
 from cmb_bidsapp.settings import Settings
 from cmb_bidsapp.workflow import STAGES, Stage
+
+#: A disk with fewer bytes than this is full.
+FULL = 1 << 20
 
 Emit = Callable[[dict[str, Any]], None]
 
@@ -164,6 +171,16 @@ def withdraw(job: Job, failed: Phase) -> None:
             remove(path)
 
 
+def _why(error: BaseException, *folders: Path) -> tuple[ExitCode, str]:
+    """Classify an error; what a library says in its own words where a disk is full means that."""
+    code, message = classify(error)
+    for folder in folders if code == ExitCode.INTERNAL else ():
+        with suppress(OSError):
+            if shutil.disk_usage(folder).free < FULL:
+                return ExitCode.TEMPORARY, f"no space left on the disk of {folder} ({message})"
+    return code, message
+
+
 def _die_with_parent() -> None:
     """Ask Linux to stop this process when the app dies, whatever killed it."""
     parent = os.getppid()
@@ -189,7 +206,7 @@ def main() -> int:
     try:
         emit({"event": "done", "ran": run(job, emit)})
     except BaseException as error:  # noqa: BLE001 (the parent is told of every end)
-        code, message = classify(error)
+        code, message = _why(error, job.settings.out_dir, Path(tempfile.gettempdir()))
         traceback.print_exc()
         emit({"event": "failed", "code": int(code), "message": message})
         return int(code)

@@ -2,6 +2,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -303,3 +304,20 @@ def test_a_child_speaks_in_events_only(job, tmp_path, ending, code, last):
     said = child.stderr.decode()
     assert "a library prints" in said
     assert "a program prints" in said
+
+
+@pytest.mark.parametrize(
+    ("error", "free", "code", "words"),
+    [
+        (RuntimeError("itk: write failed"), 0, 75, "no space left on the disk of {} (RuntimeError"),
+        (RuntimeError("itk: write failed"), 1 << 30, 70, "RuntimeError: itk: write failed"),
+        (DataError("bad image"), 0, 65, "bad image"),
+    ],
+)
+def test_what_libraries_say_where_a_disk_is_full_is_told_as_that(
+    tmp_path, monkeypatch, error, free, code, words
+):
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    found, message = module._why(error, tmp_path)
+    assert found == code
+    assert message.startswith(words.format(tmp_path))

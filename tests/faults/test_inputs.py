@@ -139,7 +139,8 @@ UNREADABLE, GEOMETRY = "cannot be read", "which no head scan has"
 REFUSED = {
     "empty file": (content(lambda _: b""), UNREADABLE),
     "text": (content(lambda _: b"<html>404 not found</html>" * 50), UNREADABLE),
-    "git-annex pointer": (content(lambda _: b"/annex/objects/MD5E-s1--x.nii.gz\n"), UNREADABLE),
+    "git-annex pointer": (content(lambda _: b"/annex/objects/MD5E-s1--x.nii.gz"), "datalad get"),
+    "Git LFS pointer": (content(lambda _: b"version https://git-lfs.github.com/"), "git lfs pull"),
     "another format": (content(lambda _: b"\x89PNG\r\n\x1a\n" + bytes(500)), UNREADABLE),
     "zip archive": (content(lambda _: b"PK\x03\x04" + bytes(500)), UNREADABLE),
     "gz of nothing": (content(lambda _: gzip.compress(b"")), UNREADABLE),
@@ -188,7 +189,7 @@ REFUSED = {
     "all not a number": (voxels(lambda data: data * np.nan), "every voxel has the same value"),
     "all infinite": (voxels(lambda data: data * np.inf), "every voxel has the same value"),
     "link to nothing": (replaced(lambda p: p.symlink_to("gone")), "datalad get"),
-    "link to itself": (replaced(lambda p: p.symlink_to(p.name)), ""),
+    "link to itself": (replaced(lambda p: p.symlink_to(p.name)), "leads back to itself"),
     "folder": (replaced(lambda p: p.mkdir()), ""),
     "pipe": (replaced(os.mkfifo), "not a regular file"),
     "device": (replaced(lambda p: p.symlink_to("/dev/null")), "not a regular file"),
