@@ -35,7 +35,7 @@ from cmb_bidsapp.bids.stamps import (
     states,
     write_stamp,
 )
-from cmb_bidsapp.core.errors import ExitCode, RefusedScanError, classify
+from cmb_bidsapp.core.errors import CannotWriteError, ExitCode, RefusedScanError, classify
 from cmb_bidsapp.core.resources import take_blas_buffer
 from cmb_bidsapp.phases.base import Phase
 from cmb_bidsapp.settings import Settings
@@ -105,12 +105,31 @@ def run(job: Job, emit: Emit) -> list[str]:
     """Run the stale phases of a stage; returns their names."""
     ran = []
     known: dict[str, FileState] = {}
+    _stay_out_of(job.settings.bids_dir, job)
     with locked(participant_lock(job.settings.out_dir, job.session.participant)):
         for phase in job.phases:
             if is_stale(phase, job, known):
                 _run_phase(phase, job, known, emit)
                 ran.append(phase.name)
     return ran
+
+
+def _stay_out_of(bids_dir: Path, job: Job) -> None:
+    """Refuse links in the output folder that lead into the dataset: nothing is written there.
+
+    Raises
+    ------
+    CannotWriteError
+        Which link.
+    """
+    root, dataset = job.settings.out_dir.resolve(), bids_dir.resolve()
+    for folder in (job.files.lesions.parent, job.files.figure("any").parent):
+        where = folder.resolve()
+        if where.is_relative_to(dataset) and not where.is_relative_to(root):
+            raise CannotWriteError(
+                f"{folder} leads into the dataset ({where}), where nothing is written; remove the "
+                "link"
+            )
 
 
 def _run_phase(phase: Phase, job: Job, known: dict[str, FileState], emit: Emit) -> None:

@@ -105,9 +105,14 @@ def mirrored(good):
     return made
 
 
-def long(good):
-    data = np.resize(np.asarray(good.dataobj), (48, 24, 24))
-    return nib.Nifti1Image(data, np.diag([16.0, 16.0, 16.0, 1.0]))
+def shows(shape, side):
+    """So many voxels of ``side`` mm."""
+
+    def make(good):
+        data = np.resize(np.asarray(good.dataobj), shape)
+        return nib.Nifti1Image(data, np.diag([side, side, side, 1.0]))
+
+    return image(make)
 
 
 def replaced(make):
@@ -183,7 +188,8 @@ REFUSED = {
     "voxels of 40 mm": (scaled(10), GEOMETRY),
     "voxels of 4 m": (scaled(1000), GEOMETRY),
     "voxels of 4 um": (scaled(0.001), GEOMETRY),
-    "a head of 0.8 m": (image(long), GEOMETRY),
+    "a head of 0.8 m": (shows((48, 24, 24), 16.0), GEOMETRY),
+    "a field of 0.5 m each way": (shows((28, 28, 28), 18.0), GEOMETRY),
     "all zero": (voxels(lambda data: data * 0), "every voxel has the same value"),
     "all one value": (voxels(lambda data: data * 0 + 7), "every voxel has the same value"),
     "all not a number": (voxels(lambda data: data * np.nan), "every voxel has the same value"),
