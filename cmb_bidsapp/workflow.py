@@ -85,7 +85,9 @@ def prepare(session: Session, files: SessionFiles, settings: Settings, step: Ste
     notes: list[str] = []
     # First of all: a program or licence that is not there must not be missed after minutes.
     found = find_or_make(session, settings, step, notes)
-    step("loading the anatomy network")
+    step("loading the networks")
+    # The weights of the other network are read again later; they must not turn out hostile then.
+    load_lesion_model(settings.lesions.model, settings.lesions.folds)
     network = load_network(settings)
     t2star = strip(session.t2star, Contrast.T2STARW, network, settings, step)
     t1w, registration = None, None

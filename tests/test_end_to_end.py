@@ -10,8 +10,12 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from cmb_bidsapp.bids.outputs import sidecar_of
+from cmb_bidsapp.bids.stamps import sha256_of
 from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.cli import main
+from cmb_bidsapp.core.defaults import LESION_MODEL
+from cmb_bidsapp.models.registry import PACKAGED
 from cmb_bidsapp.simulate.anatomy import atlas_head
 from cmb_bidsapp.simulate.dataset import Cohort, simulate_dataset
 from cmb_bidsapp.simulate.protocols import PROTOCOLS
@@ -76,11 +80,30 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def offline_python(folder: Path) -> str:
+    """Python in a network of its own with nobody in it, where that may be made."""
+    ways = (["unshare", "-n"], ["unshare", "-rn"], [])
+    way = next(one for one in ways if not one or works([*one, "true"]))
+    script = folder / "python"
+    script.write_text(f'#!/bin/sh\nexec {" ".join(way)} "{sys.executable}" "$@"\n')
+    script.chmod(0o755)
+    return str(script)
+
+
+def works(command: list[str]) -> bool:
+    try:
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
 @pytest.fixture(scope="module")
 def result(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int, dict]:
     before = snapshot(dataset)
     out_dir = tmp_path_factory.mktemp("out")
-    code = main([str(dataset), str(out_dir), "participant", "group", *ONE_THREAD])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "executable", offline_python(tmp_path_factory.mktemp("bin")))
+        code = main([str(dataset), str(out_dir), "participant", "group", *ONE_THREAD])
     assert snapshot(dataset) == before, "something was written into BIDS_DIR"
     return out_dir, code, before
 
@@ -100,6 +123,41 @@ def test_every_expected_file_is_there_and_no_other(result: tuple[Path, int, dict
     found = {path.name for path in (result[0] / "sub-01" / "anat").iterdir()}
     assert EXPECTED - found == set(), "expected but not found"
     assert found - EXPECTED == set(), "found but not expected"
+
+
+def test_every_file_is_vouched_for_by_a_stamp(result: tuple[Path, int, dict]) -> None:
+    stamps = (result[0] / "logs" / "stamps").glob("sub-01_*.json")
+    vouched = {name for path in stamps for name in json.loads(path.read_text())["outputs"]}
+    made = {path.relative_to(result[0]).as_posix() for path in result[0].rglob("sub-01*")}
+    files = {name for name in made if (result[0] / name).is_file() and "logs" not in name}
+    assert len(files) > len(EXPECTED)
+    assert files - vouched == set()
+
+
+def test_every_output_leads_to_its_inputs_its_model_and_their_hashes(
+    dataset: Path, result: tuple[Path, int, dict]
+) -> None:
+    roots = {"": result[0], "raw": dataset}
+    images = [*(result[0] / "sub-01").rglob("*.nii.gz")]
+    for image in images:
+        if "_xfm" in image.name:
+            continue
+        sources = json.loads(sidecar_of(image).read_text())["Sources"]
+        assert sources
+        for source in sources:
+            _, root, path = source.split(":", 2)
+            assert (roots[root] / path).is_file(), source
+    folder = result[0] / "sub-01" / "anat"
+    known = {
+        path: state["sha256"]
+        for stamp in (result[0] / "logs" / "stamps").glob("sub-01_*.json")
+        for path, state in json.loads(stamp.read_text())["inputs"].items()
+    }
+    raw = [*(dataset / "sub-01").rglob("*.nii.gz")]
+    assert {str(path): sha256_of(path) for path in raw}.items() <= known.items()
+    made = json.loads((folder / f"{SESSION_FILES['probability']}.json").read_text())
+    card = json.loads((PACKAGED / LESION_MODEL / "model.json").read_text())
+    assert {*made["ModelSHA256"].split("+")} <= {*card["files"].values()}
 
 
 def test_outputs_keep_the_grid_of_the_t2star(dataset: Path, result: tuple[Path, int, dict]) -> None:

@@ -66,6 +66,9 @@ MUTUAL_INFORMATION = 0.10
 #: -0.8 to 0.3 in fifteen simulated ones. Echoes of one gradient echo have 0.5 to 0.8 in two small
 #: crops (7 T), so a T2*w of quite another echo time may pass.
 CORRELATION = 0.5
+#: Most that the ventricles of a T1w have of the brightness of white matter: the real T1w of two
+#: persons have 0.26 and 0.46, their gradient echoes in the place of it 0.61 and 0.73.
+FLUID = 0.55
 #: Largest share of the brain that may lie beyond the image.
 BEYOND = 0.10
 
@@ -194,20 +197,29 @@ def registration_measures(
     ]
 
 
-def contrast_measures(correlation: float, name: str) -> list[Measure]:
-    """Whether a T1w has another contrast than the T2*w.
+def contrast_measures(correlation: float, brightness: float, name: str) -> list[Measure]:
+    """Whether a T1w has the contrast of one, and another than the T2*w.
 
     Parameters
     ----------
     correlation
-        Of the two, registered, inside the brain; nothing is said where it is NaN.
+        Of the two, registered, inside the brain.
+    brightness
+        Of the ventricles in the T1w, by that of its white matter.
     name
         The T1w, for words.
+
+    Returns
+    -------
+    measures
+        Without those whose value is NaN.
     """
-    if not math.isfinite(correlation):
-        return []
     meaning = f"{name} may be a T2*w; look at it and convert it again, or leave it out"
-    return [Measure("correlation of T1w and T2*w", correlation, "", None, CORRELATION, meaning)]
+    both = (
+        Measure("correlation of T1w and T2*w", correlation, "", None, CORRELATION, meaning),
+        Measure("ventricles by white matter in the T1w", brightness, "", None, FLUID, meaning),
+    )
+    return [measure for measure in both if math.isfinite(measure.value)]
 
 
 def share_shown(

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from cmb_bidsapp.anatomy.quality import BEYOND, POSSIBLE_BRAIN_ML, SURE_OF_BRAIN, share_beyond
 from cmb_bidsapp.core.contrast import Contrast
-from cmb_bidsapp.preprocess.resampling import Affine, Grid
+from cmb_bidsapp.core.labels import STRUCTURES
+from cmb_bidsapp.preprocess.resampling import Affine, Grid, resample
 
 if TYPE_CHECKING:  # torch
     from cmb_bidsapp.anatomy.network import Anatomy
@@ -32,6 +34,8 @@ CLEARER = 0.008
 LEAST_STRUCTURE = 0.62
 #: Least number of values that the brain of a scan has; a mask or a label map has fewer.
 LEAST_VALUES = 16
+#: Least number of voxels (2 mm) that a brightness is a median of.
+LEAST_FLUID = 20
 
 Data = npt.NDArray[np.float32]
 Recognise = Callable[[Data, Affine, Contrast], "Anatomy"]
@@ -47,6 +51,30 @@ def structure_certainty(anatomy: Anatomy) -> float:
     """Mean probability of the likeliest structure where that is one of the brain; 0 without."""
     structure = anatomy.probabilities.argmax(axis=0) > 0
     return _mean(anatomy.probabilities.max(axis=0)[structure])
+
+
+def fluid_brightness(data: Data, affine: Affine, anatomy: Anatomy) -> float:
+    """Median of the lateral ventricles by that of the white matter, off their borders.
+
+    Parameters
+    ----------
+    data, affine
+        Image without bias, and voxel to world (RAS mm).
+
+    Returns
+    -------
+    brightness
+        NaN where fewer than :data:`LEAST_FLUID` voxels (2 mm) of either are seen.
+    """
+    found = anatomy.probabilities.argmax(axis=0)
+    values = resample(data, affine, anatomy.grid)
+    fluid, white = (
+        values[ndimage.binary_erosion(found == STRUCTURES.index(name))]
+        for name in ("lateral-ventricle", "cerebral-wm")
+    )
+    if min(fluid.size, white.size) < LEAST_FLUID or np.median(white) <= 0:
+        return float("nan")
+    return float(np.median(fluid) / np.median(white))
 
 
 def why_not(

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from nibabel.affines import apply_affine
 from scipy import ndimage
 
-from cmb_bidsapp.bids.images import open_image
+from cmb_bidsapp.bids.images import read_derivative
 from cmb_bidsapp.preprocess.ants import FLIP, read_linear
 from cmb_bidsapp.preprocess.resampling import IDENTITY, Affine, Float, Grid, isotropic_grid
 
@@ -166,10 +166,16 @@ def in_space(
 
 
 def read_field(path: Path) -> Field:
-    """Read a displacement field of ITK (5-D NIfTI, vectors in LPS mm)."""
-    image = open_image(path)
-    vectors = np.asarray(image.dataobj, np.float32)[:, :, :, 0, :] * np.diag(FLIP)[:3]
-    return Field(vectors.astype(np.float32), Grid(vectors.shape[:3], image.affine))
+    """Read a displacement field of ITK (5-D NIfTI, vectors in LPS mm).
+
+    Raises
+    ------
+    DataError
+        It cannot be read.
+    """
+    displacement, affine = read_derivative(path)
+    vectors = displacement[:, :, :, 0, :] * np.diag(FLIP)[:3]
+    return Field(vectors.astype(np.float32), Grid(vectors.shape[:3], affine))
 
 
 def tabulate(path: Path, grid: Grid) -> Field:

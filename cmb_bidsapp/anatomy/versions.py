@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
 
 from cmb_bidsapp.anatomy.existing import ExistingParcellation
+from cmb_bidsapp.bids.text import read_json
 
 LOG = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def _generated_by(path: Path) -> str:
     if not path.is_file():
         return ""
     try:
-        entries = json.loads(path.read_text(encoding="utf-8")).get("GeneratedBy", [])
+        entries = read_json(path).get("GeneratedBy", [])
         return ", ".join(f"{e['Name']} {e.get('Version', '')}".strip() for e in entries)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         # What made the labels does not change them.

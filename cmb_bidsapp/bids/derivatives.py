@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from cmb_bidsapp import __version__
 from cmb_bidsapp.bids.outputs import PARTIAL, bids_name, write_json, write_text
-from cmb_bidsapp.bids.text import read_json
+from cmb_bidsapp.bids.text import cause_of, read_json, read_text
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.core.labels import STANDARD_SPACE
 
@@ -268,6 +269,28 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def tidied(lock: Path, folder: Path, *names: str) -> Iterator[None]:
+    """Hold a lock, and remove first what killed writes have left of files written under it.
+
+    Parameters
+    ----------
+    folder, names
+        Where the files lie, and patterns of their names; folders may stand before a name.
+    """
+    with locked(lock):
+        for name in names:
+            inside, _, last = name.rpartition("/")
+            for left in folder.glob(f"{inside}/{PARTIAL}*-{last}".lstrip("/")):
+                left.unlink(missing_ok=True)
+        yield
+
+
+def dataset_lock(out_dir: Path) -> Path:
+    """Lock that a run holds while it writes what belongs to no participant."""
+    return out_dir / "logs" / "locks" / "dataset.lock"
+
+
 def participant_lock(out_dir: Path, participant: str) -> Path:
     """Lock that a run holds while it writes a participant's derivatives."""
     return out_dir / "logs" / "locks" / f"sub-{participant}.lock"
@@ -284,9 +307,14 @@ def remove_partial(out_dir: Path, participant: str) -> None:
             path.unlink(missing_ok=True)
 
 
+#: Keys of the description to whose values ours are added.
+_MERGED = MappingProxyType({"GeneratedBy": list, "SourceDatasets": list, "DatasetLinks": dict})
+
+
 def prepare_dataset(out_dir: Path, bids_dir: Path) -> None:
     """Create or complete the derivative dataset's own files; what others wrote stays."""
-    with locked(out_dir / "logs" / "dataset.lock"):
+    own = ("dataset_description.json", ".bidsignore", "README.md")
+    with tidied(dataset_lock(out_dir), out_dir, *own):
         path = out_dir / "dataset_description.json"
         content: dict[str, Any] = {}
         if path.exists():
@@ -294,6 +322,9 @@ def prepare_dataset(out_dir: Path, bids_dir: Path) -> None:
                 content = read_json(path)
             except ValueError as error:
                 raise DataError(f"{path}: {error}; correct it or take it away") from error
+            for key, kind in _MERGED.items():
+                if not isinstance(content.get(key, kind()), kind):
+                    raise DataError(f"{path}: {key} is of another kind than in BIDS; correct it")
         merged = {
             "Name": "Cerebral microbleeds (cmb_bidsapp)",
             "BIDSVersion": BIDS_VERSION,
@@ -315,7 +346,10 @@ def prepare_dataset(out_dir: Path, bids_dir: Path) -> None:
 def complete_bidsignore(out_dir: Path) -> None:
     """Tell validators what BIDS has no name for; lines of others stay."""
     ignore = out_dir / ".bidsignore"
-    present = ignore.read_text(encoding="utf-8").splitlines() if ignore.exists() else []
+    try:
+        present = read_text(ignore).splitlines() if ignore.exists() else []
+    except ValueError as error:
+        raise DataError(f"{ignore}: {cause_of(error)}, or take it away") from error
     lacking = [line for line in IGNORED.splitlines() if line not in present]
     if lacking:
         write_text(ignore, "\n".join([*present, *lacking]) + "\n")
@@ -332,7 +366,8 @@ def _generated_by(others: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         # Apptainer sets the variable too; BIDS calls both singularity.
         kind = "singularity" if "SINGULARITY_CONTAINER" in os.environ else "docker"
         own["Container"] = {"Type": kind, "Tag": tag}
-    return [own, *[entry for entry in others if entry.get("Name") != "cmb_bidsapp"]]
+    named = (entry.get("Name") if isinstance(entry, Mapping) else None for entry in others)
+    return [own, *(one for one, name in zip(others, named, strict=True) if name != own["Name"])]
 
 
 _README = """\

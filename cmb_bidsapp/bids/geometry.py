@@ -19,6 +19,8 @@ Affine = npt.NDArray[np.float64]
 VOXEL_MM = (0.05, 20.0)
 #: Longest side (mm) of a field of view.
 LONGEST_MM = 700.0
+#: Largest field of view (litres), that of a cube of 46 cm; networks need memory for all of it.
+MOST_LITRES = 100.0
 #: Largest cosine between two axes of an image; that of 89 degrees.
 MOST_SHEAR = 0.0175
 #: Deflate makes data at most this many times smaller.
@@ -97,7 +99,7 @@ def _check_size(image: Any, affine: Affine, shape: tuple[int, ...], path: Path) 
             f"{path} has voxels of {_by(sides)} mm, which no head scan has; is its header in "
             "another unit? Convert it again"
         )
-    if (sides * shape).max() > LONGEST_MM:
+    if (sides * shape).max() > LONGEST_MM or np.prod(sides * shape) > MOST_LITRES * 1e6:
         raise DataError(
             f"{path} has a field of view of {_by(sides * shape)} mm, which no head scan has; "
             "correct the voxel size in its header"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import gzip
+import stat
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import numpy.typing as npt
-from nibabel.filebasedimages import ImageFileError
+from nibabel.filebasedimages import ImageFileError, SerializableImage
 from nibabel.spatialimages import HeaderDataError, SpatialImage
 
 from cmb_bidsapp.bids.geometry import Affine, check_header, volume_shape
@@ -49,16 +50,36 @@ def load_header(path: Path) -> tuple[Any, tuple[str, ...]]:
         The file is not fetched, damaged, or refused by
         :func:`cmb_bidsapp.bids.geometry.check_header`.
     """
-    if not path.exists():
-        if path.is_symlink():
-            raise DataError(
-                f"{path} is not fetched (a DataLad pointer); run: datalad get {path.name} "
-                f"in {path.parent}"
-            )
-        raise DataError(f"{path} does not exist")
+    _check_fetched(path)
     with _whole(path):
         image = open_image(path)
         return image, check_header(image, path)
+
+
+def _check_fetched(path: Path) -> None:
+    """Refuse a file that is not there, or whose content is elsewhere; what to do is told."""
+    annexed = (
+        f"{path} is not fetched (a DataLad pointer); run: datalad get {path.name} in {path.parent}"
+    )
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError as error:
+        raise DataError(annexed if path.is_symlink() else f"{path} does not exist") from error
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise DataError(f"{path} is a link that leads back to itself; replace it") from error
+    if not stat.S_ISREG(mode):
+        return
+    with path.open("rb") as stream:
+        begins = stream.read(32)
+    # Files that are unlocked, or were copied without their content, hold the pointer as text.
+    if begins.startswith((b"/annex/objects/", b"/.git/annex/")):
+        raise DataError(annexed)
+    if begins.startswith(b"version https://git-lfs"):
+        raise DataError(
+            f"{path} is not fetched (a Git LFS pointer); run: git lfs pull in {path.parent}"
+        )
 
 
 @contextlib.contextmanager
@@ -70,7 +91,7 @@ def _whole(path: Path) -> Iterator[None]:
         # Neither says anything of the file's content.
         if isinstance(error, PermissionError) or lacks_memory(error):
             raise
-        raise DataError(f"{path} cannot be read ({error}); fetch or convert it again") from error
+        raise DataError(f"{path} cannot be read ({error}); fetch or make it again") from error
 
 
 def open_image(path: Path) -> SpatialImage:
@@ -104,9 +125,8 @@ def read_volume(path: Path) -> tuple[npt.NDArray[np.float32], Affine]:
     DataError
         The file is not fetched, damaged, not 3D, or has no usable geometry.
     """
-    image, _ = load_header(path)
-    with _whole(path):
-        _check_stream(path)
+    load_header(path)
+    with _whole(path), _to_its_end(path) as image:
         if image.get_data_dtype().kind == "c":
             data = np.abs(np.asarray(image.dataobj)).astype(np.float32)
         else:
@@ -115,12 +135,20 @@ def read_volume(path: Path) -> tuple[npt.NDArray[np.float32], Affine]:
     return data, np.asarray(image.affine, dtype=np.float64)
 
 
-def _check_stream(path: Path) -> None:
-    """Read a compressed file to its end, where its checksum is; nibabel stops before it."""
+@contextlib.contextmanager
+def _to_its_end(path: Path) -> Iterator[Any]:
+    """Open an image for its voxels; a compressed one is read to its end, where its checksum is.
+
+    nibabel stops after the last voxel, and takes whatever a flipped bit has made of it.
+    """
+    image = open_image(path)
     with path.open("rb") as stream:
-        if stream.read(2) != b"\x1f\x8b":
-            return
+        compressed = stream.read(2) == b"\x1f\x8b"
+    if not compressed:
+        yield image
+        return
     with gzip.open(path) as stream:
+        yield type(image).from_stream(stream) if isinstance(image, SerializableImage) else image
         while stream.read(1 << 20):
             pass
 
@@ -150,12 +178,20 @@ def read_image(path: Path) -> tuple[npt.NDArray[np.float32], Affine]:
 
 
 def read_derivative(path: Path) -> tuple[npt.NDArray[np.float32], Affine]:
-    """Read one of our own images; values are taken as they are."""
-    image = open_image(path)
-    return np.asarray(image.dataobj, dtype=np.float32), np.asarray(image.affine, dtype=np.float64)
+    """Read an image of any shape, such as one of our own; values are taken as they are.
+
+    Raises
+    ------
+    DataError
+        The file is not there, or damaged.
+    """
+    with _whole(path), _to_its_end(path) as image:
+        data = np.asarray(image.dataobj, dtype=np.float32)
+    return data, np.asarray(image.affine, dtype=np.float64)
 
 
 def read_labels(path: Path) -> tuple[npt.NDArray[np.int32], Affine]:
-    """Read an integer label image and its affine."""
-    image = open_image(path)
-    return np.asarray(image.dataobj).astype(np.int32), np.asarray(image.affine, dtype=np.float64)
+    """Read an integer label image and its affine; errors as of :func:`read_derivative`."""
+    with _whole(path), _to_its_end(path) as image:
+        data = np.asarray(image.dataobj).astype(np.int32)
+    return data, np.asarray(image.affine, dtype=np.float64)

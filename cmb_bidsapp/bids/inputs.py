@@ -221,8 +221,8 @@ def _candidates(
     return accepted, rejected
 
 
-def check_dataset(bids_dir: Path) -> None:
-    """Refuse folders that are no BIDS dataset, with the reason.
+def check_dataset(bids_dir: Path) -> tuple[str, ...]:
+    """Refuse folders that are no BIDS dataset, with the reason; returns what is odd about it.
 
     Raises
     ------
@@ -235,6 +235,9 @@ def check_dataset(bids_dir: Path) -> None:
     if not description.is_file():
         raise DataError(f"{description} is missing; BIDS_DIR must be the root of a dataset")
     try:
-        read_json(description)
+        content = read_json(description)
     except ValueError as error:
         raise DataError(f"{description} cannot be used: {error}") from error
+    if content.get("DatasetType") == "derivative":
+        return (f"{description} says that these are derivatives; raw images are expected",)
+    return ()

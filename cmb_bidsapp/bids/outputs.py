@@ -14,6 +14,9 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
+from cmb_bidsapp.bids.text import read_json
+from cmb_bidsapp.core.errors import naming
+
 #: Forms of a header that put the far corner of an image this near (mm) say the same.
 SAME_PLACE_MM = 0.1
 
@@ -70,9 +73,10 @@ def atomic(path: Path) -> Iterator[Path]:
     os.close(handle)
     beside = Path(name)
     try:
-        yield beside
-        with beside.open("rb") as stream:
-            os.fsync(stream.fileno())
+        with naming(path):
+            yield beside
+            with beside.open("rb") as stream:
+                os.fsync(stream.fileno())
         # mkstemp makes private files; outputs follow the user's umask.
         beside.chmod(0o666 & ~UMASK)
         beside.replace(path)
@@ -112,14 +116,11 @@ def read_sidecar(path: Path) -> dict[str, Any]:
     """
     sidecar = sidecar_of(path)
     try:
-        content = json.loads(sidecar.read_text(encoding="utf-8"))
+        return read_json(sidecar)
     except FileNotFoundError:
         return {}
     except ValueError as error:
         raise ValueError(f"{sidecar.name} is damaged ({error})") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{sidecar.name} is damaged (no keys)")
-    return content
 
 
 def write_image(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import read_sidecar, write_json
+from cmb_bidsapp.bids.text import read_json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +88,6 @@ def read_seconds(files: SessionFiles) -> dict[str, float]:
 
 def _seconds(files: SessionFiles) -> dict[str, dict[str, float]]:
     try:
-        found: dict[str, dict[str, float]] = json.loads(files.seconds.read_text(encoding="utf-8"))
+        return read_json(files.seconds)
     except (OSError, ValueError):
         return {}
-    return found

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cmb_bidsapp.bids.outputs import write_json
-from cmb_bidsapp.bids.text import read_text
+from cmb_bidsapp.bids.text import load_json
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def state_of(path: Path, known: FileState | None = None) -> FileState:
 def read_stamp(path: Path) -> Stamp | None:
     """Read a stamp; ``None`` where there is none or it is damaged."""
     try:
-        plain = json.loads(read_text(path))
+        plain = load_json(path)
         return Stamp(
             plain["key"],
             {name: FileState(**state) for name, state in plain["inputs"].items()},
@@ -94,6 +95,17 @@ def vouched(stamp: Stamp | None, root: Path) -> bool:
         return False
     found = ((Path(name), state) for name, state in stamp.inputs.items() if Path(name).exists())
     return all(state_of(path, state).sha256 == state.sha256 for path, state in found)
+
+
+def altered(stamp: Stamp | None, root: Path, paths: Iterable[Path]) -> tuple[Path, ...]:
+    """Outputs below ``root`` that are there, but not as a stamp says they were written."""
+    made = {} if stamp is None else stamp.outputs
+    known = ((path, made.get(os.path.relpath(path, root))) for path in paths if path.is_file())
+    return tuple(
+        path
+        for path, state in known
+        if state is not None and state_of(path, state).sha256 != state.sha256
+    )
 
 
 def current(stamp: Stamp | None, key: str, root: Path) -> bool:

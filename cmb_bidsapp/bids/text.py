@@ -46,16 +46,21 @@ def read_json(path: Path) -> dict[str, Any]:
     OSError, ValueError
         The file cannot be read, or is no JSON object; the message is the reason alone.
     """
+    content = load_json(path)
+    if not isinstance(content, dict):
+        raise ValueError("not a JSON object")
+    return content
+
+
+def load_json(path: Path) -> Any:
+    """Read JSON of any kind; letters and errors as of :func:`read_json`."""
     try:
         text = read_text(path)
     except UnicodeError:
         text = path.read_bytes().decode("latin-1")
     try:
-        content = json.loads(text)
+        return json.loads(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"not valid JSON: {error}") from error
     except RecursionError as error:
         raise ValueError("not usable JSON: nested too deeply") from error
-    if not isinstance(content, dict):
-        raise ValueError("not a JSON object")
-    return content

@@ -89,16 +89,21 @@ def decode(of: type[T], row: Mapping[str, str]) -> T:
 def _parsers(of: Any) -> dict[str, tuple[Parse, str, bool]]:
     """How to read each column, what it holds in words, and whether it must be there."""
     hints = get_type_hints(of)
-    return {one.name: (*_parser(hints[one.name]), one.default is MISSING) for one in fields(of)}
+    return {
+        one.name: (*_parser(hints[one.name], one.metadata["levels"]), one.default is MISSING)
+        for one in fields(of)
+    }
 
 
-def _parser(hint: Any) -> tuple[Parse, str]:
+def _parser(hint: Any, levels: Levels) -> tuple[Parse, str]:
     known = [kind for kind in get_args(hint) if kind is not NoneType]
     kind = known[0] if NoneType in get_args(hint) else hint
     if get_origin(kind) is Literal:
         return _one_of(dict(zip(get_args(kind), get_args(kind), strict=True)))
     if kind is bool:
         return _one_of({"true": True, "false": False})
+    if kind is str and isinstance(levels, Mapping) and levels:
+        return _one_of({name: name for name in levels})
     if issubclass(kind, Enum):
         return kind, f"one of {', '.join(kind)}"
     return kind, {int: "a whole number", float: "a number"}.get(kind, "a text")

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
+
+#: Numbers of errors that say that a disk, or what may be used of it, is full.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 class ExitCode(IntEnum):
@@ -118,14 +124,26 @@ def classify(error: BaseException) -> tuple[ExitCode, str]:
         return ExitCode.TEMPORARY, "out of memory; give more with --mem or run fewer at once"
     if isinstance(error, PermissionError):
         return ExitCode.PERMISSION, f"no permission: {error.filename or error}"
-    if isinstance(error, OSError) and error.errno in (28, 122):
-        return ExitCode.TEMPORARY, f"no space left on the disk of {error.filename or 'the output'}"
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
+        where = error.filename or "outputs or temporary files"
+        return ExitCode.TEMPORARY, f"no space left on the disk of {where}"
     if isinstance(error, FileExistsError | NotADirectoryError):
         return ExitCode.CANNOT_WRITE, f"{error.filename or error}: a folder is expected there"
     if isinstance(error, OSError) and error.errno == 30:
         return ExitCode.CANNOT_WRITE, f"read-only file system: {error.filename or error}"
     text = " ".join(str(error).split())
     return ExitCode.INTERNAL, f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+@contextmanager
+def naming(path: object) -> Iterator[None]:
+    """Have an error about a full disk name what was being written; it says no file by itself."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in NO_ROOM and error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def lacks_memory(error: BaseException) -> bool:

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 
 from cmb_bidsapp.core.defaults import KeepWorkdir
+from cmb_bidsapp.core.errors import naming
 
 #: Beginning of the name of a run's scratch folder.
 PREFIX = "cmb_bidsapp-"
@@ -26,7 +27,8 @@ def scratch_folder(prefix: str) -> Iterator[Path]:
     """A new folder for temporary files, in that of the process (``TMPDIR``)."""
     folder = Path(tempfile.mkdtemp(prefix=prefix))
     try:
-        yield folder
+        with naming(folder):
+            yield folder
     finally:
         if KEEP_VARIABLE not in os.environ:
             shutil.rmtree(folder, ignore_errors=True)

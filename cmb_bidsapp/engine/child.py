@@ -10,12 +10,16 @@ import ctypes
 import json
 import os
 import pickle
+import shutil
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from cmb_bidsapp.bids.derivatives import SessionFiles, locked, participant_lock
@@ -31,11 +35,14 @@ from cmb_bidsapp.bids.stamps import (
     states,
     write_stamp,
 )
-from cmb_bidsapp.core.errors import RefusedScanError, classify
+from cmb_bidsapp.core.errors import CannotWriteError, ExitCode, RefusedScanError, classify
 from cmb_bidsapp.core.resources import take_blas_buffer
 from cmb_bidsapp.phases.base import Phase
 from cmb_bidsapp.settings import Settings
 from cmb_bidsapp.workflow import STAGES, Stage
+
+#: A disk with fewer bytes than this is full.
+FULL = 1 << 20
 
 Emit = Callable[[dict[str, Any]], None]
 
@@ -100,12 +107,31 @@ def run(job: Job, emit: Emit) -> list[str]:
     """Run the stale phases of a stage; returns their names."""
     ran = []
     known: dict[str, FileState] = {}
+    _stay_out_of(job.settings.bids_dir, job)
     with locked(participant_lock(job.settings.out_dir, job.session.participant)):
         for phase in job.phases:
             if is_stale(phase, job, known):
                 _run_phase(phase, job, known, emit)
                 ran.append(phase.name)
     return ran
+
+
+def _stay_out_of(bids_dir: Path, job: Job) -> None:
+    """Refuse links in the output folder that lead into the dataset: nothing is written there.
+
+    Raises
+    ------
+    CannotWriteError
+        Which link.
+    """
+    root, dataset = job.settings.out_dir.resolve(), bids_dir.resolve()
+    for folder in (job.files.lesions.parent, job.files.figure("any").parent):
+        where = folder.resolve()
+        if where.is_relative_to(dataset) and not where.is_relative_to(root):
+            raise CannotWriteError(
+                f"{folder} leads into the dataset ({where}), where nothing is written; remove the "
+                "link"
+            )
 
 
 def _run_phase(phase: Phase[Any], job: Job, known: dict[str, FileState], emit: Emit) -> None:
@@ -166,6 +192,16 @@ def withdraw(job: Job, failed: Phase[Any]) -> None:
             remove(path)
 
 
+def _why(error: BaseException, *folders: Path) -> tuple[ExitCode, str]:
+    """Classify an error; what a library says in its own words where a disk is full means that."""
+    code, message = classify(error)
+    for folder in folders if code == ExitCode.INTERNAL else ():
+        with suppress(OSError):
+            if shutil.disk_usage(folder).free < FULL:
+                return ExitCode.TEMPORARY, f"no space left on the disk of {folder} ({message})"
+    return code, message
+
+
 def _die_with_parent() -> None:
     """Ask Linux to stop this process when the app dies, whatever killed it."""
     parent = os.getppid()
@@ -191,7 +227,7 @@ def main() -> int:
     try:
         emit({"event": "done", "ran": run(job, emit)})
     except BaseException as error:  # noqa: BLE001 (the parent is told of every end)
-        code, message = classify(error)
+        code, message = _why(error, job.settings.out_dir, Path(tempfile.gettempdir()))
         traceback.print_exc()
         emit({"event": "failed", "code": int(code), "message": message})
         return int(code)

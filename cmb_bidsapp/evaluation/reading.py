@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,9 +10,9 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
-from cmb_bidsapp.bids.images import UNREADABLE, read_derivative, read_labels
+from cmb_bidsapp.bids.images import read_derivative, read_labels
 from cmb_bidsapp.bids.tables import read_table
-from cmb_bidsapp.bids.text import read_text
+from cmb_bidsapp.bids.text import load_json
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.lesions.lesion import Lesion
 from cmb_bidsapp.lesions.table import read_lesions
@@ -81,17 +80,14 @@ def json_of(path: Path) -> Any:
     if not path.exists():
         return None
     try:
-        return json.loads(read_text(path))
+        return load_json(path)
     except ValueError as error:
         raise DataError(f"{path} is not JSON ({error}); write it again") from error
 
 
 def _read(path: Path, read: Callable[[Path], tuple[Image, Affine]]) -> tuple[Image, Grid]:
     _need(path)
-    try:
-        data, affine = read(path)
-    except UNREADABLE as error:
-        raise DataError(f"{path} cannot be read ({error}); write or copy it again") from error
+    data, affine = read(path)
     if data.ndim == 4 and data.shape[3] == 1:
         data = data[..., 0]
     if data.ndim != 3:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from types import MappingProxyType
@@ -19,7 +20,7 @@ from cmb_bidsapp.bids.tables import IDENTITY, identity, open_table, read_table, 
 from cmb_bidsapp.clinical.fates import fates
 from cmb_bidsapp.clinical.follow_up import ChangeRow
 from cmb_bidsapp.clinical.mars import fill
-from cmb_bidsapp.clinical.summary import read_warnings, summarise
+from cmb_bidsapp.clinical.summary import summarise
 from cmb_bidsapp.group import changes, tables
 from cmb_bidsapp.group.cohort import PROTOCOL_COLUMNS, Cohort, protocol_of
 from cmb_bidsapp.group.density import SPACE, centres_of, write_density
@@ -29,7 +30,14 @@ from cmb_bidsapp.group.people import NOBODY, Person
 from cmb_bidsapp.group.quality import QC_COLUMNS
 from cmb_bidsapp.group.rates import RATE_COLUMNS
 from cmb_bidsapp.group.ratings import Ratings
-from cmb_bidsapp.group.records import ALGORITHM, Found, Problem, Record, Skipped
+from cmb_bidsapp.group.records import (
+    ALGORITHM,
+    Found,
+    Problem,
+    Record,
+    Skipped,
+    check_as_written,
+)
 from cmb_bidsapp.group.visits import POOLS, Visit, visits_of
 from cmb_bidsapp.models.calibration import Knots
 
@@ -43,7 +51,7 @@ SHOWN = (
     *tables.SOURCE,
     *tables.PROTOCOL,
     *("total_definite", "total", "lobar", "deep", "brainstem", "cerebellum"),
-    *("category", "aria_h_baseline", "outside"),
+    *("category", "aria_h_baseline", "warnings", "outside"),
 )
 
 
@@ -209,6 +217,8 @@ class _Collector:
                 by_fate = fates(tracks, row.session_id, row.baseline_session_id)
             if {row.session_id, row.baseline_session_id} <= read.keys():
                 later, visit = read[row.session_id], visits[row.session_id]
+                known = (*read[row.baseline_session_id].warnings, *later.warnings)
+                later = replace(later, warnings=known)
                 self._add["changes"](tables.change_row(row, later, visit, source, by_fate))
                 if by_fate is not None:
                     for long in tables.change_long_rows(row, later, visit, source, by_fate):
@@ -228,7 +238,7 @@ class _Collector:
         """Take a session; ``seen`` are pools and protocols that the participant was in before."""
         try:
             form = fill(record.lesions)
-            summary = summarise(record.lesions, self._limit, read_warnings(record.files))
+            summary = summarise(record.lesions, self._limit, record.warnings)
             centres = centres_of(lesion for lesion in record.lesions if lesion.counted)
         except ValueError as error:
             self._problem(Problem.of(error, record.files.lesions, record.files, left_out=True))
@@ -261,7 +271,9 @@ class _Collector:
         """Number of measures of the anatomy outside their limits; ``None`` without a table."""
         path = record.files.quality
         try:
-            return self.cohort.quality.add(session, read_table(path, MEASURES))
+            rows = read_table(path, MEASURES)
+            check_as_written(record.files, "prepare", path)
+            return self.cohort.quality.add(session, rows)
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
@@ -275,9 +287,12 @@ class _Collector:
         read: Callable[[Path], list[T]],
     ) -> list[T] | None:
         """Rows of a table of the participant; ``None`` where there is no such table."""
-        path = path_of(SessionFiles.together(files.out_dir, files.participant))
+        together = SessionFiles.together(files.out_dir, files.participant)
+        path = path_of(together)
         try:
-            return read(path)
+            rows = read(path)
+            check_as_written(together, "follow", path)
+            return rows
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:

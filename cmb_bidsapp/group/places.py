@@ -12,6 +12,7 @@ from nibabel.affines import voxel_sizes
 from cmb_bidsapp.anatomy.standard import Field, read_field, voxels_at
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.images import UNREADABLE, read_labels
+from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.lesions.candidates import REGION_REACH_MM, measure
 from cmb_bidsapp.lesions.lesion import Point
 from cmb_bidsapp.preprocess.resampling import Affine
@@ -37,7 +38,7 @@ class Places:
         try:
             mars, affine = read_labels(files.mars)
             way = read_field(files.to_standard) if files.to_standard.exists() else None
-        except UNREADABLE as error:
+        except (DataError, *UNREADABLE) as error:
             raise ValueError(f"the regions cannot be read ({error})") from error
         return cls(mars, affine, way)
 

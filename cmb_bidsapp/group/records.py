@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
+from cmb_bidsapp.bids.outputs import sidecar_of
 from cmb_bidsapp.bids.protocol import Protocol, read_protocol
-from cmb_bidsapp.bids.stamps import read_stamp, vouched
+from cmb_bidsapp.bids.stamps import altered, read_stamp, vouched
 from cmb_bidsapp.bids.text import open_text
 from cmb_bidsapp.bids.times import natural
 from cmb_bidsapp.clinical.mars import NEEDED
+from cmb_bidsapp.clinical.summary import read_warnings
 from cmb_bidsapp.core.errors import ExitCode
 from cmb_bidsapp.core.outcome import UNFINISHED
 from cmb_bidsapp.lesions.lesion import Lesion
@@ -46,12 +48,15 @@ class Record:
     ----------
     source
         ``algorithm``, or the readers whose decisions are in ``lesions``.
+    warnings
+        What must be known of the session before its numbers are used.
     """
 
     files: SessionFiles
     lesions: tuple[Lesion, ...]
     protocol: Protocol
     source: str = ALGORITHM
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -158,10 +163,24 @@ def read_record(files: SessionFiles) -> Record:
     Raises
     ------
     OSError, ValueError
-        The table or the sidecar of the T2*w cannot be read, or is none.
+        The table or the sidecar of the T2*w cannot be read, is none, or is not as it was written.
     """
     lesions = read_lesions(files.lesions, NEEDED)
-    return Record(files, tuple(lesions), read_protocol(files))
+    check_as_written(files, "prepare", sidecar_of(files.t2star))
+    check_as_written(files, "decide", files.lesions, files.summary)
+    return Record(files, tuple(lesions), read_protocol(files), warnings=read_warnings(files))
+
+
+def check_as_written(files: SessionFiles, phase: str, *paths: Path) -> None:
+    """Refuse results of a phase that somebody or something has changed since.
+
+    Raises
+    ------
+    ValueError
+        Which one; where no stamp tells, as in a folder without ``logs``, all are taken.
+    """
+    for path in altered(read_stamp(files.stamp(phase)), files.out_dir, paths):
+        raise ValueError(f"{path.name} is not as the run wrote it")
 
 
 @dataclass
@@ -194,8 +213,9 @@ def _read_status(status: Path) -> _LastRun:
             participant = participant.removeprefix("sub-")
             label = None if session == "n/a" else session.removeprefix("ses-")
             # Results stand whether or not it was measured how much is found in them.
-            if outcome == "failed" and row.get("stage") != "sensitivity":
-                cause = f"{row.get('stage', 'session')} failed in the last run: {message}"
+            # Only what is known to have ended well has.
+            if outcome not in ("ok", "skipped") and row.get("stage") != "sensitivity":
+                cause = f"{row.get('stage', 'session')} {outcome} in the last run: {message}"
                 last.failed.setdefault(participant, {})[label] = (
                     row.get("exit_code") == str(int(ExitCode.INTERRUPTED)) or message == UNFINISHED,
                     cause,

@@ -32,9 +32,15 @@ SOURCE = {
         reader="those of the readers named, made in the participant's report",
     )
 }
+WARNED = {
+    "warned": describe(
+        "Whether something must be known before the numbers are used: warnings in "
+        "group_summary.tsv; in what is compared, of either session"
+    )
+}
 PROTOCOL = columns_of(Protocol)
 #: Every table in which a session stands says when it was, and what it may be added up with.
-_SESSION = {**IDENTITY, **VISIT_COLUMNS, "sequence": PROTOCOL["sequence"], **SOURCE}
+_SESSION = {**IDENTITY, **VISIT_COLUMNS, "sequence": PROTOCOL["sequence"], **SOURCE, **WARNED}
 #: What a follow-up tells rests on all sessions of the participant.
 _FOLLOWED = {
     **_SESSION,
@@ -97,6 +103,7 @@ def about(record: Record, visit: Visit) -> dict[str, Any]:
         **vars(visit),
         "sequence": record.protocol.sequence,
         "source": record.source,
+        "warned": bool(record.warnings),
     }
 
 

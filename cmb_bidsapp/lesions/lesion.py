@@ -84,7 +84,10 @@ class PhaseSign(Level):
     UNDECIDED = "undecided", "the phase does not tell, or the scanner's convention is not sure"
 
 
-_MARS_REGIONS = {name: abbreviation for name, (abbreviation, *_) in MARS_FORM.items()}
+_MARS_REGIONS = {
+    **{name: abbreviation for name, (abbreviation, *_) in MARS_FORM.items()},
+    UNASSIGNED: "none within 12 mm",
+}
 _CFPR_MODES = {
     "paper": "voxels nearby, those of other candidates not counted",
     "reference": "as in the authors' code: other candidates and own interior are not brain",
@@ -109,7 +112,7 @@ class Lesion:
         "Class of most voxels, by the nearest region of the MARS map", levels=Region.levels
     )
     mars_region: str | None = column(
-        "Region of the MARS form of most voxels, within the class; or unassigned",
+        "Region of the MARS form of most voxels, within the class",
         levels=MappingProxyType(_MARS_REGIONS),
     )
     side: Side | None = column("Hemisphere, left or right; or unassigned")

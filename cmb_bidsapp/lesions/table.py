@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
 from cmb_bidsapp.bids.stamps import sha256_of
 from cmb_bidsapp.bids.tables import read_table, write_table
 from cmb_bidsapp.bids.typed import columns_of, decode, encode
+from cmb_bidsapp.core.labels import MARS_FORM
 from cmb_bidsapp.lesions.lesion import Lesion, Reason
 
 #: Columns of ``*_label-CMB_lesions.tsv`` with their JSON dictionary.
@@ -28,9 +30,28 @@ def read_lesions(path: Path, required: Iterable[str] = ("status",)) -> list[Lesi
     OSError
         The file cannot be opened.
     ValueError
-        It is no table, lacks a column, or a cell is not what its column holds.
+        It is no table, lacks a column, a cell is not what its column holds, or cells contradict
+        each other.
     """
-    return [decode(Lesion, row) for row in read_table(path, required)]
+    lesions = [decode(Lesion, row) for row in read_table(path, required)]
+    _check(lesions)
+    return lesions
+
+
+def _check(lesions: Sequence[Lesion]) -> None:
+    """Refuse numbers that stand twice, regions that are not of their class, and no probability."""
+    numbers = Counter(one.lesion_id for one in lesions if one.lesion_id is not None)
+    for number, times in numbers.items():
+        if times > 1 or number < 1:
+            raise ValueError(f"lesion_id {number}: whole numbers from 1, each once, are expected")
+    for one in lesions:
+        known = MARS_FORM.get(one.mars_region or "")
+        if known is not None and one.region not in (None, known[1]):
+            raise ValueError(f"mars_region {one.mars_region} is {known[1]}, not {one.region}")
+        for name in ("probability_max", "probability_mean", "calibrated_probability"):
+            value = getattr(one, name)
+            if value is not None and not 0 <= value <= 1:
+                raise ValueError(f"{name} {value:g}: a number from 0 to 1 is expected")
 
 
 def write_lesions(path: Path, lesions: Iterable[Lesion]) -> None:

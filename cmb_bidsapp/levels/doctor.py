@@ -18,6 +18,7 @@ from cmb_bidsapp.core.errors import AppError, ExitCode, LicenceError
 from cmb_bidsapp.core.outcome import common_code
 from cmb_bidsapp.core.resources import Machine
 from cmb_bidsapp.levels.request import DoctorRequest
+from cmb_bidsapp.models.card import WEIGHTS
 from cmb_bidsapp.models.registry import load_bundle, load_card, load_lesion_model, packaged_models
 from cmb_bidsapp.preprocess.brain import synthstrip_command
 from cmb_bidsapp.report.participant import viewer_or_why
@@ -112,8 +113,8 @@ def _models(request: DoctorRequest) -> Iterator[Finding]:
     for name in (*packaged_models(), *({request.model} - {*packaged_models()})):
         try:
             if name in packaged_models():
-                bundle = load_bundle(name)
-                told = f"{bundle.name}, {load_card(name).licence}, SHA-256 right"
+                bundle, card = load_bundle(name), load_card(name)
+                told = f"{bundle.name}, {card.licence}, SHA-256 {card.files[WEIGHTS]}, verified"
             else:
                 told = f"{load_lesion_model(name).name}, readable"
         except AppError as error:

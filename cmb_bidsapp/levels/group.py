@@ -7,8 +7,10 @@ from itertools import chain
 
 from rich.console import Console
 
+from cmb_bidsapp.bids.derivatives import tidied
 from cmb_bidsapp.bids.outputs import remove
 from cmb_bidsapp.bids.text import cause_of
+from cmb_bidsapp.core.defaults import GROUP_FOLDER
 from cmb_bidsapp.core.errors import ExitCode, NoInputError
 from cmb_bidsapp.core.outcome import Summary
 from cmb_bidsapp.engine.progress import say
@@ -33,6 +35,13 @@ def group(settings: Settings, console: Console) -> Summary:
     out_dir = settings.out_dir
     if not out_dir.is_dir():
         raise NoInputError(f"{out_dir}: no such folder; the participant level comes first")
+    own = ("group*", f"{GROUP_FOLDER}/*")
+    with tidied(out_dir / "logs" / "locks" / "group.lock", out_dir, *own):
+        return _collected(settings, console)
+
+
+def _collected(settings: Settings, console: Console) -> Summary:
+    out_dir = settings.out_dir
     ratings = read_ratings(settings.ratings) if settings.ratings else None
     found: Iterable[Found] = records(out_dir)
     people, unread = _people(settings)

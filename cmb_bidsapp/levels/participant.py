@@ -12,8 +12,14 @@ from pathlib import Path
 from rich.console import Console
 
 from cmb_bidsapp import __version__
+from cmb_bidsapp.anatomy.jhu import read_jhu
 from cmb_bidsapp.anatomy.templates import Space, find_template
-from cmb_bidsapp.bids.derivatives import SessionFiles, prepare_dataset
+from cmb_bidsapp.bids.derivatives import (
+    SessionFiles,
+    dataset_lock,
+    prepare_dataset,
+    tidied,
+)
 from cmb_bidsapp.bids.index import printable
 from cmb_bidsapp.bids.inputs import check_dataset, choose
 from cmb_bidsapp.bids.outputs import write_json, write_text
@@ -26,7 +32,7 @@ from cmb_bidsapp.engine.pool import run_sessions
 from cmb_bidsapp.engine.progress import Display, say
 from cmb_bidsapp.levels.ledger import Ledger
 from cmb_bidsapp.levels.reports import keep_report
-from cmb_bidsapp.models.registry import check_lesion_model, licence_of
+from cmb_bidsapp.models.registry import check_lesion_model, licence_of, load_bundle
 from cmb_bidsapp.phases.follow import sessions_with_results
 from cmb_bidsapp.report.participant import write_citation, write_participant_report
 from cmb_bidsapp.report.sessions import ReportedSession
@@ -47,7 +53,7 @@ def participant(settings: Settings, console: Console) -> Summary:
     show_choice(choice, console, everything=settings.dry_run or settings.verbosity > 0)
     if settings.reports_only and not settings.dry_run:
         return _write_reports(choice, settings, console)
-    check_lesion_model(settings.lesions.model, settings.lesions.folds)
+    _check_files(settings)
     licence = licence_of(settings.lesions.model)
     console.print(f"lesion model {settings.lesions.model}, licence: {licence}", highlight=False)
     _check_spaces(settings, console)
@@ -66,8 +72,10 @@ def participant(settings: Settings, console: Console) -> Summary:
 
 def _carry_out(settings: Settings, choice: Choice, ledger: Ledger, console: Console) -> None:
     """Run every stage, each participant's report after it."""
-    logs = run_folder(settings.out_dir)
-    write_text(logs / "cmb_bidsapp.toml", settings.to_toml())
+    out_dir = settings.out_dir
+    with tidied(dataset_lock(out_dir), out_dir / "logs", "*/run.json", "*/cmb_bidsapp.toml"):
+        logs = run_folder(out_dir)
+        write_text(logs / "cmb_bidsapp.toml", settings.to_toml())
 
     def run(sessions: Sequence[Unit], stage: Stage) -> None:
         run_stage(sessions, settings, logs, console, ledger, stage, report)
@@ -202,15 +210,16 @@ def _with_several_sessions(settings: Settings, choice: Choice) -> list[Participa
 
 def chosen(settings: Settings) -> Choice:
     """What the settings choose of the dataset."""
-    check_dataset(settings.bids_dir)
+    notes = check_dataset(settings.bids_dir)
     selection = settings.selection
-    return choose(
+    choice = choose(
         settings.bids_dir,
         participants=selection.participants,
         excluded=selection.excluded,
         sessions=selection.sessions,
         filters=selection.filters,
     )
+    return replace(choice, notes=(*notes, *choice.notes))
 
 
 def show_choice(choice: Choice, console: Console, *, everything: bool) -> None:
@@ -237,6 +246,14 @@ def show_choice(choice: Choice, console: Console, *, everything: bool) -> None:
             say(console, f"{printable(str(one.path))}: {word}, {one.reason}")
     for note in choice.notes:
         say(console, f"note: {note}")
+
+
+def _check_files(settings: Settings) -> None:
+    """Refuse models and an atlas that are damaged, before hours of work."""
+    check_lesion_model(settings.lesions.model, settings.lesions.folds)
+    load_bundle(settings.anatomy.model)
+    if settings.anatomy.jhu_atlas is not None:
+        read_jhu(settings.anatomy.jhu_atlas)
 
 
 def _check_spaces(settings: Settings, console: Console) -> None:

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from cmb_bidsapp.bids.derivatives import locked
+from cmb_bidsapp.bids.derivatives import tidied
 from cmb_bidsapp.bids.index import printable
-from cmb_bidsapp.bids.outputs import PARTIAL, write_text
+from cmb_bidsapp.bids.outputs import write_text
 from cmb_bidsapp.bids.scans import Choice, Unit
 from cmb_bidsapp.bids.tables import read_table, write_table
 from cmb_bidsapp.core.errors import ExitCode
@@ -79,9 +79,7 @@ def write_status(out_dir: Path, rows: Sequence[Row], *, new_only: bool = False) 
     With ``new_only`` what is known of a session already stays, too.
     """
     logs = out_dir / "logs"
-    with locked(logs / "locks" / "status.lock"):
-        for left in logs.glob(f"{PARTIAL}*-status.*"):
-            left.unlink(missing_ok=True)
+    with tidied(logs / "locks" / "status.lock", logs, "status.*"):
         known = {_whose(row): row for row in _read(logs / "status.tsv")}
         given = {_whose(row): row for row in rows}
         together = {**given, **known} if new_only else {**known, **given}

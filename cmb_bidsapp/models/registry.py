@@ -124,7 +124,7 @@ def load_lesion_model(name_or_folder: str, folds: Sequence[str] = ()) -> LesionM
 
 
 def check_lesion_model(name_or_folder: str, folds: Sequence[str] = ()) -> None:
-    """Refuse a lesion model that can be refused without reading its weights.
+    """Refuse a lesion model that can be refused without torch; checksums are verified.
 
     Raises
     ------
@@ -136,7 +136,8 @@ def check_lesion_model(name_or_folder: str, folds: Sequence[str] = ()) -> None:
         results.check()
         return
     _refuse_folds(name_or_folder, folds)
-    check_bundle(_folder(name_or_folder), load_card(name_or_folder))
+    bundle = load_bundle(name_or_folder)
+    check_bundle(bundle.folder, bundle.card)
 
 
 def threshold_of(name_or_folder: str, operating_point: str | None = None) -> float:

@@ -295,13 +295,13 @@ def _spaces(given: Sequence[str]) -> tuple[str, ...]:
 
 def _labels(option: str, values: Sequence[str], prefix: str) -> tuple[str, ...]:
     """Labels of an option; a file or variable that is empty must not mean everybody."""
-    found = plain_labels(_expand(values), prefix)
+    found = plain_labels(_expand(option, values), prefix)
     if values and not found:
         raise UsageError(f"{option}: a label is expected, and none was given")
     return found
 
 
-def _expand(values: Sequence[str]) -> list[str]:
+def _expand(option: str, values: Sequence[str]) -> list[str]:
     """Replace ``@FILE`` by the words of the file."""
     words: list[str] = []
     for value in values:
@@ -309,7 +309,8 @@ def _expand(values: Sequence[str]) -> list[str]:
             try:
                 words += Path(value[1:]).read_text(encoding="utf-8-sig").split()
             except (OSError, ValueError) as error:
-                raise UsageError(f"{value}: a text file of labels is expected ({error})") from error
+                cause = f"a text file of labels is expected ({error})"
+                raise UsageError(f"{option} {value}: {cause}") from error
         else:
             words.append(value)
     return words

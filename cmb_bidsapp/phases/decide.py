@@ -15,7 +15,7 @@ from cmb_bidsapp.anatomy.standard import Points, read_field
 from cmb_bidsapp.bids.derivatives import SessionFiles, raw_uri
 from cmb_bidsapp.bids.images import read_derivative, read_labels
 from cmb_bidsapp.bids.inputs import Session
-from cmb_bidsapp.bids.outputs import remove, write_image
+from cmb_bidsapp.bids.outputs import remove, sidecar_of, write_image
 from cmb_bidsapp.bids.provenance import read_notes
 from cmb_bidsapp.bids.tables import write_table
 from cmb_bidsapp.clinical.mars import FORM_COLUMNS, fill, form_rows
@@ -115,6 +115,8 @@ def decide_inputs(session: Session, files: SessionFiles, settings: Settings) -> 
     """Everything the phases before it have written."""
     made = [files.t2star, files.t2star_brain, files.proxy, files.mars]
     made += [files.probability, files.network_labels, files.to_standard]
+    # What they tell stands beside the count.
+    made += [sidecar_of(files.t2star), sidecar_of(files.probability)]
     if session.phase is not None and session.phase.problem is None:
         made.append(session.phase.path)
     if session.t1w is not None:
@@ -129,6 +131,7 @@ def decide_parameters(settings: Settings, session: Session) -> dict[str, Any]:
     spaces = list(settings.output_spaces)
     return {
         "version": 12,
+        "notes": list(session.notes),
         "spaces": spaces,
         "calibration": calibration_of(settings.lesions.model),
         **({"phase": phase_facts(session.phase)} if session.phase is not None else {}),

@@ -19,7 +19,7 @@ from cmb_bidsapp.anatomy.quality import (
     registration_measures,
     share_shown,
 )
-from cmb_bidsapp.anatomy.recognition import certainty, why_not
+from cmb_bidsapp.anatomy.recognition import certainty, fluid_brightness, why_not
 from cmb_bidsapp.bids.derivatives import SessionFiles, raw_uri
 from cmb_bidsapp.bids.images import read_image
 from cmb_bidsapp.bids.inputs import Scan, Session
@@ -109,7 +109,9 @@ def measure_anatomy(
         shown = share_shown(t1w.brain, t1w.affine, t2star.grid, pull=registration.pull)
         sure = certainty(t1w.anatomy)
         measures += brain_measures(Contrast.T1W, t1w.brain, t1w.grid.spacing, sure)
-        measures += contrast_measures(registration.correlation, t1w.about["Sources"][0])
+        brightness = fluid_brightness(t1w.data, t1w.affine, t1w.anatomy)
+        name = t1w.about["Sources"][0]
+        measures += contrast_measures(registration.correlation, brightness, name)
         measures += registration_measures(
             registration.mask_dice, registration.mutual_information, shown
         )
@@ -199,7 +201,7 @@ def prepare_parameters(settings: Settings, session: Session) -> dict[str, Any]:
     """Everything but the inputs that the results depend on."""
     extraction = choose_brain_extraction(settings.anatomy.brain_extraction)
     return {
-        "version": 9,
+        "version": 10,
         "brain_extraction": extraction,
         "parcellation": settings.anatomy.parcellation,
         "proxy_rules": settings.anatomy.proxy_rules,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from cmb_bidsapp import __version__
-from cmb_bidsapp.bids.derivatives import SessionFiles
+from cmb_bidsapp.bids.derivatives import SessionFiles, dataset_lock, tidied
 from cmb_bidsapp.bids.outputs import write_text
 from cmb_bidsapp.bids.provenance import Provenance, read_provenance
 from cmb_bidsapp.core.defaults import NOT_A_DIAGNOSIS, NOT_ASSESSED
@@ -72,7 +72,9 @@ def write_citation(settings: Settings, sessions: Sequence[ReportedSession]) -> N
     """Write ``logs/CITATION.md``: the methods of a run, where a session was finished."""
     text = _methods(settings, _provenances(settings, sessions))
     if text is not None:
-        write_text(settings.out_dir / "logs" / "CITATION.md", text.to_markdown())
+        logs = settings.out_dir / "logs"
+        with tidied(dataset_lock(settings.out_dir), logs, "CITATION.md"):
+            write_text(logs / "CITATION.md", text.to_markdown())
 
 
 def _page(

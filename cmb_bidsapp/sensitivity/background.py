@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -176,11 +175,10 @@ def refuse_other_model(model: LesionModel, files: SessionFiles) -> None:
 
 
 def _acquisition(image: Path) -> tuple[float, float]:
-    path = image.with_name(image.name.removesuffix(".nii.gz") + ".json")
-    told = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    told = read_sidecar(image)
     field, echo = told.get("MagneticFieldStrength"), told.get("EchoTime")
     if not (isinstance(field, int | float) and isinstance(echo, int | float)):
-        log.warning("%s: no field strength or echo time; %g T, %g ms assumed", path.name, *ASSUMED)
+        log.warning("%s: no field strength or echo time; %g T, %g ms assumed", image.name, *ASSUMED)
         return ASSUMED
     return float(field), 1000 * float(echo)
 

@@ -13,6 +13,8 @@ from scipy.spatial.transform import Rotation
 
 from cmb_bidsapp.anatomy.atlas import load_atlas
 from cmb_bidsapp.anatomy.pieces import largest_piece
+from cmb_bidsapp.bids.images import read_labels
+from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.core.labels import LAST_EXTRACEREBRAL, ids, mirror_lookup
 
 #: Ids for tissue outside the brain of :func:`atlas_head`, as the public head label maps number it.
@@ -47,10 +49,20 @@ def is_brain(dseg: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
 
 
 def read_head(path: Path) -> Head:
-    """Read a FreeSurfer-numbered head of 1 mm voxels, in any orientation."""
-    image = nib.as_closest_canonical(nib.load(path))
+    """Read a FreeSurfer-numbered head of 1 mm voxels, in any orientation.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read, or is none.
+    """
+    image = nib.as_closest_canonical(nib.Nifti1Image(*read_labels(path)))
     if not np.allclose(image.header.get_zooms()[:3], 1.0, atol=0.05):
-        raise ValueError(f"{path}: label maps of 1 mm voxels are needed")
+        raise DataError(f"{path} has other than 1 mm voxels; resample it, labels unmixed")
+    if not np.isin(image.dataobj, ids(structure="cerebral-wm")).any():
+        raise DataError(
+            f"{path} has no cerebral white matter; a label map in FreeSurfer's numbers is needed"
+        )
     return Head(without_spine(without_specks(np.asarray(image.dataobj).astype(np.int16))))
 
 

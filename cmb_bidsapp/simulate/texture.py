@@ -12,6 +12,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
+from cmb_bidsapp.bids.images import read_derivative
 from cmb_bidsapp.simulate.physics import Volume, resample
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Texture:
 
 def read_texture(path: Path) -> Texture:
     """Texture of an image file; of a 4D one, of its last volume (the latest echo)."""
-    image = nib.as_closest_canonical(nib.load(path))
+    image = nib.as_closest_canonical(nib.Nifti1Image(*read_derivative(path)))
     data = np.asarray(image.dataobj, np.float32)
     last = data[..., -1] if data.ndim == 4 else data
     return Texture.of(last, image.header.get_zooms()[:3])

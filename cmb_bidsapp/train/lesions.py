@@ -12,7 +12,7 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
-from cmb_bidsapp.bids.images import open_image
+from cmb_bidsapp.bids.images import open_image, read_derivative, read_labels
 from cmb_bidsapp.bids.outputs import write_json
 from cmb_bidsapp.core.errors import UsageError
 from cmb_bidsapp.core.labels import PROXY
@@ -51,20 +51,16 @@ def class_labels(cases: Sequence[TrainingCase], *, proxy: bool, mimics: bool) ->
 
 def training_labels(case: TrainingCase, classes: Mapping[str, int]) -> npt.NDArray[np.uint8]:
     """Label image of a case, T2*w grid: lesions over mimics over regions."""
-    regions = _data(case.proxy)
+    regions = read_labels(case.proxy)[0]
     labels = np.zeros(regions.shape, np.uint8)
     for name, value in PROXY.items():
         labels[regions == value] = classes.get(name, 0)
     if "mimic" in classes and case.mimics is not None:
-        labels[_data(case.mimics) > 0] = classes["mimic"]
+        labels[read_derivative(case.mimics)[0] > 0] = classes["mimic"]
     if case.ignore is not None:
-        labels[_data(case.ignore) > 0] = classes["ignore"]
-    labels[_data(case.lesions) > 0] = classes["CMB"]
+        labels[read_derivative(case.ignore)[0] > 0] = classes["ignore"]
+    labels[read_derivative(case.lesions)[0] > 0] = classes["CMB"]
     return labels
-
-
-def _data(path: Path) -> npt.NDArray[Any]:
-    return np.asarray(open_image(path).dataobj)
 
 
 def write_raw_dataset(
@@ -86,7 +82,7 @@ def write_raw_dataset(
         affine = open_image(case.t2star).affine
         slices = slices_in_slab(slice_distance(affine))
         for channel, path in enumerate((case.t2star, case.t1w)):
-            data, spacing = network_order(_data(path).astype(np.float32), affine)
+            data, spacing = network_order(read_derivative(path)[0], affine)
             means = to_slabs(data[None], slices, 0)[0]
             _save(folder / "imagesTr" / f"{case.name}_{channel:04d}.nii.gz", means, spacing)
         data, spacing = network_order(training_labels(case, classes), affine)

@@ -193,12 +193,16 @@ def test_registration_is_measured_by_masks_images_and_what_is_shown():
 
 def test_a_t1w_as_bright_and_dark_as_the_t2star_is_told_with_the_file():
     name = "sub-01/anat/sub-01_T1w.nii.gz"
-    assert flagged(contrast_measures(0.5, name)) == {}
-    found = contrast_measures(np.nextafter(0.5, 1), name)
+    assert flagged(contrast_measures(0.5, 0.5, name)) == {}
+    found = contrast_measures(np.nextafter(0.5, 1), math.nan, name)
     assert flagged(found) == {"correlation of T1w and T2*w": "high"}
+    # An echo of quite another time may differ; its fluid is still not dark.
+    other = contrast_measures(0.1, 0.61, name)
+    assert flagged(other) == {"ventricles by white matter in the T1w": "high"}
+    assert f"{name} may be a T2*w" in warnings(other)[0]
     (told,) = warnings(found)
     assert f"{name} may be a T2*w; look at it" in told
-    assert contrast_measures(math.nan, name) == [], "unknown is not told"
+    assert contrast_measures(math.nan, math.nan, name) == [], "unknown is not told"
 
 
 #: A turn about an oblique axis, and a shift, mm.

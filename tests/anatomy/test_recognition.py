@@ -8,8 +8,14 @@ import numpy as np
 import pytest
 
 from cmb_bidsapp.anatomy.network import Anatomy, AnatomyNetwork
-from cmb_bidsapp.anatomy.recognition import certainty, structure_certainty, why_not
+from cmb_bidsapp.anatomy.recognition import (
+    certainty,
+    fluid_brightness,
+    structure_certainty,
+    why_not,
+)
 from cmb_bidsapp.bids.images import read_volume
+from cmb_bidsapp.core.labels import STRUCTURES
 from cmb_bidsapp.models.registry import load_bundle
 from cmb_bidsapp.preprocess.resampling import Grid
 
@@ -94,6 +100,20 @@ def test_a_whole_brain_must_have_structures_a_part_of_one_need_not():
     cut = np.zeros(SHAPE, np.bool_)
     cut[2:14, 2:14, :8] = True
     assert judged(unsure, lambda *_: anatomy(0.94, 0.6), brain=cut) == ""
+
+
+def test_brightness_of_fluid_is_that_of_the_ventricles_by_white_matter():
+    probabilities = np.zeros((4, *SHAPE), np.float32)
+    probabilities[0] = 0.1
+    probabilities[STRUCTURES.index("cerebral-wm"), 1:8, 1:15, 1:15] = 1
+    probabilities[STRUCTURES.index("lateral-ventricle"), 8:15, 1:15, 1:15] = 1
+    data = np.zeros(SHAPE, np.float32)
+    # Borders, which are mixtures, are left out.
+    data[1:8, 1:15, 1:15], data[8:15, 1:15, 1:15], data[7:9] = 100, 30, 500
+    found = Anatomy(probabilities, Grid(SHAPE, AFFINE))
+    assert fluid_brightness(data, AFFINE, found) == pytest.approx(0.3)
+    probabilities[STRUCTURES.index("lateral-ventricle"), 10:] = 0
+    assert np.isnan(fluid_brightness(data, AFFINE, found))
 
 
 @pytest.fixture(scope="module")

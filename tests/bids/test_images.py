@@ -5,7 +5,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from cmb_bidsapp.bids.images import read_image, read_labels
+from cmb_bidsapp.bids.images import read_derivative, read_image, read_labels
 from cmb_bidsapp.core.errors import DataError
 from tests.skeletons import write_nifti
 
@@ -62,18 +62,19 @@ def test_a_truncated_file_is_bad_data(tmp_path, keep):
     assert str(path) in str(caught.value)
 
 
-def test_one_flipped_bit_in_a_compressed_file_is_never_read_as_data(tmp_path):
+@pytest.mark.parametrize("read", [read_image, read_derivative, read_labels])
+def test_one_flipped_bit_in_a_compressed_file_is_never_read_as_data(tmp_path, read):
     noise = np.random.default_rng(0).normal(100, 20, size=(12, 12, 12)).astype(np.int16)
     path = write_nifti(tmp_path / "a.nii.gz", data=noise)
     whole = path.read_bytes()
-    good, _ = read_image(path)
+    good, _ = read(path)
     # The first ten bytes hold name, time and system, of which no data depend.
     for at in np.linspace(10, len(whole) - 1, 60).astype(int):
         content = bytearray(whole)
         content[at] ^= 1 << (at % 8)
         path.write_bytes(bytes(content))
         with contextlib.suppress(DataError):
-            np.testing.assert_array_equal(read_image(path)[0], good)
+            np.testing.assert_array_equal(read(path)[0], good)
 
 
 @pytest.mark.parametrize("change", [lambda whole: whole[:-4], lambda whole: whole + b"rest"])
@@ -183,3 +184,17 @@ def test_labels_are_integers_and_may_be_empty(tmp_path):
     labels, _ = read_labels(path)
     assert labels.dtype == np.int32
     assert not labels.any()
+
+
+def test_an_image_of_other_shape_and_a_compressed_mgz_are_read_to_their_end(tmp_path):
+    field = np.random.default_rng(0).normal(size=(3, 4, 5, 1, 3)).astype(np.float32)
+    there = write_nifti(tmp_path / "field.nii.gz", data=field)
+    np.testing.assert_array_equal(read_derivative(there)[0], field)
+    path = tmp_path / "aseg.mgz"
+    nib.save(nib.MGHImage(DATA, np.eye(4)), path)
+    np.testing.assert_array_equal(read_labels(path)[0], DATA)
+    whole = bytearray(path.read_bytes())
+    whole[-6] ^= 1
+    path.write_bytes(bytes(whole))
+    with pytest.raises(DataError, match=r"aseg\.mgz cannot be read"):
+        read_labels(path)

@@ -2,6 +2,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,7 +10,7 @@ from cmb_bidsapp.bids.outputs import sidecar_of, write_json
 from cmb_bidsapp.bids.provenance import read_seconds
 from cmb_bidsapp.bids.scans import Participant
 from cmb_bidsapp.bids.stamps import read_stamp, sha256_of
-from cmb_bidsapp.core.errors import DataError
+from cmb_bidsapp.core.errors import CannotWriteError, DataError
 from cmb_bidsapp.engine import child as module
 from cmb_bidsapp.engine.child import Job, run, up_to_date
 from cmb_bidsapp.phases.base import Phase, Result
@@ -303,3 +304,37 @@ def test_a_child_speaks_in_events_only(job, tmp_path, ending, code, last):
     said = child.stderr.decode()
     assert "a library prints" in said
     assert "a program prints" in said
+
+
+def test_a_link_of_the_outputs_into_the_dataset_is_not_written_through(job, tmp_path):
+    raw = tmp_path / "sub-01" / "ses-A"
+    raw.mkdir(parents=True)
+    link = job.settings.out_dir / "sub-01" / "ses-A"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(raw)
+    with pytest.raises(CannotWriteError, match="leads into the dataset"):
+        ran(job)
+    assert not first_file(job.files).exists()
+    # To another disk a link may lead.
+    elsewhere = tmp_path.parent / f"{tmp_path.name}-disk"
+    elsewhere.mkdir()
+    link.unlink()
+    link.symlink_to(elsewhere)
+    assert ran(job) == ["first", "second"]
+
+
+@pytest.mark.parametrize(
+    ("error", "free", "code", "words"),
+    [
+        (RuntimeError("itk: write failed"), 0, 75, "no space left on the disk of {} (RuntimeError"),
+        (RuntimeError("itk: write failed"), 1 << 30, 70, "RuntimeError: itk: write failed"),
+        (DataError("bad image"), 0, 65, "bad image"),
+    ],
+)
+def test_what_libraries_say_where_a_disk_is_full_is_told_as_that(
+    tmp_path, monkeypatch, error, free, code, words
+):
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    found, message = module._why(error, tmp_path)
+    assert found == code
+    assert message.startswith(words.format(tmp_path))

@@ -53,7 +53,7 @@ class Tiny:
     def run(self, *options: str, **how: Any) -> tuple[int, str, str]:
         """Exit code, standard output and error."""
         process = self.start(*options, **how)
-        said, complained = process.communicate(timeout=300)
+        said, complained = process.communicate(timeout=900)
         return process.returncode, said, complained
 
     def forget(self) -> None:

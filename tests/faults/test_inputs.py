@@ -105,9 +105,14 @@ def mirrored(good):
     return made
 
 
-def long(good):
-    data = np.resize(np.asarray(good.dataobj), (48, 24, 24))
-    return nib.Nifti1Image(data, np.diag([16.0, 16.0, 16.0, 1.0]))
+def shows(shape, side):
+    """So many voxels of ``side`` mm."""
+
+    def make(good):
+        data = np.resize(np.asarray(good.dataobj), shape)
+        return nib.Nifti1Image(data, np.diag([side, side, side, 1.0]))
+
+    return image(make)
 
 
 def replaced(make):
@@ -139,7 +144,8 @@ UNREADABLE, GEOMETRY = "cannot be read", "which no head scan has"
 REFUSED = {
     "empty file": (content(lambda _: b""), UNREADABLE),
     "text": (content(lambda _: b"<html>404 not found</html>" * 50), UNREADABLE),
-    "git-annex pointer": (content(lambda _: b"/annex/objects/MD5E-s1--x.nii.gz\n"), UNREADABLE),
+    "git-annex pointer": (content(lambda _: b"/annex/objects/MD5E-s1--x.nii.gz"), "datalad get"),
+    "Git LFS pointer": (content(lambda _: b"version https://git-lfs.github.com/"), "git lfs pull"),
     "another format": (content(lambda _: b"\x89PNG\r\n\x1a\n" + bytes(500)), UNREADABLE),
     "zip archive": (content(lambda _: b"PK\x03\x04" + bytes(500)), UNREADABLE),
     "gz of nothing": (content(lambda _: gzip.compress(b"")), UNREADABLE),
@@ -182,13 +188,14 @@ REFUSED = {
     "voxels of 40 mm": (scaled(10), GEOMETRY),
     "voxels of 4 m": (scaled(1000), GEOMETRY),
     "voxels of 4 um": (scaled(0.001), GEOMETRY),
-    "a head of 0.8 m": (image(long), GEOMETRY),
+    "a head of 0.8 m": (shows((48, 24, 24), 16.0), GEOMETRY),
+    "a field of 0.5 m each way": (shows((28, 28, 28), 18.0), GEOMETRY),
     "all zero": (voxels(lambda data: data * 0), "every voxel has the same value"),
     "all one value": (voxels(lambda data: data * 0 + 7), "every voxel has the same value"),
     "all not a number": (voxels(lambda data: data * np.nan), "every voxel has the same value"),
     "all infinite": (voxels(lambda data: data * np.inf), "every voxel has the same value"),
     "link to nothing": (replaced(lambda p: p.symlink_to("gone")), "datalad get"),
-    "link to itself": (replaced(lambda p: p.symlink_to(p.name)), ""),
+    "link to itself": (replaced(lambda p: p.symlink_to(p.name)), "leads back to itself"),
     "folder": (replaced(lambda p: p.mkdir()), ""),
     "pipe": (replaced(os.mkfifo), "not a regular file"),
     "device": (replaced(lambda p: p.symlink_to("/dev/null")), "not a regular file"),

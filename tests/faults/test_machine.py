@@ -1,6 +1,7 @@
 """Disks that are full or read-only, little memory, one bad participant of several, no network."""
 
 import contextlib
+import ctypes
 import os
 import resource
 import shutil
@@ -51,6 +52,20 @@ def test_a_disk_that_fills_up_costs_nothing_that_was_done(tiny, disk, tmp_path):
     shutil.copytree(out, tmp_path / "copy")
     assert app.run("--nprocs", "1", out=tmp_path / "undisturbed")[0] == 0
     assert results(tmp_path / "copy") == results(tmp_path / "undisturbed")
+
+
+def test_scratch_that_fills_up_costs_only_those_who_need_it(tiny, disk):
+    app = tiny("01", "scratch1")
+    work = disk("size=300k")
+    code, said, _ = app.run("--nprocs", "1", "-w", str(work))
+    assert (code, result_of(said)) == (1, (1, 1, 0, 1))
+    outcome, number, why = status(app.out)["sub-scratch1"]
+    assert (outcome, number) == ("failed", "75")
+    assert f"no space left on the disk of {work}" in why
+    assert not list(work.iterdir())
+    disk("size=20m", again=True)
+    code, said, _ = app.run("--nprocs", "1", "-w", str(work))
+    assert (code, result_of(said)) == (0, (2, 0, 0, 0))
 
 
 def test_a_disk_without_any_room_counts_who_was_not_processed(tiny, disk):
@@ -137,13 +152,30 @@ def test_a_session_that_the_kernel_kills_for_want_of_memory_says_so(tiny, contro
     assert status(app.out)["sub-big1"][2].startswith("killed by SIGKILL, out of memory; run fewer")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root writes anywhere")
+def obey():
+    """Take from root the capabilities to pass over permissions (``PR_CAPBSET_DROP``)."""
+    for capability in (1, 2):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+        ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)
+
+
 def test_an_output_folder_without_permission_is_told(tiny):
     app = tiny("01")
     app.out.mkdir(mode=0o500)
-    code, said, complained = app.run()
+    code, said, complained = app.run(limit=obey)
     assert (code, result_of(said)) == (77, (0, 1, 0, 77))
     assert complained.startswith("cmb_bidsapp: no permission: ")
+
+
+def test_an_image_without_permission_costs_only_its_own_session(tiny):
+    app = tiny("01", "02")
+    (image,) = app.bids.rglob("sub-02_T2starw.nii.gz")
+    image.chmod(0)
+    code, said, complained = app.run("--nprocs", "1", limit=obey)
+    assert (code, result_of(said), complained) == (1, (1, 1, 0, 1), "")
+    assert status(app.out)["sub-01"][0] == "ok"
+    outcome, _, why = status(app.out)["sub-02"]
+    assert outcome == "failed"
+    assert str(image) in why
 
 
 def test_one_bad_participant_fails_alone_no_connection_is_asked_for_and_the_dataset_stays(tiny):

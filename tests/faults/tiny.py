@@ -6,7 +6,8 @@ Command line, engine, stamps, status and atomic writes are the real ones; phases
 reports have one line.
 
 A participant's label says what happens to it: ``hang...`` never ends, ``bad...`` is bad data,
-``slow...`` takes a second, ``big...`` has its image read as the app reads it.
+``slow...`` takes a second, ``big...`` has its image read as the app reads it, ``scratch...`` needs
+1 MB of temporary files.
 """
 
 import hashlib
@@ -20,6 +21,7 @@ from cmb_bidsapp import workflow
 from cmb_bidsapp.bids.images import read_image
 from cmb_bidsapp.bids.outputs import sidecar_of, write_json, write_text
 from cmb_bidsapp.core.errors import RefusedScanError
+from cmb_bidsapp.core.scratch import scratch_folder
 from cmb_bidsapp.phases.base import Phase, Result
 
 #: File that is told of every phase that begins.
@@ -44,6 +46,9 @@ def _work(name, sources, targets):
             time.sleep(1)
         if session.participant.startswith("big"):
             read_image(session.t2star.path)
+        if session.participant.startswith("scratch"):
+            with scratch_folder("tiny-") as folder:
+                (folder / "file").write_bytes(bytes(1 << 20))
         used = sources(session, files)
         text = "".join(hashlib.sha256(path.read_bytes()).hexdigest() for path in used)
         for target in targets(files):
@@ -76,15 +81,17 @@ def _install():
     sys.addaudithook(_tell_of_connections)
 
 
+def report(settings, label, sessions):
+    """A report of one line."""
+    path = settings.out_dir / f"sub-{label}.html"
+    shown = [(one.session.label, one.error) for one in sessions]
+    write_text(path, f"{sorted(shown)}\n")
+    return path
+
+
 def _app(arguments):
     from cmb_bidsapp.cli import main
     from cmb_bidsapp.levels import participant, reports
-
-    def report(settings, label, sessions):
-        path = settings.out_dir / f"sub-{label}.html"
-        shown = [(one.session.label, one.error) for one in sessions]
-        write_text(path, f"{sorted(shown)}\n")
-        return path
 
     participant.write_citation = lambda *_: None
     reports.write_participant_report = report

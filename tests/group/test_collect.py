@@ -11,6 +11,7 @@ from cmb_bidsapp.group.changes import COUNTS
 from cmb_bidsapp.group.collect import apply_ratings, write_sums
 from cmb_bidsapp.group.ratings import read_ratings
 from cmb_bidsapp.group.records import records
+from cmb_bidsapp.report.group import write_group_report
 from tests.group import readers
 from tests.group.sessions import (
     GRE,
@@ -86,17 +87,26 @@ def test_each_pool_has_a_map_and_one_of_an_earlier_run_goes(tmp_path):
     assert not (tmp_path / f"{name.format('SWI')}.json").exists()
 
 
-def test_a_cell_that_makes_no_sense_leaves_the_whole_session_out(tmp_path):
-    for label, cells in (
-        ("01", {"grade": "huge"}),
-        ("02", {"mni_x": "left"}),
-        ("03", {"calibrated_probability": "maybe"}),
-        ("04", {}),
-    ):
-        write_session(tmp_path, label, None, [lesion(), lesion(**cells)], GRE)
+@pytest.mark.parametrize(
+    ("cells", "cause"),
+    [
+        ({"grade": "huge"}, "grade huge: one of"),
+        ({"mni_x": "left"}, "mni_x left: a number"),
+        ({"calibrated_probability": "maybe"}, "calibrated_probability maybe: a number"),
+        ({"calibrated_probability": 7}, "calibrated_probability 7: a number from 0 to 1"),
+        ({"mars_region": "nowhere"}, "mars_region nowhere: one of"),
+        ({"mars_region": "thalamus"}, "mars_region thalamus is deep, not lobar"),
+        ({"lesion_id": 1}, "lesion_id 1: whole numbers from 1, each once"),
+        ({"lesion_id": -1}, "lesion_id -1: whole numbers from 1"),
+    ],
+)
+def test_cells_that_make_no_sense_leave_the_whole_session_out(tmp_path, cells, cause):
+    write_session(tmp_path, "01", None, [lesion(lesion_id=1), lesion(**cells)], GRE)
+    write_session(tmp_path, "04", None, [lesion(lesion_id=1), lesion(lesion_id=2)], GRE)
     told = []
     cohort = gather(tmp_path, tell=told.append)
-    assert [problem.files.participant for problem in told] == ["01", "02", "03"]
+    assert [problem.files.participant for problem in told] == ["01"]
+    assert cause in told[0].reason
     assert cohort.problems == told
     assert (cohort.total.sessions, counts(cohort.pools["GRE"])) == (1, {2: 1})
     for name in ("lesions", "mars", "mars_long", "summary"):
@@ -183,6 +193,25 @@ def test_follow_ups_of_sessions_that_are_left_out_are_left_out(tmp_path):
     cohort = gather(tmp_path)
     assert not cohort.changes.by_pool
     assert read_table(tmp_path / "group_changes.tsv") == []
+
+
+def test_what_must_be_known_before_use_is_beside_every_count(tmp_path):
+    write_session(tmp_path, "01", "A", 1, {**GRE, "Notes": ["cut by the field of view"]})
+    write_session(tmp_path, "01", "B", 1, GRE)
+    write_session(tmp_path, "02", "A", 1, GRE)
+    write_changes(tmp_path, "01", {"new": 1})
+    rows = [{"track_id": 1, "session_id": f"ses-{name}", "state": "present"} for name in "AB"]
+    write_tracks(tmp_path, "01", *rows)
+    cohort = gather(tmp_path)
+    for name in ("lesions", "mars", "mars_long", "summary", "tracks"):
+        for row in read_table(tmp_path / f"group_{name}.tsv"):
+            warned = (row["participant_id"], row["session_id"]) == ("sub-01", "ses-A")
+            assert row["warned"] == ("true" if warned else "false"), name
+    # A difference is as good as the worse of what is compared.
+    for name in ("changes", "changes_long"):
+        assert {row["warned"] for row in read_table(tmp_path / f"group_{name}.tsv")} == {"true"}
+    page = write_group_report(cohort, tmp_path).read_text(encoding="utf-8")
+    assert page.count("cut by the field of view") == 1
 
 
 def test_readers_decide_and_every_table_says_so(tmp_path):

@@ -5,8 +5,9 @@ import os
 import pytest
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.bids.outputs import sidecar_of
+from cmb_bidsapp.bids.outputs import sidecar_of, write_json
 from cmb_bidsapp.bids.protocol import Protocol, SequenceKind
+from cmb_bidsapp.bids.stamps import Stamp, state_of, write_stamp
 from cmb_bidsapp.bids.tables import write_table
 from cmb_bidsapp.group.records import Problem, Record, records
 from tests.group.sessions import GRE, lesion, write_session, write_status
@@ -63,12 +64,21 @@ def test_the_protocol_is_that_of_the_sidecar_and_unknown_without_one(out_dir):
     assert third.protocol == Protocol(sequence=SequenceKind.UNKNOWN)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1]"])
+@pytest.mark.parametrize("text", ["", "{", "[1]", "[" * 100_000])
 def test_a_session_with_a_broken_sidecar_is_a_problem_that_names_it(out_dir, text):
     sidecar_of(SessionFiles(out_dir, "01", "A").t2star).write_text(text)
     records, (problem,) = read(out_dir)
     assert len(records) == 2
     assert "desc-preproc_T2starw.json is damaged" in str(problem)
+
+
+def test_a_sidecar_that_is_a_pipe_is_not_waited_for(out_dir):
+    sidecar = sidecar_of(SessionFiles(out_dir, "01", "A").t2star)
+    sidecar.unlink()
+    os.mkfifo(sidecar)
+    records, (problem,) = read(out_dir)
+    assert len(records) == 2
+    assert "not a regular file" in problem.reason
 
 
 def test_what_is_no_number_in_a_sidecar_is_not_known(out_dir):
@@ -105,6 +115,34 @@ def test_a_session_that_cannot_be_read_is_a_problem_and_the_rest_goes_on(out_dir
     assert "run the participant level again" in str(problem)
 
 
+def without_last_row(path):
+    path.write_text(path.read_text().rstrip("\n").rpartition("\n")[0] + "\n")
+
+
+@pytest.mark.parametrize(
+    ("phase", "name", "damage"),
+    [
+        ("decide", "lesions", without_last_row),
+        ("prepare", "t2star", lambda path: write_json(path, {**GRE, "EchoTime": 0.04})),
+    ],
+)
+def test_a_result_that_could_be_read_but_is_not_as_it_was_written_is_a_problem(
+    out_dir, phase, name, damage
+):
+    files = write_session(out_dir, "01", "A", 2, GRE)
+    path = files.lesions if name == "lesions" else sidecar_of(files.t2star)
+    made = {path.relative_to(out_dir).as_posix(): state_of(path)}
+    write_stamp(files.stamp(phase), Stamp("key", {}, made))
+    # A copy has other times; that is no change.
+    os.utime(path, (1, 1))
+    assert len(read(out_dir)[0]) == 3
+    damage(path)
+    found, (problem,) = read(out_dir)
+    assert labels(found) == ["sub-01_ses-B", "sub-02"]
+    assert f"{path.name} is not as the run wrote it" in problem.reason
+    assert problem.left_out
+
+
 def test_a_participant_with_a_folder_and_nothing_in_it_is_a_problem(out_dir):
     (out_dir / "sub-03" / "figures").mkdir(parents=True)
     (out_dir / "sub-04" / "ses-A").mkdir(parents=True)
@@ -113,18 +151,20 @@ def test_a_participant_with_a_folder_and_nothing_in_it_is_a_problem(out_dir):
     assert labels(problems) == ["sub-03", "sub-04_ses-A"]
 
 
-def test_sessions_that_failed_in_the_last_run_are_left_out_with_the_reason(out_dir):
+def test_sessions_that_did_not_end_well_in_the_last_run_are_left_out_with_the_reason(out_dir):
     write_status(
         out_dir,
         ("sub-01", "ses-A", "session", "ok", None),
+        ("sub-01", "ses-B", "session", "maybe", None),
         ("sub-02", None, "session", "failed", "sub-02_T2starw.nii.gz: the file is damaged"),
         ("sub-05", "ses-C", "session", "failed", "out of memory"),
         ("sub-06", None, "session", "skipped", "no T2*w"),
     )
     found, problems = read(out_dir)
-    assert labels(found) == ["sub-01_ses-A", "sub-01_ses-B"]
-    assert labels(problems) == ["sub-02", "sub-05_ses-C"]
-    assert "failed in the last run: sub-02_T2starw.nii.gz: the file is dam" in problems[0].reason
+    assert labels(found) == ["sub-01_ses-A"]
+    assert labels(problems) == ["sub-01_ses-B", "sub-02", "sub-05_ses-C"]
+    assert "session maybe in the last run" in problems[0].reason
+    assert "failed in the last run: sub-02_T2starw.nii.gz: the file is dam" in problems[1].reason
 
 
 def test_a_follow_up_that_failed_is_told_and_the_sessions_count(out_dir):

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from cmb_bidsapp.bids.stamps import sha256_of
 from cmb_bidsapp.cli import main
 from cmb_bidsapp.core import resources
 from cmb_bidsapp.core.errors import ModelError
 from cmb_bidsapp.levels import doctor
 from cmb_bidsapp.levels.doctor import REMEDIES
+from cmb_bidsapp.models.registry import PACKAGED
 from tests.documents import ROOT
 from tests.standins import install
 
@@ -50,7 +52,7 @@ def test_a_machine_that_lacks_nothing_is_code_0(healthy, asked, tmp_path):
     assert found["cores"]["told"] == "8 (cgroup quota)"
     assert found["memory"]["told"].startswith("64000 MB (ulimit -v)")
     assert "50000 MB free" in found["output folder"]["told"]
-    assert "CC BY-NC-SA 4.0, SHA-256 right" in found["model lesions-valdo"]["told"]
+    assert "CC BY-NC-SA 4.0, SHA-256 " in found["model lesions-valdo"]["told"]
     for name in ("parcellation, freesurfer", "brain extraction, synthstrip", "FreeSurfer licence"):
         assert found[name]["state"] == "absent"
         assert found[name]["remedy"]
@@ -122,9 +124,10 @@ def test_folders_need_room_and_must_be_writable(
 
 def test_the_bundles_that_are_shipped_are_verified(asked):
     _, found = asked()
-    assert {
-        found[f"model {name}"]["state"] for name in ("anatomy", "lesions", "lesions-valdo")
-    } == {"ok"}
+    for name in ("anatomy", "lesions", "lesions-valdo"):
+        assert found[f"model {name}"]["state"] == "ok"
+        told = re.search("SHA-256 ([0-9a-f]{64}), verified", found[f"model {name}"]["told"])
+        assert told.group(1) == sha256_of(PACKAGED / name / "weights.pt")
 
 
 def test_people_read_one_line_each(healthy, capsys):

@@ -1,12 +1,15 @@
 """The program from its command line to its last line and exit code."""
 
 import json
+import shutil
 
 import pytest
 
+from cmb_bidsapp.bids.derivatives import prepare_dataset
 from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.cli import main
 from cmb_bidsapp.engine.children import Outcome
+from cmb_bidsapp.models.registry import PACKAGED
 from tests.skeletons import build_dataset, fake_outcomes, result_of, tree, write_head
 
 
@@ -90,12 +93,49 @@ def test_a_session_that_cannot_be_used_ends_with_its_cause(tmp_path, capsys):
     assert "its name says sub-09" in row["message"]
 
 
-def test_an_output_folder_with_a_damaged_description_is_named(bids, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("dataset_description.json", b"[]"),
+        ("dataset_description.json", b'{"GeneratedBy": "me"}'),
+        ("dataset_description.json", b'{"DatasetLinks": []}'),
+        (".bidsignore", b"\xff\xfe\x00"),
+    ],
+)
+def test_an_output_folder_with_a_damaged_file_is_named(bids, tmp_path, capsys, name, content):
     out = tmp_path / "out"
     out.mkdir()
-    (out / "dataset_description.json").write_text("[]")
+    (out / name).write_bytes(content)
     assert main([str(bids), str(out), "participant"]) == 65
-    assert str(out / "dataset_description.json") in capsys.readouterr().err
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(out / name) in line
+    assert (out / name).read_bytes() == content
+
+
+def test_what_others_wrote_into_the_description_of_the_outputs_stays(tmp_path):
+    others = {"GeneratedBy": ["me", {"Name": "other"}, {"Name": "cmb_bidsapp", "Version": "0"}]}
+    (tmp_path / "dataset_description.json").write_text(json.dumps(others))
+    prepare_dataset(tmp_path, tmp_path)
+    (own, *rest) = json.loads((tmp_path / "dataset_description.json").read_text())["GeneratedBy"]
+    assert own["Name"] == "cmb_bidsapp"
+    assert rest == others["GeneratedBy"][:2]
+
+
+def test_a_dataset_of_derivatives_is_told(bids, tmp_path, capsys):
+    path = bids / "dataset_description.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "DatasetType": "derivative"}))
+    assert main([str(bids), str(tmp_path / "out"), "participant", "--dry-run"]) == 0
+    assert "says that these are derivatives" in " ".join(capsys.readouterr().out.split())
+
+
+def test_an_atlas_that_is_none_is_code_65_before_anything_is_done(bids, tmp_path, capsys):
+    atlas = tmp_path / "atlas.nii.gz"
+    atlas.write_text("no image")
+    words = [str(bids), str(tmp_path / "out"), "participant", "--jhu-atlas", str(atlas)]
+    assert main(words) == 65
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{atlas} cannot be read" in line
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_that_is_no_dataset_is_code_65(tmp_path, capsys):
@@ -287,6 +327,25 @@ def test_a_model_that_cannot_be_used_is_code_78_before_anything_is_done(
     captured = capsys.readouterr()
     assert len(captured.err.splitlines()) == 1
     assert result_of(captured.out) == (0, 0, 0, 78)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["lesions-valdo", "anatomy"])
+def test_a_damaged_model_is_code_78_before_anything_is_done(
+    bids, tmp_path, capsys, monkeypatch, name
+):
+    models = tmp_path / "models"
+    for one in ("lesions-valdo", "anatomy"):
+        shutil.copytree(PACKAGED / one, models / one)
+    monkeypatch.setattr("cmb_bidsapp.models.registry.PACKAGED", models)
+    weights = models / name / "weights.pt"
+    content = bytearray(weights.read_bytes())
+    content[len(content) // 2] ^= 1
+    weights.write_bytes(bytes(content))
+    for options in ([], ["--dry-run"]):
+        assert main([str(bids), str(tmp_path / "out"), "participant", *options]) == 78
+        (line,) = capsys.readouterr().err.splitlines()
+        assert f"{weights} is damaged" in line
     assert not (tmp_path / "out").exists()
 
 

@@ -82,6 +82,13 @@ def test_labels_may_come_from_a_file(settings_of, tmp_path, option):
     assert selection.participants + selection.excluded == ("01", "02", "03", "04", "05", "06")
 
 
+def test_a_file_of_labels_that_is_none_is_named_with_its_option(settings_of, tmp_path):
+    path = tmp_path / "labels.txt"
+    path.write_bytes(bytes(range(256)))
+    with pytest.raises(UsageError, match=f"--session-label @{path}: a text file of labels"):
+        settings_of("--session-label", f"@{path}")
+
+
 @pytest.mark.parametrize(
     "option",
     ["--nprocs", "--n-procs", "--n_procs", "--nthreads", "--n_cpus", "--n-cpus", "-n-cpus",

@@ -162,10 +162,15 @@ def test_what_earlier_decisions_found_of_simulated_microbleeds_goes(segmented):
 
 def test_what_must_be_known_before_the_count_is_used_stands_beside_it(segmented):
     session, files = segmented
-    run(segmented)
+    _, _, before = run(segmented)
     assert read_table(files.summary)[0]["warnings"] == "n/a"
     write_json(sidecar_of(files.t2star), {"Notes": ["cut by the field of view"]})
-    run((dataclasses.replace(session, notes=("no T1w",)), files))
+    _, _, after = run((dataclasses.replace(session, notes=("no T1w",)), files))
+    # Where they change, the phase runs again: it is by key and inputs that stamps know.
+    assert before != after
+    settings = Settings(session.t2star.path.parent, files.out_dir, ("participant",))
+    read = DECIDE.inputs(session, files, settings)
+    assert {sidecar_of(files.t2star), sidecar_of(files.probability)} <= {*read}
     assert read_table(files.summary)[0]["warnings"] == "no T1w; cut by the field of view"
     assert read_warnings(files) == ("no T1w; cut by the field of view",)
     files.summary.unlink()

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import pickle
+import shutil
 
 import numpy as np
 import pytest
@@ -12,7 +14,10 @@ from cmb_bidsapp.anatomy.quality import Measure, warnings
 from cmb_bidsapp.bids.outputs import sidecar_of
 from cmb_bidsapp.bids.protocol import Protocol, SequenceKind, read_protocol
 from cmb_bidsapp.bids.provenance import read_provenance
-from cmb_bidsapp.core.errors import DataError
+from cmb_bidsapp.bids.stamps import sha256_of
+from cmb_bidsapp.core.errors import DataError, ModelError
+from cmb_bidsapp.models.card import CARD, read_card, write_card
+from cmb_bidsapp.models.registry import PACKAGED
 from cmb_bidsapp.phases.base import Head
 from cmb_bidsapp.phases.prepare import (
     measure_anatomy,
@@ -24,6 +29,7 @@ from cmb_bidsapp.phases.prepare import (
 )
 from cmb_bidsapp.preprocess.registration import Registration
 from cmb_bidsapp.preprocess.resampling import Grid
+from cmb_bidsapp.settings import Lesions
 from cmb_bidsapp.workflow import PREPARE
 from tests.skeletons import rescanned, write_head
 
@@ -124,6 +130,21 @@ def test_what_is_written_of_the_acquisition_is_part_of_what_a_stamp_depends_on(a
     known = prepare_parameters(settings(), acquired)
     assert known != prepare_parameters(settings(), changed)
     assert known == prepare_parameters(settings(), acquired)
+
+
+def test_weights_that_hold_something_else_are_found_before_the_session_is_read(
+    session, files, settings, tmp_path, monkeypatch
+):
+    bundle = tmp_path / "model"
+    shutil.copytree(PACKAGED / "lesions", bundle)
+    (bundle / "weights.pt").write_bytes(pickle.dumps({"weights": print}))
+    card = read_card(bundle / CARD)
+    stated = {**card.files, "weights.pt": sha256_of(bundle / "weights.pt")}
+    write_card(bundle / CARD, dataclasses.replace(card, files=stated))
+    monkeypatch.setattr("cmb_bidsapp.workflow.load_network", None)
+    hostile = dataclasses.replace(settings(), lesions=Lesions(str(bundle)))
+    with pytest.raises(ModelError, match="does not hold plain tensors"):
+        PREPARE.run(session, files, hostile, print)
 
 
 def test_a_session_that_is_refused_fails_before_anything_of_it_is_read(session, files, settings):

@@ -2,6 +2,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.core.labels import mirror_lookup
 from cmb_bidsapp.simulate.anatomy import (
     FLUID,
@@ -50,8 +51,18 @@ def test_a_label_map_is_read_in_ras_whatever_its_orientation(tmp_path):
 def test_a_label_map_of_other_voxels_is_refused(tmp_path):
     affine = np.diag([2.0, 2.0, 2.0, 1.0])
     nib.save(nib.Nifti1Image(HEAD.dseg, affine), tmp_path / "coarse.nii.gz")
-    with pytest.raises(ValueError, match=r"coarse\.nii\.gz.*1 mm"):
+    with pytest.raises(DataError, match=r"coarse\.nii\.gz.*1 mm"):
         read_head(tmp_path / "coarse.nii.gz")
+
+
+def test_an_image_that_is_no_label_map_is_refused(tmp_path):
+    image = np.full((8, 8, 8), 1500, np.int16)
+    nib.save(nib.Nifti1Image(image, np.eye(4)), tmp_path / "t1w.nii.gz")
+    with pytest.raises(DataError, match=r"t1w\.nii\.gz has no cerebral white matter"):
+        read_head(tmp_path / "t1w.nii.gz")
+    (tmp_path / "t1w.nii.gz").write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"t1w\.nii\.gz cannot be read"):
+        read_head(tmp_path / "t1w.nii.gz")
 
 
 def test_specks_of_air_are_gaps_and_cavities_are_not():
