@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -57,15 +58,17 @@ def fast_arithmetic(device: str | torch.device) -> torch.autocast:
 
     A processor without such instructions emulates them, a hundred times slower than float32.
     """
-    kind = torch.device(device).type
-    return torch.autocast(kind, dtype=torch.bfloat16, enabled=multiplies_bfloat16(kind))
+    fast = arithmetic_of(device) == "bfloat16"
+    return torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=fast)
 
 
-def multiplies_bfloat16(kind: str) -> bool:
-    """Whether devices of this kind (``cpu``, ``cuda``) have instructions for it here."""
-    if kind == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return cpu_multiplies_bfloat16()
+def arithmetic_of(device: str | torch.device) -> Literal["bfloat16", "float32"]:
+    """What networks compute in on a device of this machine."""
+    if torch.device(device).type == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        fast = cpu_multiplies_bfloat16()
+    return "bfloat16" if fast else "float32"
 
 
 def cpu_multiplies_bfloat16(about: Path = Path("/proc/cpuinfo")) -> bool:
