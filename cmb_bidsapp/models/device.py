@@ -6,6 +6,7 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -13,8 +14,9 @@ import torch
 
 #: What Linux calls the instructions of x86 and ARM that multiply bfloat16.
 BFLOAT16 = {"avx512_bf16", "bf16"}
-#: Where all processes of a machine find the lock of a GPU, whatever their own folder is.
-LOCKS = Path("/tmp")  # noqa: S108
+#: Where all processes of a machine find the lock of a GPU; in a container that may write nothing
+#: else, too.
+LOCKS = Path("/dev/shm")  # noqa: S108
 
 
 @contextmanager
@@ -41,7 +43,7 @@ def turn(name: str, folder: Path = LOCKS) -> Iterator[None]:
     """Wait until no other process of the machine, of whichever user, holds what is so named."""
     path = folder / f"cmb_bidsapp-{name}.lock"
     try:
-        # What is there is opened as it is: in /tmp not even its readers may "create" it.
+        # What is there is opened as it is: here not even its readers may "create" it.
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except FileNotFoundError:
         handle = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW, 0o444)
@@ -71,6 +73,7 @@ def arithmetic_of(device: str | torch.device) -> Literal["bfloat16", "float32"]:
     return "bfloat16" if fast else "float32"
 
 
+@cache
 def cpu_multiplies_bfloat16(about: Path = Path("/proc/cpuinfo")) -> bool:
     """Whether the processor has instructions for bfloat16; no where nothing tells."""
     try:
