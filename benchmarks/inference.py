@@ -13,18 +13,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-import psutil
 import torch
+from costs import timed
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.images import read_derivative
@@ -39,15 +37,6 @@ from cmb_bidsapp.models.registry import load_lesion_model
 #: A lesion is a piece of the CMB class that is at least this probable.
 EXTENT = 0.5
 CASE = "case"
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Of a process and its children: seconds, of the processor too, and their largest memory."""
-
-    wall: float
-    cpu: float
-    peak_mb: float
 
 
 def write_case(files: SessionFiles, model: LesionModel, folder: Path, crop: Sequence[int]) -> None:
@@ -87,28 +76,6 @@ def write_model(model: LesionModel, results: Path) -> tuple[str, str]:
     }
     torch.save(checkpoint, folder / "fold_0" / "checkpoint_final.pth")
     return dataset, plans
-
-
-def timed(command: Sequence[str], environment: dict[str, str]) -> Cost:
-    """Run a command to its end."""
-    began = time.perf_counter()
-    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
-        tree, peak = psutil.Process(process.pid), 0
-        while True:
-            pid, status, used = os.wait4(process.pid, os.WNOHANG)
-            if pid:
-                break
-            try:
-                parts = [tree, *tree.children(recursive=True)]
-                # What processes share counts once.
-                peak = max(peak, sum(part.memory_full_info().pss for part in parts))
-            except psutil.Error:
-                pass
-            time.sleep(0.2)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{command[0]} ended with {process.returncode}")
-    return Cost(time.perf_counter() - began, used.ru_utime + used.ru_stime, peak / 2**20)
 
 
 def predict(case: Path, model_name: str, out: Path, *, tta: bool) -> None:

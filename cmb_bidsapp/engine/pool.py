@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from pathlib import Path
 
 from cmb_bidsapp.bids.scans import Unit
@@ -56,10 +58,11 @@ def run_sessions(
 def _run_here(
     sessions: Sequence[Unit], settings: Settings, logs: Path, on_event: OnEvent, stage: Stage
 ) -> Generator[Outcome, None, None]:
-    children = Children()
+    children, waiting = Children(), _Waiting(sessions)
 
-    def work(session: Unit) -> Outcome:
-        outcome = run_one(children, session, settings, logs, on_event, stage)
+    def work() -> Outcome:
+        with waiting.turn() as session:
+            outcome = run_one(children, session, settings, logs, on_event, stage)
         if not outcome.ok and settings.stop_on_first_crash:
             children.stop()
         return outcome
@@ -67,8 +70,33 @@ def _run_here(
     # One thread waits for each child.
     pool = ThreadPoolExecutor(settings.resources.processes)
     try:
-        for future in as_completed([pool.submit(work, session) for session in sessions]):
+        for future in as_completed([pool.submit(work) for _ in sessions]):
             yield future.result()
     finally:
         children.stop()
         pool.shutdown(cancel_futures=True)
+
+
+class _Waiting:
+    """Sessions that wait for their turn.
+
+    Those of a participant run one after the other. One that is begun beside another would wait
+    for it in a place that somebody else's could have.
+    """
+
+    def __init__(self, sessions: Sequence[Unit]) -> None:
+        self._lock = threading.Lock()
+        self._sessions, self._at_work = list(sessions), list[str]()
+
+    @contextmanager
+    def turn(self) -> Iterator[Unit]:
+        """The next session, of a participant that nobody is at if there is any."""
+        with self._lock:
+            free = (n for n, s in enumerate(self._sessions) if s.participant not in self._at_work)
+            session = self._sessions.pop(next(free, 0))
+            self._at_work.append(session.participant)
+        try:
+            yield session
+        finally:
+            with self._lock:
+                self._at_work.remove(session.participant)

@@ -6,14 +6,17 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import torch
 
 #: What Linux calls the instructions of x86 and ARM that multiply bfloat16.
 BFLOAT16 = {"avx512_bf16", "bf16"}
-#: Where all processes of a machine find the lock of a GPU, whatever their own folder is.
-LOCKS = Path("/tmp")  # noqa: S108
+#: Where all processes of a machine find the lock of a GPU; in a container that may write nothing
+#: else, too.
+LOCKS = Path("/dev/shm")  # noqa: S108
 
 
 @contextmanager
@@ -40,7 +43,7 @@ def turn(name: str, folder: Path = LOCKS) -> Iterator[None]:
     """Wait until no other process of the machine, of whichever user, holds what is so named."""
     path = folder / f"cmb_bidsapp-{name}.lock"
     try:
-        # What is there is opened as it is: in /tmp not even its readers may "create" it.
+        # What is there is opened as it is: here not even its readers may "create" it.
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except FileNotFoundError:
         handle = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW, 0o444)
@@ -57,17 +60,20 @@ def fast_arithmetic(device: str | torch.device) -> torch.autocast:
 
     A processor without such instructions emulates them, a hundred times slower than float32.
     """
-    kind = torch.device(device).type
-    return torch.autocast(kind, dtype=torch.bfloat16, enabled=multiplies_bfloat16(kind))
+    fast = arithmetic_of(device) == "bfloat16"
+    return torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=fast)
 
 
-def multiplies_bfloat16(kind: str) -> bool:
-    """Whether devices of this kind (``cpu``, ``cuda``) have instructions for it here."""
-    if kind == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return cpu_multiplies_bfloat16()
+def arithmetic_of(device: str | torch.device) -> Literal["bfloat16", "float32"]:
+    """What networks compute in on a device of this machine."""
+    if torch.device(device).type == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        fast = cpu_multiplies_bfloat16()
+    return "bfloat16" if fast else "float32"
 
 
+@cache
 def cpu_multiplies_bfloat16(about: Path = Path("/proc/cpuinfo")) -> bool:
     """Whether the processor has instructions for bfloat16; no where nothing tells."""
     try:

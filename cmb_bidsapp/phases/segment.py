@@ -61,6 +61,9 @@ def write_segmentation(
     settings: Settings,
 ) -> Result:
     """Write probability and classes: those of the anatomy where the model's are not used."""
+    # torch: the parent process, which only compares stamps, does without it.
+    from cmb_bidsapp.models.device import arithmetic_of
+
     sources = [files.uri(path) for path in images.used.values()]
     labels, notes = found.labels, list(model.notes)
     why = why_not_its_regions(model.classes, images.affine)
@@ -77,6 +80,8 @@ def write_segmentation(
         "ModelLicense": model.card.licence,
         "Channels": list(images.used),
         "Mirrored": settings.lesions.tta,
+        "Device": settings.resources.device,
+        "Arithmetic": arithmetic_of(settings.resources.device),
     }
     probability = np.where(found.cmb_probability < NEGLIGIBLE, 0, found.cmb_probability)
     about = {**sidecar, "Notes": notes}

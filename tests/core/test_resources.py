@@ -117,6 +117,27 @@ def test_the_address_space_is_a_limit(machine, monkeypatch):
     assert (memory.value, memory.reason) == (6144, "ulimit -v")
 
 
+def test_a_real_limit_of_the_shell_admits_as_many_sessions_as_fit():
+    code = (
+        "from cmb_bidsapp.core.resources import available_memory_mb, share\n"
+        "memory = available_memory_mb()\n"
+        "print(memory.value, memory.reason.replace(' ', ''), *share(8, memory.value, 1))"
+    )
+    limited = f'ulimit -v {2 * SESSION_MB * 1024} && exec {sys.executable} -c "$CODE"'
+    told = subprocess.run(
+        ["sh", "-c", limited],
+        env={**os.environ, "CODE": code, "SLURM_MEM_PER_NODE": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    memory, reason, processes, threads = int(told[0]), told[1], int(told[2]), int(told[3])
+    assert memory <= 2 * SESSION_MB
+    assert (processes, threads) == (max(1, memory // SESSION_MB), 1)
+    # Where less memory is free than that, it is the limit.
+    assert reason == "ulimit-v" or memory < 2 * SESSION_MB
+
+
 def test_unknown_memory_is_enough_for_one_session(machine):
     machine.clear()
     assert resources.available_memory_mb().value == SESSION_MB

@@ -37,6 +37,15 @@ def test_a_child_is_told_its_stage(tmp_path, marks, stages, marked):
     assert marks().count("follow-up") == marked
 
 
+def test_the_next_session_is_of_somebody_whom_nobody_is_at(tmp_path, marks):
+    sessions = [session("isslow", "A"), session("isslow", "B"), session("isgood")]
+    given = settings_of(tmp_path, 2), tmp_path / "logs", lambda *_: None
+    outcomes = list(run_sessions(sessions, *given))
+    assert [outcome.ok for outcome in outcomes] == [True] * 3
+    assert sorted(marks()[:2]) == ["start good", "start slow"]
+    assert marks().count("end slow") == 2
+
+
 def test_nothing_to_run_is_no_outcome(run):
     assert list(run()) == []
 
