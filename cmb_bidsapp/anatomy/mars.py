@@ -86,7 +86,15 @@ def mars_labels(
 def with_sides(
     regions: npt.NDArray[np.uint8], dseg: npt.NDArray[np.integer], spacing: Spacing
 ) -> npt.NDArray[np.uint8]:
-    """Add the side to regions that have none, from FreeSurfer ids on the same grid."""
+    """Add the side to regions that have none, from FreeSurfer ids on the same grid.
+
+    Parameters
+    ----------
+    regions, dseg
+        Number of the MARS region, 0 beside all, and FreeSurfer id of each voxel.
+    spacing
+        Voxel size along each axis, mm.
+    """
     right, left = where(dseg, ids(side="R")), where(dseg, ids(side="L"))
     nearer_right = distance(right, spacing) < distance(left, spacing)
     return np.where(regions > 0, regions + np.where(nearer_right, RIGHT, LEFT), 0).astype(np.uint8)

@@ -57,7 +57,16 @@ class Field:
         return there
 
     def between(self, grid: Grid, before: Affine = IDENTITY, after: Affine = IDENTITY) -> Field:
-        """Sample the field, between two linear transforms, on another grid of coarse voxels."""
+        """Sample the field, between two linear transforms, on another grid of coarse voxels.
+
+        Parameters
+        ----------
+        grid
+            Whose points are mapped.
+        before, after
+            World coordinates (mm) of the grid to those of the field's own grid, and of where the
+            field leads to those that are wanted.
+        """
         coarse = isotropic_grid(grid, FIELD_MM)
         points = centres(coarse)
         there = apply_affine(after, self(apply_affine(before, points)))
@@ -174,6 +183,13 @@ def read_field(path: Path) -> Field:
 
 def tabulate(path: Path, grid: Grid) -> Field:
     """Displacement of any ITK transform (``.h5``, ``.mat``, ``.txt``) at the voxels of a grid.
+
+    Parameters
+    ----------
+    path
+        Of the transform, which takes points of the grid (LPS mm, as ITK has them).
+    grid
+        Where it is looked at.
 
     Raises
     ------

@@ -163,7 +163,18 @@ def tracks(visits: Sequence[Visit]) -> list[Track]:
 
 
 def protocol_changes(before: Protocol, after: Protocol) -> tuple[list[str], list[str]]:
-    """What differs between the protocols of two sessions, and what cannot be compared, in words."""
+    """What differs between the protocols of two sessions, and what cannot be compared, in words.
+
+    Parameters
+    ----------
+    before, after
+        Of the earlier and the later session.
+
+    Returns
+    -------
+    changed, unknown
+        Each as ``echo time 20 -> 40 ms``; names of what one of them does not tell.
+    """
     changed, unknown = [], []
     for name, (word, unit) in _WORDS.items():
         old, new = getattr(before, name), getattr(after, name)

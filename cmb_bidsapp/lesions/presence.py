@@ -245,7 +245,13 @@ def histories_of(
 
 
 def at_place(track: Track, seen: Sequence[Evidence]) -> list[State | None]:
-    """What each session has at the place of a microbleed; ``None`` where nothing dark is."""
+    """What each session has at the place of a microbleed; ``None`` where nothing dark is.
+
+    Parameters
+    ----------
+    track, seen
+        What was found of the microbleed, and what the image shows at its place, in each session.
+    """
     found = [here.contrast for point, here in zip(track, seen, strict=True) if point.found]
     known = [contrast for contrast in found if np.isfinite(contrast)]
     dark = max(DARK_SHARE * min(known), LEAST_CONTRAST) if known else np.inf

@@ -53,6 +53,11 @@ def choose_brain_extraction(wanted: str) -> str:
 def run_synthstrip(data: npt.NDArray[np.float32], affine: Affine) -> npt.NDArray[np.bool_]:
     """Brain mask (with CSF, SynthStrip's default border of 1 mm) on the grid of the image.
 
+    Parameters
+    ----------
+    data, affine
+        Head with skull, three axes, and where its voxels lie (RAS mm).
+
     Raises
     ------
     CommandMissingError
