@@ -18,6 +18,7 @@ from cmb_bidsapp.anatomy.proxy import (
     tissue_regions,
     to_proxy,
 )
+from cmb_bidsapp.core.arrays import Affine
 from cmb_bidsapp.core.defaults import ProxyRules
 from cmb_bidsapp.core.labels import (
     LEFT,
@@ -30,7 +31,6 @@ from cmb_bidsapp.core.labels import (
 )
 from cmb_bidsapp.preprocess.resampling import (
     IDENTITY,
-    Affine,
     Grid,
     label_samples,
     majority,

@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from cmb_bidsapp.core.arrays import Mask
 from cmb_bidsapp.core.defaults import ProxyRules
 from cmb_bidsapp.core.labels import MARS, MARS_FORM, PROXY, ids, where
 
-Mask = npt.NDArray[np.bool_]
 Spacing = tuple[float, float, float]
 
 #: White matter farther than this from the cortex is deep white matter, as in FreeSurfer's wmparc.

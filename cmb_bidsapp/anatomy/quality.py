@@ -18,10 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from cmb_bidsapp.anatomy.parcellation import Parcellation
+from cmb_bidsapp.core.arrays import Affine
 from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.core.labels import ids, where
 from cmb_bidsapp.preprocess.registration import GOOD_DICE
-from cmb_bidsapp.preprocess.resampling import Affine, Grid
+from cmb_bidsapp.preprocess.resampling import Grid
 
 #: Least and most volume (ml) of brain with CSF, and of structures, both sides together.
 BRAIN_ML = (900.0, 2400.0)

@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from cmb_bidsapp.anatomy.quality import BEYOND, POSSIBLE_BRAIN_ML, SURE_OF_BRAIN, share_beyond
+from cmb_bidsapp.core.arrays import Affine
 from cmb_bidsapp.core.contrast import Contrast
-from cmb_bidsapp.preprocess.resampling import Affine, Grid
+from cmb_bidsapp.preprocess.resampling import Grid
 
 if TYPE_CHECKING:  # torch
     from cmb_bidsapp.anatomy.network import Anatomy

@@ -18,9 +18,10 @@ from cmb_bidsapp.anatomy.parcellation import Parcellation
 from cmb_bidsapp.anatomy.talairach import to_template
 from cmb_bidsapp.anatomy.versions import with_version
 from cmb_bidsapp.bids.images import read_volume
+from cmb_bidsapp.core.arrays import Affine
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.core.labels import STRUCTURES, ids, table, to_structures
-from cmb_bidsapp.preprocess.resampling import Affine, Grid
+from cmb_bidsapp.preprocess.resampling import Grid
 
 #: Whose labels may lie where another of them has its own.
 MISTAKABLE = ("FreeSurfer", "sMRIPrep", "SynthSeg")

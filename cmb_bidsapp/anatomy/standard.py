@@ -16,13 +16,12 @@ from nibabel.affines import apply_affine
 from scipy import ndimage
 
 from cmb_bidsapp.bids.images import open_image
+from cmb_bidsapp.core.arrays import Affine, Points
 from cmb_bidsapp.preprocess.ants import FLIP, read_linear
-from cmb_bidsapp.preprocess.resampling import IDENTITY, Affine, Float, Grid, isotropic_grid
+from cmb_bidsapp.preprocess.resampling import IDENTITY, Float, Grid, isotropic_grid
 
 #: Voxels of a field that is stored: the deformation is smoother than that.
 FIELD_MM = 4.0
-
-Points = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

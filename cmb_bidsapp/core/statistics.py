@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from cmb_bidsapp.core.arrays import Floats
+
 NAN = float("nan")
-Floats = npt.NDArray[np.float64]
 
 #: Samples of the bootstrap, and the share of them that an interval holds.
 SAMPLES = 2000

@@ -10,10 +10,9 @@ import numpy.typing as npt
 from scipy import ndimage
 from scipy.optimize import linear_sum_assignment
 
+from cmb_bidsapp.core.arrays import Affine, Points
 from cmb_bidsapp.lesions.lesion import UNASSIGNED
 
-Affine = npt.NDArray[np.float64]
-Points = npt.NDArray[np.float64]
 Shape = tuple[int, ...]
 
 #: Lesions whose centres are this close (mm) may be the same one (paper, section 3.4).

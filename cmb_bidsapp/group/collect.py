@@ -29,7 +29,7 @@ from cmb_bidsapp.group.people import NOBODY, Person
 from cmb_bidsapp.group.quality import QC_COLUMNS
 from cmb_bidsapp.group.rates import RATE_COLUMNS
 from cmb_bidsapp.group.ratings import Ratings
-from cmb_bidsapp.group.records import ALGORITHM, Found, Problem, Record, Skipped
+from cmb_bidsapp.group.records import ALGORITHM, Problem, ReadSession, Record, Skipped
 from cmb_bidsapp.group.visits import POOLS, Visit, visits_of
 from cmb_bidsapp.models.calibration import Knots
 
@@ -48,7 +48,7 @@ SHOWN = (
 
 
 def collect(
-    found: Iterable[Found],
+    found: Iterable[ReadSession],
     out_dir: Path,
     *,
     limit: int,
@@ -91,7 +91,7 @@ def collect(
     return collector.cohort, list(paths.values())
 
 
-def apply_ratings(found: Iterable[Found], ratings: Ratings) -> Iterator[Found]:
+def apply_ratings(found: Iterable[ReadSession], ratings: Ratings) -> Iterator[ReadSession]:
     """Sessions as their readers decided; ratings that cannot be used come last."""
     for one in found:
         yield ratings.apply(one) if isinstance(one, Record) else one
@@ -147,7 +147,7 @@ class _Collector:
         self._out_dir, self._limit, self._tell, self._add = out_dir, limit, tell, adds
         self._people, self._knots = people, knots
 
-    def participant(self, own: Iterable[Found]) -> None:
+    def participant(self, own: Iterable[ReadSession]) -> None:
         """Take the sessions of a participant."""
         sessions: dict[str | None, Record] = {}
         steps: list[Step] = []
@@ -297,5 +297,5 @@ def _step_of(row: ChangeRow) -> Step:
     return Step.CHANGED if row.protocol_changed or row.processing_changed else Step.COMPARABLE
 
 
-def _participant(one: Found) -> str | None:
+def _participant(one: ReadSession) -> str | None:
     return one.files.participant if one.files else None

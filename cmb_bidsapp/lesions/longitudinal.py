@@ -14,10 +14,9 @@ from nibabel.affines import apply_affine
 from scipy.optimize import linear_sum_assignment
 
 from cmb_bidsapp.bids.protocol import Protocol, SequenceKind
+from cmb_bidsapp.core.arrays import Affine, Points
 from cmb_bidsapp.core.defaults import MAX_DIAMETER_MM
-from cmb_bidsapp.preprocess.resampling import Affine, Grid
-
-Points = npt.NDArray[np.float64]
+from cmb_bidsapp.preprocess.resampling import Grid
 
 #: Lesions whose centres are farther apart (mm) are two: one microbleed, at most 10 mm wide, does
 #: not reach from one to the other.

@@ -18,13 +18,12 @@ from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.images import read_derivative, read_labels
 from cmb_bidsapp.bids.protocol import Protocol
 from cmb_bidsapp.bids.typed import Level
+from cmb_bidsapp.core.arrays import Mask, Points
 from cmb_bidsapp.core.defaults import MIN_DIAMETER_MM, THRESHOLD
 from cmb_bidsapp.lesions.candidates import RING_MM
 from cmb_bidsapp.lesions.lesion import Lesion
-from cmb_bidsapp.lesions.longitudinal import REACH_MM, Points, Track, Visit, protocol_changes
+from cmb_bidsapp.lesions.longitudinal import REACH_MM, Track, Visit, protocol_changes
 from cmb_bidsapp.preprocess.resampling import Grid
-
-Mask = npt.NDArray[np.bool_]
 
 #: From this probability on the network has seen something, if not enough to count it.
 SEEN = THRESHOLD

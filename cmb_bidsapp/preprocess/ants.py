@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from nibabel.affines import voxel_sizes
 
-from cmb_bidsapp.preprocess.resampling import Affine
+from cmb_bidsapp.core.arrays import Affine
 
 if TYPE_CHECKING:
     from ants import ANTsImage

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from cmb_bidsapp.bids.images import open_image
+from cmb_bidsapp.core.arrays import Affine
 from cmb_bidsapp.core.errors import CommandMissingError, DataError
 from cmb_bidsapp.core.scratch import scratch_folder
-from cmb_bidsapp.preprocess.resampling import Affine
 from cmb_bidsapp.tools import external
 
 #: The FreeSurfer command, and its stand-alone port, which needs the weights file beside it.

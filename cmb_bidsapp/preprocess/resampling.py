@@ -13,7 +13,8 @@ from nibabel.affines import voxel_sizes
 from nibabel.spatialimages import SpatialImage
 from scipy import ndimage
 
-Affine = npt.NDArray[np.float64]
+from cmb_bidsapp.core.arrays import Affine
+
 Float = npt.NDArray[np.float32]
 
 IDENTITY: Affine = np.eye(4)

@@ -15,13 +15,13 @@ import numpy.typing as npt
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.images import open_image
+from cmb_bidsapp.core.arrays import Mask
 from cmb_bidsapp.core.labels import CMB, LEFT, MARS, MARS_LOOK, PROXY_COLORS
 from cmb_bidsapp.lesions.lesion import Lesion
 from cmb_bidsapp.report.closeups import Periphery, Scene, closeups
 from cmb_bidsapp.report.painting import (
     RGB,
     Grey,
-    Mask,
     Slices,
     box_around,
     edge,

@@ -16,6 +16,7 @@ from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import read_sidecar
 from cmb_bidsapp.bids.protocol import protocol_of
 from cmb_bidsapp.bids.tables import describe, read_table, write_table
+from cmb_bidsapp.core.arrays import Floats
 from cmb_bidsapp.core.defaults import MAX_DIAMETER_MM
 from cmb_bidsapp.core.labels import PROXY_NAMES
 from cmb_bidsapp.core.statistics import ratio, rising_line, wilson
@@ -24,7 +25,6 @@ from cmb_bidsapp.group.tables import PROTOCOL
 from cmb_bidsapp.sensitivity.background import processed_sessions
 from cmb_bidsapp.simulate import implants
 
-Floats = npt.NDArray[np.float64]
 Row = Mapping[str, Any]
 
 LOG = logging.getLogger(__name__)

@@ -1,6 +1,5 @@
 """An evaluation as a verb and as a part of the group level: what it prints and writes."""
 
-
 import pytest
 
 from cmb_bidsapp.bids.tables import read_table
