@@ -130,12 +130,12 @@ def brain_measures(
     return [
         Measure(f"{contrast} brain volume", volume, "ml", *BRAIN_ML),
         Measure(
-            f"{contrast} brain beyond the field of view",
-            share_beyond(mask),
-            "share",
-            None,
-            BEYOND,
-            "microbleeds there are not seen",
+            measure=f"{contrast} brain beyond the field of view",
+            value=share_beyond(mask),
+            units="share",
+            low=None,
+            high=BEYOND,
+            consequence="microbleeds there are not seen",
         ),
         Measure(
             f"{contrast} certainty of the brain",
@@ -208,7 +208,16 @@ def contrast_measures(correlation: float, name: str) -> list[Measure]:
     if not math.isfinite(correlation):
         return []
     meaning = f"{name} may be a T2*w; look at it and convert it again, or leave it out"
-    return [Measure("correlation of T1w and T2*w", correlation, "", None, CORRELATION, meaning)]
+    return [
+        Measure(
+            measure="correlation of T1w and T2*w",
+            value=correlation,
+            units="",
+            low=None,
+            high=CORRELATION,
+            consequence=meaning,
+        )
+    ]
 
 
 def share_shown(
@@ -249,7 +258,13 @@ def region_measures(parcellation: Parcellation, head_ml: float) -> list[Measure]
         return float(where(parcellation.dseg, wanted).sum()) * millilitres
 
     found = [
-        Measure(f"{name} volume", volume(name), "ml", size * low, size * high)
+        Measure(
+            measure=f"{name} volume",
+            value=volume(name),
+            units="ml",
+            low=size * low,
+            high=size * high,
+        )
         for name, (low, high) in STRUCTURE_ML.items()
     ]
     for name, most in ASYMMETRY.items():
@@ -257,7 +272,15 @@ def region_measures(parcellation: Parcellation, head_ml: float) -> list[Measure]
         # Where there is nothing the volume says so.
         if left + right:
             difference = 2 * abs(left - right) / (left + right)
-            found.append(Measure(f"{name} asymmetry", difference, "share", None, most))
+            found.append(
+                Measure(
+                    measure=f"{name} asymmetry",
+                    value=difference,
+                    units="share",
+                    low=None,
+                    high=most,
+                )
+            )
     return found
 
 

@@ -73,11 +73,11 @@ def read_parcellation(found: ExistingParcellation) -> Parcellation:
         white = white[box].copy()
     way = np.eye(4) if found.subject_dir is None else to_template(found.subject_dir)
     return Parcellation(
-        cropped,
-        Grid(part.shape, np.linalg.inv(way) @ part.affine),
-        white,
-        found.subject_dir,
-        with_version(_source(found.kind, dseg), found),
+        dseg=cropped,
+        grid=Grid(part.shape, np.linalg.inv(way) @ part.affine),
+        white=white,
+        subject_dir=found.subject_dir,
+        source=with_version(_source(found.kind, dseg), found),
     )
 
 

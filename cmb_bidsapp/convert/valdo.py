@@ -141,7 +141,14 @@ def read_participant(label: str, files: Mapping[str, Sequence[Path]]) -> Partici
         raise DataError(f"{paths['CMB']} is no mask of microbleeds: {error}") from error
     if note:
         notes.append(f"CMB: {note}")
-    return Participant(label, data["T2S"], data["T1"], instances, affine, tuple(notes))
+    return Participant(
+        label=label,
+        t2star=data["T2S"],
+        t1w=data["T1"],
+        instances=instances,
+        affine=affine,
+        notes=tuple(notes),
+    )
 
 
 def _only(kind: str, paths: Sequence[Path]) -> Path:

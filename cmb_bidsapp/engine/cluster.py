@@ -55,7 +55,9 @@ def run_on_cluster(
     """
     with _joined(settings.resources) as client:
         _check_workers(client, settings.resources)
-        yield from _Run(client, settings, logs, on_event, stage).outcomes(sessions)
+        yield from _Run(
+            client=client, settings=settings, logs=logs, on_event=on_event, stage=stage
+        ).outcomes(sessions)
 
 
 def needs_of(resources: Resources) -> dict[str, int]:
@@ -140,7 +142,7 @@ def _check_workers(client: Any, resources: Resources) -> None:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RemoteJob:
     """What a worker is told: paths and settings, no images."""
 
@@ -274,7 +276,13 @@ class _Run:
 
     def _submit(self, session: Unit) -> Any:
         self._sessions[session.label] = session
-        task = RemoteJob(self._id, session, self._settings, self._logs, self._stage)
+        task = RemoteJob(
+            run_id=self._id,
+            session=session,
+            settings=self._settings,
+            logs=self._logs,
+            stage=self._stage,
+        )
         future = self._client.submit(
             run_on_worker,
             task,

@@ -95,17 +95,17 @@ def read_truth(files: PredictionFiles, rules: Rules) -> Truth:
         return lesion if proxy is None else replace(lesion, place=place_on(proxy, lesion))
 
     return Truth(
-        files,
-        grid,
-        [placed(lesion) for lesion in lesions],
-        voxels_of(lesions, grid.shape),
-        Surroundings(
+        files=files,
+        grid=grid,
+        lesions=[placed(lesion) for lesion in lesions],
+        voxels=voxels_of(lesions, grid.shape),
+        around=Surroundings(
             grid.shape,
             _ignored(files, grid) if rules.preset.ignores else None,
             optional_labels_on(grid, files.mimics),
         ),
-        proxy,
-        _protocol(files, grid.affine),
+        proxy=proxy,
+        protocol=_protocol(files, grid.affine),
     )
 
 

@@ -85,7 +85,9 @@ def collect(
             name: stack.enter_context(open_table(paths[name], list(columns), columns))
             for name, columns in tables.TABLES.items()
         }
-        collector = _Collector(out_dir, limit, people, knots, tell, adds)
+        collector = _Collector(
+            out_dir=out_dir, limit=limit, people=people, knots=knots, tell=tell, adds=adds
+        )
         for _, own in groupby(found, key=_participant):
             collector.participant(own)
     return collector.cohort, list(paths.values())

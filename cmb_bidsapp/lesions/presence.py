@@ -288,7 +288,16 @@ def history_of(
             absent = State.GONE if n > found[0] else State.NOT_YET
             state = absent if comparable else State.NOT_COMPARABLE
         change = _change([one.state for one in history]) if state is State.PRESENT else None
-        history.append(Sighting(state, change, point.lesion, point.place, point.distance, here))
+        history.append(
+            Sighting(
+                state=state,
+                change=change,
+                lesion=point.lesion,
+                place=point.place,
+                distance=point.distance,
+                evidence=here,
+            )
+        )
     return history
 
 

@@ -136,7 +136,13 @@ def read_followed(files: SessionFiles) -> SessionRecord:
             "with --force"
         ) from error
     processing = {"lesion model": made.lesion_model_sha256, **made.decisions}
-    return SessionRecord(files, lesions, centres, record.protocol, processing)
+    return SessionRecord(
+        files=files,
+        lesions=lesions,
+        centres=centres,
+        protocol=record.protocol,
+        processing=processing,
+    )
 
 
 def _read_image(files: SessionFiles) -> Image:

@@ -91,7 +91,13 @@ def strip(
         "BrainExtraction": backend,
         "AnatomyModel": network.model,
     }
-    return Head(correct_bias(data, affine, brain) * brain, affine, brain, anatomy, about)
+    return Head(
+        data=correct_bias(data, affine, brain) * brain,
+        affine=affine,
+        brain=brain,
+        anatomy=anatomy,
+        about=about,
+    )
 
 
 def register(t2star: Head, t1w: Head, seed: int) -> Registration:

@@ -160,7 +160,14 @@ def session_figures(files: SessionFiles, lesions: Sequence[Lesion], cfpr: Periph
     if files.phase.exists():
         phase = grey(read(files.phase)[box].astype(np.float32), PHASE_SHOWN)
     classified = read(files.network_labels)[box]
-    scene = Scene(t2star, shades.get("T1w"), numbers, classified, zooms, phase)
+    scene = Scene(
+        t2star=t2star,
+        t1w=shades.get("T1w"),
+        numbers=numbers,
+        labels=classified,
+        zooms=zooms,
+        phase=phase,
+    )
     _forget(files)
     written = [save(picture, files.figure(name)) for name, picture in overviews.items()]
     for number, picture in closeups(scene, cfpr, _colours(lesions)):

@@ -230,7 +230,7 @@ def threshold_in_use(files: SessionFiles) -> float | None:
     return None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Kind:
     """Sessions of one site and protocol, taken together.
 
@@ -279,16 +279,16 @@ def kinds(out_dir: Path) -> list[Kind]:
         thresholds = {threshold for _, _, threshold in several}
         result.append(
             Kind(
-                dict(zip(names, key, strict=True)),
-                len({participant for participant, _, _ in several}),
-                len(several),
-                Measured(
+                about=dict(zip(names, key, strict=True)),
+                participants=len({participant for participant, _, _ in several}),
+                sessions=len(several),
+                measured=Measured(
                     np.concatenate([part.diameter for part in parts]),
                     np.concatenate([part.contrast for part in parts]),
                     np.concatenate([part.region for part in parts]),
                     np.concatenate([part.found for part in parts]),
                 ),
-                thresholds.pop() if len(thresholds) == 1 else None,
+                threshold=thresholds.pop() if len(thresholds) == 1 else None,
             )
         )
     return sorted(result, key=lambda kind: (-kind.sessions, str(kind.about)))

@@ -103,11 +103,11 @@ def load_anatomy(path: Path) -> LabelledHead:
     chi = np.array([one.chi for one in properties], np.float32)
     gradient = np.gradient(dipole_field(chi[tissue], (1.0, 1.0, 1.0)), axis=2)
     return LabelledHead(
-        torch.from_numpy(tissue.astype(np.float32)),
-        torch.from_numpy(structure.astype(np.int64)),
-        torch.from_numpy(centre.astype(np.float32)),
-        properties,
-        torch.from_numpy(gradient.astype(np.float32)),
+        tissue=torch.from_numpy(tissue.astype(np.float32)),
+        structure=torch.from_numpy(structure.astype(np.int64)),
+        centre=torch.from_numpy(centre.astype(np.float32)),
+        properties=properties,
+        gradient=torch.from_numpy(gradient.astype(np.float32)),
     )
 
 

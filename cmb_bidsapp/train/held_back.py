@@ -95,11 +95,11 @@ def trial_of(
     lesions = lesions_of(kept, scan.affine)
     belongs = kept[tuple(proposed.centres.T)]
     return Trial(
-        viewer.views(proposed.centres[belongs > 0]),
-        np.array(viewer.log_voxel()),
-        np.searchsorted([lesion.number for lesion in lesions], belongs[belongs > 0]),
-        centres_of(lesions),
-        centres_of([] if drawn is None else lesions_of(drawn.instances, scan.affine)),
+        views=viewer.views(proposed.centres[belongs > 0]),
+        voxel=np.array(viewer.log_voxel()),
+        mark=np.searchsorted([lesion.number for lesion in lesions], belongs[belongs > 0]),
+        marks=centres_of(lesions),
+        implants=centres_of([] if drawn is None else lesions_of(drawn.instances, scan.affine)),
     )
 
 

@@ -94,7 +94,13 @@ def task(tmp_path, monkeypatch):
 
     monkeypatch.setattr("distributed.get_worker", Worker)
     settings = Settings(bids_dir=tmp_path, out_dir=tmp_path / "out", levels=("participant",))
-    return RemoteJob("run", session("01"), settings, tmp_path / "logs", "session")
+    return RemoteJob(
+        run_id="run",
+        session=session("01"),
+        settings=settings,
+        logs=tmp_path / "logs",
+        stage="session",
+    )
 
 
 def test_a_worker_of_another_version_runs_nothing(task):
