@@ -15,11 +15,12 @@ import numpy as np
 from nibabel.affines import apply_affine
 
 from cmb_bidsapp.anatomy.atlas import load_atlas, parcellate
+from cmb_bidsapp.anatomy.existing import parcellations_in
 from cmb_bidsapp.anatomy.mars import mars_labels, on_grid
 from cmb_bidsapp.anatomy.network import AnatomyNetwork
 from cmb_bidsapp.anatomy.parcellation import Parcellation
 from cmb_bidsapp.anatomy.proxy import to_proxy
-from cmb_bidsapp.anatomy.reuse import parcellations_in, read_parcellation
+from cmb_bidsapp.anatomy.reuse import read_parcellation
 from cmb_bidsapp.anatomy.standard import centres
 from cmb_bidsapp.anatomy.talairach import MNI305_TO_MNI152, to_mni305
 from cmb_bidsapp.core.labels import MARS, PROXY, RIGHT, SIDES

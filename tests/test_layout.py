@@ -45,6 +45,7 @@ ELSEWHERE = {
 #: Tests of no single module, by folder or file: what they are of.
 TOGETHER = {
     "container": "images and their documents",
+    "gpu": "a machine with a GPU",
     "faults": "the program on a machine, and with inputs, that fail it",
     "callers/test_babs.py": "the files of callers/",
     "callers/test_documents.py": "the files of callers/",

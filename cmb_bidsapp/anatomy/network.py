@@ -22,7 +22,7 @@ from cmb_bidsapp.anatomy.pieces import largest_piece
 from cmb_bidsapp.core.arrays import Affine
 from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.core.labels import STRUCTURES, structure_classes
-from cmb_bidsapp.models.precision import fast_arithmetic
+from cmb_bidsapp.models.device import inference_on
 from cmb_bidsapp.models.registry import Bundle
 from cmb_bidsapp.preprocess.resampling import Grid, isotropic_grid, resample
 
@@ -178,7 +178,7 @@ class AnatomyNetwork:
     ) -> Anatomy:
         volume = torch.from_numpy(resample(data, affine, grid, smooth=True))
         image = as_input(normalize(volume), contrast).to(self.device)[None]
-        with torch.inference_mode(), fast_arithmetic(self.device):
+        with torch.inference_mode(), inference_on(self.device):
             # The classes have no side, so the mirror image is a second opinion.
             logits = self.network(image) + self.network(image.flip(2)).flip(2)
         probabilities = (logits[0].float() / 2).softmax(0)

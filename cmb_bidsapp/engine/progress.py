@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from types import TracebackType
 
 from rich.console import Console
@@ -32,6 +33,7 @@ class Display:
     def __init__(self, console: Console, total: int) -> None:
         self._console = console
         self._lock = threading.Lock()
+        self._total, self._ended, self._since = total, 0, time.monotonic()
         self._tasks: dict[str, TaskID] = {}
         self._live: Progress | None = None
         if console.is_terminal and total:
@@ -83,4 +85,28 @@ class Display:
                 self._live.advance(self._all)
             what = "done" if outcome.ran else "up to date"
             text = f"{what} ({outcome.seconds:g} s)" if outcome.ok else f"FAILED: {outcome.message}"
-            say(self._console, f"{label}: {text}")
+            self._ended += 1
+            say(self._console, f"{label}: {text}{self._how_far()}")
+
+    def _how_far(self) -> str:
+        """How many of several have ended, and how long the others will take, going by these."""
+        left = self._total - self._ended
+        if self._total < 2:
+            return ""
+        each = (time.monotonic() - self._since) / self._ended
+        to_go = f", {in_words(each * left)} to go" if left else ""
+        return f"; {self._ended} of {self._total}{to_go}"
+
+
+def in_words(seconds: float) -> str:
+    """An expected time, no more precise than it is.
+
+    >>> [in_words(s) for s in (0.2, 42, 100, 5000, 200_000)]
+    ['about 1 s', 'about 40 s', 'about 2 min', 'about 1.4 h', 'about 56 h']
+    """
+    if seconds < 60:
+        return f"about {max(1, float(f'{seconds:.1g}')):.0f} s"
+    if seconds < 3600:
+        return f"about {seconds / 60:.0f} min"
+    hours = seconds / 3600
+    return f"about {hours:.{0 if hours >= 10 else 1}f} h"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
+import numpy.typing as npt
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.core.labels import MARS, PROXY
@@ -60,7 +63,11 @@ def mars_dice(reference: Labels, predicted: Labels) -> dict[str, float]:
     reference, predicted
         MARS maps (100 left, 200 right, + the number of the region) on one grid.
     """
-    overlaps = overlaps_of(reference % 100, predicted % 100)
+    pairs = _pairs_of(reference, predicted)
+    region = np.arange(len(pairs)) % 100
+    both_sides = np.zeros((100, 100), pairs.dtype)
+    np.add.at(both_sides, (region[:, None], region), pairs)
+    overlaps = _overlaps(both_sides)
     return {
         mars_column(name): overlaps[number].dice
         for name, number in MARS.items()
@@ -70,11 +77,23 @@ def mars_dice(reference: Labels, predicted: Labels) -> dict[str, float]:
 
 def overlaps_of(reference: Labels, predicted: Labels) -> dict[int, Overlap]:
     """Overlap of every label but 0 that occurs in two images of one grid, in one pass."""
-    inside = (reference > 0) | (predicted > 0)
-    own, found = reference[inside], predicted[inside]
+    return _overlaps(_pairs_of(reference, predicted))
+
+
+def _pairs_of(reference: Labels, predicted: Labels) -> npt.NDArray[np.intp]:
+    """Voxels by their label on either side, shape ``(labels, labels)``; where both are 0, none."""
+    # Both as they lie in memory.
+    order: Literal["C", "F"] = "F" if reference.flags.f_contiguous else "C"
+    own, found = reference.ravel(order), predicted.ravel(order)
+    inside = np.flatnonzero((own | found).astype(np.bool_))
+    own, found = own[inside], found[inside]
     size = int(max(own.max(initial=0), found.max(initial=0))) + 1
-    table = np.bincount(own * size + found, minlength=size * size).reshape(size, size)
-    sums = table.sum(axis=1).tolist(), table.sum(axis=0).tolist(), table.diagonal().tolist()
+    return np.bincount(own * size + found, minlength=size * size).reshape(size, size)
+
+
+def _overlaps(pairs: npt.NDArray[np.intp]) -> dict[int, Overlap]:
+    """Overlap of every label but 0 that occurs."""
+    sums = pairs.sum(axis=1).tolist(), pairs.sum(axis=0).tolist(), pairs.diagonal().tolist()
     return {
         label: Overlap(*counts)
         for label, counts in enumerate(zip(*sums, strict=True))

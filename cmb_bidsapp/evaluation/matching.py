@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 from scipy.optimize import linear_sum_assignment
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from cmb_bidsapp.core.arrays import Affine, Points
 from cmb_bidsapp.lesions.lesion import UNASSIGNED
+from cmb_bidsapp.lesions.windows import voxels_in
 
 Shape = tuple[int, ...]
 
@@ -113,15 +116,8 @@ def lesions_of(instances: npt.NDArray[np.integer], affine: Affine) -> list[Lesio
 
     ``affine`` is voxel to world (RAS mm).
     """
-    lesions = []
-    for number, box in enumerate(ndimage.find_objects(instances.astype(np.int32, copy=False)), 1):
-        if box is None:
-            continue
-        start = np.array([s.start for s in box])
-        voxels = np.argwhere(instances[box] == number) + start
-        x, y, z = (affine[:3, :3] @ voxels.mean(axis=0) + affine[:3, 3]).tolist()
-        lesions.append(Lesion(number, (x, y, z), voxels))
-    return lesions
+    voxels = voxels_in(instances)
+    return _by_number(voxels, instances[tuple(voxels.T)], affine)
 
 
 def pieces_of(mask: npt.NDArray[np.bool_], affine: Affine, connectivity: int = 26) -> list[Lesion]:
@@ -129,8 +125,37 @@ def pieces_of(mask: npt.NDArray[np.bool_], affine: Affine, connectivity: int = 2
 
     ``connectivity`` is 6 (faces) or 26 (faces, edges and corners).
     """
-    structure = ndimage.generate_binary_structure(3, 1 if connectivity == 6 else 3)
-    return lesions_of(ndimage.label(mask, structure, np.int32)[0], affine)
+    voxels = voxels_in(mask)
+    # One voxel of room, so that nobody's neighbour is the last one of the row before.
+    _, y, z = mask.shape
+    strides = np.array([(y + 2) * (z + 2), z + 2, 1])
+    places = (voxels + 1) @ strides
+    pairs = [np.zeros((2, 0), np.intp)]
+    for step in product((-1, 0, 1), repeat=3):
+        ahead = int(strides @ step)
+        if ahead > 0 and (connectivity == 26 or np.abs(step).sum() == 1):
+            _, own, other = np.intersect1d(
+                places, places - ahead, assume_unique=True, return_indices=True
+            )
+            pairs.append(np.stack([own, other]))
+    links = np.concatenate(pairs, axis=1)
+    graph = coo_array((np.ones(links.shape[1], np.bool_), tuple(links)), (len(voxels),) * 2)
+    _, piece = connected_components(graph, directed=False)
+    _, first, piece = np.unique(piece, return_index=True, return_inverse=True)
+    return _by_number(voxels, first.argsort().argsort()[piece] + 1, affine)
+
+
+def _by_number(
+    voxels: npt.NDArray[np.intp], numbers: npt.NDArray[np.integer], affine: Affine
+) -> list[Lesion]:
+    """Lesions of voxels, given in C order, and the number of the lesion that each is of."""
+    order = np.argsort(numbers, kind="stable")
+    found, first = np.unique(numbers[order], return_index=True)
+    lesions = []
+    for number, own in zip(found.tolist(), np.split(voxels[order], first[1:]), strict=False):
+        x, y, z = (affine[:3, :3] @ own.mean(axis=0) + affine[:3, 3]).tolist()
+        lesions.append(Lesion(number, (x, y, z), own))
+    return lesions
 
 
 def centres_of(lesions: Sequence[Lesion]) -> Points:

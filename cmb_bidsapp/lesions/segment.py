@@ -340,13 +340,11 @@ class LesionNetwork:
     ) -> npt.NDArray[np.floating[Any]]:
         # Keeps torch off the command line's path.
         from cmb_bidsapp.lesions.tiles import shares_of
-        from cmb_bidsapp.models.precision import fast_arithmetic
 
         self._predictor.places = None if centres is None else shares_of(centres, stack)
-        with fast_arithmetic(self._device):
-            _, probabilities = self._predictor.predict_single_npy_array(
-                stack, {"spacing": list(spacing)}, save_or_return_probabilities=True
-            )
+        _, probabilities = self._predictor.predict_single_npy_array(
+            stack, {"spacing": list(spacing)}, save_or_return_probabilities=True
+        )
         found: npt.NDArray[np.floating[Any]] = probabilities
         return found
 

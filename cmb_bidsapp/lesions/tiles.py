@@ -16,6 +16,7 @@ from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from cmb_bidsapp.core.errors import ModelError
+from cmb_bidsapp.models.device import inference_on
 from cmb_bidsapp.models.nnunet import LesionModel
 from cmb_bidsapp.models.weights import copied, load_into
 
@@ -30,7 +31,9 @@ NOT_SEEN = 20.0
 
 
 class Predictor(nnUNetPredictor):  # type: ignore[misc]
-    """nnU-Net's predictor; with places, only windows around these are run.
+    """nnU-Net's predictor; windows that hold nothing are not run.
+
+    With places, only windows around these are.
 
     Attributes
     ----------
@@ -57,14 +60,17 @@ class Predictor(nnUNetPredictor):  # type: ignore[misc]
     def _internal_predict_sliding_window_return_logits(
         self, data: torch.Tensor, slicers: list[Any], do_on_device: bool = True
     ) -> torch.Tensor:
-        logits: torch.Tensor = super()._internal_predict_sliding_window_return_logits(
-            data, slicers, do_on_device
-        )
-        if self.places is not None:
-            # Sums of no window divided by no weight.
-            unseen = torch.isnan(logits[0])
-            logits[:, unseen] = 0
-            logits[0, unseen] = NOT_SEEN
+        # 0 is what was 0 before: outside the brain. One window is run in any case.
+        filled = [window for window in slicers if data[window].any()] or slicers[:1]
+        with inference_on(self.device):
+            logits: torch.Tensor = super()._internal_predict_sliding_window_return_logits(
+                data, filled, do_on_device
+            )
+        unseen = torch.ones(logits.shape[1:], dtype=torch.bool, device=logits.device)
+        for window in filled:
+            unseen[window[1:]] = False
+        logits[:, unseen] = 0
+        logits[0, unseen] = NOT_SEEN
         return logits
 
 

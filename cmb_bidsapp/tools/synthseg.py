@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from cmb_bidsapp.bids.outputs import atomic
@@ -41,6 +42,16 @@ def run_synthseg(t1w: Path, output: Path, *, threads: int, device: str) -> None:
         beside.unlink()
         argv = [COMMAND, "--i", str(t1w), "--o", str(beside), "--parc", "--threads", str(threads)]
         argv += [] if device.startswith("cuda") else ["--cpu"]
-        external.run(argv, instead=INSTEAD)
+        external.run(argv, instead=INSTEAD, environment=_seeing(device))
         if not beside.is_file() or beside.stat().st_size == 0:
             raise DataError(f"{COMMAND} ended without an error but wrote no labels of {t1w}")
+
+
+def _seeing(device: str) -> dict[str, str]:
+    """Variables that leave a program, which takes the first GPU it sees, the one that is meant."""
+    _, _, number = device.partition(":")
+    if not number:
+        return {}
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    # Numbers are those of what this process may see.
+    return {"CUDA_VISIBLE_DEVICES": seen.split(",")[int(number)] if seen else number}

@@ -33,7 +33,7 @@ from cmb_bidsapp.anatomy.network import (
 )
 from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.core.labels import STRUCTURES, to_structures
-from cmb_bidsapp.models.precision import fast_arithmetic
+from cmb_bidsapp.models.device import fast_arithmetic
 from cmb_bidsapp.models.registry import Bundle
 from cmb_bidsapp.preprocess.dipole import dipole_field
 from cmb_bidsapp.simulate.anatomy import read_head, rotation

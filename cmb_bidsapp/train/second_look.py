@@ -12,7 +12,7 @@ import torch.nn.functional as F
 
 from cmb_bidsapp.core.errors import NoInputError
 from cmb_bidsapp.lesions.second_look import JUDGES, PIXELS, Judge, SecondLook, judge_views
-from cmb_bidsapp.models.precision import fast_arithmetic
+from cmb_bidsapp.models.device import fast_arithmetic
 from cmb_bidsapp.train.places import MARGIN, Image, Kind, Places, Stored, mixed
 
 BATCH, LEARNING_RATE = 128, 2e-3

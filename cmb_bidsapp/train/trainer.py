@@ -16,7 +16,7 @@ from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as nnunet_module  # noqa: N813
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
-from cmb_bidsapp.models.precision import fast_arithmetic
+from cmb_bidsapp.models.device import fast_arithmetic
 
 #: Loss of the paper, section 3.3: k = 10, both weights 0.5.
 TOP_K, WEIGHT_DICE, WEIGHT_TOPK = 10.0, 0.5, 0.5

@@ -3,6 +3,7 @@ import io
 import pytest
 from rich.console import Console
 
+from cmb_bidsapp.engine import progress
 from cmb_bidsapp.engine.children import Outcome
 from cmb_bidsapp.engine.progress import Display
 from tests.skeletons import session
@@ -20,3 +21,17 @@ def test_notes_stay_and_markup_in_them_is_text(terminal):
     assert "sub-01: note: voxels are [bold]3 mm[/bold] in plane, far from the training" in shown
     assert "sub-01: done (2 s)" in shown
     assert ("sub-01: segmentation" in shown) or terminal
+
+
+def test_of_several_it_says_how_many_have_ended_and_how_long_the_others_take(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    out = io.StringIO()
+    with Display(Console(file=out, width=60), total=3) as display:
+        for label, outcome in (("01", {"ran": ("segment",)}), ("02", {"code": 65}), ("03", {})):
+            now[0] += 120
+            display.finished(Outcome(session=session(label), seconds=120.0, **outcome))
+    first, second, third = out.getvalue().splitlines()
+    assert first == "sub-01: done (120 s); 1 of 3, about 4 min to go"
+    assert second.endswith("; 2 of 3, about 2 min to go")
+    assert third == "sub-03: up to date (120 s); 3 of 3"

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from cmb_bidsapp.evaluation.matching import (
     HIT_MM,
@@ -216,6 +217,23 @@ def test_pieces_meet_at_faces_or_also_at_edges_and_corners():
     mask[0, 0, 0] = mask[1, 0, 0] = mask[2, 1, 0] = mask[3, 2, 1] = True
     assert [len(one.voxels) for one in pieces_of(mask, np.eye(4), 26)] == [4]
     assert [len(one.voxels) for one in pieces_of(mask, np.eye(4), 6)] == [2, 1, 1]
+
+
+@pytest.mark.parametrize(("connectivity", "kind"), [(6, 1), (26, 3)])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_pieces_are_those_of_an_independent_labelling(connectivity, kind, order):
+    mask = np.asarray(np.random.default_rng(4).random((9, 8, 7)) < 0.18, order=order)
+    structure = ndimage.generate_binary_structure(3, kind)
+    expected, count = ndimage.label(np.ascontiguousarray(mask), structure)
+    pieces = pieces_of(mask, np.eye(4), connectivity)
+    assert [piece.number for piece in pieces] == list(range(1, count + 1))
+    for piece in pieces:
+        np.testing.assert_array_equal(piece.voxels, np.argwhere(expected == piece.number))
+        np.testing.assert_allclose(piece.centre, piece.voxels.mean(axis=0))
+
+
+def test_a_mask_without_voxels_has_no_pieces():
+    assert pieces_of(np.zeros((4, 5, 6), bool), np.eye(4)) == []
 
 
 def test_a_voxel_of_two_lesions_is_one_voxel():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.special
 import torch
+from scipy import ndimage
 
 from cmb_bidsapp.lesions.second_look import (
     PIXELS,
@@ -110,4 +111,24 @@ def test_many_places_are_seen_as_each_alone(scan):
     viewer = Viewer.of(scan, VOXEL)
     together = viewer.views(places)
     alone = np.concatenate([viewer.views(place[None]) for place in places])
-    np.testing.assert_array_equal(together, alone)
+    np.testing.assert_allclose(together, alone, atol=1e-6)
+
+
+@pytest.mark.parametrize("voxel", [VOXEL, (0.8, 1.1, 0.8), (0.3, 0.45, 6.0)])
+def test_pixels_are_interpolated_linearly_from_what_the_image_has_there(voxel):
+    rng = np.random.default_rng(1)
+    image = np.pad(rng.uniform(1, 2, (60, 48, 8)), ((10, 10), (10, 10), (2, 2))).astype(np.float32)
+    viewer, places = Viewer.of(image, voxel), rng.integers(0, image.shape, (20, 3))
+    offset, slices = np.arange(20) - 9.5, (np.arange(SLICES) - SLICES // 2) * viewer.step
+    for place, seen in zip(places, viewer.views(places, 20), strict=True):
+        expected = []
+        for image_there, mm in ((viewer.near, 0.5), (viewer.far, 1.5)):
+            z, x, y = np.meshgrid(
+                slices, offset * mm / voxel[0], offset * mm / voxel[1], indexing="ij"
+            )
+            at = [middle + axis for middle, axis in zip(place, (x, y, z), strict=True)]
+            expected.append(ndimage.map_coordinates(image_there, at, order=1))
+        around = expected[1][expected[1] > 0]
+        brightness = np.median(around) if around.size else 1
+        expected = np.clip(np.concatenate(expected) / brightness, 0, 3) - 1
+        np.testing.assert_allclose(seen, expected, atol=1e-5)

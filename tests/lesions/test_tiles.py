@@ -3,11 +3,12 @@
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
 
 from cmb_bidsapp.lesions.segment import LesionNetwork
-from cmb_bidsapp.lesions.tiles import shares_of, window_starts
+from cmb_bidsapp.lesions.tiles import make_predictor, shares_of, window_starts
 from cmb_bidsapp.models.registry import load_lesion_model
-from tests.models.toys import toy_bundle
+from tests.models.toys import CONFIGURATION, toy_bundle, toy_plans
 
 #: Windows of the toy network are 16 x 16 x 4 voxels of 1 x 1 x 5 mm.
 SHAPE, AFFINE = (40, 36, 12), np.diag([1.0, 1.0, 5.0, 1.0])
@@ -43,6 +44,32 @@ def test_a_window_gives_what_a_whole_image_of_its_size_gives(network):
     whole = network(one, None, AFFINE)
     window = network(one, None, AFFINE, np.array([[3, 12, 1]]))
     np.testing.assert_array_equal(window.cmb_probability, whole.cmb_probability)
+
+
+def test_windows_outside_the_brain_are_not_run(tmp_path, monkeypatch):
+    plans = toy_plans()
+    plans["configurations"][CONFIGURATION]["use_mask_for_norm"] = [True, True]
+    model = load_lesion_model(str(toy_bundle(tmp_path / "bundle", plans=plans)))
+    predictor = make_predictor(model, torch.device("cpu"), mirror=False)
+    # Two brains with a gap between them wider than a window.
+    image = np.zeros((2, 4, 16, 64), np.float32)
+    rng = np.random.default_rng(2)
+    for here in (slice(0, 14), slice(52, 64)):
+        image[..., here] = rng.uniform(50, 150, image[..., here].shape)
+    run = []
+    forward = predictor._internal_maybe_mirror_and_predict
+    monkeypatch.setattr(
+        predictor,
+        "_internal_maybe_mirror_and_predict",
+        lambda window: run.append(window) or forward(window),
+    )
+    _, found = predictor.predict_single_npy_array(
+        image, {"spacing": [5, 1, 1]}, save_or_return_probabilities=True
+    )
+    assert len(run) == 3, "of the five windows all but those in the gap"
+    assert all(window.any() for window in run)
+    assert (found[0, ..., 28:48] > 0.999).all()
+    assert not np.isnan(found).any()
 
 
 def test_places_are_voxels_of_the_image_whichever_way_it_is_stored(network, image):

@@ -8,7 +8,7 @@ from tests.skeletons import tree
 
 #: Knows the options that are passed and no others, and asks for names it can write.
 LABELS = """
-import argparse, pathlib, sys
+import argparse, os, pathlib, sys
 parser = argparse.ArgumentParser()
 parser.add_argument("--i", required=True, type=pathlib.Path)
 parser.add_argument("--o", required=True, type=pathlib.Path)
@@ -18,18 +18,32 @@ parser.add_argument("--cpu", action="store_true")
 given = parser.parse_args()
 assert given.o.name.endswith("labels.nii.gz"), given.o
 assert not given.o.exists(), "an old result"
-given.o.write_text(f"{given.i.read_text()} {given.threads} {given.cpu}")
+seen = os.environ.get("CUDA_VISIBLE_DEVICES")
+given.o.write_text(f"{given.i.read_text()} {given.threads} {given.cpu} {seen}")
 """
 
 
 @pytest.mark.parametrize(
-    ("device", "cpu"), [("cpu", True), ("cuda", False), ("cuda:1", False), ("mps", True)]
+    ("device", "visible", "cpu", "seen"),
+    [
+        ("cpu", None, True, None),
+        ("cuda", None, False, None),
+        ("cuda", "3,5", False, "3,5"),
+        ("cuda:1", None, False, "1"),
+        ("cuda:1", "3,GPU-5", False, "GPU-5"),
+        ("mps", None, True, None),
+    ],
 )
-def test_threads_and_device_are_passed_on(machine, t1w, tmp_path, device, cpu):
+def test_threads_and_device_are_passed_on(
+    machine, t1w, tmp_path, monkeypatch, device, visible, cpu, seen
+):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     machine.install(COMMAND, LABELS)
     output = tmp_path / "out" / "labels.nii.gz"
     run_synthseg(t1w, output, threads=3, device=device)
-    assert output.read_text() == f"head 3 {cpu}"
+    assert output.read_text() == f"head 3 {cpu} {seen}"
     assert [path.name for path in output.parent.iterdir()] == [output.name]
 
 
@@ -38,7 +52,7 @@ def test_an_old_result_is_replaced(machine, t1w, tmp_path):
     output = tmp_path / "labels.nii.gz"
     output.write_text("old")
     run_synthseg(t1w, output, threads=1, device="cpu")
-    assert output.read_text() == "head 1 True"
+    assert output.read_text().startswith("head 1 True ")
 
 
 @pytest.mark.parametrize(
