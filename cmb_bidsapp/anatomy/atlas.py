@@ -23,6 +23,7 @@ from cmb_bidsapp.anatomy.parcellation import Parcellation
 from cmb_bidsapp.anatomy.refine import refined_structures
 from cmb_bidsapp.anatomy.standard import StandardTransforms, centres
 from cmb_bidsapp.bids.images import open_image
+from cmb_bidsapp.core.arrays import Affine
 from cmb_bidsapp.core.labels import (
     STRUCTURES,
     ids,
@@ -34,7 +35,7 @@ from cmb_bidsapp.core.labels import (
 )
 from cmb_bidsapp.core.scratch import scratch_folder
 from cmb_bidsapp.preprocess.ants import register, to_ants
-from cmb_bidsapp.preprocess.resampling import Affine, Float, Grid, isotropic_grid, resample
+from cmb_bidsapp.preprocess.resampling import Float, Grid, isotropic_grid, resample
 
 if TYPE_CHECKING:  # torch
     from cmb_bidsapp.anatomy.network import Anatomy

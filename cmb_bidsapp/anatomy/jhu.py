@@ -16,14 +16,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from cmb_bidsapp.anatomy.standard import Points, voxels_at
+from cmb_bidsapp.anatomy.standard import voxels_at
 from cmb_bidsapp.bids.images import read_volume
+from cmb_bidsapp.core.arrays import Affine, Mask, Points
 from cmb_bidsapp.core.errors import DataError
-from cmb_bidsapp.preprocess.resampling import Affine
 
 LOG = logging.getLogger(__name__)
 
-Mask = npt.NDArray[np.bool_]
 
 #: Odd labels are right, even ones left, from the corticospinal tract (7, 8) to the tapetum.
 FIRST_PAIR, LAST_LABEL = 7, 48

@@ -18,6 +18,7 @@ from cmb_bidsapp.anatomy.proxy import (
     tissue_regions,
     to_proxy,
 )
+from cmb_bidsapp.core.arrays import Affine
 from cmb_bidsapp.core.defaults import ProxyRules
 from cmb_bidsapp.core.labels import (
     LEFT,
@@ -30,7 +31,6 @@ from cmb_bidsapp.core.labels import (
 )
 from cmb_bidsapp.preprocess.resampling import (
     IDENTITY,
-    Affine,
     Grid,
     label_samples,
     majority,
@@ -86,7 +86,15 @@ def mars_labels(
 def with_sides(
     regions: npt.NDArray[np.uint8], dseg: npt.NDArray[np.integer], spacing: Spacing
 ) -> npt.NDArray[np.uint8]:
-    """Add the side to regions that have none, from FreeSurfer ids on the same grid."""
+    """Add the side to regions that have none, from FreeSurfer ids on the same grid.
+
+    Parameters
+    ----------
+    regions, dseg
+        Number of the MARS region, 0 beside all, and FreeSurfer id of each voxel.
+    spacing
+        Voxel size along each axis, mm.
+    """
     right, left = where(dseg, ids(side="R")), where(dseg, ids(side="L"))
     nearer_right = distance(right, spacing) < distance(left, spacing)
     return np.where(regions > 0, regions + np.where(nearer_right, RIGHT, LEFT), 0).astype(np.uint8)

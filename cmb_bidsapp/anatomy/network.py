@@ -19,11 +19,12 @@ from dynamic_network_architectures.architectures.unet import PlainConvUNet
 from scipy import ndimage
 
 from cmb_bidsapp.anatomy.pieces import largest_piece
+from cmb_bidsapp.core.arrays import Affine
 from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.core.labels import STRUCTURES, structure_classes
 from cmb_bidsapp.models.device import inference_on
 from cmb_bidsapp.models.registry import Bundle
-from cmb_bidsapp.preprocess.resampling import Affine, Grid, isotropic_grid, resample
+from cmb_bidsapp.preprocess.resampling import Grid, isotropic_grid, resample
 
 #: Contrasts the network knows, in the order of its input channels.
 CONTRASTS = (Contrast.T1W, Contrast.T2STARW)

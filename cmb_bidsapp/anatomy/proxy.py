@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from cmb_bidsapp.core.arrays import Mask
 from cmb_bidsapp.core.defaults import ProxyRules
 from cmb_bidsapp.core.labels import MARS, MARS_FORM, PROXY, ids, where
 
-Mask = npt.NDArray[np.bool_]
 Spacing = tuple[float, float, float]
 
 #: White matter farther than this from the cortex is deep white matter, as in FreeSurfer's wmparc.
@@ -165,7 +165,15 @@ def rounded_spacing(spacing: Spacing) -> Spacing:
 
 
 def distance(mask: Mask, spacing: Spacing) -> npt.NDArray[np.float32]:
-    """Distance to the mask in mm; infinite where the mask is empty."""
+    """Distance to the mask in mm; infinite where the mask is empty.
+
+    Parameters
+    ----------
+    mask
+        Three axes.
+    spacing
+        Voxel size along each of them, mm.
+    """
     if not mask.any():
         return np.full(mask.shape, np.inf, np.float32)
     found: npt.NDArray[np.float32] = ndimage.distance_transform_edt(~mask, spacing).astype(

@@ -18,10 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from cmb_bidsapp.anatomy.parcellation import Parcellation
+from cmb_bidsapp.core.arrays import Affine
 from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.core.labels import ids, where
 from cmb_bidsapp.preprocess.registration import GOOD_DICE
-from cmb_bidsapp.preprocess.resampling import Affine, Grid
+from cmb_bidsapp.preprocess.resampling import Grid
 
 #: Least and most volume (ml) of brain with CSF, and of structures, both sides together.
 BRAIN_ML = (900.0, 2400.0)
@@ -132,12 +133,12 @@ def brain_measures(
     return [
         Measure(f"{contrast} brain volume", volume, "ml", *BRAIN_ML),
         Measure(
-            f"{contrast} brain beyond the field of view",
-            share_beyond(mask),
-            "share",
-            None,
-            BEYOND,
-            "microbleeds there are not seen",
+            measure=f"{contrast} brain beyond the field of view",
+            value=share_beyond(mask),
+            units="share",
+            low=None,
+            high=BEYOND,
+            consequence="microbleeds there are not seen",
         ),
         Measure(
             f"{contrast} certainty of the brain",
@@ -216,8 +217,22 @@ def contrast_measures(correlation: float, brightness: float, name: str) -> list[
     """
     meaning = f"{name} may be a T2*w; look at it and convert it again, or leave it out"
     both = (
-        Measure("correlation of T1w and T2*w", correlation, "", None, CORRELATION, meaning),
-        Measure("ventricles by white matter in the T1w", brightness, "", None, FLUID, meaning),
+        Measure(
+            measure="correlation of T1w and T2*w",
+            value=correlation,
+            units="",
+            low=None,
+            high=CORRELATION,
+            consequence=meaning,
+        ),
+        Measure(
+            measure="ventricles by white matter in the T1w",
+            value=brightness,
+            units="",
+            low=None,
+            high=FLUID,
+            consequence=meaning,
+        ),
     )
     return [measure for measure in both if math.isfinite(measure.value)]
 
@@ -260,7 +275,13 @@ def region_measures(parcellation: Parcellation, head_ml: float) -> list[Measure]
         return float(where(parcellation.dseg, wanted).sum()) * millilitres
 
     found = [
-        Measure(f"{name} volume", volume(name), "ml", size * low, size * high)
+        Measure(
+            measure=f"{name} volume",
+            value=volume(name),
+            units="ml",
+            low=size * low,
+            high=size * high,
+        )
         for name, (low, high) in STRUCTURE_ML.items()
     ]
     for name, most in ASYMMETRY.items():
@@ -268,7 +289,15 @@ def region_measures(parcellation: Parcellation, head_ml: float) -> list[Measure]
         # Where there is nothing the volume says so.
         if left + right:
             difference = 2 * abs(left - right) / (left + right)
-            found.append(Measure(f"{name} asymmetry", difference, "share", None, most))
+            found.append(
+                Measure(
+                    measure=f"{name} asymmetry",
+                    value=difference,
+                    units="share",
+                    low=None,
+                    high=most,
+                )
+            )
     return found
 
 

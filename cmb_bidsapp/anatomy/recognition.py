@@ -17,9 +17,10 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from cmb_bidsapp.anatomy.quality import BEYOND, POSSIBLE_BRAIN_ML, SURE_OF_BRAIN, share_beyond
+from cmb_bidsapp.core.arrays import Affine
 from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.core.labels import STRUCTURES
-from cmb_bidsapp.preprocess.resampling import Affine, Grid, resample
+from cmb_bidsapp.preprocess.resampling import Grid, resample
 
 if TYPE_CHECKING:  # torch
     from cmb_bidsapp.anatomy.network import Anatomy

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from cmb_bidsapp.preprocess.resampling import Affine, Float, Grid, resample
+from cmb_bidsapp.core.arrays import Affine
+from cmb_bidsapp.preprocess.resampling import Float, Grid, resample
 
 if TYPE_CHECKING:  # torch
     from cmb_bidsapp.anatomy.network import Anatomy

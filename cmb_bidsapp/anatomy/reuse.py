@@ -18,9 +18,10 @@ from cmb_bidsapp.anatomy.parcellation import Parcellation
 from cmb_bidsapp.anatomy.talairach import to_template
 from cmb_bidsapp.anatomy.versions import with_version
 from cmb_bidsapp.bids.images import read_volume
+from cmb_bidsapp.core.arrays import Affine
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.core.labels import STRUCTURES, ids, table, to_structures
-from cmb_bidsapp.preprocess.resampling import Affine, Grid
+from cmb_bidsapp.preprocess.resampling import Grid
 
 #: Whose labels may lie where another of them has its own.
 MISTAKABLE = ("FreeSurfer", "sMRIPrep", "SynthSeg")
@@ -72,11 +73,11 @@ def read_parcellation(found: ExistingParcellation) -> Parcellation:
         white = white[box].copy()
     way = np.eye(4) if found.subject_dir is None else to_template(found.subject_dir)
     return Parcellation(
-        cropped,
-        Grid(part.shape, np.linalg.inv(way) @ part.affine),
-        white,
-        found.subject_dir,
-        with_version(_source(found.kind, dseg), found),
+        dseg=cropped,
+        grid=Grid(part.shape, np.linalg.inv(way) @ part.affine),
+        white=white,
+        subject_dir=found.subject_dir,
+        source=with_version(_source(found.kind, dseg), found),
     )
 
 

@@ -16,13 +16,12 @@ from nibabel.affines import apply_affine
 from scipy import ndimage
 
 from cmb_bidsapp.bids.images import read_derivative
+from cmb_bidsapp.core.arrays import Affine, Points
 from cmb_bidsapp.preprocess.ants import FLIP, read_linear
-from cmb_bidsapp.preprocess.resampling import IDENTITY, Affine, Float, Grid, isotropic_grid
+from cmb_bidsapp.preprocess.resampling import IDENTITY, Float, Grid, isotropic_grid
 
 #: Voxels of a field that is stored: the deformation is smoother than that.
 FIELD_MM = 4.0
-
-Points = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,16 @@ class Field:
         return there
 
     def between(self, grid: Grid, before: Affine = IDENTITY, after: Affine = IDENTITY) -> Field:
-        """Sample the field, between two linear transforms, on another grid of coarse voxels."""
+        """Sample the field, between two linear transforms, on another grid of coarse voxels.
+
+        Parameters
+        ----------
+        grid
+            Whose points are mapped.
+        before, after
+            World coordinates (mm) of the grid to those of the field's own grid, and of where the
+            field leads to those that are wanted.
+        """
         coarse = isotropic_grid(grid, FIELD_MM)
         points = centres(coarse)
         there = apply_affine(after, self(apply_affine(before, points)))
@@ -180,6 +188,13 @@ def read_field(path: Path) -> Field:
 
 def tabulate(path: Path, grid: Grid) -> Field:
     """Displacement of any ITK transform (``.h5``, ``.mat``, ``.txt``) at the voxels of a grid.
+
+    Parameters
+    ----------
+    path
+        Of the transform, which takes points of the grid (LPS mm, as ITK has them).
+    grid
+        Where it is looked at.
 
     Raises
     ------

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from cmb_bidsapp.anatomy.existing import LONG
+from cmb_bidsapp.core.arrays import Affine
 from cmb_bidsapp.core.errors import DataError
-from cmb_bidsapp.preprocess.resampling import Affine
 
 #: RAS mm to RAS mm, as FreeSurfer publishes it (FsWiki, "CoordinateSystems").
 MNI305_TO_MNI152: Affine = np.array(

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from cmb_bidsapp.anatomy.standard import Points, centres, tabulate
+from cmb_bidsapp.anatomy.standard import centres, tabulate
 from cmb_bidsapp.bids.images import UNREADABLE, open_image
+from cmb_bidsapp.core.arrays import Points
 from cmb_bidsapp.core.errors import UnavailableError, UsageError
 from cmb_bidsapp.core.labels import STANDARD_SPACE
 from cmb_bidsapp.preprocess.resampling import Grid

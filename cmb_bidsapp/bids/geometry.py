@@ -11,9 +11,8 @@ import numpy.typing as npt
 from nibabel.affines import apply_affine, voxel_sizes
 from nibabel.openers import ImageOpener
 
+from cmb_bidsapp.core.arrays import Affine
 from cmb_bidsapp.core.errors import DataError
-
-Affine = npt.NDArray[np.float64]
 
 #: Voxel sides (mm) that a head may be scanned with.
 VOXEL_MM = (0.05, 20.0)

@@ -17,7 +17,8 @@ import numpy.typing as npt
 from nibabel.filebasedimages import ImageFileError, SerializableImage
 from nibabel.spatialimages import HeaderDataError, SpatialImage
 
-from cmb_bidsapp.bids.geometry import Affine, check_header, volume_shape
+from cmb_bidsapp.bids.geometry import check_header, volume_shape
+from cmb_bidsapp.core.arrays import Affine
 from cmb_bidsapp.core.errors import DataError, lacks_memory
 
 #: Magnitudes between which an image has its largest value.

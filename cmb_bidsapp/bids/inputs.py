@@ -179,7 +179,16 @@ def choose_participant(
         phase = phase_of(best.scan, [image for image in images if image.session == label])
         if phase is not None:
             unused = [one for one in unused if one.path != phase.path]
-        found.append(Session(participant, label, scans, tuple(notes), tuple(unused), phase))
+        found.append(
+            Session(
+                participant=participant,
+                session=label,
+                scans=scans,
+                notes=tuple(notes),
+                rejected=tuple(unused),
+                phase=phase,
+            )
+        )
     if not labels:
         lacking.append(Rejected(Path(f"sub-{participant}"), "no T1w and no T2*w image"))
     return found, lacking

@@ -73,6 +73,13 @@ def at_least(probabilities: Sequence[float], count: int) -> float:
     """Probability of ``count`` events or more; NaN where one probability is not known.
 
     Without any event it is 0, or 1 for a count of 0.
+
+    Parameters
+    ----------
+    probabilities
+        Of independent events, 0 to 1.
+    count
+        Of events.
     """
     chances = distribution(probabilities)
     if np.isnan(chances).any():

@@ -16,8 +16,9 @@ import numpy as np
 from cmb_bidsapp.bids.protocol import Protocol
 from cmb_bidsapp.bids.typed import decode, encode
 from cmb_bidsapp.clinical.tracks import FOUND, KEPT, TrackRow, track_rows
+from cmb_bidsapp.core.arrays import Points
 from cmb_bidsapp.lesions.lesion import Lesion, Reason, Status
-from cmb_bidsapp.lesions.longitudinal import Points, Track, TrackPoint, Visit, pair, tracks
+from cmb_bidsapp.lesions.longitudinal import Track, TrackPoint, Visit, pair, tracks
 from cmb_bidsapp.lesions.presence import Evidence, State, at_place, history_of
 
 #: Looks at the images at the places of tracks: what is seen, by track and session.

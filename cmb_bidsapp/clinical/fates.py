@@ -12,7 +12,7 @@ from cmb_bidsapp.lesions.lesion import COUNTED, UNASSIGNED, Lesion, Status
 from cmb_bidsapp.lesions.presence import Change, State
 
 
-class Fate(StrEnum):
+class TrackFate(StrEnum):
     """What became of a microbleed; names of the columns that count it."""
 
     NEW = "new"
@@ -27,7 +27,7 @@ KINDS = (*GROUPS, UNASSIGNED, *COUNTED)
 
 def fates(
     tracks: Sequence[TrackRow], session: str, baseline: str
-) -> Mapping[Fate, Sequence[TrackRow]]:
+) -> Mapping[TrackFate, Sequence[TrackRow]]:
     """Microbleeds of a follow-up by what became of them; one that is new may be in two.
 
     Parameters
@@ -44,10 +44,10 @@ def fates(
     before = {row.track_id for row in known_before(tracks, session)}
     found = [row for row in here if row.state is State.PRESENT]
     return {
-        Fate.NEW: [row for row in found if row.change is Change.NEW],
-        Fate.NEW_SINCE_BASELINE: [row for row in found if row.track_id in unseen],
-        Fate.BELOW_THRESHOLD: [row for row in here if row.state is State.BELOW_THRESHOLD],
-        Fate.GONE: [row for row in here if row.state is State.GONE and row.track_id in before],
+        TrackFate.NEW: [row for row in found if row.change is Change.NEW],
+        TrackFate.NEW_SINCE_BASELINE: [row for row in found if row.track_id in unseen],
+        TrackFate.BELOW_THRESHOLD: [row for row in here if row.state is State.BELOW_THRESHOLD],
+        TrackFate.GONE: [row for row in here if row.state is State.GONE and row.track_id in before],
     }
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from cmb_bidsapp.bids.typed import column, columns_of
 from cmb_bidsapp.clinical.aria import NewLesions, new_lesions
-from cmb_bidsapp.clinical.fates import Fate, fates
+from cmb_bidsapp.clinical.fates import TrackFate, fates
 from cmb_bidsapp.clinical.summary import ClinicalSummary, summarise
 from cmb_bidsapp.clinical.tracks import TrackRow, known_at, known_before
 from cmb_bidsapp.core.defaults import NOT_A_DIAGNOSIS
@@ -163,18 +163,20 @@ def change_row(about: FollowUp, tracks: Sequence[TrackRow], knots: Knots) -> Cha
     before = {row.track_id for row in known_before(tracks, about.session_id)}
     missing = Counter(row.state for row in here if row.track_id in before)
     fate = fates(tracks, about.session_id, about.baseline_session_id)
-    since = [_newness(row, first[row.track_id], knots) for row in fate[Fate.NEW_SINCE_BASELINE]]
+    since = [
+        _newness(row, first[row.track_id], knots) for row in fate[TrackFate.NEW_SINCE_BASELINE]
+    ]
     known = known_summary(tracks, about.session_id)
     return ChangeRow(
         **vars(about),
         baseline_count=sum(row.state is State.PRESENT for row in first.values()),
         count=len(found),
         persistent=changes[Change.PERSISTENT],
-        new=len(fate[Fate.NEW]),
+        new=len(fate[TrackFate.NEW]),
         already_there=changes[Change.ALREADY_THERE],
         open=changes[Change.OPEN],
-        below_threshold=len(fate[Fate.BELOW_THRESHOLD]),
-        gone=len(fate[Fate.GONE]),
+        below_threshold=len(fate[TrackFate.BELOW_THRESHOLD]),
+        gone=len(fate[TrackFate.GONE]),
         not_covered=missing[State.NOT_COVERED],
         not_comparable=missing[State.NOT_COMPARABLE],
         new_since_baseline=len(since),

@@ -77,6 +77,15 @@ class Form:
 
         ``unassigned`` is the group of lesions that are near no region.
 
+        Parameters
+        ----------
+        region
+            Name of a region or group, or several of them.
+        side
+            ``left``, ``right`` or ``unassigned``.
+        grade
+            ``definite`` or ``possible``.
+
         Raises
         ------
         ValueError

@@ -10,7 +10,7 @@ from nibabel.affines import apply_affine, voxel_sizes
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-Affine = npt.NDArray[np.float64]
+from cmb_bidsapp.core.arrays import Affine
 
 #: Headers that differ by less describe the same grid: half a voxel, a degree, a hundredth.
 MOST_VOXELS, MOST_DEGREES, MOST_SCALE = 0.5, 1.0, 0.01

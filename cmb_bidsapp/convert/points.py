@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from cmb_bidsapp.core.arrays import Mask
 from cmb_bidsapp.lesions.extent import box_around, depth
-
-Mask = npt.NDArray[np.bool_]
 
 #: A point may lie this far (mm) from the darkest voxel of its microbleed.
 RECENTRE_MM = 1.5

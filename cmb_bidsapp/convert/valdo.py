@@ -21,9 +21,9 @@ import numpy as np
 import numpy.typing as npt
 from nibabel.spatialimages import HeaderDataError
 
-from cmb_bidsapp.bids.geometry import Affine
 from cmb_bidsapp.bids.images import read_volume
 from cmb_bidsapp.convert.harmonize import header_difference, lesion_instances
+from cmb_bidsapp.core.arrays import Affine
 from cmb_bidsapp.core.errors import DataError
 
 #: Files of Task 2; other tasks have another space, and other people under the same numbers.
@@ -35,7 +35,7 @@ KINDS = ("T2S", "T1", "CMB")
 
 
 @dataclass(frozen=True)
-class Cohort:
+class Study:
     """One of the studies that gave participants."""
 
     name: str
@@ -45,11 +45,9 @@ class Cohort:
 
 #: By the first of the three digits of a participant's number.
 COHORTS = {
-    "1": Cohort("SABRE", "Southall and Brent Revisited", {"MagneticFieldStrength": 3}),
-    "2": Cohort(
-        "RSS", "Rotterdam Scan Study", {"MagneticFieldStrength": 1.5, "Manufacturer": "GE"}
-    ),
-    "3": Cohort("ALFA", "Alzheimer and Families", {"MagneticFieldStrength": 3}),
+    "1": Study("SABRE", "Southall and Brent Revisited", {"MagneticFieldStrength": 3}),
+    "2": Study("RSS", "Rotterdam Scan Study", {"MagneticFieldStrength": 1.5, "Manufacturer": "GE"}),
+    "3": Study("ALFA", "Alzheimer and Families", {"MagneticFieldStrength": 3}),
 }
 
 
@@ -75,7 +73,7 @@ class Participant:
     notes: tuple[str, ...]
 
 
-def cohort_of(label: str) -> Cohort | None:
+def cohort_of(label: str) -> Study | None:
     """The study of a participant; ``None`` where the number does not tell.
 
     >>> cohort_of("204").name
@@ -143,7 +141,14 @@ def read_participant(label: str, files: Mapping[str, Sequence[Path]]) -> Partici
         raise DataError(f"{paths['CMB']} is no mask of microbleeds: {error}") from error
     if note:
         notes.append(f"CMB: {note}")
-    return Participant(label, data["T2S"], data["T1"], instances, affine, tuple(notes))
+    return Participant(
+        label=label,
+        t2star=data["T2S"],
+        t1w=data["T1"],
+        instances=instances,
+        affine=affine,
+        notes=tuple(notes),
+    )
 
 
 def _only(kind: str, paths: Sequence[Path]) -> Path:

@@ -125,7 +125,15 @@ def table() -> MappingProxyType[int, Label]:
 def ids(
     *, structure: str | None = None, region: str | None = None, side: str | None = None
 ) -> tuple[int, ...]:
-    """FreeSurfer ids of a structure, a region and a side (``L``, ``R``), as far as given."""
+    """FreeSurfer ids of a structure, a region and a side (``L``, ``R``), as far as given.
+
+    Parameters
+    ----------
+    structure, region
+        As ``labels.tsv`` names them.
+    side
+        ``L`` or ``R``.
+    """
     return tuple(
         label.index
         for label in table().values()

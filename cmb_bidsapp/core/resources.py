@@ -178,6 +178,14 @@ def parse_memory(text: str) -> int:
 
 
 def share(cpus: int, memory_mb: int, threads: int | None) -> tuple[int, int]:
-    """Sessions at a time, and threads of each, for what is available."""
+    """Sessions at a time, and threads of each, for what is available.
+
+    Parameters
+    ----------
+    cpus, memory_mb
+        What there is for all sessions together: cores, and MB.
+    threads
+        Of a session, where somebody asks for a number.
+    """
     each = min(cpus, threads or min(cpus, 4))
     return max(1, min(cpus // each, memory_mb // SESSION_MB)), each

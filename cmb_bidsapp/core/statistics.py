@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from cmb_bidsapp.core.arrays import Floats
+
 NAN = float("nan")
-Floats = npt.NDArray[np.float64]
 
 #: Samples of the bootstrap, and the share of them that an interval holds.
 SAMPLES = 2000
@@ -166,7 +167,17 @@ class Agreement:
     def of(
         cls, reference: npt.ArrayLike, predicted: npt.ArrayLike, people: Sequence[str], seed: int
     ) -> Agreement:
-        """Compare two counts of each session; NaN with fewer than two sessions."""
+        """Compare two counts of each session; NaN with fewer than two sessions.
+
+        Parameters
+        ----------
+        reference, predicted
+            Counts, shape ``(sessions,)``.
+        people
+            Whose session each is: those of one person are drawn together.
+        seed
+            Of the bootstrap.
+        """
         own, found = np.asarray(reference, np.float64), np.asarray(predicted, np.float64)
         if len(own) < 2:
             bias = float(found[0] - own[0]) if len(own) else NAN

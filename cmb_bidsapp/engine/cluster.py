@@ -55,7 +55,9 @@ def run_on_cluster(
     """
     with _joined(settings.resources) as client:
         _check_workers(client, settings.resources)
-        yield from _Run(client, settings, logs, on_event, stage).outcomes(sessions)
+        yield from _Run(
+            client=client, settings=settings, logs=logs, on_event=on_event, stage=stage
+        ).outcomes(sessions)
 
 
 def needs_of(resources: Resources) -> dict[str, int]:
@@ -140,8 +142,8 @@ def _check_workers(client: Any, resources: Resources) -> None:
         )
 
 
-@dataclass(frozen=True)
-class Task:
+@dataclass(frozen=True, kw_only=True)
+class RemoteJob:
     """What a worker is told: paths and settings, no images."""
 
     run_id: str
@@ -165,7 +167,7 @@ _RUNS: dict[str, _Here] = {}
 _LOCK = threading.Lock()
 
 
-def run_on_worker(task: Task) -> Outcome:
+def run_on_worker(task: RemoteJob) -> Outcome:
     """Run a session here, on a worker, and tell the client of its events."""
     from distributed import get_worker
 
@@ -211,7 +213,7 @@ def _start(work_dir: Path | None) -> _Here:
     return _Here(Children(scratch), scratch)
 
 
-def _may_begin(task: Task) -> bool:
+def _may_begin(task: RemoteJob) -> bool:
     """Whether a session was begun less than :data:`TRIES` times; now it is once more.
 
     Files count: the scheduler repeats what its workers die of as often as its own configuration
@@ -274,7 +276,13 @@ class _Run:
 
     def _submit(self, session: Unit) -> Any:
         self._sessions[session.label] = session
-        task = Task(self._id, session, self._settings, self._logs, self._stage)
+        task = RemoteJob(
+            run_id=self._id,
+            session=session,
+            settings=self._settings,
+            logs=self._logs,
+            stage=self._stage,
+        )
         future = self._client.submit(
             run_on_worker,
             task,

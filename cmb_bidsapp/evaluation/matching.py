@@ -12,11 +12,10 @@ from scipy.optimize import linear_sum_assignment
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from cmb_bidsapp.core.arrays import Affine, Points
 from cmb_bidsapp.lesions.lesion import UNASSIGNED
 from cmb_bidsapp.lesions.windows import voxels_in
 
-Affine = npt.NDArray[np.float64]
-Points = npt.NDArray[np.float64]
 Shape = tuple[int, ...]
 
 #: Lesions whose centres are this close (mm) may be the same one (paper, section 3.4).

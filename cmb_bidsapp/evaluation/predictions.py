@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import sidecar_of
 from cmb_bidsapp.bids.tables import read_table
+from cmb_bidsapp.core.arrays import Affine, Mask
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.evaluation.marks import read_marks
-from cmb_bidsapp.evaluation.matching import Affine, Lesion, lesions_of, pieces_of
+from cmb_bidsapp.evaluation.matching import Lesion, lesions_of, pieces_of
 from cmb_bidsapp.evaluation.places import place_of, row_of
 from cmb_bidsapp.evaluation.presets import Rules
 from cmb_bidsapp.evaluation.reading import (
@@ -40,8 +40,6 @@ from cmb_bidsapp.evaluation.reading import (
 from cmb_bidsapp.evaluation.results import AFTER, BEFORE, GIVEN
 from cmb_bidsapp.lesions.candidates import EXTENT
 from cmb_bidsapp.preprocess.resampling import Grid
-
-Mask = npt.NDArray[np.bool_]
 
 #: Columns of the app's lesion table that are handed on as they are.
 HANDED_ON = ("status", "reason", "probability_max", "cfpr_ratio")

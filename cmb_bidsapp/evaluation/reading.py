@@ -13,10 +13,11 @@ import numpy.typing as npt
 from cmb_bidsapp.bids.images import read_derivative, read_labels
 from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.bids.text import load_json
+from cmb_bidsapp.core.arrays import Affine
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.lesions.lesion import Lesion
 from cmb_bidsapp.lesions.table import read_lesions
-from cmb_bidsapp.preprocess.resampling import Affine, Grid
+from cmb_bidsapp.preprocess.resampling import Grid
 
 Labels = npt.NDArray[np.int32]
 Values = npt.NDArray[np.float32]

@@ -56,7 +56,7 @@ class Point:
     dice: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SessionResult:
     """All numbers of one session and one method.
 

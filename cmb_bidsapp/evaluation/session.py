@@ -138,20 +138,20 @@ def evaluate(method: str, predicted: PredictionFiles, truth: Truth, rules: Rules
         }
     dice, side_errors = compare_anatomy(predicted, truth.files, truth.grid, truth.proxy)
     return SessionResult(
-        method,
-        predicted.participant,
-        predicted.session,
-        truth.protocol,
-        {
+        method=method,
+        participant=predicted.participant,
+        session=predicted.session,
+        protocol=truth.protocol,
+        stages={
             stage: truth.compare(lesions, preset, extent=extent)
             for stage, lesions in prediction.stages.items()
         },
-        truth.around.mimics is not None,
-        float(np.prod(truth.grid.spacing)),
-        dice,
-        side_errors,
-        froc,
-        _sweep_radii(predicted, prediction, truth, rules),
+        mimics_known=truth.around.mimics is not None,
+        voxel_mm3=float(np.prod(truth.grid.spacing)),
+        anatomy=dice,
+        side_errors=side_errors,
+        froc=froc,
+        radii=_sweep_radii(predicted, prediction, truth, rules),
     )
 
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from cmb_bidsapp.core.arrays import Floats
 from cmb_bidsapp.core.burden import BURDEN_NAMES, burden_class
 from cmb_bidsapp.core.labels import MIMICS
-from cmb_bidsapp.core.statistics import NAN, Agreement, Floats, interval, ratio, ratios, resample
+from cmb_bidsapp.core.statistics import NAN, Agreement, interval, ratio, ratios, resample
 from cmb_bidsapp.evaluation.comparison import NOTHING_KNOWN
 from cmb_bidsapp.evaluation.metrics import Counts, Overlap
 from cmb_bidsapp.evaluation.regions import RegionCalls, region_confusion

@@ -9,13 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from cmb_bidsapp.bids.outputs import sidecar_of
+from cmb_bidsapp.core.arrays import Affine, Mask
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.core.statistics import NAN
 from cmb_bidsapp.evaluation.comparison import Surroundings, compare
 from cmb_bidsapp.evaluation.matching import Lesion, Place, lesions_of, pieces_of, voxels_of
 from cmb_bidsapp.evaluation.metrics import Overlap
 from cmb_bidsapp.evaluation.places import place_of, place_on, row_of
-from cmb_bidsapp.evaluation.predictions import Mask, PredictionFiles, is_soft, mask_and_numbers
+from cmb_bidsapp.evaluation.predictions import PredictionFiles, is_soft, mask_and_numbers
 from cmb_bidsapp.evaluation.presets import Preset, Rules
 from cmb_bidsapp.evaluation.reading import (
     Labels,
@@ -27,7 +28,7 @@ from cmb_bidsapp.evaluation.reading import (
 )
 from cmb_bidsapp.evaluation.results import Stage
 from cmb_bidsapp.lesions.segment import ras_zooms
-from cmb_bidsapp.preprocess.resampling import Affine, Grid
+from cmb_bidsapp.preprocess.resampling import Grid
 
 
 @dataclass(frozen=True)
@@ -94,17 +95,17 @@ def read_truth(files: PredictionFiles, rules: Rules) -> Truth:
         return lesion if proxy is None else replace(lesion, place=place_on(proxy, lesion))
 
     return Truth(
-        files,
-        grid,
-        [placed(lesion) for lesion in lesions],
-        voxels_of(lesions, grid.shape),
-        Surroundings(
+        files=files,
+        grid=grid,
+        lesions=[placed(lesion) for lesion in lesions],
+        voxels=voxels_of(lesions, grid.shape),
+        around=Surroundings(
             grid.shape,
             _ignored(files, grid) if rules.preset.ignores else None,
             optional_labels_on(grid, files.mimics),
         ),
-        proxy,
-        _protocol(files, grid.affine),
+        proxy=proxy,
+        protocol=_protocol(files, grid.affine),
     )
 
 

@@ -18,16 +18,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from cmb_bidsapp.bids.tables import describe, write_table
+from cmb_bidsapp.core.arrays import Floats
 from cmb_bidsapp.core.statistics import Agreement, interval, resample
 from cmb_bidsapp.group.consensus import DECISIONS
 from cmb_bidsapp.group.reading import Reading
 from cmb_bidsapp.group.records import ALGORITHM
 from cmb_bidsapp.lesions.lesion import COUNTED
 
-Floats = npt.NDArray[np.float64]
 Row = dict[str, Any]
 
 #: What raters reached on MARS, to hold one's own against.

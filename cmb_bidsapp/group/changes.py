@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.bids.typed import decode
-from cmb_bidsapp.clinical.fates import Fate, by_kind
+from cmb_bidsapp.clinical.fates import TrackFate, by_kind
 from cmb_bidsapp.clinical.follow_up import ChangeRow
 from cmb_bidsapp.clinical.tracks import TrackRow
 from cmb_bidsapp.group.rates import ANY
@@ -122,7 +122,7 @@ class Intervals:
         self._last: float | None = 0.0
 
     def add(
-        self, pool: str, row: ChangeRow, by_fate: Mapping[Fate, Sequence[TrackRow]] | None
+        self, pool: str, row: ChangeRow, by_fate: Mapping[TrackFate, Sequence[TrackRow]] | None
     ) -> None:
         """Add a follow-up, in the order of time; one that was not compared adds nothing."""
         if not row.compared or row.new is None:
@@ -131,6 +131,6 @@ class Intervals:
         if row.days is not None and self._last is not None:
             days = row.days - self._last
         self._last = row.days
-        kinds = {} if by_fate is None else by_kind(by_fate[Fate.NEW])
+        kinds = {} if by_fate is None else by_kind(by_fate[TrackFate.NEW])
         changed = row.protocol_changed or row.processing_changed
         self.found[pool, changed].append((days, {ANY: row.new, **kinds}))

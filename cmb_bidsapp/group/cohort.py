@@ -17,9 +17,10 @@ from cmb_bidsapp.bids.protocol import Protocol
 from cmb_bidsapp.bids.tables import describe
 from cmb_bidsapp.clinical.mars import GROUPS, Form
 from cmb_bidsapp.clinical.summary import ClinicalSummary
+from cmb_bidsapp.core.arrays import Points
 from cmb_bidsapp.core.statistics import LEAST_PEOPLE, wilson
 from cmb_bidsapp.group.changes import Changes
-from cmb_bidsapp.group.density import Density, Points
+from cmb_bidsapp.group.density import Density
 from cmb_bidsapp.group.flow import Flow
 from cmb_bidsapp.group.quality import Quality
 from cmb_bidsapp.group.rates import Rates

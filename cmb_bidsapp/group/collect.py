@@ -32,8 +32,8 @@ from cmb_bidsapp.group.rates import RATE_COLUMNS
 from cmb_bidsapp.group.ratings import Ratings
 from cmb_bidsapp.group.records import (
     ALGORITHM,
-    Found,
     Problem,
+    ReadSession,
     Record,
     Skipped,
     check_as_written,
@@ -56,7 +56,7 @@ SHOWN = (
 
 
 def collect(
-    found: Iterable[Found],
+    found: Iterable[ReadSession],
     out_dir: Path,
     *,
     limit: int,
@@ -93,13 +93,15 @@ def collect(
             name: stack.enter_context(open_table(paths[name], list(columns), columns))
             for name, columns in tables.TABLES.items()
         }
-        collector = _Collector(out_dir, limit, people, knots, tell, adds)
+        collector = _Collector(
+            out_dir=out_dir, limit=limit, people=people, knots=knots, tell=tell, adds=adds
+        )
         for _, own in groupby(found, key=_participant):
             collector.participant(own)
     return collector.cohort, list(paths.values())
 
 
-def apply_ratings(found: Iterable[Found], ratings: Ratings) -> Iterator[Found]:
+def apply_ratings(found: Iterable[ReadSession], ratings: Ratings) -> Iterator[ReadSession]:
     """Sessions as their readers decided; ratings that cannot be used come last."""
     for one in found:
         yield ratings.apply(one) if isinstance(one, Record) else one
@@ -155,7 +157,7 @@ class _Collector:
         self._out_dir, self._limit, self._tell, self._add = out_dir, limit, tell, adds
         self._people, self._knots = people, knots
 
-    def participant(self, own: Iterable[Found]) -> None:
+    def participant(self, own: Iterable[ReadSession]) -> None:
         """Take the sessions of a participant."""
         sessions: dict[str | None, Record] = {}
         steps: list[Step] = []
@@ -312,5 +314,5 @@ def _step_of(row: ChangeRow) -> Step:
     return Step.CHANGED if row.protocol_changed or row.processing_changed else Step.COMPARABLE
 
 
-def _participant(one: Found) -> str | None:
+def _participant(one: ReadSession) -> str | None:
     return one.files.participant if one.files else None

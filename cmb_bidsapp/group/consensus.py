@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
+from cmb_bidsapp.core.arrays import Points
 from cmb_bidsapp.lesions.lesion import COUNTED
 
 #: What a reader says of a candidate that is none.
@@ -21,8 +21,6 @@ DECISIONS = (*COUNTED, NOT_CMB)
 #: Lesions that two readers added are one where they are no farther apart (mm): half the size of
 #: the largest microbleed that MARS counts.
 SAME_LESION_MM = 5.0
-
-Points = npt.NDArray[np.float64]
 
 
 def consensus(decisions: Sequence[str]) -> str | None:

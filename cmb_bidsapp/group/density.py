@@ -15,9 +15,10 @@ from cmb_bidsapp.anatomy.atlas import load_atlas
 from cmb_bidsapp.anatomy.standard import voxels_at
 from cmb_bidsapp.anatomy.templates import Space, find_template
 from cmb_bidsapp.bids.outputs import write_image
+from cmb_bidsapp.core.arrays import Affine, Points
 from cmb_bidsapp.core.labels import STANDARD_SPACE
 from cmb_bidsapp.lesions.lesion import Lesion
-from cmb_bidsapp.preprocess.resampling import Affine, Float, Grid, share_in_voxels
+from cmb_bidsapp.preprocess.resampling import Float, Grid, share_in_voxels
 
 #: The space and the voxels of the map.
 SPACE = Space(STANDARD_SPACE, 2)
@@ -27,8 +28,6 @@ FWHM_MM = 8.0
 REACH_MM = FWHM_MM / 2
 
 UNIT = "microbleeds per scan and ml"
-
-Points = npt.NDArray[np.float64]
 
 
 def centres_of(lesions: Iterable[Lesion]) -> Points:

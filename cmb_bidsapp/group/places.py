@@ -12,10 +12,10 @@ from nibabel.affines import voxel_sizes
 from cmb_bidsapp.anatomy.standard import Field, read_field, voxels_at
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.images import UNREADABLE, read_labels
+from cmb_bidsapp.core.arrays import Affine
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.lesions.candidates import REGION_REACH_MM, measure
 from cmb_bidsapp.lesions.lesion import Point
-from cmb_bidsapp.preprocess.resampling import Affine
 
 
 @dataclass(frozen=True)

@@ -208,12 +208,14 @@ def decide(record: Record, given: Sequence[Rating]) -> tuple[Record, Reading]:
         if lesion is None
     ]
     reading = Reading(
-        files.participant,
-        files.session,
-        tuple(opinion.mark() for opinion in opinions) if by_reader else (),
-        finished,
-        tuple(dataclasses.replace(problem, files=files) for problem in (*unread, *unusable)),
-        tuple(dataclasses.replace(note, files=files) for note in notes),
+        participant=files.participant,
+        session=files.session,
+        marks=tuple(opinion.mark() for opinion in opinions) if by_reader else (),
+        finished=finished,
+        problems=tuple(
+            dataclasses.replace(problem, files=files) for problem in (*unread, *unusable)
+        ),
+        notes=tuple(dataclasses.replace(note, files=files) for note in notes),
     )
     if not by_reader:
         return record, reading

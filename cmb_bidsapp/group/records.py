@@ -100,10 +100,10 @@ class Skipped:
 
 
 #: What comes up of an output folder.
-Found = Record | Problem | Skipped
+ReadSession = Record | Problem | Skipped
 
 
-def records(out_dir: Path) -> Iterator[Found]:
+def records(out_dir: Path) -> Iterator[ReadSession]:
     """Read the sessions below an output folder, in the order of participants and sessions.
 
     Every participant that has a folder or is in ``logs/status.tsv`` comes up: a session that
@@ -150,7 +150,7 @@ def finished_before(files: SessionFiles) -> bool:
     return all(vouched(stamp, files.out_dir) for stamp in stamps)
 
 
-def _read(files: SessionFiles) -> Iterator[Found]:
+def _read(files: SessionFiles) -> Iterator[ReadSession]:
     try:
         yield read_record(files)
     except (OSError, ValueError) as error:

@@ -11,7 +11,7 @@ from typing import Any
 from cmb_bidsapp.bids.protocol import Protocol
 from cmb_bidsapp.bids.tables import IDENTITY, describe, identity, read_table
 from cmb_bidsapp.bids.typed import columns_of, decode
-from cmb_bidsapp.clinical.fates import KINDS, Fate, by_kind, place_of_track
+from cmb_bidsapp.clinical.fates import KINDS, TrackFate, by_kind, place_of_track
 from cmb_bidsapp.clinical.follow_up import CHANGE_COLUMNS, ChangeRow
 from cmb_bidsapp.clinical.mars import Form, Place, wide_columns, wide_row
 from cmb_bidsapp.clinical.summary import SUMMARY_COLUMNS
@@ -53,7 +53,7 @@ _FOLLOWED = {
 #: Microbleeds of a fate, by group of regions and by grade.
 _KINDS = {
     f"{fate}_{kind}": describe(f"Of {fate}, {kind}; n/a where there is no table of tracks")
-    for fate in (Fate.NEW, Fate.BELOW_THRESHOLD, Fate.GONE)
+    for fate in (TrackFate.NEW, TrackFate.BELOW_THRESHOLD, TrackFate.GONE)
     for kind in KINDS
 }
 
@@ -79,7 +79,7 @@ TABLES: Mapping[str, Columns] = MappingProxyType(
             "group": describe("Group of regions of the MARS form, or unassigned"),
             "region": describe("Region of the MARS form; unassigned only where there are any"),
             "grade": describe("Grade", definite="counted", possible="counted"),
-            **{fate.value: CHANGE_COLUMNS[fate] for fate in Fate},
+            **{fate.value: CHANGE_COLUMNS[fate] for fate in TrackFate},
         },
         "tracks": {
             **_FOLLOWED,
@@ -158,7 +158,7 @@ def change_row(
     later: Record,
     visit: Visit,
     source: str,
-    by_fate: Mapping[Fate, Sequence[TrackRow]] | None,
+    by_fate: Mapping[TrackFate, Sequence[TrackRow]] | None,
 ) -> dict[str, Any]:
     """A follow-up, with its microbleeds by fate, where the tracks tell them."""
     counts = {
@@ -174,7 +174,7 @@ def change_long_rows(
     later: Record,
     visit: Visit,
     source: str,
-    by_fate: Mapping[Fate, Sequence[TrackRow]],
+    by_fate: Mapping[TrackFate, Sequence[TrackRow]],
 ) -> Iterator[dict[str, Any]]:
     """A follow-up, a row per region and grade, zeros among them."""
     places = [(group, region) for region, (_, group, _) in MARS_FORM.items()]
@@ -191,7 +191,7 @@ def change_long_rows(
     }
     for group, region in places:
         for grade in COUNTED:
-            counts = {fate.value: found[fate, (group, region), str(grade)] for fate in Fate}
+            counts = {fate.value: found[fate, (group, region), str(grade)] for fate in TrackFate}
             yield {**first, "group": group, "region": region, "grade": grade, **counts}
 
 

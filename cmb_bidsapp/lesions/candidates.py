@@ -12,10 +12,11 @@ from scipy import ndimage
 from scipy.spatial.distance import pdist
 
 from cmb_bidsapp.anatomy.proxy import to_proxy
+from cmb_bidsapp.core.arrays import Affine
 from cmb_bidsapp.core.labels import MARS_NAMES, PROXY, PROXY_NAMES, SIDES
 from cmb_bidsapp.lesions.lesion import UNASSIGNED, Region, Side
 from cmb_bidsapp.lesions.windows import windows
-from cmb_bidsapp.preprocess.resampling import Affine, Grid
+from cmb_bidsapp.preprocess.resampling import Grid
 
 #: A lesion extends to this probability.
 EXTENT = 0.5

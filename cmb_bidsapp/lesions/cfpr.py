@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from cmb_bidsapp.core.arrays import Mask
 from cmb_bidsapp.core.defaults import CFPR_MODE, CFPR_RADIUS_MM, CFPR_RATIO, CfprMode
 from cmb_bidsapp.core.labels import CMB, PROXY
 from cmb_bidsapp.lesions.lesion import Reason
@@ -35,7 +36,6 @@ TOLERANCE_MM = 1e-4
 #: Where thick slices are put, so that none is near another.
 FAR_MM = 1e6
 
-Mask = npt.NDArray[np.bool_]
 Spacing = tuple[float, float, float]
 
 

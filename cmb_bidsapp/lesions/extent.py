@@ -18,7 +18,17 @@ HALF = 0.5
 
 
 def box_around(middle: Sequence[int], reach: float, voxel: Sequence[float]) -> Window:
-    """Part of an image that holds all voxels up to a distance (mm) from one."""
+    """Part of an image that holds all voxels up to a distance (mm) from one.
+
+    Parameters
+    ----------
+    middle
+        The voxel.
+    reach
+        The distance, mm.
+    voxel
+        Voxel size along each axis, mm.
+    """
     return tuple(
         slice(max(0, m - r), m + r + 1)
         for m, r in zip(middle, (math.ceil(reach / size) for size in voxel), strict=True)

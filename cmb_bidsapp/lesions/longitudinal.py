@@ -14,10 +14,9 @@ from nibabel.affines import apply_affine
 from scipy.optimize import linear_sum_assignment
 
 from cmb_bidsapp.bids.protocol import Protocol, SequenceKind
+from cmb_bidsapp.core.arrays import Affine, Points
 from cmb_bidsapp.core.defaults import MAX_DIAMETER_MM
-from cmb_bidsapp.preprocess.resampling import Affine, Grid
-
-Points = npt.NDArray[np.float64]
+from cmb_bidsapp.preprocess.resampling import Grid
 
 #: Lesions whose centres are farther apart (mm) are two: one microbleed, at most 10 mm wide, does
 #: not reach from one to the other.
@@ -163,7 +162,18 @@ def tracks(visits: Sequence[Visit]) -> list[Track]:
 
 
 def protocol_changes(before: Protocol, after: Protocol) -> tuple[list[str], list[str]]:
-    """What differs between the protocols of two sessions, and what cannot be compared, in words."""
+    """What differs between the protocols of two sessions, and what cannot be compared, in words.
+
+    Parameters
+    ----------
+    before, after
+        Of the earlier and the later session.
+
+    Returns
+    -------
+    changed, unknown
+        Each as ``echo time 20 -> 40 ms``; names of what one of them does not tell.
+    """
     changed, unknown = [], []
     for name, (word, unit) in _WORDS.items():
         old, new = getattr(before, name), getattr(after, name)

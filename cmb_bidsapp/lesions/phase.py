@@ -27,14 +27,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from cmb_bidsapp.core.arrays import Affine, Mask
 from cmb_bidsapp.lesions.lesion import PhaseSign
 from cmb_bidsapp.lesions.windows import Window, windows
 from cmb_bidsapp.preprocess.dipole import dipole_field
-from cmb_bidsapp.preprocess.resampling import Affine, Grid
+from cmb_bidsapp.preprocess.resampling import Grid
 from cmb_bidsapp.preprocess.swi import smoothing
 
 Volume = npt.NDArray[np.float32]
-Mask = npt.NDArray[np.bool_]
 
 #: Ranges that scanners and converters store one turn in: radians, Siemens as stored and as
 #: converted with its scale, degrees, milliradians, 16 bits.

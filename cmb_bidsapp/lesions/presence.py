@@ -18,13 +18,12 @@ from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.images import read_derivative, read_labels
 from cmb_bidsapp.bids.protocol import Protocol
 from cmb_bidsapp.bids.typed import Level
+from cmb_bidsapp.core.arrays import Mask, Points
 from cmb_bidsapp.core.defaults import MIN_DIAMETER_MM, THRESHOLD
 from cmb_bidsapp.lesions.candidates import RING_MM
 from cmb_bidsapp.lesions.lesion import Lesion
-from cmb_bidsapp.lesions.longitudinal import REACH_MM, Points, Track, Visit, protocol_changes
+from cmb_bidsapp.lesions.longitudinal import REACH_MM, Track, Visit, protocol_changes
 from cmb_bidsapp.preprocess.resampling import Grid
-
-Mask = npt.NDArray[np.bool_]
 
 #: From this probability on the network has seen something, if not enough to count it.
 SEEN = THRESHOLD
@@ -245,7 +244,13 @@ def histories_of(
 
 
 def at_place(track: Track, seen: Sequence[Evidence]) -> list[State | None]:
-    """What each session has at the place of a microbleed; ``None`` where nothing dark is."""
+    """What each session has at the place of a microbleed; ``None`` where nothing dark is.
+
+    Parameters
+    ----------
+    track, seen
+        What was found of the microbleed, and what the image shows at its place, in each session.
+    """
     found = [here.contrast for point, here in zip(track, seen, strict=True) if point.found]
     known = [contrast for contrast in found if np.isfinite(contrast)]
     dark = max(DARK_SHARE * min(known), LEAST_CONTRAST) if known else np.inf
@@ -283,7 +288,16 @@ def history_of(
             absent = State.GONE if n > found[0] else State.NOT_YET
             state = absent if comparable else State.NOT_COMPARABLE
         change = _change([one.state for one in history]) if state is State.PRESENT else None
-        history.append(Sighting(state, change, point.lesion, point.place, point.distance, here))
+        history.append(
+            Sighting(
+                state=state,
+                change=change,
+                lesion=point.lesion,
+                place=point.place,
+                distance=point.distance,
+                evidence=here,
+            )
+        )
     return history
 
 

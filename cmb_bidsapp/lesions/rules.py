@@ -41,7 +41,15 @@ UNDECIDED = Decision(kept=True, reason=Reason.CFPR_OFF, by="nobody")
 
 
 def decide(candidate: Candidate, rules: Iterable[Rule]) -> Decision:
-    """Ask one rule after the other; the first that rejects has the last word."""
+    """Ask one rule after the other; the first that rejects has the last word.
+
+    Parameters
+    ----------
+    candidate
+        With its measures.
+    rules
+        Each keeps, rejects, or has nothing to say (``None``).
+    """
     decision = UNDECIDED
     for rule in rules:
         decision = rule(candidate) or decision

@@ -28,6 +28,15 @@ def to_slabs(
 
     The first group holds ``slices - first`` slices; the outermost ones count several times where
     a group reaches beyond the image, so no slice is left out.
+
+    Parameters
+    ----------
+    stack
+        Shape ``(channels, slices, rows, columns)``.
+    slices
+        Of a group.
+    first
+        How many slices the first group lacks.
     """
     depth = stack.shape[1]
     after = -(depth + first) % slices
@@ -59,6 +68,16 @@ def label_slabs(labels: npt.NDArray[np.uint8], slices: int, first: int) -> npt.N
 def from_slabs(
     slabs: npt.NDArray[np.floating[Any]], slices: int, first: int, depth: int
 ) -> npt.NDArray[np.floating[Any]]:
-    """Give every slice what its group has; inverse of :func:`to_slabs` in shape."""
+    """Give every slice what its group has; inverse of :func:`to_slabs` in shape.
+
+    Parameters
+    ----------
+    slabs
+        Shape ``(channels, groups, rows, columns)``.
+    slices, first
+        See :func:`to_slabs`.
+    depth
+        Number of slices that are wanted.
+    """
     every: npt.NDArray[np.floating[Any]] = np.repeat(slabs, slices, axis=1)
     return every[:, first : first + depth]

@@ -18,7 +18,7 @@ from cmb_bidsapp.group.agreement import write_agreement
 from cmb_bidsapp.group.collect import apply_ratings, collect, table_of, write_sums
 from cmb_bidsapp.group.people import Person, find_people, read_people
 from cmb_bidsapp.group.ratings import read_ratings
-from cmb_bidsapp.group.records import Found, Problem, records
+from cmb_bidsapp.group.records import Problem, ReadSession, records
 from cmb_bidsapp.levels.evaluation import evaluate_output
 from cmb_bidsapp.models.registry import calibration_of
 from cmb_bidsapp.report.group import write_group_report
@@ -43,7 +43,7 @@ def group(settings: Settings, console: Console) -> Summary:
 def _collected(settings: Settings, console: Console) -> Summary:
     out_dir = settings.out_dir
     ratings = read_ratings(settings.ratings) if settings.ratings else None
-    found: Iterable[Found] = records(out_dir)
+    found: Iterable[ReadSession] = records(out_dir)
     people, unread = _people(settings)
     if unread:
         found = chain(found, [unread])

@@ -35,7 +35,7 @@ FOLDS = 10
 BIN, BINS = 15, 10
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Calibration:
     """A fitted calibration, with what it was fitted to and how well it does on others.
 
@@ -132,15 +132,15 @@ def fit(
     chosen = min(METHODS, key=lambda name: log_loss[name])
     definite = held_out[chosen] >= DEFINITE_PROBABILITY
     return Calibration(
-        METHODS[chosen](probability, true, least),
-        chosen,
-        len(true),
-        int(true.sum()),
-        len(labels),
-        log_loss,
-        {name: round(float(((p - true) ** 2).mean()), 4) for name, p in scored.items()},
-        _reliability(held_out[chosen], true),
-        {"candidates": int(definite.sum()), "microbleeds": int((definite & true).sum())},
+        knots=METHODS[chosen](probability, true, least),
+        method=chosen,
+        candidates=len(true),
+        microbleeds=int(true.sum()),
+        participants=len(labels),
+        log_loss=log_loss,
+        brier={name: round(float(((p - true) ** 2).mean()), 4) for name, p in scored.items()},
+        reliability=_reliability(held_out[chosen], true),
+        definite={"candidates": int(definite.sum()), "microbleeds": int((definite & true).sum())},
     )
 
 

@@ -30,7 +30,7 @@ VOXEL_RANGES = ("in_plane_mm", "slice_mm")
 CHECKPOINTS = ("checkpoint_final.pth", "checkpoint_best.pth")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LesionModel:
     """A lesion model, checked: nothing in it is imported or executed by name.
 
@@ -154,7 +154,14 @@ class ResultFolder:
             f"fold {fold} of the lesion model is left out, its training has not finished"
             for fold in self.unfinished
         ]
-        return LesionModel(card, plans, dataset, classes, weights, tuple(notes))
+        return LesionModel(
+            card=card,
+            plans=plans,
+            dataset=dataset,
+            classes=classes,
+            weights=weights,
+            notes=tuple(notes),
+        )
 
     def _agreed(self, read: Mapping[Path, Checkpoint]) -> Checkpoint:
         """Any of the checkpoints, all being of one training apart from the fold."""
@@ -247,11 +254,11 @@ def model_of_bundle(folder: Path, card: Card) -> LesionModel:
     plans, dataset, classes = check_bundle(folder, card)
     path, judge = folder / WEIGHTS, folder / SECOND_LOOK
     return LesionModel(
-        card,
-        plans,
-        dataset,
-        classes,
-        {path: read_tensors(path)},
+        card=card,
+        plans=plans,
+        dataset=dataset,
+        classes=classes,
+        weights={path: read_tensors(path)},
         second_look=(judge, read_tensors(judge)) if SECOND_LOOK in card.files else None,
     )
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Tensors = Mapping[str, "torch.Tensor"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Checkpoint:
     """What is used of a checkpoint of nnU-Net."""
 
@@ -62,7 +62,13 @@ def read_checkpoint(path: Path) -> Checkpoint:
     ):
         raise ModelError(f"{path} is not a checkpoint of nnU-Net v2")
     weights = _tensors(content.get("network_weights"), path)
-    return Checkpoint(weights, trainer, configuration, tuple(mirror), epochs)
+    return Checkpoint(
+        weights=weights,
+        trainer=trainer,
+        configuration=configuration,
+        mirror_axes=tuple(mirror),
+        epochs=epochs,
+    )
 
 
 def load_into(network: torch.nn.Module, weights: Tensors, path: Path) -> None:

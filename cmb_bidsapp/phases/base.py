@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.scans import Unit
-from cmb_bidsapp.preprocess.resampling import Affine, Grid
+from cmb_bidsapp.core.arrays import Affine
+from cmb_bidsapp.preprocess.resampling import Grid
 from cmb_bidsapp.settings import Settings
 
 if TYPE_CHECKING:  # torch

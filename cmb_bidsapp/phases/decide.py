@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cmb_bidsapp.anatomy.standard import Points, read_field
+from cmb_bidsapp.anatomy.standard import read_field
 from cmb_bidsapp.bids.derivatives import SessionFiles, raw_uri
 from cmb_bidsapp.bids.images import read_derivative, read_labels
 from cmb_bidsapp.bids.inputs import Session
@@ -20,12 +20,13 @@ from cmb_bidsapp.bids.provenance import read_notes
 from cmb_bidsapp.bids.tables import write_table
 from cmb_bidsapp.clinical.mars import FORM_COLUMNS, fill, form_rows
 from cmb_bidsapp.clinical.summary import SUMMARY_COLUMNS, summarise
+from cmb_bidsapp.core.arrays import Affine, Points
 from cmb_bidsapp.lesions.candidates import Candidate
 from cmb_bidsapp.lesions.lesion import Lesion
 from cmb_bidsapp.lesions.table import write_lesions
 from cmb_bidsapp.models.registry import calibration_of
 from cmb_bidsapp.phases.phase import phase_facts
-from cmb_bidsapp.preprocess.resampling import Affine, Float, Grid
+from cmb_bidsapp.preprocess.resampling import Float, Grid
 from cmb_bidsapp.settings import Settings
 
 

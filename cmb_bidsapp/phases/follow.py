@@ -21,10 +21,11 @@ from cmb_bidsapp.bids.times import Order, order_of
 from cmb_bidsapp.bids.typed import decode, encode
 from cmb_bidsapp.clinical.follow_up import CHANGE_COLUMNS, ChangeRow, FollowUp, change_row
 from cmb_bidsapp.clinical.tracks import TRACK_COLUMNS, TrackRow, track_rows
+from cmb_bidsapp.core.arrays import Points
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.group.records import read_record
 from cmb_bidsapp.lesions.lesion import Lesion
-from cmb_bidsapp.lesions.longitudinal import Points, Track, Visit, protocol_changes
+from cmb_bidsapp.lesions.longitudinal import Track, Visit, protocol_changes
 from cmb_bidsapp.lesions.presence import Evidence, History, Scan, evidence_at
 from cmb_bidsapp.models.registry import calibration_of
 from cmb_bidsapp.phases.base import Step
@@ -135,7 +136,13 @@ def read_followed(files: SessionFiles) -> SessionRecord:
             "with --force"
         ) from error
     processing = {"lesion model": made.lesion_model_sha256, **made.decisions}
-    return SessionRecord(files, lesions, centres, record.protocol, processing)
+    return SessionRecord(
+        files=files,
+        lesions=lesions,
+        centres=centres,
+        protocol=record.protocol,
+        processing=processing,
+    )
 
 
 def _read_image(files: SessionFiles) -> Image:

@@ -25,6 +25,7 @@ from cmb_bidsapp.bids.images import read_image
 from cmb_bidsapp.bids.inputs import Scan, Session
 from cmb_bidsapp.bids.outputs import atomic, write_image
 from cmb_bidsapp.bids.protocol import acquisition_of, kind_of, t2star_acquisition
+from cmb_bidsapp.core.arrays import Affine
 from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.core.errors import RefusedScanError
 from cmb_bidsapp.models.registry import load_bundle, load_card
@@ -34,7 +35,7 @@ from cmb_bidsapp.preprocess.ants import write_linear
 from cmb_bidsapp.preprocess.bias import correct_bias
 from cmb_bidsapp.preprocess.brain import choose_brain_extraction, run_synthstrip
 from cmb_bidsapp.preprocess.registration import Registration, register_rigid
-from cmb_bidsapp.preprocess.resampling import Affine, Grid, resample
+from cmb_bidsapp.preprocess.resampling import Grid, resample
 from cmb_bidsapp.settings import Settings
 
 if TYPE_CHECKING:  # torch
@@ -90,7 +91,13 @@ def strip(
         "BrainExtraction": backend,
         "AnatomyModel": network.model,
     }
-    return Head(correct_bias(data, affine, brain) * brain, affine, brain, anatomy, about)
+    return Head(
+        data=correct_bias(data, affine, brain) * brain,
+        affine=affine,
+        brain=brain,
+        anatomy=anatomy,
+        about=about,
+    )
 
 
 def register(t2star: Head, t1w: Head, seed: int) -> Registration:

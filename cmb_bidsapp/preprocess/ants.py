@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from nibabel.affines import voxel_sizes
 
-from cmb_bidsapp.preprocess.resampling import Affine
+from cmb_bidsapp.core.arrays import Affine
 
 if TYPE_CHECKING:
     from ants import ANTsImage
@@ -19,7 +19,13 @@ FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 def to_ants(data: npt.NDArray[Any], affine: Affine) -> ANTsImage:
-    """Turn an array with its RAS affine into an ANTs image."""
+    """Turn an array with its RAS affine into an ANTs image.
+
+    Parameters
+    ----------
+    data, affine
+        Three axes, and where their voxels lie (RAS mm).
+    """
     import ants
 
     lps = FLIP @ affine
@@ -75,7 +81,15 @@ def read_linear(path: str | Path) -> Affine:
 
 
 def write_linear(matrix: Affine, path: Path) -> None:
-    """Write a RAS matrix (fixed to moving) as an ITK text transform that ANTs reads."""
+    """Write a RAS matrix (fixed to moving) as an ITK text transform that ANTs reads.
+
+    Parameters
+    ----------
+    matrix
+        Shape ``(4, 4)``, from world coordinates of the fixed image to those of the moving one (mm).
+    path
+        Ends in ``.txt`` or ``.mat``.
+    """
     import SimpleITK
 
     lps = FLIP @ matrix @ FLIP

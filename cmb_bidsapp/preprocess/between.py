@@ -9,8 +9,8 @@ import numpy.typing as npt
 from nibabel.affines import apply_affine
 from scipy.spatial.transform import Rotation
 
+from cmb_bidsapp.core.arrays import Affine
 from cmb_bidsapp.preprocess.registration import GOOD_DICE, register_rigid
-from cmb_bidsapp.preprocess.resampling import Affine
 
 #: Mean distance (mm) between the two directions of a registration above which neither is believed:
 #: lesions are matched within 5 mm, and the error may take up a part of that only.

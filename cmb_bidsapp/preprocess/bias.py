@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from cmb_bidsapp.core.arrays import Affine
 from cmb_bidsapp.preprocess.ants import to_ants
-from cmb_bidsapp.preprocess.resampling import Affine, Grid, isotropic_grid, resample
+from cmb_bidsapp.preprocess.resampling import Grid, isotropic_grid, resample
 
 #: The field is smooth: it is estimated at this voxel size (mm) and carried to the image's grid.
 ESTIMATION_MM = 4.0

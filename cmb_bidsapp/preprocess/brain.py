@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from cmb_bidsapp.bids.images import open_image
+from cmb_bidsapp.core.arrays import Affine
 from cmb_bidsapp.core.errors import CommandMissingError, DataError
 from cmb_bidsapp.core.scratch import scratch_folder
-from cmb_bidsapp.preprocess.resampling import Affine
 from cmb_bidsapp.tools import external
 
 #: The FreeSurfer command, and its stand-alone port, which needs the weights file beside it.
@@ -52,6 +52,11 @@ def choose_brain_extraction(wanted: str) -> str:
 
 def run_synthstrip(data: npt.NDArray[np.float32], affine: Affine) -> npt.NDArray[np.bool_]:
     """Brain mask (with CSF, SynthStrip's default border of 1 mm) on the grid of the image.
+
+    Parameters
+    ----------
+    data, affine
+        Head with skull, three axes, and where its voxels lie (RAS mm).
 
     Raises
     ------

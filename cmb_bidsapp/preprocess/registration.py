@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from cmb_bidsapp.core.arrays import Affine
 from cmb_bidsapp.core.scratch import scratch_folder
 from cmb_bidsapp.preprocess.ants import read_linear, register, to_ants, write_linear
-from cmb_bidsapp.preprocess.resampling import IDENTITY, Affine, Grid, isotropic_grid, resample
+from cmb_bidsapp.preprocess.resampling import IDENTITY, Grid, isotropic_grid, resample
 
 #: Registration runs at this voxel size; thick slices are interpolated to it.
 WORKING_MM = 2.0

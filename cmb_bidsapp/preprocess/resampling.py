@@ -13,7 +13,8 @@ from nibabel.affines import voxel_sizes
 from nibabel.spatialimages import SpatialImage
 from scipy import ndimage
 
-Affine = npt.NDArray[np.float64]
+from cmb_bidsapp.core.arrays import Affine
+
 Float = npt.NDArray[np.float32]
 
 IDENTITY: Affine = np.eye(4)
@@ -88,7 +89,13 @@ class Grid:
         return bool(np.abs(moved).max() <= SAME_GRID * min(other.spacing))
 
     def part(self, first: npt.NDArray[np.integer], size: npt.NDArray[np.integer]) -> Grid:
-        """The box of ``size`` voxels that begins at voxel ``first``."""
+        """The box of ``size`` voxels that begins at voxel ``first``.
+
+        Parameters
+        ----------
+        first, size
+            Along each axis, shape ``(3,)``; ``first`` may lie outside the grid.
+        """
         affine = self.affine.copy()
         affine[:3, 3] += affine[:3, :3] @ first
         x, y, z = (int(n) for n in size)
@@ -118,6 +125,13 @@ def isotropic_grid(grid: Grid, spacing: float, multiple: int = 1) -> Grid:
 
     The axes keep the direction of the image's axes (an oblique image stays oblique), in the order
     and sense closest to RAS. Sizes are rounded up to ``multiple`` voxels.
+
+    Parameters
+    ----------
+    spacing
+        Side of a voxel, mm.
+    multiple
+        That every size is one of, as networks need it.
     """
     orientation = nib.orientations.io_orientation(grid.affine)
     to_ras = nib.orientations.inv_ornt_aff(orientation, grid.shape)
@@ -205,6 +219,17 @@ def share_in_voxels(
 
     The border runs between the voxels of the mask, as linear interpolation has it; along the
     longest side of the target's voxels it is looked at every ``step`` mm.
+
+    Parameters
+    ----------
+    mask, affine
+        Mask, and its affine (RAS mm).
+    target
+        The other grid.
+    pull
+        World coordinates of the target to those of the mask (mm).
+    step
+        In mm.
     """
     solid = mask.astype(np.float32)
     share = np.zeros(target.shape, np.float32)

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from cmb_bidsapp.preprocess.resampling import Affine, Grid
+from cmb_bidsapp.core.arrays import Affine
+from cmb_bidsapp.preprocess.resampling import Grid
 
 Volume = npt.NDArray[np.float32]
 

@@ -19,8 +19,9 @@ from scipy import ndimage
 from cmb_bidsapp.anatomy.atlas import load_atlas
 from cmb_bidsapp.anatomy.mars import mars_labels
 from cmb_bidsapp.anatomy.parcellation import Parcellation
+from cmb_bidsapp.core.arrays import Affine
 from cmb_bidsapp.core.labels import to_structures
-from cmb_bidsapp.preprocess.resampling import Affine, Float, Grid
+from cmb_bidsapp.preprocess.resampling import Float, Grid
 
 #: Pixels of a picture along a voxel of the atlas (1 mm), so that borders are smooth.
 FINER = 4

@@ -102,13 +102,13 @@ def read_changes(files: SessionFiles, room: SizeBudget) -> Changes:
     A table that cannot be read, as of an earlier version, is told in ``notes``.
     """
     if not (files.tracks.exists() and files.changes.exists()):
-        return Changes((), (), (), {}, (), 0)
+        return Changes(rows=(), tracks=(), order=(), known={}, notes=(), left_out=0)
     try:
         rows = [decode(TrackRow, row) for row in read_table(files.tracks)]
         changes = [decode(ChangeRow, row) for row in read_table(files.changes)]
     except ValueError as error:
         told = f"{files.tracks} or {files.changes.name}: {error}; run the participant level again"
-        return Changes((), (), (), {}, (told,), 0)
+        return Changes(rows=(), tracks=(), order=(), known={}, notes=(told,), left_out=0)
     own = SizeBudget(int(FOR_CHANGES * room.left))
     given = own.left
     own_rows = [list(track) for _, track in groupby(rows, key=lambda row: row.track_id)]
@@ -124,4 +124,11 @@ def read_changes(files: SessionFiles, room: SizeBudget) -> Changes:
     poor = {row.session_id for row in changes if not row.compared}
     known = {name: known_summary(rows, name) for name in names if name not in poor}
     order = [name.removeprefix("ses-") for name in names]
-    return Changes(changes, tracks, order, known, notes_of(changes), own.left_out)
+    return Changes(
+        rows=changes,
+        tracks=tracks,
+        order=order,
+        known=known,
+        notes=notes_of(changes),
+        left_out=own.left_out,
+    )

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cmb_bidsapp.core.arrays import Mask
 from cmb_bidsapp.core.defaults import CfprMode
 from cmb_bidsapp.core.labels import CMB, PROXY
 from cmb_bidsapp.lesions.cfpr import paper_periphery, reference_periphery
@@ -23,7 +24,6 @@ from cmb_bidsapp.report.painting import (
     PLANES,
     RGB,
     Grey,
-    Mask,
     dashed,
     edge,
     fit,

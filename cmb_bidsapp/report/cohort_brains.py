@@ -17,9 +17,10 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from scipy import ndimage
 
+from cmb_bidsapp.core.arrays import Affine
 from cmb_bidsapp.core.labels import LEFT, MARS, MARS_FORM, RIGHT, SIDES
 from cmb_bidsapp.group.density import UNIT
-from cmb_bidsapp.preprocess.resampling import Affine, Float
+from cmb_bidsapp.preprocess.resampling import Float
 from cmb_bidsapp.report import brains
 from cmb_bidsapp.report.brains import Extent, Labels, View
 from cmb_bidsapp.report.cohort_figures import page_figure

@@ -15,13 +15,13 @@ import numpy.typing as npt
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.images import open_image
+from cmb_bidsapp.core.arrays import Mask
 from cmb_bidsapp.core.labels import CMB, LEFT, MARS, MARS_LOOK, PROXY_COLORS
 from cmb_bidsapp.lesions.lesion import Lesion
 from cmb_bidsapp.report.closeups import Periphery, Scene, closeups
 from cmb_bidsapp.report.painting import (
     RGB,
     Grey,
-    Mask,
     Slices,
     box_around,
     edge,
@@ -160,7 +160,14 @@ def session_figures(files: SessionFiles, lesions: Sequence[Lesion], cfpr: Periph
     if files.phase.exists():
         phase = grey(read(files.phase)[box].astype(np.float32), PHASE_SHOWN)
     classified = read(files.network_labels)[box]
-    scene = Scene(t2star, shades.get("T1w"), numbers, classified, zooms, phase)
+    scene = Scene(
+        t2star=t2star,
+        t1w=shades.get("T1w"),
+        numbers=numbers,
+        labels=classified,
+        zooms=zooms,
+        phase=phase,
+    )
     _forget(files)
     written = [save(picture, files.figure(name)) for name, picture in overviews.items()]
     for number, picture in closeups(scene, cfpr, _colours(lesions)):

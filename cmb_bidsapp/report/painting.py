@@ -15,12 +15,11 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
 from cmb_bidsapp.bids.outputs import atomic
-from cmb_bidsapp.preprocess.resampling import Affine
+from cmb_bidsapp.core.arrays import Affine, Mask
 
 RGB = npt.NDArray[np.uint8]
 Grey = npt.NDArray[np.uint8]
 Volume = npt.NDArray[np.float32]
-Mask = npt.NDArray[np.bool_]
 #: A part of a picture: left, upper, right, lower edge, in pixels and their fractions.
 Box = tuple[float, float, float, float]
 

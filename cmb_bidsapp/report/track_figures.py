@@ -9,24 +9,14 @@ import numpy.typing as npt
 from nibabel.affines import apply_affine
 from scipy import ndimage
 
+from cmb_bidsapp.core.arrays import Mask, Points
 from cmb_bidsapp.core.labels import CMB, PROXY_COLORS
 from cmb_bidsapp.lesions.longitudinal import Track, Visit
 from cmb_bidsapp.lesions.presence import History
 from cmb_bidsapp.preprocess.resampling import Grid, isotropic_grid
 from cmb_bidsapp.report.closeups import SHOWN_MM, SIDE
-from cmb_bidsapp.report.painting import (
-    RGB,
-    Mask,
-    Volume,
-    grey,
-    grey_to_rgb,
-    ring,
-    tint,
-    window,
-    write,
-)
+from cmb_bidsapp.report.painting import RGB, Volume, grey, grey_to_rgb, ring, tint, window, write
 
-Points = npt.NDArray[np.float64]
 #: Pixels between two panels.
 GUTTER = 4
 

@@ -26,10 +26,10 @@ from scipy import ndimage
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import atomic
+from cmb_bidsapp.core.arrays import Affine, Mask
 from cmb_bidsapp.lesions.cfpr import THICK_SLICE_MM
 from cmb_bidsapp.lesions.windows import windows
-from cmb_bidsapp.preprocess.resampling import Affine
-from cmb_bidsapp.report.painting import Mask, Volume, grey
+from cmb_bidsapp.report.painting import Volume, grey
 
 PACKAGE = "ipyniivue"
 #: Where the script makes its viewer; the group is the name of the class.

@@ -14,15 +14,14 @@ from scipy import ndimage
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.images import read_derivative, read_labels
 from cmb_bidsapp.bids.outputs import read_sidecar
+from cmb_bidsapp.core.arrays import Affine, Mask
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.core.labels import CMB
 from cmb_bidsapp.lesions.candidates import CONNECTIVITY_26, peak_values
 from cmb_bidsapp.models.nnunet import LesionModel
 
-Affine = npt.NDArray[np.float64]
 Image = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.uint8]
-Mask = npt.NDArray[np.bool_]
 
 log = logging.getLogger(__name__)
 

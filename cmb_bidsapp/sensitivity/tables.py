@@ -16,6 +16,7 @@ from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import read_sidecar
 from cmb_bidsapp.bids.protocol import protocol_of
 from cmb_bidsapp.bids.tables import describe, read_table, write_table
+from cmb_bidsapp.core.arrays import Floats
 from cmb_bidsapp.core.defaults import MAX_DIAMETER_MM
 from cmb_bidsapp.core.labels import PROXY_NAMES
 from cmb_bidsapp.core.statistics import ratio, rising_line, wilson
@@ -24,7 +25,6 @@ from cmb_bidsapp.group.tables import PROTOCOL
 from cmb_bidsapp.sensitivity.background import processed_sessions
 from cmb_bidsapp.simulate import implants
 
-Floats = npt.NDArray[np.float64]
 Row = Mapping[str, Any]
 
 LOG = logging.getLogger(__name__)
@@ -230,7 +230,7 @@ def threshold_in_use(files: SessionFiles) -> float | None:
     return None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Kind:
     """Sessions of one site and protocol, taken together.
 
@@ -279,16 +279,16 @@ def kinds(out_dir: Path) -> list[Kind]:
         thresholds = {threshold for _, _, threshold in several}
         result.append(
             Kind(
-                dict(zip(names, key, strict=True)),
-                len({participant for participant, _, _ in several}),
-                len(several),
-                Measured(
+                about=dict(zip(names, key, strict=True)),
+                participants=len({participant for participant, _, _ in several}),
+                sessions=len(several),
+                measured=Measured(
                     np.concatenate([part.diameter for part in parts]),
                     np.concatenate([part.contrast for part in parts]),
                     np.concatenate([part.region for part in parts]),
                     np.concatenate([part.found for part in parts]),
                 ),
-                thresholds.pop() if len(thresholds) == 1 else None,
+                threshold=thresholds.pop() if len(thresholds) == 1 else None,
             )
         )
     return sorted(result, key=lambda kind: (-kind.sessions, str(kind.about)))

@@ -56,12 +56,12 @@ AXIAL = 0.7
 DEPHASING = (1.0, 27.0)
 CHECKPOINT_EVERY = 50
 #: Highest learning rate, from random weights and from a trained model's.
-FIRST_RATE, GOING_ON_RATE = 3e-3, 1.5e-3
+FIRST_RATE, FINE_TUNE_LR = 3e-3, 1.5e-3
 FIRST_INSIDE = 10_000
 
 
 @dataclass(frozen=True)
-class Anatomy:
+class LabelledHead:
     """A label map made ready for synthesis, 1 mm, RAS axis order.
 
     Attributes
@@ -85,7 +85,7 @@ class Anatomy:
     gradient: torch.Tensor
 
 
-def load_anatomy(path: Path) -> Anatomy:
+def load_anatomy(path: Path) -> LabelledHead:
     """Read a FreeSurfer-numbered label map of 1 mm voxels (any orientation)."""
     dseg = read_head(path).dseg.astype(np.int32)
     structures = to_structures(dseg)
@@ -102,17 +102,17 @@ def load_anatomy(path: Path) -> Anatomy:
     tissue = tissue.reshape(dseg.shape)
     chi = np.array([one.chi for one in properties], np.float32)
     gradient = np.gradient(dipole_field(chi[tissue], (1.0, 1.0, 1.0)), axis=2)
-    return Anatomy(
-        torch.from_numpy(tissue.astype(np.float32)),
-        torch.from_numpy(structure.astype(np.int64)),
-        torch.from_numpy(centre.astype(np.float32)),
-        properties,
-        torch.from_numpy(gradient.astype(np.float32)),
+    return LabelledHead(
+        tissue=torch.from_numpy(tissue.astype(np.float32)),
+        structure=torch.from_numpy(structure.astype(np.int64)),
+        centre=torch.from_numpy(centre.astype(np.float32)),
+        properties=properties,
+        gradient=torch.from_numpy(gradient.astype(np.float32)),
     )
 
 
 def random_intensities(
-    anatomy: Anatomy, contrast: Contrast, rng: np.random.Generator
+    anatomy: LabelledHead, contrast: Contrast, rng: np.random.Generator
 ) -> torch.Tensor:
     """Mean intensity per tissue, 0..1: roughly like the contrast, now and then at random."""
     n = len(anatomy.properties)
@@ -183,7 +183,7 @@ def _degrade(image: torch.Tensor, contrast: Contrast, rng: np.random.Generator) 
 
 
 def synthesize(
-    anatomy: Anatomy, shape: Shape, rng: np.random.Generator
+    anatomy: LabelledHead, shape: Shape, rng: np.random.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Draw one training pair of ``shape`` voxels of 2 mm.
 
@@ -249,7 +249,7 @@ def segmentation_loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tenso
     return 1 - log_right.mean() - dice.mean()
 
 
-def start_from_shares(network: torch.nn.Module, anatomies: Sequence[Anatomy]) -> None:
+def start_from_shares(network: torch.nn.Module, anatomies: Sequence[LabelledHead]) -> None:
     """Set the last bias to the share of each class, which Adam would take hundreds of steps for."""
     rng = np.random.default_rng(0)
     counts = torch.ones(len(STRUCTURES))
@@ -289,7 +289,7 @@ def train_anatomy(
         Called with the step and the smoothed loss.
     """
     anatomies = [load_anatomy(path) for path in label_maps]
-    rate = FIRST_RATE if start_from is None else GOING_ON_RATE
+    rate = FIRST_RATE if start_from is None else FINE_TUNE_LR
     torch.manual_seed(seed)
     network = build_network(ANATOMY_ARCHITECTURE)
     if start_from is None:

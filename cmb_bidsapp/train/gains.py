@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from cmb_bidsapp.core.arrays import Floats
 from cmb_bidsapp.core.statistics import interval, ratio, ratios, resample
 from cmb_bidsapp.lesions.second_look import Image, SecondLook
 from cmb_bidsapp.models.calibration import CLOSEST, Knots, calibrate, log_odds
 from cmb_bidsapp.train.held_back import Trial
-
-Floats = npt.NDArray[np.float64]
 
 #: Candidates of the scans held back, at least, that carry a calibration over.
 LEAST_CANDIDATES = 20

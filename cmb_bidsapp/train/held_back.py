@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cmb_bidsapp.evaluation.matching import Points, centres_of, lesions_of, match
+from cmb_bidsapp.core.arrays import Points
+from cmb_bidsapp.evaluation.matching import centres_of, lesions_of, match
 from cmb_bidsapp.lesions.proposals import Proposals
 from cmb_bidsapp.lesions.second_look import Image, SecondLook, Viewer, Views, judge_views
 from cmb_bidsapp.lesions.segment import Segmentation
@@ -94,11 +95,11 @@ def trial_of(
     lesions = lesions_of(kept, scan.affine)
     belongs = kept[tuple(proposed.centres.T)]
     return Trial(
-        viewer.views(proposed.centres[belongs > 0]),
-        np.array(viewer.log_voxel()),
-        np.searchsorted([lesion.number for lesion in lesions], belongs[belongs > 0]),
-        centres_of(lesions),
-        centres_of([] if drawn is None else lesions_of(drawn.instances, scan.affine)),
+        views=viewer.views(proposed.centres[belongs > 0]),
+        voxel=np.array(viewer.log_voxel()),
+        mark=np.searchsorted([lesion.number for lesion in lesions], belongs[belongs > 0]),
+        marks=centres_of(lesions),
+        implants=centres_of([] if drawn is None else lesions_of(drawn.instances, scan.affine)),
     )
 
 

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 BRAIN_ML = 1200.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Draw:
     """A background with implants, as a case of a training."""
 
@@ -64,7 +64,13 @@ def draw_case(background: Background, count: int, rng: np.random.Generator) -> D
         ignore |= suspected
     else:
         mimics[suspected] = 1
-    return Draw(t2star, lesions.astype(np.uint8), ignore.astype(np.uint8), mimics, implants.rows)
+    return Draw(
+        t2star=t2star,
+        lesions=lesions.astype(np.uint8),
+        ignore=ignore.astype(np.uint8),
+        mimics=mimics,
+        rows=implants.rows,
+    )
 
 
 def write_draw(files: SessionFiles, draw: Draw, seen: Background) -> None:

@@ -30,7 +30,7 @@ CONFIGURATION = "3d_fullres"
 PLANS = "nnUNetPlans"
 IN_PLANE_MM = 0.4286
 #: Learning rate of a training that starts from a trained model.
-GOING_ON_RATE = 1e-3
+FINE_TUNE_LR = 1e-3
 
 
 def class_labels(cases: Sequence[TrainingCase], *, proxy: bool, mimics: bool) -> dict[str, int]:
@@ -250,7 +250,7 @@ def train_lesions(
     trainer.num_epochs = epochs
     if start_from is not None:
         trainer.trained = tuple(start_from.card.labels)
-        trainer.initial_lr = GOING_ON_RATE
+        trainer.initial_lr = FINE_TUNE_LR
     trainer.initialize()
     if trainer.last_checkpoint is not None:
         trainer.load_checkpoint(str(trainer.last_checkpoint))

@@ -10,8 +10,8 @@ import numpy as np
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.text import cause_of
+from cmb_bidsapp.core.arrays import Points
 from cmb_bidsapp.core.errors import DataError
-from cmb_bidsapp.evaluation.matching import Points
 from cmb_bidsapp.group.ratings import read_ratings
 from cmb_bidsapp.group.records import Problem, read_record
 from cmb_bidsapp.lesions.lesion import Lesion, Reason

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cmb_bidsapp.clinical.fates import KINDS, Fate, by_kind, fates, place_of_track
+from cmb_bidsapp.clinical.fates import KINDS, TrackFate, by_kind, fates, place_of_track
 from cmb_bidsapp.clinical.tracks import TrackRow
 from cmb_bidsapp.lesions.lesion import Grade, Region, Side
 from cmb_bidsapp.lesions.presence import Change, State
@@ -58,7 +58,7 @@ def test_what_is_new_since_the_last_session_is_told_from_what_is_new_since_basel
 
 
 def test_kinds_are_groups_and_grades_zeros_among_them(rows):
-    counts = by_kind(fates(rows, "ses-3", "ses-1")[Fate.NEW_SINCE_BASELINE])
+    counts = by_kind(fates(rows, "ses-3", "ses-1")[TrackFate.NEW_SINCE_BASELINE])
     assert set(counts) == set(KINDS)
     assert {kind: count for kind, count in counts.items() if count} == {
         "deep": 1,

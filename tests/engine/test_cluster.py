@@ -6,7 +6,7 @@ import pytest
 
 from cmb_bidsapp.core.errors import UnavailableError, UsageError
 from cmb_bidsapp.engine import cluster
-from cmb_bidsapp.engine.cluster import Task, address_of, is_here, needs_of, run_on_worker
+from cmb_bidsapp.engine.cluster import RemoteJob, address_of, is_here, needs_of, run_on_worker
 from cmb_bidsapp.settings import Resources, Settings
 from tests.skeletons import session
 
@@ -94,7 +94,13 @@ def task(tmp_path, monkeypatch):
 
     monkeypatch.setattr("distributed.get_worker", Worker)
     settings = Settings(bids_dir=tmp_path, out_dir=tmp_path / "out", levels=("participant",))
-    return Task("run", session("01"), settings, tmp_path / "logs", "session")
+    return RemoteJob(
+        run_id="run",
+        session=session("01"),
+        settings=settings,
+        logs=tmp_path / "logs",
+        stage="session",
+    )
 
 
 def test_a_worker_of_another_version_runs_nothing(task):

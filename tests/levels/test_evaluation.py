@@ -1,11 +1,8 @@
 """An evaluation as a verb and as a part of the group level: what it prints and writes."""
 
-from dataclasses import replace
-
 import pytest
 
 from cmb_bidsapp.bids.tables import read_table
-from cmb_bidsapp.core.errors import NoInputError
 from cmb_bidsapp.evaluation.request import EvaluationRequest
 from cmb_bidsapp.levels.evaluation import evaluate_output, run_evaluation
 from tests.evaluation.folders import blobs, write_prediction, write_reference
@@ -50,17 +47,6 @@ def test_the_verb_writes_tables_figures_and_a_page_and_names_them(request_of, ca
     assert str(out / "evaluation.html") in written
     assert all((out / name).exists() for name in written)
     assert result_of(said) == (2, 0, 0, 0)
-
-
-def test_participants_may_be_left_out(request_of):
-    run_evaluation(replace(request_of, exclude_participant_label=("02",)))
-    assert counts(request_of.output_dir / "evaluation_summary.tsv") == ["1", "0", "0"]
-
-
-def test_nothing_in_common_is_no_input(request_of, tmp_path):
-    (tmp_path / "nothing").mkdir()
-    with pytest.raises(NoInputError, match="no session in common"):
-        run_evaluation(replace(request_of, reference=tmp_path / "nothing"))
 
 
 def test_of_the_group_level_the_summary_is_a_group_table(folders, capsys):

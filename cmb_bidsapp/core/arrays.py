@@ -1,0 +1,13 @@
+"""Kinds of arrays that the whole package speaks of."""
+
+import numpy as np
+import numpy.typing as npt
+
+#: From voxels to world coordinates (RAS mm), or from one world to another; shape ``(4, 4)``.
+Affine = npt.NDArray[np.float64]
+#: Which voxels, or pixels, are meant; the shape of their image.
+Mask = npt.NDArray[np.bool_]
+#: World coordinates (RAS mm), shape ``(n, 3)``.
+Points = npt.NDArray[np.float64]
+#: Numbers of double precision, any shape.
+Floats = npt.NDArray[np.float64]
