@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,12 +46,18 @@ class Record:
     ----------
     source
         ``algorithm``, or the readers whose decisions are in ``lesions``.
+    mode
+        How those readers read; ``None`` where nobody did, or their exports do not say so.
+    said
+        What was decided on each place: rows of ``group_decisions.tsv``.
     """
 
     files: SessionFiles
     lesions: tuple[Lesion, ...]
     protocol: Protocol
     source: str = ALGORITHM
+    mode: str | None = None
+    said: tuple[Mapping[str, object], ...] = ()
 
 
 @dataclass(frozen=True)

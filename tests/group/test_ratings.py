@@ -6,8 +6,8 @@ import pytest
 from cmb_bidsapp.anatomy.standard import Field, write_field
 from cmb_bidsapp.bids.typed import columns_of
 from cmb_bidsapp.clinical.mars import fill
+from cmb_bidsapp.group.opinion import ReadLesion
 from cmb_bidsapp.group.ratings import read_ratings
-from cmb_bidsapp.group.reading import ReadLesion
 from cmb_bidsapp.lesions.table import COLUMNS
 from cmb_bidsapp.preprocess.resampling import Grid
 from tests.group.readers import CANDIDATES, rating, row_of, write_ratings, write_session
@@ -307,3 +307,42 @@ def test_every_column_that_readers_add_is_described(applied, record):
     assert "reader" in columns["reason"]["Levels"]
     assert "reader" not in COLUMNS["reason"]["Levels"]
     assert json.dumps(columns)
+
+
+# Adjudication
+
+
+def test_who_adjudicates_rules_over_the_majority(applied):
+    read, ratings = applied(
+        *everything("definite", "definite", "not-cmb"),
+        *everything("definite", "definite", "not-cmb", rater="CD"),
+        rating("1", "not-cmb", "EF", mode="adjudicated"),
+        rating("2", "possible", "EF", mode="adjudicated", seconds=2.5),
+    )
+    assert [(r.status, r.source, r.mode) for r in read.lesions[:3]] == [
+        ("rejected", "adjudicator EF", "adjudicated"),
+        ("kept", "adjudicator EF", "adjudicated"),
+        ("rejected", "majority of 2 readers", None),
+    ]
+    assert (row_of(read, "2").grade, row_of(read, "2").seconds) == ("possible", 2.5)
+    assert read.source == "adjudicator EF (1 not adjudicated)"
+    assert ratings.problems == ()
+
+
+def test_an_adjudicators_no_to_an_added_lesion_leaves_it_out(applied):
+    place = {"place": (20, 2, 8)}
+    read, _ = applied(
+        *(rating(None, "definite", name, **place) for name in ("AB", "CD")),
+        rating(None, "not-cmb", "EF", mode="adjudicated", **place),
+    )
+    assert [lesion.lesion_id for lesion in read.lesions] == [1, 2, 3, 4]
+    (added,) = [row for row in read.said if row["lesion_id"] is None and row["reader"] == "AB"]
+    assert (added["decision"], added["verdict"]) == ("definite", "not-cmb")
+
+
+def test_who_read_and_adjudicates_is_two(applied):
+    read, _ = applied(
+        rating("1", "not-cmb", mode="aided"), rating("1", "definite", mode="adjudicated")
+    )
+    first = row_of(read, "1")
+    assert (first.readers, first.status) == ("AB: not-cmb; adjudicator AB: definite", "kept")
