@@ -229,7 +229,8 @@ class _Collector:
                 intervals.add(visit.pool, row, by_fate)
                 yield _step_of(row)
         for (pool, changed), own in intervals.found.items():
-            self.cohort.rates.add(pool, changed=changed, intervals=own, read=source != ALGORITHM)
+            read_too = source.source != ALGORITHM
+            self.cohort.rates.add(pool, changed=changed, intervals=own, read=read_too)
         for seen in tracks or ():
             name = seen.session_id
             if name in read:
@@ -251,6 +252,8 @@ class _Collector:
         clinical = {**first, **vars(record.protocol), **vars(summary)}
         for row in tables.lesion_rows(record, visit):
             self._add["lesions"](row)
+        for row in tables.decision_rows(record, visit):
+            self._add["decisions"](row)
         self._add["mars"](wide)
         for row in tables.mars_long_rows(record, visit, form):
             self._add["mars_long"](row)

@@ -50,6 +50,14 @@ class ReadTrack(TrackRow):
 
 
 @dataclass(frozen=True)
+class Source:
+    """Whose decisions follow-ups rest on, and how those read: of all sessions alike, or of each."""
+
+    source: str = ALGORITHM
+    mode: str | None = None
+
+
+@dataclass(frozen=True)
 class FollowUps:
     """The sessions of a participant, followed.
 
@@ -60,12 +68,12 @@ class FollowUps:
     tracks
         A row per microbleed and session; ``None`` where there is no table of them.
     source
-        Whose decisions they rest on: of all sessions alike, or session by session.
+        Whose decisions they rest on.
     """
 
     changes: Sequence[ChangeRow]
     tracks: Sequence[TrackRow] | None
-    source: str = ALGORITHM
+    source: Source = Source()
 
     @property
     def order(self) -> list[str]:
@@ -101,9 +109,8 @@ def after_readers(
     decided, problems
         Follow-ups, as they were where no reader looked; and what could not be carried over.
     """
-    sources = {
-        name: sessions[name].source if name in sessions else ALGORITHM for name in found.compared
-    }
+    records = {name: sessions.get(name) for name in found.compared}
+    sources = {name: one.source if one else ALGORITHM for name, one in records.items()}
     if found.tracks is None or set(sources.values()) <= {ALGORITHM}:
         return found, []
     own = [_decided(name, files, sessions, found.tracks) for name in found.compared]
@@ -112,13 +119,14 @@ def after_readers(
     except ValueError as error:
         return found, [Problem.of(error, files.tracks, files)]
     changes = [change_row(circumstances_of(row), tracks, knots) for row in found.changes]
-    return FollowUps(changes, tracks, _in_words(sources)), problems
+    modes = {name: one.mode if one else None for name, one in records.items()}
+    return FollowUps(changes, tracks, Source(str(_in_words(sources)), _in_words(modes))), problems
 
 
-def _in_words(sources: Mapping[str, str]) -> str:
-    """Whose decisions follow-ups rest on: the sources of the sessions, as one where they agree."""
-    first, *others = set(sources.values())
-    return "; ".join(f"{name}: {one}" for name, one in sources.items()) if others else first
+def _in_words(told: Mapping[str, str | None]) -> str | None:
+    """What the sessions tell, as one where they agree."""
+    first, *others = set(told.values())
+    return "; ".join(f"{name}: {one or 'n/a'}" for name, one in told.items()) if others else first
 
 
 def _decided(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,8 +33,12 @@ RATING_COLUMNS = (
 )
 #: Columns that exports of earlier reports do not have.
 LATER_COLUMNS = ("mode", "seconds", "outputs")
-#: How a session was read: with all that the algorithm says in sight, or with none of it.
-MODES = ("aided", "blinded")
+#: Mode of who decides where readers disagree, and what such a reader's name begins with: their
+#: words rule over those of all others.
+ADJUDICATED, ADJUDICATOR = "adjudicated", "adjudicator "
+#: How a session was read: with all that the algorithm says in sight, with none of it, or with what
+#: readers said of it.
+MODES = ("aided", "blinded", ADJUDICATED)
 #: Two places this close (mm) are one; a rating whose candidate lies farther from that of the lesion
 #: table is of other results.
 SAME_PLACE_MM = 0.5
@@ -48,6 +53,8 @@ class Rating:
 
     Attributes
     ----------
+    reader
+        The name; of who adjudicated after :data:`ADJUDICATOR`, as the same person may have read.
     lesion
         Number of the candidate; ``None`` for an added lesion, or where ``decision`` is ``read``.
     point
@@ -113,7 +120,8 @@ def parse(path: Path, row: Row) -> tuple[Key, Rating]:
             "and ses-LABEL or n/a, are expected"
         )
     reader = " ".join(row["rater"].split())
-    if reader in ("", NOT_KNOWN) or reader.casefold() == ALGORITHM:
+    taken = reader.casefold() == ALGORITHM or reader.casefold().startswith(ADJUDICATOR)
+    if reader in ("", NOT_KNOWN) or taken:
         raise ValueError(f"rater {row['rater']!r}: the name of a reader is expected")
     try:
         lesion = None if row["lesion_id"] == NOT_KNOWN else int(row["lesion_id"])
@@ -134,6 +142,8 @@ def parse(path: Path, row: Row) -> tuple[Key, Rating]:
     note = "" if row["note"] == NOT_KNOWN else row["note"]
     zoned = date if date.tzinfo else date.replace(tzinfo=datetime.UTC)
     later = _later(row)
+    if later[0] == ADJUDICATED:
+        reader = f"{ADJUDICATOR}{reader}"
     rating = Rating(path, reader, lesion, decision, point, note, zoned, row["version"], *later)
     return (participant.group(1), session.group(1)), rating
 
@@ -160,6 +170,29 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:
         return math.nan
+
+
+def ruling(readers: Iterable[str]) -> list[str]:
+    """Whose words decide: of who adjudicated, and of all readers where nobody did.
+
+    >>> ruling(["AB", "adjudicator EF", "CD"]), ruling(["AB", "CD"])
+    (['adjudicator EF'], ['AB', 'CD'])
+    """
+    names = list(readers)
+    return [name for name in names if name.startswith(ADJUDICATOR)] or names
+
+
+def named(readers: Iterable[str]) -> str:
+    """Whose decision it is, of one reader or several.
+
+    >>> named(["AB"]), named(["AB", "CD"]), named(["AB", "CD", "adjudicator EF"])
+    ('reader AB', 'majority of 2 readers', 'adjudicator EF')
+    """
+    first, *others = ruling(readers)
+    adjudicated = first.startswith(ADJUDICATOR)
+    if not others:
+        return first if adjudicated else f"reader {first}"
+    return f"majority of {1 + len(others)} {'adjudicators' if adjudicated else 'readers'}"
 
 
 def in_words(point: Point) -> str:

@@ -11,7 +11,7 @@ For the group level::
     agreement.figure(ratings.readings, seed)
 
 ``Record.source`` says whose decisions the counts of a session rest on, and the column ``source`` of
-its lesions says it lesion by lesion; :class:`cmb_bidsapp.group.reading.ReadLesion` describes that
+its lesions says it lesion by lesion; :class:`cmb_bidsapp.group.opinion.ReadLesion` describes that
 and what else readers change. Memory grows with the ratings, not with the participants.
 
 The rules, in ``docs/review.md`` as well:
@@ -22,6 +22,7 @@ The rules, in ``docs/review.md`` as well:
 - A kept candidate that no reader rated stays as the algorithm has it: to leave it out would be a
   decision nobody took. ``source`` counts them: ``reader AB (3 unrated)``. A rejected candidate that
   no reader rated stays rejected: the report shows those apart, and only who disagrees rates them.
+- Who adjudicated between readers rules over all others: ``adjudicator EF (2 not adjudicated)``.
 - Several readers: :func:`cmb_bidsapp.group.consensus.consensus` of those who rated the candidate.
   Where as many say yes as no it stays as the algorithm has it; ``source`` counts these, too.
 - A lesion that a reader added is one more lesion. Readers who finished the session (rated all kept

@@ -5,61 +5,30 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
+import numpy.typing as npt
 
 from cmb_bidsapp import __version__
-from cmb_bidsapp.bids.typed import column
-from cmb_bidsapp.group.consensus import NOT_CMB, consensus, same_lesions
+from cmb_bidsapp.group.consensus import NOT_CMB, SAME_LESION_MM, same_lesions
+from cmb_bidsapp.group.opinion import Opinion, modes_of
 from cmb_bidsapp.group.places import Places
-from cmb_bidsapp.group.rating import READ, SAME_PLACE_MM, Rating, in_words
-from cmb_bidsapp.group.records import ALGORITHM, Problem, Record
+from cmb_bidsapp.group.rating import READ, SAME_PLACE_MM, Rating, in_words, named, ruling
+from cmb_bidsapp.group.records import Problem, Record
 from cmb_bidsapp.lesions.lesion import (
     COUNTED,
     UNASSIGNED,
-    Grade,
     Lesion,
-    Reason,
     Region,
     Side,
     Status,
 )
-from cmb_bidsapp.lesions.rules import Decision
-from cmb_bidsapp.lesions.table import COLUMNS, as_written, fingerprint
+from cmb_bidsapp.lesions.table import as_written, fingerprint
 
-
-@dataclass(frozen=True, kw_only=True)
-class ReadLesion(Lesion):
-    """A row of ``group_lesions.tsv`` of a session that readers looked at."""
-
-    lesion_id: int | None = column(
-        f"{COLUMNS['lesion_id']['Description']}; n/a for one that was added"
-    )
-    reason: Reason | None = column(COLUMNS["reason"]["Description"], levels=Reason.levels)
-    grade: Grade | None = column("Grade after MARS, of whom source names", levels=Grade.levels)
-    calibrated_probability: float | None = column(
-        f"{COLUMNS['calibrated_probability']['Description']}; 1 or 0 where readers decided"
-    )
-    source: str | None = column(
-        "Who decided on status and grade: algorithm, reader NAME, or majority of N readers"
-    )
-    readers: str | None = column(
-        "What each reader said, with the note; n/a where none rated the candidate"
-    )
-    algorithm: str | None = column(
-        "What the algorithm said; n/a in sessions that nobody read",
-        levels=MappingProxyType(
-            {
-                **dict.fromkeys(map(str, Grade), "kept, with this grade"),
-                "rejected": "rejected by CFPR",
-                "absent": "nothing: readers added the lesion",
-            }
-        ),
-    )
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -88,84 +57,6 @@ class Reading:
     def count(self, side: str) -> int:
         """Microbleeds by the word of the algorithm, or of a reader who finished."""
         return sum(mark.get(side) in COUNTED for mark in self.marks)
-
-
-@dataclass(frozen=True)
-class Opinion:
-    """What is said of one lesion.
-
-    Attributes
-    ----------
-    lesion
-        The candidate; of a lesion that readers added, what is known of its place, not kept.
-    words
-        By reader: ``definite``, ``possible`` or ``not-cmb``.
-    remarks
-        By reader: the note.
-    added
-        Whether the algorithm has no such candidate.
-    """
-
-    lesion: Lesion
-    words: Mapping[str, str]
-    remarks: Mapping[str, str]
-    added: bool = False
-
-    @property
-    def verdict(self) -> str | None:
-        """What most readers say; ``None`` at a tie, or where nobody says anything."""
-        return consensus(list(self.words.values()))
-
-    @property
-    def said(self) -> str:
-        """What each reader says, with the note."""
-        return "; ".join(
-            f"{name}: {word}" + (f" ({self.remarks[name]})" if self.remarks.get(name) else "")
-            for name, word in self.words.items()
-        )
-
-    def mark(self) -> dict[str, str]:
-        """What it is by each word, that of the algorithm first."""
-        counts = self.lesion.counted
-        return {ALGORITHM: str(self.lesion.grade) if counts else NOT_CMB, **self.words}
-
-    def decided(self) -> ReadLesion | None:
-        """The lesion after the readers; ``None`` for an added one that they leave out."""
-        verdict = self.verdict
-        if self.added and verdict not in COUNTED:
-            return None
-        tie = verdict is None and self.words
-        lesion = ReadLesion(
-            **vars(self.lesion),
-            source=f"{ALGORITHM}, at a tie of {len(self.words)} readers" if tie else ALGORITHM,
-            readers=self.said or None,
-            algorithm=self._algorithm(),
-        )
-        if verdict is None:
-            return lesion
-        decision = Decision(verdict in COUNTED, Reason.READER, named(self.words))
-        lesion = dataclasses.replace(
-            lesion,
-            status=decision.status,
-            reason=decision.reason,
-            source=decision.by,
-            calibrated_probability=float(decision.kept),
-        )
-        if not decision.kept:
-            return lesion
-        return dataclasses.replace(lesion, grade=Grade(verdict), grade_reason=Reason.READER.value)
-
-    def _algorithm(self) -> str:
-        if self.added:
-            return "absent"
-        return str(self.lesion.grade) if self.lesion.kept else "rejected"
-
-
-def named(readers: Collection[str]) -> str:
-    """Whose decision it is, of one reader or several."""
-    if len(readers) == 1:
-        return f"reader {next(iter(readers))}"
-    return f"majority of {len(readers)} readers"
 
 
 def decide(record: Record, given: Sequence[Rating]) -> tuple[Record, Reading]:
@@ -222,11 +113,20 @@ def decide(record: Record, given: Sequence[Rating]) -> tuple[Record, Reading]:
     lacking = {
         "unrated": sum(opinion.lesion.kept and not opinion.words for opinion in opinions),
         "tied": sum(opinion.verdict is None and bool(opinion.words) for opinion in opinions),
+        "not adjudicated": sum(
+            bool(opinion.words) and ruling(opinion.words)[0] not in ruling(by_reader)
+            for opinion in opinions
+        ),
     }
     left = ", ".join(f"{count} {what}" for what, count in lacking.items() if count)
-    source = named(by_reader) + (f" ({left})" if left else "")
-    left_in = tuple(lesion for _, lesion in decided if lesion is not None)
-    return dataclasses.replace(record, lesions=left_in, source=source), reading
+    read = dataclasses.replace(
+        record,
+        lesions=tuple(lesion for _, lesion in decided if lesion is not None),
+        source=named(by_reader) + (f" ({left})" if left else ""),
+        mode=modes_of(one for name in ruling(by_reader) for one in by_reader[name]),
+        said=tuple(row for opinion in opinions for row in opinion.rows()),
+    )
+    return read, reading
 
 
 def _places(record: Record, given: Iterable[Rating]) -> tuple[Places | None, list[Problem]]:
@@ -328,8 +228,7 @@ def _latest(ratings: Iterable[Rating]) -> tuple[dict[str, list[Rating]], list[Pr
 
 def _on_candidate(lesion: Lesion, by_reader: Mapping[str, Sequence[Rating]]) -> Opinion:
     said = {n: r for n, own in by_reader.items() for r in own if r.lesion == lesion.lesion_id}
-    words = {name: rating.decision for name, rating in said.items()}
-    return Opinion(lesion, words, {name: rating.note for name, rating in said.items()})
+    return Opinion(lesion, said)
 
 
 def _on_added(
@@ -344,17 +243,28 @@ def _on_added(
     opinions = []
     for lesion in found:
         said = {name: added[name][place] for name, place in lesion.items()}
-        silent = {name: NOT_CMB for name in finished if name not in said}
         point = np.mean([rating.point for rating in said.values()], axis=0)
-        opinions.append(
-            Opinion(
-                _added(point, places),
-                {name: rating.decision for name, rating in said.items()} | silent,
-                {name: rating.note for name, rating in said.items()},
-                added=True,
-            )
-        )
+        said |= {
+            name: rating
+            for name, own in by_reader.items()
+            if name not in said and (rating := _denied(own, point)) is not None
+        }
+        silent = tuple(name for name in finished if name not in said)
+        opinions.append(Opinion(_added(point, places), said, silent, added=True))
     return opinions
+
+
+def _denied(own: Iterable[Rating], point: Floats) -> Rating | None:
+    """A reader's no to a lesion that others added."""
+    return next(
+        (
+            rating
+            for rating in own
+            if (rating.lesion, rating.decision) == (None, NOT_CMB)
+            and math.dist(rating.point, point) <= SAME_LESION_MM
+        ),
+        None,
+    )
 
 
 def _added(point: Sequence[float], places: Places | None) -> Lesion:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,6 +50,10 @@ class Record:
         ``algorithm``, or the readers whose decisions are in ``lesions``.
     warnings
         What must be known of the session before its numbers are used.
+    mode
+        How those readers read; ``None`` where nobody did, or their exports do not say so.
+    said
+        What was decided on each place: rows of ``group_decisions.tsv``.
     """
 
     files: SessionFiles
@@ -57,6 +61,8 @@ class Record:
     protocol: Protocol
     source: str = ALGORITHM
     warnings: tuple[str, ...] = ()
+    mode: str | None = None
+    said: tuple[Mapping[str, object], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from cmb_bidsapp.clinical.mars import Form, Place, wide_columns, wide_row
 from cmb_bidsapp.clinical.summary import SUMMARY_COLUMNS
 from cmb_bidsapp.clinical.tracks import TrackRow
 from cmb_bidsapp.core.labels import MARS_FORM
-from cmb_bidsapp.group.follow_ups import ReadTrack
-from cmb_bidsapp.group.reading import ReadLesion
+from cmb_bidsapp.group.follow_ups import ReadTrack, Source
+from cmb_bidsapp.group.opinion import ReadLesion
 from cmb_bidsapp.group.records import Problem, Record
 from cmb_bidsapp.group.visits import VISIT_COLUMNS, Visit
 from cmb_bidsapp.lesions.lesion import COUNTED
@@ -30,7 +30,12 @@ SOURCE = {
         "Whose decisions the numbers rest on",
         algorithm="nobody has looked",
         reader="those of the readers named, made in the participant's report",
-    )
+        adjudicator="those of who decided where readers disagreed",
+    ),
+    "mode": describe(
+        "How those read who decided: aided, blinded or adjudicated; n/a where nobody did, or "
+        "exports do not say so"
+    ),
 }
 WARNED = {
     "warned": describe(
@@ -87,6 +92,26 @@ TABLES: Mapping[str, Columns] = MappingProxyType(
             "baseline_session_id": CHANGE_COLUMNS["baseline_session_id"],
             **columns_of(ReadTrack),
         },
+        "decisions": {
+            **_SESSION,
+            "lesion_id": describe("Candidate; n/a for a lesion that readers added"),
+            **{axis: describe("World coordinate of the T2*w", "mm") for axis in "xyz"},
+            "reader": describe("Who decided; who adjudicated is called adjudicator NAME"),
+            "decision": describe(
+                "What this reader says, by silence as well: who finished a session and did not "
+                "add a lesion that others did, says not-cmb",
+                definite="a microbleed",
+                possible="perhaps one",
+                **{"not-cmb": "none"},
+            ),
+            "mode": describe("How this reader read: aided, blinded or adjudicated"),
+            "seconds": describe("Time that this reader had the candidate before them", "s"),
+            "note": describe("What this reader wrote"),
+            "date": describe("When, ISO 8601"),
+            "outputs": describe("Fingerprint of the lesion table that was read"),
+            "algorithm": describe("What the algorithm says: its grade, or not-cmb"),
+            "verdict": describe("What holds by the rules for several readers; n/a at a tie"),
+        },
         "problems": {
             **IDENTITY,
             "file": describe("File, from the output folder on"),
@@ -102,7 +127,7 @@ def about(record: Record, visit: Visit) -> dict[str, Any]:
         **identity(record.files.participant, record.files.session),
         **vars(visit),
         "sequence": record.protocol.sequence,
-        "source": record.source,
+        **vars(Source(record.source, record.mode)),
         "warned": bool(record.warnings),
     }
 
@@ -112,6 +137,12 @@ def lesion_rows(record: Record, visit: Visit) -> Iterator[dict[str, Any]]:
     first = about(record, visit)
     # Where readers decided, each lesion has a source of its own.
     return ({**first, **vars(lesion)} for lesion in record.lesions)
+
+
+def decision_rows(record: Record, visit: Visit) -> Iterator[dict[str, Any]]:
+    """What each reader said of each place of a session."""
+    first = about(record, visit)
+    return ({**first, **row} for row in record.said)
 
 
 def mars_row(record: Record, visit: Visit, form: Form) -> dict[str, Any]:
@@ -157,7 +188,7 @@ def change_row(
     row: ChangeRow,
     later: Record,
     visit: Visit,
-    source: str,
+    source: Source,
     by_fate: Mapping[TrackFate, Sequence[TrackRow]] | None,
 ) -> dict[str, Any]:
     """A follow-up, with its microbleeds by fate, where the tracks tell them."""
@@ -173,7 +204,7 @@ def change_long_rows(
     row: ChangeRow,
     later: Record,
     visit: Visit,
-    source: str,
+    source: Source,
     by_fate: Mapping[TrackFate, Sequence[TrackRow]],
 ) -> Iterator[dict[str, Any]]:
     """A follow-up, a row per region and grade, zeros among them."""
@@ -196,14 +227,14 @@ def change_long_rows(
 
 
 def track_row(
-    row: TrackRow, record: Record, visit: Visit, source: str, baseline: str
+    row: TrackRow, record: Record, visit: Visit, source: Source, baseline: str
 ) -> dict[str, Any]:
     """A microbleed in a session that has follow-ups or is one."""
     return {**vars(row), **_followed(record, visit, source), "baseline_session_id": baseline}
 
 
-def _followed(record: Record, visit: Visit, source: str) -> dict[str, Any]:
-    return {**vars(record.protocol), **about(record, visit), "source": source}
+def _followed(record: Record, visit: Visit, source: Source) -> dict[str, Any]:
+    return {**vars(record.protocol), **about(record, visit), **vars(source)}
 
 
 def problem_row(problem: Problem, out_dir: Path) -> dict[str, Any]:

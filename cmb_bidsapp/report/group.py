@@ -249,6 +249,7 @@ def _files(
     """Names of the files beside the page, and what they have."""
     found = {table_of(out_dir, name).name: text for name, text in FILES.items()}
     if read:
+        found[table_of(out_dir, "decisions").name] = "what each reader decided on each place"
         found[table_of(out_dir, "agreement").name] = "how far readers and the algorithm agree"
     if measured:
         found[table_of(out_dir, "sensitivity").name] = "what is found of simulated microbleeds"

@@ -105,6 +105,7 @@ def _page(
     made = _provenances(settings, sessions)
     mars_words = {name: in_words(name) for name in MARS_FORM}
     counts = {view.key: view.counts for view in views if not view.error}
+    ways = _ways(ordered, changes, settings.out_dir)
     return render(
         "participant.html",
         participant=f"sub-{participant}",
@@ -113,8 +114,8 @@ def _page(
         badge=badge,
         viewer=viewer if shown else None,
         why_no_viewer=why_not,
-        page_data=_viewer_data(shown, _ways(ordered, changes, settings.out_dir))
-        | {"reading": page_data(counts, changes, mars_words)},
+        page_data=_viewer_data(shown, ways)
+        | {"reading": page_data(counts, changes, mars_words, ways)},
         mars_key=mars_key(),
         mars_words=mars_words,
         proxy_key={PROXY_NAMES[n]: colour for n, colour in PROXY_COLORS.items() if n != CMB},

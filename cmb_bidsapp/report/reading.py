@@ -17,6 +17,7 @@ from cmb_bidsapp.clinical.summary import CUTOFFS, ClinicalSummary, least_counts
 from cmb_bidsapp.core.burden import BURDEN_LIMITS, BURDEN_NAMES, burden_class
 from cmb_bidsapp.core.labels import MARS_FORM, MARS_LOOK, MARS_NAMES, SIDES
 from cmb_bidsapp.lesions.lesion import Lesion
+from cmb_bidsapp.lesions.longitudinal import REACH_MM
 from cmb_bidsapp.report.changes import Changes
 
 
@@ -74,7 +75,10 @@ def session_data(
 
 
 def page_data(
-    sessions: Mapping[str, Mapping[str, Any]], changes: Changes, words: Mapping[str, str]
+    sessions: Mapping[str, Mapping[str, Any]],
+    changes: Changes,
+    words: Mapping[str, str],
+    ways: Mapping[str, Sequence[float]],
 ) -> dict[str, Any]:
     """All that the page is told.
 
@@ -84,6 +88,8 @@ def page_data(
         Of :func:`session_data`, by key.
     words
         How a reader calls the regions of the form.
+    ways
+        From the world of each compared session to that of the first: 4 x 4, row by row.
     """
     # The classes of a count no longer change from the last limit on.
     counts = range(BURDEN_LIMITS[-1] + 1)
@@ -105,6 +111,8 @@ def page_data(
         },
         "sure": SURE,
         "compared": list(changes.known),
+        "ways": ways,
+        "reach": REACH_MM,
         "tracks": [
             [
                 {
@@ -113,6 +121,7 @@ def page_data(
                     "state": row.state,
                     "lesion": row.lesion_id,
                     "since": row.since,
+                    "at": None if row.x is None else [row.x, row.y, row.z],
                     **place_of_track(row)._asdict(),
                 }
                 for row in track.rows

@@ -24,15 +24,23 @@ def group(tmp_path, capsys):
 
 
 def test_every_table_says_whose_decisions_it_holds(tmp_path, group):
-    rows = [rating(str(n), "not-cmb") for n in (1, 2, 3)]
+    rows = [rating(str(n), "not-cmb", mode="blinded", seconds=1.5) for n in (1, 2, 3)]
     write_ratings(tmp_path / "ratings", *rows, rating(None, "definite", place=(20, 2, 8)))
     code, said = group()
     assert code == 0, said.err
     for name in ("mars", "mars_long", "summary", "lesions"):
         table = read_table(tmp_path / "out" / f"group_{name}.tsv")
-        sources = {(row["participant_id"], row["source"]) for row in table}
-        assert ("sub-01", "reader AB") in sources
-        assert ("sub-02", "algorithm") in sources
+        sources = {(row["participant_id"], row["source"], row["mode"]) for row in table}
+        assert ("sub-01", "reader AB", "blinded") in sources
+        assert ("sub-02", "algorithm", "n/a") in sources
+    decisions = read_table(tmp_path / "out" / "group_decisions.tsv")
+    told = ("lesion_id", "reader", "decision", "mode", "seconds", "algorithm", "verdict", "pool")
+    assert [tuple(row[name] for name in told) for row in decisions] == [
+        ("1", "AB", "not-cmb", "blinded", "1.5", "definite", "not-cmb", "unknown"),
+        ("2", "AB", "not-cmb", "blinded", "1.5", "possible", "not-cmb", "unknown"),
+        ("3", "AB", "not-cmb", "blinded", "1.5", "not-cmb", "not-cmb", "unknown"),
+        ("n/a", "AB", "definite", "n/a", "n/a", "not-cmb", "definite", "unknown"),
+    ]
     first, second = read_table(tmp_path / "out" / "group_mars.tsv")
     assert (first["total"], first["lobar_definite"], second["total"]) == ("1", "1", "2")
     (agreement,) = read_table(tmp_path / "out" / "group_agreement.tsv")

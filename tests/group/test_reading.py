@@ -8,7 +8,7 @@ import pytest
 from cmb_bidsapp.anatomy.standard import Field, write_field
 from cmb_bidsapp.bids.typed import columns_of
 from cmb_bidsapp.clinical.mars import fill
-from cmb_bidsapp.group.reading import ReadLesion
+from cmb_bidsapp.group.opinion import ReadLesion
 from cmb_bidsapp.lesions.table import COLUMNS, fingerprint
 from cmb_bidsapp.preprocess.resampling import Grid
 from tests.group.readers import CANDIDATES, rating, row_of

@@ -107,7 +107,7 @@ def test_counts_are_those_of_kept_definite_and_possible_lesions(tables):
 
 def test_a_session_without_lesions_counts_with_zeros(tables):
     row = tables["mars"][1]
-    named = ("participant_id", "session_id", "source", "sequence", "field_strength")
+    named = ("participant_id", "session_id", "source", "mode", "sequence", "field_strength")
     named += ("echo_time", "slice_distance", "warned", *VISIT_COLUMNS)
     assert {value for name, value in row.items() if name not in named} == {"0"}
 

@@ -79,7 +79,7 @@ def told(sessions, table, outputs) -> dict:
     rejected = sum(not lesion.kept for lesion in lesions)
     own = session_data(candidates(lesions, lesions), rejected, summarise(lesions), outputs)
     changes = Changes((), (), (), {}, (), 0)
-    return page_data(dict.fromkeys(sessions, own), changes, {name: name for name in MARS_FORM})
+    return page_data(dict.fromkeys(sessions, own), changes, {name: name for name in MARS_FORM}, {})
 
 
 def lesion_of(*one) -> Lesion:
@@ -90,7 +90,7 @@ def lesion_of(*one) -> Lesion:
 class Reader:
     """Somebody who reads a page."""
 
-    def __init__(self, page, name="AB", mode="Aided"):
+    def __init__(self, page, name="AB", mode="Aided", exports=()):
         self.page = page
         # Whoever leaves with decisions that are not exported is asked; here the answer is yes.
         self.asked = []
@@ -98,24 +98,35 @@ class Reader:
         if name is None:
             self.look()
         else:
-            self.call(name, mode)
+            self.call(name, mode, exports)
 
     @property
     def start(self):
         """The dialog in which reading begins."""
         return self.page.locator("#review-start")
 
+    @property
+    def name(self):
+        """Where the dialog asks for the name."""
+        return self.start.get_by_role("textbox", name="Reader")
+
     def look(self):
         """Read nothing, look only."""
         self.start.get_by_role("button", name="Just looking").click()
 
-    def call(self, name, mode="Aided"):
-        """Say who reads, and how."""
+    def call(self, name, mode="Aided", exports=()):
+        """Say who reads, and how; who adjudicates gives the exports of the readers."""
         if not self.start.is_visible():
             self.page.locator(".review-who").click()
-        self.start.get_by_label("Reader").fill(name)
-        self.start.get_by_label(mode).check()
+        self.name.fill(name)
+        self.start.get_by_role("radio", name=mode).check()
+        if exports:
+            self.start.get_by_label("Exports").set_input_files(exports)
         self.start.get_by_role("button", name="Start", exact=True).click()
+        if exports:
+            self.page.locator("#review-start:not([open]), [role=alert]:not(:empty)").wait_for(
+                state="attached"
+            )
 
     @property
     def who(self):
@@ -181,7 +192,7 @@ class Reader:
 
     def read_in(self, path):
         """Go on from an earlier export."""
-        self.page.locator("input[type=file]").set_input_files(path)
+        self.page.get_by_label("Go on from an earlier export").set_input_files(path)
         self.page.wait_for_function(
             "() => document.querySelector('.review-file input').value === ''"
         )

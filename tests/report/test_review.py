@@ -53,7 +53,7 @@ def test_without_a_name_nothing_is_rated_and_the_name_is_asked_for(opened):
     assert reader.start.is_visible()
     reader.call(" ")
     assert reader.start.get_by_role("alert").inner_text() == "Give your name or initials."
-    assert reader.start.get_by_label("Reader").evaluate("field => field.matches(':focus')")
+    assert reader.name.evaluate("field => field.matches(':focus')")
 
 
 def test_choices_are_radio_groups_with_names(reader):
@@ -104,8 +104,8 @@ def test_the_viewer_is_told_which_candidate_the_reader_turns_to(reader):
 def test_enter_starts_and_goes_back_to_the_card(opened):
     reader = opened(None)
     reader.press("j", "1")
-    reader.start.get_by_label("Reader").fill("AB")
-    reader.start.get_by_label("Reader").press("Enter")
+    reader.name.fill("AB")
+    reader.name.press("Enter")
     reader.press("1", "j", "2")
     assert reader.who == "AB, aided"
     assert reader.choices()[:2] == ["definite", "possible"]

@@ -27,6 +27,11 @@ from tests.report.test_participant_changes import compared
 
 WORDS = {name: name for name in MARS_FORM}
 NO_CHANGES = Changes((), (), (), {}, (), 0)
+#: Heads lie alike in ses-A and ses-C; in ses-B 20 mm farther to the right.
+WAYS = {
+    f"ses-{name}": [1, 0, 0, shift, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1]
+    for name, shift in (("A", 0), ("B", -20), ("C", 0))
+}
 
 #: Sums, form and cut-offs of a session by what a reader says of it.
 COUNT = """([data, said]) => {
@@ -34,8 +39,9 @@ COUNT = """([data, said]) => {
   const read = cmbCounts.read(session, said, data.places);
   return [cmbCounts.summarise(read, session, data), cmbCounts.form(read.found, data.form)];
 }"""
-FOLLOW = """([data, found]) => {
-  const { counts, rows } = cmbTracks.follow(data, new Map(Object.entries(found)));
+FOLLOW = """([data, found, denied = {}]) => {
+  const given = [found, denied].map((by) => new Map(Object.entries(by)));
+  const { counts, rows } = cmbTracks.follow(data, ...given);
   return [Object.fromEntries(counts), rows];
 }"""
 
@@ -94,7 +100,7 @@ def agree(bare, tmp_path, chance):
     rejected = sum(not one.kept for one in table)
     own = session_data(candidates(table, table), rejected, summarise(table), "")
     told = [{"lesion": row["lesion_id"], "decision": row["decision"]} for row in rows]
-    data = page_data({"n/a": own}, NO_CHANGES, WORDS)
+    data = page_data({"n/a": own}, NO_CHANGES, WORDS, {})
     sums, lines = bare.evaluate(COUNT, [data, told])
     for name, value in vars(summary).items():
         if name in sums:
@@ -124,7 +130,7 @@ def tracks_data(rows=TRACKS):
         for n in sorted({r.track_id for r in numbered})
     ]
     known = {name: known_summary(rows, name) for name in SESSIONS}
-    return page_data({}, Changes((), tracks, (), known, (), 0), WORDS)
+    return page_data({}, Changes((), tracks, (), known, (), 0), WORDS, WAYS)
 
 
 def all_found(rows=TRACKS):
@@ -192,6 +198,53 @@ def test_what_only_the_reader_counts_is_open(bare):
     assert counts["ses-B"]["new"] == before["new"]
     assert counts["ses-B"]["known_category"] == "mixed"
     assert [counts[name]["alone"] for name in SESSIONS] == [0, 1, 0]
+
+
+def added(session, at):
+    """A lesion that a reader added, as the page has it, in a session."""
+    own = {"lesion": None, "group": "lobar", "region": "frontal", "at": at}
+    return {session: [*all_found()[session], own]}
+
+
+def test_what_only_the_reader_counts_is_followed_by_its_place(bare):
+    data = tracks_data()
+    # The same place in two sessions, by the registration, is one microbleed; the image of ses-C
+    # is not looked at.
+    both = all_found() | added("ses-A", [50, 0, 0]) | added("ses-B", [72, 0, 0])
+    counts, rows = bare.evaluate(FOLLOW, [data, both])
+    last = max(r["track"] for r in rows)
+    assert last == 1 + max(r.track_id for r in TRACKS)
+    assert states(rows, last) == [Change.BASELINE, Change.PERSISTENT, "unknown"]
+    own = vars(row_of("ses-B"))
+    assert (counts["ses-B"]["open"], counts["ses-B"]["alone"]) == (own["open"], 0)
+    assert counts["ses-C"]["known"] == row_of("ses-C").known + 1
+    # Too far apart they are two, and the second may be new or not.
+    both = all_found() | added("ses-A", [50, 0, 0]) | added("ses-B", [50, 0, 0])
+    counts, rows = bare.evaluate(FOLLOW, [data, both])
+    assert states(rows, last + 1) == ["unknown", Change.OPEN, "unknown"]
+    assert counts["ses-B"]["alone"] == 1
+    # Where the reader says that nothing is there before, it is new.
+    denied = {"ses-A": [{"lesion": 99, "at": [51, 0, 0]}]}
+    later = all_found() | added("ses-B", [72, 0, 0])
+    counts, rows = bare.evaluate(FOLLOW, [data, later, denied])
+    assert states(rows, last) == [State.NOT_YET, Change.NEW, "unknown"]
+    assert counts["ses-B"]["new"] == own["new"] + 1
+
+
+def test_a_lesion_added_at_the_place_of_a_microbleed_is_that(bare):
+    row = next(r for r in TRACKS if r.session_id == "ses-C" and r.state is State.BELOW_THRESHOLD)
+    data = tracks_data(
+        [dataclasses.replace(r, x=5.0, y=6.0, z=7.0) if r == row else r for r in TRACKS]
+    )
+    counts, rows = bare.evaluate(FOLLOW, [data, all_found() | added("ses-C", [5, 6, 9])])
+    assert states(rows, row.track_id)[-1] == Change.PERSISTENT
+    own = vars(row_of("ses-C"))
+    assert counts["ses-C"]["persistent"] == own["persistent"] + 1
+    assert counts["ses-C"]["below_threshold"] == own["below_threshold"] - 1
+    # And one that the reader denies there is gone.
+    denied = {"ses-C": [{"lesion": 99, "at": [5, 6, 9]}]}
+    _, rows = bare.evaluate(FOLLOW, [data, all_found(), denied])
+    assert states(rows, row.track_id)[-1] == State.GONE
 
 
 # At once on the page

@@ -262,7 +262,7 @@ def test_an_export_that_was_blinded_is_read_in_locked(tmp_path, opened):
     path = write_ratings(tmp_path, rating("1", "definite", mode="blinded"))
     aided = opened()
     aided.read_in(path)
-    assert aided.message == "sub-01_rater-AB_ratings.tsv is of a reading that was blinded."
+    assert aided.message == "sub-01_rater-AB_ratings.tsv was read blinded, and you read aided."
     looking = opened(None)
     looking.read_in(path)
     assert (looking.who, looking.choices()[0]) == ("AB, blinded", "definite")
@@ -270,7 +270,7 @@ def test_an_export_that_was_blinded_is_read_in_locked(tmp_path, opened):
     assert looking.choices()[0] == "definite"
     blinded = opened("CD", mode="Blinded")
     blinded.read_in(write_ratings(tmp_path, rating("1", "definite", "CD")))
-    assert blinded.message == "sub-01_rater-AB_ratings.tsv is of a reading that was not blinded."
+    assert blinded.message == "sub-01_rater-AB_ratings.tsv was read aided, and you read blinded."
 
 
 def test_rows_of_other_results_are_left_out_and_counted(tmp_path, opened):

@@ -13,20 +13,25 @@
 
   // Showing: the page is drawn anew from the decisions after each change.
   function show() {
+    const disputes = new Map(cmbReading.disputed().map((place) => [keyOf(place), place]));
     for (const card of cards) {
       const found = decided(card);
+      const dispute = disputes.get(keyOf(card.dataset));
       fill(card.querySelector(".review"), found);
-      card.querySelector(".review-said").textContent = found ? `${now.reader}: ${said(found)}` : "";
+      card.querySelector(".review-said").textContent =
+        [...between(dispute), ...(found ? [`${now.reader}: ${said(found)}`] : [])].join("; ");
+      card.classList.toggle("agreed", cmbReading.adjudicating() && !dispute);
     }
     showAdded();
-    document.dispatchEvent(new CustomEvent("cmb:added", { detail: added() }));
+    document.dispatchEvent(new CustomEvent("cmb:added", { detail: [...placed().values()] }));
     for (const update of sessionItems) update();
     const wanted = cmbReading.toRate();
+    const own = added().filter(({ agreed }) => !agreed).length;
     const rated = ratedOf(wanted);
     find("progress").max = wanted.length || 1;
     find("progress").value = wanted.length ? rated : 1;
     find(".review-count").textContent = `${rated} of ${wanted.length} rated`
-      + (added().length ? `, ${added().length} added` : "");
+      + (own && !cmbReading.adjudicating() ? `, ${own} added` : "");
     find(".review-undo").disabled = !past.length;
     find(".review-export").classList.toggle("review-due", !now.exported);
     find(".review-summary").textContent = now.decisions.size
@@ -35,7 +40,9 @@
       : "Not read.";
   }
 
-  const said = ({ decision, note }) => WORDS[decision] + (note ? `, ${note}` : "");
+  const said = ({ decision, note }) => (WORDS[decision] ?? decision) + (note ? `, ${note}` : "");
+  // What the readers say of a place that they do not agree on.
+  const between = (dispute) => (dispute?.words ?? []).map((word) => `${word.reader}: ${said(word)}`);
 
   function fill(controls, found) {
     for (const radio of controls.querySelectorAll("[type=radio]")) {
@@ -51,8 +58,12 @@
   // Items stay where they are while they are in use, so that the keyboard's focus does.
   const items = new Map();
 
+  // Lesions that were added, by this reader or by those between whom this one decides.
+  const placed = () => new Map([...cmbReading.disputed().filter(({ lesion }) => lesion === NONE), ...added()]
+    .map((d) => [keyOf(d), d]));
+
   function showAdded() {
-    const present = new Map(added().map((d) => [keyOf(d), d]));
+    const present = placed();
     for (const [key, item] of items) {
       if (!present.has(key)) {
         item.remove();
@@ -61,7 +72,11 @@
     }
     for (const [key, place] of present) {
       if (!items.has(key)) items.set(key, addedItem(place));
-      fill(items.get(key), place);
+      const item = items.get(key);
+      fill(item, now.decisions.get(key));
+      item.hidden = Boolean(place.agreed);
+      const dispute = cmbReading.disputed().find((one) => keyOf(one) === key);
+      item.querySelector(".review-between").textContent = between(dispute).join("; ");
     }
   }
 
@@ -91,10 +106,10 @@
     item.append(line, label);
     find(".review-sessions").append(item);
     return () => {
-      const own = cmbReading.toRate().filter((card) => card.dataset.session === session);
+      const own = cmbReading.toRate().filter((one) => one.session === session);
       line.textContent = `${title}: ${ratedOf(own)} of ${own.length} rated`;
       line.hidden = !own.length;
-      label.hidden = own.length > 0;
+      label.hidden = own.length > 0 || cmbReading.adjudicating();
       box.checked = now.decisions.has(keyOf(place));
       box.disabled = now.locked;
     };
@@ -222,6 +237,7 @@
   find(".review-more").addEventListener("click", () => more(find(".review-panel").hidden));
   // The keys that follow are those of the cards.
   document.getElementById("review-start").addEventListener("close", () => {
+    if (cmbReading.disputed().some(({ lesion }) => lesion === NONE)) more(true);
     if (current && now.reader) turnTo(current);
   });
   document.addEventListener("cmb:reading", show);

@@ -52,7 +52,7 @@
       known_all: `${change.known}: ${change.known_category}. Boston v2.0: `
         + `${boston(change.known_boston_lobar, change.known_boston_deep, change.known_boston_cerebellar)}.`,
       alone: change.alone ? `By ${now.reader}: ${plural(change.alone, "microbleed")} of ${change.session}, added or `
-        + "counted against the algorithm, not looked for in other sessions: open." : "" };
+        + "counted against the algorithm, not looked for in the images before: open." : "" };
   }
 
   function element(name, text, attributes = {}) {
@@ -105,7 +105,8 @@
     const read = new Map(byReader ? sessions.map((session) => [session, cmbCounts.read(data.sessions[session],
       [...now.decisions.values()].filter((d) => d.session === session), data.places)]) : []);
     const found = new Map([...read].map(([session, one]) => [session, one.found]));
-    const { counts, rows } = cmbTracks.follow(data, found);
+    const denied = new Map([...read].map(([session, one]) => [session, one.denied]));
+    const { counts, rows } = cmbTracks.follow(data, found, denied);
     const said = new Map([...read].map(([session, one]) => [session, texts(
       cmbCounts.summarise(one, data.sessions[session], data),
       counts.has(session) ? { ...counts.get(session), session } : null)]));

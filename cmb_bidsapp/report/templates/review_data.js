@@ -37,6 +37,62 @@ const cmbRatings = (() => {
   return { write, read };
 })();
 
+// What several readers agree on and what they do not, apart from the page.
+const cmbDisputes = (() => {
+  "use strict";
+  const COUNTED = ["definite", "possible"];
+  const SAME_LESION = 5;  // mm: lesions that two readers added are one, as at the group level
+
+  const distance = (a, b) => Math.hypot(a.x - b.x, a.y - b.y, a.z - b.z);
+  const mean = (places, axis) => places.reduce((sum, one) => sum + Number(one[axis]), 0) / places.length;
+  const middle = (places) => Object.fromEntries([..."xyz"].map((axis) => [axis, mean(places, axis)]));
+
+  // The lesions that readers added, those of several at one place together.
+  function addedBy(sides) {
+    const groups = [];
+    for (const { reader, decisions } of sides) {
+      for (const d of decisions.filter((one) => one.lesion === "n/a" && COUNTED.includes(one.decision))) {
+        const near = groups
+          .filter((group) => group[0].session === d.session && group.every((one) => one.reader !== reader))
+          .map((group) => ({ group, away: distance(middle(group), d) }))
+          .filter(({ away }) => away <= SAME_LESION)
+          .sort((a, b) => a.away - b.away)[0];
+        if (near) near.group.push({ ...d, reader });
+        else groups.push([{ ...d, reader }]);
+      }
+    }
+    return groups;
+  }
+
+  // Every place that a reader has said something of: what each said, and their decision where it is one.
+  // A candidate that the algorithm rejected is none to those who let it pass.
+  function find(candidates, sides) {
+    const readers = sides.map(({ reader }) => reader);
+    const place = (where, said, silence) => {
+      const words = readers.map((reader) => {
+        const { decision = silence, note = "" } = said.find((one) => one.reader === reader) ?? {};
+        return { reader, decision, note };
+      });
+      const [first, ...others] = words.map(({ decision }) => decision);
+      const agreed = others.every((one) => one === first) ? first : null;
+      const date = said.map((one) => one.date).sort().at(-1);
+      return { ...where, words, agreed, date };
+    };
+    const rated = candidates.flatMap(({ kept, ...where }) => {
+      const said = sides.flatMap(({ reader, decisions }) => decisions
+        .filter((d) => d.session === where.session && d.lesion === where.lesion).map((d) => ({ ...d, reader })));
+      return said.length ? [place(where, said, kept ? "not rated" : "not-cmb")] : [];
+    });
+    const added = addedBy(sides).map((group) => {
+      const at = Object.entries(middle(group)).map(([axis, mm]) => [axis, String(Number(mm.toFixed(2)))]);
+      return place({ session: group[0].session, lesion: "n/a", ...Object.fromEntries(at) }, group, "not added");
+    });
+    return [...rated, ...added];
+  }
+
+  return { find };
+})();
+
 // The browser's storage. Some refuse it to pages from disk; then it lasts until the page is left.
 const cmbStore = (() => {
   "use strict";
@@ -63,27 +119,33 @@ const cmbCounts = (() => {
   const candidatesOf = (session) => session.candidates
     .flatMap(({ lesions, ...one }) => lesions.map((lesion) => ({ lesion, ...one })));
 
+  const place = ({ x, y, z }) => [x, y, z].map(Number);
+
   // The microbleeds of a session by a reader's words on it, and what is not counted.
   function read(session, said, places) {
-    const words = new Map(said.filter((d) => d.lesion !== "n/a").map((d) => [d.lesion, d.decision]));
-    const made = { found: [], "below-size": 0, macro: 0, rejected: session.rejected, unrated: 0, nowhere: 0 };
+    const words = new Map(said.filter((d) => d.lesion !== "n/a").map((d) => [d.lesion, d]));
+    const made = { found: [], denied: [], "below-size": 0, macro: 0, rejected: session.rejected, unrated: 0, nowhere: 0 };
     for (const one of candidatesOf(session)) {
-      const word = words.get(String(one.lesion));
+      const d = words.get(String(one.lesion));
+      const word = d?.decision;
       if (COUNTED.includes(word)) {
-        made.found.push({ ...one, grade: word, chance: 1 });
+        made.found.push({ ...one, grade: word, chance: 1, at: place(d) });
         made.rejected -= !one.kept;
-      } else if (word) made.rejected += one.kept;
+      } else if (word) {
+        made.denied.push({ lesion: one.lesion, at: place(d) });
+        made.rejected += one.kept;
+      }
       else if (one.kept) {
         made.unrated += 1;
         if (COUNTED.includes(one.grade)) made.found.push(one);
         else made[one.grade] += 1;
       }
     }
-    for (const { lesion, decision, region: number } of said) {
-      if (lesion !== "n/a" || !COUNTED.includes(decision)) continue;
-      const [group, region, side] = places[number] ?? [NOWHERE, NOWHERE, NOWHERE];
+    for (const d of said) {
+      if (d.lesion !== "n/a" || !COUNTED.includes(d.decision)) continue;
+      const [group, region, side] = places[d.region] ?? [NOWHERE, NOWHERE, NOWHERE];
       made.nowhere += group === NOWHERE;
-      made.found.push({ lesion: null, grade: decision, group, region, side, border: false, chance: 1 });
+      made.found.push({ lesion: null, grade: d.decision, group, region, side, border: false, chance: 1, at: place(d) });
     }
     return made;
   }
@@ -172,11 +234,58 @@ const cmbTracks = (() => {
   "use strict";
   const THERE = ["present", "below-threshold"];
   const UNSEEN = ["not-covered", "not-comparable"];
+  const UNKNOWN = "unknown";  // the page does not look at images: what only the reader counts was not looked for
+
+  // Places of a session in the world of the first one; null where the way is not known.
+  const carry = (way, at) => way && at
+    ? [0, 4, 8].map((k) => way[k] * at[0] + way[k + 1] * at[1] + way[k + 2] * at[2] + way[k + 3]) : null;
+
+  // What lies at the same place, the nearest first and each at most once: pairs of known and own.
+  function pairs(known, own, reach) {
+    const near = known.flatMap((one) => own.map((other) => ({ one, other,
+      away: one.at && other.at ? Math.hypot(...one.at.map((mm, k) => mm - other.at[k])) : Infinity })))
+      .filter(({ away }) => away < reach).sort((a, b) => a.away - b.away);
+    const taken = new Set();
+    return near.filter(({ one, other }) => !taken.has(one) && !taken.has(other) && taken.add(one).add(other));
+  }
+
+  // The tracks with what only the reader says of their places, and new ones of what lies at none of them.
+  function place({ tracks, compared, ways, reach }, found, denied) {
+    const all = tracks.map((track) => track.map((row) => ({ ...row })));
+    const followed = new Set(all.flat().filter((row) => row.lesion !== null).map((row) => `${row.session} ${row.lesion}`));
+    const loose = (given, session) => (given.get(session) ?? [])
+      .filter((one) => one.lesion === null || !followed.has(`${session} ${one.lesion}`))
+      .map((one) => ({ ...one, at: carry(ways[session], one.at) }));
+    const open = (session) => all.flat().filter((row) => row.session === session && !isFound(row, found));
+    const made = [];
+    for (const session of compared) {
+      const own = loose(found, session);
+      const met = pairs(open(session), own, reach);
+      for (const { one } of met) one.met = true;
+      const left = own.filter((lesion) => !met.some(({ other }) => other === lesion));
+      const again = pairs(made.map((track) => track.findLast((row) => row.met)), left, reach);
+      for (const { one, other } of again) {
+        Object.assign(made.find((track) => track.includes(one)).find((row) => row.session === session), other, { met: true });
+      }
+      for (const lesion of left.filter((one) => !again.some(({ other }) => other === one))) {
+        const number = Math.max(0, ...[...all, ...made].map((track) => track[0].track)) + 1;
+        made.push(compared.map((name) => ({ ...lesion, track: number, session: name, state: UNKNOWN, lesion: null,
+          alone: true, met: name === session })));
+      }
+    }
+    all.push(...made);
+    for (const session of compared) {
+      for (const { one } of pairs(open(session), loose(denied, session), reach)) one.denied = true;
+    }
+    return all;
+  }
+
+  const isFound = ({ session, lesion, met }, found) => met || (lesion !== null
+    && (found.get(session) ?? []).some((one) => one.lesion === lesion));
 
   // The rows of a track as they are when only microbleeds of found (by session) are present.
   function rows(track, compared, found) {
-    const has = ({ session, lesion }) => lesion !== null
-      && (found.get(session) ?? []).some((one) => one.lesion === lesion);
+    const has = (row) => isFound(row, found);
     if (!track.some(has)) return [];
     const before = [];
     let since = null;
@@ -184,7 +293,7 @@ const cmbTracks = (() => {
       if (!compared.includes(row.session)) return { ...row, change: null };
       const known = before.includes("present");
       // A place that the reader decided against is seen, and nothing is there.
-      const seen = row.state === "present" || row.state === "gone" || row.state === "not-yet";
+      const seen = row.denied || row.state === "present" || row.state === "gone" || row.state === "not-yet";
       const state = has(row) ? "present" : seen ? (known ? "gone" : "not-yet") : row.state;
       const change = state !== "present" ? null : !before.length ? "baseline" : known ? "persistent"
         : before.includes("below-threshold") ? "already-there" : before.includes("not-yet") ? "new" : "open";
@@ -195,31 +304,29 @@ const cmbTracks = (() => {
   }
 
   // What the changes say of each session that was compared, and the rows that it rests on.
-  function follow({ tracks, compared, classes }, found) {
-    const all = tracks.map((track) => rows(track, compared, found));
-    const followed = new Set(tracks.flat().filter((row) => row.lesion !== null)
-      .map((row) => `${row.session} ${row.lesion}`));
+  // found, denied: by session the lesions that count, and those that the reader says are none.
+  function follow(data, found, denied = new Map()) {
+    const { compared, classes } = data;
+    const all = place(data, found, denied).map((track) => rows(track, compared, found));
     const counts = new Map(compared.map((session) => {
       const here = all.flat().filter((row) => row.session === session);
-      // What the tracks do not know, because the algorithm did not count it: nobody looked for it elsewhere.
-      const alone = (found.get(session) ?? []).filter((one) => !followed.has(`${session} ${one.lesion}`));
       const of = (name, value) => here.filter((row) => row[name] === value);
-      const known = [...here.filter((row) => THERE.includes(row.state) || (row.known && UNSEEN.includes(row.state))),
-        ...alone];
+      const known = here.filter((row) => THERE.includes(row.state)
+        || (row.known && [...UNSEEN, UNKNOWN].includes(row.state)));
       const since = here.filter((row) => row.state === "present" && all.some((track) =>
         track.some((one) => one.track === row.track && one.session === compared[0] && one.state === "not-yet")));
-      const first = session === compared[0];
       return [session, {
         persistent: of("change", "persistent").length, new: of("change", "new").length,
         already_there: of("change", "already-there").length,
-        open: of("change", "open").length + (first ? 0 : alone.length),
+        open: of("change", "open").length,
         below_threshold: of("state", "below-threshold").length, gone: of("state", "gone").length,
         ...Object.fromEntries(UNSEEN.map((state) => [state.replace("-", "_"),
           of("state", state).filter((row) => row.known).length])),
         new_since_baseline: since.length, aria_h: cmbCounts.classOf(classes.new, since.length),
         known: known.length, known_category: cmbCounts.category(known),
         known_boston_lobar: cmbCounts.lobarOnly(known), known_boston_deep: known.some(cmbCounts.isDeep),
-        known_boston_cerebellar: cmbCounts.number(known, "cerebellum"), alone: first ? 0 : alone.length,
+        known_boston_cerebellar: cmbCounts.number(known, "cerebellum"),
+        alone: of("change", "open").filter((row) => row.alone).length,
       }];
     }));
     return { counts, rows: all.flat() };

@@ -4,6 +4,7 @@
 const cmbReading = (() => {
   "use strict";
   const WORDS = { "definite": "definite", "possible": "possible", "not-cmb": "not a CMB" };
+  const ADJUDICATED = "adjudicated";
   const NONE = "n/a";
   const READ = "read";  // decision on a session that has no candidate to rate
   const SAME_PLACE = 0.5;  // mm: farther apart, a rating is of other results
@@ -18,7 +19,8 @@ const cmbReading = (() => {
   // decisions: by place {session, lesion, decision, x, y, z, note, date}, all text; of added lesions
   // also region, the number of the MARS region where the volume has told it.
   // seconds: by key of the candidate, while its card was the current one and the page in sight.
-  const now = { reader: "", mode: "", decisions: new Map(), exported: true, locked: false, seconds: {} };
+  // sides: what the readers said between whom this one decides, as [{reader, decisions}].
+  const now = { reader: "", mode: "", decisions: new Map(), exported: true, locked: false, seconds: {}, sides: [] };
   const past = [];  // earlier decisions, for undo
 
   const keyOf = ({ session, lesion, decision, x, y, z }) =>
@@ -27,12 +29,22 @@ const cmbReading = (() => {
   const distance = (a, b) => Math.hypot(a.x - b.x, a.y - b.y, a.z - b.z);
   const added = () => [...now.decisions.values()].filter((d) => d.lesion === NONE && d.decision !== READ);
   const decided = (card) => now.decisions.get(keyOf(card.dataset));
-  const ratedOf = (some) => some.filter(decided).length;
+  const ratedOf = (places) => places.filter((place) => now.decisions.has(keyOf(place))).length;
+
+  // Who adjudicates sees what readers disagree on, and decides on that alone.
+  const adjudicating = () => now.mode === ADJUDICATED;
+  const isKept = (card) => card.querySelector(".review").dataset.status === "kept";
+  let places = [];
+  const compare = () => {
+    const all = cards.map((card) => ({ ...placeOf(card.dataset), kept: isKept(card) }));
+    places = cmbDisputes.find(all, now.sides);
+  };
+  const disputed = () => places.filter(({ agreed }) => agreed === null);
 
   // Nothing of the algorithm is shown; so all its candidates are to be rated, whatever it made of them.
   const blinded = () => now.mode === "blinded" && !now.locked;
-  const toRate = () => cards.filter((card) => blinded()
-    || card.querySelector(".review").dataset.status === "kept");
+  const toRate = () => adjudicating() ? disputed()
+    : cards.filter((card) => blinded() || isKept(card)).map((card) => placeOf(card.dataset));
 
   // What the browser keeps: an entry for each page, with its candidates, reader and mode.
   const page = [participant, location.pathname,
@@ -50,8 +62,9 @@ const cmbReading = (() => {
   function keep() {
     if (!now.reader) return;
     spend();
-    const { exported, locked, seconds } = now;
-    cmbStore.set(entry(now.reader, now.mode), JSON.stringify({ exported, locked, seconds, decisions: text() }));
+    const { exported, locked, seconds, sides } = now;
+    const all = { exported, locked, seconds, sides, decisions: text() };
+    cmbStore.set(entry(now.reader, now.mode), JSON.stringify(all));
   }
 
   const clock = { key: null, since: 0 };
@@ -72,16 +85,32 @@ const cmbReading = (() => {
 
   const show = () => document.dispatchEvent(new CustomEvent("cmb:reading"));
 
-  // Begins a reading, or goes on with it.
-  function start(reader, mode) {
+  // What readers agree on stands, and what was decided between them where they still do not agree.
+  function settle() {
+    compare();
+    const own = new Map(disputed().map((place) => [keyOf(place), now.decisions.get(keyOf(place))]));
+    const agreed = places.filter((place) => place.agreed !== null)
+      .map((place) => ({ ...placeOf(place), decision: place.agreed, date: place.date, agreed: true,
+        note: `agreed: ${place.words.map(({ reader }) => reader).join(", ")}` }));
+    const looked = now.sides.flatMap(({ decisions }) => decisions.filter((d) => d.decision === READ));
+    now.decisions = new Map([...looked, ...agreed].map((d) => [keyOf(d), d]));
+    for (const [key, d] of own) if (d) now.decisions.set(key, d);
+    now.exported = false;
+  }
+
+  // Begins a reading, or goes on with it. Sides are those of an adjudication that begins.
+  function start(reader, mode, sides = null) {
     cmbStore.set("cmb_bidsapp reader", reader);
     cmbStore.set("cmb_bidsapp mode", mode);
     cmbStore.set(`cmb_bidsapp reading\n${page}`, JSON.stringify({ reader, mode }));
-    const { decisions = "[]", exported = true, locked = false, seconds = {} } = kept(reader, mode) ?? {};
-    Object.assign(now, { reader, mode, exported, locked, seconds });
+    const before = kept(reader, mode) ?? {};
+    const { decisions = "[]", exported = true, locked = false, seconds = {} } = before;
+    Object.assign(now, { reader, mode, exported, locked, seconds, sides: sides ?? before.sides ?? [] });
     clock.since = performance.now();
     past.length = 0;
     restore(decisions);
+    compare();
+    if (sides) settle();
     keep();
     show();
   }
@@ -154,7 +183,7 @@ const cmbReading = (() => {
 
   addEventListener("beforeunload", (event) => { if (!now.exported) event.preventDefault(); });
 
-  return { WORDS, NONE, READ, SAME_PLACE, participant, sessions, cards, now, past, keyOf, placeOf, distance,
-    added, decided, ratedOf, blinded, toRate, kept, last, leave, text, restore, start, change, open, undo, decide,
+  return { WORDS, NONE, READ, ADJUDICATED, SAME_PLACE, participant, sessions, cards, now, past, keyOf, placeOf,
+    distance, added, decided, ratedOf, adjudicating, disputed, blinded, toRate, kept, last, leave, text, restore, start, change, open, undo, decide,
     annotate, exported, spend, turn };
 })();

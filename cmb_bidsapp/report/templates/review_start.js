@@ -7,7 +7,7 @@
   const { now } = cmbReading;
   const dialog = document.getElementById("review-start");
   const form = dialog.querySelector("form");
-  const { reader: name, mode: modes } = form.elements;
+  const { reader: name, mode: modes, exports } = form.elements;
   const why = dialog.querySelector("[role=alert]");
   let shown = false;  // what the algorithm found was on the screen since the page was opened
   let dark = null;  // what the page was told last
@@ -19,6 +19,7 @@
     dark = blinded;
     shown ||= !blinded;
     document.body.classList.toggle("blinded", blinded);
+    document.body.classList.toggle("adjudicating", cmbReading.adjudicating());
     document.documentElement.classList.remove("starting");
   }
 
@@ -26,6 +27,7 @@
   function seen(reader) {
     if (cmbReading.kept(reader, "blinded")?.locked) return "";
     if (cmbReading.kept(reader, "aided")) return `${reader} has read this aided.`;
+    if (cmbReading.kept(reader, cmbReading.ADJUDICATED)) return `${reader} has adjudicated this.`;
     if (!shown) return "";
     cmbReading.leave();
     return "What the algorithm found has been on this screen. Load the page anew to read blinded.";
@@ -35,9 +37,13 @@
     name.value = now.reader || (cmbStore.get("cmb_bidsapp reader") ?? "");
     modes.value = now.mode || (cmbStore.get("cmb_bidsapp mode") ?? "aided");
     why.textContent = "";
+    exports.value = "";
+    offer();
     if (!dialog.open) dialog.showModal();
     name.select();
   }
+
+  const offer = () => { exports.closest("label").hidden = modes.value !== cmbReading.ADJUDICATED; };
 
   function begin(event) {
     event.preventDefault();
@@ -50,11 +56,27 @@
     const going = mode === now.mode && reader.toLowerCase() === now.reader.toLowerCase();
     why.textContent = mode === "blinded" && !going ? seen(reader) : "";
     if (why.textContent) return;
+    if (mode === cmbReading.ADJUDICATED && (exports.files.length || !cmbReading.kept(reader, mode))) {
+      return adjudicate(reader);
+    }
     dialog.close();
     if (going) return;
     const own = now.mode === mode && !now.locked && now.decisions.size ? cmbReading.text() : "";
     cmbReading.start(reader, mode);
     greet(own);
+  }
+
+  // What readers disagree on is decided by this one.
+  async function adjudicate(reader) {
+    let read;
+    try { read = await cmbFile.sidesOf(exports.files); } catch (error) {
+      why.textContent = error.message;
+      return;
+    }
+    cmbReading.start(reader, cmbReading.ADJUDICATED, read.sides);
+    dialog.close();
+    say([`${read.sides.map((side) => side.reader).join(" and ")} disagree on ${plural(cmbReading.disputed().length, "place")}`,
+      ...read.unused].join("; ") + ".");
   }
 
   // own: decisions of another name that may be this reader's.
@@ -69,6 +91,7 @@
   }
 
   form.addEventListener("submit", begin);
+  form.addEventListener("change", offer);
   // Who only looks goes on as before.
   dialog.querySelector("[type=button]").addEventListener("click", () => dialog.close());
   dialog.addEventListener("close", () => {
