@@ -199,7 +199,7 @@ def prepare_parameters(settings: Settings, session: Session) -> dict[str, Any]:
     """Everything but the inputs that the results depend on."""
     extraction = choose_brain_extraction(settings.anatomy.brain_extraction)
     return {
-        "version": 9,
+        "version": 10,
         "brain_extraction": extraction,
         "parcellation": settings.anatomy.parcellation,
         "proxy_rules": settings.anatomy.proxy_rules,
