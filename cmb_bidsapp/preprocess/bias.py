@@ -10,7 +10,9 @@ from cmb_bidsapp.preprocess.ants import to_ants
 from cmb_bidsapp.preprocess.resampling import Grid, isotropic_grid, resample
 
 #: The field is smooth: it is estimated at this voxel size (mm) and carried to the image's grid.
-ESTIMATION_MM = 4.0
+ESTIMATION_MM = 6.0
+#: Less brain than this has no field that could be told from its tissues.
+LEAST_ML = 64
 
 
 def correct_bias(
@@ -35,7 +37,7 @@ def correct_bias(
     coarse = isotropic_grid(Grid.of(data, affine), ESTIMATION_MM)
     image = resample(np.maximum(data, 0), affine, coarse, smooth=True)
     inside = resample(mask, affine, coarse, smooth=True) > 0.5
-    if inside.sum() < 1000:
+    if inside.sum() * ESTIMATION_MM**3 < 1000 * LEAST_ML:
         return data
     field_image = ants.n4_bias_field_correction(
         to_ants(image, coarse.affine),
