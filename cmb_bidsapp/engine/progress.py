@@ -34,6 +34,7 @@ class Display:
         self._lock = threading.Lock()
         self._tasks: dict[str, TaskID] = {}
         self._live: Progress | None = None
+        self._total, self._ended = total, 0
         if console.is_terminal and total:
             self._live = Progress(
                 SpinnerColumn(),
@@ -83,4 +84,5 @@ class Display:
                 self._live.advance(self._all)
             what = "done" if outcome.ran else "up to date"
             text = f"{what} ({outcome.seconds:g} s)" if outcome.ok else f"FAILED: {outcome.message}"
-            say(self._console, f"{label}: {text}")
+            self._ended += 1
+            say(self._console, f"{label}: {text}; {self._ended} of {self._total}")

@@ -33,6 +33,7 @@ def group(settings: Settings, console: Console) -> Summary:
     out_dir = settings.out_dir
     if not out_dir.is_dir():
         raise NoInputError(f"{out_dir}: no such folder; the participant level comes first")
+    say(console, f"group: reading the results in {out_dir}")
     ratings = read_ratings(settings.ratings) if settings.ratings else None
     found: Iterable[Found] = records(out_dir)
     people, unread = _people(settings)
@@ -62,8 +63,8 @@ def group(settings: Settings, console: Console) -> Summary:
     measured, tables = write_group(out_dir)
     written += tables
     written.append(write_group_report(cohort, out_dir, ratings, settings.seed, measured))
-    for path in written:
-        say(console, f"group: {path}")
+    say(console, f"group: {', '.join(path.name for path in written[:-1])}")
+    say(console, f"group: the page is {written[-1]}")
     return Summary(ok=cohort.total.sessions, failed=failed, code=code)
 
 
