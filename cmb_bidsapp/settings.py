@@ -137,10 +137,10 @@ class Resources:
     def __str__(self) -> str:
         """Return one line for a person."""
         if self.scheduler is not None:
-            return f"sessions run on the workers of {self.scheduler}, {self.threads} thread(s) each"
+            return f"sessions run on the workers of {self.scheduler}, threads each: {self.threads}"
         return (
-            f"{self.processes} session(s) at a time, {self.threads} thread(s) each, on "
-            f"{self.device} ({self.reason})"
+            f"on {self.device}, sessions at a time: {self.processes}, threads each: "
+            f"{self.threads} ({self.reason})"
         )
 
 

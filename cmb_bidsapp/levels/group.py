@@ -42,6 +42,7 @@ def group(settings: Settings, console: Console) -> Summary:
 
 def _collected(settings: Settings, console: Console) -> Summary:
     out_dir = settings.out_dir
+    say(console, f"group: reading the results in {out_dir}")
     ratings = read_ratings(settings.ratings) if settings.ratings else None
     found: Iterable[ReadSession] = records(out_dir)
     people, unread = _people(settings)
@@ -71,8 +72,8 @@ def _collected(settings: Settings, console: Console) -> Summary:
     measured, tables = write_group(out_dir)
     written += tables
     written.append(write_group_report(cohort, out_dir, ratings, settings.seed, measured))
-    for path in written:
-        say(console, f"group: {path}")
+    say(console, f"group: {', '.join(path.name for path in written[:-1])}")
+    say(console, f"group: the page is {written[-1]}")
     return Summary(ok=cohort.total.sessions, failed=failed, code=code)
 
 

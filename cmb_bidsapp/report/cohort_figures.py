@@ -21,6 +21,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
 from cmb_bidsapp.group.cohort import Share
+from cmb_bidsapp.group.flow import Step
 from cmb_bidsapp.report.evaluation_figures import GREY, STYLES
 
 Numbers = npt.NDArray[Any]
@@ -139,6 +140,14 @@ def by_region(scans: Mapping[str, Mapping[str, int]]) -> Figure:
     return figure
 
 
+#: Steps of the flow that a reader calls otherwise than the table.
+STEPS = {
+    Step.NO_T2STAR: "no T2*w",
+    Step.NO_T1W: "no T1w",
+    Step.NOT_REGISTERED: "not registered",
+}
+
+
 def flow(rows: Sequence[Mapping[str, Any]]) -> Figure:
     """The flow of participants: a bar for each step, parts below what they are parts of.
 
@@ -150,7 +159,7 @@ def flow(rows: Sequence[Mapping[str, Any]]) -> Figure:
     depth: dict[object, int] = {None: -1}
     for row in rows:
         depth[row["step"]] = depth[row["of"]] + 1
-    names = ["    " * depth[row["step"]] + str(row["step"]).replace("-", " ") for row in rows]
+    names = ["    " * depth[row["step"]] + STEPS.get(row["step"], row["step"]) for row in rows]
     sessions = [row["sessions"] for row in rows]
     figure = page_figure(0.5 + 0.3 * len(rows))
     ax = figure.subplots()

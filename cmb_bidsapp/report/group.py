@@ -53,6 +53,7 @@ FILES = {
     "changes": "a row per follow-up: persistent, new and gone microbleeds, ARIA-H class",
     "changes_long": "a row per follow-up, region and grade: new, below the threshold, gone",
     "tracks": "a row per microbleed and session of the participants with follow-ups",
+    "decisions": "what each reader decided on each place, where ratings were given",
     "protocols": "a row per protocol: sessions, prevalence, microbleeds",
     "rates": "new microbleeds per year of follow-up, by kind, with intervals",
     "flow": "the flow of participants: scanned, processed, failed, without T1w, comparable",
@@ -249,7 +250,6 @@ def _files(
     """Names of the files beside the page, and what they have."""
     found = {table_of(out_dir, name).name: text for name, text in FILES.items()}
     if read:
-        found[table_of(out_dir, "decisions").name] = "what each reader decided on each place"
         found[table_of(out_dir, "agreement").name] = "how far readers and the algorithm agree"
     if measured:
         found[table_of(out_dir, "sensitivity").name] = "what is found of simulated microbleeds"

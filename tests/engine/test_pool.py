@@ -42,7 +42,8 @@ def test_the_next_session_is_of_somebody_whom_nobody_is_at(tmp_path, marks):
     given = settings_of(tmp_path, 2), tmp_path / "logs", lambda *_: None
     outcomes = list(run_sessions(sessions, *given))
     assert [outcome.ok for outcome in outcomes] == [True] * 3
-    assert sorted(marks()[:2]) == ["start good", "start slow"]
+    starts = [mark for mark in marks() if mark.startswith("start")]
+    assert sorted(starts[:2]) == ["start good", "start slow"]
     assert marks().count("end slow") == 2
 
 

@@ -19,7 +19,7 @@ def test_notes_stay_and_markup_in_them_is_text(terminal):
         display.finished(Outcome(session=one, ran=("segment",), seconds=2.0))
     shown = out.getvalue()
     assert "sub-01: note: voxels are [bold]3 mm[/bold] in plane, far from the training" in shown
-    assert "sub-01: done (2 s)" in shown
+    assert "sub-01: done (2 s)\n" in shown
     assert ("sub-01: segmentation" in shown) or terminal
 
 

@@ -60,7 +60,7 @@ def test_what_is_not_there_or_damaged_is_named(tmp_path):
     with pytest.raises(DataError, match=r"mask\.nii\.gz does not exist"):
         labels_on(GRID, path)
     path.write_bytes(b"\x1f\x8b no image")
-    with pytest.raises(DataError, match=r"mask.nii.gz cannot be read .*; write or copy it again"):
+    with pytest.raises(DataError, match=r"mask.nii.gz cannot be read .*; fetch or make it again"):
         optional_labels_on(GRID, path)
 
 

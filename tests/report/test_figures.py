@@ -12,9 +12,7 @@ from cmb_bidsapp.core.labels import LEFT, MARS, RIGHT
 from cmb_bidsapp.lesions.lesion import Status
 from cmb_bidsapp.lesions.table import read_lesions
 from cmb_bidsapp.report import figures
-from cmb_bidsapp.report.closeups import (
-    SIDE,
-)
+from cmb_bidsapp.report.closeups import SIDE, Periphery
 from cmb_bidsapp.report.figures import (
     FEW_COLORS,
     MOSAIC,
@@ -98,7 +96,7 @@ def test_without_a_t1w_there_is_no_picture_of_it(tmp_path):
 
 def test_figures_of_an_earlier_run_are_gone(tmp_path, finished):
     other = finish_session(tmp_path, session="A")
-    finish_session(tmp_path, places=[RIGHT_FRONTAL])
+    session_figures(finished, read_lesions(finished.lesions)[:1], Periphery("paper", 2.0))
     assert [name for name in names(finished) if "lesion" in name and name < "lesion002"]
     assert not finished.figure("lesion002").exists()
     assert other.figure("lesion002").exists()

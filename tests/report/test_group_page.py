@@ -8,6 +8,7 @@ from cmb_bidsapp.cli import main
 from cmb_bidsapp.group import cohort
 from tests.group import readers
 from tests.group.sessions import GRE, SWI, lesion, measure, write_changes, write_session
+from tests.report.accessible import violations
 
 MARKUP = "<img src=x onerror=alert(1)>"
 
@@ -49,6 +50,11 @@ def page(out, open_page):
     return open_page(out / "group.html")
 
 
+def test_axe_finds_nothing_wrong(out, open_page):
+    page = open_page(out / "group.html", viewport={"width": 390, "height": 800})
+    assert violations(page) == []
+
+
 def words(page, selector="body"):
     return " ".join(page.inner_text(selector).split())
 
@@ -79,7 +85,7 @@ def test_the_page_shows_every_part_of_a_cohort(page):
 
 
 def test_swi_and_gre_stand_apart_and_the_page_says_so(page):
-    assert "Not pooled: GRE (25 participants), SWI (1 participants)" in words(page, ".notice")
+    assert "Not pooled: GRE (25 participants), SWI (1 participant)" in words(page, ".notice")
     assert page.locator(".pool h3").all_inner_texts() == ["GRE", "SWI"]
     heads = page.locator("h2#where ~ div table thead tr").nth(0).all_inner_texts()
     assert all(name in heads[0] for name in ("GRE", "SWI", "UK Biobank"))

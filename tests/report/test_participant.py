@@ -41,7 +41,7 @@ def cards(page):
 
 def test_the_count_its_groups_and_what_was_rejected_come_first(report):
     told = words(section(report, "summary"))
-    assert told.startswith("Cerebral microbleeds on T2*-weighted MRI, found by an algorithm. An im")
+    assert told.startswith("Summary Cerebral microbleeds on T2*-weighted MRI, found by an alg")
     assert "2 microbleeds" in told
     assert "lobar 1 deep 1 infratentorial 0" in told
     assert "1 candidate rejected by CFPR" in told

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.report.accessible import violations
 from tests.report.heads import (
     LEFT_THALAMUS,
     RIGHT_FRONTAL,
@@ -10,6 +11,7 @@ from tests.report.heads import (
     session_of,
     write_report,
 )
+from tests.report.test_participant_changes import compared
 
 
 @pytest.fixture
@@ -132,12 +134,23 @@ def test_a_printed_registration_shows_both_images(page):
     assert page.locator(".pair .over").evaluate("i => getComputedStyle(i).clipPath") == "none"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_stands_out_from_what_is_behind_it(tmp_path, finished, open_page, scheme):
-    page = open_page(write_report(tmp_path, session_of(tmp_path)), color_scheme=scheme)
-    ratios = page.evaluate(CONTRAST)
-    assert len(ratios) > 50
-    assert {text: ratio for text, ratio in ratios if ratio < 4.5} == {}
+def test_text_stands_out_from_what_is_behind_it(page):
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        ratios = page.evaluate(CONTRAST)
+        assert len(ratios) > 50
+        assert {text: ratio for text, ratio in ratios if ratio < 4.5} == {}
+
+
+def test_axe_finds_nothing_wrong(tmp_path, open_page):
+    page = open_page(
+        compared(tmp_path), color_scheme="dark", viewport={"width": 390, "height": 800}
+    )
+    page.get_by_role("button", name="More", exact=True).click()
+    assert violations(page) == []
+    page.get_by_role("button", name="Start reading").click()
+    page.locator("#review-start[open]").wait_for()
+    assert violations(page) == []
 
 
 #: Contrast (WCAG 2) of every text with the nearest opaque background.
@@ -169,13 +182,14 @@ CONTRAST = """() => {
 }"""
 
 
-@pytest.mark.parametrize("width", [360, 800, 1920])
-def test_nothing_is_wider_than_the_screen(tmp_path, open_page, width):
+def test_nothing_is_wider_than_the_screen(tmp_path, open_page):
     for session in "AB":
         finish_session(tmp_path, session=session)
     both = [session_of(tmp_path, session=session) for session in "AB"]
-    page = open_page(write_report(tmp_path, *both), viewport={"width": width, "height": 800})
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page = open_page(write_report(tmp_path, *both))
+    for width in (360, 800, 1920):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_the_page_can_be_used_with_the_keyboard(page):

@@ -84,6 +84,7 @@ def test_with_everything_each_part_is_printed_once_under_a_running_head(reader):
     assert page.locator("#settings pre").first.is_visible()
     assert page.locator(".paper .form").count() == 2
     assert page.locator("#forms").is_hidden()
+    assert page.locator("#sessions").is_hidden()
     running = page.locator(".running")
     assert running.inner_text() == "sub-01: ses-B, ses-A"
     display = "one => [getComputedStyle(one).display, getComputedStyle(one).breakInside]"

@@ -78,7 +78,7 @@
     const { classList } = document.body;
     const covered = document.querySelector(".starting, .blinded");
     if (!classList.contains("one-form") && !covered) {
-      main.before(...[...document.querySelectorAll("#summary :is(.summary, .failed)")].map(paper));
+      main.before(...[...document.querySelectorAll("main article:is(.summary, .failed)")].map(paper));
       classList.add("papers");
       classList.toggle("papers-only", !everything.checked);
     }
