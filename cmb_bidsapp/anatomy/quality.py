@@ -67,8 +67,8 @@ MUTUAL_INFORMATION = 0.10
 #: -0.8 to 0.3 in fifteen simulated ones. Echoes of one gradient echo have 0.5 to 0.8 in two small
 #: crops (7 T), so a T2*w of quite another echo time may pass.
 CORRELATION = 0.5
-#: Most that the ventricles of a T1w have of the brightness of white matter: the real T1w of two
-#: persons have 0.26 and 0.46, their gradient echoes in the place of it 0.61 and 0.73.
+#: Most that the ventricles of a T1w have of the brightness of white matter: the real T1w of three
+#: persons have 0.26 to 0.46, their gradient echoes in the place of it 0.61 to 0.76.
 FLUID = 0.55
 #: Largest share of the brain that may lie beyond the image.
 BEYOND = 0.10
