@@ -36,7 +36,7 @@ JUDGES = 3
 BATCH, VIEWED = 256, 32
 
 
-class Judge(nn.Module):  # type: ignore[misc]
+class Judge(nn.Module):
     """Log-odds of candidates, from their views and the voxel size."""
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class Judge(nn.Module):  # type: ignore[misc]
         return odds
 
 
-class SecondLook(nn.Module):  # type: ignore[misc]
+class SecondLook(nn.Module):
     """Mean log-odds of several judges, which differ in how their training began.
 
     One judge alone ranks candidates by chance more than several do.

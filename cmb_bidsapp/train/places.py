@@ -11,7 +11,7 @@ import numpy.typing as npt
 from nibabel.affines import apply_affine
 from scipy import ndimage
 
-from cmb_bidsapp.evaluation.matching import Points
+from cmb_bidsapp.core.arrays import Points
 from cmb_bidsapp.lesions.candidates import CONNECTIVITY_26
 from cmb_bidsapp.lesions.second_look import PIXELS, SLICES, Viewer, darkest
 from cmb_bidsapp.lesions.spots import dark_places, relative_brightness
