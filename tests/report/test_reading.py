@@ -44,7 +44,7 @@ def test_a_session_says_what_crosses_each_cut_off():
 
 
 def test_classes_go_as_far_as_they_change_and_all_of_it_is_json():
-    told = page_data({"n/a": {}}, NO_CHANGES, {name: name for name in MARS_FORM})
+    told = page_data({"n/a": {}}, NO_CHANGES, {name: name for name in MARS_FORM}, {})
     assert json.loads(json.dumps(told)) is not None
     assert told["classes"]["burden"][:6] == ["0", "1", "2-4", "2-4", "2-4", "5-9"]
     assert told["classes"]["burden"][-1] == "10 or more"
