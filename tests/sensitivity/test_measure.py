@@ -15,6 +15,7 @@ from cmb_bidsapp.sensitivity.measure import (
 )
 from cmb_bidsapp.sensitivity.tables import Measured
 from cmb_bidsapp.simulate.case import simulate_case
+from cmb_bidsapp.simulate.implants import CHI_PPM
 from cmb_bidsapp.simulate.person import Person
 from cmb_bidsapp.simulate.protocols import PROTOCOLS
 from cmb_bidsapp.simulate.sites import Sites
@@ -157,7 +158,8 @@ def test_a_simulated_scan_shows_the_sensitivity_that_its_truth_shows(share):
     rows = []
     for seed in range(3):
         rng = np.random.default_rng(seed)
-        sources = choose_microbleeds(sites, 14, rng)
+        # As faint as implants may be.
+        sources = choose_microbleeds(sites, 14, rng, min_chi=CHI_PPM[0])
         case = simulate_case(Person.of(HEAD, sources, []), PROTOCOLS["gre3t3mm"], rng)
         image = np.where(case.brain, case.t2star, 0)
         scan = background(image, case.proxy, case.affine)
