@@ -29,8 +29,8 @@ Regions = npt.NDArray[np.uint8]
 #: Share of the sources by proxy class. Deep ones are more frequent than in people: bleeds between
 #: the mineral of the basal ganglia are what networks miss.
 CLASS_SHARES = {1: 0.58, 2: 0.32, 3: 0.10}
-#: Range of the sources' largest half length (mm) and susceptibility (ppm), both log-uniform.
-RADIUS_MM, CHI_PPM = (0.35, 2.8), (0.15, 2.0)
+#: Range of the sources' susceptibility (ppm), log-uniform.
+CHI_PPM = (0.15, 2.0)
 #: Share of the sources that have companions, how many at most, and how far away (mm).
 CLUSTERED, COMPANIONS, COMPANION_MM = 0.2, 4, (2.0, 8.0)
 #: Distance (mm) that sources keep otherwise.
@@ -234,7 +234,7 @@ def _shares(places: Mapping[int, npt.NDArray[np.intp]]) -> npt.NDArray[np.float6
 
 
 def _source(centre: npt.NDArray[np.float64], rng: np.random.Generator) -> Source:
-    shape = uneven(rng, RADIUS_MM)
+    shape = uneven(rng)
     return Source("cmb", log_uniform(rng, *CHI_PPM), shape, centre[None])
 
 

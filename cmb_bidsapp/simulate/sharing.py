@@ -6,12 +6,11 @@ from dataclasses import replace
 from enum import StrEnum
 
 import numpy as np
-import numpy.typing as npt
+from nibabel.affines import voxel_sizes
 from scipy import ndimage
 
+from cmb_bidsapp.core.arrays import Affine, Mask
 from cmb_bidsapp.simulate.case import Case
-
-Mask = npt.NDArray[np.bool_]
 
 #: Around a half-stripped brain so much of the head is left on average, and how unevenly (mm); the
 #: width of what is left or cut off together (standard deviation, mm).
@@ -43,8 +42,6 @@ def shared(case: Case, kept: Kept, rng: np.random.Generator, *, t1w_on_t2star: b
             t1w_affine=case.affine,
             t1w_to_t2star=np.eye(4),
         )
-    if kept is Kept.WHOLE:
-        return case
     left = left_over(case.brain > 0, case.affine, kept, rng)
     of_t1w = left if t1w_on_t2star else left_over(case.t1w_brain > 0, case.t1w_affine, kept, rng)
     return replace(
@@ -55,9 +52,7 @@ def shared(case: Case, kept: Kept, rng: np.random.Generator, *, t1w_on_t2star: b
     )
 
 
-def left_over(
-    brain: Mask, affine: npt.NDArray[np.float64], kept: Kept, rng: np.random.Generator
-) -> Mask:
+def left_over(brain: Mask, affine: Affine, kept: Kept, rng: np.random.Generator) -> Mask:
     """Voxels that are left of a head.
 
     Parameters
@@ -71,7 +66,7 @@ def left_over(
         return np.ones(brain.shape, np.bool_)
     if kept is Kept.BRAIN:
         return brain
-    voxel = np.linalg.norm(affine[:3, :3], axis=0)
+    voxel = voxel_sizes(affine)
     noise = ndimage.gaussian_filter(
         rng.standard_normal(brain.shape, dtype=np.float32), PATCH_MM / voxel
     )

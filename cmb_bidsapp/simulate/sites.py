@@ -6,10 +6,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from cmb_bidsapp.core.arrays import Mask
 from cmb_bidsapp.core.labels import ids, table
 from cmb_bidsapp.simulate.anatomy import Head
-
-Mask = npt.NDArray[np.bool_]
 
 #: Direction through the slices.
 UP = (0.0, 0.0, 1.0)

@@ -61,7 +61,7 @@ def choose_microbleeds(
             np.linalg.norm(centre - other.path[0]) < 6 for other in (*present, *chosen)
         ):
             continue
-        shape = uneven(rng, RADIUS_MM)
+        shape = uneven(rng)
         faint = rng.random() < FAINT_SHARE
         chi = log_uniform(rng, 0.05, min_chi) if faint else log_uniform(rng, min_chi, 2.0)
         chosen.append(Source("cmb", chi, shape, centre[None]))
@@ -73,13 +73,13 @@ def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
     return math.exp(rng.uniform(math.log(low), math.log(high)))
 
 
-def uneven(rng: np.random.Generator, radius_mm: tuple[float, float]) -> tuple[float, float, float]:
+def uneven(rng: np.random.Generator) -> tuple[float, float, float]:
     """Draw half lengths (mm) of the ellipsoid of a microbleed.
 
     Real ones are elongated: of those that raters marked in two cohorts the longest axis was 1.8
     times the shortest (docs/simulation.md).
     """
-    radius = log_uniform(rng, *radius_mm)
+    radius = log_uniform(rng, *RADIUS_MM)
     b, c = (radius * float(share) for share in rng.uniform(*FLATTENED, 2))
     return radius, b, c
 
