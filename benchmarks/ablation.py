@@ -3,14 +3,15 @@
 Four networks are trained from random weights on the same scans for as many steps each, and
 evaluated before and after CFPR. What is there from an earlier run is used.
 
-Usage: python benchmarks/ablation.py TRAINING_TRUTH WORK NAME=TEST_TRUTH ... [--epochs N]
-TRAINING_TRUTH (one protocol) and TEST_TRUTH (the same protocol, others) are written by
-``cmb_bidsapp simulate``.
+Usage: python benchmarks/ablation.py TRAINING_TRUTH WORK [NAME=TEST_TRUTH ...] [--real FOLDER]
+TRAINING_TRUTH (one protocol, or several) and TEST_TRUTH (the same, others) are written by
+``cmb_bidsapp simulate``; FOLDER holds real scans, as ``real.py`` wants them.
 """
 
 import argparse
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from cmb_bidsapp.bids.tables import read_table
@@ -21,6 +22,8 @@ ROWS = {
     "DiceCE, proxy": ["--loss", "ce"],
     "DiceTopK, proxy": ["--loss", "topk"],
 }
+#: Probability that counts as a microbleed.
+THRESHOLD = "0.5"
 #: Columns of ``evaluation_summary.tsv``; those of the first two have an interval.
 DICE, F1, OTHERS = "dice_mean", "f1", ("recall", "precision", "fp_per_scan")
 
@@ -46,10 +49,17 @@ def evaluate(folder: Path, test: str, given: argparse.Namespace) -> Path:
     out, tables = folder / f"out-{name}", folder / f"tables-{name}"
     processes = ["--nprocs", str(given.nprocs)]
     segment = Path(__file__).with_name("segment_truth.py")
-    alike = ["--threshold", "0.5", "--no-tta", *processes]
+    alike = ["--threshold", THRESHOLD, "--no-tta", *processes]
     call(segment, truth, out, "--model", folder / "model", *alike)
     call("-m", "cmb_bidsapp", "evaluate", out, truth, tables, *processes)
     return tables
+
+
+def score_real(folders: Iterable[Path], given: argparse.Namespace) -> None:
+    """Print what the rows find in real scans, before and after CFPR, at every threshold."""
+    models = [folder / "model" for folder in folders]
+    alike = ["--threshold", THRESHOLD, "--fast", "--out", given.work / "real"]
+    call(Path(__file__).with_name("real.py"), given.real, *alike, "--model", *models)
 
 
 def main() -> None:
@@ -57,7 +67,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("training", type=Path)
     parser.add_argument("work", type=Path)
-    parser.add_argument("tests", nargs="+", metavar="NAME=TEST_TRUTH")
+    parser.add_argument("tests", nargs="*", metavar="NAME=TEST_TRUTH")
+    parser.add_argument("--real", type=Path, metavar="FOLDER", help="test on real scans as well")
     parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--nprocs", type=int, default=1)
     given = parser.parse_args()
@@ -71,6 +82,8 @@ def main() -> None:
                     cells = [f"{name}, {row['stage']}", interval(row, DICE), interval(row, F1)]
                     values = "  ".join(row[key] for key in OTHERS)
                     print("{:34s}{:26s}{:26s}".format(*cells) + values)
+    if given.real:
+        score_real(folders.values(), given)
 
 
 def interval(row: dict[str, str], name: str) -> str:

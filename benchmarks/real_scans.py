@@ -22,7 +22,8 @@ from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.images import read_derivative, read_image, read_labels
 from cmb_bidsapp.bids.outputs import write_image
 from cmb_bidsapp.bids.tables import read_table
-from cmb_bidsapp.lesions.segment import LesionNetwork, Segmentation
+from cmb_bidsapp.lesions.segment import LesionNetwork, Segmentation, with_regions
+from cmb_bidsapp.models.nnunet import LesionModel
 from cmb_bidsapp.models.registry import (
     lesion_model_parameters,
     load_bundle,
@@ -35,6 +36,8 @@ from cmb_bidsapp.preprocess.resampling import Affine, Grid, resample
 
 Image = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.integer]
+#: Whose regions CFPR goes by where a model was trained without.
+REGIONS_OF = "lesions"
 
 
 def sphere_diameter(volume: float) -> float:
@@ -100,6 +103,10 @@ class Scan:
     labels: Sequence[Label]
 
 
+#: Where what a model found in a scan is kept.
+Kept = Callable[[str], SessionFiles]
+
+
 @dataclass(frozen=True)
 class Request:
     """What is asked for: a folder, where results go, and the model of each participant."""
@@ -114,6 +121,10 @@ class Request:
     def prepared(self, participant: str) -> SessionFiles:
         """A whole scan, prepared now or before."""
         return prepare(self.folder / "whole", participant, self.out / "prepared", self.device)
+
+    def kept(self, participant: str, folder: str = "") -> Kept:
+        """Where what models found in a scan is kept."""
+        return lambda model: SessionFiles(segmented_in(self.out, model) / folder, participant, None)
 
     def threshold_for(self, model: str) -> float:
         """The one asked for, or the model's own."""
@@ -168,19 +179,26 @@ class Networks:
 
     def __init__(self, device: str) -> None:
         self.device = device
-        self._opened: dict[str, LesionNetwork] = {}
+        self._opened: dict[str, tuple[LesionModel, LesionNetwork]] = {}
 
     def __call__(
-        self, model: str, cache: SessionFiles, t2star: Image, t1w: Image | None, affine: Affine
+        self, model: str, kept: Kept, t2star: Image, t1w: Image | None, affine: Affine
     ) -> Segmentation:
         """Segment as the app does, or read what was found before."""
+        cache = kept(model)
         if not cache.network_labels.exists():
             if model not in self._opened:
-                self._opened = {model: LesionNetwork(load_lesion_model(model), self.device)}
-            found = self._opened[model](t2star, t1w, affine)
+                loaded = load_lesion_model(model)
+                self._opened = {model: (loaded, LesionNetwork(loaded, self.device))}
+            loaded, network = self._opened[model]
+            found = network(t2star, t1w, affine)
+            labels = found.labels
+            if not loaded.classes.regions:
+                regions = self(REGIONS_OF, kept, t2star, t1w, affine).labels
+                labels = with_regions(labels, np.where(regions <= 3, regions, 0))
             likely = np.where(found.cmb_probability < NEGLIGIBLE, 0, found.cmb_probability)
             write_image(cache.probability, likely.astype(np.float32), affine)
-            write_image(cache.network_labels, found.labels, affine)
+            write_image(cache.network_labels, labels, affine)
         labels = read_labels(cache.network_labels)[0].astype(np.uint8)
         return Segmentation(labels, read_derivative(cache.probability)[0])
 
@@ -238,8 +256,8 @@ def fast_scans(request: Request, labels: Labeller = whole_labels) -> Iterator[Sc
         t2star, affine = read_derivative(files.t2star)
         there = files.t1w_on_t2star.exists()
         t1w = read_derivative(files.t1w_on_t2star)[0] if there else None
-        cache = SessionFiles(segmented_in(request.out, model), files.participant, None)
-        found = networks(model, cache, t2star, t1w, affine)
+        kept = request.kept(files.participant)
+        found = networks(model, kept, t2star, t1w, affine)
         yield Scan(
             participant,
             participant,
@@ -306,9 +324,8 @@ def slab_scans(request: Request) -> Iterator[Scan]:
         image = nib.load(path)
         t2star = np.asarray(image.dataobj, np.float32)
         affine = np.asarray(image.affine, np.float64)
-        folder = segmented_in(request.out, model) / "slabs"
-        cache = SessionFiles(folder, name.removeprefix("sub-").replace("_", ""), None)
-        found = networks(model, cache, t2star, None, affine)
+        kept = request.kept(name.removeprefix("sub-").replace("_", ""), "slabs")
+        found = networks(model, kept, t2star, None, affine)
         yield Scan(
             name,
             participant,
