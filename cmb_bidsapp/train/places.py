@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from cmb_bidsapp.core.arrays import Points
 from cmb_bidsapp.lesions.candidates import CONNECTIVITY_26
+from cmb_bidsapp.lesions.lesion import LooksLike
 from cmb_bidsapp.lesions.second_look import PIXELS, SLICES, Viewer, darkest
 from cmb_bidsapp.lesions.spots import dark_places, relative_brightness
 from cmb_bidsapp.sensitivity.background import Background
@@ -23,6 +24,8 @@ Mask = npt.NDArray[np.bool_]
 #: Half precision: thousands of views are held at a time.
 Stored = npt.NDArray[np.float16]
 
+#: What a place looks like: nobody knows, or a microbleed.
+UNKNOWN, MICROBLEED = -1, list(LooksLike).index(LooksLike.MICROBLEED)
 #: Room (pixels) for shifts of the views in training.
 MARGIN = 3
 #: Places of one scan, at most: what a lesion model suspects, any dark spots, the darkest ones, and
@@ -88,12 +91,16 @@ class Places:
         :class:`Kind` of each.
     acquisition
         Of each, as a number of a list.
+    looks
+        What each looks like, as the number of a member of
+        :class:`~cmb_bidsapp.lesions.lesion.LooksLike`; :data:`UNKNOWN` where nobody knows.
     """
 
     views: Stored
     voxel: Image
     kind: npt.NDArray[np.int8]
     acquisition: npt.NDArray[np.int16]
+    looks: npt.NDArray[np.int8]
 
     @classmethod
     def joined(cls, parts: Sequence[Places]) -> Places:
@@ -103,6 +110,7 @@ class Places:
             np.concatenate([p.voxel for p in parts]),
             np.concatenate([p.kind for p in parts]),
             np.concatenate([p.acquisition for p in parts]),
+            np.concatenate([p.looks for p in parts]),
         )
 
 
@@ -208,11 +216,17 @@ def _places_at(
     """Views of voxels, by what they are."""
     viewer = Viewer.of(seen.t2star, seen.voxel)
     voxels = np.concatenate(list(centres.values()))
+    kind = np.repeat(np.array(list(centres), np.int8), [len(some) for some in centres.values()])
+    looks = np.full(len(voxels), UNKNOWN, np.int8)
+    looks[kind == Kind.LESION] = MICROBLEED
+    if seen.looks is not None:
+        looks = np.where(kind == Kind.OTHER, seen.looks[tuple(voxels.T)], looks)
     return Places(
         viewer.views(voxels, PIXELS + 2 * MARGIN).astype(np.float16),
         np.tile(np.array(viewer.log_voxel(), np.float32), (len(voxels), 1)),
-        np.repeat(np.array(list(centres), np.int8), [len(some) for some in centres.values()]),
+        kind,
         np.full(len(voxels), acquisition, np.int16),
+        looks.astype(np.int8),
     )
 
 
@@ -264,20 +278,3 @@ def shadows_of(acquisition: Acquisition, count: int, rng: np.random.Generator) -
         found.append(viewer.views(centres, PIXELS + 2 * MARGIN).astype(np.float16))
     size = (0, 2 * SLICES, PIXELS + 2 * MARGIN, PIXELS + 2 * MARGIN)
     return np.concatenate(found) if found else np.zeros(size, np.float16)
-
-
-def mixed(tissue: Image, shadows: Image, rng: np.random.Generator) -> Image:
-    """Views of tissue with a microbleed in the middle of each.
-
-    Parameters
-    ----------
-    tissue, shadows
-        Views of as many places, less 1; the shadows are turned and mirrored.
-    """
-    turned = np.empty_like(shadows)
-    for number, shadow in enumerate(shadows):
-        turned[number] = np.rot90(shadow, int(rng.integers(4)), (1, 2))
-        if rng.random() < 0.5:
-            turned[number] = turned[number, :, ::-1]
-    views: Image = np.clip((tissue + 1) * (turned + 1), 0, 3) - 1
-    return views

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from cmb_bidsapp.core.errors import ExitCode, UsageError
 from cmb_bidsapp.core.resources import choose_device, cuda_devices
-from cmb_bidsapp.lesions.second_look import JUDGES, SecondLook
+from cmb_bidsapp.lesions.second_look import JUDGES, Namer, SecondLook
 from cmb_bidsapp.lesions.segment import second_look_of
 from cmb_bidsapp.models.card import text_problems
 from cmb_bidsapp.models.registry import load_bundle, load_lesion_model
@@ -19,11 +19,13 @@ from cmb_bidsapp.train.cases import check_fold, split_participants
 from cmb_bidsapp.train.export import add_second_look, export_anatomy, export_nnunet
 from cmb_bidsapp.train.implants import chosen_sessions, run_implants
 from cmb_bidsapp.train.lesions import train_lesions
+from cmb_bidsapp.train.looks import train_namer
 from cmb_bidsapp.train.places import (
     SHADOWS,
     Acquisition,
     Kind,
     Places,
+    Stored,
     places_of,
     shadows_of,
 )
@@ -63,11 +65,14 @@ def run_second_look(request: SecondLookRequest) -> int:
     Raises
     ------
     UsageError
-        The bundle is none of a lesion model, or participants or folds are not there.
+        The bundle is none of a lesion model or has no judges to be left as they are, or
+        participants or folds are not there.
     NoInputError
         No session can be used.
     """
     known = second_look_of(load_lesion_model(str(request.bundle)))
+    if request.looks_only and known is None:
+        raise UsageError(f"{request.bundle} has no judges; leave out --looks-only")
     rng = np.random.default_rng(request.random_seed)
     acquisitions: list[Acquisition] = []
     parts = []
@@ -82,24 +87,39 @@ def run_second_look(request: SecondLookRequest) -> int:
         shadows.append(shadows_of(acquisition, SHADOWS, rng))
         print(f"{acquisition}: {len(shadows[-1])} microbleeds to mix in", flush=True)
 
+    places = Places.joined(parts)
+    namer = train_namer(places, shadows, steps=request.steps, seed=request.random_seed)
+    if namer is None:
+        print("no known veins, calcifications or iron: nothing is learned of what places look like")
+    if request.looks_only:
+        assert known is not None
+        network = SecondLook([*known.judges], namer or known.namer)
+    else:
+        network = _judged(known, namer, places, shadows, request)
+    add_second_look(request.bundle, network.state_dict(), judges=not request.looks_only)
+    print(f"bundle: {request.bundle}")
+    return ExitCode.OK
+
+
+def _judged(
+    known: SecondLook | None,
+    namer: Namer | None,
+    places: Places,
+    shadows: Sequence[Stored],
+    request: SecondLookRequest,
+) -> SecondLook:
+    """Train judges; those that are known stay where they are to be added to."""
     last = JUDGES * request.steps
 
     def progress(step: int, loss: float) -> None:
         if step % 100 == 0 or step == last:
             print(f"step {step}/{last}  loss {loss:.4f}", flush=True)
 
-    network = train_second_look(
-        Places.joined(parts),
-        shadows,
-        steps=request.steps,
-        seed=request.random_seed,
-        progress=progress,
-    )
-    if request.add and known is not None:
-        network = SecondLook([*known.judges, *network.judges])
-    add_second_look(request.bundle, network.state_dict())
-    print(f"bundle: {request.bundle}")
-    return ExitCode.OK
+    seed = request.random_seed
+    own = train_second_look(places, shadows, steps=request.steps, seed=seed, progress=progress)
+    before = known.judges if known is not None and request.add else ()
+    kept = None if known is None else known.namer
+    return SecondLook([*before, *own.judges], namer or kept)
 
 
 def backgrounds(request: SecondLookRequest) -> Iterator[tuple[str, Background]]:

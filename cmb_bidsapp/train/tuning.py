@@ -154,17 +154,17 @@ class WorkFolder:
                     with atomic(self._state(number, step)) as beside:
                         torch.save(judge.state_dict(), beside)
                     say(f"judge {number + 1}, step {step}: loss {loss:.4f} ({pace.next()})")
-        return {step: self._second_look(count, step) for step in wanted}
+        return {step: self._second_look(start, step) for step in wanted}
 
     def _state(self, number: int, step: int) -> Path:
         return self.path / f"judge-{number}_step-{step}.pt"
 
-    def _second_look(self, count: int, step: int) -> SecondLook:
-        judges = [Judge() for _ in range(count)]
+    def _second_look(self, start: SecondLook, step: int) -> SecondLook:
+        judges = [Judge() for _ in start.judges]
         for number, judge in enumerate(judges):
             path = self._state(number, step)
             load_into(judge, read_tensors(path), path)
-        network = SecondLook(judges)
+        network = SecondLook(judges, start.namer)
         network.eval()
         return network
 

@@ -1,17 +1,21 @@
 """Places that the second look learns from, and microbleeds mixed into them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from cmb_bidsapp.lesions.lesion import LooksLike
 from cmb_bidsapp.lesions.second_look import PIXELS, SLICES
 from cmb_bidsapp.sensitivity.background import Background
 from cmb_bidsapp.train.places import (
     CLEAR_TISSUE,
     LEAST_CONTRAST,
     MARGIN,
+    MICROBLEED,
+    UNKNOWN,
     Acquisition,
     Kind,
-    mixed,
     places_of,
     shadows_of,
     with_ratings,
@@ -41,6 +45,7 @@ def background(*, labelled: bool) -> Background:
         marks=np.zeros(SHAPE, bool),
         lesions=lesions if labelled else None,
         doubtful=np.zeros(SHAPE, bool),
+        looks=None,
         b0=3.0,
         te_ms=20.0,
     )
@@ -125,11 +130,14 @@ def test_an_acquisition_that_shows_hardly_any_gives_none(monkeypatch):
     assert len(shadows_of(weak, 1, np.random.default_rng(0))) == 0
 
 
-def test_mixing_multiplies_the_signal(shadows):
-    shadows = shadows[:8].astype(np.float32)
-    tissue = np.full_like(shadows, 0.2)
-    views = mixed(tissue, shadows, np.random.default_rng(1))
-    for view, shadow in zip((views + 1) / 1.2, shadows, strict=True):
-        assert view.min() == pytest.approx(1 + shadow.min(), abs=0.02)
-    outside = mixed(np.full_like(shadows, -1), shadows, np.random.default_rng(1))
-    assert (outside == -1).all(), "nothing outside the brain changes"
+def test_what_places_look_like_is_known_where_the_truth_says_so():
+    looks = np.full(SHAPE, list(LooksLike).index(LooksLike.OTHER), np.int8)
+    looks[55:70] = list(LooksLike).index(LooksLike.VESSEL)
+    seen = replace(background(labelled=True), looks=looks)
+    places = places_of(seen, 0, np.random.default_rng(0))
+    assert set(places.looks[places.kind == Kind.LESION]) == {MICROBLEED}
+    assert set(places.looks[places.kind == Kind.TISSUE]) == {UNKNOWN}
+    dark = (places.kind == Kind.OTHER) & (darkest_in_the_middle(places.views) < 0.4)
+    assert set(places.looks[dark]) == {list(LooksLike).index(LooksLike.VESSEL)}
+    nobody = places_of(background(labelled=True), 0, np.random.default_rng(0))
+    assert set(nobody.looks[nobody.kind == Kind.OTHER]) == {UNKNOWN}
