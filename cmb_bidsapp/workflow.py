@@ -18,7 +18,7 @@ from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.lesions.candidates import find_instances, measure
 from cmb_bidsapp.lesions.cfpr import judge
 from cmb_bidsapp.lesions.longitudinal import tracks
-from cmb_bidsapp.lesions.looks import looks_of
+from cmb_bidsapp.lesions.mimics import mimics_of
 from cmb_bidsapp.lesions.phase import signs
 from cmb_bidsapp.lesions.presence import histories_of
 from cmb_bidsapp.lesions.rules import cfpr_rule, phase_rule, to_lesions
@@ -142,7 +142,7 @@ def decide(session: Session, files: SessionFiles, settings: Settings, step: Step
         signed = signs(phase.image, instances, phase.convention)
         rules += [phase_rule(signed)] if rule.phase_rule == "reject" else []
     namer = namer_of(settings)
-    looks = looks_of(namer, found.t2star, instances, found.affine) if namer else None
+    mimics = mimics_of(namer, found.t2star, instances, found.affine) if namer else None
     lesions = to_lesions(
         candidates,
         verdicts,
@@ -151,7 +151,7 @@ def decide(session: Session, files: SessionFiles, settings: Settings, step: Step
         calibration=calibration_of(settings.lesions.model),
         standard=in_mni152(candidates, files),
         signs=signed,
-        looks=looks,
+        mimics=mimics,
     )
     step("writing results")
     results = write_decisions(lesions, instances, found.affine, session, files, settings, notes)

@@ -84,10 +84,9 @@ class PhaseSign(Level):
     UNDECIDED = "undecided", "the phase does not tell, or the scanner's convention is not sure"
 
 
-class LooksLike(Level):
-    """What a candidate looks like in the magnitude."""
+class Mimic(Level):
+    """What a candidate resembles in the magnitude if it is no microbleed."""
 
-    MICROBLEED = "microbleed", "a microbleed"
     VESSEL = "vessel", "a vein or another vessel, or a mineral streak along one"
     CALCIFICATION = "calcification", "calcium, which the magnitude hardly tells from blood"
     IRON = "iron", "the iron of a deep nucleus"
@@ -158,13 +157,12 @@ class Lesion:
         "below the probability that the calibration begins at"
     )
     contrast: float | None = column("Share of the surrounding signal that is missing, 0 to 1")
-    looks_like: LooksLike | None = column(
-        "What it looks like to a network of simulated places; decides nothing",
-        levels=LooksLike.levels,
+    mimic: Mimic | None = column(
+        "What it resembles most if it is no microbleed, by a network that learned from simulated "
+        "places; decides nothing",
+        levels=Mimic.levels,
     )
-    looks_like_share: float | None = column(
-        "How much of its looks that network gives to it, 0 to 1"
-    )
+    mimic_share: float | None = column("How sure that network is of it, 0 to 1")
     cfpr_mode: CfprMode | None = column(
         "Which voxels are peripheral, and which count", levels=MappingProxyType(_CFPR_MODES)
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ import torch
 from scipy import ndimage
 from torch import nn
 
-from cmb_bidsapp.lesions.lesion import LooksLike
+from cmb_bidsapp.lesions.lesion import Mimic
 from cmb_bidsapp.lesions.slabs import slices_in_slab
 
 Image = npt.NDArray[np.float32]
@@ -93,10 +93,10 @@ class Judge(PlaceNetwork):
 
 
 class Namer(PlaceNetwork):
-    """Scores of what candidates look like, by the members of :class:`LooksLike` in their order."""
+    """Scores of what candidates resemble if they are none, by the members of :class:`Mimic`."""
 
     def __init__(self) -> None:
-        super().__init__(len(LooksLike))
+        super().__init__(len(Mimic))
 
 
 class SecondLook(nn.Module):
@@ -107,8 +107,8 @@ class SecondLook(nn.Module):
     Attributes
     ----------
     namer
-        Tells what a candidate looks like, and takes no part in the judgement; ``None`` where
-        nothing like it was trained.
+        Tells what a candidate resembles if it is no microbleed, and takes no part in the
+        judgement; ``None`` where none was trained.
     """
 
     def __init__(self, judges: Sequence[Judge] | None = None, namer: Namer | None = None) -> None:
@@ -116,9 +116,14 @@ class SecondLook(nn.Module):
         self.judges = nn.ModuleList(judges or [Judge() for _ in range(JUDGES)])
         self.namer = namer
 
+    @property
+    def members(self) -> tuple[Judge, ...]:
+        """The judges."""
+        return tuple(cast("Judge", judge) for judge in self.judges)
+
     def forward(self, views: torch.Tensor, voxel: torch.Tensor) -> torch.Tensor:
         """Log-odds ``(n,)``, see :meth:`Judge.forward`."""
-        return torch.stack([judge(views, voxel) for judge in self.judges]).mean(dim=0)
+        return torch.stack([judge(views, voxel) for judge in self.members]).mean(dim=0)
 
 
 @dataclass(frozen=True)
@@ -278,9 +283,9 @@ def judge_views(
 
 
 def name_views(namer: Namer, views: Views, voxel: tuple[float, float]) -> Image:
-    """Share of each look, 0..1, shape ``(places, len(LooksLike))``; see :func:`judge_views`."""
+    """Share of each mimic, 0..1, shape ``(places, len(Mimic))``; see :func:`judge_views`."""
     shares = torch.softmax(_seen_by(namer, views, voxel, mirrored=True), dim=-1)
-    return np.asarray(shares.numpy().reshape(-1, len(LooksLike)))
+    return np.asarray(shares.numpy().reshape(-1, len(Mimic)))
 
 
 def _seen_by(

@@ -63,7 +63,7 @@ def read_segmented(files: SessionFiles) -> Segmented:
 
 
 def namer_of(settings: Settings) -> Namer | None:
-    """The network that says what candidates look like, where the model has one."""
+    """The network that says what candidates resemble, where the model has one."""
     if not has_second_look(settings.lesions.model):
         return None
     second_look = second_look_of(load_lesion_model(settings.lesions.model, settings.lesions.folds))

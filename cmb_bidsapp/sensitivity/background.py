@@ -20,7 +20,7 @@ from cmb_bidsapp.core.arrays import Affine, Mask
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.core.labels import CMB, LEFT, MARS, MIMICS
 from cmb_bidsapp.lesions.candidates import CONNECTIVITY_26, peak_values
-from cmb_bidsapp.lesions.lesion import LooksLike
+from cmb_bidsapp.lesions.lesion import Mimic
 from cmb_bidsapp.lesions.segment import ras_zooms
 from cmb_bidsapp.models.nnunet import LesionModel
 
@@ -31,9 +31,9 @@ log = logging.getLogger(__name__)
 
 #: Peak probability of a place that is suspected of being a microbleed, and that of its extent.
 SUSPECTED, SUSPECTED_EXTENT = 0.05, 0.03
-#: What a known mimic looks like.
-MIMIC_LOOKS: Mapping[str, LooksLike] = MappingProxyType(
-    {"vein": LooksLike.VESSEL, "calcification": LooksLike.CALCIFICATION}
+#: The mimics that the truth of a simulated scan names.
+MIMIC_OF: Mapping[str, Mimic] = MappingProxyType(
+    {"vein": Mimic.VESSEL, "calcification": Mimic.CALCIFICATION}
 )
 #: A dark voxel this near (mm) to the end of the brain belongs to its edge.
 EDGE_MM = 1.5
@@ -61,9 +61,9 @@ class Background:
         Labelled microbleeds, ``None`` where nobody has labelled them.
     doubtful
         What those who labelled called neither.
-    looks
-        What is dark in each voxel if anything is: the number of a member of :class:`LooksLike`
-        (of what is no microbleed); ``None`` where nobody knows.
+    mimics
+        What is dark in each voxel if it is no microbleed: the number of a member of
+        :class:`~cmb_bidsapp.lesions.lesion.Mimic`; ``None`` where nobody knows.
     b0, te_ms
         Field strength (T) and echo time (ms).
     """
@@ -76,7 +76,7 @@ class Background:
     marks: Mask
     lesions: Mask | None
     doubtful: Mask
-    looks: npt.NDArray[np.int8] | None
+    mimics: npt.NDArray[np.int8] | None
     b0: float
     te_ms: float
 
@@ -128,15 +128,15 @@ def without_lesions(classes: Labels, brain: Mask) -> Labels:
     return regions.astype(np.uint8)
 
 
-def looks_of(
-    mimics: Labels, mars: npt.NDArray[np.integer], brain: Mask, voxel: Sequence[float]
+def mimics_of(
+    known: Labels, mars: npt.NDArray[np.integer], brain: Mask, voxel: Sequence[float]
 ) -> npt.NDArray[np.int8]:
-    """What is dark in each voxel, if anything is: numbers of the members of :class:`LooksLike`.
+    """What is dark in each voxel if it is no microbleed: numbers of the members of :class:`Mimic`.
 
     Parameters
     ----------
-    mimics
-        Values of :data:`~cmb_bidsapp.core.labels.MIMICS`.
+    known
+        Mimics that the truth names: values of :data:`~cmb_bidsapp.core.labels.MIMICS`.
     mars
         Regions of the MARS form, with their side.
     brain
@@ -144,16 +144,16 @@ def looks_of(
     voxel
         Voxel size, mm.
     """
-    numbers = {look: number for number, look in enumerate(LooksLike)}
-    looks = np.full(mimics.shape, numbers[LooksLike.OTHER], np.int8)
-    looks[mars % LEFT == MARS["basal-ganglia"]] = numbers[LooksLike.IRON]
+    numbers = {mimic: number for number, mimic in enumerate(Mimic)}
+    mimics = np.full(known.shape, numbers[Mimic.OTHER], np.int8)
+    mimics[mars % LEFT == MARS["basal-ganglia"]] = numbers[Mimic.IRON]
     outside = ndimage.distance_transform_edt(brain, voxel)
-    looks[outside <= EDGE_MM] = numbers[LooksLike.EDGE]
+    mimics[outside <= EDGE_MM] = numbers[Mimic.EDGE]
     # The field of a mimic reaches beyond what it darkens as a microbleed would.
     for value, name in MIMICS.items():
-        near = ndimage.binary_dilation(mimics == value, CONNECTIVITY_26)
-        looks[near] = numbers[MIMIC_LOOKS[name]]
-    return looks
+        near = ndimage.binary_dilation(known == value, CONNECTIVITY_26)
+        mimics[near] = numbers[MIMIC_OF[name]]
+    return mimics
 
 
 def read_background(files: SessionFiles, labelled: SessionFiles | None) -> Background:
@@ -182,12 +182,12 @@ def read_background(files: SessionFiles, labelled: SessionFiles | None) -> Backg
     if files.probability.exists():
         probability = ras(read_derivative(files.probability)[0]).astype(np.float32)
         suspected = suspected_places(probability, lesions)
-    looks = None
+    mimics = None
     if labelled is not None and labelled.mimics.exists():
-        mimics = ras(read_labels(labelled.mimics)[0]).astype(np.uint8)
-        suspected |= mimics > 0
+        known = ras(read_labels(labelled.mimics)[0]).astype(np.uint8)
+        suspected |= known > 0
         mars = ras(read_labels(labelled.mars)[0]).astype(np.int16)
-        looks = looks_of(mimics, mars, image > 0, ras_zooms(affine))
+        mimics = mimics_of(known, mars, image > 0, ras_zooms(affine))
     b0, te_ms = _acquisition(files.t2star)
     return Background(
         t2star=image,
@@ -198,7 +198,7 @@ def read_background(files: SessionFiles, labelled: SessionFiles | None) -> Backg
         marks=marks,
         lesions=lesions,
         doubtful=doubtful,
-        looks=looks,
+        mimics=mimics,
         b0=b0,
         te_ms=te_ms,
     )

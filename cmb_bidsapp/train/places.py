@@ -13,7 +13,6 @@ from scipy import ndimage
 
 from cmb_bidsapp.core.arrays import Points
 from cmb_bidsapp.lesions.candidates import CONNECTIVITY_26
-from cmb_bidsapp.lesions.lesion import LooksLike
 from cmb_bidsapp.lesions.second_look import PIXELS, SLICES, Viewer, darkest
 from cmb_bidsapp.lesions.spots import dark_places, relative_brightness
 from cmb_bidsapp.sensitivity.background import Background
@@ -24,8 +23,8 @@ Mask = npt.NDArray[np.bool_]
 #: Half precision: thousands of views are held at a time.
 Stored = npt.NDArray[np.float16]
 
-#: What a place looks like: nobody knows, or a microbleed.
-UNKNOWN, MICROBLEED = -1, list(LooksLike).index(LooksLike.MICROBLEED)
+#: Nobody knows what a place is if it is no microbleed, or it is one.
+UNKNOWN = -1
 #: Room (pixels) for shifts of the views in training.
 MARGIN = 3
 #: Places of one scan, at most: what a lesion model suspects, any dark spots, the darkest ones, and
@@ -91,16 +90,16 @@ class Places:
         :class:`Kind` of each.
     acquisition
         Of each, as a number of a list.
-    looks
-        What each looks like, as the number of a member of
-        :class:`~cmb_bidsapp.lesions.lesion.LooksLike`; :data:`UNKNOWN` where nobody knows.
+    mimic
+        What each is that is none, as the number of a member of
+        :class:`~cmb_bidsapp.lesions.lesion.Mimic`; :data:`UNKNOWN` where nobody knows.
     """
 
     views: Stored
     voxel: Image
     kind: npt.NDArray[np.int8]
     acquisition: npt.NDArray[np.int16]
-    looks: npt.NDArray[np.int8]
+    mimic: npt.NDArray[np.int8]
 
     @classmethod
     def joined(cls, parts: Sequence[Places]) -> Places:
@@ -110,7 +109,7 @@ class Places:
             np.concatenate([p.voxel for p in parts]),
             np.concatenate([p.kind for p in parts]),
             np.concatenate([p.acquisition for p in parts]),
-            np.concatenate([p.looks for p in parts]),
+            np.concatenate([p.mimic for p in parts]),
         )
 
 
@@ -217,16 +216,15 @@ def _places_at(
     viewer = Viewer.of(seen.t2star, seen.voxel)
     voxels = np.concatenate(list(centres.values()))
     kind = np.repeat(np.array(list(centres), np.int8), [len(some) for some in centres.values()])
-    looks = np.full(len(voxels), UNKNOWN, np.int8)
-    looks[kind == Kind.LESION] = MICROBLEED
-    if seen.looks is not None:
-        looks = np.where(kind == Kind.OTHER, seen.looks[tuple(voxels.T)], looks)
+    mimic = np.full(len(voxels), UNKNOWN, np.int8)
+    if seen.mimics is not None:
+        mimic[kind == Kind.OTHER] = seen.mimics[tuple(voxels[kind == Kind.OTHER].T)]
     return Places(
         viewer.views(voxels, PIXELS + 2 * MARGIN).astype(np.float16),
         np.tile(np.array(viewer.log_voxel(), np.float32), (len(voxels), 1)),
         kind,
         np.full(len(voxels), acquisition, np.int16),
-        looks.astype(np.int8),
+        mimic,
     )
 
 

@@ -78,7 +78,7 @@ class SecondLookRequest(FoldsRequest):
     bundle: Path
     also: tuple[Path, ...]
     add: bool
-    looks_only: bool
+    mimics_only: bool
     steps: int
 
 

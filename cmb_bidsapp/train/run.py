@@ -9,7 +9,7 @@ import numpy as np
 
 from cmb_bidsapp.core.errors import ExitCode, UsageError
 from cmb_bidsapp.core.resources import choose_device, cuda_devices
-from cmb_bidsapp.lesions.second_look import JUDGES, Namer, SecondLook
+from cmb_bidsapp.lesions.second_look import JUDGES, Judge, SecondLook
 from cmb_bidsapp.lesions.segment import second_look_of
 from cmb_bidsapp.models.card import text_problems
 from cmb_bidsapp.models.registry import load_bundle, load_lesion_model
@@ -19,13 +19,12 @@ from cmb_bidsapp.train.cases import check_fold, split_participants
 from cmb_bidsapp.train.export import add_second_look, export_anatomy, export_nnunet
 from cmb_bidsapp.train.implants import chosen_sessions, run_implants
 from cmb_bidsapp.train.lesions import train_lesions
-from cmb_bidsapp.train.looks import train_namer
+from cmb_bidsapp.train.mimics import train_namer
 from cmb_bidsapp.train.places import (
     SHADOWS,
     Acquisition,
     Kind,
     Places,
-    Stored,
     places_of,
     shadows_of,
 )
@@ -71,8 +70,8 @@ def run_second_look(request: SecondLookRequest) -> int:
         No session can be used.
     """
     known = second_look_of(load_lesion_model(str(request.bundle)))
-    if request.looks_only and known is None:
-        raise UsageError(f"{request.bundle} has no judges; leave out --looks-only")
+    if request.mimics_only and known is None:
+        raise UsageError(f"{request.bundle} has no judges; leave out --mimics-only")
     rng = np.random.default_rng(request.random_seed)
     acquisitions: list[Acquisition] = []
     parts = []
@@ -82,33 +81,34 @@ def run_second_look(request: SecondLookRequest) -> int:
         parts.append(places_of(seen, acquisitions.index(acquisition), rng))
         counts = ", ".join(f"{(parts[-1].kind == k).sum()} {k.name.lower()}" for k in Kind)
         print(f"{label}: {counts}", flush=True)
-    shadows = []
-    for acquisition in acquisitions:
-        shadows.append(shadows_of(acquisition, SHADOWS, rng))
-        print(f"{acquisition}: {len(shadows[-1])} microbleeds to mix in", flush=True)
-
     places = Places.joined(parts)
-    namer = train_namer(places, shadows, steps=request.steps, seed=request.random_seed)
+    namer = train_namer(places, steps=request.steps, seed=request.random_seed)
     if namer is None:
-        print("no known veins, calcifications or iron: nothing is learned of what places look like")
-    if request.looks_only:
-        assert known is not None
-        network = SecondLook([*known.judges], namer or known.namer)
+        print("no known vessels, iron or calcium: nothing is learned of what is no microbleed")
+        namer = None if known is None else known.namer
+    before = () if known is None else known.members
+    if request.mimics_only:
+        judges = before
     else:
-        network = _judged(known, namer, places, shadows, request)
-    add_second_look(request.bundle, network.state_dict(), judges=not request.looks_only)
+        own = _judges(places, acquisitions, rng, request)
+        judges = (*before, *own) if request.add else own
+    network = SecondLook([*judges], namer)
+    add_second_look(request.bundle, network.state_dict(), judges=not request.mimics_only)
     print(f"bundle: {request.bundle}")
     return ExitCode.OK
 
 
-def _judged(
-    known: SecondLook | None,
-    namer: Namer | None,
+def _judges(
     places: Places,
-    shadows: Sequence[Stored],
+    acquisitions: Sequence[Acquisition],
+    rng: np.random.Generator,
     request: SecondLookRequest,
-) -> SecondLook:
-    """Train judges; those that are known stay where they are to be added to."""
+) -> tuple[Judge, ...]:
+    """Train judges, with microbleeds of every acquisition mixed in."""
+    shadows = []
+    for acquisition in acquisitions:
+        shadows.append(shadows_of(acquisition, SHADOWS, rng))
+        print(f"{acquisition}: {len(shadows[-1])} microbleeds to mix in", flush=True)
     last = JUDGES * request.steps
 
     def progress(step: int, loss: float) -> None:
@@ -117,9 +117,7 @@ def _judged(
 
     seed = request.random_seed
     own = train_second_look(places, shadows, steps=request.steps, seed=seed, progress=progress)
-    before = known.judges if known is not None and request.add else ()
-    kept = None if known is None else known.namer
-    return SecondLook([*before, *own.judges], namer or kept)
+    return own.members
 
 
 def backgrounds(request: SecondLookRequest) -> Iterator[tuple[str, Background]]:

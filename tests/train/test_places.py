@@ -5,14 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cmb_bidsapp.lesions.lesion import LooksLike
+from cmb_bidsapp.lesions.lesion import Mimic
 from cmb_bidsapp.lesions.second_look import PIXELS, SLICES
 from cmb_bidsapp.sensitivity.background import Background
 from cmb_bidsapp.train.places import (
     CLEAR_TISSUE,
     LEAST_CONTRAST,
     MARGIN,
-    MICROBLEED,
     UNKNOWN,
     Acquisition,
     Kind,
@@ -45,7 +44,7 @@ def background(*, labelled: bool) -> Background:
         marks=np.zeros(SHAPE, bool),
         lesions=lesions if labelled else None,
         doubtful=np.zeros(SHAPE, bool),
-        looks=None,
+        mimics=None,
         b0=3.0,
         te_ms=20.0,
     )
@@ -130,14 +129,14 @@ def test_an_acquisition_that_shows_hardly_any_gives_none(monkeypatch):
     assert len(shadows_of(weak, 1, np.random.default_rng(0))) == 0
 
 
-def test_what_places_look_like_is_known_where_the_truth_says_so():
-    looks = np.full(SHAPE, list(LooksLike).index(LooksLike.OTHER), np.int8)
-    looks[55:70] = list(LooksLike).index(LooksLike.VESSEL)
-    seen = replace(background(labelled=True), looks=looks)
+def test_mimics_are_known_where_the_truth_says_so():
+    mimics = np.full(SHAPE, list(Mimic).index(Mimic.OTHER), np.int8)
+    mimics[55:70] = list(Mimic).index(Mimic.VESSEL)
+    seen = replace(background(labelled=True), mimics=mimics)
     places = places_of(seen, 0, np.random.default_rng(0))
-    assert set(places.looks[places.kind == Kind.LESION]) == {MICROBLEED}
-    assert set(places.looks[places.kind == Kind.TISSUE]) == {UNKNOWN}
+    assert set(places.mimic[places.kind == Kind.LESION]) == {UNKNOWN}
+    assert set(places.mimic[places.kind == Kind.TISSUE]) == {UNKNOWN}
     dark = (places.kind == Kind.OTHER) & (darkest_in_the_middle(places.views) < 0.4)
-    assert set(places.looks[dark]) == {list(LooksLike).index(LooksLike.VESSEL)}
+    assert set(places.mimic[dark]) == {list(Mimic).index(Mimic.VESSEL)}
     nobody = places_of(background(labelled=True), 0, np.random.default_rng(0))
-    assert set(nobody.looks[nobody.kind == Kind.OTHER]) == {UNKNOWN}
+    assert set(nobody.mimic[nobody.kind == Kind.OTHER]) == {UNKNOWN}

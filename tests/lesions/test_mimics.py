@@ -1,12 +1,12 @@
-"""What candidates look like, wherever the axes of the image point."""
+"""What candidates resemble, wherever the axes of the image point."""
 
 import nibabel as nib
 import numpy as np
 import pytest
 import torch
 
-from cmb_bidsapp.lesions.lesion import LooksLike
-from cmb_bidsapp.lesions.looks import looks_of
+from cmb_bidsapp.lesions.lesion import Mimic
+from cmb_bidsapp.lesions.mimics import mimics_of
 from cmb_bidsapp.lesions.second_look import Namer
 
 AFFINE = np.diag([0.5, 0.5, 3.0, 1.0])
@@ -26,25 +26,25 @@ def pieces(scan):
     return pieces
 
 
-def test_each_candidate_has_a_look_and_a_share(scan, pieces, namer):
-    looks = looks_of(namer, scan, pieces, AFFINE)
+def test_each_candidate_resembles_something(scan, pieces, namer):
+    looks = mimics_of(namer, scan, pieces, AFFINE)
     assert looks.keys() == {1, 2}
-    assert all(isinstance(one.like, LooksLike) for one in looks.values())
-    assert all(1 / len(LooksLike) <= one.share <= 1 for one in looks.values())
+    assert all(isinstance(one.mimic, Mimic) for one in looks.values())
+    assert all(1 / len(Mimic) <= one.share <= 1 for one in looks.values())
     assert looks[1].share != looks[2].share
 
 
 @pytest.mark.parametrize("codes", ["LPS", "PSR", "SLA"])
 def test_the_order_of_axes_does_not_matter(scan, pieces, namer, codes):
-    before = looks_of(namer, scan, pieces, AFFINE)
+    before = mimics_of(namer, scan, pieces, AFFINE)
     turn = nib.orientations.axcodes2ornt(codes)
     image, numbers = (nib.orientations.apply_orientation(data, turn) for data in (scan, pieces))
     affine = AFFINE @ nib.orientations.inv_ornt_aff(turn, scan.shape)
-    after = looks_of(namer, image, numbers, affine)
+    after = mimics_of(namer, image, numbers, affine)
     for number, looks in before.items():
-        assert after[number].like is looks.like
+        assert after[number].mimic is looks.mimic
         assert after[number].share == pytest.approx(looks.share, abs=1e-5)
 
 
 def test_without_candidates_there_is_nothing_to_say(scan, namer):
-    assert looks_of(namer, scan, np.zeros(scan.shape, np.int32), AFFINE) == {}
+    assert mimics_of(namer, scan, np.zeros(scan.shape, np.int32), AFFINE) == {}

@@ -1,4 +1,4 @@
-"""What candidates look like: a microbleed, or a vessel, iron, calcium or an edge."""
+"""What candidates resemble if they are no microbleeds: a vessel, iron, calcium or an edge."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cmb_bidsapp.core.arrays import Affine
-from cmb_bidsapp.lesions.lesion import LooksLike
+from cmb_bidsapp.lesions.lesion import Mimic
 from cmb_bidsapp.lesions.segment import network_order
 
 if TYPE_CHECKING:
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Looks:
-    """What a candidate looks like most, and how sure the network is of it, 0..1."""
+class Resemblance:
+    """What a candidate resembles most, and how sure the network is of it, 0..1."""
 
-    like: LooksLike
+    mimic: Mimic
     share: float
 
 
-def looks_of(
+def mimics_of(
     namer: Namer,
     t2star: npt.NDArray[np.float32],
     instances: npt.NDArray[np.integer],
     affine: Affine,
-) -> Mapping[int, Looks]:
-    """Say what each candidate looks like, at its darkest voxel.
+) -> Mapping[int, Resemblance]:
+    """Say what each candidate resembles if it is no microbleed, at its darkest voxel.
 
     Parameters
     ----------
     namer
-        Trained on simulated places (:mod:`cmb_bidsapp.train.looks`).
+        Trained on simulated places (:mod:`cmb_bidsapp.train.mimics`).
     t2star
         Brain-extracted T2*w, 0 outside the brain.
     instances
@@ -46,7 +46,7 @@ def looks_of(
 
     Returns
     -------
-    looks
+    resemblances
         By the number of the candidate.
     """
     # torch, which is slow to import.
@@ -58,8 +58,8 @@ def looks_of(
     viewer = Viewer.of(image, (along, down, across))
     views = viewer.views(darkest(image, pieces, int(pieces.max(initial=0))))
     shares = name_views(namer, views, viewer.log_voxel())
-    names = list(LooksLike)
+    names = list(Mimic)
     return {
-        number: Looks(names[int(own.argmax())], float(own.max()))
+        number: Resemblance(names[int(own.argmax())], float(own.max()))
         for number, own in enumerate(shares, start=1)
     }
