@@ -1,6 +1,7 @@
 """Headers that are refused, and why, before any voxel is read."""
 
 import gzip
+import struct
 
 import nibabel as nib
 import numpy as np
@@ -46,6 +47,17 @@ def no_voxel_size(image):
     image.header["pixdim"][2] = 0
 
 
+def another_voxel_size(image):
+    image.header["pixdim"][3] = 3
+    image.header["qform_code"] = 0
+
+
+def far_away(image):
+    affine = image.affine.copy()
+    affine[1, 3] = 1e6
+    image.set_sform(affine, 1)
+
+
 #: What is done to a good header, and words of the refusal.
 REFUSED = {
     "nobody says where left is": (no_codes, "left and right"),
@@ -58,6 +70,8 @@ REFUSED = {
     "voxels of 40 mm": (scaled(10), "40 x 40 x 40 mm"),
     "voxels of 4 um": (scaled(1e-3), "0.004 x 0.004 x 0.004 mm"),
     "a head of 1 m": (scaled(4.5), "field of view of 1.73e+03"),
+    "another voxel size": (another_voxel_size, "4 x 4 x 4 mm by its sform and 4 x 4 x 3 mm"),
+    "nowhere": (far_away, "lies 1e+03 m from the centre"),
     "no voxel size": (no_voxel_size, "voxel size of 4 x 0 x 4"),
 }
 
@@ -121,6 +135,17 @@ def oblique(angle, code=1):
 def test_harmless_headers_are_read_without_a_word(tmp_path, change):
     _, notes = load_header(write_head(tmp_path / "a.nii.gz", change=change))
     assert notes == ()
+
+
+def test_what_nibabel_corrects_is_told_with_the_file_and_printed_nowhere(tmp_path, capfd):
+    path = write_head(tmp_path / "a.nii.gz")
+    data = bytearray(gzip.decompress(path.read_bytes()))
+    struct.pack_into("<f", data, 80, -4.0)
+    path.write_bytes(gzip.compress(data))
+    _, (note,) = load_header(path)
+    assert note.startswith("a.nii.gz: pixdim[1,2,3] should be positive")
+    read_image(path)
+    assert capfd.readouterr().err == ""
 
 
 def test_a_qform_alone_is_enough(tmp_path):
