@@ -20,6 +20,8 @@ VOXEL_MM = (0.05, 20.0)
 LONGEST_MM = 700.0
 #: Largest field of view (litres), that of a cube of 46 cm; networks need memory for all of it.
 MOST_LITRES = 100.0
+#: Most voxels of an image: as single precision they take 8 GB.
+MOST_VOXELS = 2e9
 #: Largest cosine between two axes of an image; that of 89 degrees.
 MOST_SHEAR = 0.0175
 #: Deflate makes data at most this many times smaller.
@@ -107,6 +109,10 @@ def _check_size(image: Any, affine: Affine, shape: tuple[int, ...], path: Path) 
         raise DataError(
             f"{path} has voxels of {_by(sides)} mm, which no head scan has; is its header in "
             "another unit? Convert it again"
+        )
+    if np.prod(np.array(shape, dtype=np.float64)) > MOST_VOXELS:
+        raise DataError(
+            f"{path} has {' x '.join(map(str, shape))} voxels, which no head scan has; resample it"
         )
     if (sides * shape).max() > LONGEST_MM or np.prod(sides * shape) > MOST_LITRES * 1e6:
         raise DataError(

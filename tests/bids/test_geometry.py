@@ -1,7 +1,9 @@
 """Headers that are refused, and why, before any voxel is read."""
 
 import gzip
+import os
 import struct
+import tracemalloc
 
 import nibabel as nib
 import numpy as np
@@ -169,6 +171,47 @@ def test_a_header_that_asks_for_more_than_the_file_holds_takes_no_memory(tmp_pat
         (tmp_path / path).write_bytes(data)
         with pytest.raises(DataError, match="cannot be read"):
             load_header(tmp_path / path)
+
+
+def header_of(shape, side):
+    header = nib.Nifti1Header()
+    header.set_data_dtype(np.uint8)
+    header.set_data_shape(shape)
+    header.set_zooms((side, side, side))
+    header.set_sform(np.diag([side, side, side, 1]), code=1)
+    header["vox_offset"] = 352
+    header["magic"] = b"n+1"
+    return header.binaryblock + bytes(4)
+
+
+@pytest.mark.parametrize(
+    ("shape", "side", "words"),
+    [
+        ((1024, 1024, 1024), 0.5, "field of view of 512 x 512 x 512 mm"),
+        ((1300, 1300, 1300), 0.3, "1300 x 1300 x 1300 voxels"),
+        ((512, 512, 512), 1.0, "field of view of 512 x 512 x 512 mm"),
+    ],
+)
+def test_an_image_larger_than_any_head_s_is_refused_before_its_voxels_take_memory(
+    tmp_path, shape, side, words
+):
+    voxels = int(np.prod(shape))
+    path = tmp_path / "a.nii"
+    path.write_bytes(header_of(shape, side))
+    # On the disk it takes nothing, and holds all that its header announces.
+    os.truncate(path, 352 + voxels)
+    if voxels < 1e9:
+        packed = path.with_suffix(".nii.gz")
+        packed.write_bytes(gzip.compress(path.read_bytes(), compresslevel=1))
+        path = packed
+    tracemalloc.start()
+    try:
+        for read in (load_header, read_image):
+            with pytest.raises(DataError, match=words):
+                read(path)
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_4d_is_refused_and_not_taken_where_a_3d_image_is_beside_it(tmp_path):
