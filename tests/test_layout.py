@@ -50,6 +50,7 @@ TOGETHER = {
     "callers/test_babs.py": "the files of callers/",
     "callers/test_documents.py": "the files of callers/",
     "callers/test_nipoppy.py": "the files of callers/",
+    "phases/test_versions.py": "the code that phases reach",
     "report/test_policy.py": "the templates",
     "report/test_print.py": "the templates, in a browser",
     "test_benchmark_domain_gap.py": "benchmarks/",

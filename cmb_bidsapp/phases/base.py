@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -41,6 +41,12 @@ class Phase(Generic[U]):
     run: Callable[[U, SessionFiles, Settings, Step], Result]
     inputs: Callable[[U, SessionFiles, Settings], list[Path]]
     parameters: Callable[[Settings, U], dict[str, Any]]
+    version: int = field(kw_only=True)
+    """Higher whenever the code may make other results: finished sessions are then made again."""
+
+    def depends_on(self, settings: Settings, unit: U) -> dict[str, Any]:
+        """Everything but the inputs that the results depend on, the code by its version."""
+        return {"version": self.version, **self.parameters(settings, unit)}
 
 
 @dataclass(frozen=True)

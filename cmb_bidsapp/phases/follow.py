@@ -283,10 +283,9 @@ def follow_inputs(_: Participant, files: SessionFiles, settings: Settings) -> li
 
 
 def follow_parameters(settings: Settings, whole: Participant) -> dict[str, Any]:
-    """Everything but the inputs that the results depend on."""
+    """Everything but inputs and code that the results depend on."""
     order, _ = in_order(SessionFiles.together(settings.out_dir, whole.participant), settings)
     return {
-        "version": 4,
         "order": [
             order.sessions,
             order.source,

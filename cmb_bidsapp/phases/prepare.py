@@ -205,10 +205,9 @@ def prepare_inputs(session: Session, _: SessionFiles, settings: Settings) -> lis
 
 
 def prepare_parameters(settings: Settings, session: Session) -> dict[str, Any]:
-    """Everything but the inputs that the results depend on."""
+    """Everything but inputs and code that the results depend on."""
     extraction = choose_brain_extraction(settings.anatomy.brain_extraction)
     return {
-        "version": 10,
         "brain_extraction": extraction,
         "parcellation": settings.anatomy.parcellation,
         "proxy_rules": settings.anatomy.proxy_rules,

@@ -100,9 +100,8 @@ def segment_inputs(session: Session, files: SessionFiles, _: Settings) -> list[P
 
 
 def segment_parameters(settings: Settings, session: Session) -> dict[str, Any]:
-    """Everything but the inputs that the results depend on."""
+    """Everything but inputs and code that the results depend on."""
     return {
-        "version": 9,
         "model": lesion_model_parameters(settings.lesions.model, settings.lesions.folds),
         "tta": settings.lesions.tta,
         "t1w": session.t1w is not None,

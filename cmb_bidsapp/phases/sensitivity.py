@@ -76,9 +76,8 @@ def sensitivity_inputs(_session: Session, files: SessionFiles, _: Settings) -> l
 
 
 def sensitivity_parameters(settings: Settings, _: Session) -> dict[str, Any]:
-    """Everything but the inputs that the results depend on."""
+    """Everything but inputs and code that the results depend on."""
     return {
-        "version": 1,
         "model": lesion_model_parameters(settings.lesions.model, settings.lesions.folds),
         "draws": settings.sensitivity,
         "seed": settings.seed,
