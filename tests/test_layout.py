@@ -56,6 +56,7 @@ TOGETHER = {
     "test_benchmark_domain_gap.py": "benchmarks/",
     "test_benchmark_real.py": "benchmarks/",
     "test_benchmark_valdo_training.py": "benchmarks/",
+    "test_conventions.py": "the package",
     "test_documents.py": "docs/",
     "test_end_to_end.py": "the program",
     "test_layout.py": "the tests",

@@ -58,9 +58,15 @@ class Judge(nn.Module):
         )
 
     def forward(self, views: torch.Tensor, voxel: torch.Tensor) -> torch.Tensor:
-        """Log-odds ``(n,)`` of views ``(n, slices, rows, columns)`` and voxel sizes ``(n, 2)``.
+        """Log-odds of a microbleed in the middle of each view; shape ``(n,)``.
 
-        Voxel sizes are the logarithms of the in-plane size and of the slice distance (mm).
+        Parameters
+        ----------
+        views
+            Shape ``(n, slices, rows, columns)``, brightness as :class:`Viewer` makes it.
+        voxel
+            Logarithms of the in-plane voxel size and of the slice distance (mm), shape ``(n,
+            2)``.
         """
         seen = self.features(views)
         middle = seen.shape[-1] // 2
@@ -81,7 +87,13 @@ class SecondLook(nn.Module):
         self.judges = nn.ModuleList(judges or [Judge() for _ in range(JUDGES)])
 
     def forward(self, views: torch.Tensor, voxel: torch.Tensor) -> torch.Tensor:
-        """Log-odds ``(n,)``, see :meth:`Judge.forward`."""
+        """Log-odds of a microbleed, mean of the judges; shape ``(n,)``.
+
+        Parameters
+        ----------
+        views, voxel
+            As of :meth:`Judge.forward`.
+        """
         return torch.stack([judge(views, voxel) for judge in self.judges]).mean(dim=0)
 
 
@@ -106,7 +118,15 @@ class Viewer:
 
     @classmethod
     def of(cls, t2star: Image, voxel: Sequence[float]) -> Viewer:
-        """Prepare a brain-extracted T2*w, axes in RAS order, with its voxel size in mm."""
+        """Prepare a scan: average its slices to slabs, and blur it for the surroundings.
+
+        Parameters
+        ----------
+        t2star
+            Brain-extracted T2*w, shape ``(x, y, z)``, axes in RAS order.
+        voxel
+            Voxel size in mm, ``(x, y, z)``.
+        """
         x, y, z = (float(size) for size in voxel)
         step = slices_in_slab(z)
         near = (
@@ -214,7 +234,17 @@ def _linear(offsets: npt.NDArray[np.floating[Any]]) -> _Linear:
 
 
 def darkest(t2star: Image, pieces: npt.NDArray[np.integer], count: int) -> npt.NDArray[np.intp]:
-    """Darkest voxel of every piece 1 to ``count``, shape ``(count, 3)``."""
+    """Darkest voxel of every piece 1 to ``count``, shape ``(count, 3)``.
+
+    Parameters
+    ----------
+    t2star
+        Image in which it is looked for, shape ``(x, y, z)``.
+    pieces
+        Number of the piece of each voxel, 0 for none; same shape.
+    count
+        Highest number; every one up to it has voxels.
+    """
     if not count:
         return np.zeros((0, 3), np.intp)
     # Sorts what it is given: pieces are a small part of an image.
@@ -233,6 +263,8 @@ def judge_views(
 
     Parameters
     ----------
+    network
+        In evaluation mode, on the device that is to be used.
     views, voxel
         See :meth:`Viewer.views` and :meth:`Viewer.log_voxel`.
     mirrored

@@ -17,7 +17,7 @@ from cmb_bidsapp.preprocess.resampling import Grid
 from cmb_bidsapp.settings import Settings
 
 if TYPE_CHECKING:  # torch
-    from cmb_bidsapp.anatomy.network import Anatomy
+    from cmb_bidsapp.anatomy.network import AnatomySegmentation
 
 U = TypeVar("U", bound=Unit, contravariant=True)
 
@@ -50,13 +50,13 @@ class Phase(Generic[U]):
 
 
 @dataclass(frozen=True)
-class Head:
+class PreparedHead:
     """An image after brain extraction and bias correction, on its own grid."""
 
     data: npt.NDArray[np.float32]
     affine: Affine
     brain: npt.NDArray[np.bool_]
-    anatomy: Anatomy
+    anatomy: AnatomySegmentation
     about: Mapping[str, Any]
 
     @property

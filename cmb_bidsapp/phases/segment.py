@@ -17,12 +17,8 @@ from cmb_bidsapp.bids.tables import write_dseg
 from cmb_bidsapp.core.arrays import Affine
 from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.core.labels import PROXY_LOOK
-from cmb_bidsapp.lesions.segment import (
-    Segmentation,
-    unfamiliar_voxels,
-    why_not_its_regions,
-    with_regions,
-)
+from cmb_bidsapp.lesions.axes import unfamiliar_voxels
+from cmb_bidsapp.lesions.segment import Segmentation, why_not_its_regions, with_regions
 from cmb_bidsapp.models.nnunet import LesionModel
 from cmb_bidsapp.models.registry import lesion_model_parameters
 from cmb_bidsapp.phases.base import Result

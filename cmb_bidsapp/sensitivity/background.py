@@ -115,7 +115,15 @@ def without_lesions(classes: Labels, brain: Mask) -> Labels:
 
 
 def read_background(files: SessionFiles, labelled: SessionFiles | None) -> Background:
-    """Read what the app wrote about a session, and the masks of its labelled microbleeds."""
+    """Read what the app wrote about a session, and the masks of its labelled microbleeds.
+
+    Parameters
+    ----------
+    files
+        The session's derivatives.
+    labelled
+        Those of its truth, or of labelled masks; ``None`` where nothing is labelled.
+    """
     t2star, affine = read_derivative(files.t2star)
     orientation = nib.orientations.io_orientation(affine)
 
@@ -159,6 +167,13 @@ def read_background(files: SessionFiles, labelled: SessionFiles | None) -> Backg
 
 def refuse_other_model(model: LesionModel, files: SessionFiles) -> None:
     """Refuse a model that did not make the results of a session.
+
+    Parameters
+    ----------
+    model
+        The one that is to measure.
+    files
+        The session's derivatives.
 
     Raises
     ------
