@@ -29,7 +29,8 @@ from real_scans import Request, Scan, fast_scans, participants_of, simulated_lab
 from real_scores import cohort_of
 
 from cmb_bidsapp.evaluation.matching import HIT_MM
-from cmb_bidsapp.lesions.segment import LesionNetwork, ras_zooms
+from cmb_bidsapp.lesions.axes import ras_zooms
+from cmb_bidsapp.lesions.segment import LesionNetwork
 from cmb_bidsapp.models.registry import load_lesion_model
 from cmb_bidsapp.preprocess.resampling import Grid
 

@@ -24,10 +24,11 @@ from cmb_bidsapp.lesions.candidates import CONNECTIVITY_26, find_instances
 from cmb_bidsapp.lesions.cfpr import judge
 from cmb_bidsapp.lesions.segment import LesionNetwork
 from cmb_bidsapp.models.registry import load_lesion_model
-from cmb_bidsapp.simulate.acquisition import Grid, apply_source, background
+from cmb_bidsapp.simulate.acquisition import apply_source, background
 from cmb_bidsapp.simulate.anatomy import atlas_head
+from cmb_bidsapp.simulate.grid import ScanGrid
 from cmb_bidsapp.simulate.physics import Source
-from cmb_bidsapp.simulate.protocols import Protocol
+from cmb_bidsapp.simulate.protocols import ScanProtocol
 from cmb_bidsapp.simulate.truth import LESION_LOSS, is_visible
 
 #: Field (T) and echo time (ms) of the last echo of the public crops.
@@ -49,7 +50,7 @@ def read_complex(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def implant(signal: np.ndarray, voxel: tuple, rng: np.random.Generator) -> np.ndarray:
     """What a few microbleeds multiply the signal with, drawn in places that are not dark."""
-    grid = Grid((0.0, 0.0, 0.0), tuple(map(float, voxel)), signal.shape, 2, 2, 2)
+    grid = ScanGrid((0.0, 0.0, 0.0), tuple(map(float, voxel)), signal.shape, 2, 2, 2)
     fine = np.ones((*signal.shape[:2], 2 * signal.shape[2]), np.complex64)
     bright = np.abs(signal) > np.median(np.abs(signal))
     inside = np.zeros_like(bright)
@@ -62,7 +63,7 @@ def implant(signal: np.ndarray, voxel: tuple, rng: np.random.Generator) -> np.nd
             chosen.append(centre)
             radius, chi = rng.uniform(0.5, 1.5), np.exp(rng.uniform(np.log(0.2), np.log(2.0)))
             source = Source("cmb", float(chi), (float(radius),) * 3, centre[None])
-            apply_source(fine, source, grid, Protocol("7T", B0, TE_MS, grid.voxel, 30), rng)
+            apply_source(fine, source, grid, ScanProtocol("7T", B0, TE_MS, grid.voxel, 30), rng)
         if len(chosen) == IMPLANTED:
             break
     return grid.mean_of_slices(fine)
@@ -75,8 +76,8 @@ def plain_brain(voxel: tuple, shape: tuple) -> tuple[np.ndarray, tuple[slice, sl
     fissure, a network would be right not to look for microbleeds.
     """
     head = atlas_head()
-    protocol = Protocol("3T", 3.0, 20, tuple(map(float, voxel)), 30)
-    grid = replace(Grid.around(head, protocol, margin=0), slab=1, excited=1)
+    protocol = ScanProtocol("3T", 3.0, 20, tuple(map(float, voxel)), 30)
+    grid = replace(ScanGrid.around(head, protocol, margin=0), slab=1, excited=1)
     white = grid.to_slices(np.isin(head.dseg, ids(structure="cerebral-wm")).astype(np.float32))
     low = [n // 2 for n in shape]
     inside = tuple(slice(a, n - m + a) for a, n, m in zip(low, grid.shape, shape, strict=True))

@@ -29,7 +29,8 @@ from cmb_bidsapp.bids.images import read_derivative
 from cmb_bidsapp.core.labels import CMB, PROXY
 from cmb_bidsapp.evaluation.matching import in_common, pieces_of
 from cmb_bidsapp.evaluation.metrics import Overlap
-from cmb_bidsapp.lesions.segment import LesionNetwork, class_map, network_order
+from cmb_bidsapp.lesions.axes import network_order
+from cmb_bidsapp.lesions.segment import LesionNetwork, class_map
 from cmb_bidsapp.lesions.tiles import make_predictor
 from cmb_bidsapp.models.nnunet import LesionModel
 from cmb_bidsapp.models.registry import load_lesion_model

@@ -18,9 +18,10 @@ from cmb_bidsapp.bids.outputs import bids_name
 from cmb_bidsapp.lesions import phase as rule
 from cmb_bidsapp.lesions.phase import Convention, PhaseImage, fit_sources, to_radians
 from cmb_bidsapp.preprocess.swi import homodyne
-from cmb_bidsapp.simulate.acquisition import Grid, apply_source
+from cmb_bidsapp.simulate.acquisition import apply_source
+from cmb_bidsapp.simulate.grid import ScanGrid
 from cmb_bidsapp.simulate.physics import Source
-from cmb_bidsapp.simulate.protocols import PROTOCOLS, Protocol
+from cmb_bidsapp.simulate.protocols import PROTOCOLS, ScanProtocol
 from cmb_bidsapp.simulate.sources import log_uniform
 from cmb_bidsapp.simulate.truth import visible_lesions
 
@@ -49,13 +50,13 @@ def smooth_noise(
 
 
 def patch(
-    kind: str, protocol: Protocol, rng: np.random.Generator
+    kind: str, protocol: ScanProtocol, rng: np.random.Generator
 ) -> tuple[PhaseImage, np.ndarray] | None:
     """Filtered image with the mask of one visible source, or of none in its place; or ``None``."""
     voxel = np.array(protocol.voxel)
     shape = tuple(int(n) for n in np.maximum(np.ceil(SIDE_MM / voxel), SLICES))
     slab = max(1, round(voxel[2] / 0.5))
-    grid = Grid((0.0,) * 3, protocol.voxel, shape, slab, slab, int(np.ceil(voxel[0] / 0.25)))
+    grid = ScanGrid((0.0,) * 3, protocol.voxel, shape, slab, slab, int(np.ceil(voxel[0] / 0.25)))
     centre = (np.array(shape) / 2 + rng.uniform(-0.5, 0.5, 3)) * voxel
     fine = np.ones((*shape[:2], shape[2] * slab), np.complex64)
     apply_source(fine, source(kind, centre, rng), grid, protocol, rng)

@@ -47,7 +47,7 @@ from real_scores import IN_USE, Marks, Score, pair, scores_of, sweep
 
 from cmb_bidsapp.bids.tables import read_table, write_table
 from cmb_bidsapp.core.labels import PROXY_NAMES, STRUCTURES
-from cmb_bidsapp.evaluation.matching import HIT_MM, Lesion
+from cmb_bidsapp.evaluation.matching import HIT_MM, Mark
 from cmb_bidsapp.evaluation.results import AFTER
 from cmb_bidsapp.preprocess.resampling import Grid
 from cmb_bidsapp.train.calibrate import COLUMNS, SESSION_COLUMNS, SESSIONS, TABLE
@@ -99,7 +99,7 @@ def label_rows(scan: Scan) -> Iterator[Row]:
         }
 
 
-def _mark_diameter(scan: Scan, mark: Lesion) -> float:
+def _mark_diameter(scan: Scan, mark: Mark) -> float:
     """Of the sphere of a mark's volume, mm."""
     return sphere_diameter(len(mark.voxels) * abs(float(np.linalg.det(scan.affine[:3, :3]))))
 

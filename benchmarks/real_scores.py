@@ -10,7 +10,7 @@ import numpy as np
 from real_scans import Label, Scan
 
 from cmb_bidsapp.core.statistics import interval, ratios, resample
-from cmb_bidsapp.evaluation.matching import Lesion, Pair, centres_of, lesions_of, match
+from cmb_bidsapp.evaluation.matching import Mark, Pair, centres_of, lesions_of, match
 from cmb_bidsapp.evaluation.metrics import Counts
 from cmb_bidsapp.lesions.candidates import find_instances
 from cmb_bidsapp.lesions.cfpr import Verdict, judge
@@ -27,7 +27,7 @@ SEED = 0
 class Marks:
     """What a scan's probabilities give at a threshold: marks, and CFPR's verdict on each."""
 
-    lesions: Sequence[Lesion]
+    lesions: Sequence[Mark]
     verdicts: Sequence[Verdict]
 
     @classmethod
@@ -37,7 +37,7 @@ class Marks:
         instances = find_instances(scan.probability, threshold, spacing)
         return cls(lesions_of(instances, scan.affine), judge(instances, scan.classes, spacing))
 
-    def kept(self, *, cfpr: bool) -> list[Lesion]:
+    def kept(self, *, cfpr: bool) -> list[Mark]:
         """Marks that stay; all of them without CFPR."""
         pairs = zip(self.lesions, self.verdicts, strict=True)
         return [lesion for lesion, verdict in pairs if verdict.kept or not cfpr]
@@ -54,13 +54,13 @@ class Score:
     counts: Counts
 
 
-def pair(labels: Sequence[Label], marks: Sequence[Lesion]) -> list[Pair]:
+def pair(labels: Sequence[Label], marks: Sequence[Mark]) -> list[Pair]:
     """One-to-one pairs of labels and marks within 5 mm."""
     points = np.array([label.centre for label in labels]).reshape(-1, 3)
     return match(points, centres_of(marks))
 
 
-def count(labels: Sequence[Label], marks: Sequence[Lesion]) -> Counts:
+def count(labels: Sequence[Label], marks: Sequence[Mark]) -> Counts:
     """Labels found and missed, and marks without a label."""
     hits = len(pair(labels, marks))
     return Counts(tp=hits, fp=len(marks) - hits, fn=len(labels) - hits)

@@ -23,7 +23,8 @@ from cmb_bidsapp.bids.images import read_derivative, read_labels
 from cmb_bidsapp.bids.outputs import write_image
 from cmb_bidsapp.convert.points import grow
 from cmb_bidsapp.core.labels import PROXY
-from cmb_bidsapp.lesions.segment import LesionNetwork, ras_zooms
+from cmb_bidsapp.lesions.axes import ras_zooms
+from cmb_bidsapp.lesions.segment import LesionNetwork
 from cmb_bidsapp.lesions.slabs import slices_in_slab
 from cmb_bidsapp.models.registry import load_lesion_model
 

@@ -12,7 +12,7 @@ from cmb_bidsapp.evaluation.session import evaluate_session, find_sessions
 from cmb_bidsapp.levels.run import run_levels
 from cmb_bidsapp.options.resolve import read_settings
 from cmb_bidsapp.simulate.anatomy import atlas_head
-from cmb_bidsapp.simulate.dataset import Cohort, simulate_dataset
+from cmb_bidsapp.simulate.dataset import SimulatedCohort, simulate_dataset
 from cmb_bidsapp.simulate.protocols import PROTOCOLS
 
 #: Columns of the table of changes that are told, and the words for them.
@@ -29,7 +29,7 @@ CHANGES = MappingProxyType(
 
 def make_demo_dataset(folder: Path) -> Path:
     """Simulate two participants, the first with a follow-up; returns the truth derivatives."""
-    cohort = Cohort(
+    cohort = SimulatedCohort(
         heads=[atlas_head()],
         participants=2,
         protocols=[PROTOCOLS["paper"]],

@@ -202,11 +202,13 @@ def sensitivity(_: Session, files: SessionFiles, settings: Settings, step: Step)
     return Result(tuple(write_session(files, found, chain.threshold)))
 
 
-PREPARE = Phase("prepare", prepare, prepare_inputs, prepare_parameters)
-SEGMENT = Phase("segment", segment, segment_inputs, segment_parameters)
-DECIDE = Phase("decide", decide, decide_inputs, decide_parameters)
-FOLLOW = Phase("follow", follow, follow_inputs, follow_parameters)
-SENSITIVITY = Phase("sensitivity", sensitivity, sensitivity_inputs, sensitivity_parameters)
+PREPARE = Phase("prepare", prepare, prepare_inputs, prepare_parameters, version=10)
+SEGMENT = Phase("segment", segment, segment_inputs, segment_parameters, version=9)
+DECIDE = Phase("decide", decide, decide_inputs, decide_parameters, version=13)
+FOLLOW = Phase("follow", follow, follow_inputs, follow_parameters, version=4)
+SENSITIVITY = Phase(
+    "sensitivity", sensitivity, sensitivity_inputs, sensitivity_parameters, version=1
+)
 
 #: What runs in one process: the phases of a session, that of a participant with several, or the
 #: measurement of what is found in a session.

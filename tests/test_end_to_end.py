@@ -17,7 +17,7 @@ from cmb_bidsapp.cli import main
 from cmb_bidsapp.core.defaults import LESION_MODEL
 from cmb_bidsapp.models.registry import PACKAGED
 from cmb_bidsapp.simulate.anatomy import atlas_head
-from cmb_bidsapp.simulate.dataset import Cohort, simulate_dataset
+from cmb_bidsapp.simulate.dataset import SimulatedCohort, simulate_dataset
 from cmb_bidsapp.simulate.protocols import PROTOCOLS
 
 SESSION_FILES = {
@@ -69,7 +69,9 @@ ONE_THREAD = ("--omp-nthreads", "1")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bids")
     protocol = PROTOCOLS["gre3t3mm"]
-    simulate_dataset(Cohort([atlas_head()], 1, [protocol], microbleeds=(8, 8), seed=3), folder)
+    simulate_dataset(
+        SimulatedCohort([atlas_head()], 1, [protocol], microbleeds=(8, 8), seed=3), folder
+    )
     broken = folder / "sub-02" / "anat"
     broken.mkdir(parents=True)
     for suffix in ("T1w", "T2starw"):

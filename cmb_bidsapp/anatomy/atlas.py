@@ -38,7 +38,7 @@ from cmb_bidsapp.preprocess.ants import register, to_ants
 from cmb_bidsapp.preprocess.resampling import Float, Grid, isotropic_grid, resample
 
 if TYPE_CHECKING:  # torch
-    from cmb_bidsapp.anatomy.network import Anatomy
+    from cmb_bidsapp.anatomy.network import AnatomySegmentation
 
 #: Voxel size of the deformable registration and of the resulting dseg, mm.
 REGISTRATION_MM = 2.0
@@ -83,7 +83,9 @@ def load_atlas() -> Atlas:
     return Atlas(np.asarray(image.dataobj).astype(np.int32), np.asarray(image.affine, np.float64))
 
 
-def parcellate(anatomy: Anatomy, image: Float, affine: Affine, *, seed: int = 0) -> Parcellation:
+def parcellate(
+    anatomy: AnatomySegmentation, image: Float, affine: Affine, *, seed: int = 0
+) -> Parcellation:
     """Label a head in FreeSurfer ids, 1 mm, along the axes of its image.
 
     Parameters
@@ -107,6 +109,8 @@ def aligned(parcellation: Parcellation, *, names: bool, seed: int = 0) -> Parcel
 
     Parameters
     ----------
+    parcellation
+        Of a head, in FreeSurfer ids; its grid may lie anywhere.
     names
         Name the cortex after the nearest area of the atlas, for parcellations that tell it apart
         by side only (ids 3 and 42).
@@ -137,7 +141,7 @@ def _brightness() -> npt.NDArray[np.float32]:
     return brightness
 
 
-def _around_brain(anatomy: Anatomy) -> Grid:
+def _around_brain(anatomy: AnatomySegmentation) -> Grid:
     """1 mm voxels around the brain."""
     fine = isotropic_grid(anatomy.grid, DSEG_MM)
     inside = np.argwhere(anatomy.brain_mask(fine))

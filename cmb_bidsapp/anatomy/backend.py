@@ -41,7 +41,7 @@ class ParcellationRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class ParcellationSource:
     """The T1w that is to be labelled, and what may be used for it.
 
     ``device`` is ``cpu``, ``cuda`` or ``cuda:N``; ``step`` is told what begins.
@@ -86,16 +86,42 @@ class Backend(Protocol):
     def find(
         self, request: ParcellationRequest, participant: str, session: str | None
     ) -> ExistingParcellation | None:
-        """Output that is there and satisfies it, best first."""
+        """Output that is there and satisfies it, best first.
 
-    def make(self, request: ParcellationRequest, source: Source) -> None:
-        """Run the program; :meth:`find` finds what it has left."""
+        Parameters
+        ----------
+        request
+            What is wanted, and the folders to look in.
+        participant, session
+            Labels without ``sub-`` and ``ses-``; a session of ``None``: the dataset has none.
+        """
+
+    def make(self, request: ParcellationRequest, source: ParcellationSource) -> None:
+        """Run the program; :meth:`find` finds what it has left.
+
+        Parameters
+        ----------
+        request
+            What is wanted, and where the output goes.
+        source
+            The T1w that is labelled.
+        """
 
 
 def first_of(
     kinds: Container[str], folders: Iterable[Path], participant: str, session: str | None
 ) -> ExistingParcellation | None:
-    """First parcellation of some kinds in some folders."""
+    """First parcellation of some kinds in some folders.
+
+    Parameters
+    ----------
+    kinds
+        Kinds of outputs that will do, as :class:`ExistingParcellation` names them.
+    folders
+        Outputs of other apps, best first.
+    participant, session
+        Labels without ``sub-`` and ``ses-``.
+    """
     for folder in folders:
         for found in parcellations_in(folder, participant, session):
             if found.kind in kinds:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cmb_bidsapp.anatomy.backend import Backend, ParcellationRequest, Source
+from cmb_bidsapp.anatomy.backend import Backend, ParcellationRequest, ParcellationSource
 from cmb_bidsapp.anatomy.embedded import Embedded, Reuse
 from cmb_bidsapp.anatomy.existing import ExistingParcellation
 from cmb_bidsapp.anatomy.freesurfer import FreeSurfer
@@ -21,14 +21,29 @@ BACKENDS: dict[str, Backend] = {
 def find_parcellation(
     request: ParcellationRequest, participant: str, session: str | None
 ) -> ExistingParcellation | None:
-    """Output that is there and satisfies the request."""
+    """Output that is there and satisfies the request.
+
+    Parameters
+    ----------
+    request
+        Its ``wanted`` is a key of :data:`BACKENDS`.
+    participant, session
+        Labels without ``sub-`` and ``ses-``.
+    """
     return BACKENDS[request.wanted].find(request, participant, session)
 
 
 def obtain_parcellation(
-    request: ParcellationRequest, source: Source
+    request: ParcellationRequest, source: ParcellationSource
 ) -> ExistingParcellation | None:
     """Output that is there, or made now; ``None`` where the embedded parcellation is to be made.
+
+    Parameters
+    ----------
+    request
+        Its ``wanted`` is a key of :data:`BACKENDS`.
+    source
+        The T1w that is labelled, where a program has to run.
 
     Raises
     ------

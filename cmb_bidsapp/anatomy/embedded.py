@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from cmb_bidsapp.anatomy.backend import ParcellationRequest, Source, first_of
+from cmb_bidsapp.anatomy.backend import ParcellationRequest, ParcellationSource, first_of
 from cmb_bidsapp.anatomy.existing import ExistingParcellation
 from cmb_bidsapp.anatomy.freesurfer import FreeSurfer
 from cmb_bidsapp.anatomy.synthseg import SynthSeg
@@ -26,11 +26,25 @@ class Embedded:
     def find(
         self, request: ParcellationRequest, participant: str, session: str | None
     ) -> ExistingParcellation | None:
-        """Output of other apps in the folders that are given."""
+        """Output of other apps in the folders that are given.
+
+        Parameters
+        ----------
+        request
+            Its ``given`` are the folders.
+        participant, session
+            Labels without ``sub-`` and ``ses-``.
+        """
         return first_of(self.cite, request.given, participant, session)
 
-    def make(self, request: ParcellationRequest, source: Source) -> None:
-        """Nothing is made here."""
+    def make(self, request: ParcellationRequest, source: ParcellationSource) -> None:
+        """Nothing is made here.
+
+        Parameters
+        ----------
+        request, source
+            Without effect: the network runs later, on images that are prepared by then.
+        """
 
 
 class Reuse(Embedded):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from cmb_bidsapp.anatomy.backend import ParcellationRequest, Source
+from cmb_bidsapp.anatomy.backend import ParcellationRequest, ParcellationSource
 from cmb_bidsapp.anatomy.existing import ExistingParcellation, parcellations_in
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.core.reference import Reference
@@ -43,7 +43,15 @@ class FreeSurfer:
     def find(
         self, request: ParcellationRequest, participant: str, session: str | None
     ) -> ExistingParcellation | None:
-        """Output that is there; subjects that recon-all is to go on with do not count."""
+        """Output that is there; subjects that recon-all is to go on with do not count.
+
+        Parameters
+        ----------
+        request
+            Its ``given`` are looked in first, then its ``subjects_dir``.
+        participant, session
+            Labels without ``sub-`` and ``ses-``.
+        """
         for folder in (*request.given, request.subjects_dir):
             for found in parcellations_in(folder, participant, session):
                 unfinished = folder == request.subjects_dir and _is_to_go_on(found, request)
@@ -51,8 +59,15 @@ class FreeSurfer:
                     return found
         return None
 
-    def make(self, request: ParcellationRequest, source: Source) -> None:
+    def make(self, request: ParcellationRequest, source: ParcellationSource) -> None:
         """Run recon-all, or resume it.
+
+        Parameters
+        ----------
+        request
+            Where the subject goes, the licence, and whether recon-all may run or resume.
+        source
+            The T1w; its label is the name of the subject.
 
         Raises
         ------

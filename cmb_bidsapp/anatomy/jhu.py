@@ -165,6 +165,8 @@ def capsules(jhu: Jhu, points: Points) -> tuple[Mask, Mask]:
 
     Parameters
     ----------
+    jhu
+        Atlas of white matter, in MNI152.
     points
         MNI152 coordinates (RAS mm), such as those of the voxels of a head, shape ``(x, y, z, 3)``.
 

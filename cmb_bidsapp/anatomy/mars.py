@@ -55,6 +55,8 @@ def mars_labels(
         With a named cortex.
     capsules
         Internal and external capsule of an atlas; otherwise they are found between the nuclei.
+    rules
+        Which white matter is deep; see :func:`cmb_bidsapp.anatomy.proxy.tissue_regions`.
 
     Returns
     -------
@@ -107,6 +109,10 @@ def on_grid(
 
     Parameters
     ----------
+    mars, grid
+        Map and its voxels, shape ``(x, y, z)``.
+    target
+        Voxels of the T2*w.
     pull
         World coordinates of the target to those of the map (mm).
 

@@ -95,14 +95,22 @@ def normalize(image: torch.Tensor) -> torch.Tensor:
 
 
 def as_input(image: torch.Tensor, contrast: Contrast) -> torch.Tensor:
-    """Put a normalized image ``(x, y, z)`` into its channel: ``(contrasts, x, y, z)``."""
+    """Put a normalized image ``(x, y, z)`` into its channel: ``(contrasts, x, y, z)``.
+
+    Parameters
+    ----------
+    image
+        Brightness as :func:`normalize` leaves it.
+    contrast
+        Says which channel; the others are 0.
+    """
     channels = image.new_zeros((len(CONTRASTS), *image.shape))
     channels[CONTRASTS.index(contrast)] = image
     return channels
 
 
 @dataclass(frozen=True)
-class Anatomy:
+class AnatomySegmentation:
     """What the network sees in a head.
 
     Attributes
@@ -137,7 +145,7 @@ class Anatomy:
         return mask
 
 
-def _around_deep_structures(anatomy: Anatomy) -> Grid | None:
+def _around_deep_structures(anatomy: AnatomySegmentation) -> Grid | None:
     """A field around the middle of the brain, where the image shows much more than a head."""
     size = np.array(FIELD_VOXELS)
     shape = np.array(anatomy.grid.shape)
@@ -164,8 +172,18 @@ class AnatomyNetwork:
 
     def __call__(
         self, data: npt.NDArray[np.float32], affine: Affine, contrast: Contrast
-    ) -> Anatomy:
-        """Segment a head or a skull-stripped brain of any voxel size (mm)."""
+    ) -> AnatomySegmentation:
+        """Segment a head or a skull-stripped brain.
+
+        Parameters
+        ----------
+        data
+            Brightness in any unit, shape ``(x, y, z)``, any voxel size and orientation.
+        affine
+            From voxels to RAS mm.
+        contrast
+            What the image is weighted with.
+        """
         # 16: four halvings inside the network.
         grid = isotropic_grid(Grid.of(data, affine), SPACING_MM, multiple=16)
         overview = self._segment(data, affine, grid, contrast)
@@ -175,11 +193,11 @@ class AnatomyNetwork:
 
     def _segment(
         self, data: npt.NDArray[np.float32], affine: Affine, grid: Grid, contrast: Contrast
-    ) -> Anatomy:
+    ) -> AnatomySegmentation:
         volume = torch.from_numpy(resample(data, affine, grid, smooth=True))
         image = as_input(normalize(volume), contrast).to(self.device)[None]
         with torch.inference_mode(), inference_on(self.device):
             # The classes have no side, so the mirror image is a second opinion.
             logits = self.network(image) + self.network(image.flip(2)).flip(2)
         probabilities = (logits[0].float() / 2).softmax(0)
-        return Anatomy(probabilities.cpu().numpy(), grid)
+        return AnatomySegmentation(probabilities.cpu().numpy(), grid)

@@ -82,6 +82,8 @@ def tissue_regions(
         Ids of ``wmparc``, which then decide what white matter is deep.
     capsules
         From an atlas; otherwise they are found between the nuclei.
+    rules
+        ``paper`` or ``reference``: which white matter is deep.
 
     Returns
     -------

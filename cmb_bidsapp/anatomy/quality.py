@@ -217,24 +217,14 @@ def contrast_measures(correlation: float, brightness: float, name: str) -> list[
     """
     meaning = f"{name} may be a T2*w; look at it and convert it again, or leave it out"
     both = (
-        Measure(
-            measure="correlation of T1w and T2*w",
-            value=correlation,
-            units="",
-            low=None,
-            high=CORRELATION,
-            consequence=meaning,
-        ),
-        Measure(
-            measure="ventricles by white matter in the T1w",
-            value=brightness,
-            units="",
-            low=None,
-            high=FLUID,
-            consequence=meaning,
-        ),
+        ("correlation of T1w and T2*w", correlation, CORRELATION),
+        ("ventricles by white matter in the T1w", brightness, FLUID),
     )
-    return [measure for measure in both if math.isfinite(measure.value)]
+    return [
+        Measure(what, value, "", high=most, consequence=meaning)
+        for what, value, most in both
+        if math.isfinite(value)
+    ]
 
 
 def share_shown(
@@ -246,6 +236,8 @@ def share_shown(
     ----------
     brain, affine
         Mask, and voxel to world (mm).
+    image
+        Voxels of the other image.
     pull
         World of the other image to world of the mask.
     """
@@ -263,6 +255,8 @@ def region_measures(parcellation: Parcellation, head_ml: float) -> list[Measure]
 
     Parameters
     ----------
+    parcellation
+        In FreeSurfer ids.
     head_ml
         Volume of brain with CSF; the limits of volumes are relative to it.
     """

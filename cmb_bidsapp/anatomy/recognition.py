@@ -23,7 +23,7 @@ from cmb_bidsapp.core.labels import STRUCTURES
 from cmb_bidsapp.preprocess.resampling import Grid, resample
 
 if TYPE_CHECKING:  # torch
-    from cmb_bidsapp.anatomy.network import Anatomy
+    from cmb_bidsapp.anatomy.network import AnatomySegmentation
 
 #: Least certainty of the brain that is one.
 LEAST_CERTAINTY = 0.90
@@ -39,28 +39,30 @@ LEAST_VALUES = 16
 LEAST_FLUID = 20
 
 Data = npt.NDArray[np.float32]
-Recognise = Callable[[Data, Affine, Contrast], "Anatomy"]
+Recognise = Callable[[Data, Affine, Contrast], "AnatomySegmentation"]
 
 
-def certainty(anatomy: Anatomy) -> float:
+def certainty(anatomy: AnatomySegmentation) -> float:
     """Mean probability of being brain where that is likelier than not; 0 without a brain."""
     inside = 1 - anatomy.probabilities[0]
     return _mean(inside[inside > 0.5])
 
 
-def structure_certainty(anatomy: Anatomy) -> float:
+def structure_certainty(anatomy: AnatomySegmentation) -> float:
     """Mean probability of the likeliest structure where that is one of the brain; 0 without."""
     structure = anatomy.probabilities.argmax(axis=0) > 0
     return _mean(anatomy.probabilities.max(axis=0)[structure])
 
 
-def fluid_brightness(data: Data, affine: Affine, anatomy: Anatomy) -> float:
+def fluid_brightness(data: Data, affine: Affine, anatomy: AnatomySegmentation) -> float:
     """Median of the lateral ventricles by that of the white matter, off their borders.
 
     Parameters
     ----------
     data, affine
         Image without bias, and voxel to world (RAS mm).
+    anatomy
+        What the network sees in that image.
 
     Returns
     -------
@@ -84,7 +86,7 @@ def why_not(
     contrast: Contrast,
     recognise: Recognise,
     *,
-    anatomy: Anatomy,
+    anatomy: AnatomySegmentation,
     brain: npt.NDArray[np.bool_],
 ) -> str:
     """Say why an image cannot be what it is given as; empty where it can.

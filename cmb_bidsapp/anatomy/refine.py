@@ -19,7 +19,7 @@ from cmb_bidsapp.core.arrays import Affine
 from cmb_bidsapp.preprocess.resampling import Float, Grid, resample
 
 if TYPE_CHECKING:  # torch
-    from cmb_bidsapp.anatomy.network import Anatomy
+    from cmb_bidsapp.anatomy.network import AnatomySegmentation
 
 #: How far around (SD, mm) the brightness of a class is learnt: what bias correction leaves, and
 #: real differences between regions, are smoother than this.
@@ -34,14 +34,18 @@ LEAST_VOXELS = 50
 
 
 def refined_structures(
-    anatomy: Anatomy, image: Float, affine: Affine, target: Grid
+    anatomy: AnatomySegmentation, image: Float, affine: Affine, target: Grid
 ) -> npt.NDArray[np.uint8]:
     """Most probable class at the voxels of another grid, given the image.
 
     Parameters
     ----------
+    anatomy
+        What the network sees in that image.
     image, affine
         The image the network saw, bias-corrected and without what is not brain (there 0).
+    target
+        Voxels at which classes are wanted.
 
     Returns
     -------
@@ -72,7 +76,9 @@ def refined_structures(
     return np.where(inside > background, winner, 0).astype(np.uint8)
 
 
-def _brightness(anatomy: Anatomy, image: Float, affine: Affine) -> Iterator[tuple[Float, float]]:
+def _brightness(
+    anatomy: AnatomySegmentation, image: Float, affine: Affine
+) -> Iterator[tuple[Float, float]]:
     """Local mean and overall deviation of each class but the background, on the network's grid.
 
     The deviation is 0 where a class has none.

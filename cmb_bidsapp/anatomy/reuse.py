@@ -139,6 +139,8 @@ def check_same_head(
 
     Parameters
     ----------
+    parcellation
+        Of another program, in FreeSurfer ids.
     brain_mask, affine
         Brain with its CSF, shape ``(x, y, z)``, and voxel-to-world (RAS mm).
 

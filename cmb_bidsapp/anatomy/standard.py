@@ -81,7 +81,15 @@ class StandardTransforms:
 
     @classmethod
     def of_ants(cls, warp: Path, linear: Path, inverse_warp: Path) -> StandardTransforms:
-        """Read what ANTs' SyN leaves: it bends first, then moves the head's points to MNI152."""
+        """Make them of what SyN leaves: it bends first, then moves the head's points to MNI152.
+
+        Parameters
+        ----------
+        warp, inverse_warp
+            Displacement fields (``1Warp.nii.gz``, ``1InverseWarp.nii.gz``).
+        linear
+            Affine part (``0GenericAffine.mat``).
+        """
         matrix = read_linear(linear)
         bent, back = read_field(warp), read_field(inverse_warp)
         here, there = centres(bent.grid), centres(back.grid)
@@ -162,6 +170,8 @@ def in_space(
     ----------
     instances
         Lesions by number, shape ``(x, y, z)``.
+    affine
+        From voxels of the lesions to RAS mm.
     points
         World coordinates (mm) of the other grid's voxels, shape ``(x, y, z, 3)``.
     """
@@ -218,7 +228,15 @@ def tabulate(path: Path, grid: Grid) -> Field:
 
 
 def write_field(field: Field, path: Path) -> None:
-    """Write a field as ANTs and SimpleITK read it: it resamples images of the space it leads to."""
+    """Write a field as ANTs and SimpleITK read it: it resamples images of the space it leads to.
+
+    Parameters
+    ----------
+    field
+        Displacements in RAS mm; the file has them in LPS mm.
+    path
+        NIfTI file of shape ``(x, y, z, 1, 3)``.
+    """
     vectors = field.displacement * np.diag(FLIP)[:3]
     image = nib.Nifti1Image(vectors[:, :, :, None, :].astype(np.float32), field.grid.affine)
     image.header.set_intent("vector")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from types import MappingProxyType
 
-from cmb_bidsapp.anatomy.backend import ParcellationRequest, Source, first_of
+from cmb_bidsapp.anatomy.backend import ParcellationRequest, ParcellationSource, first_of
 from cmb_bidsapp.anatomy.existing import ExistingParcellation
 from cmb_bidsapp.core.reference import Reference
 
@@ -27,11 +27,26 @@ class SynthSeg:
     def find(
         self, request: ParcellationRequest, participant: str, session: str | None
     ) -> ExistingParcellation | None:
-        """Output that is there."""
+        """Output that is there.
+
+        Parameters
+        ----------
+        request
+            Its ``given`` are looked in first, then what has been made here.
+        participant, session
+            Labels without ``sub-`` and ``ses-``.
+        """
         return first_of(self.cite, (*request.given, _made(request)), participant, session)
 
-    def make(self, request: ParcellationRequest, source: Source) -> None:
+    def make(self, request: ParcellationRequest, source: ParcellationSource) -> None:
         """Run mri_synthseg.
+
+        Parameters
+        ----------
+        request
+            Its ``sourcedata`` is where the output goes.
+        source
+            The T1w, threads and device.
 
         Raises
         ------

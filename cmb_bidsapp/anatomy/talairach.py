@@ -171,7 +171,15 @@ def _world(volume: dict[str, str], path: Path) -> Affine:
 
 
 def transform_files(subject_dir: Path, *, to_standard: bool) -> list[Path]:
-    """Files that :func:`to_template` and, for ``to_standard``, :func:`to_mni305` look at."""
+    """Files that :func:`to_template` and, for ``to_standard``, :func:`to_mni305` look at.
+
+    Parameters
+    ----------
+    subject_dir
+        A FreeSurfer subject.
+    to_standard
+        Whether the transform to MNI305 is wanted besides that of the template.
+    """
     lta = _template_lta(subject_dir)
     paths = [] if lta is None else [lta]
     if to_standard:

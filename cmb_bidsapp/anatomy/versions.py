@@ -19,6 +19,13 @@ def with_version(maker: str, found: ExistingParcellation) -> str:
 
     FreeSurfer and FastSurfer leave it with each subject, BIDS derivatives as ``GeneratedBy`` of
     the dataset: ``FastSurfer (2.4.2+1b9423c)``, ``sMRIPrep (fMRIPrep 24.1.1)``.
+
+    Parameters
+    ----------
+    maker
+        Name of the program.
+    found
+        Its output.
     """
     if found.subject_dir is not None:
         version = _first_word(found.subject_dir / "scripts" / BUILDS.get(found.kind, ""))

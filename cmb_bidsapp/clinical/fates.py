@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
-from cmb_bidsapp.clinical.mars import GROUPS, Place, place_of
+from cmb_bidsapp.clinical.mars import GROUPS, MarsPlace, place_of
 from cmb_bidsapp.clinical.tracks import KEPT, TrackRow, known_before
 from cmb_bidsapp.lesions.lesion import COUNTED, UNASSIGNED, Lesion, Status
 from cmb_bidsapp.lesions.presence import Change, State
@@ -51,7 +51,7 @@ def fates(
     }
 
 
-def place_of_track(row: TrackRow) -> Place:
+def place_of_track(row: TrackRow) -> MarsPlace:
     """Where a microbleed counts in the MARS form."""
     return place_of(Lesion(status=Status.KEPT, **{name: getattr(row, name) for name in KEPT}))
 

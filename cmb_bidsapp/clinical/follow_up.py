@@ -76,7 +76,7 @@ class FollowUp:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Counts:
+class ChangeCounts:
     """Microbleeds of a follow-up by what became of them; each field is a column."""
 
     baseline_count: int | None = column("Microbleeds found at baseline")
@@ -120,7 +120,7 @@ class Counts:
 
 # Columns are those of the last base first.
 @dataclass(frozen=True, kw_only=True)
-class ChangeRow(NewLesions, Counts, FollowUp):
+class ChangeRow(NewLesions, ChangeCounts, FollowUp):
     """A row of ``*_label-CMB_changes.tsv``; of a session that was not compared without counts.
 
     Each field is a column, which its metadata describe; ``None`` where it is not known.

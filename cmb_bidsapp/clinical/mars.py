@@ -27,7 +27,7 @@ SUBTOTAL, TOTAL = "sub-total", "total"
 _NAMES = frozenset({*GROUPS, *MARS_FORM, UNASSIGNED})
 
 
-class Place(NamedTuple):
+class MarsPlace(NamedTuple):
     """Where a microbleed counts.
 
     Attributes
@@ -61,7 +61,7 @@ class Form:
         Candidates that are not kept.
     """
 
-    counts: Mapping[tuple[Place, str], int]
+    counts: Mapping[tuple[MarsPlace, str], int]
     border: int
     below_size: int
     macro: int
@@ -95,7 +95,7 @@ class Form:
         if names is not None and not _NAMES.issuperset(names):
             raise ValueError(f"{', '.join(names)}: regions are {', '.join(sorted(_NAMES))}")
 
-        def within(place: Place) -> bool:
+        def within(place: MarsPlace) -> bool:
             if names is None or place.group in names:
                 return True
             return place.region != UNASSIGNED and place.region in names
@@ -107,12 +107,12 @@ class Form:
         )
 
 
-def place_of(lesion: Lesion) -> Place:
+def place_of(lesion: Lesion) -> MarsPlace:
     """Where a lesion counts; its group follows from its region where that is known."""
     side, region = lesion.side or UNASSIGNED, lesion.mars_region or UNASSIGNED
     if region in MARS_FORM:
-        return Place(MARS_FORM[region][1], region, side)
-    return Place(lesion.region or UNASSIGNED, UNASSIGNED, side)
+        return MarsPlace(MARS_FORM[region][1], region, side)
+    return MarsPlace(lesion.region or UNASSIGNED, UNASSIGNED, side)
 
 
 def fill(lesions: Iterable[Lesion]) -> Form:

@@ -15,7 +15,7 @@ from cmb_bidsapp import __version__
 from cmb_bidsapp.bids.derivatives import BIDS_VERSION, SessionFiles, raw_uri
 from cmb_bidsapp.bids.outputs import bids_name, sidecar_of, write_image, write_json, write_text
 from cmb_bidsapp.bids.tables import read_table, write_table
-from cmb_bidsapp.convert.valdo import COHORTS, Participant, cohort_of
+from cmb_bidsapp.convert.valdo import COHORTS, ValdoParticipant, cohort_of
 from cmb_bidsapp.core.errors import DataError, UsageError
 
 GENERATOR = "cmb_bidsapp convert valdo"
@@ -56,7 +56,7 @@ class Outputs:
         return all(path.exists() and sidecar_of(path).exists() for path in images)
 
 
-def write_participant(participant: Participant, outputs: Outputs) -> None:
+def write_participant(participant: ValdoParticipant, outputs: Outputs) -> None:
     """Write images and masks with their sidecars, each complete or not at all."""
     cohort = cohort_of(participant.label)
     scanner = dict(cohort.metadata) if cohort else {}

@@ -52,7 +52,7 @@ COHORTS = {
 
 
 @dataclass(frozen=True)
-class Participant:
+class ValdoParticipant:
     """Images of one participant on one grid, and what was put right on the way.
 
     Attributes
@@ -95,7 +95,7 @@ def find_participants(valdo_dir: Path) -> dict[str, dict[str, list[Path]]]:
     return {label: found[label] for label in sorted(found)}
 
 
-def read_participant(label: str, files: Mapping[str, Sequence[Path]]) -> Participant:
+def read_participant(label: str, files: Mapping[str, Sequence[Path]]) -> ValdoParticipant:
     """Read the files of one participant and bring them onto one grid.
 
     Values that are not finite become 0, and headers that differ a little give way to that of the
@@ -141,7 +141,7 @@ def read_participant(label: str, files: Mapping[str, Sequence[Path]]) -> Partici
         raise DataError(f"{paths['CMB']} is no mask of microbleeds: {error}") from error
     if note:
         notes.append(f"CMB: {note}")
-    return Participant(
+    return ValdoParticipant(
         label=label,
         t2star=data["T2S"],
         t1w=data["T1"],

@@ -166,7 +166,15 @@ def translate(dseg: npt.NDArray[np.integer], values: Mapping[int, int]) -> npt.N
 
 
 def where(dseg: npt.NDArray[np.integer], labels: Iterable[int]) -> npt.NDArray[np.bool_]:
-    """Mask of the voxels that have one of the labels."""
+    """Mask of the voxels that have one of the labels.
+
+    Parameters
+    ----------
+    dseg
+        FreeSurfer ids or other labels, any shape.
+    labels
+        Those that are meant.
+    """
     mask: npt.NDArray[np.bool_] = translate(dseg, dict.fromkeys(labels, 1)).view(np.bool_)
     return mask
 

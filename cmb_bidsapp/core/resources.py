@@ -63,6 +63,8 @@ def choose_device(wanted: str, gpus: Callable[[], int]) -> str:
 
     Parameters
     ----------
+    wanted
+        ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
     gpus
         Counts the CUDA devices.
 

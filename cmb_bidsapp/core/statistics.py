@@ -23,12 +23,23 @@ _BLOCK = 100
 
 
 def ratio(numerator: float, denominator: float) -> float:
-    """A quotient; NaN where the denominator is 0."""
+    """A quotient; NaN where the denominator is 0.
+
+    Parameters
+    ----------
+    numerator, denominator
+        Of one unit.
+    """
     return numerator / denominator if denominator else NAN
 
 
 def wilson(part: int, whole: int) -> tuple[float, float]:
     """95 % interval of a share (Wilson 1927); NaN of nothing.
+
+    Parameters
+    ----------
+    part, whole
+        Counts, ``part`` at most ``whole``.
 
     >>> [round(end, 3) for end in wilson(9, 10)]
     [0.596, 0.982]

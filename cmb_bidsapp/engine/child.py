@@ -78,7 +78,7 @@ def is_stale(phase: Phase[Any], job: Job, known: dict[str, FileState]) -> bool:
     known
         States of files that this process has read; gets those of the inputs that had to be.
     """
-    parameters = phase.parameters(job.settings, job.session)
+    parameters = phase.depends_on(job.settings, job.session)
     stamp = read_stamp(job.files.stamp(phase.name))
     # With other parameters no content of the inputs could make the key the same.
     if stamp is None or job.settings.force or key_of(parameters, stamp.inputs) != stamp.key:
@@ -169,7 +169,7 @@ def _run_phase(phase: Phase[Any], job: Job, known: dict[str, FileState], emit: E
     # where somebody has changed one meanwhile, the phase runs again next time.
     after = _inputs(phase, job, known)
     inputs = {} if after is None else {**after, **before}
-    parameters = phase.parameters(job.settings, job.session)
+    parameters = phase.depends_on(job.settings, job.session)
     key = "" if after is None else key_of(parameters, inputs)
     write_stamp(job.files.stamp(phase.name), Stamp(key, inputs, relative))
     write_seconds(job.files, phase.name, timings)

@@ -23,6 +23,10 @@ def compare_anatomy(
 
     Parameters
     ----------
+    predicted, reference
+        Derivatives of one session from the two sides.
+    grid
+        Where all images must lie.
     proxy
         Proxy classes of the reference, on ``grid``.
 
@@ -76,7 +80,13 @@ def mars_dice(reference: Labels, predicted: Labels) -> dict[str, float]:
 
 
 def overlaps_of(reference: Labels, predicted: Labels) -> dict[int, Overlap]:
-    """Overlap of every label but 0 that occurs in two images of one grid, in one pass."""
+    """Overlap of every label but 0 that occurs in two images of one grid, in one pass.
+
+    Parameters
+    ----------
+    reference, predicted
+        Label images of one shape.
+    """
     return _overlaps(_pairs_of(reference, predicted))
 
 
@@ -105,6 +115,11 @@ def side_errors(reference: Labels, predicted: Labels) -> float:
     """Share of the voxels that both MARS maps label, whatever the region, on different sides.
 
     NaN where they have no voxel in common.
+
+    Parameters
+    ----------
+    reference, predicted
+        MARS maps of one shape; their hundreds say the side.
     """
     both = (reference > 0) & (predicted > 0)
     differ = both & (reference // 100 != predicted // 100)

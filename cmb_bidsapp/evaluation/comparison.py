@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cmb_bidsapp.core.labels import MIMICS
-from cmb_bidsapp.evaluation.matching import Lesion, Place, Rule, Shape, dice_of, voxels_of
+from cmb_bidsapp.evaluation.matching import Mark, Place, Rule, Shape, dice_of, voxels_of
 
 #: What a false positive lies on where no mimic is known.
 NOTHING_KNOWN = "nothing-known"
@@ -75,8 +75,8 @@ class Surroundings:
 
 
 def compare(
-    reference: Sequence[Lesion],
-    predicted: Sequence[Lesion],
+    reference: Sequence[Mark],
+    predicted: Sequence[Mark],
     around: Surroundings,
     match: Rule,
 ) -> list[Fate]:
@@ -84,6 +84,10 @@ def compare(
 
     Parameters
     ----------
+    reference, predicted
+        Lesions of one image.
+    around
+        What else is known of the image: its shape, what to ignore, mimics.
     match
         What hits what; see :mod:`cmb_bidsapp.evaluation.presets`.
 
@@ -124,7 +128,7 @@ class _Hit:
 
 
 def _fate(
-    side: str, lesion: Lesion, fate: str, hit: _Hit | None = None, lies_on: str | None = None
+    side: str, lesion: Mark, fate: str, hit: _Hit | None = None, lies_on: str | None = None
 ) -> Fate:
     paired = hit or _Hit()
     return Fate(
@@ -143,13 +147,13 @@ def _fate(
     )
 
 
-def _touches(lesion: Lesion, ignore: npt.NDArray[np.integer]) -> bool:
+def _touches(lesion: Mark, ignore: npt.NDArray[np.integer]) -> bool:
     # The centre of a curved lesion may lie beside its voxels.
     centre = np.round(lesion.voxels.mean(axis=0)).astype(int)
     return bool((ignore[tuple(lesion.voxels.T)] > 0).any() or ignore[tuple(centre)] > 0)
 
 
-def _lies_on(lesion: Lesion, mimics: npt.NDArray[np.integer]) -> str:
+def _lies_on(lesion: Mark, mimics: npt.NDArray[np.integer]) -> str:
     below = mimics[tuple(lesion.voxels.T)]
     counts = {name: int((below == value).sum()) for value, name in MIMICS.items()}
     most = max(counts, key=lambda name: counts[name])

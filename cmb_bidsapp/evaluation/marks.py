@@ -30,7 +30,7 @@ import numpy.typing as npt
 from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.core.statistics import NAN
-from cmb_bidsapp.evaluation.matching import Lesion
+from cmb_bidsapp.evaluation.matching import Mark
 from cmb_bidsapp.evaluation.reading import json_of
 from cmb_bidsapp.preprocess.resampling import Grid
 
@@ -60,12 +60,19 @@ class Marks:
         Whether every mark tells how large it is; else a lesion is the voxel that a mark lies in.
     """
 
-    lesions: list[Lesion]
+    lesions: list[Mark]
     extent: bool
 
 
 def read_marks(path: Path, grid: Grid) -> Marks:
     """Read marks as lesions on a grid, in the order of the list.
+
+    Parameters
+    ----------
+    path
+        A TSV or JSON file; :mod:`cmb_bidsapp.evaluation.marks` says what may be in it.
+    grid
+        Voxels of the image that was marked.
 
     Raises
     ------
@@ -137,7 +144,7 @@ def _numbers(row: Mapping[str, Any], path: Path, number: int) -> Row:
     return values
 
 
-def _lesion(row: Row, number: int, grid: Grid, path: Path) -> Lesion:
+def _lesion(row: Row, number: int, grid: Grid, path: Path) -> Mark:
     if "i_min" in row:
         low, high = _corners(row, BOX_VOXEL)
         centre = _world(grid, (low + high) / 2)
@@ -168,7 +175,7 @@ def _lesion(row: Row, number: int, grid: Grid, path: Path) -> Lesion:
                 "are RAS mm, those of voxels begin at 0"
             )
     x, y, z = centre.tolist()
-    return Lesion(number, (x, y, z), voxels, score=row.get("score", NAN))
+    return Mark(number, (x, y, z), voxels, score=row.get("score", NAN))
 
 
 def _corners(row: Row, names: Sequence[str]) -> tuple[Vector, Vector]:

@@ -44,7 +44,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Lesion:
+class Mark:
     """One lesion of an image, or one mark of a list.
 
     Attributes
@@ -108,22 +108,34 @@ class Matching:
 
 
 #: Reference and predicted lesions, and the shape of their image, to what hits what.
-Rule = Callable[[Sequence[Lesion], Sequence[Lesion], Shape], Matching]
+Rule = Callable[[Sequence[Mark], Sequence[Mark], Shape], Matching]
 
 
-def lesions_of(instances: npt.NDArray[np.integer], affine: Affine) -> list[Lesion]:
+def lesions_of(instances: npt.NDArray[np.integer], affine: Affine) -> list[Mark]:
     """Lesions of an instance image (0, or the number of the lesion), in the order of numbers.
 
-    ``affine`` is voxel to world (RAS mm).
+    Parameters
+    ----------
+    instances
+        Shape ``(x, y, z)``.
+    affine
+        From voxels to RAS mm.
     """
     voxels = voxels_in(instances)
     return _by_number(voxels, instances[tuple(voxels.T)], affine)
 
 
-def pieces_of(mask: npt.NDArray[np.bool_], affine: Affine, connectivity: int = 26) -> list[Lesion]:
+def pieces_of(mask: npt.NDArray[np.bool_], affine: Affine, connectivity: int = 26) -> list[Mark]:
     """Connected pieces of a mask, numbered in C order of their first voxels.
 
-    ``connectivity`` is 6 (faces) or 26 (faces, edges and corners).
+    Parameters
+    ----------
+    mask
+        Shape ``(x, y, z)``.
+    affine
+        From voxels to RAS mm.
+    connectivity
+        6 (faces) or 26 (faces, edges and corners).
     """
     voxels = voxels_in(mask)
     # One voxel of room, so that nobody's neighbour is the last one of the row before.
@@ -147,24 +159,30 @@ def pieces_of(mask: npt.NDArray[np.bool_], affine: Affine, connectivity: int = 2
 
 def _by_number(
     voxels: npt.NDArray[np.intp], numbers: npt.NDArray[np.integer], affine: Affine
-) -> list[Lesion]:
+) -> list[Mark]:
     """Lesions of voxels, given in C order, and the number of the lesion that each is of."""
     order = np.argsort(numbers, kind="stable")
     found, first = np.unique(numbers[order], return_index=True)
     lesions = []
     for number, own in zip(found.tolist(), np.split(voxels[order], first[1:]), strict=False):
         x, y, z = (affine[:3, :3] @ own.mean(axis=0) + affine[:3, 3]).tolist()
-        lesions.append(Lesion(number, (x, y, z), own))
+        lesions.append(Mark(number, (x, y, z), own))
     return lesions
 
 
-def centres_of(lesions: Sequence[Lesion]) -> Points:
+def centres_of(lesions: Sequence[Mark]) -> Points:
     """Centres of lesions, shape ``(n, 3)``, mm."""
     return np.array([lesion.centre for lesion in lesions], np.float64).reshape(-1, 3)
 
 
-def distances(reference: Sequence[Lesion], predicted: Sequence[Lesion]) -> Points:
-    """Between every two centres, shape ``(n, m)``, mm."""
+def distances(reference: Sequence[Mark], predicted: Sequence[Mark]) -> Points:
+    """Distances between every two centres (mm), shape ``(reference, predicted)``.
+
+    Parameters
+    ----------
+    reference, predicted
+        Lesions of one image.
+    """
     gaps = centres_of(reference)[:, None] - centres_of(predicted)[None]
     return np.asarray(np.linalg.norm(gaps, axis=-1), np.float64)
 
@@ -178,6 +196,8 @@ def match(reference: Points, predicted: Points, reach: float = HIT_MM) -> list[P
     ----------
     reference, predicted
         World coordinates (mm), shapes ``(n, 3)`` and ``(m, 3)``.
+    reach
+        Largest distance (mm).
     """
     distance = np.linalg.norm(reference[:, None] - predicted[None], axis=-1)
     chosen = _assign(distance, distance <= reach + TOLERANCE_MM)
@@ -201,6 +221,8 @@ def match_by_rank(
         World coordinates (mm), shapes ``(n, 3)`` and ``(m, 3)``.
     score
         Of each predicted one, the higher the surer.
+    reach
+        Largest distance (mm).
     """
     if not len(reference):
         return []
@@ -215,23 +237,38 @@ def match_by_rank(
 
 
 def within_reach(
-    reference: Sequence[Lesion],
-    predicted: Sequence[Lesion],
+    reference: Sequence[Mark],
+    predicted: Sequence[Mark],
     shape: Shape,  # noqa: ARG001
 ) -> Matching:
-    """One to one, centres at most 5 mm apart (paper, section 3.4); see :func:`match`."""
+    """Match one to one, centres at most 5 mm apart (paper, section 3.4); see :func:`match`.
+
+    Parameters
+    ----------
+    reference, predicted
+        Lesions of one image.
+    shape
+        Of the image; not used.
+    """
     return Matching.of(match(centres_of(reference), centres_of(predicted)))
 
 
 def nearest(
-    reference: Sequence[Lesion],
-    predicted: Sequence[Lesion],
+    reference: Sequence[Mark],
+    predicted: Sequence[Mark],
     shape: Shape,  # noqa: ARG001
 ) -> Matching:
     """Every predicted lesion takes its nearest reference lesion closer than 5 mm (VALDO).
 
     Of several that take the same one, the nearest hits it. Of equally near ones, on either side,
     the first counts.
+
+    Parameters
+    ----------
+    reference, predicted
+        Lesions of one image.
+    shape
+        Of the image; not used.
     """
     if not reference or not predicted:
         return Matching((), {})
@@ -248,8 +285,16 @@ def nearest(
     return Matching(pairs, claims)
 
 
-def in_common(reference: Sequence[Lesion], predicted: Sequence[Lesion], shape: Shape) -> Matching:
-    """One to one, with a voxel in common: as many pairs as can be, then the most Dice in all."""
+def in_common(reference: Sequence[Mark], predicted: Sequence[Mark], shape: Shape) -> Matching:
+    """Match one to one, with a voxel in common: as many pairs as can be, then the most Dice in all.
+
+    Parameters
+    ----------
+    reference, predicted
+        Lesions of one image.
+    shape
+        Of the image.
+    """
     dice = np.zeros((len(reference), len(predicted)))
     theirs = [lesion.flat(shape) for lesion in predicted]
     for i, own in enumerate(lesion.flat(shape) for lesion in reference):
@@ -260,14 +305,28 @@ def in_common(reference: Sequence[Lesion], predicted: Sequence[Lesion], shape: S
     return Matching.of([Pair(i, j, float(distance[i, j])) for i, j in chosen])
 
 
-def voxels_of(lesions: Sequence[Lesion], shape: Shape) -> npt.NDArray[np.intp]:
-    """Voxels of lesions, each once, as places in an image of that shape."""
+def voxels_of(lesions: Sequence[Mark], shape: Shape) -> npt.NDArray[np.intp]:
+    """Voxels of lesions, each once, as places in C order.
+
+    Parameters
+    ----------
+    lesions
+        Of one image.
+    shape
+        Of the image.
+    """
     places = [lesion.flat(shape) for lesion in lesions]
     return np.unique(np.concatenate(places)) if places else np.zeros(0, np.intp)
 
 
 def dice_of(own: npt.NDArray[np.intp], found: npt.NDArray[np.intp]) -> float:
-    """Dice of two sets of voxels, given by their places in an image."""
+    """Dice of two sets of voxels.
+
+    Parameters
+    ----------
+    own, found
+        Places in an image, C order, each once, shape ``(n,)``; not both empty.
+    """
     shared = len(np.intersect1d(own, found, assume_unique=True))
     return 2 * shared / (len(own) + len(found))
 

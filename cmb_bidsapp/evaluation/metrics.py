@@ -22,13 +22,25 @@ class Overlap:
 
     @classmethod
     def of(cls, reference: npt.NDArray[np.bool_], predicted: npt.NDArray[np.bool_]) -> Overlap:
-        """Count the voxels of two masks of one shape."""
+        """Count the voxels of two masks of one shape.
+
+        Parameters
+        ----------
+        reference, predicted
+            Of one shape.
+        """
         counts = (int(np.count_nonzero(m)) for m in (reference, predicted, reference & predicted))
         return cls(*counts)
 
     @classmethod
     def of_places(cls, reference: npt.NDArray[np.intp], predicted: npt.NDArray[np.intp]) -> Overlap:
-        """Count two sets of voxels, given by their places in an image, each once."""
+        """Count two sets of voxels.
+
+        Parameters
+        ----------
+        reference, predicted
+            Places in an image, C order, each once, shape ``(n,)``.
+        """
         shared = np.intersect1d(reference, predicted, assume_unique=True)
         return cls(len(reference), len(predicted), len(shared))
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cmb_bidsapp.core.labels import MARS_LOOK, PROXY
-from cmb_bidsapp.evaluation.matching import Lesion, Place
+from cmb_bidsapp.evaluation.matching import Mark, Place
 from cmb_bidsapp.evaluation.results import REGIONS
 from cmb_bidsapp.lesions.lesion import UNASSIGNED
 
@@ -17,20 +17,46 @@ _NOT_TOLD = (None, "n/a")
 def place_of(
     region: str | None, side: str | None, mars_region: str | None, *, border: bool | None = None
 ) -> Place:
-    """Place of a lesion from what a table says of it."""
+    """Place of a lesion from what a table says of it.
+
+    Parameters
+    ----------
+    region
+        Proxy class; any other word is none.
+    side, mars_region
+        Side and MARS region, as the table spells them; ``None`` where it has no such column.
+    border
+        Whether another region is near.
+    """
     known = region if region in REGIONS else UNASSIGNED
     return Place(known, _mars_region(side, mars_region), border)
 
 
-def place_on(proxy: npt.NDArray[np.integer], lesion: Lesion) -> Place:
-    """Place of a lesion from the proxy classes below it: that of most voxels, if any."""
+def place_on(proxy: npt.NDArray[np.integer], lesion: Mark) -> Place:
+    """Place of a lesion from the proxy classes below it: that of most voxels, if any.
+
+    Parameters
+    ----------
+    proxy
+        Proxy classes, shape ``(x, y, z)``.
+    lesion
+        Of an image on the same grid.
+    """
     below = proxy[tuple(lesion.voxels.T)]
     votes = {name: int((below == PROXY[name]).sum()) for name in REGIONS}
     return Place(max(votes, key=lambda name: votes[name])) if any(votes.values()) else Place()
 
 
-def row_of(lesion: Lesion, instances: npt.NDArray[np.integer]) -> int:
-    """Number that most voxels of a lesion have in an instance image: that of its table row."""
+def row_of(lesion: Mark, instances: npt.NDArray[np.integer]) -> int:
+    """Number that most voxels of a lesion have in an instance image: that of its table row.
+
+    Parameters
+    ----------
+    lesion
+        Its voxels.
+    instances
+        Number of the lesion in each voxel, 0 elsewhere, on the same grid.
+    """
     return int(np.bincount(instances[tuple(lesion.voxels.T)]).argmax())
 
 

@@ -44,7 +44,15 @@ class Failure:
 def evaluate_all(
     tasks: Sequence[Task], nprocs: int | None
 ) -> tuple[list[SessionResult], list[Failure]]:
-    """Evaluate all sessions, ``nprocs`` at a time, or as many as cores and memory allow."""
+    """Evaluate all sessions; those that fail are reported and left out.
+
+    Parameters
+    ----------
+    tasks
+        What is compared with what.
+    nprocs
+        Sessions at a time; ``None``: as many as cores and memory allow.
+    """
     cpus, memory = resources.available_cpus(), resources.available_memory_mb()
     processes = nprocs or max(1, min(cpus.value, memory.value // SESSION_MB))
     processes = min(processes, len(tasks))

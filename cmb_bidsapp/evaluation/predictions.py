@@ -26,7 +26,7 @@ from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.core.arrays import Affine, Mask
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.evaluation.marks import read_marks
-from cmb_bidsapp.evaluation.matching import Lesion, lesions_of, pieces_of
+from cmb_bidsapp.evaluation.matching import Mark, lesions_of, pieces_of
 from cmb_bidsapp.evaluation.places import place_of, row_of
 from cmb_bidsapp.evaluation.presets import Rules
 from cmb_bidsapp.evaluation.reading import (
@@ -77,14 +77,23 @@ class Prediction:
         Candidates of the app by number.
     """
 
-    stages: Mapping[str, Sequence[Lesion]]
+    stages: Mapping[str, Sequence[Mark]]
     extent: bool = True
-    scored: Callable[[float], Sequence[Lesion]] | None = None
+    scored: Callable[[float], Sequence[Mark]] | None = None
     instances: Labels | None = None
 
 
 def read_prediction(given: PredictionFiles, grid: Grid, rules: Rules) -> Prediction:
     """Read a session's lesions, on the grid of the reference.
+
+    Parameters
+    ----------
+    given
+        The session's files.
+    grid
+        Voxels of the reference.
+    rules
+        Connectivity, smallest score, and what a lesion is.
 
     Raises
     ------
@@ -110,7 +119,7 @@ def _app(files: SessionFiles, grid: Grid, rules: Rules) -> Prediction:
     own = decisions_of(files.lesions, ("lesion_id", "region", *HANDED_ON))
     by_number = {lesion.number: lesion for lesion in own}
 
-    def described(lesion: Lesion) -> Lesion:
+    def described(lesion: Mark) -> Mark:
         number = row_of(lesion, instances)
         if number not in by_number:
             raise DataError(
@@ -154,6 +163,13 @@ def _image(path: Path, grid: Grid, rules: Rules) -> Prediction:
 def is_soft(path: Path, values: Values) -> bool:
     """Whether an image holds probabilities, or shares of raters: fractions up to 1.
 
+    Parameters
+    ----------
+    path
+        Where they are from, for messages.
+    values
+        Of an image, any shape, 0 or more.
+
     Raises
     ------
     DataError
@@ -168,6 +184,15 @@ def is_soft(path: Path, values: Values) -> bool:
 
 def mask_and_numbers(path: Path, values: Values, grid: Grid) -> tuple[Mask, Labels | None]:
     """Lesion voxels of a label image, and their numbers where it has several values.
+
+    Parameters
+    ----------
+    path
+        Where they are from; a table or ``dataset.json`` beside it may name the CMB class.
+    values
+        Of an image, shape ``(x, y, z)``, whole numbers.
+    grid
+        Voxels of the image.
 
     Raises
     ------
@@ -190,22 +215,22 @@ def mask_and_numbers(path: Path, values: Values, grid: Grid) -> tuple[Mask, Labe
     return numbers > 0, None
 
 
-def _by_score(lesions: Sequence[Lesion], rules: Rules, *, extent: bool = True) -> Prediction:
+def _by_score(lesions: Sequence[Mark], rules: Rules, *, extent: bool = True) -> Prediction:
     """Lesions that reach the score that counts; those without a score all do."""
     if not lesions or any(np.isnan(lesion.score) for lesion in lesions):
         return Prediction({GIVEN: lesions}, extent)
 
-    def scored(threshold: float) -> list[Lesion]:
+    def scored(threshold: float) -> list[Mark]:
         return [lesion for lesion in lesions if lesion.score >= threshold]
 
     return Prediction({GIVEN: scored(rules.min_score)}, extent, scored)
 
 
-def _by_probability(probability: Values, affine: Affine) -> Callable[[float], list[Lesion]]:
+def _by_probability(probability: Values, affine: Affine) -> Callable[[float], list[Mark]]:
     """Lesions as the app would find them at a threshold (:func:`.candidates.find_instances`)."""
-    known: dict[float, list[Lesion]] = {}
+    known: dict[float, list[Mark]] = {}
 
-    def scored(threshold: float) -> list[Lesion]:
+    def scored(threshold: float) -> list[Mark]:
         extent = min(threshold, EXTENT)
         if extent not in known:
             known[extent] = [

@@ -20,7 +20,15 @@ SessionDice = Callable[[Overlap, Sequence[Fate]], float]
 
 
 def dice_of_voxels(overlap: Overlap, fates: Sequence[Fate]) -> float:  # noqa: ARG001
-    """Dice of the two masks; NaN where the reference is empty."""
+    """Dice of the two masks; NaN where the reference is empty.
+
+    Parameters
+    ----------
+    overlap
+        Voxels of the two masks.
+    fates
+        Of the lesions; not used.
+    """
     return overlap.dice if overlap.reference else NAN
 
 
@@ -28,6 +36,13 @@ def dice_of_hits(overlap: Overlap, fates: Sequence[Fate]) -> float:
     """Mean Dice of the reference lesions that are hit; 0 without a hit, NaN without a reference.
 
     The Dice of such a lesion is that with the union of the predicted lesions that took it.
+
+    Parameters
+    ----------
+    overlap
+        Says whether the reference is empty.
+    fates
+        Of all lesions of the session.
     """
     hits = [fate.dice for fate in fates if fate.fate == "found"]
     if not hits:

@@ -42,27 +42,67 @@ def values_of(path: Path) -> tuple[Values, Grid]:
 
 
 def labels_on(grid: Grid, path: Path) -> Labels:
-    """Labels of a file that must lie on ``grid``; its axes may be turned."""
+    """Labels of a file, its axes turned to those of a grid, int32.
+
+    Parameters
+    ----------
+    grid
+        Where they must lie.
+    path
+        NIfTI file.
+    """
     return _turned(path, *labels_of(path), grid)
 
 
 def optional_labels_on(grid: Grid, path: Path) -> Labels | None:
-    """Labels of a file that must lie on ``grid``; ``None`` where there is no such file."""
+    """Labels of a file as of :func:`labels_on`; ``None`` where there is no such file.
+
+    Parameters
+    ----------
+    grid
+        Where they must lie.
+    path
+        NIfTI file.
+    """
     return labels_on(grid, path) if path.exists() else None
 
 
 def values_on(grid: Grid, path: Path) -> Values:
-    """Values of a file that must lie on ``grid``; its axes may be turned."""
+    """Values of a file, its axes turned to those of a grid, float32.
+
+    Parameters
+    ----------
+    grid
+        Where they must lie.
+    path
+        NIfTI file.
+    """
     return _turned(path, *values_of(path), grid)
 
 
 def table_of(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """Rows of a table that must have the columns."""
+    """Rows of a table, all cells as text.
+
+    Parameters
+    ----------
+    path
+        TSV file.
+    columns
+        Those that it must have.
+    """
     return _rows_of(path, columns, read_table)
 
 
 def decisions_of(path: Path, columns: Sequence[str]) -> list[Lesion]:
-    """Lesions of a table of the app that must have the columns."""
+    """Lesions of a lesion table of the app.
+
+    Parameters
+    ----------
+    path
+        TSV file.
+    columns
+        Those that it must have.
+    """
     return _rows_of(path, columns, read_lesions)
 
 

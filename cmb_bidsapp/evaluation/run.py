@@ -77,6 +77,12 @@ def evaluate_methods(
 
     Parameters
     ----------
+    methods
+        Each with its folder.
+    reference
+        Folder of the truth, or of labelled masks.
+    rules
+        What a lesion, a hit, F1 and Dice are.
     nprocs
         Sessions at a time; ``None`` is as many as the machine has room for.
     participants, excluded
@@ -128,6 +134,10 @@ def write_results(
 
     Parameters
     ----------
+    out_dir
+        Where they go.
+    evaluation
+        What was evaluated, failed or left out.
     command
         The command line, for the record.
     seed

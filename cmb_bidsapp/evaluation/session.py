@@ -47,6 +47,8 @@ def find_sessions(
 
     Parameters
     ----------
+    root
+        The folder.
     pattern
         Files to look at, as for :meth:`pathlib.Path.glob`.
 
@@ -110,7 +112,15 @@ def _choose(
 def evaluate_session(
     predicted: SessionFiles, reference: SessionFiles, rules: Rules = DEFAULT_RULES
 ) -> SessionResult:
-    """Hold one session of this app against its reference; see :func:`evaluate`."""
+    """Hold one session of this app against its reference; see :func:`evaluate`.
+
+    Parameters
+    ----------
+    predicted, reference
+        Derivatives of the session, from this app or as ``simulate`` writes its truth.
+    rules
+        What a lesion, a hit, F1 and Dice are.
+    """
     given, truth = (
         files
         if isinstance(files, PredictionFiles)
@@ -122,6 +132,17 @@ def evaluate_session(
 
 def evaluate(method: str, predicted: PredictionFiles, truth: Truth, rules: Rules) -> SessionResult:
     """Hold a method's lesions in one session against the reference.
+
+    Parameters
+    ----------
+    method
+        Name of what was used.
+    predicted
+        What it found.
+    truth
+        The reference.
+    rules
+        What a lesion, a hit, F1 and Dice are.
 
     Raises
     ------

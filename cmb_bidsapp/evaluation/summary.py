@@ -57,7 +57,15 @@ def groups_of(results: Sequence[SessionResult]) -> list[Group]:
 
 
 def false_positives_by_place(result: SessionResult, stage: str) -> dict[str, Figure]:
-    """How many false positives lie on what; ``None`` where the reference knows no mimics."""
+    """How many false positives lie on what; ``None`` where the reference knows no mimics.
+
+    Parameters
+    ----------
+    result
+        One session.
+    stage
+        One of its stages.
+    """
     places = Counter(fate.lies_on for fate in result.stages[stage].fates)
     names = (*MIMICS.values(), NOTHING_KNOWN)
     return {name: places[name] if result.mimics_known else None for name in names}
@@ -68,6 +76,15 @@ def summarise(results: Sequence[SessionResult], stage: str, seed: int) -> dict[s
 
     Sessions whose reference is empty have no F1 and no Dice; their false positives per scan are
     given apart.
+
+    Parameters
+    ----------
+    results
+        Of one method.
+    stage
+        One that all of them have.
+    seed
+        Of the resampling behind the intervals.
     """
     stages = [result.stages[stage] for result in results]
     each = [one.counts for one in stages]
@@ -137,7 +154,17 @@ def summarise(results: Sequence[SessionResult], stage: str, seed: int) -> dict[s
 def with_intervals(
     parts: Mapping[str, Parts], participants: Sequence[str], seed: int
 ) -> dict[str, Figure]:
-    """Ratios of sums over sessions with their 95 % intervals, by column."""
+    """Ratios of sums over sessions with 95 % intervals, by column (participants drawn again).
+
+    Parameters
+    ----------
+    parts
+        By column what each session adds above and below, shape ``(sessions,)`` each.
+    participants
+        Label of each session's participant: a participant's sessions are drawn together.
+    seed
+        Of the resampling.
+    """
     above, below = (
         np.stack([np.asarray(pair[side], np.float64) for pair in parts.values()], axis=1)
         for side in (0, 1)
@@ -168,7 +195,15 @@ def counts_of(counts: Counts) -> dict[str, Figure]:
 
 
 def volume_error(result: SessionResult, stage: str) -> float:
-    """Predicted minus reference volume, mm3; NaN where predictions have no extent."""
+    """Predicted minus reference volume, mm3; NaN where predictions have no extent.
+
+    Parameters
+    ----------
+    result
+        One session.
+    stage
+        One of its stages.
+    """
     overlap = result.stages[stage].overlap
     return (overlap.predicted - overlap.reference) * result.voxel_mm3
 
@@ -193,7 +228,15 @@ def summarise_froc(results: Sequence[SessionResult]) -> list[dict[str, Figure]]:
 
 
 def summarise_radii(results: Sequence[SessionResult], seed: int) -> list[dict[str, Figure]]:
-    """A row per radius of CFPR, of the sessions that have predicted regions."""
+    """A row per radius of CFPR, of the sessions that have predicted regions.
+
+    Parameters
+    ----------
+    results
+        Of one method.
+    seed
+        Of the resampling behind the intervals.
+    """
     swept = [result for result in results if result.radii]
     participants = [result.participant for result in swept]
     rows: list[dict[str, Figure]] = []
@@ -221,7 +264,15 @@ def summarise_radii(results: Sequence[SessionResult], seed: int) -> list[dict[st
 
 
 def confuse_regions(results: Iterable[SessionResult], stage: str) -> Counter[tuple[str, str]]:
-    """Matched lesions by their class in the reference and in the prediction."""
+    """Matched lesions by their class in the reference and in the prediction.
+
+    Parameters
+    ----------
+    results
+        Of one method.
+    stage
+        One that all of them have.
+    """
     confusion: Counter[tuple[str, str]] = Counter()
     for result in results:
         confusion += region_confusion(result.stages[stage].fates)
@@ -229,7 +280,15 @@ def confuse_regions(results: Iterable[SessionResult], stage: str) -> Counter[tup
 
 
 def confuse_burden(results: Iterable[SessionResult], stage: str) -> npt.NDArray[np.intp]:
-    """Sessions by the burden class of the reference (rows) and of the prediction (columns)."""
+    """Sessions by the burden class of the reference (rows) and of the prediction (columns).
+
+    Parameters
+    ----------
+    results
+        Of one method.
+    stage
+        One that all of them have.
+    """
     confusion = np.zeros((len(BURDEN_NAMES),) * 2, np.intp)
     for result in results:
         counts = result.stages[stage].counts

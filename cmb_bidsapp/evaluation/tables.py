@@ -84,6 +84,8 @@ def tables_of(results: Sequence[SessionResult], others: Iterable[Row], seed: int
 
     Parameters
     ----------
+    results
+        All sessions of all methods.
     others
         Rows of the sessions that were not evaluated.
     seed
@@ -136,7 +138,17 @@ def _region_rows(group: Group) -> Iterator[Row]:
 
 
 def write_tables(out_dir: Path, tables: Tables, results: Sequence[SessionResult]) -> list[Path]:
-    """Write every table as ``evaluation_NAME.tsv``, with its JSON dictionary."""
+    """Write every table as ``evaluation_NAME.tsv``, with its JSON dictionary.
+
+    Parameters
+    ----------
+    out_dir
+        Where they go.
+    tables
+        Rows by the name of the table.
+    results
+        All sessions, for the table of lesions.
+    """
     lesions = (row for result in results for row in lesion_rows(result))
     written = []
     rows: Iterable[Row]

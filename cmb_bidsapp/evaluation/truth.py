@@ -13,7 +13,7 @@ from cmb_bidsapp.core.arrays import Affine, Mask
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.core.statistics import NAN
 from cmb_bidsapp.evaluation.comparison import Surroundings, compare
-from cmb_bidsapp.evaluation.matching import Lesion, Place, lesions_of, pieces_of, voxels_of
+from cmb_bidsapp.evaluation.matching import Mark, Place, lesions_of, pieces_of, voxels_of
 from cmb_bidsapp.evaluation.metrics import Overlap
 from cmb_bidsapp.evaluation.places import place_of, place_on, row_of
 from cmb_bidsapp.evaluation.predictions import PredictionFiles, is_soft, mask_and_numbers
@@ -27,7 +27,7 @@ from cmb_bidsapp.evaluation.reading import (
     values_of,
 )
 from cmb_bidsapp.evaluation.results import Stage
-from cmb_bidsapp.lesions.segment import ras_zooms
+from cmb_bidsapp.lesions.axes import ras_zooms
 from cmb_bidsapp.preprocess.resampling import Grid
 
 
@@ -47,17 +47,21 @@ class Truth:
 
     files: PredictionFiles
     grid: Grid
-    lesions: Sequence[Lesion]
+    lesions: Sequence[Mark]
     voxels: npt.NDArray[np.intp]
     around: Surroundings
     proxy: Labels | None
     protocol: str
 
-    def compare(self, found: Sequence[Lesion], preset: Preset, *, extent: bool = True) -> Stage:
+    def compare(self, found: Sequence[Mark], preset: Preset, *, extent: bool = True) -> Stage:
         """Hold predicted lesions against it.
 
         Parameters
         ----------
+        found
+            Predicted lesions, on the grid of the truth.
+        preset
+            What hits what, and what Dice is.
         extent
             Whether the predicted lesions' voxels are theirs; else there is no Dice.
         """
@@ -72,6 +76,13 @@ class Truth:
 
 def read_truth(files: PredictionFiles, rules: Rules) -> Truth:
     """Read the reference: a truth as ``simulate`` writes it, or a mask alone.
+
+    Parameters
+    ----------
+    files
+        The session's files, and the mask or label image among them.
+    rules
+        Connectivity, and what a lesion is.
 
     Raises
     ------
@@ -89,7 +100,7 @@ def read_truth(files: PredictionFiles, rules: Rules) -> Truth:
     proxy = optional_labels_on(grid, files.proxy)
     places = _places(files, instances)
 
-    def placed(lesion: Lesion) -> Lesion:
+    def placed(lesion: Mark) -> Mark:
         if instances is not None and places is not None:
             return replace(lesion, place=places.get(row_of(lesion, instances), Place()))
         return lesion if proxy is None else replace(lesion, place=place_on(proxy, lesion))
@@ -130,7 +141,7 @@ def _ignored(files: PredictionFiles, grid: Grid) -> Labels | None:
     return optional_labels_on(grid, path)
 
 
-def _weight(lesion: Lesion, values: Values) -> float:
+def _weight(lesion: Mark, values: Values) -> float:
     """The largest value of a lesion where the mask holds shares of raters; else 1."""
     most = float(values[tuple(lesion.voxels.T)].max())
     return most if most < 1 else 1.0

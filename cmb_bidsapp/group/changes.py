@@ -37,7 +37,7 @@ def read_changes(path: Path) -> list[ChangeRow]:
 
 
 @dataclass
-class FollowUps:
+class PoolFollowUps:
     """Follow-up sessions of one pool, done as before or otherwise.
 
     Attributes
@@ -91,11 +91,11 @@ class Changes:
     """
 
     def __init__(self) -> None:
-        self.by_pool: defaultdict[tuple[str, bool], FollowUps] = defaultdict(FollowUps)
+        self.by_pool: defaultdict[tuple[str, bool], PoolFollowUps] = defaultdict(PoolFollowUps)
         self.poor = 0
 
     def add(self, participant: str, pool: str, row: ChangeRow) -> None:
-        """Add a row of ``*_label-CMB_changes.tsv``; see :meth:`FollowUps.add`."""
+        """Add a row of ``*_label-CMB_changes.tsv``; see :meth:`PoolFollowUps.add`."""
         if row.compared:
             otherwise = row.protocol_changed or row.processing_changed
             self.by_pool[pool, otherwise].add(participant, row)

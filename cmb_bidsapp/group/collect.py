@@ -26,7 +26,7 @@ from cmb_bidsapp.group.cohort import PROTOCOL_COLUMNS, Cohort, protocol_of
 from cmb_bidsapp.group.density import SPACE, centres_of, write_density
 from cmb_bidsapp.group.flow import FLOW_COLUMNS, Step
 from cmb_bidsapp.group.follow_ups import FollowUps, after_readers
-from cmb_bidsapp.group.people import NOBODY, Person
+from cmb_bidsapp.group.people import NOBODY, Demographics
 from cmb_bidsapp.group.quality import QC_COLUMNS
 from cmb_bidsapp.group.rates import RATE_COLUMNS
 from cmb_bidsapp.group.ratings import Ratings
@@ -38,7 +38,7 @@ from cmb_bidsapp.group.records import (
     Skipped,
     check_as_written,
 )
-from cmb_bidsapp.group.visits import POOLS, Visit, visits_of
+from cmb_bidsapp.group.visits import POOLS, GroupVisit, visits_of
 from cmb_bidsapp.models.calibration import Knots
 
 T = TypeVar("T")
@@ -60,7 +60,7 @@ def collect(
     out_dir: Path,
     *,
     limit: int,
-    people: Mapping[str, Person] = MappingProxyType({}),
+    people: Mapping[str, Demographics] = MappingProxyType({}),
     knots: Knots = (),
     tell: Callable[[Problem], object] = lambda _: None,
 ) -> tuple[Cohort, list[Path]]:
@@ -148,7 +148,7 @@ class _Collector:
         self,
         out_dir: Path,
         limit: int,
-        people: Mapping[str, Person],
+        people: Mapping[str, Demographics],
         knots: Knots,
         tell: Callable[[Problem], object],
         adds: Mapping[str, Add],
@@ -204,7 +204,7 @@ class _Collector:
         found: FollowUps,
         first: SessionFiles,
         read: Mapping[str | None, Record],
-        visits: Mapping[str | None, Visit],
+        visits: Mapping[str | None, GroupVisit],
     ) -> Iterator[Step]:
         """Take the follow-ups of a participant, as its readers leave them."""
         files = SessionFiles.together(first.out_dir, first.participant)
@@ -237,7 +237,7 @@ class _Collector:
                 told = tables.track_row(seen, read[name], visits[name], source, decided.order[0])
                 self._add["tracks"](told)
 
-    def _session(self, record: Record, visit: Visit, seen: set[Any]) -> bool:
+    def _session(self, record: Record, visit: GroupVisit, seen: set[Any]) -> bool:
         """Take a session; ``seen`` are pools and protocols that the participant was in before."""
         try:
             form = fill(record.lesions)

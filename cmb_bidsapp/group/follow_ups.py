@@ -22,7 +22,7 @@ from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.group.records import ALGORITHM, Problem, Record
 from cmb_bidsapp.lesions.lesion import Grade, Lesion
 from cmb_bidsapp.lesions.longitudinal import Track, Visit
-from cmb_bidsapp.lesions.presence import Evidence, Scan, State, evidence_at
+from cmb_bidsapp.lesions.presence import Evidence, State, VisitImages, evidence_at
 from cmb_bidsapp.models.calibration import Knots
 from cmb_bidsapp.preprocess.ants import read_linear
 from cmb_bidsapp.preprocess.resampling import IDENTITY, Grid
@@ -50,7 +50,7 @@ class ReadTrack(TrackRow):
 
 
 @dataclass(frozen=True)
-class Source:
+class DecisionSource:
     """Whose decisions follow-ups rest on, and how those read: of all sessions alike, or of each."""
 
     source: str = ALGORITHM
@@ -73,7 +73,7 @@ class FollowUps:
 
     changes: Sequence[ChangeRow]
     tracks: Sequence[TrackRow] | None
-    source: Source = Source()
+    source: DecisionSource = DecisionSource()
 
     @property
     def order(self) -> list[str]:
@@ -120,7 +120,9 @@ def after_readers(
         return found, [Problem.of(error, files.tracks, files)]
     changes = [change_row(circumstances_of(row), tracks, knots) for row in found.changes]
     modes = {name: one.mode if one else None for name, one in records.items()}
-    return FollowUps(changes, tracks, Source(str(_in_words(sources)), _in_words(modes))), problems
+    return FollowUps(
+        changes, tracks, DecisionSource(str(_in_words(sources)), _in_words(modes))
+    ), problems
 
 
 def _in_words(told: Mapping[str, str | None]) -> str | None:
@@ -187,9 +189,11 @@ def _look(
 ) -> Mapping[tuple[int, int], Evidence]:
     """See what the images show at places that the algorithm did not look at."""
 
-    def scan_of(n: int) -> Scan:
+    def scan_of(n: int) -> VisitImages:
         with _readable(paths[n].t2star):
-            return Scan.of(paths[n], [one.number for one in sessions[n].lesions if one.counted])
+            return VisitImages.of(
+                paths[n], [one.number for one in sessions[n].lesions if one.counted]
+            )
 
     visits = [session.visit for session in sessions if session.visit is not None]
     return evidence_at(tracks, [session.lesions for session in sessions], visits, scan_of)

@@ -18,7 +18,7 @@ TAKEN = MappingProxyType(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Person:
+class Demographics:
     """A participant; each field is a column, as ``participants.tsv`` has it."""
 
     age: str | None = column("age of participants.tsv, as it stands there")
@@ -29,7 +29,7 @@ class Person:
     )
 
 
-NOBODY = Person()
+NOBODY = Demographics()
 
 
 def find_people(*folders: Path) -> Path | None:
@@ -39,7 +39,7 @@ def find_people(*folders: Path) -> Path | None:
     return next((path for path in paths if path.exists() or path.is_symlink()), None)
 
 
-def read_people(path: Path) -> Mapping[str, Person]:
+def read_people(path: Path) -> Mapping[str, Demographics]:
     """Read a ``participants.tsv``, by label without ``sub-``.
 
     Names of columns may be in capitals.
@@ -51,13 +51,13 @@ def read_people(path: Path) -> Mapping[str, Person]:
     ValueError
         It is no table, or has no ``participant_id``, or one twice.
     """
-    people: dict[str, Person] = {}
+    people: dict[str, Demographics] = {}
     for given in read_table(path, ("participant_id",)):
         row = {name.strip().lower(): value.strip() for name, value in given.items()}
         label = row["participant_id"].removeprefix("sub-")
         if label in people:
             raise ValueError(f"sub-{label} is there twice")
-        people[label] = Person(**{name: _first(row, names) for name, names in TAKEN.items()})
+        people[label] = Demographics(**{name: _first(row, names) for name, names in TAKEN.items()})
     return people
 
 

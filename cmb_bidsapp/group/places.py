@@ -19,7 +19,7 @@ from cmb_bidsapp.lesions.lesion import Point
 
 
 @dataclass(frozen=True)
-class Places:
+class LesionPlaces:
     """The regions of one session, and its way to MNI152 where there is one."""
 
     mars: npt.NDArray[np.integer]
@@ -27,7 +27,7 @@ class Places:
     to_standard: Field | None
 
     @classmethod
-    def of(cls, files: SessionFiles) -> Places:
+    def of(cls, files: SessionFiles) -> LesionPlaces:
         """Read them.
 
         Raises

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from cmb_bidsapp import __version__
 from cmb_bidsapp.group.consensus import NOT_CMB, SAME_LESION_MM, same_lesions
 from cmb_bidsapp.group.opinion import Opinion, modes_of
-from cmb_bidsapp.group.places import Places
+from cmb_bidsapp.group.places import LesionPlaces
 from cmb_bidsapp.group.rating import READ, SAME_PLACE_MM, Rating, in_words, named, ruling
 from cmb_bidsapp.group.records import Problem, Record
 from cmb_bidsapp.lesions.lesion import (
@@ -129,19 +129,19 @@ def decide(record: Record, given: Sequence[Rating]) -> tuple[Record, Reading]:
     return read, reading
 
 
-def _places(record: Record, given: Iterable[Rating]) -> tuple[Places | None, list[Problem]]:
+def _places(record: Record, given: Iterable[Rating]) -> tuple[LesionPlaces | None, list[Problem]]:
     """The regions of the session, read only where a lesion was added."""
     if not any(rating.lesion is None and rating.decision in COUNTED for rating in given):
         return None, []
     try:
-        return Places.of(record.files), []
+        return LesionPlaces.of(record.files), []
     except ValueError as error:
         reason = f"{error}: added lesions are {UNASSIGNED}; run the participant level again"
         return None, [Problem(record.files.mars, reason)]
 
 
 def _valid(
-    record: Record, given: Iterable[Rating], places: Places | None
+    record: Record, given: Iterable[Rating], places: LesionPlaces | None
 ) -> tuple[list[Rating], list[Problem]]:
     """The ratings that are of these results, and what is wrong with the others."""
     candidates = {lesion.lesion_id: lesion for lesion in record.lesions}
@@ -181,7 +181,7 @@ def _on_other_outputs(record: Record, given: Iterable[Rating]) -> list[Problem]:
 
 
 def _fault(
-    rating: Rating, candidates: Mapping[int | None, Lesion], places: Places | None
+    rating: Rating, candidates: Mapping[int | None, Lesion], places: LesionPlaces | None
 ) -> str | None:
     """Why a rating cannot be used, and what to do."""
     other = (
@@ -232,7 +232,7 @@ def _on_candidate(lesion: Lesion, by_reader: Mapping[str, Sequence[Rating]]) -> 
 
 
 def _on_added(
-    by_reader: Mapping[str, Sequence[Rating]], finished: Sequence[str], places: Places | None
+    by_reader: Mapping[str, Sequence[Rating]], finished: Sequence[str], places: LesionPlaces | None
 ) -> list[Opinion]:
     """Lesions that readers added; those who finished and did not add one say no to it."""
     added = {
@@ -267,7 +267,7 @@ def _denied(own: Iterable[Rating], point: Floats) -> Rating | None:
     )
 
 
-def _added(point: Sequence[float], places: Places | None) -> Lesion:
+def _added(point: Sequence[float], places: LesionPlaces | None) -> Lesion:
     """What is known of an added lesion; the algorithm did not keep it."""
     x, y, z = map(float, point)
     nowhere = {

@@ -13,14 +13,14 @@ from cmb_bidsapp.bids.tables import IDENTITY, describe, identity, read_table
 from cmb_bidsapp.bids.typed import columns_of, decode
 from cmb_bidsapp.clinical.fates import KINDS, TrackFate, by_kind, place_of_track
 from cmb_bidsapp.clinical.follow_up import CHANGE_COLUMNS, ChangeRow
-from cmb_bidsapp.clinical.mars import Form, Place, wide_columns, wide_row
+from cmb_bidsapp.clinical.mars import Form, MarsPlace, wide_columns, wide_row
 from cmb_bidsapp.clinical.summary import SUMMARY_COLUMNS
 from cmb_bidsapp.clinical.tracks import TrackRow
 from cmb_bidsapp.core.labels import MARS_FORM
-from cmb_bidsapp.group.follow_ups import ReadTrack, Source
+from cmb_bidsapp.group.follow_ups import DecisionSource, ReadTrack
 from cmb_bidsapp.group.opinion import ReadLesion
 from cmb_bidsapp.group.records import Problem, Record
-from cmb_bidsapp.group.visits import VISIT_COLUMNS, Visit
+from cmb_bidsapp.group.visits import VISIT_COLUMNS, GroupVisit
 from cmb_bidsapp.lesions.lesion import COUNTED
 
 Columns = Mapping[str, Mapping[str, Any]]
@@ -121,39 +121,39 @@ TABLES: Mapping[str, Columns] = MappingProxyType(
 )
 
 
-def about(record: Record, visit: Visit) -> dict[str, Any]:
+def about(record: Record, visit: GroupVisit) -> dict[str, Any]:
     """The columns that say which session it is, when, and whose decisions the numbers rest on."""
     return {
         **identity(record.files.participant, record.files.session),
         **vars(visit),
         "sequence": record.protocol.sequence,
-        **vars(Source(record.source, record.mode)),
+        **vars(DecisionSource(record.source, record.mode)),
         "warned": bool(record.warnings),
     }
 
 
-def lesion_rows(record: Record, visit: Visit) -> Iterator[dict[str, Any]]:
+def lesion_rows(record: Record, visit: GroupVisit) -> Iterator[dict[str, Any]]:
     """Every candidate of a session, kept or rejected."""
     first = about(record, visit)
     # Where readers decided, each lesion has a source of its own.
     return ({**first, **vars(lesion)} for lesion in record.lesions)
 
 
-def decision_rows(record: Record, visit: Visit) -> Iterator[dict[str, Any]]:
+def decision_rows(record: Record, visit: GroupVisit) -> Iterator[dict[str, Any]]:
     """What each reader said of each place of a session."""
     first = about(record, visit)
     return ({**first, **row} for row in record.said)
 
 
-def mars_row(record: Record, visit: Visit, form: Form) -> dict[str, Any]:
+def mars_row(record: Record, visit: GroupVisit, form: Form) -> dict[str, Any]:
     """The MARS form of a session in one row."""
     return {**about(record, visit), **vars(record.protocol), **wide_row(form)}
 
 
-def mars_long_rows(record: Record, visit: Visit, form: Form) -> Iterator[dict[str, Any]]:
+def mars_long_rows(record: Record, visit: GroupVisit, form: Form) -> Iterator[dict[str, Any]]:
     """The MARS form of a session, a row per region, side and grade, zeros among them."""
     places = [
-        Place(group, region, side)
+        MarsPlace(group, region, side)
         for region, (_, group, _) in MARS_FORM.items()
         for side in ("right", "left")
     ]
@@ -187,8 +187,8 @@ def read_tracks(path: Path) -> list[TrackRow]:
 def change_row(
     row: ChangeRow,
     later: Record,
-    visit: Visit,
-    source: Source,
+    visit: GroupVisit,
+    source: DecisionSource,
     by_fate: Mapping[TrackFate, Sequence[TrackRow]] | None,
 ) -> dict[str, Any]:
     """A follow-up, with its microbleeds by fate, where the tracks tell them."""
@@ -203,8 +203,8 @@ def change_row(
 def change_long_rows(
     row: ChangeRow,
     later: Record,
-    visit: Visit,
-    source: Source,
+    visit: GroupVisit,
+    source: DecisionSource,
     by_fate: Mapping[TrackFate, Sequence[TrackRow]],
 ) -> Iterator[dict[str, Any]]:
     """A follow-up, a row per region and grade, zeros among them."""
@@ -227,13 +227,13 @@ def change_long_rows(
 
 
 def track_row(
-    row: TrackRow, record: Record, visit: Visit, source: Source, baseline: str
+    row: TrackRow, record: Record, visit: GroupVisit, source: DecisionSource, baseline: str
 ) -> dict[str, Any]:
     """A microbleed in a session that has follow-ups or is one."""
     return {**vars(row), **_followed(record, visit, source), "baseline_session_id": baseline}
 
 
-def _followed(record: Record, visit: Visit, source: Source) -> dict[str, Any]:
+def _followed(record: Record, visit: GroupVisit, source: DecisionSource) -> dict[str, Any]:
     return {**vars(record.protocol), **about(record, visit), **vars(source)}
 
 

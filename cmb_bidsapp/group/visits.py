@@ -9,7 +9,7 @@ from types import MappingProxyType
 from cmb_bidsapp.bids.protocol import SequenceKind
 from cmb_bidsapp.bids.typed import column, columns_of
 from cmb_bidsapp.clinical.follow_up import ChangeRow
-from cmb_bidsapp.group.people import NOBODY, Person
+from cmb_bidsapp.group.people import NOBODY, Demographics
 
 #: Pools of sequences; the last one is of sessions that do not tell theirs.
 GRE, SWI, UNKNOWN = POOLS = ("GRE", "SWI", "unknown")
@@ -41,19 +41,19 @@ class _When:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Visit(Person, _When):
+class GroupVisit(Demographics, _When):
     """A session in its participant's follow-up, and who the participant is."""
 
 
 #: Columns that every table has in which a session stands, with their JSON dictionary.
-VISIT_COLUMNS = MappingProxyType(columns_of(Visit))
+VISIT_COLUMNS = MappingProxyType(columns_of(GroupVisit))
 
 
 def visits_of(
     sequences: Mapping[str | None, SequenceKind],
     follow_ups: Sequence[ChangeRow],
-    person: Person = NOBODY,
-) -> dict[str | None, Visit]:
+    person: Demographics = NOBODY,
+) -> dict[str | None, GroupVisit]:
     """Visits of one participant.
 
     Parameters
@@ -69,7 +69,7 @@ def visits_of(
     number = {name: place for place, name in enumerate(order, 1)}
     days = {row.session_id: row.days for row in follow_ups}
     return {
-        name: Visit(
+        name: GroupVisit(
             pool=POOL_OF[kind],
             visit=number.get(name),
             baseline=number[name] == 1 if name in number else None,

@@ -97,6 +97,10 @@ def find_instances(
 
     Parameters
     ----------
+    probability
+        Of CMB, 0 to 1, shape ``(x, y, z)``.
+    threshold
+        Least peak of a piece.
     spacing
         Voxel size along the axes of ``probability``, mm.
     """
@@ -118,6 +122,10 @@ def split_at_peaks(
 
     Parameters
     ----------
+    probability
+        Of CMB, 0 to 1, shape ``(x, y, z)``.
+    extent
+        Least probability of a voxel of a piece.
     spacing
         Voxel size along the axes of ``probability``, mm.
     """

@@ -148,6 +148,8 @@ def judge(
         candidates count as CMB whatever they hold.
     spacing
         Voxel size in mm per axis.
+    mode
+        ``paper`` or ``reference``: what the periphery is.
     radius
         Periphery of a candidate, mm.
     min_ratio

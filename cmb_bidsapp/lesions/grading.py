@@ -37,6 +37,8 @@ def grade(
 
     Parameters
     ----------
+    candidate
+        Its size and place.
     min_diameter
         Lesions with a smaller in-plane diameter (mm) are below the size that counts.
     calibrated

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cmb_bidsapp.core.arrays import Affine
+from cmb_bidsapp.lesions.axes import network_order
 from cmb_bidsapp.lesions.lesion import Mimic
-from cmb_bidsapp.lesions.segment import network_order
 
 if TYPE_CHECKING:
     from cmb_bidsapp.lesions.second_look import Namer

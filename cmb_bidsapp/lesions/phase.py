@@ -303,6 +303,8 @@ def source_field(own: Mask, grid: Grid) -> Volume:
     ----------
     own
         The candidate, with room around; ``grid`` tells its voxel size and B0.
+    grid
+        Voxels of that part of the image: voxel size and direction of B0.
     """
     through = grid.slice_axis
     mask = np.moveaxis(own, through, 2)

@@ -72,7 +72,7 @@ class Change(Level):
 
 
 @dataclass(frozen=True)
-class Scan:
+class VisitImages:
     """Images of a session, on one grid.
 
     Attributes
@@ -92,11 +92,13 @@ class Scan:
     grid: Grid
 
     @classmethod
-    def of(cls, files: SessionFiles, counted: Collection[int]) -> Scan:
+    def of(cls, files: SessionFiles, counted: Collection[int]) -> VisitImages:
         """Read the images of a session.
 
         Parameters
         ----------
+        files
+            The session's derivatives.
         counted
             Numbers of the lesions that count.
         """
@@ -155,11 +157,15 @@ class Sighting:
 History = Sequence[Sighting]
 
 
-def look(scan: Scan, points: Points, radii: Sequence[float], own: Sequence[int]) -> list[Evidence]:
+def look(
+    scan: VisitImages, points: Points, radii: Sequence[float], own: Sequence[int]
+) -> list[Evidence]:
     """Look at places of an image, whatever was found there.
 
     Parameters
     ----------
+    scan
+        Where to look.
     points
         World coordinates of the image (mm), shape ``(n, 3)``.
     radii
@@ -185,12 +191,14 @@ def evidence_at(
     tracks: Sequence[Track],
     lesions: Sequence[Sequence[Lesion]],
     visits: Sequence[Visit],
-    scan_of: Callable[[int], Scan],
+    scan_of: Callable[[int], VisitImages],
 ) -> dict[tuple[int, int], Evidence]:
     """Look at the places of all tracks in all sessions.
 
     Parameters
     ----------
+    tracks
+        Microbleeds through time.
     lesions, visits
         Of each session; a track tells the position of its lesion among them.
     scan_of
@@ -231,6 +239,8 @@ def histories_of(
 
     Parameters
     ----------
+    tracks
+        Microbleeds through time.
     evidence
         By the position of the track and that of the session; what is missing was not seen.
     protocols
@@ -277,8 +287,14 @@ def history_of(
 
     Parameters
     ----------
+    track
+        The microbleed.
+    seen
+        What was seen at its place in each session.
     there
         As :func:`at_place` tells it of each session, or a reader.
+    protocols
+        How each session was scanned.
     """
     found = [n for n, state in enumerate(there) if state is State.PRESENT]
     history: list[Sighting] = []
@@ -318,7 +334,7 @@ def _change(before: Sequence[State]) -> Change:
 class _Place:
     """The surroundings of a point that is in the image."""
 
-    def __init__(self, scan: Scan, voxel: Points, own: int) -> None:
+    def __init__(self, scan: VisitImages, voxel: Points, own: int) -> None:
         self._spacing = np.array(scan.grid.spacing)
         margin = np.ceil((REACH_MM + RING_MM[1]) / self._spacing) + 1
         low = np.clip(np.floor(voxel - margin), 0, None).astype(int)

@@ -64,7 +64,17 @@ class Proposals:
 
     @classmethod
     def of(cls, t2star: Image, probability: Image, voxel: Sequence[float]) -> Proposals:
-        """Candidates of the segmentation network, axes in RAS order."""
+        """Candidates of the segmentation network, axes in RAS order.
+
+        Parameters
+        ----------
+        t2star
+            Brain-extracted T2*w, 0 outside the brain, shape ``(x, y, z)``.
+        probability
+            That of a microbleed, by the segmentation network; same shape.
+        voxel
+            Voxel size in mm, ``(x, y, z)``.
+        """
         # Beyond the brain mask there is nothing to look at, and everything is dark.
         within = np.where(t2star > 0, probability, 0)
         x, y, z = (float(mm) for mm in voxel)
@@ -80,6 +90,8 @@ class Proposals:
 
         Parameters
         ----------
+        network
+            The second look.
         viewer
             Of the scan.
         within
@@ -179,6 +191,8 @@ def look_again(
 
     Parameters
     ----------
+    network
+        The second look.
     t2star, probability
         Brain-extracted T2*w and CMB probability of the segmentation network, RAS axes.
     voxel

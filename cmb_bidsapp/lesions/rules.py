@@ -96,8 +96,12 @@ def to_lesions(
 
     Parameters
     ----------
+    candidates
+        What the segmentation network found.
     verdicts
         What CFPR says of each; told whether or not a rule carries it out.
+    rules
+        Asked in turn; each may reject.
     min_diameter
         Smallest diameter (mm) that is counted.
     calibration

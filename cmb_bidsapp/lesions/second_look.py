@@ -68,10 +68,15 @@ class PlaceNetwork(nn.Module):
         )
 
     def forward(self, views: torch.Tensor, voxel: torch.Tensor) -> torch.Tensor:
-        """Figures ``(n, figures)`` of views ``(n, slices, rows, columns)``.
+        """Figures of the middle of each view; shape ``(n, figures)``.
 
-        Voxel sizes, ``(n, 2)``, are the logarithms of the in-plane size and of the slice distance
-        (mm).
+        Parameters
+        ----------
+        views
+            Shape ``(n, slices, rows, columns)``, brightness as :class:`Viewer` makes it.
+        voxel
+            Logarithms of the in-plane voxel size and of the slice distance (mm), shape ``(n,
+            2)``.
         """
         seen = self.features(views)
         middle = seen.shape[-1] // 2
@@ -88,7 +93,13 @@ class Judge(PlaceNetwork):
         super().__init__(1)
 
     def forward(self, views: torch.Tensor, voxel: torch.Tensor) -> torch.Tensor:
-        """Log-odds ``(n,)``, see :meth:`PlaceNetwork.forward`."""
+        """Log-odds of a microbleed in the middle of each view; shape ``(n,)``.
+
+        Parameters
+        ----------
+        views, voxel
+            As of :meth:`PlaceNetwork.forward`.
+        """
         return super().forward(views, voxel)[:, 0]
 
 
@@ -122,7 +133,13 @@ class SecondLook(nn.Module):
         return tuple(cast("Judge", judge) for judge in self.judges)
 
     def forward(self, views: torch.Tensor, voxel: torch.Tensor) -> torch.Tensor:
-        """Log-odds ``(n,)``, see :meth:`Judge.forward`."""
+        """Log-odds of a microbleed, mean of the judges; shape ``(n,)``.
+
+        Parameters
+        ----------
+        views, voxel
+            As of :meth:`PlaceNetwork.forward`.
+        """
         return torch.stack([judge(views, voxel) for judge in self.members]).mean(dim=0)
 
 
@@ -147,7 +164,15 @@ class Viewer:
 
     @classmethod
     def of(cls, t2star: Image, voxel: Sequence[float]) -> Viewer:
-        """Prepare a brain-extracted T2*w, axes in RAS order, with its voxel size in mm."""
+        """Prepare a scan: average its slices to slabs, and blur it for the surroundings.
+
+        Parameters
+        ----------
+        t2star
+            Brain-extracted T2*w, shape ``(x, y, z)``, axes in RAS order.
+        voxel
+            Voxel size in mm, ``(x, y, z)``.
+        """
         x, y, z = (float(size) for size in voxel)
         step = slices_in_slab(z)
         near = (
@@ -255,7 +280,17 @@ def _linear(offsets: npt.NDArray[np.floating[Any]]) -> _Linear:
 
 
 def darkest(t2star: Image, pieces: npt.NDArray[np.integer], count: int) -> npt.NDArray[np.intp]:
-    """Darkest voxel of every piece 1 to ``count``, shape ``(count, 3)``."""
+    """Darkest voxel of every piece 1 to ``count``, shape ``(count, 3)``.
+
+    Parameters
+    ----------
+    t2star
+        Image in which it is looked for, shape ``(x, y, z)``.
+    pieces
+        Number of the piece of each voxel, 0 for none; same shape.
+    count
+        Highest number; every one up to it has voxels.
+    """
     if not count:
         return np.zeros((0, 3), np.intp)
     # Sorts what it is given: pieces are a small part of an image.
@@ -274,6 +309,8 @@ def judge_views(
 
     Parameters
     ----------
+    network
+        In evaluation mode, on the device that is to be used.
     views, voxel
         See :meth:`Viewer.views` and :meth:`Viewer.log_voxel`.
     mirrored

@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import nibabel as nib
 import numpy as np
 import numpy.typing as npt
-from nibabel.affines import voxel_sizes
 
+from cmb_bidsapp.core.arrays import Affine
 from cmb_bidsapp.core.labels import CMB
+from cmb_bidsapp.lesions.axes import (
+    image_order,
+    in_network_order,
+    network_axes,
+    network_order,
+    ras_zooms,
+    slice_distance,
+    slices_are,
+)
 from cmb_bidsapp.lesions.slabs import SLAB_MM, from_slabs, slices_in_slab, to_slabs
 from cmb_bidsapp.models.classes import Classes
 from cmb_bidsapp.models.nnunet import LesionModel
-from cmb_bidsapp.preprocess.resampling import slice_axis
 
 if TYPE_CHECKING:
     from cmb_bidsapp.lesions.second_look import SecondLook
 
-#: Slice distance our own networks are told, whatever it is: slices are never resampled, so no
-#: lesion is lost between them. Those networks see slices of all distances in training.
-NOMINAL_SLICE_MM = 5.0
-
-#: Voxels this many times larger or smaller than any of the training are worth a note.
-UNFAMILIAR = 1.3
-
 #: Dark spots are looked for where the background is less probable than this.
 TISSUE = 0.5
-
-Affine = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -50,110 +47,6 @@ class Segmentation:
     cmb_probability: npt.NDArray[np.float32]
 
 
-def ras_zooms(affine: Affine) -> tuple[float, float, float]:
-    """Voxel size in mm along the axes nearest to x, y and z."""
-    axes = nib.orientations.io_orientation(affine)[:, 0]
-    x, y, z = (float(zoom) for zoom in voxel_sizes(affine)[np.argsort(axes)])
-    return x, y, z
-
-
-def slice_distance(affine: Affine) -> float:
-    """Voxel size in mm across the slices."""
-    return float(voxel_sizes(affine)[slice_axis(affine)])
-
-
-def slices_are(affine: Affine) -> str:
-    """How slices lie: ``sagittal``, ``coronal`` or ``axial``.
-
-    >>> slices_are(np.diag([0.5, 4.0, 0.5, 1.0])), slices_are(np.diag([1.0, 1.0, 1.0, 1.0]))
-    ('coronal', 'axial')
-    """
-    return ("sagittal", "coronal", "axial")[_network_axes(affine)[0]]
-
-
-def _network_axes(affine: Affine) -> list[int]:
-    """World axes in the order of the network: across the slices, then of z, y, x the other two."""
-    across = int(nib.orientations.io_orientation(affine)[slice_axis(affine), 0])
-    return [across, *(axis for axis in (2, 1, 0) if axis != across)]
-
-
-def network_order(
-    data: npt.NDArray[Any], affine: Affine, slice_mm: float | None = NOMINAL_SLICE_MM
-) -> tuple[npt.NDArray[Any], tuple[float, float, float]]:
-    """Reorient an image to RAS and reorder it to the network's axes.
-
-    The first is across the slices, which are never resampled: (z, y, x) for axial ones, (y, z, x)
-    for coronal and (x, z, y) for sagittal ones.
-
-    Parameters
-    ----------
-    slice_mm
-        Slice distance to be told instead of the true one; ``None`` tells the true one.
-
-    Returns
-    -------
-    data, spacing
-        Spacing in mm in the same order.
-    """
-    orientation = nib.orientations.io_orientation(affine)
-    ras = nib.orientations.apply_orientation(data, orientation)
-    axes = _network_axes(affine)
-    across, down, along = (ras_zooms(affine)[axis] for axis in axes)
-    spacing = (across if slice_mm is None else slice_mm, down, along)
-    return np.ascontiguousarray(ras.transpose(axes)), spacing
-
-
-def image_order(data: npt.NDArray[Any], affine: Affine) -> npt.NDArray[Any]:
-    """Inverse of :func:`network_order`.
-
-    Parameters
-    ----------
-    data
-        Axes in the order of the network, slices first.
-    affine
-        Of the image whose order is wanted (RAS mm).
-    """
-    ras = data.transpose(np.argsort(_network_axes(affine)))
-    to_ras = nib.orientations.io_orientation(affine)
-    canonical = np.array([[0, 1], [1, 1], [2, 1]])
-    back = nib.orientations.ornt_transform(canonical, to_ras)
-    restored: npt.NDArray[Any] = nib.orientations.apply_orientation(ras, back)
-    return restored
-
-
-def _in_network_order(
-    voxels: npt.NDArray[np.floating[Any]], shape: tuple[int, ...], affine: Affine
-) -> npt.NDArray[np.float64]:
-    """Voxels of an image where :func:`network_order` puts them."""
-    orientation = nib.orientations.io_orientation(affine)
-    to_ras = np.linalg.inv(nib.orientations.inv_ornt_aff(orientation, shape))
-    ras: npt.NDArray[np.float64] = nib.affines.apply_affine(to_ras, np.asarray(voxels, np.float64))
-    return ras[:, _network_axes(affine)]
-
-
-def unfamiliar_voxels(affine: Affine, training: Mapping[str, Any]) -> list[str]:
-    """Say where the voxels of an image are far from all of the training.
-
-    Parameters
-    ----------
-    training
-        ``in_plane_mm`` and ``slice_mm``: smallest and largest voxel size of the training images.
-    """
-    across, *in_plane = _network_axes(affine)
-    zooms = ras_zooms(affine)
-    found = []
-    sizes = {"in_plane_mm": max(zooms[axis] for axis in in_plane), "slice_mm": zooms[across]}
-    for key, name in (("in_plane_mm", "in plane"), ("slice_mm", "apart")):
-        size = sizes[key]
-        low, high = training[key]
-        if not low / UNFAMILIAR <= size <= high * UNFAMILIAR:
-            found.append(
-                f"voxels are {size:.2g} mm {name}, the lesion model was trained on "
-                f"{low:.2g} to {high:.2g} mm: expect more errors"
-            )
-    return found
-
-
 def class_map(
     probabilities: npt.NDArray[np.floating[Any]], classes: Classes
 ) -> npt.NDArray[np.uint8]:
@@ -163,6 +56,8 @@ def class_map(
     ----------
     probabilities
         Shape ``(channels, ...)``; channels that are none of these (mimics, say) never win.
+    classes
+        Which channel is what.
 
     Returns
     -------
@@ -176,7 +71,15 @@ def class_map(
 
 
 def why_not_its_regions(classes: Classes, affine: Affine) -> str | None:
-    """Why regions of the anatomy take the place of a model's; ``None`` where its own are used."""
+    """Why regions of the anatomy take the place of a model's; ``None`` where its own are used.
+
+    Parameters
+    ----------
+    classes
+        Classes of the lesion model.
+    affine
+        From voxels to RAS mm: it says which way the slices lie.
+    """
     if not classes.regions:
         return "the lesion model predicts no brain regions"
     lie = slices_are(affine)
@@ -189,7 +92,15 @@ def why_not_its_regions(classes: Classes, affine: Affine) -> str | None:
 def with_regions(
     labels: npt.NDArray[np.uint8], proxy: npt.NDArray[np.integer[Any]]
 ) -> npt.NDArray[np.uint8]:
-    """Classes of a model without regions, completed by those of the anatomy on the same grid."""
+    """Classes of a model without regions, completed by those of the anatomy on the same grid.
+
+    Parameters
+    ----------
+    labels
+        Predicted classes: 0, or that of microbleeds; shape ``(x, y, z)``.
+    proxy
+        Proxy classes of the anatomy on the same grid.
+    """
     return np.where(labels == CMB, labels, proxy).astype(np.uint8)
 
 
@@ -240,12 +151,12 @@ class LesionNetwork:
             for contrast in self._card.channels
         ]
         stack, spacing = np.stack([data for data, _ in ordered]), ordered[0][1]
-        centres = None if around is None else _in_network_order(around, t2star.shape, affine)
+        centres = None if around is None else in_network_order(around, t2star.shape, affine)
         probabilities = self._in_slabs(stack, spacing, self._slices(affine), centres)
         if self._second_look is not None:
             image = ordered[self._card.channels.index("T2starw")][0]
             zooms = ras_zooms(affine)
-            across, down, along = (zooms[axis] for axis in _network_axes(affine))
+            across, down, along = (zooms[axis] for axis in network_axes(affine))
             again = self._look_again(image, probabilities, (along, down, across))
             probabilities = with_lesions(probabilities, self._classes.cmb, again)
         return Segmentation(
@@ -264,7 +175,7 @@ class LesionNetwork:
 
         ``inf`` along an axis that it has no limit in.
         """
-        axes = _network_axes(affine)
+        axes = network_axes(affine)
         across, down, along = (ras_zooms(affine)[axis] for axis in axes)
         nominal = self._card.nominal_slice_mm
         told = (across if nominal is None else nominal / self._slices(affine), down, along)

@@ -15,6 +15,13 @@ SLAB_MM = 1.6
 def slices_in_slab(slice_mm: float, slab_mm: float = SLAB_MM) -> int:
     """How many slices are averaged.
 
+    Parameters
+    ----------
+    slice_mm
+        Distance of the slices (mm).
+    slab_mm
+        Thickness (mm) that the average is to have.
+
     >>> [slices_in_slab(mm) for mm in (0.5, 0.8, 1.0, 1.25, 6.5)]
     [3, 2, 2, 1, 1]
     """
@@ -53,6 +60,10 @@ def label_slabs(labels: npt.NDArray[np.uint8], slices: int, first: int) -> npt.N
     ----------
     labels
         Shape ``(depth, ...)``; grouped as :func:`to_slabs` groups images.
+    slices
+        Of a group.
+    first
+        How many slices the first group lacks.
     """
     most: npt.NDArray[np.floating[Any]] | None = None
     chosen = np.zeros(0, np.uint8)

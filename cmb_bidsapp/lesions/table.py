@@ -22,6 +22,8 @@ def read_lesions(path: Path, required: Iterable[str] = ("status",)) -> list[Lesi
 
     Parameters
     ----------
+    path
+        TSV file.
     required
         Columns that must be there; what others lack is ``None``.
 
@@ -58,6 +60,13 @@ def write_lesions(path: Path, lesions: Iterable[Lesion]) -> None:
     """Write a lesion table and its JSON dictionary.
 
     Without any sign by the phase there is nothing of it, neither column nor reason.
+
+    Parameters
+    ----------
+    path
+        The TSV file; the dictionary lies beside it.
+    lesions
+        Candidates, kept or rejected, in the order of the rows.
     """
     rows, columns = list(lesions), columns_of(Lesion)
     if all(one.phase_sign is None for one in rows):

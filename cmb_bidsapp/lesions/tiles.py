@@ -79,6 +79,13 @@ def window_starts(
 ) -> list[tuple[int, ...]]:
     """First voxels of the windows around places, each once, moved into the image.
 
+    Parameters
+    ----------
+    places
+        Points as shares of the image, 0 to 1 along each axis; shape ``(n, 3)``.
+    image_size, window
+        Voxels along each axis; a window is no larger than the image.
+
     >>> window_starts(np.array([[0.5, 0.0, 0.95]]), (40, 20, 16), (10, 10, 16))
     [(15, 0, 0)]
     """
@@ -111,6 +118,15 @@ def shares_of(
 
 def make_predictor(model: LesionModel, device: torch.device, *, mirror: bool) -> Predictor:
     """Build the network of a lesion model, with its weights, ready to predict.
+
+    Parameters
+    ----------
+    model
+        Plans and weights of all folds.
+    device
+        Where it computes.
+    mirror
+        Whether to average over mirrored images, along the axes that the card names.
 
     Raises
     ------

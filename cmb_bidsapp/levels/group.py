@@ -16,7 +16,7 @@ from cmb_bidsapp.core.outcome import Summary
 from cmb_bidsapp.engine.progress import say
 from cmb_bidsapp.group.agreement import write_agreement
 from cmb_bidsapp.group.collect import apply_ratings, collect, table_of, write_sums
-from cmb_bidsapp.group.people import Person, find_people, read_people
+from cmb_bidsapp.group.people import Demographics, find_people, read_people
 from cmb_bidsapp.group.ratings import read_ratings
 from cmb_bidsapp.group.records import Problem, ReadSession, records
 from cmb_bidsapp.levels.evaluation import evaluate_output
@@ -77,7 +77,7 @@ def _collected(settings: Settings, console: Console) -> Summary:
     return Summary(ok=cohort.total.sessions, failed=failed, code=code)
 
 
-def _people(settings: Settings) -> tuple[Mapping[str, Person], Problem | None]:
+def _people(settings: Settings) -> tuple[Mapping[str, Demographics], Problem | None]:
     """Who the participants are, of the dataset or beside the output; nobody needs to be there."""
     path = find_people(settings.bids_dir, settings.out_dir)
     if path is None:

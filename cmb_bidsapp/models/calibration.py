@@ -91,6 +91,8 @@ def calibrate(probability: npt.ArrayLike, knots: Knots) -> Values:
     ----------
     probability
         Highest probability of the network in each candidate.
+    knots
+        Of the model; between them log-odds are linear, beyond the last one constant.
 
     Returns
     -------

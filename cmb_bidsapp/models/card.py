@@ -96,6 +96,13 @@ def read_json(path: Path) -> dict[str, Any]:
 def card_of(plain: Mapping[str, Any], path: Path) -> Card:
     """Make a card of the content of ``model.json``; keys it does not know are left out.
 
+    Parameters
+    ----------
+    plain
+        What the JSON file holds.
+    path
+        Where it is from, for messages.
+
     Raises
     ------
     ModelError
@@ -116,7 +123,15 @@ def read_card(path: Path) -> Card:
 
 
 def write_card(path: Path, card: Card) -> None:
-    """Write ``model.json``, what the task does not have left out."""
+    """Write ``model.json``.
+
+    Parameters
+    ----------
+    path
+        The JSON file.
+    card
+        Its fields are the keys; those of the other task are left out.
+    """
     other = {
         "lesions": ("architecture",),
         "anatomy": (
@@ -218,7 +233,15 @@ def _architecture_problems(plain: Mapping[str, Any]) -> Iterator[str]:
 
 
 def is_list(value: Any, each: Callable[[Any], bool]) -> TypeGuard[list[Any]]:
-    """Whether a value is a list whose entries all pass."""
+    """Whether a value is a list whose entries all pass.
+
+    Parameters
+    ----------
+    value
+        Anything that JSON can hold.
+    each
+        Tests an entry.
+    """
     return isinstance(value, list | tuple) and all(each(entry) for entry in value)
 
 

@@ -37,6 +37,13 @@ class Classes:
 def channels_of(dataset: Mapping[str, Any], path: Path) -> tuple[str, ...]:
     """Contrasts of the input channels, in order.
 
+    Parameters
+    ----------
+    dataset
+        Content of nnU-Net's ``dataset.json``.
+    path
+        Where it is from, for messages.
+
     Raises
     ------
     ModelError
@@ -60,6 +67,13 @@ def channels_of(dataset: Mapping[str, Any], path: Path) -> tuple[str, ...]:
 def labels_of(dataset: Mapping[str, Any], path: Path) -> dict[str, int]:
     """Output channel by class name; the label that training ignored is none.
 
+    Parameters
+    ----------
+    dataset
+        Content of nnU-Net's ``dataset.json``.
+    path
+        Where it is from, for messages.
+
     Raises
     ------
     ModelError
@@ -81,6 +95,13 @@ def labels_of(dataset: Mapping[str, Any], path: Path) -> dict[str, int]:
 
 def classes_of(labels: Mapping[str, int], path: Path) -> Classes:
     """Find microbleeds and regions among the classes.
+
+    Parameters
+    ----------
+    labels
+        Output channel by class name.
+    path
+        Where they are from, for messages.
 
     Raises
     ------

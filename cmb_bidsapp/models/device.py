@@ -40,7 +40,15 @@ def inference_on(device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def turn(name: str, folder: Path = LOCKS) -> Iterator[None]:
-    """Wait until no other process of the machine, of whichever user, holds what is so named."""
+    """Wait until no other process of the machine, of whichever user, holds what is so named.
+
+    Parameters
+    ----------
+    name
+        What is held; part of a file name.
+    folder
+        Where the lock files of the machine lie.
+    """
     path = folder / f"cmb_bidsapp-{name}.lock"
     try:
         # What is there is opened as it is: here not even its readers may "create" it.

@@ -188,6 +188,8 @@ def open_result_folder(folder: Path, folds: Sequence[str] = ()) -> ResultFolder:
 
     Parameters
     ----------
+    folder
+        The one that holds ``fold_0`` and so on, or ``fold_all``.
     folds
         Numbers or ``all``. Without any: every numbered fold, or else ``all``, as nnU-Net does;
         where some have finished, those that have not are left out.
@@ -222,6 +224,13 @@ def open_result_folder(folder: Path, folds: Sequence[str] = ()) -> ResultFolder:
 def check_bundle(folder: Path, card: Card) -> tuple[dict[str, Any], dict[str, Any], Classes]:
     """Plans, dataset and classes of a bundle.
 
+    Parameters
+    ----------
+    folder
+        The bundle.
+    card
+        Its ``model.json``.
+
     Raises
     ------
     ModelError
@@ -246,6 +255,13 @@ def check_bundle(folder: Path, card: Card) -> tuple[dict[str, Any], dict[str, An
 def model_of_bundle(folder: Path, card: Card) -> LesionModel:
     """Make a lesion model of a bundle whose checksums hold.
 
+    Parameters
+    ----------
+    folder
+        The bundle.
+    card
+        Its ``model.json``.
+
     Raises
     ------
     ModelError
@@ -267,6 +283,13 @@ def dataset_facts(
     dataset: Mapping[str, Any], path: Path
 ) -> tuple[tuple[str, ...], dict[str, int], Classes]:
     """Channels, labels and what they mean, of a ``dataset.json``.
+
+    Parameters
+    ----------
+    dataset
+        Content of nnU-Net's ``dataset.json``.
+    path
+        Where it is from, for messages.
 
     Raises
     ------

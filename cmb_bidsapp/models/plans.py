@@ -81,6 +81,10 @@ def checked_plans(
 
     Parameters
     ----------
+    plans
+        Content of nnU-Net's ``plans.json``.
+    configuration
+        Such as ``3d_fullres``.
     channels
         Number of input channels.
     path

@@ -106,6 +106,8 @@ def load_lesion_model(name_or_folder: str, folds: Sequence[str] = ()) -> LesionM
 
     Parameters
     ----------
+    name_or_folder
+        Packaged model, bundle folder, or folder of nnU-Net v2.
     folds
         Folds (numbers or ``all``) of an nnU-Net folder that are averaged; see
         :func:`cmb_bidsapp.models.nnunet.open_result_folder`.
@@ -126,6 +128,13 @@ def load_lesion_model(name_or_folder: str, folds: Sequence[str] = ()) -> LesionM
 def check_lesion_model(name_or_folder: str, folds: Sequence[str] = ()) -> None:
     """Refuse a lesion model that can be refused without torch; checksums are verified.
 
+    Parameters
+    ----------
+    name_or_folder
+        Packaged model, bundle folder, or folder of nnU-Net v2.
+    folds
+        Those of an nnU-Net folder that are used; empty: every numbered one, or else ``all``.
+
     Raises
     ------
     ModelError
@@ -144,6 +153,13 @@ def threshold_of(name_or_folder: str, operating_point: str | None = None) -> flo
     """Smallest peak probability of a candidate, by the model's card.
 
     nnU-Net's own folders have no card; theirs is the general default.
+
+    Parameters
+    ----------
+    name_or_folder
+        Packaged model, bundle folder, or folder of nnU-Net v2.
+    operating_point
+        One that the card names, such as ``balanced``; ``None``: the card's threshold.
 
     Raises
     ------
@@ -199,7 +215,15 @@ def calibration_of(name_or_folder: str) -> Knots:
 
 
 def lesion_model_parameters(name_or_folder: str, folds: Sequence[str] = ()) -> Mapping[str, Any]:
-    """Everything of a lesion model that its results depend on, for stamps."""
+    """Everything of a lesion model that its results depend on, for stamps.
+
+    Parameters
+    ----------
+    name_or_folder
+        Packaged model, bundle folder, or folder of nnU-Net v2.
+    folds
+        Those of an nnU-Net folder that are used; empty: every numbered one, or else ``all``.
+    """
     results = _results(name_or_folder, folds)
     if results is not None:
         root = results.folder

@@ -72,7 +72,16 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def load_into(network: torch.nn.Module, weights: Tensors, path: Path) -> None:
-    """Give a network its weights; ``path`` is where they are from.
+    """Give a network its weights.
+
+    Parameters
+    ----------
+    network
+        Changed in place.
+    weights
+        Tensor by name; one that the network lists under several names stands once.
+    path
+        Where they are from, for messages.
 
     Raises
     ------

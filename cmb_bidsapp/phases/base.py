@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -17,7 +17,7 @@ from cmb_bidsapp.preprocess.resampling import Grid
 from cmb_bidsapp.settings import Settings
 
 if TYPE_CHECKING:  # torch
-    from cmb_bidsapp.anatomy.network import Anatomy
+    from cmb_bidsapp.anatomy.network import AnatomySegmentation
 
 U = TypeVar("U", bound=Unit, contravariant=True)
 
@@ -41,16 +41,22 @@ class Phase(Generic[U]):
     run: Callable[[U, SessionFiles, Settings, Step], Result]
     inputs: Callable[[U, SessionFiles, Settings], list[Path]]
     parameters: Callable[[Settings, U], dict[str, Any]]
+    version: int = field(kw_only=True)
+    """Higher whenever the code may make other results: finished sessions are then made again."""
+
+    def depends_on(self, settings: Settings, unit: U) -> dict[str, Any]:
+        """Everything but the inputs that the results depend on, the code by its version."""
+        return {"version": self.version, **self.parameters(settings, unit)}
 
 
 @dataclass(frozen=True)
-class Head:
+class PreparedHead:
     """An image after brain extraction and bias correction, on its own grid."""
 
     data: npt.NDArray[np.float32]
     affine: Affine
     brain: npt.NDArray[np.bool_]
-    anatomy: Anatomy
+    anatomy: AnatomySegmentation
     about: Mapping[str, Any]
 
     @property

@@ -140,10 +140,9 @@ def decide_inputs(session: Session, files: SessionFiles, settings: Settings) -> 
 
 
 def decide_parameters(settings: Settings, session: Session) -> dict[str, Any]:
-    """Everything but the inputs that the results depend on."""
+    """Everything but inputs and code that the results depend on."""
     spaces = list(settings.output_spaces)
     return {
-        "version": 13,
         "notes": list(session.notes),
         "spaces": spaces,
         "calibration": calibration_of(settings.lesions.model),

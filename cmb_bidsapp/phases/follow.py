@@ -26,7 +26,7 @@ from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.group.records import read_record
 from cmb_bidsapp.lesions.lesion import Lesion
 from cmb_bidsapp.lesions.longitudinal import Track, Visit, protocol_changes
-from cmb_bidsapp.lesions.presence import Evidence, History, Scan, evidence_at
+from cmb_bidsapp.lesions.presence import Evidence, History, VisitImages, evidence_at
 from cmb_bidsapp.models.registry import calibration_of
 from cmb_bidsapp.phases.base import Step
 from cmb_bidsapp.preprocess.ants import write_linear
@@ -180,10 +180,10 @@ def look_at(
     """
     pictures: list[list[RGB]] = []
 
-    def scan_of(n: int) -> Scan:
+    def scan_of(n: int) -> VisitImages:
         # Drawn while its images are in memory.
         numbers = _numbers(compared[n])
-        scan = Scan.of(compared[n].files, numbers)
+        scan = VisitImages.of(compared[n].files, numbers)
         shown = (scan.t2star, scan.brain, scan.counted, numbers)
         pictures.append(list(panels(made, n, visits[n], visits[0].grid, *shown)))
         return scan
@@ -283,10 +283,9 @@ def follow_inputs(_: Participant, files: SessionFiles, settings: Settings) -> li
 
 
 def follow_parameters(settings: Settings, whole: Participant) -> dict[str, Any]:
-    """Everything but the inputs that the results depend on."""
+    """Everything but inputs and code that the results depend on."""
     order, _ = in_order(SessionFiles.together(settings.out_dir, whole.participant), settings)
     return {
-        "version": 4,
         "order": [
             order.sessions,
             order.source,

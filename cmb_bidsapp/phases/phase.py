@@ -31,7 +31,7 @@ IN_WORDS: Mapping[int, str] = {1: "rises with the field", -1: "falls with the fi
 
 
 @dataclass(frozen=True)
-class Phase:
+class UsablePhase:
     """A phase image that can be used, and what was found about its sign."""
 
     image: PhaseImage
@@ -43,7 +43,9 @@ def phase_facts(scan: Scan) -> dict[str, Any]:
     return {"units": scan.metadata.get("Units"), "problem": scan.problem}
 
 
-def read_phase(session: Session, t2star: Float, affine: Affine, notes: list[str]) -> Phase | None:
+def read_phase(
+    session: Session, t2star: Float, affine: Affine, notes: list[str]
+) -> UsablePhase | None:
     """Read and filter the phase image of a session.
 
     Parameters
@@ -73,11 +75,11 @@ def read_phase(session: Session, t2star: Float, affine: Affine, notes: list[str]
             f"{scan.path.name}: no sign is told by the phase, since the scanner's convention is "
             f"not sure: of {convention.pieces} dark structures {convention.agreeing:.0%} agree"
         )
-    return Phase(image, convention)
+    return UsablePhase(image, convention)
 
 
 def write_phase(
-    phase: Phase | None, session: Session, files: SessionFiles, settings: Settings
+    phase: UsablePhase | None, session: Session, files: SessionFiles, settings: Settings
 ) -> list[Path]:
     """Write the filtered phase and the susceptibility-weighted image; earlier ones go."""
     for earlier in (files.phase, files.swi):

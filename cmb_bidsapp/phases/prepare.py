@@ -29,7 +29,7 @@ from cmb_bidsapp.core.arrays import Affine
 from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.core.errors import RefusedScanError
 from cmb_bidsapp.models.registry import load_bundle, load_card
-from cmb_bidsapp.phases.base import Head, Step
+from cmb_bidsapp.phases.base import PreparedHead, Step
 from cmb_bidsapp.phases.regions import reused_files
 from cmb_bidsapp.preprocess.ants import write_linear
 from cmb_bidsapp.preprocess.bias import correct_bias
@@ -64,7 +64,7 @@ def load_network(settings: Settings) -> AnatomyNetwork:
 
 def strip(
     scan: Scan, contrast: Contrast, network: AnatomyNetwork, settings: Settings, step: Step
-) -> Head:
+) -> PreparedHead:
     """Read an image, find its brain, correct its bias."""
     backend = choose_brain_extraction(settings.anatomy.brain_extraction)
     step(f"brain extraction of {contrast}")
@@ -91,7 +91,7 @@ def strip(
         "BrainExtraction": backend,
         "AnatomyModel": network.model,
     }
-    return Head(
+    return PreparedHead(
         data=correct_bias(data, affine, brain) * brain,
         affine=affine,
         brain=brain,
@@ -100,14 +100,17 @@ def strip(
     )
 
 
-def register(t2star: Head, t1w: Head, seed: int) -> Registration:
+def register(t2star: PreparedHead, t1w: PreparedHead, seed: int) -> Registration:
     """Find where the T1w lies on the T2*w."""
     fixed = t2star.data, t2star.affine, t2star.brain
     return register_rigid(*fixed, t1w.data, t1w.affine, t1w.brain, seed=seed)
 
 
 def measure_anatomy(
-    t2star: Head, t1w: Head | None, registration: Registration | None, labelled: Parcellation
+    t2star: PreparedHead,
+    t1w: PreparedHead | None,
+    registration: Registration | None,
+    labelled: Parcellation,
 ) -> list[Measure]:
     """Numbers of masks, registration and regions, with their limits."""
     sure = certainty(t2star.anatomy)
@@ -145,8 +148,8 @@ def refuse_impossible(session: Session, measures: Sequence[Measure]) -> None:
 
 def write_heads(
     session: Session,
-    t2star: Head,
-    t1w: Head | None,
+    t2star: PreparedHead,
+    t1w: PreparedHead | None,
     registration: Registration | None,
     files: SessionFiles,
     notes: Sequence[str],
@@ -174,14 +177,18 @@ def write_heads(
     return [*_write_head(files.t2star, files.t2star_brain, t2star, facts), *written]
 
 
-def _write_head(image: Path, mask: Path, head: Head, facts: Mapping[str, Any]) -> list[Path]:
+def _write_head(
+    image: Path, mask: Path, head: PreparedHead, facts: Mapping[str, Any]
+) -> list[Path]:
     about = {**head.about, "SkullStripped": True, **facts}
     write_image(image, head.data, head.affine, about)
     write_image(mask, head.brain.astype(np.uint8), head.affine, {**head.about, "Type": "Brain"})
     return [image, mask]
 
 
-def _write_moved(t2star: Head, t1w: Head, pull: Affine, files: SessionFiles) -> list[Path]:
+def _write_moved(
+    t2star: PreparedHead, t1w: PreparedHead, pull: Affine, files: SessionFiles
+) -> list[Path]:
     """Write the transform, and the T1w on the T2*w grid."""
     with atomic(files.transform) as beside:
         write_linear(pull, beside)
@@ -205,10 +212,9 @@ def prepare_inputs(session: Session, _: SessionFiles, settings: Settings) -> lis
 
 
 def prepare_parameters(settings: Settings, session: Session) -> dict[str, Any]:
-    """Everything but the inputs that the results depend on."""
+    """Everything but inputs and code that the results depend on."""
     extraction = choose_brain_extraction(settings.anatomy.brain_extraction)
     return {
-        "version": 10,
         "brain_extraction": extraction,
         "parcellation": settings.anatomy.parcellation,
         "proxy_rules": settings.anatomy.proxy_rules,

@@ -7,7 +7,7 @@ from pathlib import Path
 from nibabel.affines import apply_affine
 
 from cmb_bidsapp.anatomy.atlas import aligned, parcellate
-from cmb_bidsapp.anatomy.backend import ParcellationRequest, Source
+from cmb_bidsapp.anatomy.backend import ParcellationRequest, ParcellationSource
 from cmb_bidsapp.anatomy.backends import BACKENDS, find_parcellation, obtain_parcellation
 from cmb_bidsapp.anatomy.existing import ExistingParcellation
 from cmb_bidsapp.anatomy.jhu import capsules, read_jhu
@@ -25,7 +25,7 @@ from cmb_bidsapp.bids.outputs import atomic
 from cmb_bidsapp.bids.tables import write_dseg, write_table
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.core.labels import MARS_LOOK, PROXY_LOOK, table
-from cmb_bidsapp.phases.base import Head, Step
+from cmb_bidsapp.phases.base import PreparedHead, Step
 from cmb_bidsapp.preprocess.registration import Registration
 from cmb_bidsapp.preprocess.resampling import IDENTITY
 from cmb_bidsapp.settings import Settings
@@ -88,7 +88,7 @@ def find_or_make(
     participant, label = _of_t1w(session)
     found = obtain_parcellation(
         asked,
-        Source(
+        ParcellationSource(
             t1w=session.t1w.path,
             participant=participant,
             session=label,
@@ -104,7 +104,11 @@ def find_or_make(
 
 
 def label_head(
-    head: Head, found: ExistingParcellation | None, settings: Settings, step: Step, notes: list[str]
+    head: PreparedHead,
+    found: ExistingParcellation | None,
+    settings: Settings,
+    step: Step,
+    notes: list[str],
 ) -> Parcellation:
     """Label a head in FreeSurfer ids: as found, or by the embedded parcellation."""
     if found is None:
@@ -121,8 +125,8 @@ def label_head(
 
 def write_regions(
     labelled: Parcellation,
-    t1w: Head | None,
-    t2star: Head,
+    t1w: PreparedHead | None,
+    t2star: PreparedHead,
     registration: Registration | None,
     files: SessionFiles,
     settings: Settings,

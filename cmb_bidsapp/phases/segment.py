@@ -17,12 +17,8 @@ from cmb_bidsapp.bids.tables import write_dseg
 from cmb_bidsapp.core.arrays import Affine
 from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.core.labels import PROXY_LOOK
-from cmb_bidsapp.lesions.segment import (
-    Segmentation,
-    unfamiliar_voxels,
-    why_not_its_regions,
-    with_regions,
-)
+from cmb_bidsapp.lesions.axes import unfamiliar_voxels
+from cmb_bidsapp.lesions.segment import Segmentation, why_not_its_regions, with_regions
 from cmb_bidsapp.models.nnunet import LesionModel
 from cmb_bidsapp.models.registry import lesion_model_parameters
 from cmb_bidsapp.phases.base import Result
@@ -100,9 +96,8 @@ def segment_inputs(session: Session, files: SessionFiles, _: Settings) -> list[P
 
 
 def segment_parameters(settings: Settings, session: Session) -> dict[str, Any]:
-    """Everything but the inputs that the results depend on."""
+    """Everything but inputs and code that the results depend on."""
     return {
-        "version": 9,
         "model": lesion_model_parameters(settings.lesions.model, settings.lesions.folds),
         "tta": settings.lesions.tta,
         "t1w": session.t1w is not None,

@@ -11,7 +11,8 @@ from cmb_bidsapp.bids.images import load_header
 from cmb_bidsapp.bids.inputs import Session
 from cmb_bidsapp.bids.outputs import read_sidecar, sidecar_of
 from cmb_bidsapp.core.errors import DataError
-from cmb_bidsapp.lesions.segment import LesionNetwork, slices_are, why_not_its_regions
+from cmb_bidsapp.lesions.axes import slices_are
+from cmb_bidsapp.lesions.segment import LesionNetwork, why_not_its_regions
 from cmb_bidsapp.models.nnunet import LesionModel
 from cmb_bidsapp.models.registry import lesion_model_parameters
 from cmb_bidsapp.sensitivity.background import Background, read_background
@@ -76,9 +77,8 @@ def sensitivity_inputs(_session: Session, files: SessionFiles, _: Settings) -> l
 
 
 def sensitivity_parameters(settings: Settings, _: Session) -> dict[str, Any]:
-    """Everything but the inputs that the results depend on."""
+    """Everything but inputs and code that the results depend on."""
     return {
-        "version": 1,
         "model": lesion_model_parameters(settings.lesions.model, settings.lesions.folds),
         "draws": settings.sensitivity,
         "seed": settings.seed,

@@ -39,7 +39,7 @@ def to_ants(data: npt.NDArray[Any], affine: Affine) -> ANTsImage:
 
 
 def register(fixed: ANTsImage, moving: ANTsImage, *, seed: int, **options: Any) -> dict[str, Any]:
-    """Register with ANTs, its metric sampling by a seed; ``options`` of ``ants.registration``.
+    """Register with ANTs, its metric sampling by a seed.
 
     antspyx takes a seed from its configuration only: as an argument it is ignored without a word.
     Zero would mean the clock.
@@ -50,6 +50,8 @@ def register(fixed: ANTsImage, moving: ANTsImage, *, seed: int, **options: Any) 
         Images of ANTs, in physical space (LPS mm).
     seed
         0 or more.
+    options
+        Of ``ants.registration``.
 
     Returns
     -------

@@ -24,6 +24,8 @@ def dipole_field(
 
     Parameters
     ----------
+    chi
+        Susceptibility (ppm), shape ``(x, y, z)``.
     spacing
         Voxel size along the axes, in any unit.
     b0

@@ -106,6 +106,8 @@ class Grid:
 
         Parameters
         ----------
+        other
+            Voxels of another image.
         pull
             World coordinates of this grid to those of the other (mm).
         """
@@ -128,6 +130,8 @@ def isotropic_grid(grid: Grid, spacing: float, multiple: int = 1) -> Grid:
 
     Parameters
     ----------
+    grid
+        Voxels of an image.
     spacing
         Side of a voxel, mm.
     multiple
@@ -162,6 +166,8 @@ def resample(
     ----------
     data, affine
         Source image.
+    target
+        Voxels at which values are wanted.
     pull
         World coordinates of the target to world coordinates of the source (mm).
     order
@@ -255,6 +261,14 @@ def label_samples(
 
     Parameters
     ----------
+    dseg, affine
+        Labels, shape ``(x, y, z)``, and voxel to world (RAS mm).
+    target
+        Voxels at which labels are wanted.
+    pull
+        World coordinates of the target to those of the labels (mm).
+    step
+        Distance (mm) of the samples in a voxel.
     mode
         What lies outside the source: 0, or the nearest of its voxels.
 
@@ -280,6 +294,8 @@ def majority(samples: npt.NDArray[np.integer], values: Sequence[int]) -> npt.NDA
 
     Parameters
     ----------
+    samples
+        Labels, shape ``(samples, ...)``.
     values
         The labels that vote, beside 0; at most 255. Ties go to 0, then to the first.
     """

@@ -46,7 +46,7 @@ class TrackView:
 
 
 @dataclass(frozen=True)
-class Changes:
+class ReportedChanges:
     """What changed through the sessions of a participant.
 
     Attributes
@@ -96,19 +96,19 @@ def badge(row: TrackRow) -> str:
     return words.get(row.change or Change.BASELINE, "baseline")
 
 
-def read_changes(files: SessionFiles, room: SizeBudget) -> Changes:
+def read_changes(files: SessionFiles, room: SizeBudget) -> ReportedChanges:
     """Read what was compared; nothing where there is one session, or a comparison failed.
 
     A table that cannot be read, as of an earlier version, is told in ``notes``.
     """
     if not (files.tracks.exists() and files.changes.exists()):
-        return Changes(rows=(), tracks=(), order=(), known={}, notes=(), left_out=0)
+        return ReportedChanges(rows=(), tracks=(), order=(), known={}, notes=(), left_out=0)
     try:
         rows = [decode(TrackRow, row) for row in read_table(files.tracks)]
         changes = [decode(ChangeRow, row) for row in read_table(files.changes)]
     except ValueError as error:
         told = f"{files.tracks} or {files.changes.name}: {error}; run the participant level again"
-        return Changes(rows=(), tracks=(), order=(), known={}, notes=(told,), left_out=0)
+        return ReportedChanges(rows=(), tracks=(), order=(), known={}, notes=(told,), left_out=0)
     own = SizeBudget(int(FOR_CHANGES * room.left))
     given = own.left
     own_rows = [list(track) for _, track in groupby(rows, key=lambda row: row.track_id)]
@@ -124,7 +124,7 @@ def read_changes(files: SessionFiles, room: SizeBudget) -> Changes:
     poor = {row.session_id for row in changes if not row.compared}
     known = {name: known_summary(rows, name) for name in names if name not in poor}
     order = [name.removeprefix("ses-") for name in names]
-    return Changes(
+    return ReportedChanges(
         rows=changes,
         tracks=tracks,
         order=order,

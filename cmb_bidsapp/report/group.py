@@ -26,7 +26,7 @@ from cmb_bidsapp.group.visits import POOLS
 from cmb_bidsapp.report import cohort_brains, cohort_figures, evaluation_figures
 from cmb_bidsapp.report.pages import write_page
 from cmb_bidsapp.report.sensitivity import found_by_kind
-from cmb_bidsapp.sensitivity.tables import Kind
+from cmb_bidsapp.sensitivity.tables import SessionKind
 
 #: Sessions that the page shows as unlike the others; ``group_qc.tsv`` has them all.
 MOST_OUTLIERS = 30
@@ -75,7 +75,7 @@ def write_group_report(
     out_dir: Path,
     ratings: Ratings | None = None,
     seed: int = 0,
-    measured: Sequence[Kind] = (),
+    measured: Sequence[SessionKind] = (),
 ) -> Path:
     """Write ``group.html``, one file with all its figures.
 

@@ -28,7 +28,7 @@ from cmb_bidsapp.models.card import WEIGHTS
 from cmb_bidsapp.models.registry import calibration_of, has_second_look, load_card
 from cmb_bidsapp.preprocess.ants import read_linear
 from cmb_bidsapp.preprocess.resampling import IDENTITY
-from cmb_bidsapp.report.changes import Changes, badge, read_changes
+from cmb_bidsapp.report.changes import ReportedChanges, badge, read_changes
 from cmb_bidsapp.report.figures import REJECTED_COLOR
 from cmb_bidsapp.report.methods import Facts, Methods, methods
 from cmb_bidsapp.report.pages import SizeBudget, render
@@ -148,7 +148,7 @@ def _in_order(sessions: Sequence[ReportedSession], order: Sequence[str]) -> list
 
 
 def _ways(
-    sessions: Iterable[ReportedSession], changes: Changes, out_dir: Path
+    sessions: Iterable[ReportedSession], changes: ReportedChanges, out_dir: Path
 ) -> dict[str, list[float]]:
     """The way from the world of each compared session to that of the first: 4 x 4, row by row."""
     ways = {}

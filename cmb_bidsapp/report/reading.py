@@ -12,13 +12,13 @@ from typing import Any
 from cmb_bidsapp.clinical.aria import baseline_class, new_lesion_class
 from cmb_bidsapp.clinical.counts import SURE
 from cmb_bidsapp.clinical.fates import place_of_track
-from cmb_bidsapp.clinical.mars import Place, place_of
+from cmb_bidsapp.clinical.mars import MarsPlace, place_of
 from cmb_bidsapp.clinical.summary import CUTOFFS, ClinicalSummary, least_counts
 from cmb_bidsapp.core.burden import BURDEN_LIMITS, BURDEN_NAMES, burden_class
 from cmb_bidsapp.core.labels import MARS_FORM, MARS_LOOK, MARS_NAMES, SIDES
 from cmb_bidsapp.lesions.lesion import Lesion
 from cmb_bidsapp.lesions.longitudinal import REACH_MM
-from cmb_bidsapp.report.changes import Changes
+from cmb_bidsapp.report.changes import ReportedChanges
 
 
 def candidates(lesions: Iterable[Lesion], carded: Iterable[Lesion]) -> list[dict[str, Any]]:
@@ -41,7 +41,7 @@ def candidates(lesions: Iterable[Lesion], carded: Iterable[Lesion]) -> list[dict
             chance = lesion.calibrated_probability if lesion.number in rated else None
             what = (lesion.kept, lesion.grade, *place_of(lesion), bool(lesion.border), chance)
             alike[what].append(lesion.number)
-    names = ("kept", "grade", *Place._fields, "border", "chance")
+    names = ("kept", "grade", *MarsPlace._fields, "border", "chance")
     return [
         {"lesions": numbers, **dict(zip(names, what, strict=True))}
         for what, numbers in alike.items()
@@ -76,7 +76,7 @@ def session_data(
 
 def page_data(
     sessions: Mapping[str, Mapping[str, Any]],
-    changes: Changes,
+    changes: ReportedChanges,
     words: Mapping[str, str],
     ways: Mapping[str, Sequence[float]],
 ) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from cmb_bidsapp.report.pages import render
 from cmb_bidsapp.sensitivity.tables import (
     DIAMETERS,
     MOSTLY,
-    Kind,
     Measured,
+    SessionKind,
     curve,
     in_words,
     read_session,
@@ -133,7 +133,7 @@ def found_in(files: SessionFiles) -> Found | None:
         return None
 
 
-def found_by_kind(kinds: Sequence[Kind]) -> list[dict[str, Any]]:
+def found_by_kind(kinds: Sequence[SessionKind]) -> list[dict[str, Any]]:
     """What was found at each site with each protocol, with what tells them apart."""
     return [
         {

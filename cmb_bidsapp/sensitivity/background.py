@@ -19,9 +19,9 @@ from cmb_bidsapp.bids.outputs import read_sidecar
 from cmb_bidsapp.core.arrays import Affine, Mask
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.core.labels import CMB, LEFT, MARS, MIMICS
+from cmb_bidsapp.lesions.axes import ras_zooms
 from cmb_bidsapp.lesions.candidates import CONNECTIVITY_26, peak_values
 from cmb_bidsapp.lesions.lesion import Mimic
-from cmb_bidsapp.lesions.segment import ras_zooms
 from cmb_bidsapp.models.nnunet import LesionModel
 
 Image = npt.NDArray[np.float32]
@@ -157,7 +157,15 @@ def mimics_of(
 
 
 def read_background(files: SessionFiles, labelled: SessionFiles | None) -> Background:
-    """Read what the app wrote about a session, and the masks of its labelled microbleeds."""
+    """Read what the app wrote about a session, and the masks of its labelled microbleeds.
+
+    Parameters
+    ----------
+    files
+        The session's derivatives.
+    labelled
+        Those of its truth, or of labelled masks; ``None`` where nothing is labelled.
+    """
     t2star, affine = read_derivative(files.t2star)
     orientation = nib.orientations.io_orientation(affine)
 
@@ -206,6 +214,13 @@ def read_background(files: SessionFiles, labelled: SessionFiles | None) -> Backg
 
 def refuse_other_model(model: LesionModel, files: SessionFiles) -> None:
     """Refuse a model that did not make the results of a session.
+
+    Parameters
+    ----------
+    model
+        The one that is to measure.
+    files
+        The session's derivatives.
 
     Raises
     ------

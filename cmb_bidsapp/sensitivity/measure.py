@@ -48,7 +48,18 @@ class Segmenter(Protocol):
         affine: Affine,
         around: npt.NDArray[np.floating[Any]] | None = None,
     ) -> Segmentation:
-        """Segment a scan, or windows around voxels of it."""
+        """Segment a scan, or windows around voxels of it.
+
+        Parameters
+        ----------
+        t2star, t1w
+            Brain-extracted images on one grid, shape ``(x, y, z)``; without a T1w ``None``.
+        affine
+            From voxels to RAS mm.
+        around
+            Voxel indices, shape ``(n, 3)``, about which windows are segmented; ``None``: all of
+            it.
+        """
         ...
 
     def window(self, affine: Affine) -> tuple[float, float, float]:
@@ -96,7 +107,15 @@ class Chain:
         return self.kept(scan, self.network(t2star, scan.t1w, scan.affine, around))
 
     def kept(self, scan: Background, found: Segmentation) -> npt.NDArray[np.int32]:
-        """Microbleeds that are kept, by number, of what the network found in a scan."""
+        """Microbleeds that are kept, by number, of what the network found in a scan.
+
+        Parameters
+        ----------
+        scan
+            Its affine gives the voxel size, its regions complete a model without any.
+        found
+            Probability and classes on the grid of the scan.
+        """
         labels = found.labels if self.own_regions else with_regions(found.labels, scan.regions)
         spacing = Grid.of(found.cmb_probability, scan.affine).header_spacing
         instances = find_instances(found.cmb_probability, self.threshold, spacing)
@@ -129,6 +148,10 @@ def measure_scan(scan: Background, chain: Chain, draws: int, seed: int) -> list[
 
     Parameters
     ----------
+    scan
+        The session as it is.
+    chain
+        How microbleeds are found and decided on.
     draws
         How often; each time elsewhere.
     seed
@@ -175,12 +198,16 @@ def draw_into(
 
     Parameters
     ----------
+    scan
+        The session as it is.
     free
         Where they may lie.
     window
         Voxels that a window of the network spans.
     noise
         Standard deviation of the noise of the scan.
+    seed
+        Of the random numbers.
     """
     rng = np.random.default_rng(seed)
     t2star, instances = scan.t2star.copy(), np.zeros(scan.t2star.shape, np.int16)
@@ -259,6 +286,8 @@ def found_numbers(
         Visible simulated microbleeds, and what the app keeps, by number.
     marks
         What it marks without them: nothing that touches it counts as found.
+    affine
+        From voxels to RAS mm.
     """
     drawn, kept = lesions_of(instances, affine), lesions_of(not_touching(final, marks), affine)
     pairs = match(centres_of(drawn), centres_of(kept))

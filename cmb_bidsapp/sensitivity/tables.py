@@ -130,7 +130,15 @@ class Measured:
 
 
 def share_rows(measured: Measured, threshold: float | None) -> list[dict[str, Any]]:
-    """Rows of :data:`SHARES`: all, by diameter, by contrast, by class."""
+    """Rows of :data:`SHARES`: all, by diameter, by contrast, by class.
+
+    Parameters
+    ----------
+    measured
+        All implants of a session or of a group.
+    threshold
+        Smallest peak probability of a candidate; ``None`` where sessions differ.
+    """
     groups: list[tuple[str, str | None, npt.NDArray[np.bool_]]] = [
         ("all", None, np.ones(len(measured.found), np.bool_))
     ]
@@ -205,7 +213,17 @@ def in_words(rows: Iterable[Row]) -> str:
 
 
 def write_session(files: SessionFiles, rows: Sequence[Row], threshold: float) -> list[Path]:
-    """Write the simulated microbleeds of a session, and the shares that were found."""
+    """Write the simulated microbleeds of a session, and the shares that were found.
+
+    Parameters
+    ----------
+    files
+        The session's derivatives.
+    rows
+        One for each implant, columns :data:`IMPLANTS`.
+    threshold
+        Smallest peak probability of a candidate.
+    """
     write_table(files.implants, list(IMPLANTS), rows, IMPLANTS)
     shares = share_rows(Measured.of(rows), threshold)
     write_table(files.sensitivity, list(SHARES), shares, SHARES)
@@ -231,7 +249,7 @@ def threshold_in_use(files: SessionFiles) -> float | None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
+class SessionKind:
     """Sessions of one site and protocol, taken together.
 
     Attributes
@@ -257,7 +275,7 @@ class Kind:
 _Session = tuple[str, Measured, float | None]
 
 
-def kinds(out_dir: Path) -> list[Kind]:
+def kinds(out_dir: Path) -> list[SessionKind]:
     """Measured sessions of an output folder by site and protocol, those with most sessions first.
 
     One whose tables are damaged is left out, and said so.
@@ -278,7 +296,7 @@ def kinds(out_dir: Path) -> list[Kind]:
         parts = [measured for _, measured, _ in several]
         thresholds = {threshold for _, _, threshold in several}
         result.append(
-            Kind(
+            SessionKind(
                 about=dict(zip(names, key, strict=True)),
                 participants=len({participant for participant, _, _ in several}),
                 sessions=len(several),
@@ -307,7 +325,7 @@ def _about(files: SessionFiles) -> dict[str, Any]:
     }
 
 
-def write_group(out_dir: Path) -> tuple[list[Kind], list[Path]]:
+def write_group(out_dir: Path) -> tuple[list[SessionKind], list[Path]]:
     """Write ``group_sensitivity.tsv`` where any session was measured; else remove it."""
     path = out_dir / "group_sensitivity.tsv"
     found = kinds(out_dir)

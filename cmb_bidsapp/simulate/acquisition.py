@@ -23,6 +23,7 @@ from cmb_bidsapp.simulate.artefacts import (
     receive_field,
     slice_gains,
 )
+from cmb_bidsapp.simulate.grid import FINE_THROUGH_PLANE, ScanGrid
 from cmb_bidsapp.simulate.inclusions import LOOKS, included, included_tissues
 from cmb_bidsapp.simulate.nuclei import NUCLEI, iron_nuclei
 from cmb_bidsapp.simulate.physics import (
@@ -36,16 +37,13 @@ from cmb_bidsapp.simulate.physics import (
     resample,
     signal_factor,
 )
-from cmb_bidsapp.simulate.protocols import Protocol
+from cmb_bidsapp.simulate.protocols import ScanProtocol
 from cmb_bidsapp.simulate.texture import Texture
 from cmb_bidsapp.simulate.tissues import EXTRACEREBRAL, IRON_RICH, SOFT_TISSUE, TISSUES, Tissue
 
-Affine = npt.NDArray[np.float64]
 #: No inclusions.
 NOTHING: Mapping[str, Volume] = MappingProxyType({})
 
-#: Sources are drawn at this voxel size or finer, in plane and through plane (mm).
-FINE_IN_PLANE, FINE_THROUGH_PLANE = 0.25, 0.5
 #: Borders of tissues are smoothed by this (standard deviation, mm): finer ones show the stairs of
 #: label maps of 1 mm.
 BORDER_MM = 0.5
@@ -57,76 +55,6 @@ IRON = (0.7, 1.6)
 MINERAL_MM, MINERAL = 1.0, 2.0
 #: Slices of at least this (mm) are excited one by one, so that their brightness differs.
 TWO_D_MM = 2.0
-
-
-@dataclass(frozen=True)
-class Grid:
-    """The T2*w voxels in head space (mm), and how finely each is subdivided."""
-
-    origin: tuple[float, float, float]
-    voxel: tuple[float, float, float]
-    shape: tuple[int, int, int]
-    slab: int
-    """Sub-slices that are simulated per slice distance."""
-    excited: int
-    """Sub-slices of them, in the middle, that the slice thickness covers; the rest is gap."""
-    in_plane: int
-    """Subdivision of a voxel side where a source is drawn."""
-
-    @classmethod
-    def around(cls, head: Head, protocol: Protocol, margin: float = 12.0) -> Grid:
-        """Slices that cover the brain, in plane with a margin of the head around it (mm)."""
-        inside = np.argwhere(head.brain)
-        low, high = inside.min(axis=0), inside.max(axis=0)
-        low = low - np.array([margin, margin, 2.0])
-        high = high + np.array([margin, margin, 4.0])
-        shape = np.ceil((high - low) / protocol.voxel).astype(int)
-        first = low + np.array(protocol.voxel) / 2
-        slab = max(1, round(protocol.voxel[2] / FINE_THROUGH_PLANE))
-        gap = round(slab * protocol.gap / protocol.voxel[2])
-        # Both sides of a slice lose as much.
-        excited = max(1, slab - gap - (gap % 2))
-        return cls(
-            (float(first[0]), float(first[1]), float(first[2])),
-            protocol.voxel,
-            (int(shape[0]), int(shape[1]), int(shape[2])),
-            slab,
-            excited,
-            max(1, int(np.ceil(protocol.voxel[0] / FINE_IN_PLANE))),
-        )
-
-    def centres(self, axis: int, parts: int = 1) -> npt.NDArray[np.float64]:
-        """Centres in mm of the voxels along an axis, each cut into ``parts``."""
-        step = self.voxel[axis] / parts
-        first = self.origin[axis] - self.voxel[axis] / 2 + step / 2
-        return np.asarray(first + step * np.arange(self.shape[axis] * parts), np.float64)
-
-    def mean_of_slices(self, fine: Complex) -> Complex:
-        """Average the sub-slices of each slice that are excited."""
-        import torch
-
-        first = (self.slab - self.excited) // 2
-        sub_slices = torch.from_numpy(fine).unflatten(2, (-1, self.slab))
-        averaged: Complex = sub_slices[..., first : first + self.excited].mean(-1).numpy()
-        return averaged
-
-    def to_slices(self, volume: Volume) -> Volume:
-        """Average a 1 mm head-space volume over the slab of each voxel."""
-        x, y, z = self.matrices(volume.shape)
-        first = (self.slab - self.excited) // 2
-        sub_slices = z.reshape(-1, self.slab, volume.shape[2])
-        return resample(volume, (x, y, sub_slices[:, first : first + self.excited].mean(axis=1)))
-
-    def matrices(self, shape: tuple[int, ...]) -> tuple[Volume, Volume, Volume]:
-        """Interpolation from head space onto voxel columns and sub-slices."""
-        x, y = (interpolation_matrix(shape[a], self.centres(a)) for a in (0, 1))
-        return x, y, interpolation_matrix(shape[2], self.centres(2, self.slab))
-
-    def affine(self, centre: npt.NDArray[np.float64]) -> Affine:
-        """Voxel to world (RAS mm); ``centre`` of head space is the world's origin."""
-        affine = np.diag([*self.voxel, 1.0])
-        affine[:3, 3] = np.array(self.origin) - centre
-        return affine
 
 
 @dataclass(frozen=True)
@@ -143,7 +71,15 @@ class T2starScan:
 
 
 def tissue_map(head: Head, table: dict[int, float]) -> Volume:
-    """One value per voxel of the head from one value per id (FreeSurfer or extracerebral)."""
+    """One value per voxel of the head, float32, 1 mm, head space.
+
+    Parameters
+    ----------
+    head
+        Its ids are FreeSurfer's or extracerebral ones.
+    table
+        Value by id; ids without one are soft tissue.
+    """
     lookup = np.full(int(head.dseg.max()) + 1, table[SOFT_KEY], np.float32)
     for index, value in table.items():
         if 0 <= index < lookup.size:
@@ -169,15 +105,26 @@ def tissues_of(head: Head) -> dict[int, Tissue]:
 
 def background(
     head: Head,
-    protocol: Protocol,
+    protocol: ScanProtocol,
     rng: np.random.Generator,
     of_tissues: np.random.Generator | None = None,
     filled: Mapping[str, Volume] = NOTHING,
 ) -> tuple[Volume, Volume]:
     """Noiseless magnitude and phase (rad) of the head without sources, 1 mm, head space.
 
-    ``of_tissues`` draws what a person's tissues are like, ``rng`` the rest, or all of it;
-    ``filled`` as :func:`~cmb_bidsapp.simulate.inclusions.shares` returns it.
+    Parameters
+    ----------
+    head
+        Anatomy, 1 mm, head space.
+    protocol
+        Field strength and echo time.
+    rng
+        Draws everything that ``of_tissues`` does not.
+    of_tissues
+        Draws what a person's tissues are like; ``None``: ``rng`` does.
+    filled
+        Share of each voxel that inclusions fill, by kind; see
+        :func:`~cmb_bidsapp.simulate.inclusions.shares`.
     """
     draws = of_tissues or rng
     tissues = tissues_of(head)
@@ -210,7 +157,15 @@ def background(
 
 
 def tissue_texture(head: Head, rng: np.random.Generator) -> Volume:
-    """Relative brightness within tissues, about 1: noise of several scales, of random strength."""
+    """Relative brightness within tissues, about 1: noise of several scales, of random strength.
+
+    Parameters
+    ----------
+    head
+        Anatomy, 1 mm; the nuclei have specks of iron.
+    rng
+        Draws noise and strengths.
+    """
     texture = np.ones(head.dseg.shape, np.float32)
     nuclei = np.isin(head.dseg, [i for structure in IRON_RICH for i in ids(structure=structure)])
     uneven = np.where(nuclei, np.float32(MINERAL), np.float32(1))
@@ -245,7 +200,7 @@ def _shim(field: Volume, brain: npt.NDArray[np.bool_]) -> Volume:
 
 
 def _box(
-    source: Source, grid: Grid, reach: float
+    source: Source, grid: ScanGrid, reach: float
 ) -> tuple[tuple[slice, slice, slice], Axes] | None:
     """Part of the sub-slice grid a source acts on, and finer voxel centres inside it."""
     low, high = source.path.min(axis=0) - reach, source.path.max(axis=0) + reach
@@ -270,9 +225,27 @@ def _box(
 
 
 def apply_source(
-    signal: Complex, source: Source, grid: Grid, protocol: Protocol, rng: np.random.Generator
+    signal: Complex,
+    source: Source,
+    grid: ScanGrid,
+    protocol: ScanProtocol,
+    rng: np.random.Generator,
 ) -> None:
-    """Multiply the sub-slice signal in place with what one source does to it."""
+    """Multiply the sub-slice signal in place with what one source does to it.
+
+    Parameters
+    ----------
+    signal
+        Complex, shape ``(x, y, sub-slices)`` of the grid; changed in place.
+    source
+        In head space (mm); nothing happens where it is outside the grid.
+    grid
+        Voxels of the scan.
+    protocol
+        Field strength and echo time.
+    rng
+        Draws the surface of the source.
+    """
     box = _box(source, grid, source.reach(protocol.b0, protocol.te_ms))
     if box is None:
         return
@@ -293,8 +266,8 @@ def apply_source(
 
 def scan_t2star(
     head: Head,
-    protocol: Protocol,
-    grid: Grid,
+    protocol: ScanProtocol,
+    grid: ScanGrid,
     microbleeds: Sequence[Source],
     mimics: Sequence[Source],
     rng: np.random.Generator,
@@ -303,7 +276,27 @@ def scan_t2star(
     texture: Texture | None = None,
     filled: Mapping[str, Volume] = NOTHING,
 ) -> T2starScan:
-    """Acquire the head with its sources; ``of_tissues`` and ``filled`` as in :func:`background`."""
+    """Acquire the head with its sources.
+
+    Parameters
+    ----------
+    head
+        Anatomy, 1 mm, head space.
+    protocol
+        How it is scanned.
+    grid
+        Voxels of the scan.
+    microbleeds, mimics
+        In head space (mm).
+    rng
+        Draws everything that ``of_tissues`` does not.
+    of_tissues
+        As in :func:`background`.
+    texture
+        Of real tissue, laid over the brain; ``None``: the simulated one alone.
+    filled
+        As in :func:`background`.
+    """
     import torch
 
     magnitude, phase = background(head, protocol, rng, of_tissues, filled)
@@ -356,7 +349,17 @@ def _loss(before: Complex, after: Complex) -> Volume:
 def scan_t1w(
     head: Head, rng: np.random.Generator, filled: Mapping[str, Volume] = NOTHING
 ) -> Volume:
-    """A T1w image of the head, 1 mm, head space, noise included; ``filled`` as for the T2*w."""
+    """A T1w image of the head with noise, 1 mm, head space, arbitrary unit.
+
+    Parameters
+    ----------
+    head
+        Anatomy, 1 mm, head space.
+    rng
+        Draws tissues, noise and coil.
+    filled
+        As in :func:`background`.
+    """
     tissues = tissues_of(head)
     drawn = {
         tissue: max(0.0, tissue.t1w + float(rng.normal(0, 3)))

@@ -122,8 +122,15 @@ def rotation(degrees: npt.ArrayLike) -> npt.NDArray[np.float64]:
 def deform(head: Head, rng: np.random.Generator, strength: float = 1.0) -> Head:
     """A new anatomy: another size, pose and shape of the same head.
 
-    ``strength`` scales all of it; 1 means rotations of about 6 degrees, sizes of +-10 % and
-    local shifts of about 3 mm.
+    Parameters
+    ----------
+    head
+        Label map, 1 mm; it stays as it is.
+    rng
+        Draws size, pose, shape, and whether left and right are swapped.
+    strength
+        Scales all of it; 1 means rotations of about 6 degrees, sizes of +-10 % and local shifts
+        of about 3 mm.
     """
     import torch
     import torch.nn.functional as F

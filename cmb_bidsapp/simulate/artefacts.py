@@ -25,7 +25,15 @@ def acquired_share(rng: np.random.Generator) -> float:
 
 
 def interpolate(signal: Complex, share: float) -> Complex:
-    """Leave the middle of the in-plane k-space, smoothly cut off: blur, and a little ringing."""
+    """Leave the middle of the in-plane k-space, smoothly cut off: blur, and a little ringing.
+
+    Parameters
+    ----------
+    signal
+        Image space, shape ``(x, y, z)``; in plane is the first two axes.
+    share
+        Of k-space along each axis that was acquired, 0 to 1; from 1 on nothing changes.
+    """
     if share >= 1:
         return signal
     spectrum = fft.fft2(signal, axes=(0, 1))
@@ -44,6 +52,15 @@ def ghost(signal: Complex, voxel_mm: float, rng: np.random.Generator) -> Complex
 
     A periodic motion (breathing) makes ghosts, a jump blurs and rings. Every line of k-space gets
     the phase of the position at its time.
+
+    Parameters
+    ----------
+    signal
+        Image space, shape ``(x, y, z)``.
+    voxel_mm
+        Voxel size along the second axis.
+    rng
+        Draws the motion.
     """
     lines = signal.shape[1]
     time = np.arange(lines) / lines
@@ -64,7 +81,16 @@ def add_noise(
 ) -> Complex:
     """Gaussian noise in both parts; the magnitude is Rician.
 
-    ``share`` of k-space is acquired: noise of an interpolated image is as coarse as the image.
+    Parameters
+    ----------
+    signal
+        Image space, shape ``(x, y, z)``.
+    sigma
+        Standard deviation in each part, in the unit of the signal.
+    rng
+        Draws the noise.
+    share
+        Of k-space that was acquired: noise of an interpolated image is as coarse as the image.
     """
     noise = rng.standard_normal((2, *signal.shape), dtype=np.float32) * np.float32(sigma / share)
     noisy: Complex = signal + interpolate((noise[0] + 1j * noise[1]).astype(np.complex64), share)
@@ -72,13 +98,29 @@ def add_noise(
 
 
 def slice_gains(slices: int, rng: np.random.Generator) -> Volume:
-    """Brightness of the slices of a 2D acquisition, about 1; shape ``(1, 1, slices)``."""
+    """Brightness of the slices of a 2D acquisition, about 1; shape ``(1, 1, slices)``.
+
+    Parameters
+    ----------
+    slices
+        How many there are.
+    rng
+        Draws the gains.
+    """
     gains: Volume = rng.normal(1, SLICE_GAIN, (1, 1, slices)).astype(np.float32)
     return gains
 
 
 def receive_field(shape: tuple[int, ...], rng: np.random.Generator) -> Volume:
-    """Smooth sensitivity of the coil over an image, about 1."""
+    """Smooth sensitivity of the coil over an image, about 1.
+
+    Parameters
+    ----------
+    shape
+        That of the image, three axes.
+    rng
+        Draws the field.
+    """
     axes = [np.linspace(-1, 1, n, dtype=np.float32) for n in shape]
     x, y, z = np.meshgrid(*axes, indexing="ij", sparse=True)
     a, b, c, d, e = (np.float32(v) for v in rng.uniform(-0.2, 0.2, 5))

@@ -11,12 +11,13 @@ import numpy.typing as npt
 from cmb_bidsapp.anatomy.mars import on_grid, with_sides
 from cmb_bidsapp.anatomy.proxy import tissue_regions, to_proxy
 from cmb_bidsapp.core.labels import PROXY_NAMES
-from cmb_bidsapp.preprocess.resampling import Grid as ImageGrid
-from cmb_bidsapp.simulate.acquisition import Grid, scan_t1w, scan_t2star
+from cmb_bidsapp.preprocess.resampling import Grid
+from cmb_bidsapp.simulate.acquisition import scan_t1w, scan_t2star
+from cmb_bidsapp.simulate.grid import ScanGrid
 from cmb_bidsapp.simulate.inclusions import shares
 from cmb_bidsapp.simulate.person import Person, random_rigid
 from cmb_bidsapp.simulate.physics import Volume, interpolation_matrix, resample
-from cmb_bidsapp.simulate.protocols import Protocol
+from cmb_bidsapp.simulate.protocols import ScanProtocol
 from cmb_bidsapp.simulate.texture import Texture
 from cmb_bidsapp.simulate.truth import lesion_truth, mimic_rows, mimic_truth
 
@@ -48,12 +49,12 @@ class Case:
     mimic_dseg: npt.NDArray[np.uint8]
     lesions: list[dict[str, Any]]
     mimics: list[dict[str, Any]]
-    protocol: Protocol
+    protocol: ScanProtocol
 
 
 def simulate_case(
     person: Person,
-    protocol: Protocol,
+    protocol: ScanProtocol,
     rng: np.random.Generator,
     *,
     of_tissues: np.random.Generator | None = None,
@@ -63,6 +64,12 @@ def simulate_case(
 
     Parameters
     ----------
+    person
+        Head and what lies in it.
+    protocol
+        How it is scanned.
+    rng
+        Draws everything that ``of_tissues`` does not.
     of_tissues
         Draws what stays from session to session, the person's tissues; ``rng`` where there is no
         other session.
@@ -70,7 +77,7 @@ def simulate_case(
         Real texture for the brain; without it there is only noise of several scales.
     """
     head, centre = person.head, person.origin
-    grid = Grid.around(head, protocol)
+    grid = ScanGrid.around(head, protocol)
     filled = shares(person.inclusions, head, of_tissues or rng)
     scan = scan_t2star(
         head,
@@ -91,8 +98,8 @@ def simulate_case(
     fine_proxy = to_proxy(fine_mars)
     votes = np.stack([grid.to_slices((fine_proxy == k).astype(np.float32)) for k in PROXY_NAMES])
     proxy = (votes.argmax(axis=0) * brain).astype(np.uint8)
-    head_grid = ImageGrid.of(tissue, _translation(-centre))
-    _, mars = on_grid(fine_mars, head_grid, ImageGrid.of(brain, affine))
+    head_grid = Grid.of(tissue, _translation(-centre))
+    _, mars = on_grid(fine_mars, head_grid, Grid.of(brain, affine))
     instances, ignore, lesions = lesion_truth(
         scan.loss, brain, proxy, affine, person.microbleeds, fine_mars, centre
     )
@@ -127,7 +134,7 @@ def _translation(offset: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return affine
 
 
-def _t1w_on(t1w: Volume, grid: Grid, rng: np.random.Generator) -> Volume:
+def _t1w_on(t1w: Volume, grid: ScanGrid, rng: np.random.Generator) -> Volume:
     """T1w at the T2*w voxel centres, up to half a millimetre off as after registration."""
     x, y, z = (
         interpolation_matrix(t1w.shape[a], grid.centres(a) + rng.normal(0, 0.3)) for a in range(3)

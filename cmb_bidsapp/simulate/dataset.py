@@ -22,7 +22,7 @@ from cmb_bidsapp.simulate.case import Case, simulate_case
 from cmb_bidsapp.simulate.inclusions import choose_inclusions
 from cmb_bidsapp.simulate.person import Person, random_rigid
 from cmb_bidsapp.simulate.physics import Volume
-from cmb_bidsapp.simulate.protocols import Protocol
+from cmb_bidsapp.simulate.protocols import ScanProtocol
 from cmb_bidsapp.simulate.sharing import Kept, shared
 from cmb_bidsapp.simulate.sites import Sites
 from cmb_bidsapp.simulate.sources import choose_microbleeds, choose_mimics
@@ -52,10 +52,19 @@ def write_case(
     *,
     phase: bool = False,
 ) -> None:
-    """Write one session: raw images into ``bids_dir``, truth into ``truth_dir``.
+    """Write one session: raw images, and what is true of them.
 
-    With ``phase`` the T2*w has two parts, magnitude and phase; a susceptibility-weighted one, which
-    goes by ``acq-swi``, is no magnitude and has none.
+    Parameters
+    ----------
+    bids_dir, truth_dir
+        Datasets of the images and of the truth.
+    entities
+        ``sub`` and ``ses`` with their labels; ``ses`` of ``None``: no session folder.
+    case
+        What is written.
+    phase
+        Whether the T2*w has two parts, magnitude and phase. A susceptibility-weighted one,
+        which goes by ``acq-swi``, is no magnitude and never has.
     """
     folder = Path(f"sub-{entities['sub']}")
     if entities.get("ses") is not None:
@@ -133,7 +142,17 @@ def _int16(image: Volume) -> npt.NDArray[np.int16]:
 
 
 def describe_dataset(folder: Path, name: str, *, derivative_of: Path | None = None) -> None:
-    """Write ``dataset_description.json`` and a README."""
+    """Write ``dataset_description.json`` and a README.
+
+    Parameters
+    ----------
+    folder
+        The dataset.
+    name
+        For a person.
+    derivative_of
+        Path to the raw dataset, relative to ``folder``; ``None``: this is one.
+    """
     description: dict[str, Any] = {"Name": name, "BIDSVersion": "1.10.0", "DatasetType": "raw"}
     generated = [{"Name": "cmb_bidsapp simulate", "Version": __version__}]
     if derivative_of is not None:
@@ -150,7 +169,7 @@ def describe_dataset(folder: Path, name: str, *, derivative_of: Path | None = No
 
 
 @dataclass(frozen=True)
-class Cohort:
+class SimulatedCohort:
     """What a simulated dataset is made of.
 
     Attributes
@@ -183,21 +202,29 @@ class Cohort:
 
     heads: Sequence[Head]
     participants: int
-    protocols: Sequence[Protocol]
+    protocols: Sequence[ScanProtocol]
     microbleeds: tuple[int, int]
     seed: int
     free: float = 0.0
     sessions: Mapping[int, Sequence[str]] = field(default_factory=dict)
     new: tuple[int, int] = (0, 3)
     unchanged: float = 0.0
-    follow_up_protocols: Sequence[Protocol] = ()
+    follow_up_protocols: Sequence[ScanProtocol] = ()
     phase: bool = False
     textures: Sequence[Texture] = ()
     kept: Kept = Kept.WHOLE
     t1w_on_t2star: bool = False
 
-    def protocol(self, number: int, visit: int) -> Protocol:
-        """How a participant is scanned; visit 0 is the first session."""
+    def protocol(self, number: int, visit: int) -> ScanProtocol:
+        """How a participant is scanned.
+
+        Parameters
+        ----------
+        number
+            The participant, from 0.
+        visit
+            The session, from 0.
+        """
         used = self.follow_up_protocols if visit and self.follow_up_protocols else self.protocols
         return used[number % len(used)]
 
@@ -208,7 +235,7 @@ class Cohort:
 
 
 def simulate_dataset(
-    cohort: Cohort,
+    cohort: SimulatedCohort,
     bids_dir: Path,
     *,
     processes: int = 1,
@@ -218,6 +245,17 @@ def simulate_dataset(
 
     Returns the folder of the truth derivatives, ``bids_dir/derivatives/truth``. Finished sessions
     are left as they are, so an interrupted run goes on where it stopped.
+
+    Parameters
+    ----------
+    cohort
+        Who is simulated, and how.
+    bids_dir
+        The raw dataset; the truth goes into a folder of it.
+    processes
+        Participants at a time.
+    progress
+        Is told the label of every session that has been made.
     """
     truth_dir = bids_dir / "derivatives" / "truth"
     describe_dataset(bids_dir, "Simulated microbleeds")
@@ -239,8 +277,20 @@ def simulate_dataset(
     return truth_dir
 
 
-def simulate_participant(cohort: Cohort, number: int, bids_dir: Path, truth_dir: Path) -> list[str]:
-    """Simulate the sessions of one participant that are not there; returns their labels."""
+def simulate_participant(
+    cohort: SimulatedCohort, number: int, bids_dir: Path, truth_dir: Path
+) -> list[str]:
+    """Simulate the sessions of one participant that are not there; returns their labels.
+
+    Parameters
+    ----------
+    cohort
+        Who is simulated, and how.
+    number
+        The participant, from 0; with the seed of the cohort it determines everything drawn.
+    bids_dir, truth_dir
+        Datasets of the images and of the truth.
+    """
     label = f"{number + 1:02d}"
     sessions = cohort.sessions.get(number, (None,))
     visits: list[dict[str, str | None]] = [{"sub": label, "ses": session} for session in sessions]
@@ -282,7 +332,15 @@ def simulate_participant(cohort: Cohort, number: int, bids_dir: Path, truth_dir:
 
 
 def write_times(folder: Path, sessions: Sequence[str]) -> None:
-    """Write the ``sessions.tsv`` of a participant: visits a year apart, at made-up times."""
+    """Write the ``sessions.tsv`` of a participant: visits a year apart, at made-up times.
+
+    Parameters
+    ----------
+    folder
+        That of the participant, ``sub-LABEL``.
+    sessions
+        Their names with ``ses-``, in order.
+    """
     rows = [
         {"session_id": name, "acq_time": f"{FIRST_YEAR + order}-01-01T12:00:00"}
         for order, name in enumerate(sessions)

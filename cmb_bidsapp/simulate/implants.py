@@ -16,14 +16,15 @@ import numpy.typing as npt
 from nibabel.affines import apply_affine
 from scipy import ndimage
 
+from cmb_bidsapp.core.arrays import Affine
 from cmb_bidsapp.core.labels import PROXY_NAMES
-from cmb_bidsapp.simulate.acquisition import FINE_IN_PLANE, FINE_THROUGH_PLANE, Grid, apply_source
+from cmb_bidsapp.simulate.acquisition import apply_source
+from cmb_bidsapp.simulate.grid import FINE_IN_PLANE, FINE_THROUGH_PLANE, ScanGrid
 from cmb_bidsapp.simulate.physics import Complex, Source, Volume
-from cmb_bidsapp.simulate.protocols import Protocol
+from cmb_bidsapp.simulate.protocols import ScanProtocol
 from cmb_bidsapp.simulate.sources import log_uniform, uneven
 from cmb_bidsapp.simulate.truth import darkened, in_plane_diameter, visible_lesions
 
-Affine = npt.NDArray[np.float64]
 Regions = npt.NDArray[np.uint8]
 
 #: Share of the sources by proxy class. Deep ones are more frequent than in people: bleeds between
@@ -101,6 +102,8 @@ def draw_implants(
         Voxel to world (mm) of that grid.
     count
         Number of sources, visible or not.
+    rng
+        Draws them.
     b0, te_ms
         Field strength (T) and echo time (ms). Only their product with the susceptibility shows,
         which is drawn over more than a decade: an assumption does where they are unknown.
@@ -110,7 +113,7 @@ def draw_implants(
     voxel = tuple(float(size) for size in np.linalg.norm(affine[:3, :3], axis=0))
     grid = _grid(t2star.shape, voxel)
     sources = choose_sources(t2star, proxy, voxel, count, rng, within)
-    protocol = Protocol("implant", b0, te_ms, grid.voxel, snr=1)
+    protocol = ScanProtocol("implant", b0, te_ms, grid.voxel, snr=1)
     fine = np.ones((*grid.shape[:2], grid.shape[2] * grid.slab), np.complex64)
     for source in sources:
         apply_source(fine, source, grid, protocol, rng)
@@ -128,13 +131,13 @@ def draw_implants(
     return Implants(factor, instances, ignore, rows)
 
 
-def _grid(shape: Sequence[int], voxel: Sequence[float]) -> Grid:
+def _grid(shape: Sequence[int], voxel: Sequence[float]) -> ScanGrid:
     """The voxels of a scan, with the origin in the middle of the first one (mm)."""
     x, y, z = (float(size) for size in voxel)
     slab = max(1, round(z / FINE_THROUGH_PLANE))
     in_plane = max(1, int(np.ceil(x / FINE_IN_PLANE)))
     i, j, k = (int(n) for n in shape)
-    return Grid((0.0, 0.0, 0.0), (x, y, z), (i, j, k), slab, slab, in_plane)
+    return ScanGrid((0.0, 0.0, 0.0), (x, y, z), (i, j, k), slab, slab, in_plane)
 
 
 def choose_sources(
@@ -149,8 +152,14 @@ def choose_sources(
 
     Parameters
     ----------
+    t2star, proxy
+        Brain-extracted T2*w and its proxy classes, axes in RAS order.
     voxel
         Voxel size in mm; sources lie at voxel index times this size.
+    count
+        How many.
+    rng
+        Draws them.
     within
         Where they may lie, companions apart; everywhere without it.
     """
@@ -192,6 +201,10 @@ def tissue_places(
     ----------
     t2star, proxy
         Brain-extracted T2*w and its proxy classes, axes in RAS order.
+    count
+        How many.
+    rng
+        Draws them.
     within
         Where they are wanted; anywhere by default.
 
@@ -276,9 +289,15 @@ def with_implants(
 
     Parameters
     ----------
+    t2star
+        Magnitude of the scan, shape ``(x, y, z)``.
+    factor
+        What the implants multiply its complex signal with; same shape.
     noise
         Standard deviation of the noise of the scan (:func:`noise_level`); multiplied with the
         factor it would fade together with the signal.
+    rng
+        Draws the noise of the voids.
     """
     reach = np.flatnonzero((np.abs(factor - 1) > 1e-4) & (t2star > 0))
     share = np.abs(factor.flat[reach])

@@ -52,7 +52,15 @@ SPACE_LENGTH_MM = (4.0, 16.0)
 
 
 def choose_inclusions(sites: Sites, rng: np.random.Generator) -> list[Source]:
-    """Draw the inclusions of a brain; how many there are of each kind rises together."""
+    """Draw the inclusions of a brain; how many there are of each kind rises together.
+
+    Parameters
+    ----------
+    sites
+        Where in the head they may lie.
+    rng
+        Draws them.
+    """
     burden = float(rng.beta(1, 2))
     chosen = [_space(sites, rng) for _ in range(int(rng.integers(int(SPACES * burden) + 1)))]
     for _ in range(int(rng.integers(int(LESIONS * burden) + 1))):
@@ -95,6 +103,10 @@ def shares(inclusions: Sequence[Source], head: Head, rng: np.random.Generator) -
 
     Parameters
     ----------
+    inclusions
+        In head space (mm).
+    head
+        Anatomy, 1 mm, head space.
     rng
         Turns the ellipsoids and makes their surfaces uneven.
 

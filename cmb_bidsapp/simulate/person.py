@@ -10,14 +10,21 @@ import numpy.typing as npt
 from nibabel.affines import apply_affine
 from scipy import ndimage
 
+from cmb_bidsapp.core.arrays import Affine
 from cmb_bidsapp.simulate.anatomy import Head, rotation
 from cmb_bidsapp.simulate.physics import Source
 
-Affine = npt.NDArray[np.float64]
-
 
 def random_rigid(rng: np.random.Generator, degrees: float, mm: float) -> Affine:
-    """A small rigid motion about the origin."""
+    """A small rigid motion about the origin, shape ``(4, 4)``, mm.
+
+    Parameters
+    ----------
+    rng
+        Draws it, evenly.
+    degrees, mm
+        Largest rotation about each axis and largest shift along it.
+    """
     motion = np.eye(4)
     motion[:3, :3] = rotation(rng.uniform(-degrees, degrees, 3))
     motion[:3, 3] = rng.uniform(-mm, mm, 3)
@@ -52,7 +59,15 @@ class Person:
         mimics: Sequence[Source] = (),
         inclusions: Sequence[Source] = (),
     ) -> Person:
-        """The middle of the brain is the origin of the world."""
+        """Put a person into the world: its origin is the middle of the brain.
+
+        Parameters
+        ----------
+        head
+            Anatomy, 1 mm, head space.
+        microbleeds, mimics, inclusions
+            In head space (mm).
+        """
         return cls(head, microbleeds, mimics, inclusions, np.argwhere(head.brain).mean(axis=0))
 
     def moved(self, motion: Affine) -> Person:

@@ -25,7 +25,15 @@ R2_PRIME_PER_PPM = 137.0
 
 
 def phase_per_ppm(b0: float, te_ms: float) -> float:
-    """Phase in radians that one ppm of field gathers until the echo."""
+    """Phase in radians that one ppm of field gathers until the echo.
+
+    Parameters
+    ----------
+    b0
+        Field strength (T).
+    te_ms
+        Echo time (ms).
+    """
     return float(2 * np.pi * GAMMA_BAR * b0 * te_ms * 1e-3)
 
 
@@ -56,7 +64,15 @@ class Source:
         return float(2 * np.cbrt(np.prod(self.semi_axes)))
 
     def reach(self, b0: float, te_ms: float) -> float:
-        """Distance in mm at which the phase has fallen under 0.1 rad, at least its diameter."""
+        """Distance in mm at which the phase has fallen under 0.1 rad, at least its diameter.
+
+        Parameters
+        ----------
+        b0
+            Field strength (T).
+        te_ms
+            Echo time (ms).
+        """
         radius: float = self.diameter / 2
         phase = phase_per_ppm(b0, te_ms) * abs(self.chi) * 2 / 3
         exponent = 1 / 3 if len(self.path) == 1 else 1 / 2
@@ -71,6 +87,8 @@ def draw(source: Source, axes: Axes, rng: np.random.Generator | None = None) -> 
 
     Parameters
     ----------
+    source
+        In the coordinates of the axes (mm).
     axes
         Voxel centres of the box along each axis, mm, evenly spaced.
     rng
@@ -132,7 +150,21 @@ def _distance_to_path(
 def signal_factor(
     occupancy: Volume, spacing: tuple[float, float, float], chi: float, b0: float, te_ms: float
 ) -> Complex:
-    """What a source multiplies the complex signal with, per voxel of its box: phase and decay."""
+    """What a source multiplies the complex signal with, per voxel of its box: phase and decay.
+
+    Parameters
+    ----------
+    occupancy
+        Share of each voxel that the source fills, 0 to 1, shape ``(x, y, z)``, B0 along z.
+    spacing
+        Voxel size along each axis (mm).
+    chi
+        Susceptibility of the source (ppm against water).
+    b0
+        Field strength (T).
+    te_ms
+        Echo time (ms).
+    """
     local_chi = occupancy * np.float32(chi)
     inside = dipole_field(local_chi, spacing, room=0.25)
     decay = np.exp(-R2_PRIME_PER_PPM * np.abs(local_chi) * np.float32(b0 / 3 * te_ms * 1e-3))
@@ -143,7 +175,16 @@ def signal_factor(
 
 
 def interpolation_matrix(n_in: int, positions: npt.NDArray[np.float64]) -> Volume:
-    """Linear interpolation from unit-spaced samples to ``positions``, as a matrix."""
+    """Linear interpolation between samples at 0, 1, 2 and so on; shape ``(positions, n_in)``.
+
+    Parameters
+    ----------
+    n_in
+        How many samples there are, at least two.
+    positions
+        Where values are wanted, in the unit of the samples; beyond the ends the last one
+        counts.
+    """
     matrix = np.zeros((len(positions), n_in), np.float32)
     clipped = np.clip(positions, 0, n_in - 1)
     low = np.minimum(clipped.astype(int), n_in - 2)
@@ -155,7 +196,15 @@ def interpolation_matrix(n_in: int, positions: npt.NDArray[np.float64]) -> Volum
 
 
 def resample(volume: Volume, matrices: tuple[Volume, Volume, Volume]) -> Volume:
-    """Apply one matrix per axis."""
+    """Interpolate along each axis; returns one value for every row of each matrix.
+
+    Parameters
+    ----------
+    volume
+        Shape ``(x, y, z)``.
+    matrices
+        One for each axis, shape ``(wanted, given)``; see :func:`interpolation_matrix`.
+    """
     used = [np.flatnonzero(matrix.any(axis=0)) for matrix in matrices]
     parts = tuple(slice(int(u[0]), int(u[-1]) + 1) for u in used)
     x, y, z = (matrix[:, part] for matrix, part in zip(matrices, parts, strict=True))

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 
 @dataclass(frozen=True)
-class Protocol:
+class ScanProtocol:
     """Acquisition of a T2*w image.
 
     Attributes
@@ -44,18 +44,18 @@ PROTOCOLS = MappingProxyType(
     {
         p.name: p
         for p in (
-            Protocol("paper", 3.0, 20, (0.4286, 0.4286, 6.5), 25),
-            Protocol("gre3t4mm", 3.0, 18, (0.45, 0.45, 4.0), 25),
-            Protocol("gre15t5mm", 1.5, 40, (0.5, 0.5, 5.0), 20),
-            Protocol("gre3t3mm", 3.0, 20, (1.0, 1.0, 3.0), 30),
-            Protocol("swi3t", 3.0, 20, (0.94, 0.94, 1.75), 25, swi=True),
-            Protocol("gre15t3d", 1.5, 25, (0.49, 0.49, 0.8), 18),
+            ScanProtocol("paper", 3.0, 20, (0.4286, 0.4286, 6.5), 25),
+            ScanProtocol("gre3t4mm", 3.0, 18, (0.45, 0.45, 4.0), 25),
+            ScanProtocol("gre15t5mm", 1.5, 40, (0.5, 0.5, 5.0), 20),
+            ScanProtocol("gre3t3mm", 3.0, 20, (1.0, 1.0, 3.0), 30),
+            ScanProtocol("swi3t", 3.0, 20, (0.94, 0.94, 1.75), 25, swi=True),
+            ScanProtocol("gre15t3d", 1.5, 25, (0.49, 0.49, 0.8), 18),
         )
     }
 )
 
 
-def read_protocol(text: str) -> Protocol:
+def read_protocol(text: str) -> ScanProtocol:
     """A protocol by name, or written out as ``b0=3,te=20,voxel=0.5x0.5x4,gap=0.4,snr=25``.
 
     ``voxel`` is in-plane size and slice thickness in mm; ``gap`` (0), ``snr`` (25), ``sequence``
@@ -87,4 +87,4 @@ def read_protocol(text: str) -> Protocol:
     ):
         raise ValueError(expected)
     name, voxel = given.get("name", "custom"), (x, y, thickness + gap)
-    return Protocol(name, b0, te_ms, voxel, snr, gap, swi=sequence == "swi")
+    return ScanProtocol(name, b0, te_ms, voxel, snr, gap, swi=sequence == "swi")

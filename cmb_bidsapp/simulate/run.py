@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from cmb_bidsapp.core.errors import ExitCode, UsageError
 from cmb_bidsapp.simulate.anatomy import atlas_head, read_head
-from cmb_bidsapp.simulate.dataset import Cohort, simulate_dataset
-from cmb_bidsapp.simulate.protocols import Protocol, read_protocol
+from cmb_bidsapp.simulate.dataset import SimulatedCohort, simulate_dataset
+from cmb_bidsapp.simulate.protocols import ScanProtocol, read_protocol
 from cmb_bidsapp.simulate.request import SimulationRequest
 from cmb_bidsapp.simulate.sharing import Kept
 from cmb_bidsapp.simulate.texture import read_texture
@@ -25,7 +25,7 @@ def run_simulation(request: SimulationRequest) -> int:
     follow_up_protocols = _protocols("follow-up-protocol", request.follow_up_protocol)
     heads = [read_head(p) for p in request.label_maps] if request.label_maps else [atlas_head()]
     truth = simulate_dataset(
-        Cohort(
+        SimulatedCohort(
             heads=heads,
             participants=request.participants,
             protocols=protocols,
@@ -49,7 +49,7 @@ def run_simulation(request: SimulationRequest) -> int:
     return ExitCode.OK
 
 
-def _protocols(option: str, texts: Sequence[str]) -> list[Protocol]:
+def _protocols(option: str, texts: Sequence[str]) -> list[ScanProtocol]:
     try:
         return [read_protocol(text) for text in texts]
     except ValueError as error:

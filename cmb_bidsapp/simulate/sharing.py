@@ -31,6 +31,12 @@ def shared(case: Case, kept: Kept, rng: np.random.Generator, *, t1w_on_t2star: b
 
     Parameters
     ----------
+    case
+        The session as it was scanned.
+    kept
+        What is left of the head.
+    rng
+        Draws where skull and eyes are left.
     t1w_on_t2star
         Whether the T1w is resampled to the grid of the T2*w.
     """
@@ -61,6 +67,10 @@ def left_over(brain: Mask, affine: Affine, kept: Kept, rng: np.random.Generator)
         Its brain, any axis order.
     affine
         Voxel to world, mm.
+    kept
+        What is to be left.
+    rng
+        Draws where skull and eyes are left.
     """
     if kept is Kept.WHOLE:
         return np.ones(brain.shape, np.bool_)

@@ -56,7 +56,15 @@ class Sites:
         self._to_ventricle = to_ventricle
 
     def draw(self, site: str, rng: np.random.Generator) -> npt.NDArray[np.float64] | None:
-        """A random point (mm, head space) of a site; ``None`` where the head has none."""
+        """A random point (mm, head space) of a site; ``None`` where the head has none.
+
+        Parameters
+        ----------
+        site
+            Name of a kind of place.
+        rng
+            Draws the point.
+        """
         voxels = self._voxels[site]
         if len(voxels) == 0:
             return None
@@ -66,7 +74,15 @@ class Sites:
         return point
 
     def contains(self, site: str, point: npt.NDArray[np.float64]) -> bool:
-        """Whether a point (mm, head space) lies in a site."""
+        """Whether a point lies in a site.
+
+        Parameters
+        ----------
+        site
+            Name of a kind of place.
+        point
+            Head space (mm), shape ``(3,)``.
+        """
         mask = self._masks[site]
         i, j, k = np.round(point - self._offset).astype(int)
         inside = 0 <= i < mask.shape[0] and 0 <= j < mask.shape[1] and 0 <= k < mask.shape[2]

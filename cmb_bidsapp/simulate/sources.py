@@ -45,11 +45,23 @@ def choose_microbleeds(
     min_chi: float = 0.2,
     present: Sequence[Source] = (),
 ) -> list[Source]:
-    """Draw ``count`` microbleeds, sizes and susceptibilities log-uniform.
-
-    They lie at least 6 mm apart, and as far from those that are ``present``.
+    """Draw microbleeds, sizes and susceptibilities log-uniform.
 
     One in ten is faint (0.05 ppm up to ``min_chi``), as iron below a rater's threshold.
+
+    Parameters
+    ----------
+    sites
+        Where in the head they may lie.
+    count
+        How many; fewer where there is no room.
+    rng
+        Draws them.
+    min_chi
+        Smallest susceptibility (ppm) of those that are not faint.
+    present
+        Microbleeds of earlier sessions. New ones lie at least 6 mm from these and from each
+        other.
     """
     chosen: list[Source] = []
     for _ in range(50 * count):
@@ -69,7 +81,15 @@ def choose_microbleeds(
 
 
 def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
-    """Draw a number whose logarithm is evenly distributed."""
+    """Draw a number whose logarithm is evenly distributed.
+
+    Parameters
+    ----------
+    rng
+        Draws it.
+    low, high
+        Limits, above 0.
+    """
     return math.exp(rng.uniform(math.log(low), math.log(high)))
 
 
@@ -87,7 +107,14 @@ def uneven(rng: np.random.Generator) -> tuple[float, float, float]:
 def choose_mimics(sites: Sites, rng: np.random.Generator, veins: int | None = None) -> list[Source]:
     """Veins of the sulci and of the deep white matter, and calcifications.
 
-    ``veins`` is their number; without it, one that a head has.
+    Parameters
+    ----------
+    sites
+        Where in the head they may lie.
+    rng
+        Draws them.
+    veins
+        How many; ``None``: as many as a head has, and small vessels besides.
     """
     wanted = int(rng.integers(*VEINS, endpoint=True)) if veins is None else veins
     mimics: list[Source] = []
@@ -108,7 +135,15 @@ def choose_mimics(sites: Sites, rng: np.random.Generator, veins: int | None = No
 
 
 def choose_small_vessels(sites: Sites, rng: np.random.Generator) -> list[Source]:
-    """Short vessels: dark dots where they cross a slice, in bright fluid and among the nuclei."""
+    """Short vessels: dark dots where they cross a slice, in bright fluid and among the nuclei.
+
+    Parameters
+    ----------
+    sites
+        Where in the head they may lie.
+    rng
+        Draws them.
+    """
     number = int(rng.integers(*SMALL_VESSELS, endpoint=True))
     found = [_short(sites, "sulcus", rng, (0.15, 0.5)) for _ in range(number)]
     # They rise through the nuclei, with age in growing number.
@@ -137,7 +172,15 @@ def _short(
 
 
 def choose_calcifications(sites: Sites, rng: np.random.Generator) -> list[Source]:
-    """Calcium in the places and in the share of heads in which people have it."""
+    """Calcium in the places and in the share of heads in which people have it.
+
+    Parameters
+    ----------
+    sites
+        Where in the head they may lie.
+    rng
+        Draws them.
+    """
     chosen: list[Source] = []
     for together, share, most in CALCIFIED:
         if rng.random() >= share:

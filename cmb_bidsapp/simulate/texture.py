@@ -16,8 +16,8 @@ from cmb_bidsapp.bids.images import read_derivative
 from cmb_bidsapp.simulate.physics import Volume, resample
 
 if TYPE_CHECKING:
-    from cmb_bidsapp.simulate.acquisition import Grid
     from cmb_bidsapp.simulate.anatomy import Head
+    from cmb_bidsapp.simulate.grid import ScanGrid
 
 #: Brightness is relative to that of the surroundings of this width (standard deviation, mm).
 SURROUNDINGS_MM = 4.0
@@ -40,6 +40,13 @@ class Texture:
 
         No slice of it, along any axis, is darker than the others: mirrored at the border, such a
         slice would be seen as a line.
+
+        Parameters
+        ----------
+        magnitude
+            Brain-extracted T2*w, arbitrary unit, shape ``(x, y, z)``.
+        voxel
+            Voxel size along each axis (mm).
         """
         sigma = [SURROUNDINGS_MM / size for size in voxel]
         around = ndimage.gaussian_filter(magnitude, sigma, mode="reflect")
@@ -49,10 +56,18 @@ class Texture:
         x, y, z = (float(size) for size in voxel)
         return cls(relative.astype(np.float32), (x, y, z))
 
-    def on(self, grid: Grid, head: Head, rng: np.random.Generator) -> Volume:
-        """Texture at the sub-slices of a scan, in a random place, direction, size and strength.
+    def on(self, grid: ScanGrid, head: Head, rng: np.random.Generator) -> Volume:
+        """Texture at the sub-slices of a scan, shape ``(x, y, sub-slices)``.
 
-        The image is mirrored at its borders, so that it fills any brain. It is 1 outside the brain.
+        Parameters
+        ----------
+        grid
+            Voxels of the scan.
+        head
+            Its brain, 1 mm, head space; outside it the texture is 1.
+        rng
+            Draws place, direction, size and strength. Mirrored at its borders, the image fills
+            any brain.
         """
         turn = Rotation.random(random_state=rng).as_matrix() / rng.uniform(*SCALE)
         to_texture = turn / np.array(self.voxel)[:, None]

@@ -13,10 +13,9 @@ from nibabel.affines import apply_affine
 from scipy import ndimage
 
 from cmb_bidsapp.anatomy.proxy import UNNAMED_LOBE
+from cmb_bidsapp.core.arrays import Affine
 from cmb_bidsapp.core.labels import MARS_LOOK, MARS_NAMES, MIMICS, PROXY_COLORS, PROXY_NAMES, SIDES
 from cmb_bidsapp.simulate.physics import Source, Volume
-
-Affine = npt.NDArray[np.float64]
 
 #: A voxel belongs to a microbleed where the lesion takes at least this share of the magnitude ...
 LESION_LOSS = 0.15
@@ -66,13 +65,31 @@ MIMIC_LOOK = MappingProxyType(
 
 
 def in_plane_diameter(mask: npt.NDArray[np.bool_], voxel: Sequence[float]) -> float:
-    """Diameter (mm) of a disc as large as the largest slice of a lesion; ``voxel`` in mm."""
+    """Diameter (mm) of a disc as large as the largest slice of a lesion.
+
+    Parameters
+    ----------
+    mask
+        Shape ``(x, y, slices)``.
+    voxel
+        Voxel size along each axis (mm).
+    """
     area = float(mask.sum(axis=(0, 1)).max()) * voxel[0] * voxel[1]
     return 2 * math.sqrt(area / math.pi)
 
 
 def is_visible(mask: npt.NDArray[np.bool_], loss: Volume, voxel: Sequence[float]) -> bool:
-    """Whether a rater would draw the lesion ``mask``, given what is lost there of the magnitude."""
+    """Whether a rater would draw a lesion.
+
+    Parameters
+    ----------
+    mask
+        Its voxels, shape ``(x, y, slices)``.
+    loss
+        Share of the noiseless magnitude that is lost, 0 to 1; same shape.
+    voxel
+        Voxel size along each axis (mm).
+    """
     dark = bool(loss[mask].max() >= VISIBLE_LOSS)
     return dark and in_plane_diameter(mask, voxel) >= VISIBLE_DIAMETER_MM
 
@@ -128,7 +145,17 @@ def visible_lesions(
 def voxels_of(
     centres: npt.NDArray[np.float64], affine: Affine, shape: tuple[int, ...]
 ) -> npt.NDArray[np.intp]:
-    """Voxels nearest to points (world, mm), of an image that may end before them."""
+    """Voxels nearest to points, moved into an image that ends before them; shape ``(n, 3)``.
+
+    Parameters
+    ----------
+    centres
+        World coordinates (RAS mm), shape ``(n, 3)``.
+    affine
+        From voxels to RAS mm.
+    shape
+        That of the image.
+    """
     index = np.round(apply_affine(np.linalg.inv(affine), centres.reshape(-1, 3))).astype(int)
     nearest: npt.NDArray[np.intp] = np.clip(index, 0, np.array(shape) - 1)
     return nearest
@@ -139,7 +166,17 @@ def darkened(
     brain: npt.NDArray[np.bool_],
     instances: npt.NDArray[np.int16],
 ) -> npt.NDArray[np.uint8]:
-    """Voxels that are darkened, but belong to no visible lesion and touch none."""
+    """Voxels that are darkened, but belong to no visible lesion and touch none.
+
+    Parameters
+    ----------
+    loss
+        Share of the noiseless magnitude that microbleeds take away, 0 to 1.
+    brain
+        Same shape.
+    instances
+        Visible lesions by number, 0 elsewhere; same shape.
+    """
     faint = (loss >= LESION_LOSS / 2) & brain & ~ndimage.binary_dilation(instances > 0)
     ignored: npt.NDArray[np.uint8] = faint.astype(np.uint8)
     return ignored
@@ -162,6 +199,8 @@ def lesion_truth(
         Share of the magnitude the lesions take, brain mask and proxy classes, T2*w grid.
     affine
         Voxel to world (mm) of that grid.
+    microbleeds
+        In head space (mm).
     mars, centre
         MARS regions with their side in head space, and its point that is the world's origin.
 
@@ -210,7 +249,15 @@ def _mars(mars: npt.NDArray[np.uint8], point: npt.NDArray[np.float64]) -> dict[s
 def mimic_truth(
     mimic_loss: Mapping[str, Volume], brain: npt.NDArray[np.uint8]
 ) -> npt.NDArray[np.uint8]:
-    """Voxels that a mimic darkens as a microbleed would, by the kind of mimic (from 1)."""
+    """Voxels that a mimic darkens as a microbleed would, by the kind of mimic (from 1).
+
+    Parameters
+    ----------
+    mimic_loss
+        Share of the noiseless magnitude that is lost, 0 to 1, by kind of mimic.
+    brain
+        Not 0 inside; same shape.
+    """
     mimics = np.zeros(brain.shape, np.uint8)
     for number, kind in MIMICS.items():
         mimics[(mimic_loss[kind] >= LESION_LOSS) & (brain > 0)] = number
@@ -218,7 +265,15 @@ def mimic_truth(
 
 
 def mimic_rows(mimics: Sequence[Source], centre: npt.NDArray[np.float64]) -> list[dict[str, Any]]:
-    """One row per mimic."""
+    """One row per mimic; see :data:`MIMIC_COLUMNS`.
+
+    Parameters
+    ----------
+    mimics
+        In head space (mm).
+    centre
+        Point of head space that is the origin of the world (mm).
+    """
     return [
         {
             "kind": mimic.kind,

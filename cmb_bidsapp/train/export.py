@@ -15,7 +15,7 @@ from cmb_bidsapp.bids.outputs import atomic, write_json
 from cmb_bidsapp.bids.stamps import sha256_of
 from cmb_bidsapp.core.defaults import THRESHOLD
 from cmb_bidsapp.core.labels import STRUCTURES
-from cmb_bidsapp.lesions.segment import NOMINAL_SLICE_MM
+from cmb_bidsapp.lesions.axes import NOMINAL_SLICE_MM
 from cmb_bidsapp.models.card import (
     CARD,
     SECOND_LOOK,

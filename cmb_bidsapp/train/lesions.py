@@ -16,7 +16,7 @@ from cmb_bidsapp.bids.images import open_image, read_derivative, read_labels
 from cmb_bidsapp.bids.outputs import write_json
 from cmb_bidsapp.core.errors import UsageError
 from cmb_bidsapp.core.labels import PROXY
-from cmb_bidsapp.lesions.segment import NOMINAL_SLICE_MM, network_order, ras_zooms, slice_distance
+from cmb_bidsapp.lesions.axes import NOMINAL_SLICE_MM, network_order, ras_zooms, slice_distance
 from cmb_bidsapp.lesions.slabs import label_slabs, slices_in_slab, to_slabs
 from cmb_bidsapp.models.nnunet import LesionModel
 from cmb_bidsapp.models.weights import load_into

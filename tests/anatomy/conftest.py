@@ -2,7 +2,7 @@
 
 import pytest
 
-from cmb_bidsapp.anatomy.backend import ParcellationRequest, Source
+from cmb_bidsapp.anatomy.backend import ParcellationRequest, ParcellationSource
 from cmb_bidsapp.anatomy.backends import obtain_parcellation
 from cmb_bidsapp.anatomy.reuse import read_parcellation
 from tests.anatomy.subjects import find_parcellation
@@ -36,7 +36,7 @@ def obtain(t1w):
 
     def ask(backend, session=None):
         steps = []
-        source = Source(
+        source = ParcellationSource(
             t1w=t1w, participant="01", session=session, threads=2, device="cpu", step=steps.append
         )
         return obtain_parcellation(backend, source), steps

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cmb_bidsapp.anatomy.network import Anatomy
+from cmb_bidsapp.anatomy.network import AnatomySegmentation
 from cmb_bidsapp.core.labels import STRUCTURES
 from cmb_bidsapp.preprocess.resampling import Grid
 
@@ -19,7 +19,7 @@ def mask_of(brain, target=GRID):
     probabilities = np.zeros((len(STRUCTURES), *GRID.shape), np.float32)
     probabilities[1] = brain
     probabilities[0] = 1 - probabilities[1]
-    return Anatomy(probabilities, GRID).brain_mask(target)
+    return AnatomySegmentation(probabilities, GRID).brain_mask(target)
 
 
 def test_the_brain_is_kept_as_it_is():

@@ -7,7 +7,7 @@ scans where these are at hand.
 import numpy as np
 import pytest
 
-from cmb_bidsapp.anatomy.network import Anatomy, AnatomyNetwork
+from cmb_bidsapp.anatomy.network import AnatomyNetwork, AnatomySegmentation
 from cmb_bidsapp.anatomy.recognition import (
     certainty,
     fluid_brightness,
@@ -33,7 +33,7 @@ def anatomy(sure, structure=None, brain=BRAIN):
     probabilities[0] = 1
     inside = np.array([1 - sure, structure, sure - structure], np.float32)
     probabilities[:, brain] = inside[:, None]
-    return Anatomy(probabilities, Grid(SHAPE, AFFINE))
+    return AnatomySegmentation(probabilities, Grid(SHAPE, AFFINE))
 
 
 def never(*_):
@@ -110,7 +110,7 @@ def test_brightness_of_fluid_is_that_of_the_ventricles_by_white_matter():
     data = np.zeros(SHAPE, np.float32)
     # Borders, which are mixtures, are left out.
     data[1:8, 1:15, 1:15], data[8:15, 1:15, 1:15], data[7:9] = 100, 30, 500
-    found = Anatomy(probabilities, Grid(SHAPE, AFFINE))
+    found = AnatomySegmentation(probabilities, Grid(SHAPE, AFFINE))
     assert fluid_brightness(data, AFFINE, found) == pytest.approx(0.3)
     probabilities[STRUCTURES.index("lateral-ventricle"), 10:] = 0
     assert np.isnan(fluid_brightness(data, AFFINE, found))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cmb_bidsapp.anatomy import refine
-from cmb_bidsapp.anatomy.network import Anatomy
+from cmb_bidsapp.anatomy.network import AnatomySegmentation
 from cmb_bidsapp.anatomy.refine import refined_structures
 from cmb_bidsapp.core.labels import STRUCTURES
 from cmb_bidsapp.preprocess.resampling import Grid
@@ -26,7 +26,7 @@ def unsure(width=3):
     probabilities[CORTEX] = np.where(outside, 0, 1 - fluid)
     probabilities[FLUID] = np.where(outside, 0, fluid)
     probabilities[0] = outside
-    return Anatomy(probabilities, COARSE)
+    return AnatomySegmentation(probabilities, COARSE)
 
 
 def picture(dark=20.0, bright=80.0, noise=5.0):
@@ -70,7 +70,9 @@ def test_brightness_is_learnt_in_the_neighbourhood(monkeypatch):
 def test_what_the_network_is_sure_of_stays():
     probabilities = np.zeros((len(STRUCTURES), *COARSE.shape), np.float32)
     probabilities[WHITE] = 1
-    found = refined_structures(Anatomy(probabilities, COARSE), picture(), FINE.affine, FINE)
+    found = refined_structures(
+        AnatomySegmentation(probabilities, COARSE), picture(), FINE.affine, FINE
+    )
     assert (found == WHITE).all()
 
 

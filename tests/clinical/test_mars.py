@@ -7,7 +7,7 @@ from cmb_bidsapp.clinical.mars import (
     FORM_COLUMNS,
     GROUPS,
     NEEDED,
-    Place,
+    MarsPlace,
     fill,
     form_rows,
     place_of,
@@ -157,7 +157,7 @@ def test_a_group_without_a_region_has_a_line_of_its_own_only_where_there_is_one(
 
 def test_the_region_decides_about_the_group_where_both_are_told():
     contradictory = lesion("cerebellum", region="lobar", side="n/a")
-    assert place_of(contradictory) == Place("infratentorial", "cerebellum", "unassigned")
+    assert place_of(contradictory) == MarsPlace("infratentorial", "cerebellum", "unassigned")
 
 
 def test_a_grade_that_is_none_is_refused_where_it_would_count():

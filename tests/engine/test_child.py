@@ -48,12 +48,14 @@ PHASES = (
         run_first,
         lambda s, *_: [s.t2star.path],
         lambda settings, _: {"seed": settings.seed},
+        version=1,
     ),
     Phase(
         "second",
         run_second,
         lambda _, files, __: [first_file(files)],
         lambda settings, _: {"threshold": settings.decisions.threshold},
+        version=1,
     ),
 )
 
@@ -226,7 +228,7 @@ def test_notes_are_told(job, monkeypatch):
     def work(*_):
         return Result((), ("look at this",))
 
-    only = Phase("only", work, lambda *_: [], lambda *_: {})
+    only = Phase("only", work, lambda *_: [], lambda *_: {}, version=1)
     monkeypatch.setattr(module, "STAGES", {"session": (only,)})
     events = []
     run(job, events.append)
@@ -263,7 +265,8 @@ def work(session, files, settings, step):
     os.system("echo a program prints")
     {ending}
 
-phase.STAGES = {{"session": (Phase("only", work, lambda *_: [], lambda *_: {{}}),)}}
+only = Phase("only", work, lambda *_: [], lambda *_: {{}}, version=1)
+phase.STAGES = {{"session": (only,)}}
 sys.exit(phase.main())
 """
 

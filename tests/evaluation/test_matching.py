@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from cmb_bidsapp.evaluation.matching import (
     HIT_MM,
-    Lesion,
+    Mark,
     centres_of,
     in_common,
     lesions_of,
@@ -133,7 +133,7 @@ def box_lesions(found):
     lesions = []
     for number, (x, y, width, height) in enumerate(found, 1):
         voxels = np.argwhere(np.ones((width, height, 1))) + np.array([x, y, 0])
-        lesions.append(Lesion(number, tuple(voxels.mean(axis=0).tolist()), voxels))
+        lesions.append(Mark(number, tuple(voxels.mean(axis=0).tolist()), voxels))
     return lesions
 
 
@@ -181,7 +181,7 @@ def test_common_voxels_count_and_near_ones_do_not():
 
 def marks(*centres):
     voxel = np.zeros((1, 3), np.intp)
-    return [Lesion(n, centre, voxel) for n, centre in enumerate(centres, 1)]
+    return [Mark(n, centre, voxel) for n, centre in enumerate(centres, 1)]
 
 
 def taken(own, found):

@@ -57,7 +57,10 @@ def _work(name, sources, targets):
             write_text(target, f"{name} {text}\n" * 2000)
         return Result(tuple(targets(files)))
 
-    return Phase(name, run, lambda session, files, _: sources(session, files), lambda *_: {})
+    def inputs(session, files, _):
+        return sources(session, files)
+
+    return Phase(name, run, inputs, lambda *_: {}, version=1)
 
 
 def _tell_of_connections(event, arguments):

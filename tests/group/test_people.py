@@ -8,7 +8,7 @@ import pytest
 
 from cmb_bidsapp.cli import main
 from cmb_bidsapp.group.collect import collect, write_sums
-from cmb_bidsapp.group.people import Person, read_people
+from cmb_bidsapp.group.people import Demographics, read_people
 from cmb_bidsapp.group.records import records
 from tests.group.sessions import (
     GRE,
@@ -47,13 +47,13 @@ def test_a_participants_tsv_that_is_not_fetched_is_told(tmp_path, capsys):
 def test_a_byte_order_mark_hides_nobody(tmp_path, encoding):
     path = tmp_path / "participants.tsv"
     path.write_text("participant_id\tage\nsub-01\t70\n", encoding=encoding)
-    assert read_people(path) == {"01": Person(age="70")}
+    assert read_people(path) == {"01": Demographics(age="70")}
 
 
 def test_arm_is_the_first_column_of_those_that_tell_it(tmp_path):
     path = tmp_path / "participants.tsv"
     path.write_text("participant_id\tgroup\ttreatment\n01\tpatient\tlecanemab\nsub-02\tx\tn/a\n")
-    assert read_people(path) == {"01": Person(arm="lecanemab"), "02": Person()}
+    assert read_people(path) == {"01": Demographics(arm="lecanemab"), "02": Demographics()}
 
 
 def test_the_examples_of_the_document_make_the_tables_of_a_paper(trial, monkeypatch):

@@ -14,9 +14,10 @@ from cmb_bidsapp.lesions.phase import (
     to_radians,
 )
 from cmb_bidsapp.preprocess.swi import homodyne
-from cmb_bidsapp.simulate.acquisition import Grid, apply_source
+from cmb_bidsapp.simulate.acquisition import apply_source
+from cmb_bidsapp.simulate.grid import ScanGrid
 from cmb_bidsapp.simulate.physics import Source
-from cmb_bidsapp.simulate.protocols import Protocol
+from cmb_bidsapp.simulate.protocols import ScanProtocol
 
 TURN = np.linspace(-np.pi, np.pi, 4096, dtype=np.float32).reshape(16, 16, 16)
 SURE = Convention(1, 10, 1.0)
@@ -71,7 +72,7 @@ def scan(sources, protocol, shape, *, offset=1.0):
     rng = np.random.default_rng(3)
     slab = max(1, round(protocol.voxel[2] / 0.5))
     in_plane = int(np.ceil(protocol.voxel[0] / 0.25))
-    grid = Grid((0.0, 0.0, 0.0), protocol.voxel, shape, slab, slab, in_plane)
+    grid = ScanGrid((0.0, 0.0, 0.0), protocol.voxel, shape, slab, slab, in_plane)
     fine = np.ones((*shape[:2], shape[2] * slab), np.complex64)
     for source in sources:
         apply_source(fine, source, grid, protocol, rng)
@@ -86,7 +87,10 @@ def filtered(signal, affine):
     return PhaseImage(magnitude, homodyne(magnitude, phase, affine), affine)
 
 
-THICK, CUBIC = Protocol("thick", 3, 20, (1, 1, 4), 25), Protocol("cubic", 3, 20, (1, 1, 1), 25)
+THICK, CUBIC = (
+    ScanProtocol("thick", 3, 20, (1, 1, 4), 25),
+    ScanProtocol("cubic", 3, 20, (1, 1, 1), 25),
+)
 
 
 def one(protocol, chi):

@@ -11,8 +11,8 @@ from cmb_bidsapp.lesions.presence import (
     SEEN,
     Change,
     Evidence,
-    Scan,
     State,
+    VisitImages,
     histories_of,
     look,
 )
@@ -39,7 +39,7 @@ def scan(contrast=0.0, probability=0.0, *, at=CENTRE, seed=0):
     image[spot] *= 1 - contrast
     seen = np.zeros(GRID.shape, np.float32)
     seen[at] = probability
-    return Scan(
+    return VisitImages(
         t2star=image.astype(np.float32),
         brain=np.ones(GRID.shape, bool),
         probability=seen,

@@ -4,7 +4,7 @@ import numpy as np
 
 from cmb_bidsapp.anatomy.atlas import load_atlas
 from cmb_bidsapp.anatomy.standard import Field, StandardTransforms
-from cmb_bidsapp.phases.base import Head
+from cmb_bidsapp.phases.base import PreparedHead
 from cmb_bidsapp.preprocess.resampling import Grid
 
 #: Voxel to MNI152 of the head that is written, 2 mm.
@@ -44,7 +44,7 @@ def moved_atlas():
 
 def head_of(dseg, affine, about=None):
     brain = dseg > 0
-    return Head(brain.astype(np.float32), affine, brain, None, about or {})
+    return PreparedHead(brain.astype(np.float32), affine, brain, None, about or {})
 
 
 def shifted(by):

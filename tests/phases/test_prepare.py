@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
-from cmb_bidsapp.anatomy.network import Anatomy
+from cmb_bidsapp.anatomy.network import AnatomySegmentation
 from cmb_bidsapp.anatomy.parcellation import Parcellation
 from cmb_bidsapp.anatomy.quality import Measure, warnings
 from cmb_bidsapp.bids.outputs import sidecar_of
@@ -18,7 +18,7 @@ from cmb_bidsapp.bids.stamps import sha256_of
 from cmb_bidsapp.core.errors import DataError, ModelError
 from cmb_bidsapp.models.card import CARD, read_card, write_card
 from cmb_bidsapp.models.registry import PACKAGED
-from cmb_bidsapp.phases.base import Head
+from cmb_bidsapp.phases.base import PreparedHead
 from cmb_bidsapp.phases.prepare import (
     measure_anatomy,
     prepare_inputs,
@@ -48,14 +48,14 @@ def head(contrast):
     brain = np.ones((6, 5, 4), np.bool_)
     about = {"Sources": [f"bids:raw:{contrast}"], "BrainExtraction": "embedded"}
     about |= {"SpatialReference": f"bids:raw:{contrast}", "AnatomyModel": "anatomy-3"}
-    return Head(brain.astype(np.float32), AFFINE, brain, None, about)
+    return PreparedHead(brain.astype(np.float32), AFFINE, brain, None, about)
 
 
 def seen(certainty):
     """What the network finds where every voxel is brain of this certainty."""
     probabilities = np.zeros((2, 6, 5, 4), np.float32)
     probabilities[0], probabilities[1] = 1 - certainty, certainty
-    return Anatomy(probabilities, Grid((6, 5, 4), AFFINE))
+    return AnatomySegmentation(probabilities, Grid((6, 5, 4), AFFINE))
 
 
 def test_how_sure_the_brain_is_is_measured_and_a_doubt_is_told():
@@ -87,7 +87,9 @@ def test_an_image_that_is_none_of_a_head_stops_the_session_with_its_file(
 
     where = dataclasses.replace(session.t2star, path=session.t2star.path)
     write_head(where.path, voxel=(4.0, 4.0, 4.0), size=96.0)
-    monkeypatch.setattr(Anatomy, "brain_mask", lambda _, grid: np.ones(grid.shape, np.bool_))
+    monkeypatch.setattr(
+        AnatomySegmentation, "brain_mask", lambda _, grid: np.ones(grid.shape, np.bool_)
+    )
     with pytest.raises(DataError, match=r"T2starw.nii.gz shows no brain that can be recognized"):
         strip(where, "T2starw", Network(), settings(brain_extraction="embedded"), print)
 

@@ -10,7 +10,7 @@ from cmb_bidsapp.clinical.summary import summarise
 from cmb_bidsapp.core.labels import MARS_FORM
 from cmb_bidsapp.lesions.lesion import Lesion
 from cmb_bidsapp.lesions.table import COLUMNS, fingerprint
-from cmb_bidsapp.report.changes import Changes
+from cmb_bidsapp.report.changes import ReportedChanges
 from cmb_bidsapp.report.reading import candidates, page_data, session_data
 from tests.group.readers import CANDIDATES, candidate
 
@@ -78,7 +78,7 @@ def told(sessions, table, outputs) -> dict:
     lesions = [lesion_of(*one) for one in table]
     rejected = sum(not lesion.kept for lesion in lesions)
     own = session_data(candidates(lesions, lesions), rejected, summarise(lesions), outputs)
-    changes = Changes((), (), (), {}, (), 0)
+    changes = ReportedChanges((), (), (), {}, (), 0)
     return page_data(dict.fromkeys(sessions, own), changes, {name: name for name in MARS_FORM}, {})
 
 

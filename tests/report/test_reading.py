@@ -4,11 +4,11 @@ import json
 
 from cmb_bidsapp.clinical.summary import CUTOFFS, summarise
 from cmb_bidsapp.core.labels import MARS_FORM
-from cmb_bidsapp.report.changes import Changes
+from cmb_bidsapp.report.changes import ReportedChanges
 from cmb_bidsapp.report.reading import candidates, page_data, session_data
 from tests.clinical.rows import lesion
 
-NO_CHANGES = Changes((), (), (), {}, (), 0)
+NO_CHANGES = ReportedChanges((), (), (), {}, (), 0)
 
 
 def numbered(*given):

@@ -17,7 +17,7 @@ from cmb_bidsapp.group.reading import decide
 from cmb_bidsapp.group.records import Record
 from cmb_bidsapp.lesions.lesion import Grade, Lesion, Reason, Side, Status
 from cmb_bidsapp.lesions.presence import Change, State
-from cmb_bidsapp.report.changes import Changes, TrackView
+from cmb_bidsapp.report.changes import ReportedChanges, TrackView
 from cmb_bidsapp.report.reading import candidates, page_data, session_data
 from tests.clinical.test_follow_up import SESSIONS, TRACKS, row_of
 from tests.group.readers import rating
@@ -26,7 +26,7 @@ from tests.report.reviewing import Reader, write_page
 from tests.report.test_participant_changes import compared
 
 WORDS = {name: name for name in MARS_FORM}
-NO_CHANGES = Changes((), (), (), {}, (), 0)
+NO_CHANGES = ReportedChanges((), (), (), {}, (), 0)
 #: Heads lie alike in ses-A and ses-C; in ses-B 20 mm farther to the right.
 WAYS = {
     f"ses-{name}": [1, 0, 0, shift, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1]
@@ -130,7 +130,7 @@ def tracks_data(rows=TRACKS):
         for n in sorted({r.track_id for r in numbered})
     ]
     known = {name: known_summary(rows, name) for name in SESSIONS}
-    return page_data({}, Changes((), tracks, (), known, (), 0), WORDS, WAYS)
+    return page_data({}, ReportedChanges((), tracks, (), known, (), 0), WORDS, WAYS)
 
 
 def all_found(rows=TRACKS):

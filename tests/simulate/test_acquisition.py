@@ -1,39 +1,13 @@
-"""Slices and their gaps, and the brightness of tissues."""
+"""The brightness of tissues, and what weighting with the phase makes of it."""
 
 import numpy as np
 
-from cmb_bidsapp.simulate.acquisition import Grid, background, scan_t2star
+from cmb_bidsapp.simulate.acquisition import background, scan_t2star
+from cmb_bidsapp.simulate.grid import ScanGrid
 from cmb_bidsapp.simulate.nuclei import iron_nuclei
 from cmb_bidsapp.simulate.physics import Source
 from cmb_bidsapp.simulate.protocols import PROTOCOLS, read_protocol
 from tests.simulate.heads import HEAD
-
-
-def loss_at(z, protocol):
-    """Largest loss by slice of a small microbleed at height ``z`` in the toy head."""
-    source = Source("cmb", 1.0, (1.0,) * 3, np.array([[20.0, 35.0, z]]))
-    grid = Grid.around(HEAD, protocol)
-    scan = scan_t2star(HEAD, protocol, grid, [source], [], np.random.default_rng(0))
-    return grid, scan.loss.max(axis=(0, 1))
-
-
-def test_a_gap_between_slices_hides_what_lies_in_it():
-    whole = read_protocol("b0=3,te=5,voxel=1x1x6")
-    grid, _ = loss_at(35.0, whole)
-    edge = grid.origin[2] + 3.5 * grid.voxel[2]
-    _, contiguous = loss_at(edge, whole)
-    _, gapped = loss_at(edge, read_protocol("b0=3,te=5,voxel=1x1x3,gap=3"))
-    assert gapped.max() < 0.5 * contiguous.max()
-
-
-def test_a_gap_leaves_the_slice_distance_and_what_lies_in_the_slice():
-    gapped = read_protocol("b0=3,te=20,voxel=1x1x3,gap=3")
-    grid = Grid.around(HEAD, gapped)
-    assert (grid.voxel[2], grid.slab, grid.excited) == (6.0, 12, 6)
-    centre = grid.origin[2] + 3 * grid.voxel[2]
-    _, contiguous = loss_at(centre, read_protocol("b0=3,te=20,voxel=1x1x6"))
-    _, loss = loss_at(centre, gapped)
-    assert loss[3] > contiguous[3] > 0.1
 
 
 def test_iron_darkens_the_dentate():
@@ -50,7 +24,7 @@ def test_susceptibility_weighting_darkens_a_vein_and_no_white_matter():
     vein = Source("vein", 0.4, (0.8,) * 3, np.array([[20.0, 35.0, 25.0], [20.0, 35.0, 45.0]]))
     plain = read_protocol("b0=3,te=20,voxel=1x1x2,snr=200")
     weighted = read_protocol("b0=3,te=20,voxel=1x1x2,snr=200,sequence=swi")
-    grid = Grid.around(HEAD, plain)
+    grid = ScanGrid.around(HEAD, plain)
     # The same person and noise twice.
     gre, swi = (
         scan_t2star(HEAD, protocol, grid, [], [vein], np.random.default_rng(0))

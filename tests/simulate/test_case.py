@@ -5,7 +5,7 @@ import pytest
 from nibabel.affines import apply_affine
 
 from cmb_bidsapp.anatomy.proxy import UNNAMED_LOBE, to_proxy
-from cmb_bidsapp.simulate.acquisition import Grid
+from cmb_bidsapp.simulate.grid import ScanGrid
 from tests.simulate.cases import CENTRE, PROTOCOL, case_of
 from tests.simulate.heads import HEAD, SIZE
 
@@ -24,7 +24,7 @@ def test_everything_is_on_the_t2star_grid(case):
 
 
 def test_the_grid_covers_the_brain(case):
-    grid = Grid.around(HEAD, PROTOCOL)
+    grid = ScanGrid.around(HEAD, PROTOCOL)
     assert grid.shape == case.t2star.shape
     inside = np.argwhere(HEAD.brain)
     index = (inside - np.array(grid.origin)) / np.array(grid.voxel)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cmb_bidsapp.bids.tables import read_table
-from cmb_bidsapp.simulate.dataset import Cohort, simulate_dataset
+from cmb_bidsapp.simulate.dataset import SimulatedCohort, simulate_dataset
 from cmb_bidsapp.simulate.protocols import PROTOCOLS
 from tests.simulate.heads import HEAD
 
@@ -18,7 +18,7 @@ VISITS = ("1", "2", "3")
 
 def cohort(participants=1, **options):
     settings = {"microbleeds": (2, 4), "seed": 4, "sessions": {0: VISITS}, **options}
-    return Cohort([HEAD], participants, [PROTOCOL], **settings)
+    return SimulatedCohort([HEAD], participants, [PROTOCOL], **settings)
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from cmb_bidsapp.simulate import implants
-from cmb_bidsapp.simulate.acquisition import Grid, apply_source
+from cmb_bidsapp.simulate.acquisition import apply_source
+from cmb_bidsapp.simulate.grid import ScanGrid
 from cmb_bidsapp.simulate.implants import draw_implants, noise_level, with_implants
 from cmb_bidsapp.simulate.physics import Source
-from cmb_bidsapp.simulate.protocols import Protocol
+from cmb_bidsapp.simulate.protocols import ScanProtocol
 
 VOXEL = (0.5, 0.5, 3.0)
 AFFINE = np.array([[0.5, 0, 0, -20], [0, 0.5, 0, 5], [0, 0, 3.0, 7], [0, 0, 0, 1.0]])
@@ -84,9 +85,11 @@ def test_the_factor_of_a_source_follows_the_physics(scan, monkeypatch):
     monkeypatch.setattr(implants, "choose_sources", lambda *_: [source])
     monkeypatch.setattr(implants, "BLUR_MM", 0.0)
     found = draw_implants(*scan, AFFINE, 1, np.random.default_rng(7), b0=3.0, te_ms=20.0)
-    grid = Grid((0.0, 0.0, 0.0), VOXEL, (100, 100, 16), 6, 6, 2)
+    grid = ScanGrid((0.0, 0.0, 0.0), VOXEL, (100, 100, 16), 6, 6, 2)
     signal = np.ones((100, 100, 96), np.complex64)
-    apply_source(signal, source, grid, Protocol("x", 3.0, 20, VOXEL, 1), np.random.default_rng(7))
+    apply_source(
+        signal, source, grid, ScanProtocol("x", 3.0, 20, VOXEL, 1), np.random.default_rng(7)
+    )
     np.testing.assert_allclose(found.factor, grid.mean_of_slices(signal), atol=1e-5)
 
 

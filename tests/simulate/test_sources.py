@@ -3,7 +3,8 @@
 import numpy as np
 from nibabel.affines import apply_affine
 
-from cmb_bidsapp.simulate.acquisition import Grid, scan_t2star
+from cmb_bidsapp.simulate.acquisition import scan_t2star
+from cmb_bidsapp.simulate.grid import ScanGrid
 from cmb_bidsapp.simulate.physics import Source
 from cmb_bidsapp.simulate.protocols import PROTOCOLS
 from cmb_bidsapp.simulate.sites import Sites
@@ -104,7 +105,7 @@ def test_a_mimic_is_marked_where_it_darkens_the_image():
     rng = np.random.default_rng(1)
     vein = Source("vein", 0.45, (1.0,) * 3, np.array([[20.0, 35.0, 30.0], [20.0, 35.0, 48.0]]))
     stone = Source("calcification", -2.0, (1.5,) * 3, np.array([[40.0, 35.0, 40.0]]))
-    grid = Grid.around(HEAD, PROTOCOL)
+    grid = ScanGrid.around(HEAD, PROTOCOL)
     scan = scan_t2star(HEAD, PROTOCOL, grid, [], [vein, stone], rng)
     brain = np.ones(grid.shape, np.uint8)
     marked = mimic_truth(scan.mimic_loss, brain)

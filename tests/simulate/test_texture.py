@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from cmb_bidsapp.simulate.acquisition import Grid, tissue_texture
+from cmb_bidsapp.simulate.acquisition import tissue_texture
+from cmb_bidsapp.simulate.grid import ScanGrid
 from cmb_bidsapp.simulate.protocols import PROTOCOLS
 from cmb_bidsapp.simulate.texture import LIMITS, Texture
 from tests.simulate.heads import HEAD
@@ -26,7 +27,7 @@ def test_a_vein_is_dark_in_the_texture_whatever_the_brightness_around():
 def textured():
     rng = np.random.default_rng(0)
     texture = Texture.of(rng.normal(500, 60, (30, 30, 20)).astype(np.float32), (0.5, 0.5, 1))
-    grid = Grid.around(HEAD, PROTOCOLS["gre3t3mm"])
+    grid = ScanGrid.around(HEAD, PROTOCOLS["gre3t3mm"])
     return grid, texture.on(grid, HEAD, np.random.default_rng(1))
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from nibabel.affines import apply_affine
 
-from cmb_bidsapp.simulate.acquisition import Grid, scan_t2star
+from cmb_bidsapp.simulate.acquisition import scan_t2star
+from cmb_bidsapp.simulate.grid import ScanGrid
 from cmb_bidsapp.simulate.sources import choose_mimics
 from cmb_bidsapp.simulate.truth import (
     LESION_COLUMNS,
@@ -89,6 +90,6 @@ def test_no_lesions_leave_nothing_to_ignore(empty):
 
 def test_without_microbleeds_no_signal_is_lost():
     rng = np.random.default_rng(0)
-    grid = Grid.around(HEAD, PROTOCOL)
+    grid = ScanGrid.around(HEAD, PROTOCOL)
     scan = scan_t2star(HEAD, PROTOCOL, grid, [], choose_mimics(SITES, rng, 5), rng)
     assert scan.loss.max() == 0

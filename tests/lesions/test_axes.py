@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from cmb_bidsapp.lesions.segment import (
+from cmb_bidsapp.lesions.axes import (
     NOMINAL_SLICE_MM,
     image_order,
     network_order,
