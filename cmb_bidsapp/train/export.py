@@ -74,6 +74,13 @@ def add_second_look(folder: Path, weights: Mapping[str, torch.Tensor]) -> None:
 
     What was measured without it no longer holds: thresholds, operating points and calibration are
     taken out of the card.
+
+    Parameters
+    ----------
+    folder
+        The bundle; changed in place.
+    weights
+        Of a :class:`cmb_bidsapp.lesions.second_look.SecondLook`.
     """
     card = read_card(folder / CARD)
     changed = dataclasses.replace(
