@@ -71,7 +71,15 @@ class _Followed:
 
 
 def lesions_of(rows: Iterable[TrackRow], session: str) -> list[Lesion]:
-    """Counted lesions of a session as the tracks know them, where its own table cannot be read."""
+    """Counted lesions of a session as the tracks know them, where its own table cannot be read.
+
+    Parameters
+    ----------
+    rows
+        Of the table of tracks.
+    session
+        Its name.
+    """
     return [
         Lesion(status=Status.KEPT, **{name: getattr(row, name) for name in (*KEPT, *FOUND)})
         for row in rows
@@ -84,6 +92,13 @@ def loose(rows: Iterable[TrackRow], session: Decided) -> list[int]:
 
     Those that readers say yes to are to be placed; what they say no to is not at the place of a
     microbleed of another session.
+
+    Parameters
+    ----------
+    rows
+        Of the table of tracks.
+    session
+        What readers decided in it.
     """
     known = {row.lesion_id for row in rows if row.session_id == session.name}
     return [

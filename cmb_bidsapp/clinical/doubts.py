@@ -34,6 +34,13 @@ def doubts_of(lesions: Sequence[Lesion], summary: ClinicalSummary) -> list[Doubt
     """The cut-offs of the count that are in doubt, the lowest first.
 
     None where a microbleed has no calibrated probability.
+
+    Parameters
+    ----------
+    lesions
+        Of the session; those that count are looked at.
+    summary
+        Of the same lesions.
     """
     counted = [lesion for lesion in lesions if lesion.counted]
     chances = [probability(lesion) for lesion in counted]

@@ -137,7 +137,15 @@ def circumstances_of(row: ChangeRow) -> FollowUp:
 
 
 def known_summary(tracks: Sequence[TrackRow], session: str) -> ClinicalSummary:
-    """Count, category and Boston line of the microbleeds known at a session."""
+    """Count, category and Boston line of the microbleeds known at a session.
+
+    Parameters
+    ----------
+    tracks
+        Of the participant, all sessions.
+    session
+        Its name.
+    """
     return summarise(known_at(tracks, session))
 
 

@@ -158,7 +158,15 @@ def known_at(rows: Iterable[TrackRow], session: str) -> list[Lesion]:
 
 
 def known_before(tracks: Sequence[TrackRow], session: str) -> list[TrackRow]:
-    """Rows of microbleeds in the sessions before one that found them."""
+    """Rows of microbleeds in the sessions before one that found them.
+
+    Parameters
+    ----------
+    tracks
+        Of the participant, all sessions.
+    session
+        Its name.
+    """
     order = list(dict.fromkeys(row.session_id for row in tracks))
     earlier = order[: order.index(session)] if session in order else []
     return [row for row in tracks if row.session_id in earlier and row.state is State.PRESENT]

@@ -41,7 +41,15 @@ class Outputs:
         return self.bids_dir / "derivatives" / "valdo"
 
     def raw(self, label: str, suffix: str) -> Path:
-        """An image of the raw dataset."""
+        """An image of the raw dataset.
+
+        Parameters
+        ----------
+        label
+            Of the participant, without ``sub-``.
+        suffix
+            BIDS suffix.
+        """
         name = bids_name({"sub": label}, suffix, ".nii.gz")
         return self.bids_dir / f"sub-{label}" / "anat" / name
 
@@ -57,7 +65,15 @@ class Outputs:
 
 
 def write_participant(participant: ValdoParticipant, outputs: Outputs) -> None:
-    """Write images and masks with their sidecars, each complete or not at all."""
+    """Write images and masks with their sidecars, each complete or not at all.
+
+    Parameters
+    ----------
+    participant
+        Images and instances on one grid.
+    outputs
+        Where they go.
+    """
     cohort = cohort_of(participant.label)
     scanner = dict(cohort.metadata) if cohort else {}
     notes = {"ConversionNotes": list(participant.notes)} if participant.notes else {}
@@ -128,6 +144,13 @@ def _readme(content: str) -> str:
 
 def list_participants(outputs: Outputs, labels: Sequence[str]) -> None:
     """Add participants to ``participants.tsv``; rows and columns that are there stay.
+
+    Parameters
+    ----------
+    outputs
+        Where the dataset lies.
+    labels
+        Of the participants, without ``sub-``.
 
     Raises
     ------

@@ -64,7 +64,15 @@ class HeaderDifference:
 
 
 def header_difference(shape: tuple[int, ...], reference: Affine, other: Affine) -> HeaderDifference:
-    """Compare the affines (voxel to world, RAS mm) of two images of the same ``shape``."""
+    """Compare the headers of two images of one shape.
+
+    Parameters
+    ----------
+    shape
+        Voxels along the axes.
+    reference, other
+        From voxels to RAS mm.
+    """
     centre = (np.array(shape[:3]) - 1) / 2
     moved = apply_affine(np.linalg.inv(reference) @ other, centre)
     sizes = voxel_sizes(other), voxel_sizes(reference)

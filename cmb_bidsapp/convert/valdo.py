@@ -101,6 +101,13 @@ def read_participant(label: str, files: Mapping[str, Sequence[Path]]) -> ValdoPa
     Values that are not finite become 0, and headers that differ a little give way to that of the
     T2*w; both are noted.
 
+    Parameters
+    ----------
+    label
+        As the files have it.
+    files
+        By kind (``T2S``, ``T1``, ``CMB``); there should be one of each.
+
     Raises
     ------
     DataError

@@ -13,7 +13,7 @@ from cmb_bidsapp.core.request import Request
 from cmb_bidsapp.evaluation.request import EvaluationRequest
 from cmb_bidsapp.options.base import COUNT, NOT_NEGATIVE, PROBABILITY, SHARE, Number, Parser
 from cmb_bidsapp.options.common import add_cores, add_participants, add_seed
-from cmb_bidsapp.simulate.request import SimulationRequest
+from cmb_bidsapp.simulate.request import Kept, SimulationRequest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,8 +146,8 @@ def simulate_parser() -> Parser:
     )
     parser.add_argument(
         "--head",
-        choices=("whole", "partly", "brain"),
-        default="whole",
+        choices=tuple(one.value for one in Kept),
+        default=Kept.WHOLE.value,
         help="what is left of it, as where archives removed the face, or the skull in places "
         "(default: %(default)s)",
     )

@@ -69,7 +69,15 @@ def namer_of(settings: Settings) -> Namer | None:
 
 
 def in_mni152(candidates: Sequence[Candidate], files: SessionFiles) -> Points:
-    """Centres of candidates in MNI152 (mm), shape ``(n, 3)``."""
+    """Centres of candidates in MNI152 (mm), shape ``(n, 3)``.
+
+    Parameters
+    ----------
+    candidates
+        With their centres (RAS mm).
+    files
+        The session's derivatives, among them its way to MNI152.
+    """
     centres = np.array([(one.x, one.y, one.z) for one in candidates]).reshape(-1, 3)
     return read_field(files.to_standard)(centres)
 

@@ -62,7 +62,15 @@ class SessionRecord:
 
 
 def sessions_with_results(out_dir: Path, participant: str) -> list[SessionFiles]:
-    """Sessions of a participant that have a lesion table, from whichever run."""
+    """Sessions of a participant that have a lesion table, from whichever run.
+
+    Parameters
+    ----------
+    out_dir
+        Output folder of the app.
+    participant
+        Label without ``sub-``.
+    """
     folders = (out_dir / f"sub-{participant}").glob("ses-*")
     labels = sorted(path.name.removeprefix("ses-") for path in folders)
     found = [SessionFiles(out_dir, participant, label) for label in labels]
@@ -72,7 +80,19 @@ def sessions_with_results(out_dir: Path, participant: str) -> list[SessionFiles]
 def register_sessions(
     sessions: Sequence[SessionRecord], order: Order, settings: Settings, step: Step
 ) -> tuple[dict[str, SessionRegistration], list[Path]]:
-    """Register the T2*w of every later session to that of the first, and write good transforms."""
+    """Register the T2*w of every later session to that of the first, and write good transforms.
+
+    Parameters
+    ----------
+    sessions
+        In the order of time.
+    order
+        The same, and what it rests on.
+    settings
+        Its seed is that of the registration.
+    step
+        Is told which session it is.
+    """
     first = sessions[0]
     image = _read_image(first.files)
     found: dict[str, SessionRegistration] = {}
@@ -152,7 +172,15 @@ def _read_image(files: SessionFiles) -> Image:
 def visits_of(
     sessions: Sequence[SessionRecord], registrations: Mapping[str, SessionRegistration]
 ) -> tuple[list[SessionRecord], list[Visit]]:
-    """The sessions that can be compared with the first, and where their microbleeds are."""
+    """The sessions that can be compared with the first, and where their microbleeds are.
+
+    Parameters
+    ----------
+    sessions
+        In the order of time.
+    registrations
+        To the first session, by the name of the later one.
+    """
     first = sessions[0]
     compared = [one for one in sessions if one is first or registrations[one.name].good]
     return compared, [_visit(one, registrations.get(one.name)) for one in compared]
@@ -172,6 +200,15 @@ def look_at(
     made: Sequence[Track], compared: Sequence[SessionRecord], visits: Sequence[Visit]
 ) -> tuple[dict[tuple[int, int], Evidence], list[list[RGB]]]:
     """What the images show at the places of the tracks; one session at a time is in memory.
+
+    Parameters
+    ----------
+    made
+        Microbleeds through time.
+    compared
+        Sessions that can be compared, in the order of time.
+    visits
+        The same, with their grids and ways to the first.
 
     Returns
     -------
@@ -197,7 +234,17 @@ def rows_of(
     compared: Sequence[SessionRecord],
     histories: Sequence[History],
 ) -> list[TrackRow]:
-    """Rows of the table of tracks, as it tells them."""
+    """Rows of the table of tracks, as it tells them.
+
+    Parameters
+    ----------
+    sessions
+        All of the participant, in the order of time.
+    compared
+        Those of them that can be compared.
+    histories
+        Of every microbleed.
+    """
     lesions = {one.name: one.lesions for one in compared}
     rows = track_rows(histories, lesions, [one.name for one in sessions])
     # What is computed from rows, here or from the table later, is the same.
@@ -211,7 +258,21 @@ def changes_of(
     order: Order,
     settings: Settings,
 ) -> list[ChangeRow]:
-    """Rows of the table of changes: every later session against the first and the one before."""
+    """Rows of the table of changes: every later session against the first and the one before.
+
+    Parameters
+    ----------
+    sessions
+        In the order of time.
+    registrations
+        To the first session, by the name of the later one.
+    rows
+        Of the table of tracks.
+    order
+        What the order rests on.
+    settings
+        Its lesion model has the calibration.
+    """
     knots = calibration_of(settings.lesions.model)
     abouts = (
         _circumstances(sessions[0], before, later, order, registrations[later.name])
@@ -260,7 +321,19 @@ def draw_tracks(
     pictures: Sequence[Sequence[RGB]],
     compared: Sequence[SessionRecord],
 ) -> list[Path]:
-    """Write the picture of every track; ``pictures`` are those of :func:`look_at`."""
+    """Write the picture of every track.
+
+    Parameters
+    ----------
+    files
+        Those of the participant.
+    histories
+        Of every microbleed.
+    pictures
+        Panels by session and track, as :func:`look_at` returns them.
+    compared
+        The sessions of the panels.
+    """
     names = [record.name for record in compared]
     return [
         save(side_by_side(own, words_of(history, names)), files.figure(f"track{number:03d}"))
@@ -271,7 +344,17 @@ def draw_tracks(
 def write_tracks(
     files: SessionFiles, rows: Sequence[TrackRow], changes: Sequence[ChangeRow]
 ) -> list[Path]:
-    """Write the tables of microbleeds through time and of what changed."""
+    """Write the tables of microbleeds through time and of what changed.
+
+    Parameters
+    ----------
+    files
+        Those of the participant.
+    rows
+        Of the table of tracks.
+    changes
+        Of the table of changes.
+    """
     write_table(files.tracks, list(TRACK_COLUMNS), map(vars, rows), TRACK_COLUMNS)
     write_table(files.changes, list(CHANGE_COLUMNS), map(vars, changes), CHANGE_COLUMNS)
     return [files.tracks, files.changes]

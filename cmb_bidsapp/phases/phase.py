@@ -81,7 +81,19 @@ def read_phase(
 def write_phase(
     phase: UsablePhase | None, session: Session, files: SessionFiles, settings: Settings
 ) -> list[Path]:
-    """Write the filtered phase and the susceptibility-weighted image; earlier ones go."""
+    """Write the filtered phase and the susceptibility-weighted image; earlier ones go.
+
+    Parameters
+    ----------
+    phase
+        ``None`` where there is none that can be used.
+    session
+        Its raw images, for the sidecars.
+    files
+        The session's derivatives.
+    settings
+        Where the dataset lies.
+    """
     for earlier in (files.phase, files.swi):
         remove(earlier)
     if phase is None or session.phase is None:

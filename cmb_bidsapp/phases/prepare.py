@@ -65,7 +65,21 @@ def load_network(settings: Settings) -> AnatomyNetwork:
 def strip(
     scan: Scan, contrast: Contrast, network: AnatomyNetwork, settings: Settings, step: Step
 ) -> PreparedHead:
-    """Read an image, find its brain, correct its bias."""
+    """Read an image, find its brain, correct its bias.
+
+    Parameters
+    ----------
+    scan
+        The raw image.
+    contrast
+        What it is weighted with.
+    network
+        Sees brain and regions, whichever program finds the brain.
+    settings
+        Which program finds the brain.
+    step
+        Is told what begins.
+    """
     backend = choose_brain_extraction(settings.anatomy.brain_extraction)
     step(f"brain extraction of {contrast}")
     data, affine = read_image(scan.path)
@@ -101,7 +115,15 @@ def strip(
 
 
 def register(t2star: PreparedHead, t1w: PreparedHead, seed: int) -> Registration:
-    """Find where the T1w lies on the T2*w."""
+    """Find where the T1w lies on the T2*w.
+
+    Parameters
+    ----------
+    t2star, t1w
+        Each on its own grid.
+    seed
+        Of the sampling.
+    """
     fixed = t2star.data, t2star.affine, t2star.brain
     return register_rigid(*fixed, t1w.data, t1w.affine, t1w.brain, seed=seed)
 
@@ -112,7 +134,17 @@ def measure_anatomy(
     registration: Registration | None,
     labelled: Parcellation,
 ) -> list[Measure]:
-    """Numbers of masks, registration and regions, with their limits."""
+    """Numbers of masks, registration and regions, with their limits.
+
+    Parameters
+    ----------
+    t2star, t1w
+        Each on its own grid; ``None`` without a T1w.
+    registration
+        Of the T1w to the T2*w; ``None`` without a T1w.
+    labelled
+        Regions of the T1w, or of the T2*w without one.
+    """
     sure = certainty(t2star.anatomy)
     measures = brain_measures(Contrast.T2STARW, t2star.brain, t2star.grid.spacing, sure)
     if t1w is not None and registration is not None:
@@ -132,6 +164,13 @@ def measure_anatomy(
 
 def refuse_impossible(session: Session, measures: Sequence[Measure]) -> None:
     """Stop where the regions cannot be those of a person: their counts would mean nothing.
+
+    Parameters
+    ----------
+    session
+        For the name of its image.
+    measures
+        As :func:`measure_anatomy` returns them.
 
     Raises
     ------
@@ -158,6 +197,19 @@ def write_heads(
 
     The sidecar of the T2*w is the record of the session: how it was acquired, and how this phase
     went.
+
+    Parameters
+    ----------
+    session
+        How its images were acquired.
+    t2star, t1w
+        Each on its own grid; ``None`` without a T1w.
+    registration
+        Of the T1w to the T2*w; ``None`` without a T1w.
+    files
+        The session's derivatives.
+    notes
+        What a person must know.
     """
     facts: dict[str, Any] = {
         **t2star_acquisition(session.t2star, t2star.grid.header_spacing),

@@ -74,7 +74,16 @@ def find_or_make(
 ) -> ExistingParcellation | None:
     """Parcellation of another app, run here where asked; ``None`` is the embedded one.
 
-    What a person must know is added to ``notes``.
+    Parameters
+    ----------
+    session
+        Its T1w is what is labelled.
+    settings
+        What is wanted, and what may run.
+    step
+        Is told what begins.
+    notes
+        Gets what a person must know.
     """
     asked = request_of(settings)
     backend = BACKENDS[asked.wanted]
@@ -110,7 +119,21 @@ def label_head(
     step: Step,
     notes: list[str],
 ) -> Parcellation:
-    """Label a head in FreeSurfer ids: as found, or by the embedded parcellation."""
+    """Label a head in FreeSurfer ids: as found, or by the embedded parcellation.
+
+    Parameters
+    ----------
+    head
+        T1w, or T2*w without one.
+    found
+        Parcellation of another app; ``None``: the embedded one is made.
+    settings
+        Its seed is that of the alignment.
+    step
+        Is told what begins.
+    notes
+        Gets what a person must know.
+    """
     if found is None:
         step("parcellation (deformable atlas)")
         return parcellate(head.anatomy, head.data, head.affine, seed=settings.seed)
@@ -131,7 +154,21 @@ def write_regions(
     files: SessionFiles,
     settings: Settings,
 ) -> list[Path]:
-    """Write the parcellation, the ways to MNI152, and MARS map and proxy classes on the T2*w."""
+    """Write the parcellation, the ways to MNI152, and MARS map and proxy classes on the T2*w.
+
+    Parameters
+    ----------
+    labelled
+        Regions of the T1w, or of the T2*w without one.
+    t1w, t2star
+        Each on its own grid; ``None`` without a T1w.
+    registration
+        Of the T1w to the T2*w; ``None`` without a T1w.
+    files
+        The session's derivatives.
+    settings
+        Which white matter is deep, and the atlas for the capsules.
+    """
     head = t1w or t2star
     path = files.parcellation("T2starw" if t1w is None else "T1w")
     pull = IDENTITY if registration is None else registration.pull
@@ -185,6 +222,14 @@ def _capsules(labelled: Parcellation, atlas: Path) -> Capsules:
 
 
 def write_quality(measures: list[Measure], files: SessionFiles) -> list[Path]:
-    """Write the numbers of the anatomy with their limits."""
+    """Write the numbers of the anatomy with their limits.
+
+    Parameters
+    ----------
+    measures
+        Numbers with their limits.
+    files
+        The session's derivatives.
+    """
     write_table(files.quality, list(COLUMNS), (m.row() for m in measures), COLUMNS)
     return [files.quality]

@@ -40,7 +40,17 @@ class Channels:
 
 
 def read_channels(model: LesionModel, session: Session, files: SessionFiles) -> Channels:
-    """Read the T2*w, and the T1w where there is one and the model takes it."""
+    """Read the T2*w, and the T1w where there is one and the model takes it.
+
+    Parameters
+    ----------
+    model
+        Which contrasts it takes.
+    session
+        Whether it has a T1w.
+    files
+        The session's derivatives.
+    """
     t2star, affine = read_derivative(files.t2star)
     on_grid = {Contrast.T2STARW: files.t2star, Contrast.T1W: files.t1w_on_t2star}
     available = {str(contrast): on_grid[contrast] for contrast in session.scans}
@@ -57,7 +67,23 @@ def write_segmentation(
     files: SessionFiles,
     settings: Settings,
 ) -> Result:
-    """Write probability and classes: those of the anatomy where the model's are not used."""
+    """Write probability and classes: those of the anatomy where the model's are not used.
+
+    Parameters
+    ----------
+    found
+        Probability and classes on the T2*w grid.
+    model
+        What made them.
+    images
+        What they were made of.
+    session
+        Its raw images, for the sidecars.
+    files
+        The session's derivatives.
+    settings
+        Device and averaging, for the sidecars.
+    """
     # torch: the parent process, which only compares stamps, does without it.
     from cmb_bidsapp.models.device import arithmetic_of
 

@@ -55,7 +55,19 @@ def read_scan(files: SessionFiles) -> Background:
 def chain_of(
     model: LesionModel, scan: Background, files: SessionFiles, settings: Settings
 ) -> Chain:
-    """The decisions as the session's results were made with."""
+    """The decisions as the session's results were made with.
+
+    Parameters
+    ----------
+    model
+        The one that made the results.
+    scan
+        Its slices say whose regions CFPR goes by.
+    files
+        The session's derivatives; sidecars tell what was decided by.
+    settings
+        On which device the network runs.
+    """
     mirrored = bool(read_sidecar(files.probability).get("Mirrored", True))
     decided = decisions_of(files)
     return Chain(

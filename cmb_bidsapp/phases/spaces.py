@@ -22,7 +22,19 @@ from cmb_bidsapp.settings import Settings
 def write_in_spaces(
     session: Session, files: SessionFiles, settings: Settings, step: Step
 ) -> list[Path]:
-    """Write the results in every standard space that the settings ask for."""
+    """Write the results in every standard space that the settings ask for.
+
+    Parameters
+    ----------
+    session
+        Whether it has a T1w.
+    files
+        The session's derivatives.
+    settings
+        Which spaces.
+    step
+        Is told what begins.
+    """
     written = []
     for space in map(Space.parse, settings.output_spaces):
         step(f"images in {space}")
@@ -32,6 +44,15 @@ def write_in_spaces(
 
 def write_in_space(files: SessionFiles, space: Space, *, with_t1w: bool) -> list[Path]:
     """Write the images, the CMB probability and the final mask of a session in a standard space.
+
+    Parameters
+    ----------
+    files
+        The session's derivatives.
+    space
+        As a person names it.
+    with_t1w
+        Whether the session has a T1w.
 
     Raises
     ------

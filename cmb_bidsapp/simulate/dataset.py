@@ -23,7 +23,8 @@ from cmb_bidsapp.simulate.inclusions import choose_inclusions
 from cmb_bidsapp.simulate.person import Person, random_rigid
 from cmb_bidsapp.simulate.physics import Volume
 from cmb_bidsapp.simulate.protocols import ScanProtocol
-from cmb_bidsapp.simulate.sharing import Kept, shared
+from cmb_bidsapp.simulate.request import Kept
+from cmb_bidsapp.simulate.sharing import shared
 from cmb_bidsapp.simulate.sites import Sites
 from cmb_bidsapp.simulate.sources import choose_microbleeds, choose_mimics
 from cmb_bidsapp.simulate.texture import Texture

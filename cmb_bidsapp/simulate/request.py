@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from cmb_bidsapp.core.request import Request
+
+
+class Kept(StrEnum):
+    """What is left of a head."""
+
+    WHOLE = "whole"
+    PARTLY = "partly"
+    """The brain, and skull and eyes in places."""
+    BRAIN = "brain"
 
 
 @dataclass(frozen=True, kw_only=True)

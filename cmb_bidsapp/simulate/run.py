@@ -8,8 +8,7 @@ from cmb_bidsapp.core.errors import ExitCode, UsageError
 from cmb_bidsapp.simulate.anatomy import atlas_head, read_head
 from cmb_bidsapp.simulate.dataset import SimulatedCohort, simulate_dataset
 from cmb_bidsapp.simulate.protocols import ScanProtocol, read_protocol
-from cmb_bidsapp.simulate.request import SimulationRequest
-from cmb_bidsapp.simulate.sharing import Kept
+from cmb_bidsapp.simulate.request import Kept, SimulationRequest
 from cmb_bidsapp.simulate.texture import read_texture
 
 

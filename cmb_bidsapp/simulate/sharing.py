@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from enum import StrEnum
 
 import numpy as np
 from nibabel.affines import voxel_sizes
@@ -11,19 +10,11 @@ from scipy import ndimage
 
 from cmb_bidsapp.core.arrays import Affine, Mask
 from cmb_bidsapp.simulate.case import Case
+from cmb_bidsapp.simulate.request import Kept
 
 #: Around a half-stripped brain so much of the head is left on average, and how unevenly (mm); the
 #: width of what is left or cut off together (standard deviation, mm).
 LEFT_MM, UNEVEN_MM, PATCH_MM = 6.0, 8.0, 15.0
-
-
-class Kept(StrEnum):
-    """What is left of a head."""
-
-    WHOLE = "whole"
-    PARTLY = "partly"
-    """The brain, and skull and eyes in places."""
-    BRAIN = "brain"
 
 
 def shared(case: Case, kept: Kept, rng: np.random.Generator, *, t1w_on_t2star: bool) -> Case:

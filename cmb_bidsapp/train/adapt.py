@@ -134,6 +134,13 @@ def _start(request: AdaptRequest) -> Bundle:
 def usable_sessions(request: AdaptRequest, model: LesionModel) -> list[SessionFiles]:
     """Finished sessions of those asked for; the others are named and left out.
 
+    Parameters
+    ----------
+    request
+        Which outputs and participants.
+    model
+        The one that is adapted; it must have made the results.
+
     Raises
     ------
     DataError
@@ -164,6 +171,13 @@ def divided(
     sessions: Sequence[SessionFiles], seed: int
 ) -> tuple[list[SessionFiles], list[SessionFiles]]:
     """Sessions to learn from, and those of the participants that are held back.
+
+    Parameters
+    ----------
+    sessions
+        All that can be used.
+    seed
+        Draws who is held back: all sessions of a participant are on one side.
 
     Raises
     ------
@@ -265,7 +279,19 @@ def _trials(
 
 
 def chain_of(model: LesionModel, device: str, mirrored: bool, scan: Background) -> Chain:
-    """What proposes candidates in a scan: the nnU-Net alone, then CFPR as by default."""
+    """What proposes candidates in a scan: the nnU-Net alone, then CFPR as by default.
+
+    Parameters
+    ----------
+    model
+        The one that is adapted.
+    device
+        ``cpu``, ``cuda`` or ``cuda:N``.
+    mirrored
+        Whether the network averages over mirrored images.
+    scan
+        Its slices say whose regions CFPR goes by.
+    """
     alone = LesionNetwork(replace(model, second_look=None), device, mirror=mirrored)
     own_regions = why_not_its_regions(model.classes, scan.affine) is None
     return Chain(network=alone, own_regions=own_regions, threshold=EXTENT)

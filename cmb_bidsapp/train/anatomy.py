@@ -114,7 +114,17 @@ def load_anatomy(path: Path) -> LabelledHead:
 def random_intensities(
     anatomy: LabelledHead, contrast: Contrast, rng: np.random.Generator
 ) -> torch.Tensor:
-    """Mean intensity per tissue, 0..1: roughly like the contrast, now and then at random."""
+    """Mean intensity per tissue, 0..1: roughly like the contrast, now and then at random.
+
+    Parameters
+    ----------
+    anatomy
+        Tissue of each voxel.
+    contrast
+        What the image is to look like.
+    rng
+        Draws them.
+    """
     n = len(anatomy.properties)
     if rng.random() < 0.04:
         mean = rng.uniform(0, 1, n)
@@ -185,7 +195,16 @@ def _degrade(image: torch.Tensor, contrast: Contrast, rng: np.random.Generator) 
 def synthesize(
     anatomy: LabelledHead, shape: Shape, rng: np.random.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draw one training pair of ``shape`` voxels of 2 mm.
+    """Draw one training pair, voxels of 2 mm.
+
+    Parameters
+    ----------
+    anatomy
+        Tissue and class of each voxel.
+    shape
+        Voxels along x, y and z.
+    rng
+        Draws pose, shape, contrast and artefacts.
 
     Returns
     -------
@@ -236,7 +255,15 @@ def _shape(image: torch.Tensor) -> Shape:
 
 
 def segmentation_loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy plus soft Dice over the classes present, of one image."""
+    """Cross-entropy plus soft Dice over the classes present, of one image.
+
+    Parameters
+    ----------
+    logits
+        Shape ``(classes, x, y, z)``.
+    target
+        Class of each voxel, shape ``(x, y, z)``.
+    """
     classes = logits.shape[1]
     log_probability = logits.float().flatten(2)[0].log_softmax(0)
     target = target.flatten()
@@ -250,7 +277,15 @@ def segmentation_loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tenso
 
 
 def start_from_shares(network: torch.nn.Module, anatomies: Sequence[LabelledHead]) -> None:
-    """Set the last bias to the share of each class, which Adam would take hundreds of steps for."""
+    """Set the last bias to the share of each class, which Adam would take hundreds of steps for.
+
+    Parameters
+    ----------
+    network
+        Changed in place.
+    anatomies
+        Those that it is trained on.
+    """
     rng = np.random.default_rng(0)
     counts = torch.ones(len(STRUCTURES))
     for anatomy in anatomies[:4]:

@@ -115,6 +115,15 @@ def chosen_cases(
 ) -> list[TrainingCase]:
     """Sessions of the participants asked for, as :func:`find_cases` finds them.
 
+    Parameters
+    ----------
+    derivatives
+        Output folder of the app.
+    truth
+        Folder of the lesions, where they lie elsewhere.
+    participants, excluded
+        Labels of those that are wanted (all where none is given), and of those not.
+
     Raises
     ------
     UsageError
@@ -140,6 +149,13 @@ def _check_grid(mask: Path, image: Path) -> None:
 
 def check_fold(fold: int, folds: int) -> None:
     """Refuse a part that a cross-validation does not have.
+
+    Parameters
+    ----------
+    fold
+        Number of the part, from 0.
+    folds
+        How many parts there are.
 
     Raises
     ------

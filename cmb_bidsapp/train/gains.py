@@ -36,7 +36,13 @@ class EqualMarks:
 
     @classmethod
     def of(cls, before: Image, after: Image) -> EqualMarks:
-        """Compare the scores of the same candidates."""
+        """Compare the scores of the same candidates.
+
+        Parameters
+        ----------
+        before, after
+            Of each candidate, shape ``(n,)``.
+        """
         return cls(np.sort(log_odds(before)), np.sort(log_odds(after)))
 
     def __call__(self, probability: npt.ArrayLike) -> Floats:
@@ -164,7 +170,17 @@ class Judged:
         return float(np.mean(found))
 
     def gain_over(self, start: Judged, threshold: float, seed: int) -> Gain:
-        """What is gained at a threshold of the start, by the simulated microbleeds for checking."""
+        """What is gained at a threshold of the start, by the simulated microbleeds for checking.
+
+        Parameters
+        ----------
+        start
+            The same candidates, judged by the model that was adapted.
+        threshold
+            Of the start.
+        seed
+            Of the resampling behind the interval.
+        """
         (moved,) = self.way_from(start)([threshold]).tolist()
         trials = self._held_back.checking
         before = _found(trials, start._checking, threshold)

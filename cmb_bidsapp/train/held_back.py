@@ -61,7 +61,15 @@ class Trial:
         return highest
 
     def found(self, scores: Image, threshold: float) -> Found:
-        """Which simulated microbleeds have a mark that reaches a threshold, one to one in 5 mm."""
+        """Which simulated microbleeds have a mark that reaches a threshold, one to one in 5 mm.
+
+        Parameters
+        ----------
+        scores
+            Of each candidate, shape ``(n,)``.
+        threshold
+            Least score of a mark.
+        """
         found = np.zeros(len(self.implants), np.bool_)
         for pair in match(self.implants, self.marks[scores >= threshold]):
             found[pair.reference] = True
@@ -110,9 +118,22 @@ def trials_of(
     seed: tuple[int, ...],
     spots: SecondLook | None = None,
 ) -> list[Trial]:
-    """Candidates of a scan as it is, then of ``draws`` with simulated microbleeds.
+    """Candidates of a scan as it is, then of draws with simulated microbleeds.
 
     A draw that finds no place for any is left out.
+
+    Parameters
+    ----------
+    scan
+        The session as it is.
+    chain
+        What proposes candidates.
+    draws
+        How often microbleeds are drawn.
+    seed
+        Of the random numbers.
+    spots
+        Network that proposes dark spots besides; ``None``: nothing does.
     """
     free, noise = free_places(scan), noise_level(scan.t2star)
     window = chain.network.window(scan.affine)

@@ -43,10 +43,19 @@ class Draw:
 
 
 def draw_case(background: Background, count: int, rng: np.random.Generator) -> Draw:
-    """Implant ``count`` sources into a whole brain, fewer into a part of one.
+    """Implant sources into a whole brain, fewer into a part of one.
 
     Where microbleeds are labelled, what is suspected elsewhere is a mimic: patches are centred on
     it. Where nobody has labelled, it may be a microbleed, and is ignored.
+
+    Parameters
+    ----------
+    background
+        The scan, and what is known of it.
+    count
+        How many sources a whole brain gets.
+    rng
+        Draws them.
     """
     seen = background
     number = max(1, round(count * min(1.0, seen.millilitres / BRAIN_ML)))
@@ -74,7 +83,17 @@ def draw_case(background: Background, count: int, rng: np.random.Generator) -> D
 
 
 def write_draw(files: SessionFiles, draw: Draw, seen: Background) -> None:
-    """Write a case in the layout that ``simulate`` writes truth in."""
+    """Write a case in the layout that ``simulate`` writes truth in.
+
+    Parameters
+    ----------
+    files
+        Names of the case's files.
+    draw
+        Scan with implants, and where they are.
+    seen
+        The scan without them.
+    """
     images: dict[Path, npt.NDArray[Any]] = {
         files.t2star: draw.t2star,
         files.t1w_on_t2star: seen.t1w,
@@ -145,6 +164,15 @@ def chosen_sessions(
 
     Sessions without a mask in ``masks`` are named and left out; without ``masks`` nobody has
     labelled any.
+
+    Parameters
+    ----------
+    derivatives
+        Output folder of the app.
+    masks
+        Folder of labelled masks; ``None``: there are none.
+    participants, excluded
+        Labels of those that are wanted (all where none is given), and of those not.
 
     Raises
     ------

@@ -36,6 +36,13 @@ FINE_TUNE_LR = 1e-3
 def class_labels(cases: Sequence[TrainingCase], *, proxy: bool, mimics: bool) -> dict[str, int]:
     """Classes of a training by name, background first, as nnU-Net's ``dataset.json`` wants them.
 
+    Parameters
+    ----------
+    cases
+        All of the training.
+    proxy, mimics
+        Whether regions and mimics are classes.
+
     Raises
     ------
     UsageError
@@ -50,7 +57,15 @@ def class_labels(cases: Sequence[TrainingCase], *, proxy: bool, mimics: bool) ->
 
 
 def training_labels(case: TrainingCase, classes: Mapping[str, int]) -> npt.NDArray[np.uint8]:
-    """Label image of a case, T2*w grid: lesions over mimics over regions."""
+    """Label image of a case, T2*w grid: lesions over mimics over regions.
+
+    Parameters
+    ----------
+    case
+        Where its labels lie.
+    classes
+        Label by name, see :func:`class_labels`.
+    """
     regions = read_labels(case.proxy)[0]
     labels = np.zeros(regions.shape, np.uint8)
     for name, value in PROXY.items():
@@ -69,6 +84,15 @@ def write_raw_dataset(
     """Write the nnU-Net raw dataset: two channels, classes as asked for, nominal slice distance.
 
     Thin slices are averaged as they are when the network is used.
+
+    Parameters
+    ----------
+    cases
+        All of the training.
+    raw
+        Folder of the dataset.
+    proxy, mimics
+        Whether regions and mimics are classes.
     """
     folder = raw / DATASET
     classes = class_labels(cases, proxy=proxy, mimics=mimics)
@@ -133,7 +157,17 @@ def set_folders(work: Path) -> None:
 
 
 def plan_and_preprocess(work: Path, *, memory_gb: float, processes: int) -> None:
-    """nnU-Net's own fingerprint, planning (compact: 16 base features) and preprocessing."""
+    """nnU-Net's own fingerprint, planning (compact: 16 base features) and preprocessing.
+
+    Parameters
+    ----------
+    work
+        Folder with nnU-Net's ``raw``, ``preprocessed`` and ``results``.
+    memory_gb
+        GPU memory that the plans may assume.
+    processes
+        How many work at a time.
+    """
     from nnunetv2.experiment_planning.dataset_fingerprint.fingerprint_extractor import (
         DatasetFingerprintExtractor,
     )
@@ -292,6 +326,15 @@ def start_network(
     """Give a network the weights of a model, its output layers class by class as they are named.
 
     Of several folds the first is taken.
+
+    Parameters
+    ----------
+    network
+        Changed in place.
+    start_from
+        Model of the same architecture but for the output layers.
+    classes
+        Output channel of the network by name.
 
     Raises
     ------

@@ -239,6 +239,15 @@ def shadows_of(acquisition: Acquisition, count: int, rng: np.random.Generator) -
 
     They are drawn into even blocks, so that they can be mixed into any tissue.
 
+    Parameters
+    ----------
+    acquisition
+        Voxel size, field and echo time.
+    count
+        How many views are wanted.
+    rng
+        Draws them.
+
     Returns
     -------
     views

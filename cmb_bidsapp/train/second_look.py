@@ -77,6 +77,19 @@ def tuned(
     Of what is suspected nobody knows what it is: the judge shall go on saying what it says now, so
     that it does not forget what is hard to tell apart.
 
+    Parameters
+    ----------
+    judge
+        It stays as it is.
+    places
+        To learn from.
+    shadows
+        By acquisition, see :func:`cmb_bidsapp.train.places.shadows_of`.
+    steps
+        How many there are.
+    seed
+        Of the random numbers.
+
     Yields
     ------
     judge, loss

@@ -84,7 +84,15 @@ class LesionLoss(torch.nn.Module):
         return part
 
     def forward(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """Loss of logits ``(batch, classes, ...)`` for labels ``(batch, 1, ...)``."""
+        """Loss of logits for labels.
+
+        Parameters
+        ----------
+        output
+            Logits, shape ``(batch, classes, ...)``.
+        target
+            Labels, shape ``(batch, 1, ...)``.
+        """
         joint: torch.Tensor = self.joint(output, target)
         truth = target[:, 0]
         scores = torch.log_softmax(output, dim=1)

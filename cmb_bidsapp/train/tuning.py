@@ -70,6 +70,13 @@ class WorkFolder:
     def open(self, parameters: Mapping[str, Any], inputs: Sequence[Path]) -> None:
         """Make the folder, or refuse one that is of another adaptation.
 
+        Parameters
+        ----------
+        parameters
+            Of the adaptation.
+        inputs
+            Files that it is made of.
+
         Raises
         ------
         UsageError
@@ -85,7 +92,15 @@ class WorkFolder:
         write_json(path, {"key": key, **parameters})
 
     def places(self, files: SessionFiles, rated: Rated | None) -> tuple[Places, Acquisition]:
-        """Places of a scan that is learned from, and its acquisition."""
+        """Places of a scan that is learned from, and its acquisition.
+
+        Parameters
+        ----------
+        files
+            The session's derivatives.
+        rated
+            What readers say of it; ``None``: nobody has read it.
+        """
 
         def make() -> Arrays:
             seen, rng = read_background(files, None), self._rng(files.label)
@@ -106,7 +121,19 @@ class WorkFolder:
         draws: int,
         spots: SecondLook | None,
     ) -> tuple[list[Trial], Acquisition]:
-        """Trials of a scan that is held back, and its acquisition."""
+        """Trials of a scan that is held back, and its acquisition.
+
+        Parameters
+        ----------
+        files
+            The session's derivatives.
+        chain_of
+            What proposes candidates in a scan.
+        draws
+            How often microbleeds are drawn into it.
+        spots
+            Network that proposes dark spots besides; ``None``: nothing does.
+        """
 
         def make() -> Arrays:
             seen = read_background(files, None)

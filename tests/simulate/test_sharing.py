@@ -5,7 +5,8 @@ import numpy as np
 
 from cmb_bidsapp.simulate.dataset import SimulatedCohort, simulate_dataset
 from cmb_bidsapp.simulate.protocols import PROTOCOLS
-from cmb_bidsapp.simulate.sharing import Kept, left_over
+from cmb_bidsapp.simulate.request import Kept
+from cmb_bidsapp.simulate.sharing import left_over
 from tests.simulate.heads import HEAD
 
 MM = np.eye(4)
