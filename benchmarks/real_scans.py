@@ -10,7 +10,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import nibabel as nib
@@ -179,7 +179,8 @@ class Networks:
 
     def __init__(self, device: str) -> None:
         self.device = device
-        self._opened: dict[str, tuple[LesionModel, LesionNetwork]] = {}
+        #: A network, and the one whose regions it needs, if any.
+        self._opened: dict[str, tuple[LesionNetwork, LesionNetwork | None]] = {}
 
     def __call__(
         self, model: str, kept: Kept, t2star: Image, t1w: Image | None, affine: Affine
@@ -188,19 +189,26 @@ class Networks:
         cache = kept(model)
         if not cache.network_labels.exists():
             if model not in self._opened:
-                loaded = load_lesion_model(model)
-                self._opened = {model: (loaded, LesionNetwork(loaded, self.device))}
-            loaded, network = self._opened[model]
+                self._opened = {model: self._open(load_lesion_model(model))}
+            network, regions_of = self._opened[model]
             found = network(t2star, t1w, affine)
             labels = found.labels
-            if not loaded.classes.regions:
-                regions = self(REGIONS_OF, kept, t2star, t1w, affine).labels
-                labels = with_regions(labels, np.where(regions <= 3, regions, 0))
+            if regions_of is not None:
+                known = regions_of(t2star, t1w, affine).labels
+                labels = with_regions(labels, np.where(known <= 3, known, 0))
             likely = np.where(found.cmb_probability < NEGLIGIBLE, 0, found.cmb_probability)
             write_image(cache.probability, likely.astype(np.float32), affine)
             write_image(cache.network_labels, labels, affine)
         labels = read_labels(cache.network_labels)[0].astype(np.uint8)
         return Segmentation(labels, read_derivative(cache.probability)[0])
+
+    def _open(self, model: LesionModel) -> tuple[LesionNetwork, LesionNetwork | None]:
+        network = LesionNetwork(model, self.device)
+        if model.classes.regions:
+            return network, None
+        # The second look has nothing to do with regions, and takes minutes.
+        other = replace(load_lesion_model(REGIONS_OF), second_look=None)
+        return network, LesionNetwork(other, self.device)
 
 
 def segmented_in(out: Path, model: str) -> Path:
