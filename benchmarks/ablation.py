@@ -39,6 +39,8 @@ def train(name: str, given: argparse.Namespace) -> Path:
     if not (folder / "model").exists():
         where = ["--work-dir", folder / "training", "--output-dir", folder / "model"]
         budget = ["--epochs", str(given.epochs), "--name", "lesions"]
+        if given.patch_size:
+            budget += ["--patch-size", *map(str, given.patch_size)]
         call("-m", "cmb_bidsapp", "train", "lesions", given.training, *ROWS[name], *budget, *where)
     return folder
 
@@ -70,6 +72,8 @@ def main() -> None:
     parser.add_argument("tests", nargs="*", metavar="NAME=TEST_TRUTH")
     parser.add_argument("--real", type=Path, metavar="FOLDER", help="test on real scans as well")
     parser.add_argument("--epochs", type=int, default=16)
+    size = ("SLICES", "ROWS", "COLUMNS")
+    parser.add_argument("--patch-size", nargs=3, type=int, metavar=size, help="as planned")
     parser.add_argument("--nprocs", type=int, default=1)
     given = parser.parse_args()
     folders = {name: train(name, given) for name in ROWS}

@@ -18,6 +18,7 @@ from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.lesions.candidates import find_instances, measure
 from cmb_bidsapp.lesions.cfpr import judge
 from cmb_bidsapp.lesions.longitudinal import tracks
+from cmb_bidsapp.lesions.mimics import mimics_of
 from cmb_bidsapp.lesions.phase import signs
 from cmb_bidsapp.lesions.presence import histories_of
 from cmb_bidsapp.lesions.rules import cfpr_rule, phase_rule, to_lesions
@@ -28,6 +29,7 @@ from cmb_bidsapp.phases.decide import (
     decide_inputs,
     decide_parameters,
     in_mni152,
+    namer_of,
     read_segmented,
     write_decisions,
 )
@@ -139,6 +141,8 @@ def decide(session: Session, files: SessionFiles, settings: Settings, step: Step
         step("sign of candidates in the phase")
         signed = signs(phase.image, instances, phase.convention)
         rules += [phase_rule(signed)] if rule.phase_rule == "reject" else []
+    namer = namer_of(settings)
+    mimics = mimics_of(namer, found.t2star, instances, found.affine) if namer else None
     lesions = to_lesions(
         candidates,
         verdicts,
@@ -147,6 +151,7 @@ def decide(session: Session, files: SessionFiles, settings: Settings, step: Step
         calibration=calibration_of(settings.lesions.model),
         standard=in_mni152(candidates, files),
         signs=signed,
+        mimics=mimics,
     )
     step("writing results")
     results = write_decisions(lesions, instances, found.affine, session, files, settings, notes)
@@ -199,7 +204,7 @@ def sensitivity(_: Session, files: SessionFiles, settings: Settings, step: Step)
 
 PREPARE = Phase("prepare", prepare, prepare_inputs, prepare_parameters, version=10)
 SEGMENT = Phase("segment", segment, segment_inputs, segment_parameters, version=9)
-DECIDE = Phase("decide", decide, decide_inputs, decide_parameters, version=12)
+DECIDE = Phase("decide", decide, decide_inputs, decide_parameters, version=13)
 FOLLOW = Phase("follow", follow, follow_inputs, follow_parameters, version=4)
 SENSITIVITY = Phase(
     "sensitivity", sensitivity, sensitivity_inputs, sensitivity_parameters, version=1

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
-from cmb_bidsapp.bids.names import entity_names, long_name
+from cmb_bidsapp.bids.names import entity_names, is_label, long_name
 from cmb_bidsapp.bids.text import cause_of, read_json
 from cmb_bidsapp.core.errors import UsageError
 
@@ -87,8 +88,25 @@ def _problems(rule: Mapping[str, Any]) -> Iterator[str]:
             meant = f"did you mean {near}?" if near else f"valid are {', '.join(valid)}"
             yield f"no entity {entity}; {meant}"
         values = wanted if isinstance(wanted, list) else [wanted]
-        if not all(value is None or isinstance(value, str | int) for value in values):
+        if not values or not all(type(value) in _PLAIN for value in values):
             yield f"{entity}: a text, a number, null or a list of them is expected"
+            continue
+        # What can never be true would leave out every image, and nobody would know why.
+        hint = 'write ".nii" or ".nii.gz"' if entity == "extension" else _LABEL
+        yield from (
+            f'{entity}: no image can have "{value}"; {hint}'
+            for value in values
+            if value not in (None, "*") and not _possible(entity, str(value))
+        )
+
+
+#: Types of the values of a filter; ``bool`` is none of them.
+_PLAIN = (NoneType, str, int)
+_LABEL = 'labels are letters and digits without their key ("hi", not "acq-hi"), and "*" is any'
+
+
+def _possible(entity: str, value: str) -> bool:
+    return value.startswith(".") if entity == "extension" else is_label(value)
 
 
 def matches(entities: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:

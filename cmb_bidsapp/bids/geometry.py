@@ -20,10 +20,16 @@ VOXEL_MM = (0.05, 20.0)
 LONGEST_MM = 700.0
 #: Largest field of view (litres), that of a cube of 46 cm; networks need memory for all of it.
 MOST_LITRES = 100.0
+#: Most voxels of an image: as single precision they take 8 GB.
+MOST_VOXELS = 2e9
 #: Largest cosine between two axes of an image; that of 89 degrees.
 MOST_SHEAR = 0.0175
 #: Deflate makes data at most this many times smaller.
 MOST_COMPRESSION = 1100
+#: An image whose centre is farther (mm) from that of the scanner has no usable place.
+FARTHEST_MM = 10_000.0
+#: Voxel sizes that a header states twice differ at most by this share.
+SAME_SIZE = 0.05
 #: Units of length in a NIfTI header that are not mm, by their code.
 OTHER_UNITS = {1: "metres", 3: "micrometres"}
 
@@ -66,7 +72,13 @@ def check_header(image: Any, path: Path) -> tuple[str, ...]:
         raise DataError(f"{path} has no usable affine; set its sform or qform")
     _check_size(image, affine, shape, path)
     _check_shear(affine, path)
-    notes = _check_forms(image, shape, path) if isinstance(image, nib.Nifti1Image) else []
+    away = float(np.linalg.norm(apply_affine(affine, (np.array(shape) - 1) / 2)))
+    if away > FARTHEST_MM:
+        raise DataError(
+            f"{path} lies {away / 1000:.3g} m from the centre of the scanner; correct the offsets "
+            "in its header, or convert it again"
+        )
+    notes = _check_nifti(image, shape, path) if isinstance(image, nib.Nifti1Image) else []
     if image.get_data_dtype().kind == "c":
         notes.append(f"{path.name} holds complex numbers; their magnitude is used")
     return tuple(notes)
@@ -98,6 +110,10 @@ def _check_size(image: Any, affine: Affine, shape: tuple[int, ...], path: Path) 
             f"{path} has voxels of {_by(sides)} mm, which no head scan has; is its header in "
             "another unit? Convert it again"
         )
+    if np.prod(np.array(shape, dtype=np.float64)) > MOST_VOXELS:
+        raise DataError(
+            f"{path} has {' x '.join(map(str, shape))} voxels, which no head scan has; resample it"
+        )
     if (sides * shape).max() > LONGEST_MM or np.prod(sides * shape) > MOST_LITRES * 1e6:
         raise DataError(
             f"{path} has a field of view of {_by(sides * shape)} mm, which no head scan has; "
@@ -116,12 +132,18 @@ def _check_shear(affine: Affine, path: Path) -> None:
         )
 
 
-def _check_forms(image: nib.Nifti1Image, shape: tuple[int, ...], path: Path) -> list[str]:
-    """Compare what sform, qform and voxel sizes of a NIfTI header say."""
+def _check_nifti(image: nib.Nifti1Image, shape: tuple[int, ...], path: Path) -> list[str]:
+    """Compare what sform, qform and voxel sizes say, and where a NIfTI header ends."""
     header = image.header
     with ImageOpener(str(path)) as stream:
         # nibabel replaces a voxel size of 0 by 1 mm when it loads an image.
         raw = type(header).from_fileobj(stream, check=False)
+    # nibabel takes 0 as it stands, and the header for voxels.
+    if raw["vox_offset"] < header.single_vox_offset:
+        raise DataError(
+            f"{path} cannot be read (its voxels begin within its header, at byte "
+            f"{float(raw['vox_offset']):.0f}); convert it again"
+        )
     zooms = np.abs(np.asarray(raw["pixdim"][1:4], dtype=np.float64))
     if not np.isfinite(zooms).all() or not zooms.all():
         raise DataError(f"{path} has a voxel size of {_by(zooms)} mm; convert it again")
@@ -130,6 +152,12 @@ def _check_forms(image: nib.Nifti1Image, shape: tuple[int, ...], path: Path) -> 
         raise DataError(
             f"{path} does not say where left and right are (sform and qform have code 0); convert "
             "it again from DICOM, or set the codes if you know its orientation"
+        )
+    sides = voxel_sizes(image.affine)
+    if (np.abs(zooms - sides) > SAME_SIZE * sides).any():
+        raise DataError(
+            f"{path} has voxels of {_by(sides)} mm by its sform and {_by(zooms)} mm by its pixdim; "
+            "convert it again, or correct the wrong one"
         )
     if not all(stated):
         return []

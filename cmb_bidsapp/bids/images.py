@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import gzip
+import logging
 import stat
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +53,29 @@ def load_header(path: Path) -> tuple[Any, tuple[str, ...]]:
         :func:`cmb_bidsapp.bids.geometry.check_header`.
     """
     _check_fetched(path)
-    with _whole(path):
+    with _whole(path), _corrections() as corrected:
         image = open_image(path)
-        return image, check_header(image, path)
+        notes = check_header(image, path)
+    return image, (*notes, *(f"{path.name}: {text}" for text in corrected))
+
+
+@contextlib.contextmanager
+def _corrections() -> Iterator[Collection[str]]:
+    """Collect what nibabel corrects in a header; else it prints it, without the file."""
+    told: dict[str, None] = {}
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if "leaving at current" not in record.getMessage():
+                told[record.getMessage()] = None
+
+    # nibabel's own way to silence it takes its handlers away for good.
+    logger = nib.imageglobals.logger
+    handlers, logger.handlers = logger.handlers, [Listener(logging.WARNING)]
+    try:
+        yield told
+    finally:
+        logger.handlers = handlers
 
 
 def _check_fetched(path: Path) -> None:
@@ -127,7 +148,7 @@ def read_volume(path: Path) -> tuple[npt.NDArray[np.float32], Affine]:
         The file is not fetched, damaged, not 3D, or has no usable geometry.
     """
     load_header(path)
-    with _whole(path), _to_its_end(path) as image:
+    with _whole(path), _corrections(), _to_its_end(path) as image:
         if image.get_data_dtype().kind == "c":
             data = np.abs(np.asarray(image.dataobj)).astype(np.float32)
         else:

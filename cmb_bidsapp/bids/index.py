@@ -21,6 +21,10 @@ from cmb_bidsapp.core.errors import DataError
 
 #: Data types that never hold what is looked for.
 OTHER_DATATYPES = re.compile("func|dwi|fmap|perf|eeg|meg|ieeg|pet|micr|nirs|motion|beh|mrs")
+#: Names of images; those that are no .nii or .nii.gz are told, and never read.
+IMAGES = re.compile(
+    r".+\.((nii|img|mnc)(\.(gz|bz2|xz|zst|zip))?|mg[hz]|nrrd|nhdr|mha|dcm)", re.IGNORECASE
+)
 #: An image that shows less (mm) in any direction is a localizer or was aborted.
 LEAST_SHOWN_MM = 20.0
 #: Below this (mm) an image shows a part of the head; told where it is used.
@@ -43,7 +47,7 @@ def participants_in(bids_dir: Path) -> tuple[str, ...]:
 def scans_of(
     bids_dir: Path, participant: str, suffixes: Collection[str], sidecars: Sidecars
 ) -> tuple[list[Scan], list[Rejected]]:
-    """Images of a participant that have one of the suffixes.
+    """Images of a participant that have one of the suffixes, in capitals or not.
 
     They lie in ``sub-<label>/[ses-<label>/]<datatype>``; every one of these folders may be a link.
 
@@ -56,12 +60,15 @@ def scans_of(
     folder = bids_dir / f"sub-{participant}"
     scans: list[Scan] = []
     failed: list[Rejected] = []
+    alike = {suffix.lower() for suffix in suffixes}
     for place in (folder, *sorted(p for p in folder.glob("ses-*") if _is_folder(p))):
         own = place.relative_to(bids_dir)
         label = None if place == folder else place.name.removeprefix("ses-")
         try:
             images = [
-                path for path in _images(place) if parse_name(path.name).get("suffix") in suffixes
+                path
+                for path in _images(place)
+                if parse_name(path.name).get("suffix", "").lower() in alike
             ]
         except OSError as error:
             failed.append(
@@ -91,7 +98,7 @@ def _is_folder(path: Path) -> bool:
 
 
 def _images(place: Path) -> Iterator[Path]:
-    """NIfTI files of a participant's or session's own folder and of its data types."""
+    """Image files of a participant's or session's own folder and of its data types."""
     inside = sorted(place.iterdir())
     datatypes = [
         p
@@ -102,7 +109,7 @@ def _images(place: Path) -> Iterator[Path]:
     ]
     for path in (*inside, *(path for folder in datatypes for path in sorted(folder.iterdir()))):
         # A folder with such a name, or an image that is not fetched, is told by its reader.
-        if path.name.endswith((".nii", ".nii.gz")) and not path.name.startswith("."):
+        if IMAGES.fullmatch(path.name) and not path.name.startswith("."):
             yield path
 
 
@@ -123,6 +130,8 @@ def read_scan(path: Path, participant: str, session: str | None, sidecars: Sidec
     problem = _other_owner(path, named, participant, session)
     kind = kind_of(entities, metadata)
     try:
+        if not path.name.endswith((".nii", ".nii.gz")):
+            raise DataError(f"{path} is no .nii or .nii.gz by its name; convert or rename it")
         image, unusual = load_header(path)
     except DataError as error:
         problem = problem or str(error)
@@ -150,17 +159,29 @@ def _other_owner(
     path: Path, named: Mapping[str, str], participant: str, session: str | None
 ) -> str | None:
     """Why it is not clear whose an image is, if so."""
+    in_folders = [f"sub-{participant}", *([] if session is None else [f"ses-{session}"])]
+    in_name = _owners(path.name)
     says = (named.get("subject"), named.get("session"))
-    if says == (participant, session):
+    if says != (participant, session) or {*in_name} != {*in_folders}:
+        return (
+            f"{path}: its name says {' '.join(in_name) or 'nobody'}, its folders say "
+            f"{' '.join(in_folders)}; find out whose it is, and rename or move it"
+        )
+    if not path.is_symlink():
         return None
-    in_name, in_folders = (
-        " ".join(f"{key}-{one}" for key, one in zip(("sub", "ses"), labels, strict=True) if one)
-        for labels in (says, (participant, session))
-    )
-    return (
-        f"{path}: its name says {in_name or 'nobody'}, its folders say {in_folders}; "
-        "find out whose it is, and rename or move it"
-    )
+    # Links to what lies elsewhere may give it another label; within a dataset a label is a person.
+    target = Path(os.path.realpath(path))
+    root = next(one.parent for one in path.parents if one.name == in_folders[0])
+    other = [one for one in _owners(target.name) if one[:4] == "sub-" and one != in_folders[0]]
+    if other and Path(os.path.realpath(root)) in target.parents:
+        return f"{path} is a link to an image of {other[0]}; find out whose it is"
+    return None
+
+
+def _owners(name: str) -> list[str]:
+    """Participants and sessions that a file name names, each once."""
+    parts = name.partition(".")[0].split("_")
+    return list(dict.fromkeys(part for part in parts if part.startswith(("sub-", "ses-"))))
 
 
 def _looks_signed(image: Any) -> bool:

@@ -41,6 +41,7 @@ __all__ = [
 NOT_USED = {
     "UNIT1": 'UNIT1 is no T1w by name; the filter {"t1w": {"suffix": "UNIT1"}} takes it as one',
     "minIP": "a minimum intensity projection",
+    "T2star": 'an old name of T2*w and maps; the filter {"t2starw": {"suffix": "T2star"}} takes it',
 }
 
 
@@ -139,10 +140,9 @@ def choose_participant(
         t2star += accepted
         rejected = rejected + dropped
     used = {scan.path for scan in (*t1w, *t2star)}
+    told = used | {scan.path for scan, _ in rejected}
     rejected += [
-        (scan, NOT_USED[scan.entities["suffix"]])
-        for scan in images
-        if scan.entities["suffix"] in NOT_USED and scan.path not in used
+        (scan, _not_meant(str(scan.entities["suffix"]))) for scan in images if scan.path not in told
     ]
     labels = sorted({s.session for s in images}, key=lambda label: natural(label or ""))
     found: list[Session] = []
@@ -208,7 +208,14 @@ def phase_of(t2star: Scan, images: Sequence[Scan]) -> Scan | None:
 
 
 def _is_t2star(scan: Scan) -> bool:
-    return scan.entities["suffix"] in (*T2STAR_SUFFIXES, "minIP")
+    suffix = str(scan.entities["suffix"]).lower()
+    return suffix in map(str.lower, (*T2STAR_SUFFIXES, "minIP", "T2star"))
+
+
+def _not_meant(suffix: str) -> str:
+    """Why an image with such a suffix is not used unless a filter asks."""
+    same = [one for one in ("T1w", *T2STAR_SUFFIXES) if one.lower() == suffix.lower()]
+    return NOT_USED.get(suffix) or f"its suffix is {suffix}" + (f", not {same[0]}" if same else "")
 
 
 def _candidates(
@@ -217,7 +224,7 @@ def _candidates(
     accepted, rejected = [], []
     asked = wanted.get("suffix", "*")
     if "*" not in (asked := asked if isinstance(asked, list) else [asked]):
-        suffixes = asked
+        suffixes = [*suffixes, *asked]
     for image in images:
         if image.entities.get("suffix") not in suffixes:
             continue

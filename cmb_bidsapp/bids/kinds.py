@@ -22,7 +22,8 @@ IMAGE_TYPES: Mapping[str, str] = {
     **dict.fromkeys(("R", "REAL"), REAL),
     **dict.fromkeys(("I", "IMAG", "IMAGINARY"), IMAGINARY),
     **dict.fromkeys(("MNIP", "MINIP", "MIP", "MAXIP"), PROJECTION),
-    "MAP": MAP,
+    "PROJECTION": PROJECTION,
+    **dict.fromkeys(("MAP", "FIELDMAP", "QSM", "R2STAR", "VELOCITY"), MAP),
     **dict.fromkeys(("M", "MAG", "MAGNITUDE"), MAGNITUDE),
 }
 #: Values of ``ComplexImageComponent`` and of the entity ``part``.
@@ -97,9 +98,9 @@ def _by_sidecar(metadata: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     for value in _texts(metadata.get("ComplexImageComponent")):
         if value in COMPONENTS:
             yield COMPONENTS[value], f"ComplexImageComponent {value}"
-    unit = metadata.get("Units")
-    if isinstance(unit, str) and unit.strip().lower() in UNITS:
-        yield UNITS[unit.strip().lower()], f"Units {unit.strip()}"
+    for unit in _texts(metadata.get("Units")):
+        if unit.lower() in UNITS:
+            yield UNITS[unit.lower()], f"Units {unit.lower()}"
 
 
 def _by_label(entities: Mapping[str, Any]) -> tuple[str, str] | None:

@@ -10,6 +10,7 @@ from typing import Any
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.inputs import Scan, is_swi
 from cmb_bidsapp.bids.outputs import read_sidecar
+from cmb_bidsapp.bids.sidecars import number_of
 from cmb_bidsapp.bids.typed import column
 
 #: Keys of a raw sidecar that the sidecar of the preprocessed image repeats.
@@ -90,15 +91,10 @@ def protocol_of(sidecar: Mapping[str, Any]) -> Protocol:
     """The protocol that a sidecar tells."""
     known = {kind.value: kind for kind in SequenceKind}
     sides = sidecar.get("VoxelSize")
-    numbers = [_number(side) for side in sides] if isinstance(sides, list) else []
+    numbers = [number_of(side) for side in sides] if isinstance(sides, list) else []
     return Protocol(
         sequence=known.get(str(sidecar.get("SequenceKind")), SequenceKind.UNKNOWN),
-        field_strength=_number(sidecar.get("MagneticFieldStrength")),
-        echo_time=_number(sidecar.get("EchoTime")),
+        field_strength=number_of(sidecar.get("MagneticFieldStrength")),
+        echo_time=number_of(sidecar.get("EchoTime")),
         slice_distance=max((side for side in numbers if side is not None), default=None),
     )
-
-
-def _number(value: object) -> float | None:
-    plain = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if plain else None  # type: ignore[arg-type]

@@ -97,13 +97,23 @@ def checked_metadata(metadata: Mapping[str, Any]) -> tuple[dict[str, Any], list[
     return checked, notes
 
 
+def number_of(value: object) -> float | None:
+    """What JSON has as a number; ``None`` for anything else, and beyond what can be reckoned with.
+
+    >>> [number_of(value) for value in (2, 0.5, True, "2", float("nan"), 10**400)]
+    [2.0, 0.5, None, None, None, None]
+    """
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
 def _positive(value: object) -> bool:
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-        and value > 0
-    )
+    return (number_of(value) or 0) > 0
 
 
 def _shown(value: object, most: int = 40) -> str:

@@ -35,7 +35,8 @@ NOBODY = Demographics()
 def find_people(*folders: Path) -> Path | None:
     """The first ``participants.tsv`` of some folders."""
     paths = (folder / "participants.tsv" for folder in folders)
-    return next((path for path in paths if path.exists()), None)
+    # A link to what is not fetched is told when it is read.
+    return next((path for path in paths if path.exists() or path.is_symlink()), None)
 
 
 def read_people(path: Path) -> Mapping[str, Demographics]:

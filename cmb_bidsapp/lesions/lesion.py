@@ -84,6 +84,16 @@ class PhaseSign(Level):
     UNDECIDED = "undecided", "the phase does not tell, or the scanner's convention is not sure"
 
 
+class Mimic(Level):
+    """What a candidate resembles in the magnitude if it is no microbleed."""
+
+    VESSEL = "vessel", "a vein or another vessel, or a mineral streak along one"
+    CALCIFICATION = "calcification", "calcium, which the magnitude hardly tells from blood"
+    IRON = "iron", "the iron of a deep nucleus"
+    EDGE = "edge", "the edge of the brain, next to air, bone or a sinus"
+    OTHER = "other", "none of these: noise, texture, or a voxel that holds two tissues"
+
+
 _MARS_REGIONS = {
     **{name: abbreviation for name, (abbreviation, *_) in MARS_FORM.items()},
     UNASSIGNED: "none within 12 mm",
@@ -147,6 +157,12 @@ class Lesion:
         "below the probability that the calibration begins at"
     )
     contrast: float | None = column("Share of the surrounding signal that is missing, 0 to 1")
+    mimic: Mimic | None = column(
+        "What it resembles most if it is no microbleed, by a network that learned from simulated "
+        "places; decides nothing",
+        levels=Mimic.levels,
+    )
+    mimic_share: float | None = column("How sure that network is of it, 0 to 1")
     cfpr_mode: CfprMode | None = column(
         "Which voxels are peripheral, and which count", levels=MappingProxyType(_CFPR_MODES)
     )

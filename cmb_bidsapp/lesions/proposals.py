@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +18,6 @@ from cmb_bidsapp.lesions.candidates import EXTENT, PEAK_MM, peak_values, split_a
 from cmb_bidsapp.lesions.extent import HALF, depth
 from cmb_bidsapp.lesions.second_look import (
     Image,
-    Judge,
     SecondLook,
     Viewer,
     darkest,
@@ -166,7 +164,7 @@ def likely(
         Those that are likely, shape ``(m, 3)``, and the probability of each.
     """
     chosen, sure = [np.zeros((0, 3), np.intp)], [np.zeros(0, np.float32)]
-    first = SecondLook([cast("Judge", network.judges[0])])
+    first = SecondLook([network.members[0]])
     for number in range(0, len(spots), SPOTS):
         part = spots[number : number + SPOTS]
         views = viewer.views(part)

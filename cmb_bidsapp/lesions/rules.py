@@ -14,6 +14,7 @@ from cmb_bidsapp.lesions.candidates import Candidate
 from cmb_bidsapp.lesions.cfpr import Verdict
 from cmb_bidsapp.lesions.grading import grade
 from cmb_bidsapp.lesions.lesion import Lesion, PhaseSign, Reason, Status
+from cmb_bidsapp.lesions.mimics import Resemblance
 from cmb_bidsapp.lesions.phase import Sign
 from cmb_bidsapp.lesions.table import as_written
 from cmb_bidsapp.models.calibration import Knots, calibrate
@@ -89,6 +90,7 @@ def to_lesions(
     calibration: Knots = (),
     standard: Iterable[Sequence[float]] = (),
     signs: Mapping[int, Sign] | None = None,
+    mimics: Mapping[int, Resemblance] | None = None,
 ) -> list[Lesion]:
     """Decide on candidates, and join what is known of each.
 
@@ -109,6 +111,9 @@ def to_lesions(
     signs
         What the phase says of each candidate, where there is one; told whether or not a rule
         carries it out.
+    mimics
+        What each candidate resembles if it is no microbleed, where the model says so; decides
+        nothing.
     """
     places = iter(standard)
     by_lesion = {verdict.lesion: verdict for verdict in verdicts}
@@ -140,10 +145,16 @@ def to_lesions(
             shell_background=verdict.background,
             shell_other_cmb=verdict.other_cmb,
             shell_own=verdict.own,
+            **_of_mimic(None if mimics is None else mimics[candidate.lesion]),
             **_of_phase(None if signs is None else signs[candidate.lesion]),
         )
         lesions.append(as_written(lesion))
     return lesions
+
+
+def _of_mimic(like: Resemblance | None) -> dict[str, Any]:
+    """Columns of what it resembles."""
+    return {} if like is None else {"mimic": like.mimic, "mimic_share": like.share}
 
 
 def _of_phase(sign: Sign | None) -> dict[str, Any]:

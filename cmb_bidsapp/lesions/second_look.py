@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ import torch
 from scipy import ndimage
 from torch import nn
 
+from cmb_bidsapp.lesions.lesion import Mimic
 from cmb_bidsapp.lesions.slabs import slices_in_slab
 
 Image = npt.NDArray[np.float32]
@@ -36,10 +37,16 @@ JUDGES = 3
 BATCH, VIEWED = 256, 32
 
 
-class Judge(nn.Module):
-    """Log-odds of candidates, from their views and the voxel size."""
+class PlaceNetwork(nn.Module):
+    """Figures of candidates, from their views and the voxel size.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    figures
+        How many, of each candidate.
+    """
+
+    def __init__(self, figures: int) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         before = len(PIXEL_MM) * SLICES
@@ -54,11 +61,14 @@ class Judge(nn.Module):
             before = features
         self.features = nn.Sequential(*layers)
         self.head = nn.Sequential(
-            nn.Linear(2 * before + 2, 64), nn.ReLU(inplace=True), nn.Dropout(0.3), nn.Linear(64, 1)
+            nn.Linear(2 * before + 2, 64),
+            nn.ReLU(inplace=True),
+            nn.Dropout(0.3),
+            nn.Linear(64, figures),
         )
 
     def forward(self, views: torch.Tensor, voxel: torch.Tensor) -> torch.Tensor:
-        """Log-odds of a microbleed in the middle of each view; shape ``(n,)``.
+        """Figures of the middle of each view; shape ``(n, figures)``.
 
         Parameters
         ----------
@@ -72,19 +82,55 @@ class Judge(nn.Module):
         middle = seen.shape[-1] // 2
         centre = seen[..., middle - 1 : middle + 1, middle - 1 : middle + 1].mean(dim=(-2, -1))
         pooled = torch.cat([seen.mean(dim=(-2, -1)), centre, voxel], dim=1)
-        odds: torch.Tensor = self.head(pooled)[:, 0]
-        return odds
+        figures: torch.Tensor = self.head(pooled)
+        return figures
+
+
+class Judge(PlaceNetwork):
+    """Log-odds of candidates."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+
+    def forward(self, views: torch.Tensor, voxel: torch.Tensor) -> torch.Tensor:
+        """Log-odds of a microbleed in the middle of each view; shape ``(n,)``.
+
+        Parameters
+        ----------
+        views, voxel
+            As of :meth:`PlaceNetwork.forward`.
+        """
+        return super().forward(views, voxel)[:, 0]
+
+
+class Namer(PlaceNetwork):
+    """Scores of what candidates resemble if they are none, by the members of :class:`Mimic`."""
+
+    def __init__(self) -> None:
+        super().__init__(len(Mimic))
 
 
 class SecondLook(nn.Module):
     """Mean log-odds of several judges, which differ in how their training began.
 
     One judge alone ranks candidates by chance more than several do.
+
+    Attributes
+    ----------
+    namer
+        Tells what a candidate resembles if it is no microbleed, and takes no part in the
+        judgement; ``None`` where none was trained.
     """
 
-    def __init__(self, judges: Sequence[Judge] | None = None) -> None:
+    def __init__(self, judges: Sequence[Judge] | None = None, namer: Namer | None = None) -> None:
         super().__init__()
         self.judges = nn.ModuleList(judges or [Judge() for _ in range(JUDGES)])
+        self.namer = namer
+
+    @property
+    def members(self) -> tuple[Judge, ...]:
+        """The judges."""
+        return tuple(cast("Judge", judge) for judge in self.judges)
 
     def forward(self, views: torch.Tensor, voxel: torch.Tensor) -> torch.Tensor:
         """Log-odds of a microbleed, mean of the judges; shape ``(n,)``.
@@ -92,9 +138,9 @@ class SecondLook(nn.Module):
         Parameters
         ----------
         views, voxel
-            As of :meth:`Judge.forward`.
+            As of :meth:`PlaceNetwork.forward`.
         """
-        return torch.stack([judge(views, voxel) for judge in self.judges]).mean(dim=0)
+        return torch.stack([judge(views, voxel) for judge in self.members]).mean(dim=0)
 
 
 @dataclass(frozen=True)
@@ -270,14 +316,34 @@ def judge_views(
     mirrored
         Judge each view in four ways, which are as good; without it, in one.
     """
+    return np.asarray(torch.sigmoid(_seen_by(network, views, voxel, mirrored=mirrored)).numpy())
+
+
+def name_views(namer: Namer, views: Views, voxel: tuple[float, float]) -> Image:
+    """Share of each mimic, 0..1, shape ``(places, len(Mimic))``.
+
+    Parameters
+    ----------
+    namer
+        On the device that is to be used.
+    views, voxel
+        See :meth:`Viewer.views` and :meth:`Viewer.log_voxel`.
+    """
+    shares = torch.softmax(_seen_by(namer, views, voxel, mirrored=True), dim=-1)
+    return np.asarray(shares.numpy().reshape(-1, len(Mimic)))
+
+
+def _seen_by(
+    network: nn.Module, views: Views, voxel: tuple[float, float], *, mirrored: bool
+) -> torch.Tensor:
+    """What a network says of views: the mean over the ways that they are shown in."""
     network.eval()
-    judged, ways = [], ((), (2,), (3,), (2, 3)) if mirrored else ((),)
+    said, ways = [torch.zeros(0)], ((), (2,), (3,), (2, 3)) if mirrored else ((),)
     with torch.inference_mode():
         for first in range(0, len(views), BATCH):
             part = torch.from_numpy(views[first : first + BATCH])
             # A third faster than channel by channel.
             part = part.contiguous(memory_format=torch.channels_last)
             sizes = torch.tensor(voxel, dtype=torch.float32).expand(len(part), 2)
-            odds = [network(part.flip(axes), sizes) for axes in ways]
-            judged.append(torch.sigmoid(torch.stack(odds).mean(dim=0)).numpy())
-    return np.concatenate(judged) if judged else np.zeros(0, np.float32)
+            said.append(torch.stack([network(part.flip(axes), sizes) for axes in ways]).mean(0))
+    return torch.cat(said[1:] or said)

@@ -285,12 +285,13 @@ def second_look_of(model: LesionModel) -> SecondLook | None:
     if model.second_look is None:
         return None
     # Keeps torch off the command line's path.
-    from cmb_bidsapp.lesions.second_look import Judge, SecondLook
+    from cmb_bidsapp.lesions.second_look import Judge, Namer, SecondLook
     from cmb_bidsapp.models.weights import load_into
 
     path, weights = model.second_look
     judges = {key.split(".")[1] for key in weights if key.startswith("judges.")}
-    network = SecondLook([Judge() for _ in judges])
+    named = any(key.startswith("namer.") for key in weights)
+    network = SecondLook([Judge() for _ in judges], Namer() if named else None)
     load_into(network, weights, path)
     network.eval()
     return network

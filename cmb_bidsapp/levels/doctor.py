@@ -8,7 +8,9 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from cmb_bidsapp import __version__
@@ -27,8 +29,12 @@ from cmb_bidsapp.tools.licence import licence
 #: Room that a run needs at least, for a session and what its programs put aside, MB.
 LEAST_ROOM_MB = 1000
 
+#: Packages that compute; torch's version tells whether it was built for a GPU.
+PACKAGES = ("torch", "antspyx", "nnunetv2")
+
 #: What may be lacking, by key, and what to do; docs/troubleshooting.md has more on each.
 REMEDIES = {
+    "package-absent": "install the app again, in an environment of its own",
     "model-damaged": "install the app again, or name another model with --model",
     "recon-all-absent": "use the image with FreeSurfer, or --parcellation auto",
     "synthseg-absent": "use the image with FreeSurfer, or --parcellation auto",
@@ -103,8 +109,27 @@ def _program() -> Iterator[Finding]:
     image = os.environ.get("CMB_BIDSAPP_IMAGE", "no container image of ours")
     told = f"{__version__}, Python {platform.python_version()}, {platform.machine()}, {image}"
     yield _ok("cmb_bidsapp", told)
+    yield _packages()
     viewer, why = viewer_or_why()
     yield _ok("viewer", "packaged") if viewer else _absent("viewer", why, "viewer-absent")
+
+
+def _packages() -> Finding:
+    """Versions of what computes, without importing it, which takes seconds."""
+    found: dict[str, str | None] = dict.fromkeys(PACKAGES)
+    for name in PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    told = ", ".join(f"{name} {known or 'is missing'}" for name, known in found.items())
+    if all(found.values()):
+        return _ok("packages", told)
+    return Finding(
+        what="packages",
+        state="lacking",
+        told=told,
+        key="package-absent",
+        code=ExitCode.INTERNAL,
+    )
 
 
 def _models(request: DoctorRequest) -> Iterator[Finding]:
@@ -194,7 +219,10 @@ def _machine(request: DoctorRequest, machine: Machine) -> Iterator[Finding]:
 def _folders(request: DoctorRequest) -> Iterator[Finding]:
     if request.output_dir is not None:
         yield _room("output", request.output_dir)
-    yield _room("work", request.work_dir or Path(tempfile.gettempdir()))
+    try:
+        yield _room("work", request.work_dir or Path(tempfile.gettempdir()))
+    except FileNotFoundError as error:
+        yield _not_writable("work", str(error.strerror))
 
 
 def _room(which: str, folder: Path) -> Finding:
@@ -202,13 +230,7 @@ def _room(which: str, folder: Path) -> Finding:
     there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     what = f"{which} folder"
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        return Finding(
-            what=what,
-            state="lacking",
-            told=f"{folder} cannot be written to",
-            key=f"{which}-not-writable",
-            code=ExitCode.CANNOT_WRITE,
-        )
+        return _not_writable(which, f"{folder} cannot be written to")
     free = shutil.disk_usage(there).free >> 20
     told = f"{folder}, {free} MB free"
     if free < LEAST_ROOM_MB:
@@ -217,6 +239,16 @@ def _room(which: str, folder: Path) -> Finding:
             what=what, state="lacking", told=told, key=f"{which}-full", code=ExitCode.TEMPORARY
         )
     return _ok(what, told)
+
+
+def _not_writable(which: str, told: str) -> Finding:
+    return Finding(
+        what=f"{which} folder",
+        state="lacking",
+        told=told,
+        key=f"{which}-not-writable",
+        code=ExitCode.CANNOT_WRITE,
+    )
 
 
 def _ok(what: str, told: str) -> Finding:

@@ -148,6 +148,12 @@ def train_parser() -> Parser:
         help="add the judges to those that the bundle has; without it they take their place",
     )
     second.add_argument(
+        "--mimics-only",
+        action="store_true",
+        help="learn what places are that are no microbleeds (vessels, iron, ...), and leave "
+        "judges, thresholds and calibration of the bundle as they are",
+    )
+    second.add_argument(
         "--steps",
         action=Number,
         type=int,

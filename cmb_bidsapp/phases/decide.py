@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,11 +23,15 @@ from cmb_bidsapp.clinical.summary import SUMMARY_COLUMNS, summarise
 from cmb_bidsapp.core.arrays import Affine, Points
 from cmb_bidsapp.lesions.candidates import Candidate
 from cmb_bidsapp.lesions.lesion import Lesion
+from cmb_bidsapp.lesions.segment import second_look_of
 from cmb_bidsapp.lesions.table import write_lesions
-from cmb_bidsapp.models.registry import calibration_of
+from cmb_bidsapp.models.registry import calibration_of, has_second_look, load_lesion_model
 from cmb_bidsapp.phases.phase import phase_facts
 from cmb_bidsapp.preprocess.resampling import Float, Grid
 from cmb_bidsapp.settings import Settings
+
+if TYPE_CHECKING:
+    from cmb_bidsapp.lesions.second_look import Namer
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -56,6 +60,14 @@ def read_segmented(files: SessionFiles) -> Segmented:
         mars=read_labels(files.mars)[0],
         affine=affine,
     )
+
+
+def namer_of(settings: Settings) -> Namer | None:
+    """The network that says what candidates resemble, where the model has one."""
+    if not has_second_look(settings.lesions.model):
+        return None
+    second_look = second_look_of(load_lesion_model(settings.lesions.model, settings.lesions.folds))
+    return None if second_look is None else second_look.namer
 
 
 def in_mni152(candidates: Sequence[Candidate], files: SessionFiles) -> Points:

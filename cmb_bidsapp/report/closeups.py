@@ -2,7 +2,8 @@
 
 A row per plane; from left to right the whole slice with a crosshair, the surroundings on T2*w, the
 same with outlines of the candidate, of others nearby and of the periphery that CFPR looked at, and,
-where there are such, T1w and phase.
+where there are such, T1w and phase. In the last row the surroundings on the slices before and after
+it: a vessel goes on there, a microbleed does not.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from cmb_bidsapp.core.arrays import Mask
 from cmb_bidsapp.core.defaults import CfprMode
 from cmb_bidsapp.core.labels import CMB, PROXY
 from cmb_bidsapp.lesions.cfpr import paper_periphery, reference_periphery
+from cmb_bidsapp.lesions.slabs import slices_in_slab
 from cmb_bidsapp.lesions.windows import Window, windows
 from cmb_bidsapp.report.painting import (
     PLANES,
@@ -45,6 +47,8 @@ CROSS_COLOR = "#f0e442"
 #: What a voxel near a candidate is: its own, brain or another candidate, something else.
 _OWN, _BRAIN, _OUTSIDE = 1, 2, 3
 _BRAIN_CLASSES = (*(value for value in PROXY.values() if value), CMB)
+#: Where slices of falling and of rising number lie, by the axis across them.
+_TOWARDS = (("left", "right"), ("back", "front"), ("down", "up"))
 #: Pixels that a crosshair leaves free around the candidate, and length of a tick.
 _GAP, _TICK = 9, 12
 
@@ -136,9 +140,27 @@ def _picture(
         there = {head: shades for head, shades in more.items() if shades is not None}
         panels += [_ticks(grey_to_rgb(view.near(shades))) for shades in there.values()]
         rows.append(panels)
+    rows.append(_neighbours(scene, voxels, len(panels)))
     heads = ("T2*w", "T2*w, outlined", *there)
     words = {(k * (SIDE + 2) + 5, 3): text for k, text in enumerate(heads, 1)}
     return write(tiled(rows), words)
+
+
+def _neighbours(scene: Scene, voxels: npt.NDArray[np.integer], count: int) -> list[RGB]:
+    """Surroundings on ``count`` slices about the candidate's own, which an even count leaves out.
+
+    Thin slices are as far apart as those that the second look sees.
+    """
+    axis = int(np.argmax(scene.zooms)) if max(scene.zooms) > min(scene.zooms) else PLANES["axial"]
+    view, step = _View(axis, voxels, scene.zooms), slices_in_slab(scene.zooms[axis])
+    reach = count // 2
+    offsets = [k for k in range(-reach, reach + 1) if k or count % 2]
+    panels = []
+    for offset in offsets:
+        panel = _ticks(grey_to_rgb(view.near(scene.t2star, beyond=offset * step)))
+        away = f"{abs(offset) * step * scene.zooms[axis]:.1f} mm {_TOWARDS[axis][offset > 0]}"
+        panels.append(write(panel, {(5, 3): away if offset else "here"}))
+    return panels
 
 
 class _View:
@@ -154,12 +176,18 @@ class _View:
         self.centre = voxels.mean(axis=0)[self.along]
         self.zooms = [zooms[a] for a in self.along]
 
-    def cut(self, volume: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        return plane(volume, self.axis, self.level)
+    def cut(self, volume: npt.NDArray[Any], beyond: int = 0) -> npt.NDArray[Any]:
+        """The plane, or one so many slices beyond it; black where the image has none."""
+        level = self.level + beyond
+        if 0 <= level < volume.shape[self.axis]:
+            return plane(volume, self.axis, level)
+        return np.zeros_like(plane(volume, self.axis, self.level))
 
-    def near(self, volume: npt.NDArray[Any], *, smooth: bool = True) -> npt.NDArray[Any]:
+    def near(
+        self, volume: npt.NDArray[Any], *, smooth: bool = True, beyond: int = 0
+    ) -> npt.NDArray[Any]:
         """Surroundings of the candidate, true to scale; black beyond the image."""
-        cut = self.cut(volume)
+        cut = self.cut(volume, beyond)
         reach = [SHOWN_MM / 2 / step for step in self.zooms]
         pad = [ceil(r) for r in reach]
         # Columns begin at the right, rows at the front or top.

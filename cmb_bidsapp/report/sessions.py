@@ -20,7 +20,7 @@ from cmb_bidsapp.clinical.mars import fill, form_rows
 from cmb_bidsapp.clinical.summary import CUTOFFS, ClinicalSummary, summarise
 from cmb_bidsapp.core.labels import MARS_FORM
 from cmb_bidsapp.lesions.grading import DEFINITE_ROUNDNESS
-from cmb_bidsapp.lesions.lesion import UNASSIGNED, Grade, Lesion, Reason
+from cmb_bidsapp.lesions.lesion import UNASSIGNED, Grade, Lesion, Mimic, Reason
 from cmb_bidsapp.lesions.table import fingerprint, read_lesions
 from cmb_bidsapp.report.figures import OVERVIEWS, best_first, closeup_name
 from cmb_bidsapp.report.pages import SizeBudget
@@ -44,6 +44,14 @@ VERDICTS = {
     Reason.PERIPHERY_NOT_BRAIN: "Rejected",
     Reason.CFPR_OFF: "Not applied",
 }
+#: What a card says a candidate may be instead, from this share on.
+MIMICS: Mapping[Mimic, str] = {
+    Mimic.VESSEL: "a vessel",
+    Mimic.CALCIFICATION: "a calcification",
+    Mimic.IRON: "the iron of a nucleus",
+    Mimic.EDGE: "the edge of the brain",
+}
+LIKELY_MIMIC = 0.5
 #: Grades as the beginning of a card.
 TITLES: Mapping[str, str] = {
     Grade.DEFINITE: "Definite",
@@ -314,8 +322,21 @@ def _card(lesion: Lesion, picture: str | None = None) -> dict[str, Any]:
         "verdict": verdict_in_words(lesion),
         "brain": lesion.cfpr_ratio,
         "chance": lesion.calibrated_probability,
+        "share": lesion.mimic_share,
+        "instead": _instead(lesion),
         "picture": picture,
     }
+
+
+def _instead(lesion: Lesion) -> str:
+    """What a lesion that is not definite may be instead of a microbleed, where that is likely.
+
+    >>> _instead(Lesion(status="rejected", mimic=Mimic.VESSEL, mimic_share=0.8))
+    'a vessel'
+    """
+    sure = (lesion.mimic_share or 0) >= LIKELY_MIMIC
+    told = sure and lesion.mimic is not None and lesion.grade is not Grade.DEFINITE
+    return MIMICS.get(lesion.mimic, "") if told and lesion.mimic else ""
 
 
 def verdict_in_words(lesion: Lesion) -> str:

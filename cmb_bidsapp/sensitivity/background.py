@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import nibabel as nib
 import numpy as np
@@ -16,8 +18,10 @@ from cmb_bidsapp.bids.images import read_derivative, read_labels
 from cmb_bidsapp.bids.outputs import read_sidecar
 from cmb_bidsapp.core.arrays import Affine, Mask
 from cmb_bidsapp.core.errors import DataError
-from cmb_bidsapp.core.labels import CMB
+from cmb_bidsapp.core.labels import CMB, LEFT, MARS, MIMICS
+from cmb_bidsapp.lesions.axes import ras_zooms
 from cmb_bidsapp.lesions.candidates import CONNECTIVITY_26, peak_values
+from cmb_bidsapp.lesions.lesion import Mimic
 from cmb_bidsapp.models.nnunet import LesionModel
 
 Image = npt.NDArray[np.float32]
@@ -27,6 +31,12 @@ log = logging.getLogger(__name__)
 
 #: Peak probability of a place that is suspected of being a microbleed, and that of its extent.
 SUSPECTED, SUSPECTED_EXTENT = 0.05, 0.03
+#: The mimics that the truth of a simulated scan names.
+MIMIC_OF: Mapping[str, Mimic] = MappingProxyType(
+    {"vein": Mimic.VESSEL, "calcification": Mimic.CALCIFICATION}
+)
+#: A dark voxel this near (mm) to the end of the brain belongs to its edge.
+EDGE_MM = 1.5
 #: Field strength (T) and echo time (ms) where the sidecar does not tell.
 ASSUMED = (3.0, 20.0)
 
@@ -51,6 +61,9 @@ class Background:
         Labelled microbleeds, ``None`` where nobody has labelled them.
     doubtful
         What those who labelled called neither.
+    mimics
+        What is dark in each voxel if it is no microbleed: the number of a member of
+        :class:`~cmb_bidsapp.lesions.lesion.Mimic`; ``None`` where nobody knows.
     b0, te_ms
         Field strength (T) and echo time (ms).
     """
@@ -63,6 +76,7 @@ class Background:
     marks: Mask
     lesions: Mask | None
     doubtful: Mask
+    mimics: npt.NDArray[np.int8] | None
     b0: float
     te_ms: float
 
@@ -114,6 +128,34 @@ def without_lesions(classes: Labels, brain: Mask) -> Labels:
     return regions.astype(np.uint8)
 
 
+def mimics_of(
+    known: Labels, mars: npt.NDArray[np.integer], brain: Mask, voxel: Sequence[float]
+) -> npt.NDArray[np.int8]:
+    """What is dark in each voxel if it is no microbleed: numbers of the members of :class:`Mimic`.
+
+    Parameters
+    ----------
+    known
+        Mimics that the truth names: values of :data:`~cmb_bidsapp.core.labels.MIMICS`.
+    mars
+        Regions of the MARS form, with their side.
+    brain
+        What is in the image, on the same grid.
+    voxel
+        Voxel size, mm.
+    """
+    numbers = {mimic: number for number, mimic in enumerate(Mimic)}
+    mimics = np.full(known.shape, numbers[Mimic.OTHER], np.int8)
+    mimics[mars % LEFT == MARS["basal-ganglia"]] = numbers[Mimic.IRON]
+    outside = ndimage.distance_transform_edt(brain, voxel)
+    mimics[outside <= EDGE_MM] = numbers[Mimic.EDGE]
+    # The field of a mimic reaches beyond what it darkens as a microbleed would.
+    for value, name in MIMICS.items():
+        near = ndimage.binary_dilation(known == value, CONNECTIVITY_26)
+        mimics[near] = numbers[MIMIC_OF[name]]
+    return mimics
+
+
 def read_background(files: SessionFiles, labelled: SessionFiles | None) -> Background:
     """Read what the app wrote about a session, and the masks of its labelled microbleeds.
 
@@ -148,8 +190,12 @@ def read_background(files: SessionFiles, labelled: SessionFiles | None) -> Backg
     if files.probability.exists():
         probability = ras(read_derivative(files.probability)[0]).astype(np.float32)
         suspected = suspected_places(probability, lesions)
+    mimics = None
     if labelled is not None and labelled.mimics.exists():
-        suspected |= ras(read_labels(labelled.mimics)[0]).astype(bool)
+        known = ras(read_labels(labelled.mimics)[0]).astype(np.uint8)
+        suspected |= known > 0
+        mars = ras(read_labels(labelled.mars)[0]).astype(np.int16)
+        mimics = mimics_of(known, mars, image > 0, ras_zooms(affine))
     b0, te_ms = _acquisition(files.t2star)
     return Background(
         t2star=image,
@@ -160,6 +206,7 @@ def read_background(files: SessionFiles, labelled: SessionFiles | None) -> Backg
         marks=marks,
         lesions=lesions,
         doubtful=doubtful,
+        mimics=mimics,
         b0=b0,
         te_ms=te_ms,
     )

@@ -69,29 +69,34 @@ def export_bundle(
     write_card(folder / CARD, card_of(plain, folder / CARD))
 
 
-def add_second_look(folder: Path, weights: Mapping[str, torch.Tensor]) -> None:
+def add_second_look(
+    folder: Path, weights: Mapping[str, torch.Tensor], *, judges: bool = True
+) -> None:
     """Put a network that judges candidates, all dark spots, into the bundle of a lesion model.
-
-    What was measured without it no longer holds: thresholds, operating points and calibration are
-    taken out of the card.
 
     Parameters
     ----------
     folder
         The bundle; changed in place.
     weights
-        Of a :class:`cmb_bidsapp.lesions.second_look.SecondLook`.
+        Of a :class:`~cmb_bidsapp.lesions.second_look.SecondLook`.
+    judges
+        Its judges are new. What was measured without them no longer holds: thresholds, operating
+        points and calibration are taken out of the card.
     """
     card = read_card(folder / CARD)
     changed = dataclasses.replace(
-        card,
-        files={**card.files, SECOND_LOOK: _write_second_look(folder, weights)},
-        dark_spots=True,
-        threshold=THRESHOLD,
-        operating_points={},
-        calibration={},
-        metrics={},
+        card, files={**card.files, SECOND_LOOK: _write_second_look(folder, weights)}
     )
+    if judges:
+        changed = dataclasses.replace(
+            changed,
+            dark_spots=True,
+            threshold=THRESHOLD,
+            operating_points={},
+            calibration={},
+            metrics={},
+        )
     write_card(folder / CARD, changed)
 
 

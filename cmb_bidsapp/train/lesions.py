@@ -271,6 +271,7 @@ def train_lesions(
         for key in ("architecture", "patch_size", "batch_size"):
             plans["configurations"][CONFIGURATION][key] = known[key]
     if patch_size is not None:
+        refuse_patch(patch_size, plans["configurations"][CONFIGURATION])
         plans["configurations"][CONFIGURATION]["patch_size"] = list(patch_size)
     which: int | str = "all"
     if fold is not None:
@@ -292,6 +293,31 @@ def train_lesions(
         start_network(trainer.network, start_from, dataset["labels"])
     trainer.run_training()
     return Path(trainer.output_folder)
+
+
+def refuse_patch(patch_size: Sequence[int], configuration: Mapping[str, Any]) -> None:
+    """Refuse patches that the network cannot halve as often as it does.
+
+    Parameters
+    ----------
+    patch_size
+        Voxels of a patch: slices, rows, columns.
+    configuration
+        Of nnU-Net's plans.
+
+    Raises
+    ------
+    UsageError
+        Names what the sides have to be multiples of.
+    """
+    strides = configuration["architecture"]["arch_kwargs"]["strides"]
+    factors = np.prod(strides, axis=0).tolist()
+    if any(size % factor for size, factor in zip(patch_size, factors, strict=True)):
+        given, needed = (" ".join(map(str, sizes)) for sizes in (patch_size, factors))
+        raise UsageError(
+            f"--patch-size {given}: this network halves its patches several times; slices, rows "
+            f"and columns have to be multiples of {needed}"
+        )
 
 
 def start_network(

@@ -23,6 +23,8 @@ Mask = npt.NDArray[np.bool_]
 #: Half precision: thousands of views are held at a time.
 Stored = npt.NDArray[np.float16]
 
+#: Nobody knows what a place is if it is no microbleed, or it is one.
+UNKNOWN = -1
 #: Room (pixels) for shifts of the views in training.
 MARGIN = 3
 #: Places of one scan, at most: what a lesion model suspects, any dark spots, the darkest ones, and
@@ -88,12 +90,16 @@ class Places:
         :class:`Kind` of each.
     acquisition
         Of each, as a number of a list.
+    mimic
+        What each is that is none, as the number of a member of
+        :class:`~cmb_bidsapp.lesions.lesion.Mimic`; :data:`UNKNOWN` where nobody knows.
     """
 
     views: Stored
     voxel: Image
     kind: npt.NDArray[np.int8]
     acquisition: npt.NDArray[np.int16]
+    mimic: npt.NDArray[np.int8]
 
     @classmethod
     def joined(cls, parts: Sequence[Places]) -> Places:
@@ -103,6 +109,7 @@ class Places:
             np.concatenate([p.voxel for p in parts]),
             np.concatenate([p.kind for p in parts]),
             np.concatenate([p.acquisition for p in parts]),
+            np.concatenate([p.mimic for p in parts]),
         )
 
 
@@ -208,11 +215,16 @@ def _places_at(
     """Views of voxels, by what they are."""
     viewer = Viewer.of(seen.t2star, seen.voxel)
     voxels = np.concatenate(list(centres.values()))
+    kind = np.repeat(np.array(list(centres), np.int8), [len(some) for some in centres.values()])
+    mimic = np.full(len(voxels), UNKNOWN, np.int8)
+    if seen.mimics is not None:
+        mimic[kind == Kind.OTHER] = seen.mimics[tuple(voxels[kind == Kind.OTHER].T)]
     return Places(
         viewer.views(voxels, PIXELS + 2 * MARGIN).astype(np.float16),
         np.tile(np.array(viewer.log_voxel(), np.float32), (len(voxels), 1)),
-        np.repeat(np.array(list(centres), np.int8), [len(some) for some in centres.values()]),
+        kind,
         np.full(len(voxels), acquisition, np.int16),
+        mimic,
     )
 
 
@@ -273,20 +285,3 @@ def shadows_of(acquisition: Acquisition, count: int, rng: np.random.Generator) -
         found.append(viewer.views(centres, PIXELS + 2 * MARGIN).astype(np.float16))
     size = (0, 2 * SLICES, PIXELS + 2 * MARGIN, PIXELS + 2 * MARGIN)
     return np.concatenate(found) if found else np.zeros(size, np.float16)
-
-
-def mixed(tissue: Image, shadows: Image, rng: np.random.Generator) -> Image:
-    """Views of tissue with a microbleed in the middle of each.
-
-    Parameters
-    ----------
-    tissue, shadows
-        Views of as many places, less 1; the shadows are turned and mirrored.
-    """
-    turned = np.empty_like(shadows)
-    for number, shadow in enumerate(shadows):
-        turned[number] = np.rot90(shadow, int(rng.integers(4)), (1, 2))
-        if rng.random() < 0.5:
-            turned[number] = turned[number, :, ::-1]
-    views: Image = np.clip((tissue + 1) * (turned + 1), 0, 3) - 1
-    return views

@@ -78,6 +78,7 @@ class SecondLookRequest(FoldsRequest):
     bundle: Path
     also: tuple[Path, ...]
     add: bool
+    mimics_only: bool
     steps: int
 
 

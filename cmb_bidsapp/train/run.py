@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from cmb_bidsapp.core.errors import ExitCode, UsageError
 from cmb_bidsapp.core.resources import choose_device, cuda_devices
-from cmb_bidsapp.lesions.second_look import JUDGES, SecondLook
+from cmb_bidsapp.lesions.second_look import JUDGES, Judge, SecondLook
 from cmb_bidsapp.lesions.segment import second_look_of
 from cmb_bidsapp.models.card import text_problems
 from cmb_bidsapp.models.registry import load_bundle, load_lesion_model
@@ -19,6 +19,7 @@ from cmb_bidsapp.train.cases import check_fold, split_participants
 from cmb_bidsapp.train.export import add_second_look, export_anatomy, export_nnunet
 from cmb_bidsapp.train.implants import chosen_sessions, run_implants
 from cmb_bidsapp.train.lesions import train_lesions
+from cmb_bidsapp.train.mimics import train_namer
 from cmb_bidsapp.train.places import (
     SHADOWS,
     Acquisition,
@@ -63,11 +64,14 @@ def run_second_look(request: SecondLookRequest) -> int:
     Raises
     ------
     UsageError
-        The bundle is none of a lesion model, or participants or folds are not there.
+        The bundle is none of a lesion model or has no judges to be left as they are, or
+        participants or folds are not there.
     NoInputError
         No session can be used.
     """
     known = second_look_of(load_lesion_model(str(request.bundle)))
+    if request.mimics_only and known is None:
+        raise UsageError(f"{request.bundle} has no judges; leave out --mimics-only")
     rng = np.random.default_rng(request.random_seed)
     acquisitions: list[Acquisition] = []
     parts = []
@@ -77,29 +81,43 @@ def run_second_look(request: SecondLookRequest) -> int:
         parts.append(places_of(seen, acquisitions.index(acquisition), rng))
         counts = ", ".join(f"{(parts[-1].kind == k).sum()} {k.name.lower()}" for k in Kind)
         print(f"{label}: {counts}", flush=True)
+    places = Places.joined(parts)
+    namer = train_namer(places, steps=request.steps, seed=request.random_seed)
+    if namer is None:
+        print("no known vessels, iron or calcium: nothing is learned of what is no microbleed")
+        namer = None if known is None else known.namer
+    before = () if known is None else known.members
+    if request.mimics_only:
+        judges = before
+    else:
+        own = _judges(places, acquisitions, rng, request)
+        judges = (*before, *own) if request.add else own
+    network = SecondLook([*judges], namer)
+    add_second_look(request.bundle, network.state_dict(), judges=not request.mimics_only)
+    print(f"bundle: {request.bundle}")
+    return ExitCode.OK
+
+
+def _judges(
+    places: Places,
+    acquisitions: Sequence[Acquisition],
+    rng: np.random.Generator,
+    request: SecondLookRequest,
+) -> tuple[Judge, ...]:
+    """Train judges, with microbleeds of every acquisition mixed in."""
     shadows = []
     for acquisition in acquisitions:
         shadows.append(shadows_of(acquisition, SHADOWS, rng))
         print(f"{acquisition}: {len(shadows[-1])} microbleeds to mix in", flush=True)
-
     last = JUDGES * request.steps
 
     def progress(step: int, loss: float) -> None:
         if step % 100 == 0 or step == last:
             print(f"step {step}/{last}  loss {loss:.4f}", flush=True)
 
-    network = train_second_look(
-        Places.joined(parts),
-        shadows,
-        steps=request.steps,
-        seed=request.random_seed,
-        progress=progress,
-    )
-    if request.add and known is not None:
-        network = SecondLook([*known.judges, *network.judges])
-    add_second_look(request.bundle, network.state_dict())
-    print(f"bundle: {request.bundle}")
-    return ExitCode.OK
+    seed = request.random_seed
+    own = train_second_look(places, shadows, steps=request.steps, seed=seed, progress=progress)
+    return own.members
 
 
 def backgrounds(request: SecondLookRequest) -> Iterator[tuple[str, Background]]:

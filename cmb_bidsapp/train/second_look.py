@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from cmb_bidsapp.core.errors import NoInputError
 from cmb_bidsapp.lesions.second_look import JUDGES, PIXELS, Judge, SecondLook, judge_views
 from cmb_bidsapp.models.device import fast_arithmetic
-from cmb_bidsapp.train.places import MARGIN, Image, Kind, Places, Stored, mixed
+from cmb_bidsapp.train.mixing import Mixer, augmented
+from cmb_bidsapp.train.places import MARGIN, Image, Kind, Places, Stored
 
 BATCH, LEARNING_RATE = 128, 2e-3
 #: Of a judge that is trained further: it shall not forget what it was trained on before.
@@ -25,8 +26,6 @@ POSITIVE, LABELLED, TISSUE = 0.4, 0.15, 0.1
 SUSPECTED = 0.25
 #: What a judge shall say of what is a microbleed, and of what is none: nobody is that sure.
 YES, NO = 0.99, 0.01
-#: Brightness of what is not brain, or next to nothing else.
-OUTSIDE = -0.98
 
 
 def train_second_look(
@@ -117,7 +116,7 @@ def _trained(
     network.train()
     for step in range(1, steps + 1):
         seen, voxel, truth = sampler.batch()
-        views = _augmented(torch.from_numpy(seen), sampler.rng)
+        views = augmented(torch.from_numpy(seen), sampler.rng)
         views = views.contiguous(memory_format=torch.channels_last)
         with fast_arithmetic("cpu"):
             odds = network(views, torch.from_numpy(voxel)).float()
@@ -139,24 +138,21 @@ class _Sampler:
         rng: np.random.Generator,
         judge: Judge | None = None,
     ) -> None:
-        self._places, self._shadows, self.rng = places, shadows, rng
+        self.rng, self._mixer = rng, Mixer(places, shadows, rng)
         of = {kind: np.flatnonzero(places.kind == kind) for kind in Kind}
-        # Microbleeds are mixed into tissue of an acquisition that shows them.
-        shown = np.array([len(known) > 0 for known in shadows], bool)
-        tissue = of[Kind.TISSUE][shown[places.acquisition[of[Kind.TISSUE]]]]
-        if not (len(of[Kind.OTHER]) and len(tissue)):
+        if not len(of[Kind.OTHER]):
             raise NoInputError("no dark places, or no tissue around them, to learn from")
         positives = round(BATCH * POSITIVE)
         labelled = round(positives * LABELLED) if len(of[Kind.LESION]) else 0
         rest = BATCH - positives
         plain = round(rest * TISSUE)
         unknown = round(rest * SUSPECTED) if judge and len(of[Kind.SUSPECTED]) else 0
-        self._tissue, self._mixed = tissue, positives - labelled
+        self._mixed = positives - labelled
         #: The rest of a batch: places to choose from, and how many.
         self._plain = (
             (of[Kind.LESION], labelled),
             (of[Kind.OTHER], rest - plain - unknown),
-            (tissue, plain),
+            (self._mixer.tissue, plain),
             (of[Kind.SUSPECTED], unknown),
         )
         self._truth = np.where(places.kind == Kind.LESION, YES, NO).astype(np.float32)
@@ -165,20 +161,10 @@ class _Sampler:
 
     def batch(self) -> tuple[Image, Image, Image]:
         """Views ``(BATCH, slices, rows, columns)``, voxel sizes ``(BATCH, 2)`` and the truth."""
-        tissue = self.rng.choice(self._tissue, self._mixed)
         plain = [self.rng.choice(known, count) for known, count in self._plain if count]
-        chosen = np.concatenate([tissue, *plain])
-        views, truth = self._places.views[chosen].astype(np.float32), self._truth[chosen]
-        views[: self._mixed] = mixed(views[: self._mixed], self._drawn(tissue), self.rng)
-        truth[: self._mixed] = YES
-        return views, self._places.voxel[chosen], truth
-
-    def _drawn(self, tissue: npt.NDArray[np.intp]) -> Image:
-        """A microbleed of the acquisition of each place."""
-        kinds = [self._shadows[number] for number in self._places.acquisition[tissue]]
-        return np.stack([known[self.rng.integers(len(known))] for known in kinds]).astype(
-            np.float32
-        )
+        views, voxel = self._mixer.batch(self._mixed, plain)
+        mixed_in = np.full(self._mixed, YES, np.float32)
+        return views, voxel, np.concatenate([mixed_in, self._truth[np.concatenate(plain)]])
 
 
 def _said(judge: Judge, places: Places, chosen: npt.NDArray[np.intp]) -> Image:
@@ -191,51 +177,3 @@ def _said(judge: Judge, places: Places, chosen: npt.NDArray[np.intp]) -> Image:
         views = places.views[chosen[own]][..., middle, middle].astype(np.float32)
         said[own] = judge_views(network, views, (float(voxel[0]), float(voxel[1])))
     return said
-
-
-def _augmented(views: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """Change a batch at random, each view on its own, as scanners and heads differ."""
-    views = _moved(views, rng)
-    if rng.random() < 0.5:
-        # The slices of either view in reverse order.
-        views = views.unflatten(1, (2, -1)).flip(2).flatten(1, 2)
-    inside = views > OUTSIDE
-    changed = _sharpened(views, _each(rng.uniform(-0.6, 1, len(views))))
-    gamma, contrast = (
-        np.exp(rng.uniform(-0.3, 0.3, len(views))),
-        rng.uniform(0.75, 1.25, len(views)),
-    )
-    changed = ((changed + 1).clamp(min=0) ** _each(gamma) - 1) * _each(contrast)
-    fine, coarse = (_each(rng.uniform(0, most, len(views))) for most in (0.06, 0.05))
-    blocks = torch.randn(*views.shape[:2], PIXELS // 2, PIXELS // 2)
-    coarse = coarse * F.interpolate(blocks, scale_factor=2, mode="bilinear", align_corners=False)
-    changed = changed + torch.randn_like(views) * fine + coarse
-    return torch.where(inside, changed, views).clamp(-1, 2)
-
-
-def _each(values: npt.NDArray[np.float64]) -> torch.Tensor:
-    """One number for each view of a batch."""
-    return torch.from_numpy(values.astype(np.float32))[:, None, None, None]
-
-
-def _moved(views: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """Views turned, mirrored, stretched and shifted; what lies beyond them is outside the brain."""
-    count, wide = len(views), views.shape[-1]
-    angle, size = rng.uniform(0, 2 * np.pi, count), np.exp(rng.uniform(-0.22, 0.22, count))
-    stretch, mirror = np.exp(rng.uniform(-0.1, 0.1, count)), rng.choice((-1, 1), count)
-    across, along = np.cos(angle) * size, np.sin(angle) * size
-    rows = [[across * stretch * mirror, -along], [along * mirror, across / stretch]]
-    turn = np.array(rows).transpose(2, 0, 1) * PIXELS / wide
-    shift = rng.uniform(-1, 1, (count, 2, 1)) * MARGIN / wide * 1.6
-    theta = torch.from_numpy(np.concatenate([turn, shift], axis=2).astype(np.float32))
-    grid = F.affine_grid(theta, [count, views.shape[1], PIXELS, PIXELS], align_corners=False)
-    return F.grid_sample(views + 1, grid, align_corners=False) - 1
-
-
-def _sharpened(views: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
-    """Views with a share of a blur; a negative one sharpens."""
-    weights = torch.tensor([0.25, 0.5, 0.25])
-    slices = views.shape[1]
-    kernel = (weights[:, None] * weights).expand(slices, 1, 3, 3)
-    blurred = F.conv2d(F.pad(views, (1, 1, 1, 1), mode="replicate"), kernel, groups=slices)
-    return views + (blurred - views) * share

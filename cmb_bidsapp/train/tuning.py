@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -169,29 +169,29 @@ class WorkFolder:
             Is told what is done, and how long the rest takes.
         """
         wanted = [*range(EVERY, steps, EVERY), steps]
-        count = len(start.judges)
+        count = len(start.members)
         todo = [number for number in range(count) if not self._state(number, steps).exists()]
         pace = Pace(len(todo) * len(wanted))
         for number in todo:
             seed = number + count * self.seed
-            judge = cast("Judge", start.judges[number])
+            judge = start.members[number]
             training = tuned(judge, places, shadows, steps=steps, seed=seed)
             for step, (judge, loss) in enumerate(training, 1):
                 if step in wanted:
                     with atomic(self._state(number, step)) as beside:
                         torch.save(judge.state_dict(), beside)
                     say(f"judge {number + 1}, step {step}: loss {loss:.4f} ({pace.next()})")
-        return {step: self._second_look(count, step) for step in wanted}
+        return {step: self._second_look(start, step) for step in wanted}
 
     def _state(self, number: int, step: int) -> Path:
         return self.path / f"judge-{number}_step-{step}.pt"
 
-    def _second_look(self, count: int, step: int) -> SecondLook:
-        judges = [Judge() for _ in range(count)]
+    def _second_look(self, start: SecondLook, step: int) -> SecondLook:
+        judges = [Judge() for _ in start.members]
         for number, judge in enumerate(judges):
             path = self._state(number, step)
             load_into(judge, read_tensors(path), path)
-        network = SecondLook(judges)
+        network = SecondLook(judges, start.namer)
         network.eval()
         return network
 

@@ -32,6 +32,12 @@ def test_filter_file_is_read_as_it_is(tmp_path):
         ('{"swi": {"aquisition": null}}', "swi: no entity aquisition; did you mean acquisition?"),
         ('{"t2starw": {"x": 1}}', "no entity x; valid are subject, session"),
         ('{"t2starw": {"run": {"not": 1}}}', "run: a text, a number, null or a list"),
+        ('{"t1w": {"run": true}}', "run: a text, a number, null or a list"),
+        ('{"t1w": {"run": []}}', "run: a text, a number, null or a list"),
+        ('{"t1w": {"acquisition": ""}}', 'acquisition: no image can have ""'),
+        ('{"t1w": {"acquisition": "acq-hi"}}', 'no image can have "acq-hi"; labels are'),
+        ('{"t1w": {"acquisition": ["lo", "h.*"]}}', 'no image can have "h.\\*"'),
+        ('{"t1w": {"extension": "nii"}}', 'no image can have "nii"; write ".nii"'),
         ("[" * 100_000, "nested too deeply"),
     ],
 )

@@ -1,6 +1,9 @@
 """Headers that are refused, and why, before any voxel is read."""
 
 import gzip
+import os
+import struct
+import tracemalloc
 
 import nibabel as nib
 import numpy as np
@@ -46,6 +49,17 @@ def no_voxel_size(image):
     image.header["pixdim"][2] = 0
 
 
+def another_voxel_size(image):
+    image.header["pixdim"][3] = 3
+    image.header["qform_code"] = 0
+
+
+def far_away(image):
+    affine = image.affine.copy()
+    affine[1, 3] = 1e6
+    image.set_sform(affine, 1)
+
+
 #: What is done to a good header, and words of the refusal.
 REFUSED = {
     "nobody says where left is": (no_codes, "left and right"),
@@ -58,6 +72,8 @@ REFUSED = {
     "voxels of 40 mm": (scaled(10), "40 x 40 x 40 mm"),
     "voxels of 4 um": (scaled(1e-3), "0.004 x 0.004 x 0.004 mm"),
     "a head of 1 m": (scaled(4.5), "field of view of 1.73e+03"),
+    "another voxel size": (another_voxel_size, "4 x 4 x 4 mm by its sform and 4 x 4 x 3 mm"),
+    "nowhere": (far_away, "lies 1e+03 m from the centre"),
     "no voxel size": (no_voxel_size, "voxel size of 4 x 0 x 4"),
 }
 
@@ -123,6 +139,17 @@ def test_harmless_headers_are_read_without_a_word(tmp_path, change):
     assert notes == ()
 
 
+def test_what_nibabel_corrects_is_told_with_the_file_and_printed_nowhere(tmp_path, capfd):
+    path = write_head(tmp_path / "a.nii.gz")
+    data = bytearray(gzip.decompress(path.read_bytes()))
+    struct.pack_into("<f", data, 80, -4.0)
+    path.write_bytes(gzip.compress(data))
+    _, (note,) = load_header(path)
+    assert note.startswith("a.nii.gz: pixdim[1,2,3] should be positive")
+    read_image(path)
+    assert capfd.readouterr().err == ""
+
+
 def test_a_qform_alone_is_enough(tmp_path):
     def only_qform(image):
         image.set_sform(None, code=0)
@@ -144,6 +171,47 @@ def test_a_header_that_asks_for_more_than_the_file_holds_takes_no_memory(tmp_pat
         (tmp_path / path).write_bytes(data)
         with pytest.raises(DataError, match="cannot be read"):
             load_header(tmp_path / path)
+
+
+def header_of(shape, side):
+    header = nib.Nifti1Header()
+    header.set_data_dtype(np.uint8)
+    header.set_data_shape(shape)
+    header.set_zooms((side, side, side))
+    header.set_sform(np.diag([side, side, side, 1]), code=1)
+    header["vox_offset"] = 352
+    header["magic"] = b"n+1"
+    return header.binaryblock + bytes(4)
+
+
+@pytest.mark.parametrize(
+    ("shape", "side", "words"),
+    [
+        ((1024, 1024, 1024), 0.5, "field of view of 512 x 512 x 512 mm"),
+        ((1300, 1300, 1300), 0.3, "1300 x 1300 x 1300 voxels"),
+        ((512, 512, 512), 1.0, "field of view of 512 x 512 x 512 mm"),
+    ],
+)
+def test_an_image_larger_than_any_head_s_is_refused_before_its_voxels_take_memory(
+    tmp_path, shape, side, words
+):
+    voxels = int(np.prod(shape))
+    path = tmp_path / "a.nii"
+    path.write_bytes(header_of(shape, side))
+    # On the disk it takes nothing, and holds all that its header announces.
+    os.truncate(path, 352 + voxels)
+    if voxels < 1e9:
+        packed = path.with_suffix(".nii.gz")
+        packed.write_bytes(gzip.compress(path.read_bytes(), compresslevel=1))
+        path = packed
+    tracemalloc.start()
+    try:
+        for read in (load_header, read_image):
+            with pytest.raises(DataError, match=words):
+                read(path)
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_4d_is_refused_and_not_taken_where_a_3d_image_is_beside_it(tmp_path):

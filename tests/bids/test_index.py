@@ -50,6 +50,7 @@ CONTRADICTIONS = {
     "no participant": ("sub-02/anat/scan_T2starw", "nobody", "sub-02"),
     "no session": ("sub-02/ses-1/anat/sub-02_T2starw", "sub-02", "sub-02 ses-1"),
     "a session without folder": ("sub-02/anat/sub-02_ses-1_T2starw", "sub-02 ses-1", "sub-02"),
+    "two participants": ("sub-02/anat/sub-02_sub-01_T2starw", "sub-02 sub-01", "sub-02"),
     "other case": ("sub-a/anat/sub-A_T2starw", "sub-A", "sub-a"),
 }
 
@@ -62,6 +63,55 @@ def test_an_image_whose_name_and_folder_disagree_is_nobodys(tmp_path, case):
     good, bad = choose(root).sessions
     assert good.problem is None
     assert f"its name says {in_name}, its folders say {in_folder};" in bad.problem
+
+
+@pytest.mark.parametrize("linked", ["image", "folder and image"])
+def test_an_image_that_is_a_link_to_that_of_another_is_nobodys(tmp_path, linked):
+    root = build_dataset(tmp_path / "real", {"sub-01_T2starw": {}})
+    link = image_path(root, "sub-02_T2starw")
+    link.parent.mkdir(parents=True)
+    link.symlink_to("../../sub-01/anat/sub-01_T2starw.nii.gz")
+    if linked != "image":
+        (tmp_path / "link").symlink_to(root)
+        root = tmp_path / "link"
+    good, bad = choose(root).sessions
+    assert good.problem is None
+    assert bad.problem.endswith("is a link to an image of sub-01; find out whose it is")
+
+
+def test_a_link_to_what_lies_elsewhere_may_give_it_another_label(tmp_path):
+    source = build_dataset(tmp_path / "source", {"sub-abc_T2starw": {}, "sub-01_ses-1_T1w": {}})
+    root = build_dataset(tmp_path / "bids", {"sub-01_ses-1_T1w": {}})
+    for stem, target in {
+        "sub-01_ses-1_T2starw": image_path(source, "sub-abc_T2starw"),
+        "sub-01_ses-2_T2starw": image_path(source, "sub-abc_T2starw"),
+        "sub-01_ses-2_T1w": image_path(root, "sub-01_ses-1_T1w"),
+    }.items():
+        image_path(root, stem).parent.mkdir(parents=True, exist_ok=True)
+        image_path(root, stem).symlink_to(target)
+    assert [session.problem for session in choose(root).sessions] == [None, None]
+
+
+@pytest.mark.parametrize("end", [".NII.GZ", ".nii.bz2", ".img", ".mgz"])
+def test_an_image_of_another_format_is_named_and_not_read(tmp_path, end):
+    root = build_dataset(tmp_path, {"sub-01_acq-a_T2starw": {}, "sub-02_acq-b_T2starw": {}})
+    for label in ("01", "03"):
+        (root / f"sub-{label}" / "anat").mkdir(parents=True, exist_ok=True)
+        (root / f"sub-{label}" / "anat" / f"sub-{label}_T2starw{end}").write_bytes(bytes(400))
+    one, two, three = choose(root).sessions
+    assert [one.problem, two.problem, two.notes[1:]] == [None, None, ()]
+    assert any(f"sub-01_T2starw{end} is no .nii or .nii.gz" in note for note in one.notes)
+    assert f"sub-03_T2starw{end} is no .nii or .nii.gz by its name" in three.problem
+
+
+@pytest.mark.parametrize(
+    ("suffix", "words"),
+    [("t2starw", "its suffix is t2starw, not T2starw"), ("T2star", "an old name of T2*w and maps")],
+)
+def test_a_suffix_that_is_nearly_one_is_named(tmp_path, suffix, words):
+    root = build_dataset(tmp_path, {f"sub-01_{suffix}": {}, "sub-02_T2starw": {}})
+    (skipped,) = choose(root).skipped
+    assert f"no T2*w image (sub-01_{suffix}.nii.gz: {words}" in skipped.reason
 
 
 def test_an_image_of_nobody_is_not_used_where_there_is_another(tmp_path):

@@ -204,6 +204,13 @@ def test_a_suffix_outside_the_rule_can_be_asked_for(tmp_path):
     assert chosen(root, filters=filters) == {"sub-01": ("sub-01_T2w", None)}
 
 
+def test_a_suffix_that_no_image_has_is_told(tmp_path):
+    root = build_dataset(tmp_path, {"sub-01_T1w": {}, "sub-01_T2starw": {}})
+    (session,) = choose(root, filters={"t1w": {"suffix": "T1W"}}).sessions
+    assert session.t1w is None
+    assert "no T1w (sub-01_T1w.nii.gz: the filter file excludes it)" in session.notes[0]
+
+
 def test_swi_has_a_filter_of_its_own(tmp_path):
     root = build_dataset(
         tmp_path, {"sub-01_acq-a_swi": {}, "sub-01_acq-b_swi": {}, "sub-01_acq-aswi_T2starw": {}}

@@ -28,6 +28,9 @@ NO_MAGNITUDE = {
     "mixed component": ({"ComplexImageComponent": "MIXED"}, "mixture"),
     "vendor's words": ({"ImageTypeText": ["ORIGINAL", "PRIMARY", "P"], **MAGNITUDE}, "phase"),
     "parameter map": ({"ImageType": ["DERIVED", "PRIMARY", "T2_STAR MAP"]}, "map"),
+    "projection": ({"ImageType": ["DERIVED", "SECONDARY", "PROJECTION IMAGE"]}, "projection"),
+    "susceptibility": ({"ImageType": ["DERIVED", "PRIMARY", "QSM"]}, "map"),
+    "units in a list": ({"Units": ["rad"]}, "phase"),
     "radian": ({"Units": "rad"}, "phase"),
     "field map": ({"Units": "Hz"}, "map"),
 }

@@ -109,6 +109,7 @@ def test_metadata_come_from_all_levels_the_nearest_first(tmp_path):
         (0.7, None, "no echo time"),
         (25_000, None, "no echo time"),
         (float("nan"), None, "no echo time"),
+        (10**400, None, "no echo time"),
         (True, None, "no echo time"),
         ("0.02", None, "no echo time"),
         ([0.01, 0.02], None, "no echo time"),

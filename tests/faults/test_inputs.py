@@ -172,6 +172,7 @@ REFUSED = {
     "type of data unknown": (field("h", 70, 999), UNREADABLE),
     "colours": (field("2h", 70, 128, 24), "holds colours"),
     "voxels begin after the end": (field("f", 108, 1e6), UNREADABLE),
+    "voxels begin in the header": (field("f", 108, 0.0), UNREADABLE),
     "voxels begin nowhere": (field("f", 108, float("nan")), UNREADABLE),
     "voxel size of zero": (field("f", 84, 0.0), "voxel size of"),
     "voxel size not a number": (field("f", 84, float("nan")), "voxel size of"),
@@ -182,6 +183,8 @@ REFUSED = {
     "values scaled to nothing": (field("f", 112, 1e-38), "correct its scl_slope"),
     "neither sform nor qform": (forms(0, 0), "does not say where left and right are"),
     "sform and qform contradict": (image(mirrored), "disagree on its axes"),
+    "sform and voxel size contradict": (field("f", 84, 2.0), "by its pixdim"),
+    "ten kilometres away": (field("f", 292, 1e7), "from the centre of the scanner"),
     "sheared": (forms(1, 0, sheared=0.7), "sheared sform"),
     "metres": (scaled(1, "meter"), "in metres"),
     "micrometres": (scaled(1, "micron"), "in micrometres"),
@@ -215,6 +218,7 @@ SIDECARS = {
     "echo time a list": b'{"EchoTime": [0.01, 0.02]}',
     "echo time an object": b'{"EchoTime": {"value": 0.02}}',
     "echo time in ms": b'{"EchoTime": 20}',
+    "a number beyond reckoning": b'{"EchoTime": 1' + b"0" * 400 + b"}",
     "too deep": b"[" * 100_000,
 }
 
@@ -222,6 +226,8 @@ SIDECARS = {
 NAMES = {
     "another participant": ("sub-bad/anat/sub-other_T2starw.nii.gz", "its name says sub-other"),
     "no participant": ("sub-bad/anat/T2starw.nii.gz", ""),
+    "two participants": ("sub-bad/anat/sub-bad_sub-other_T2starw.nii.gz", "sub-bad sub-other"),
+    "another format": ("sub-bad/anat/sub-bad_T2starw.nii.bz2", "is no .nii or .nii.gz"),
     "another session": (
         "sub-bad/ses-1/anat/sub-bad_ses-2_T2starw.nii.gz",
         "its name says sub-bad ses-2",

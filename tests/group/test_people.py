@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from cmb_bidsapp.cli import main
 from cmb_bidsapp.group.collect import collect, write_sums
@@ -32,6 +33,21 @@ def test_a_damaged_participants_tsv_is_told_and_everybody_counts(tmp_path, capsy
     assert main([str(tmp_path / "absent"), str(tmp_path / "out"), "group"]) == 1
     assert "participants.tsv: a row does not have the columns" in capsys.readouterr().out
     assert len(rows(tmp_path / "out", "summary")) == 1
+
+
+def test_a_participants_tsv_that_is_not_fetched_is_told(tmp_path, capsys):
+    write_session(tmp_path / "out", "01", None, 1, GRE)
+    (tmp_path / "out" / "participants.tsv").symlink_to("../.git/annex/objects/x")
+    assert main([str(tmp_path / "absent"), str(tmp_path / "out"), "group"]) == 1
+    assert "participants.tsv: No such file" in capsys.readouterr().out
+    assert len(rows(tmp_path / "out", "summary")) == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_hides_nobody(tmp_path, encoding):
+    path = tmp_path / "participants.tsv"
+    path.write_text("participant_id\tage\nsub-01\t70\n", encoding=encoding)
+    assert read_people(path) == {"01": Demographics(age="70")}
 
 
 def test_arm_is_the_first_column_of_those_that_tell_it(tmp_path):

@@ -7,7 +7,8 @@ import pytest
 
 from cmb_bidsapp.clinical.mars import fill
 from cmb_bidsapp.lesions.cfpr import Verdict
-from cmb_bidsapp.lesions.lesion import Grade, PhaseSign, Reason, Status
+from cmb_bidsapp.lesions.lesion import Grade, Mimic, PhaseSign, Reason, Status
+from cmb_bidsapp.lesions.mimics import Resemblance
 from cmb_bidsapp.lesions.phase import Fit, Sign
 from cmb_bidsapp.lesions.rules import Decision, cfpr_rule, phase_rule, to_lesions
 from cmb_bidsapp.lesions.table import read_lesions, write_lesions
@@ -109,6 +110,14 @@ def test_the_grade_uses_the_calibrated_probability_where_there_is_one():
 def test_the_grade_uses_the_chosen_size():
     assert {one.grade for one in table()} == {Grade.DEFINITE}
     assert {one.grade for one in table(min_diameter=5.0)} == {Grade.BELOW_SIZE}
+
+
+def test_mimics_are_told_and_decide_nothing():
+    mimics = {n: Resemblance(Mimic.VESSEL, 0.9) for n in (1, 2, 3)}
+    found = table(mimics=mimics)
+    assert {(one.mimic, one.mimic_share) for one in found} == {(Mimic.VESSEL, 0.9)}
+    assert [one.status for one in found] == [one.status for one in table()]
+    assert {one.mimic for one in table()} == {None}
 
 
 def test_numbers_are_those_of_the_table():

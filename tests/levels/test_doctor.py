@@ -2,6 +2,7 @@
 
 import json
 import re
+import tempfile
 from collections import namedtuple
 from pathlib import Path
 
@@ -73,6 +74,29 @@ def test_what_a_run_would_lack_is_its_exit_code(healthy, asked, options, what, k
     finding = asked(*options)[1][what]
     assert (finding["state"], finding["code"]) == ("lacking", code)
     assert finding["key"] == (key or "synthstrip-absent")
+
+
+def test_a_package_that_is_not_there_is_lacking(healthy, asked, monkeypatch):
+    assert re.match("torch 2.*, antspyx .*, nnunetv2 2", asked()[1]["packages"]["told"])
+    monkeypatch.setattr(doctor, "PACKAGES", ("torch", "nobody-has-this"))
+    code, found = asked()
+    assert (code, found["packages"]["key"]) == (70, "package-absent")
+    assert "nobody-has-this is missing" in found["packages"]["told"]
+
+
+def test_a_viewer_that_is_not_there_does_no_harm(healthy, asked, monkeypatch):
+    monkeypatch.setattr(doctor, "viewer_or_why", lambda: (None, "no script"))
+    code, found = asked()
+    viewer = found["viewer"]
+    assert (code, viewer["state"], viewer["key"]) == (0, "absent", "viewer-absent")
+
+
+def test_a_machine_without_any_place_for_temporary_files_is_told(healthy, asked, monkeypatch):
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", list)
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    code, found = asked()
+    assert (code, found["work folder"]["key"]) == (73, "work-not-writable")
+    assert "No usable temporary directory" in found["work folder"]["told"]
 
 
 def test_several_things_that_are_lacking_are_code_1(healthy, asked):

@@ -1,5 +1,6 @@
 """The picture of a candidate, and of a whole brain."""
 
+import dataclasses
 from dataclasses import replace
 
 import numpy as np
@@ -135,3 +136,29 @@ def test_a_candidate_at_the_edge_of_the_image_stays_in_the_middle_of_its_picture
     picture = draw(Scene(t2star, None, numbers, scene.labels, ZOOMS))
     rows, columns = of(KEPT_COLOR, panel(picture, 0, 2))
     assert (np.mean(rows), np.mean(columns)) == pytest.approx((SIDE / 2 - 20,) * 2, abs=3)
+
+
+def middle(picture, column):
+    """Of a slice before or after the candidate."""
+    return panel(picture, 3, column)[20:-20, 20:-20]
+
+
+def test_slices_before_and_after_show_whether_it_goes_on(scene):
+    """The candidate has slices 10 and 11; its own is 10, as good as the other."""
+    picture = draw(scene)
+    darkest = [middle(picture, column).min() for column in range(4)]
+    assert [one < 100 for one in darkest] == [False, False, True, False], "-2, -1, +1 and +2"
+    vessel = scene.t2star.copy()
+    vessel[38:43, 28:33] = 10
+    through = draw(dataclasses.replace(scene, t2star=vessel))
+    assert all(middle(through, column).min() < 100 for column in range(4))
+    odd = draw(dataclasses.replace(scene, t1w=None))
+    assert [middle(odd, column).min() < 100 for column in range(3)] == [False, True, True]
+
+
+def test_beyond_the_image_there_is_no_slice(scene):
+    numbers = np.zeros_like(scene.numbers)
+    numbers[30, 30, 20] = 7
+    picture = draw(dataclasses.replace(scene, t1w=None, numbers=numbers))
+    assert middle(picture, 2).max() < 20
+    assert middle(picture, 0).min() > 100

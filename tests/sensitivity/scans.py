@@ -21,6 +21,7 @@ def background(t2star, regions, affine=AFFINE, marks=None):
         marks=nothing if marks is None else marks,
         lesions=None,
         doubtful=nothing,
+        mimics=None,
         b0=3.0,
         te_ms=20.0,
     )

@@ -16,6 +16,7 @@ from cmb_bidsapp.models.registry import load_lesion_model
 from cmb_bidsapp.train.cases import find_cases, split_participants
 from cmb_bidsapp.train.lesions import (
     class_labels,
+    refuse_patch,
     start_network,
     training_labels,
     write_raw_dataset,
@@ -211,3 +212,11 @@ def test_sessions_of_a_participant_are_in_the_same_fold():
 def test_more_folds_than_participants_are_refused():
     with pytest.raises(UsageError, match="3 folds"):
         split_participants(["sub-01_ses-A", "sub-01_ses-B", "sub-02"], 3, seed=0)
+
+
+def test_a_patch_that_the_network_cannot_halve_is_refused():
+    strides = [[1, 1, 1], [1, 2, 2], [2, 2, 2], [2, 2, 2]]
+    plans = {"architecture": {"arch_kwargs": {"strides": strides}}}
+    refuse_patch((12, 96, 96), plans)
+    with pytest.raises(UsageError, match=r"--patch-size 10 96 96: .* multiples of 4 8 8"):
+        refuse_patch((10, 96, 96), plans)

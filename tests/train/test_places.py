@@ -1,17 +1,20 @@
 """Places that the second look learns from, and microbleeds mixed into them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from cmb_bidsapp.lesions.lesion import Mimic
 from cmb_bidsapp.lesions.second_look import PIXELS, SLICES
 from cmb_bidsapp.sensitivity.background import Background
 from cmb_bidsapp.train.places import (
     CLEAR_TISSUE,
     LEAST_CONTRAST,
     MARGIN,
+    UNKNOWN,
     Acquisition,
     Kind,
-    mixed,
     places_of,
     shadows_of,
     with_ratings,
@@ -41,6 +44,7 @@ def background(*, labelled: bool) -> Background:
         marks=np.zeros(SHAPE, bool),
         lesions=lesions if labelled else None,
         doubtful=np.zeros(SHAPE, bool),
+        mimics=None,
         b0=3.0,
         te_ms=20.0,
     )
@@ -125,11 +129,14 @@ def test_an_acquisition_that_shows_hardly_any_gives_none(monkeypatch):
     assert len(shadows_of(weak, 1, np.random.default_rng(0))) == 0
 
 
-def test_mixing_multiplies_the_signal(shadows):
-    shadows = shadows[:8].astype(np.float32)
-    tissue = np.full_like(shadows, 0.2)
-    views = mixed(tissue, shadows, np.random.default_rng(1))
-    for view, shadow in zip((views + 1) / 1.2, shadows, strict=True):
-        assert view.min() == pytest.approx(1 + shadow.min(), abs=0.02)
-    outside = mixed(np.full_like(shadows, -1), shadows, np.random.default_rng(1))
-    assert (outside == -1).all(), "nothing outside the brain changes"
+def test_mimics_are_known_where_the_truth_says_so():
+    mimics = np.full(SHAPE, list(Mimic).index(Mimic.OTHER), np.int8)
+    mimics[55:70] = list(Mimic).index(Mimic.VESSEL)
+    seen = replace(background(labelled=True), mimics=mimics)
+    places = places_of(seen, 0, np.random.default_rng(0))
+    assert set(places.mimic[places.kind == Kind.LESION]) == {UNKNOWN}
+    assert set(places.mimic[places.kind == Kind.TISSUE]) == {UNKNOWN}
+    dark = (places.kind == Kind.OTHER) & (darkest_in_the_middle(places.views) < 0.4)
+    assert set(places.mimic[dark]) == {list(Mimic).index(Mimic.VESSEL)}
+    nobody = places_of(background(labelled=True), 0, np.random.default_rng(0))
+    assert set(nobody.mimic[nobody.kind == Kind.OTHER]) == {UNKNOWN}

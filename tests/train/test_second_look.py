@@ -15,7 +15,7 @@ from cmb_bidsapp.bids.outputs import write_image
 from cmb_bidsapp.cli import main
 from cmb_bidsapp.core.errors import NoInputError
 from cmb_bidsapp.lesions.second_look import Judge, SecondLook, judge_views
-from cmb_bidsapp.lesions.segment import LesionNetwork
+from cmb_bidsapp.lesions.segment import LesionNetwork, second_look_of
 from cmb_bidsapp.models.registry import PACKAGED, load_lesion_model
 from cmb_bidsapp.sensitivity.background import read_background
 from cmb_bidsapp.train.implants import chosen_sessions
@@ -143,6 +143,32 @@ def test_the_bundle_holds_it_and_segmentation_uses_it(training, tmp_path, capsys
     )
     assert not np.array_equal(first.cmb_probability, second.cmb_probability)
     assert (second.cmb_probability[first.cmb_probability < 0.05] == 0).all()
+
+
+def test_mimics_alone_leave_the_judgement_as_it_is(training, tmp_path, capsys):
+    bundle = tmp_path / "bundle"
+    shutil.copytree(PACKAGED / "lesions", bundle)
+    arguments = ["train", "second-look", str(training), str(bundle), "--steps", "2"]
+    arguments += ["--masks", str(training), "--mimics-only"]
+    before = load_lesion_model("lesions").card
+    assert main(arguments) == 0
+    assert "nothing is learned of what is no microbleed" in capsys.readouterr().out
+    for participant in ("01", "02", "03"):
+        files = SessionFiles(training, participant, None)
+        t2star, affine = (image := nib.load(files.t2star)).get_fdata(), image.affine
+        bleeds = nib.load(files.mask).get_fdata() > 0
+        # Lines of one half are veins, those of the other calcium.
+        halves = np.where(np.arange(SHAPE[1]) < SHAPE[1] // 2, 1, 2)[None, :, None]
+        write_image(files.mimics, (((t2star < 250) & ~bleeds) * halves).astype(np.uint8), affine)
+        write_image(files.mars, np.ones(SHAPE, np.uint16), affine)
+    assert main(arguments) == 0
+    model = load_lesion_model(str(bundle))
+    kept = {name: getattr(model.card, name) for name in ("threshold", "calibration", "metrics")}
+    assert kept == {name: getattr(before, name) for name in kept}
+    second_look, old = second_look_of(model), second_look_of(load_lesion_model("lesions"))
+    assert second_look.namer is not None
+    own, other = second_look.judges.state_dict(), old.judges.state_dict()
+    assert all(torch.equal(own[key], other[key]) for key in other)
 
 
 def test_a_fold_that_is_not_there_is_refused(training, tmp_path, capsys):

@@ -1,0 +1,142 @@
+"""Microbleeds mixed into clear tissue, another one each time, and views changed at random."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+
+from cmb_bidsapp.core.errors import NoInputError
+from cmb_bidsapp.lesions.second_look import PIXELS
+from cmb_bidsapp.train.places import MARGIN, Image, Kind, Places, Stored
+
+#: Brightness of what is not brain, or next to nothing else.
+OUTSIDE = -0.98
+
+
+class Mixer:
+    """Mixes microbleeds into the clear tissue of places.
+
+    Parameters
+    ----------
+    places, shadows
+        Places, and views of microbleeds alone for each acquisition of theirs.
+    rng
+        Chooses tissue and microbleed.
+
+    Raises
+    ------
+    NoInputError
+        There is no tissue of an acquisition that shows microbleeds.
+    """
+
+    def __init__(self, places: Places, shadows: Sequence[Stored], rng: np.random.Generator) -> None:
+        self._places, self._shadows, self.rng = places, shadows, rng
+        tissue = np.flatnonzero(places.kind == Kind.TISSUE)
+        shown = np.array([len(known) > 0 for known in shadows], bool)
+        #: Tissue of acquisitions that show microbleeds.
+        self.tissue = tissue[shown[places.acquisition[tissue]]]
+        if not len(self.tissue):
+            raise NoInputError("no dark places, or no tissue around them, to learn from")
+
+    def batch(self, mixed_in: int, plain: Sequence[npt.NDArray[np.intp]]) -> tuple[Image, Image]:
+        """Views ``(n, slices, rows, columns)`` and voxel sizes ``(n, 2)``.
+
+        Parameters
+        ----------
+        mixed_in
+            How many microbleeds; they are first.
+        plain
+            Numbers of the places that follow.
+        """
+        tissue = self.rng.choice(self.tissue, mixed_in)
+        chosen = np.concatenate([tissue, *plain])
+        views = self._places.views[chosen].astype(np.float32)
+        views[:mixed_in] = mixed(views[:mixed_in], self._drawn(tissue), self.rng)
+        return views, self._places.voxel[chosen]
+
+    def _drawn(self, tissue: npt.NDArray[np.intp]) -> Image:
+        """A microbleed of the acquisition of each place."""
+        kinds = [self._shadows[number] for number in self._places.acquisition[tissue]]
+        return np.stack([known[self.rng.integers(len(known))] for known in kinds]).astype(
+            np.float32
+        )
+
+
+def mixed(tissue: Image, shadows: Image, rng: np.random.Generator) -> Image:
+    """Views of tissue with a microbleed in the middle of each.
+
+    Parameters
+    ----------
+    tissue, shadows
+        Views of as many places, less 1; the shadows are turned and mirrored.
+    """
+    turned = np.empty_like(shadows)
+    for number, shadow in enumerate(shadows):
+        turned[number] = np.rot90(shadow, int(rng.integers(4)), (1, 2))
+        if rng.random() < 0.5:
+            turned[number] = turned[number, :, ::-1]
+    views: Image = np.clip((tissue + 1) * (turned + 1), 0, 3) - 1
+    return views
+
+
+def augmented(views: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Change a batch at random, each view on its own, as scanners and heads differ.
+
+    Parameters
+    ----------
+    views
+        Wider than a network's by twice the margin of places.
+
+    Returns
+    -------
+    views
+        As wide as a network wants them.
+    """
+    views = _moved(views, rng)
+    if rng.random() < 0.5:
+        # The slices of either view in reverse order.
+        views = views.unflatten(1, (2, -1)).flip(2).flatten(1, 2)
+    inside = views > OUTSIDE
+    changed = _sharpened(views, _each(rng.uniform(-0.6, 1, len(views))))
+    gamma, contrast = (
+        np.exp(rng.uniform(-0.3, 0.3, len(views))),
+        rng.uniform(0.75, 1.25, len(views)),
+    )
+    changed = ((changed + 1).clamp(min=0) ** _each(gamma) - 1) * _each(contrast)
+    fine, coarse = (_each(rng.uniform(0, most, len(views))) for most in (0.06, 0.05))
+    blocks = torch.randn(*views.shape[:2], PIXELS // 2, PIXELS // 2)
+    coarse = coarse * F.interpolate(blocks, scale_factor=2, mode="bilinear", align_corners=False)
+    changed = changed + torch.randn_like(views) * fine + coarse
+    return torch.where(inside, changed, views).clamp(-1, 2)
+
+
+def _each(values: npt.NDArray[np.float64]) -> torch.Tensor:
+    """One number for each view of a batch."""
+    return torch.from_numpy(values.astype(np.float32))[:, None, None, None]
+
+
+def _moved(views: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Views turned, mirrored, stretched and shifted; what lies beyond them is outside the brain."""
+    count, wide = len(views), views.shape[-1]
+    angle, size = rng.uniform(0, 2 * np.pi, count), np.exp(rng.uniform(-0.22, 0.22, count))
+    stretch, mirror = np.exp(rng.uniform(-0.1, 0.1, count)), rng.choice((-1, 1), count)
+    across, along = np.cos(angle) * size, np.sin(angle) * size
+    rows = [[across * stretch * mirror, -along], [along * mirror, across / stretch]]
+    turn = np.array(rows).transpose(2, 0, 1) * PIXELS / wide
+    shift = rng.uniform(-1, 1, (count, 2, 1)) * MARGIN / wide * 1.6
+    theta = torch.from_numpy(np.concatenate([turn, shift], axis=2).astype(np.float32))
+    grid = F.affine_grid(theta, [count, views.shape[1], PIXELS, PIXELS], align_corners=False)
+    return F.grid_sample(views + 1, grid, align_corners=False) - 1
+
+
+def _sharpened(views: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+    """Views with a share of a blur; a negative one sharpens."""
+    weights = torch.tensor([0.25, 0.5, 0.25])
+    slices = views.shape[1]
+    kernel = (weights[:, None] * weights).expand(slices, 1, 3, 3)
+    blurred = F.conv2d(F.pad(views, (1, 1, 1, 1), mode="replicate"), kernel, groups=slices)
+    return views + (blurred - views) * share
