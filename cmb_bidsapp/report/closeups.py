@@ -11,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import ceil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from cmb_bidsapp.core.arrays import Mask
 from cmb_bidsapp.core.defaults import CfprMode
@@ -23,6 +25,7 @@ from cmb_bidsapp.lesions.cfpr import paper_periphery, reference_periphery
 from cmb_bidsapp.lesions.slabs import slices_in_slab
 from cmb_bidsapp.lesions.windows import Window, windows
 from cmb_bidsapp.report.painting import (
+    GUTTER_PIXELS,
     PLANES,
     RGB,
     Grey,
@@ -111,6 +114,19 @@ def closeups(
             yield number, _picture(scene, marks, voxels, number, colours[number])
 
 
+def panels_of(path: Path) -> tuple[int, int]:
+    """Columns and rows of panels of a picture that is written; earlier ones have three rows.
+
+    Parameters
+    ----------
+    path
+        Of a picture that :func:`closeups` drew.
+    """
+    with Image.open(path) as picture:
+        across, down = picture.size
+    return across // (SIDE + GUTTER_PIXELS), down // (SIDE + GUTTER_PIXELS)
+
+
 def _marks(scene: Scene, window: Window, own: Mask, periphery: Periphery) -> Grey:
     """What the voxels of a candidate and of its periphery are."""
     if periphery.mode == "reference":
@@ -142,7 +158,7 @@ def _picture(
         rows.append(panels)
     rows.append(_neighbours(scene, voxels, len(panels)))
     heads = ("T2*w", "T2*w, outlined", *there)
-    words = {(k * (SIDE + 2) + 5, 3): text for k, text in enumerate(heads, 1)}
+    words = {(k * (SIDE + GUTTER_PIXELS) + 5, 3): text for k, text in enumerate(heads, 1)}
     return write(tiled(rows), words)
 
 

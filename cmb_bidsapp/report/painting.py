@@ -25,8 +25,9 @@ Box = tuple[float, float, float, float]
 
 #: WebP quality, and effort of the encoder (0 to 6).
 QUALITY, EFFORT = 78, 2
-#: Black around each picture that is joined with others: rows, columns, colours.
-GUTTER = ((0, 2), (0, 2), (0, 0))
+#: Black after each picture that is joined with others: rows, columns, colours.
+GUTTER_PIXELS = 2
+GUTTER = ((0, GUTTER_PIXELS), (0, GUTTER_PIXELS), (0, 0))
 #: Axis that each plane leaves out.
 PLANES = {"axial": 2, "coronal": 1, "sagittal": 0}
 

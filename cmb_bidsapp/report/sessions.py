@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,15 @@ from cmb_bidsapp.clinical.mars import fill, form_rows
 from cmb_bidsapp.clinical.summary import CUTOFFS, ClinicalSummary, summarise
 from cmb_bidsapp.core.labels import MARS_FORM
 from cmb_bidsapp.lesions.grading import DEFINITE_ROUNDNESS
-from cmb_bidsapp.lesions.lesion import UNASSIGNED, Grade, Lesion, Mimic, Reason
+from cmb_bidsapp.lesions.lesion import UNASSIGNED, Grade, Lesion
 from cmb_bidsapp.lesions.table import fingerprint, read_lesions
+from cmb_bidsapp.report.closeups import panels_of
 from cmb_bidsapp.report.figures import OVERVIEWS, best_first, closeup_name
 from cmb_bidsapp.report.pages import SizeBudget
 from cmb_bidsapp.report.reading import candidates, session_data
 from cmb_bidsapp.report.sensitivity import Found, found_in
 from cmb_bidsapp.report.viewer import NO_VOLUMES, Volumes, fitted
+from cmb_bidsapp.report.words import instead_in_words, verdict_in_words
 
 #: Columns of the table of the anatomy, and of the lesion table, that are numbers a person reads.
 MEASURED = ("value", "low", "high")
@@ -37,21 +39,6 @@ ROUNDED = (
 ROUNDED_MM = ("x", "y", "z", "mni_x", "mni_y", "mni_z")
 #: Candidates of a session that have a card and can be rated; of the others so many have a line.
 CARDS, LINES = 500, 1000
-#: Verdicts of CFPR as the beginning of a sentence that goes on with the share of brain.
-VERDICTS = {
-    Reason.PARENCHYMA: "Kept",
-    Reason.NO_PERIPHERY: "Kept: there is no periphery to judge by",
-    Reason.PERIPHERY_NOT_BRAIN: "Rejected",
-    Reason.CFPR_OFF: "Not applied",
-}
-#: What a card says a candidate may be instead, from this share on.
-MIMICS: Mapping[Mimic, str] = {
-    Mimic.VESSEL: "a vessel",
-    Mimic.CALCIFICATION: "a calcification",
-    Mimic.IRON: "the iron of a nucleus",
-    Mimic.EDGE: "the edge of the brain",
-}
-LIKELY_MIMIC = 0.5
 #: Grades as the beginning of a card.
 TITLES: Mapping[str, str] = {
     Grade.DEFINITE: "Definite",
@@ -173,17 +160,18 @@ def session_view(
     cards, lines = int(CARDS * share), int(LINES * share)
     ranked = best_first(lesions)[: cards + lines]
 
-    def with_pictures(chosen: Iterable[Lesion]) -> list[dict[str, Any]]:
-        pictured = [
-            (lesion, room.picture(files.figure(closeup_name(lesion.number)))) for lesion in chosen
+    def with_pictures(chosen: Sequence[Lesion]) -> list[dict[str, Any]]:
+        places = {lesion.number: files.figure(closeup_name(lesion.number)) for lesion in chosen}
+        pictures = {number: room.picture(path) for number, path in places.items()}
+        return [
+            _card(lesion, pictures[lesion.number], places[lesion.number])
+            for lesion in sorted(chosen, key=lambda one: one.number)
         ]
-        pictured.sort(key=lambda pair: pair[0].number)
-        return [_card(lesion, picture) for lesion, picture in pictured]
 
     # The pictures of what counts come first, the others take what is left.
-    kept = with_pictures(lesion for lesion in ranked[:cards] if lesion.kept)
+    kept = with_pictures([lesion for lesion in ranked[:cards] if lesion.kept])
     figures = {name: room.picture(files.figure(name)) for name in OVERVIEWS if ok}
-    rejected = with_pictures(lesion for lesion in ranked[:cards] if not lesion.kept)
+    rejected = with_pictures([lesion for lesion in ranked[:cards] if not lesion.kept])
     volumes = fitted(files, room.left) if ok and with_volumes else NO_VOLUMES
     room.left -= volumes.size
     left_out = (f"{room.left_out} pictures are left out" if room.left_out else "", volumes.note)
@@ -308,8 +296,8 @@ def _quality(files: SessionFiles) -> list[dict[str, str]]:
     ]
 
 
-def _card(lesion: Lesion, picture: str | None = None) -> dict[str, Any]:
-    """A candidate as its card shows it: its cells, and what of them a person reads."""
+def _card(lesion: Lesion, picture: str | None = None, path: Path | None = None) -> dict[str, Any]:
+    """A candidate as its card shows it: its cells, what of them a person reads, its picture."""
     cells = encode(lesion)
     rounded = {name: (readable, getattr(lesion, name)) for name in ROUNDED}
     rounded |= {name: ("{:.1f}".format, getattr(lesion, name)) for name in ROUNDED_MM}
@@ -330,28 +318,10 @@ def _card(lesion: Lesion, picture: str | None = None) -> dict[str, Any]:
         "brain": lesion.cfpr_ratio,
         "chance": lesion.calibrated_probability,
         "share": lesion.mimic_share,
-        "instead": _instead(lesion),
+        "instead": instead_in_words(lesion),
         "picture": picture,
+        "panels": panels_of(path) if picture and path else None,
     }
-
-
-def _instead(lesion: Lesion) -> str:
-    """What a lesion that is not definite may be instead of a microbleed, where that is likely.
-
-    >>> _instead(Lesion(status="rejected", mimic=Mimic.VESSEL, mimic_share=0.8))
-    'a vessel'
-    """
-    sure = (lesion.mimic_share or 0) >= LIKELY_MIMIC
-    told = sure and lesion.mimic is not None and lesion.grade is not Grade.DEFINITE
-    return MIMICS.get(lesion.mimic, "") if told and lesion.mimic else ""
-
-
-def verdict_in_words(lesion: Lesion) -> str:
-    """What was decided, as the beginning of a sentence."""
-    if lesion.reason in VERDICTS:
-        return VERDICTS[lesion.reason]
-    word = "Kept" if lesion.kept else "Rejected"
-    return word if lesion.reason is None else f"{word} ({lesion.reason.description})"
 
 
 def _place(lesion: Lesion) -> str:

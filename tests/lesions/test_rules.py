@@ -12,7 +12,7 @@ from cmb_bidsapp.lesions.mimics import Resemblance
 from cmb_bidsapp.lesions.phase import Fit, Sign
 from cmb_bidsapp.lesions.rules import Decision, cfpr_rule, phase_rule, to_lesions
 from cmb_bidsapp.lesions.table import read_lesions, write_lesions
-from cmb_bidsapp.report.sessions import verdict_in_words
+from cmb_bidsapp.report.words import verdict_in_words
 from tests.lesions.test_grading import CLEAR
 
 KEPT = Verdict(

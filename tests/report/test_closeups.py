@@ -14,12 +14,13 @@ from cmb_bidsapp.report.closeups import (
     Periphery,
     Scene,
     closeups,
+    panels_of,
 )
 from cmb_bidsapp.report.figures import (
     KEPT_COLOR,
     REJECTED_COLOR,
 )
-from cmb_bidsapp.report.painting import colour
+from cmb_bidsapp.report.painting import colour, save
 
 PAPER = Periphery("paper", 2.0)
 
@@ -162,3 +163,10 @@ def test_beyond_the_image_there_is_no_slice(scene):
     picture = draw(dataclasses.replace(scene, t1w=None, numbers=numbers))
     assert middle(picture, 2).max() < 20
     assert middle(picture, 0).min() > 100
+
+
+def test_panels_of_a_written_picture_are_counted(scene, tmp_path):
+    save(draw(scene), tmp_path / "four.webp")
+    assert panels_of(tmp_path / "four.webp") == (4, 4)
+    save(draw(scene)[: 3 * (SIDE + 2)], tmp_path / "earlier.webp")
+    assert panels_of(tmp_path / "earlier.webp") == (4, 3)

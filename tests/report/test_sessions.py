@@ -6,7 +6,6 @@ import pytest
 
 from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.core.labels import MARS_FORM
-from cmb_bidsapp.lesions.lesion import Lesion, Reason, Status
 from cmb_bidsapp.report.pages import SizeBudget
 from cmb_bidsapp.report.sessions import (
     ReportedSession,
@@ -14,7 +13,6 @@ from cmb_bidsapp.report.sessions import (
     in_words,
     mars_key,
     session_view,
-    verdict_in_words,
 )
 from tests.report.heads import finish_session, session_of
 
@@ -87,13 +85,6 @@ def test_candidates_beyond_the_share_have_a_line_or_are_counted(view):
 )
 def test_cfpr_is_told_in_words(decisions, text):
     assert cfpr_in_words(decisions) == text
-
-
-def test_every_reason_is_told_in_words():
-    for reason in (None, *Reason):
-        for status in Status:
-            words = verdict_in_words(Lesion(status=status, reason=reason))
-            assert words.split()[0].rstrip(":") in ("Kept", "Rejected", "Not"), reason
 
 
 def test_the_key_has_every_region_of_the_form_by_its_class():

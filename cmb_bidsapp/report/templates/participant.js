@@ -11,6 +11,7 @@
     shown = button;
     large.src = image.src;
     large.alt = image.alt;
+    large.parentElement.style.cssText = button.style.cssText;
     large.style.setProperty("--ratio", image.naturalWidth / image.naturalHeight);
     const about = button.closest(".card")?.querySelector("header p") ?? button.parentElement.querySelector("figcaption");
     const number = button.closest(".card")?.dataset.lesion ?? "";
