@@ -10,7 +10,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import nibabel as nib
@@ -103,10 +103,6 @@ class Scan:
     labels: Sequence[Label]
 
 
-#: Where what a model found in a scan is kept.
-Kept = Callable[[str], SessionFiles]
-
-
 @dataclass(frozen=True)
 class Request:
     """What is asked for: a folder, where results go, and the model of each participant."""
@@ -121,10 +117,6 @@ class Request:
     def prepared(self, participant: str) -> SessionFiles:
         """A whole scan, prepared now or before."""
         return prepare(self.folder / "whole", participant, self.out / "prepared", self.device)
-
-    def kept(self, participant: str, folder: str = "") -> Kept:
-        """Where what models found in a scan is kept."""
-        return lambda model: SessionFiles(segmented_in(self.out, model) / folder, participant, None)
 
     def threshold_for(self, model: str) -> float:
         """The one asked for, or the model's own."""
@@ -179,28 +171,35 @@ class Networks:
 
     def __init__(self, device: str) -> None:
         self.device = device
-        self._opened: dict[str, tuple[LesionModel, LesionNetwork]] = {}
+        #: A network, and the one whose regions it needs, if any.
+        self._opened: dict[str, tuple[LesionNetwork, LesionNetwork | None]] = {}
 
     def __call__(
-        self, model: str, kept: Kept, t2star: Image, t1w: Image | None, affine: Affine
+        self, model: str, cache: SessionFiles, t2star: Image, t1w: Image | None, affine: Affine
     ) -> Segmentation:
         """Segment as the app does, or read what was found before."""
-        cache = kept(model)
         if not cache.network_labels.exists():
             if model not in self._opened:
-                loaded = load_lesion_model(model)
-                self._opened = {model: (loaded, LesionNetwork(loaded, self.device))}
-            loaded, network = self._opened[model]
+                self._opened = {model: self._open(load_lesion_model(model))}
+            network, regions_of = self._opened[model]
             found = network(t2star, t1w, affine)
             labels = found.labels
-            if not loaded.classes.regions:
-                regions = self(REGIONS_OF, kept, t2star, t1w, affine).labels
-                labels = with_regions(labels, np.where(regions <= 3, regions, 0))
+            if regions_of is not None:
+                known = regions_of(t2star, t1w, affine).labels
+                labels = with_regions(labels, np.where(known <= 3, known, 0))
             likely = np.where(found.cmb_probability < NEGLIGIBLE, 0, found.cmb_probability)
             write_image(cache.probability, likely.astype(np.float32), affine)
             write_image(cache.network_labels, labels, affine)
         labels = read_labels(cache.network_labels)[0].astype(np.uint8)
         return Segmentation(labels, read_derivative(cache.probability)[0])
+
+    def _open(self, model: LesionModel) -> tuple[LesionNetwork, LesionNetwork | None]:
+        network = LesionNetwork(model, self.device)
+        if model.classes.regions:
+            return network, None
+        # The second look has nothing to do with regions, and takes minutes.
+        other = replace(load_lesion_model(REGIONS_OF), second_look=None)
+        return network, LesionNetwork(other, self.device)
 
 
 def segmented_in(out: Path, model: str) -> Path:
@@ -256,8 +255,8 @@ def fast_scans(request: Request, labels: Labeller = whole_labels) -> Iterator[Sc
         t2star, affine = read_derivative(files.t2star)
         there = files.t1w_on_t2star.exists()
         t1w = read_derivative(files.t1w_on_t2star)[0] if there else None
-        kept = request.kept(files.participant)
-        found = networks(model, kept, t2star, t1w, affine)
+        cache = SessionFiles(segmented_in(request.out, model), files.participant, None)
+        found = networks(model, cache, t2star, t1w, affine)
         yield Scan(
             participant,
             participant,
@@ -324,8 +323,9 @@ def slab_scans(request: Request) -> Iterator[Scan]:
         image = nib.load(path)
         t2star = np.asarray(image.dataobj, np.float32)
         affine = np.asarray(image.affine, np.float64)
-        kept = request.kept(name.removeprefix("sub-").replace("_", ""), "slabs")
-        found = networks(model, kept, t2star, None, affine)
+        folder = segmented_in(request.out, model) / "slabs"
+        cache = SessionFiles(folder, name.removeprefix("sub-").replace("_", ""), None)
+        found = networks(model, cache, t2star, None, affine)
         yield Scan(
             name,
             participant,

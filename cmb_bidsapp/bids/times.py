@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.bids.text import cause_of
+from cmb_bidsapp.bids.typed import NOT_KNOWN
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Order:
     times
         When each session was, where ``source`` is a table.
     problems
-        Tables that are there and could not be read.
+        Tables that are there and could not be read, and times that are none.
     """
 
     sessions: tuple[str, ...]
@@ -59,14 +60,22 @@ def order_of(bids_dir: Path, participant: str, sessions: Sequence[str]) -> Order
     folder = bids_dir / f"sub-{participant}"
     table = folder / f"sub-{participant}_sessions.tsv"
     problems: list[str] = []
-    by_session = {
-        row.get("session_id", "").removeprefix("ses-"): _time(row) for row in _rows(table, problems)
-    }
+    told: dict[str, set[datetime.datetime]] = {label: set() for label in sessions}
+    for row in _rows(table, problems):
+        label = row.get("session_id", "").strip().removeprefix("ses-")
+        if label in told and (time := _time(row, table, problems)) is not None:
+            told[label].add(time)
+    problems += [
+        f"{table} has several times of ses-{label}, of which none is taken"
+        for label, times in told.items()
+        if len(times) > 1
+    ]
+    by_session = {label: min(times) for label, times in told.items() if len(times) == 1}
     by_scans: dict[str, datetime.datetime | None] = {}
     for label in sessions:
         scans = folder / f"ses-{label}" / f"sub-{participant}_ses-{label}_scans.tsv"
-        times = [time for row in _rows(scans, problems) if (time := _time(row)) is not None]
-        by_scans[label] = min(times, default=None)
+        all_times = [_time(row, scans, problems) for row in _rows(scans, problems)]
+        by_scans[label] = min((time for time in all_times if time is not None), default=None)
     for source, found in (("sessions.tsv", by_session), ("scans.tsv", by_scans)):
         known = {label: time for label in sessions if (time := found.get(label)) is not None}
         if len(set(known.values())) == len(sessions):
@@ -89,11 +98,15 @@ def _rows(table: Path, problems: list[str]) -> list[dict[str, str]]:
     return []
 
 
-def _time(row: Mapping[str, str]) -> datetime.datetime | None:
+def _time(row: Mapping[str, str], table: Path, problems: list[str]) -> datetime.datetime | None:
     """When a row was acquired; time zones, which are the same in a dataset, are left out."""
+    given = row.get("acq_time", NOT_KNOWN).strip()
     try:
-        return datetime.datetime.fromisoformat(row.get("acq_time", "")).replace(tzinfo=None)
+        return datetime.datetime.fromisoformat(given).replace(tzinfo=None)
     except ValueError:
+        # 01/02/2020 is two days; nobody knows which. Once for each table is enough.
+        if given not in ("", NOT_KNOWN) and not any(p.startswith(f"{table}: ") for p in problems):
+            problems.append(f"{table}: {given} is no acq_time such as 2020-01-31T10:00:00")
         return None
 
 

@@ -24,7 +24,10 @@ from cmb_bidsapp.models.classes import Classes
 from cmb_bidsapp.models.nnunet import LesionModel
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from cmb_bidsapp.lesions.second_look import SecondLook
+    from cmb_bidsapp.models.weights import Tensors
 
 #: Dark spots are looked for where the background is less probable than this.
 TISSUE = 0.5
@@ -122,7 +125,7 @@ class LesionNetwork:
         self._card, self._classes = model.card, model.classes
         self._device = torch.device(device)
         self._slab_mm = slab_mm
-        self._second_look = second_look_of(model)
+        self._second_look = second_look_of(model.second_look)
         self._predictor = make_predictor(model, self._device, mirror=mirror)
 
     def __call__(
@@ -280,15 +283,26 @@ def with_lesions(
     return changed
 
 
-def second_look_of(model: LesionModel) -> SecondLook | None:
-    """The network that judges candidates, where the model has one."""
-    if model.second_look is None:
+def second_look_of(read: tuple[Path, Tensors] | None) -> SecondLook | None:
+    """The network that judges candidates, where a model has one.
+
+    Parameters
+    ----------
+    read
+        Its tensors, and the file that they are from.
+
+    Raises
+    ------
+    ModelError
+        They are of another network.
+    """
+    if read is None:
         return None
     # Keeps torch off the command line's path.
     from cmb_bidsapp.lesions.second_look import Judge, Namer, SecondLook
     from cmb_bidsapp.models.weights import load_into
 
-    path, weights = model.second_look
+    path, weights = read
     judges = {key.split(".")[1] for key in weights if key.startswith("judges.")}
     named = any(key.startswith("namer.") for key in weights)
     network = SecondLook([Judge() for _ in judges], Namer() if named else None)

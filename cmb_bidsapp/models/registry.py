@@ -27,7 +27,7 @@ from cmb_bidsapp.models.nnunet import (
     model_of_bundle,
     open_result_folder,
 )
-from cmb_bidsapp.models.weights import load_into, read_tensors
+from cmb_bidsapp.models.weights import Tensors, load_into, read_tensors
 
 if TYPE_CHECKING:
     import torch
@@ -92,13 +92,24 @@ def load_bundle(name_or_folder: str) -> Bundle:
         There is no such bundle, or a file is not what the card says.
     """
     card, folder = load_card(name_or_folder), _folder(name_or_folder)
-    for file_name, expected in card.files.items():
-        path = folder / file_name
-        if not path.is_file():
-            raise ModelError(f"{path} is missing; install the model again")
-        if sha256_of(path) != expected:
-            raise ModelError(f"{path} is damaged (SHA-256 differs); install the model again")
+    for file_name in card.files:
+        _verify(folder, file_name, card)
     return Bundle(folder, card)
+
+
+def load_second_look(name_or_folder: str) -> tuple[Path, Tensors] | None:
+    """Read the network that judges candidates alone; ``None`` where a model has none.
+
+    Raises
+    ------
+    ModelError
+        There is no such model, or the file is not what the card says.
+    """
+    if not has_second_look(name_or_folder):
+        return None
+    folder = _folder(name_or_folder)
+    path = _verify(folder, SECOND_LOOK, load_card(name_or_folder))
+    return path, read_tensors(path)
 
 
 def load_lesion_model(name_or_folder: str, folds: Sequence[str] = ()) -> LesionModel:
@@ -233,6 +244,16 @@ def lesion_model_parameters(name_or_folder: str, folds: Sequence[str] = ()) -> M
         key: getattr(card, key) for key in ("nominal_slice_mm", "configuration", "dark_spots")
     }
     return {**card.files, **stated, "mirror_axes": list(card.mirror_axes)}
+
+
+def _verify(folder: Path, file_name: str, card: Card) -> Path:
+    """A file of a bundle that is what the card says."""
+    path = folder / file_name
+    if not path.is_file():
+        raise ModelError(f"{path} is missing; install the model again")
+    if sha256_of(path) != card.files[file_name]:
+        raise ModelError(f"{path} is damaged (SHA-256 differs); install the model again")
+    return path
 
 
 def _folder(name_or_folder: str) -> Path:

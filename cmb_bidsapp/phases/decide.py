@@ -25,7 +25,7 @@ from cmb_bidsapp.lesions.candidates import Candidate
 from cmb_bidsapp.lesions.lesion import Lesion
 from cmb_bidsapp.lesions.segment import second_look_of
 from cmb_bidsapp.lesions.table import write_lesions
-from cmb_bidsapp.models.registry import calibration_of, has_second_look, load_lesion_model
+from cmb_bidsapp.models.registry import calibration_of, load_second_look
 from cmb_bidsapp.phases.phase import phase_facts
 from cmb_bidsapp.preprocess.resampling import Float, Grid
 from cmb_bidsapp.settings import Settings
@@ -64,9 +64,7 @@ def read_segmented(files: SessionFiles) -> Segmented:
 
 def namer_of(settings: Settings) -> Namer | None:
     """The network that says what candidates resemble, where the model has one."""
-    if not has_second_look(settings.lesions.model):
-        return None
-    second_look = second_look_of(load_lesion_model(settings.lesions.model, settings.lesions.folds))
+    second_look = second_look_of(load_second_look(settings.lesions.model))
     return None if second_look is None else second_look.namer
 
 

@@ -79,7 +79,7 @@ def run_adaptation(request: AdaptRequest) -> int:
     work = WorkFolder(request.work, request.random_seed)
     work.open(_parameters(request, learning, held_back), _inputs(request, sessions))
     _say(f"{len(learning)} scans are learned from, {len(held_back)} are held back")
-    second_look = second_look_of(model)
+    second_look = second_look_of(model.second_look)
     assert second_look is not None
     places, shadows, protocols = _places(work, learning, rated)
     spots = second_look if model.card.dark_spots else None

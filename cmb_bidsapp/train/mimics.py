@@ -16,7 +16,7 @@ from cmb_bidsapp.train.places import Places
 
 BATCH, LEARNING_RATE = 128, 2e-3
 #: A mimic of fewer places is not learned: it would be known by heart.
-FEWEST = 20
+FEWEST = 100
 #: Share of a batch's truth that is spread over all mimics: nobody is that sure.
 SMOOTHED = 0.05
 

@@ -280,7 +280,7 @@ def shadows_of(acquisition: Acquisition, count: int, rng: np.random.Generator) -
             continue
         factor = np.pad(np.abs(drawn.factor).astype(np.float32), room, constant_values=1)
         pieces = np.pad(drawn.instances, room)
-        centres = np.array(ndimage.minimum_position(factor, pieces, strong), np.intp)
+        centres = darkest(factor, pieces, int(pieces.max()))[np.array(strong) - 1]
         viewer = Viewer.of(factor, acquisition.voxel)
         found.append(viewer.views(centres, PIXELS + 2 * MARGIN).astype(np.float16))
     size = (0, 2 * SLICES, PIXELS + 2 * MARGIN, PIXELS + 2 * MARGIN)

@@ -69,7 +69,7 @@ def run_second_look(request: SecondLookRequest) -> int:
     NoInputError
         No session can be used.
     """
-    known = second_look_of(load_lesion_model(str(request.bundle)))
+    known = second_look_of(load_lesion_model(str(request.bundle)).second_look)
     if request.mimics_only and known is None:
         raise UsageError(f"{request.bundle} has no judges; leave out --mimics-only")
     rng = np.random.default_rng(request.random_seed)

@@ -82,6 +82,24 @@ def test_a_table_that_cannot_be_read_is_told(tmp_path, damage):
     assert str(table) in problem
 
 
+@pytest.mark.parametrize("time", ["01/02/2020", "1.2.2020", "44197", "'2020-01-01"])
+def test_a_time_that_is_none_is_told(tmp_path, time):
+    table = sessions_table(tmp_path, {"2": time, "10": "today", "base": "yesterday"})
+    found = order_of(tmp_path, "01", ("10", "2"))
+    assert found.source == "labels"
+    assert found.problems == (f"{table}: {time} is no acq_time such as 2020-01-31T10:00:00",)
+
+
+def test_two_times_of_a_session_are_told_and_none_is_taken(tmp_path):
+    table = sessions_table(tmp_path, {"10": " 2021-01-01 ", "2": "2020-01-01"})
+    assert order(tmp_path, ("10", "2")) == ("sessions.tsv", ("2", "10"))
+    again = table.read_text() + "ses-2\t2022-01-01\n"
+    table.write_text(again)
+    found = order_of(tmp_path, "01", ("10", "2"))
+    assert found.source == "labels"
+    assert found.problems == (f"{table} has several times of ses-2, of which none is taken",)
+
+
 @pytest.mark.parametrize("time", ["n/a", "", "yesterday", "2019-01-01T00:00:00"])
 def test_a_table_that_does_not_tell_all_times_apart_is_not_used(tmp_path, time):
     sessions_table(

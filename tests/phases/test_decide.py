@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.clinical.mars import FORM_COLUMNS
 from cmb_bidsapp.clinical.summary import SUMMARY_COLUMNS, read_warnings
 from cmb_bidsapp.core.labels import CMB, LEFT, MARS
-from cmb_bidsapp.models.card import CARD, read_card, write_card
+from cmb_bidsapp.models.card import CARD, SECOND_LOOK, read_card, write_card
 from cmb_bidsapp.models.registry import PACKAGED
 from cmb_bidsapp.report.sessions import cfpr_in_words
 from cmb_bidsapp.settings import Clinical, Decisions, Lesions, Settings
@@ -104,6 +105,7 @@ def test_without_cfpr_the_report_is_told_so(segmented):
 
 def test_a_calibration_of_the_model_reaches_the_table_and_the_stamp(segmented, tmp_path):
     card = read_card(PACKAGED / "lesions" / CARD)
+    shutil.copy(PACKAGED / "lesions" / SECOND_LOOK, tmp_path)
     knots = ((0.999, 0.25), (0.9999, 0.5), (0.99999, 0.75))
 
     def calibrated(**calibration):

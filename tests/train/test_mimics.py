@@ -13,7 +13,7 @@ from tests.train.test_mixing import WIDTH
 NAMES = list(Mimic)
 
 
-def made_up(rng, count=40):
+def made_up(rng, count=FEWEST):
     """Clear tissue, lines through the middle, and tissue next to the outside of the brain."""
     tissue = rng.normal(0, 0.02, (3 * count, 2 * SLICES, WIDTH, WIDTH)).astype(np.float16)
     lines, edges = tissue[count : 2 * count], tissue[2 * count :]

@@ -165,7 +165,9 @@ def test_mimics_alone_leave_the_judgement_as_it_is(training, tmp_path, capsys):
     model = load_lesion_model(str(bundle))
     kept = {name: getattr(model.card, name) for name in ("threshold", "calibration", "metrics")}
     assert kept == {name: getattr(before, name) for name in kept}
-    second_look, old = second_look_of(model), second_look_of(load_lesion_model("lesions"))
+    second_look, old = (
+        second_look_of(one.second_look) for one in (model, load_lesion_model("lesions"))
+    )
     assert second_look.namer is not None
     own, other = second_look.judges.state_dict(), old.judges.state_dict()
     assert all(torch.equal(own[key], other[key]) for key in other)
