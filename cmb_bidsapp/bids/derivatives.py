@@ -133,7 +133,15 @@ class SessionFiles:
         return self.anat("xfm", **{"from": moved, "to": onto, "mode": "image"})
 
     def in_space(self, space: str, resolution: int) -> dict[Path, Path]:
-        """Native image -> the same in a standard space."""
+        """Native image -> the same in a standard space.
+
+        Parameters
+        ----------
+        space
+            Identifier of TemplateFlow, such as ``MNI152NLin2009cAsym``.
+        resolution
+            Its ``res`` index; in our own space the voxel size in mm.
+        """
         where = {"space": space, "res": str(resolution)}
         return {
             self.t2star: self.anat("T2starw", desc="preproc", **where),
@@ -253,6 +261,13 @@ def raw_uri(bids_dir: Path, path: Path) -> str:
 @contextmanager
 def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
     """Hold an exclusive lock; another run on the same outputs waits for it.
+
+    Parameters
+    ----------
+    path
+        The lock file; it stays.
+    wait
+        Whether to wait for the other run, else to give up.
 
     Raises
     ------

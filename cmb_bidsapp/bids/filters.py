@@ -21,6 +21,13 @@ Filters = Mapping[str, Mapping[str, Any]]
 def plain_labels(values: Iterable[str], prefix: str) -> tuple[str, ...]:
     """Labels without their prefix, from single values and comma lists, in order, once each.
 
+    Parameters
+    ----------
+    values
+        As a person gives them.
+    prefix
+        ``sub-`` or ``ses-``.
+
     >>> plain_labels(["sub-01", "02,sub-03", "01"], "sub-")
     ('01', '02', '03')
     """
@@ -32,6 +39,13 @@ def select_participants(
     present: Iterable[str], wanted: Iterable[str], unwanted: Iterable[str]
 ) -> set[str]:
     """Labels (without ``sub-``) of those asked for, all where none is named, less the unwanted.
+
+    Parameters
+    ----------
+    present
+        Labels that there are.
+    wanted, unwanted
+        Labels, all without ``sub-``.
 
     Raises
     ------
@@ -111,6 +125,13 @@ def _possible(entity: str, value: str) -> bool:
 
 def matches(entities: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     """Whether a file's entities satisfy a filter: ``None`` is absent, ``"*"`` any, lists are or.
+
+    Parameters
+    ----------
+    entities
+        Of the file, by their long names.
+    wanted
+        Of the filter, by the same names.
 
     >>> matches({"acquisition": "hi", "run": 2}, {"acquisition": "*", "run": [1, 2]})
     True

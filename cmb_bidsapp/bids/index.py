@@ -51,6 +51,17 @@ def scans_of(
 
     They lie in ``sub-<label>/[ses-<label>/]<datatype>``; every one of these folders may be a link.
 
+    Parameters
+    ----------
+    bids_dir
+        The raw dataset.
+    participant
+        Label without ``sub-``.
+    suffixes
+        BIDS suffixes.
+    sidecars
+        Gives the metadata of an image.
+
     Returns
     -------
     scans, failed

@@ -58,6 +58,17 @@ def choose(
 ) -> Choice:
     """Find and choose the scans to process.
 
+    Parameters
+    ----------
+    bids_dir
+        The raw dataset.
+    participants, excluded
+        Labels without ``sub-``: those that are wanted (all where none is given), and those not.
+    sessions
+        Labels without ``ses-``; empty: all.
+    filters
+        Entities that images must have, by contrast, as in a BIDS filter file.
+
     Raises
     ------
     NoInputError
@@ -141,7 +152,19 @@ def _suffixes(filters: Filters) -> set[str]:
 def choose_participant(
     participant: str, images: Sequence[Scan], sessions: Sequence[str], filters: Filters
 ) -> tuple[list[Session], list[Rejected]]:
-    """Apply the rule of this module to the images of one participant."""
+    """Apply the rule of this module to the images of one participant.
+
+    Parameters
+    ----------
+    participant
+        Label without ``sub-``.
+    images
+        All of the participant.
+    sessions
+        Labels without ``ses-``; empty: all.
+    filters
+        Entities that images must have, by contrast.
+    """
     t1w, rejected = _candidates(images, ("T1w",), filters.get("t1w", {}))
     t2star: list[Scan] = []
     wanted = filters.get("t2starw", {})

@@ -58,6 +58,13 @@ def kind_of(entities: Mapping[str, Any], metadata: Mapping[str, Any]) -> tuple[s
 
     Anything but a magnitude counts, whoever says it; ``None`` where nobody says anything.
 
+    Parameters
+    ----------
+    entities
+        Of the file's name, by their long names.
+    metadata
+        Of the sidecar.
+
     >>> kind_of({}, {"ImageType": ["ORIGINAL", "PRIMARY", "P", "ND", "PHASE"]})
     ('a phase image', 'ImageType P')
     >>> kind_of({"part": "mag"}, {})

@@ -51,6 +51,15 @@ ENTITY_ORDER = (
 def bids_name(entities: Mapping[str, str | None], suffix: str, extension: str) -> str:
     """Build a file name, entities in the order of the specification; ``None`` leaves one out.
 
+    Parameters
+    ----------
+    entities
+        Label by short name, in any order.
+    suffix
+        BIDS suffix.
+    extension
+        With its point.
+
     >>> bids_name({"desc": "brain", "sub": "01", "ses": None}, "mask", ".nii.gz")
     'sub-01_desc-brain_mask.nii.gz'
     """
@@ -132,6 +141,17 @@ def write_image(
     """Write a NIfTI (mm; sform and qform with code 1, scanner) and its sidecar, atomically.
 
     A qform cannot hold a shear: one that says anything else than the sform gets code 0, unknown.
+
+    Parameters
+    ----------
+    path
+        NIfTI file.
+    data
+        Shape ``(x, y, z)`` or more; its type is that of the file.
+    affine
+        From voxels to RAS mm.
+    sidecar
+        Content of the JSON file beside it; ``None``: there is none.
     """
     image = nib.Nifti1Image(data, affine)
     image.set_sform(affine, code=1)

@@ -77,7 +77,17 @@ def read_notes(files: SessionFiles) -> tuple[str, ...]:
 
 
 def write_seconds(files: SessionFiles, phase: str, steps: Mapping[str, float]) -> None:
-    """Keep how long each step of a phase took."""
+    """Keep how long each step of a phase took.
+
+    Parameters
+    ----------
+    files
+        The session's derivatives.
+    phase
+        Its name.
+    steps
+        Seconds by step, in order.
+    """
     write_json(files.seconds, {**_seconds(files), phase: steps})
 
 

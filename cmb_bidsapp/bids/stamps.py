@@ -43,7 +43,15 @@ def sha256_of(path: Path) -> str:
 
 
 def state_of(path: Path, known: FileState | None = None) -> FileState:
-    """State of a file; hashed again only where size or time differ from ``known``."""
+    """State of a file; hashed again only where size or time differ from ``known``.
+
+    Parameters
+    ----------
+    path
+        The file, which must be there.
+    known
+        Its state at an earlier time.
+    """
     stat = path.stat()
     if known is not None and (stat.st_size, stat.st_mtime_ns) == (known.size, known.mtime_ns):
         return known
@@ -76,13 +84,29 @@ def write_stamp(path: Path, stamp: Stamp) -> None:
 
 
 def key_of(parameters: Mapping[str, Any], inputs: Mapping[str, FileState]) -> str:
-    """Digest of everything a result depends on; where the inputs lie does not matter."""
+    """Digest of everything a result depends on; where the inputs lie does not matter.
+
+    Parameters
+    ----------
+    parameters
+        What JSON can hold; else its text counts.
+    inputs
+        In a fixed order.
+    """
     content = {"parameters": parameters, "inputs": [s.sha256 for s in inputs.values()]}
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def states(paths: Iterable[Path], known: Mapping[str, FileState]) -> dict[str, FileState]:
-    """States by path."""
+    """States by path.
+
+    Parameters
+    ----------
+    paths
+        Files that must be there.
+    known
+        States at an earlier time, by path.
+    """
     return {str(path): state_of(path, known.get(str(path))) for path in paths}
 
 
@@ -90,6 +114,13 @@ def vouched(stamp: Stamp | None, root: Path) -> bool:
     """Whether outputs below ``root`` are as they were made, and no input is another now.
 
     Inputs that are not there any more cannot speak against them.
+
+    Parameters
+    ----------
+    stamp
+        ``None``: there is none, and nothing is vouched for.
+    root
+        Output folder of the app.
     """
     if stamp is None or not current(stamp, stamp.key, root):
         return False
@@ -98,7 +129,17 @@ def vouched(stamp: Stamp | None, root: Path) -> bool:
 
 
 def altered(stamp: Stamp | None, root: Path, paths: Iterable[Path]) -> tuple[Path, ...]:
-    """Outputs below ``root`` that are there, but not as a stamp says they were written."""
+    """Outputs below ``root`` that are there, but not as a stamp says they were written.
+
+    Parameters
+    ----------
+    stamp
+        ``None``: there is none, and nothing can be said.
+    root
+        Output folder of the app.
+    paths
+        Outputs below it.
+    """
     made = {} if stamp is None else stamp.outputs
     known = ((path, made.get(os.path.relpath(path, root))) for path in paths if path.is_file())
     return tuple(
@@ -109,7 +150,17 @@ def altered(stamp: Stamp | None, root: Path, paths: Iterable[Path]) -> tuple[Pat
 
 
 def current(stamp: Stamp | None, key: str, root: Path) -> bool:
-    """Whether a stamp vouches for the outputs below ``root`` as they are now."""
+    """Whether a stamp vouches for the outputs below ``root`` as they are now.
+
+    Parameters
+    ----------
+    stamp
+        ``None``: there is none.
+    key
+        Of the phase as it would run now.
+    root
+        Output folder of the app.
+    """
     if stamp is None or stamp.key != key:
         return False
     for name, state in stamp.outputs.items():

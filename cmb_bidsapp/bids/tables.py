@@ -20,7 +20,17 @@ Row = Mapping[str, str]
 
 
 def describe(description: str, units: str | None = None, **levels: str) -> dict[str, Any]:
-    """Say in a table's JSON dictionary what a column is; in names of levels ``_`` is ``-``."""
+    """Say in a table's JSON dictionary what a column is; in names of levels ``_`` is ``-``.
+
+    Parameters
+    ----------
+    description
+        What the column holds.
+    units
+        As BIDS writes them.
+    levels
+        What each of its words means.
+    """
     entry: dict[str, Any] = {"Description": description}
     if units:
         entry["Units"] = units
@@ -54,6 +64,15 @@ def open_table(
     The table, and with ``descriptions`` its JSON dictionary, appear when the block ends; where it
     ends with an error they do not.
 
+    Parameters
+    ----------
+    path
+        The TSV file.
+    columns
+        In order.
+    descriptions
+        By column, as :func:`describe` makes them; ``None``: there is no dictionary.
+
     Yields
     ------
     add
@@ -73,7 +92,19 @@ def write_table(
     rows: Iterable[Mapping[str, object]],
     descriptions: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
-    """Write a TSV (missing values as ``n/a``) and, with ``descriptions``, its JSON dictionary."""
+    """Write a TSV (missing values as ``n/a``) and, with ``descriptions``, its JSON dictionary.
+
+    Parameters
+    ----------
+    path
+        The TSV file.
+    columns
+        In order.
+    rows
+        Values by column; other keys are left out.
+    descriptions
+        By column, as :func:`describe` makes them; ``None``: there is no dictionary.
+    """
     with open_table(path, columns, descriptions) as add:
         for row in rows:
             add(row)
@@ -109,6 +140,13 @@ def _is_number(text: str) -> bool:
 
 def read_table(path: Path, required: Iterable[str] = ()) -> list[dict[str, str]]:
     """Rows of a TSV file as text.
+
+    Parameters
+    ----------
+    path
+        The TSV file.
+    required
+        Columns that must be there.
 
     Raises
     ------

@@ -47,6 +47,15 @@ def order_of(bids_dir: Path, participant: str, sessions: Sequence[str]) -> Order
     ``acq_time`` is taken from ``sub-<label>_sessions.tsv``, or else from the ``scans.tsv`` of each
     session (its earliest scan). A table counts where it tells a readable time of every session, no
     two the same. Numbers in labels are compared as numbers: ``ses-2`` is before ``ses-10``.
+
+    Parameters
+    ----------
+    bids_dir
+        The raw dataset.
+    participant
+        Label without ``sub-``.
+    sessions
+        Labels without ``ses-``.
     """
     folder = bids_dir / f"sub-{participant}"
     table = folder / f"sub-{participant}_sessions.tsv"

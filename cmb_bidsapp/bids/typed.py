@@ -44,7 +44,19 @@ def column(
     *,
     required: bool = False,
 ) -> Any:
-    """A field that is a column; unless ``required`` it is ``None`` where it is not known."""
+    """A field that is a column; unless ``required`` it is ``None`` where it is not known.
+
+    Parameters
+    ----------
+    description
+        What the column holds.
+    units
+        As BIDS writes them.
+    levels
+        What each of its words means.
+    required
+        Whether every row has it.
+    """
     told = {"description": description, "units": units, "levels": levels}
     return field(metadata=told) if required else field(default=None, metadata=told)
 
@@ -67,6 +79,13 @@ def encode(row: object) -> dict[str, str]:
 
 def decode(of: type[T], row: Mapping[str, str]) -> T:
     """Make a row of its cells; columns that it lacks are not known.
+
+    Parameters
+    ----------
+    of
+        A dataclass whose fields are columns.
+    row
+        Cells as text, by column.
 
     Raises
     ------

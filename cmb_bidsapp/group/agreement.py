@@ -113,7 +113,17 @@ def rows(readings: Iterable[Reading], seed: int = 0) -> list[Row]:
 
 
 def write_agreement(readings: Iterable[Reading], out_dir: Path, seed: int = 0) -> Path:
-    """Write ``group_agreement.tsv`` with its dictionary."""
+    """Write ``group_agreement.tsv`` with its dictionary.
+
+    Parameters
+    ----------
+    readings
+        Of all raters and sessions.
+    out_dir
+        Where the table goes.
+    seed
+        Of the resampling behind the intervals.
+    """
     path = out_dir / "group_agreement.tsv"
     write_table(path, list(AGREEMENT_COLUMNS), rows(readings, seed), AGREEMENT_COLUMNS)
     return path
@@ -159,7 +169,15 @@ def _table(reading: Reading, first: str, second: str) -> Floats:
 def counts(
     readings: Sequence[Reading], first: str, second: str
 ) -> tuple[list[int], list[int], list[str]]:
-    """Counts of both sides in the sessions that both finished, and whose sessions these are."""
+    """Counts of both sides in the sessions that both finished, and whose sessions these are.
+
+    Parameters
+    ----------
+    readings
+        Of all raters and sessions.
+    first, second
+        Names of the two sides.
+    """
     both = [r for r in readings if {first, second} <= {ALGORITHM, *r.finished}]
     own, other = ([reading.count(side) for reading in both] for side in (first, second))
     return own, other, [reading.participant for reading in both]

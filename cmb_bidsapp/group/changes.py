@@ -124,7 +124,17 @@ class Intervals:
     def add(
         self, pool: str, row: ChangeRow, by_fate: Mapping[TrackFate, Sequence[TrackRow]] | None
     ) -> None:
-        """Add a follow-up, in the order of time; one that was not compared adds nothing."""
+        """Add a follow-up, in the order of time; one that was not compared adds nothing.
+
+        Parameters
+        ----------
+        pool
+            That of the later session.
+        row
+            Of the table of changes.
+        by_fate
+            Microbleeds by what became of them; ``None``: there is no table of tracks.
+        """
         if not row.compared or row.new is None:
             return
         days = None

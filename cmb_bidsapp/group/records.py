@@ -85,7 +85,19 @@ class Problem:
         *,
         left_out: bool = False,
     ) -> Problem:
-        """Say in words what reading a file of the app's own ran into, and what to do."""
+        """Say in words what reading a file of the app's own ran into, and what to do.
+
+        Parameters
+        ----------
+        error
+            What was raised.
+        path
+            The file.
+        files
+            The session that it is of; ``None``: of none.
+        left_out
+            Whether that session is counted nowhere.
+        """
         if isinstance(error, FileNotFoundError):
             cause = "no such table: the session is not finished"
         elif isinstance(error, UnicodeDecodeError):
@@ -179,6 +191,15 @@ def read_record(files: SessionFiles) -> Record:
 
 def check_as_written(files: SessionFiles, phase: str, *paths: Path) -> None:
     """Refuse results of a phase that somebody or something has changed since.
+
+    Parameters
+    ----------
+    files
+        The session's derivatives.
+    phase
+        Name of the phase.
+    paths
+        Outputs that are read; those that are there are checked.
 
     Raises
     ------

@@ -191,7 +191,21 @@ def change_row(
     source: DecisionSource,
     by_fate: Mapping[TrackFate, Sequence[TrackRow]] | None,
 ) -> dict[str, Any]:
-    """A follow-up, with its microbleeds by fate, where the tracks tell them."""
+    """A follow-up, with its microbleeds by fate, where the tracks tell them.
+
+    Parameters
+    ----------
+    row
+        Of the table of changes.
+    later
+        The later session.
+    visit
+        When it was, and whose.
+    source
+        Whose decisions it rests on.
+    by_fate
+        Microbleeds by what became of them; ``None``: there is no table of tracks.
+    """
     counts = {
         f"{fate}_{kind}": number
         for fate, rows in (by_fate or {}).items()
@@ -207,7 +221,21 @@ def change_long_rows(
     source: DecisionSource,
     by_fate: Mapping[TrackFate, Sequence[TrackRow]],
 ) -> Iterator[dict[str, Any]]:
-    """A follow-up, a row per region and grade, zeros among them."""
+    """A follow-up, a row per region and grade, zeros among them.
+
+    Parameters
+    ----------
+    row
+        Of the table of changes.
+    later
+        The later session.
+    visit
+        When it was, and whose.
+    source
+        Whose decisions it rests on.
+    by_fate
+        Microbleeds by what became of them.
+    """
     places = [(group, region) for region, (_, group, _) in MARS_FORM.items()]
     found = Counter(
         (fate, place_of_track(one)[:2], str(one.grade))
@@ -229,7 +257,21 @@ def change_long_rows(
 def track_row(
     row: TrackRow, record: Record, visit: GroupVisit, source: DecisionSource, baseline: str
 ) -> dict[str, Any]:
-    """A microbleed in a session that has follow-ups or is one."""
+    """A microbleed in a session that has follow-ups or is one.
+
+    Parameters
+    ----------
+    row
+        Of the table of tracks.
+    record
+        The session.
+    visit
+        When it was, and whose.
+    source
+        Whose decisions it rests on.
+    baseline
+        Name of the participant's first session.
+    """
     return {**vars(row), **_followed(record, visit, source), "baseline_session_id": baseline}
 
 

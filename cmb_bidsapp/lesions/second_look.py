@@ -320,7 +320,15 @@ def judge_views(
 
 
 def name_views(namer: Namer, views: Views, voxel: tuple[float, float]) -> Image:
-    """Share of each mimic, 0..1, shape ``(places, len(Mimic))``; see :func:`judge_views`."""
+    """Share of each mimic, 0..1, shape ``(places, len(Mimic))``.
+
+    Parameters
+    ----------
+    namer
+        On the device that is to be used.
+    views, voxel
+        See :meth:`Viewer.views` and :meth:`Viewer.log_voxel`.
+    """
     shares = torch.softmax(_seen_by(namer, views, voxel, mirrored=True), dim=-1)
     return np.asarray(shares.numpy().reshape(-1, len(Mimic)))
 

@@ -187,7 +187,15 @@ def outside(view: View) -> tuple[Labels, Extent]:
 
 @cache
 def section(view: View, place: float) -> tuple[Labels, Extent]:
-    """MARS regions in the plane across the line of sight at ``place`` (mm), and its edges."""
+    """MARS regions in a plane across the line of sight, and its edges (mm).
+
+    Parameters
+    ----------
+    view
+        From where the brain is seen.
+    place
+        Where the plane lies on the line of sight (mm).
+    """
     mars, affine = mars_map()
     index = round((place - affine[view.axis, 3]) / affine[view.axis, view.axis])
     return _finer_labels(mars.take(index, view.axis)), view.plane(affine, mars.shape)

@@ -100,6 +100,13 @@ def read_changes(files: SessionFiles, room: SizeBudget) -> ReportedChanges:
     """Read what was compared; nothing where there is one session, or a comparison failed.
 
     A table that cannot be read, as of an earlier version, is told in ``notes``.
+
+    Parameters
+    ----------
+    files
+        Those of the participant.
+    room
+        What pictures may still take in the page.
     """
     if not (files.tracks.exists() and files.changes.exists()):
         return ReportedChanges(rows=(), tracks=(), order=(), known={}, notes=(), left_out=0)

@@ -125,6 +125,13 @@ def bland_altman(tables: Tables) -> Figure | None:
 def raters(readings: Sequence[Reading], seed: int = 0) -> Figure | None:
     """Draw difference over mean of two raters' counts (Bland and Altman), a panel per pair.
 
+    Parameters
+    ----------
+    readings
+        Of all raters and sessions.
+    seed
+        Of the resampling behind the limits.
+
     Returns
     -------
     figure

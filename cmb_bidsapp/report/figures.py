@@ -61,6 +61,11 @@ def chosen_slices(brain: Mask, lesions: Mask) -> list[int]:
     """Axial slices of an overview (RAS), from the top: spread evenly, on microbleeds if it can be.
 
     Each shows the slice of its share of the brain that has most of microbleeds, or the middle one.
+
+    Parameters
+    ----------
+    brain, lesions
+        Shape ``(x, y, z)``, axes in RAS order.
     """
     filled = np.flatnonzero(brain.any(axis=(0, 1)))
     if filled.size == 0:

@@ -51,7 +51,15 @@ class Slices:
         return turned
 
     def affine(self, shape: Sequence[int], box: Sequence[slice]) -> Affine:
-        """Voxel to world of a part of what :meth:`volume` makes of an image of a shape."""
+        """Voxel to world of a part of what :meth:`volume` makes of an image of a shape.
+
+        Parameters
+        ----------
+        shape
+            That of the whole image.
+        box
+            The part, one slice for each axis.
+        """
         turned = self._affine @ nib.orientations.inv_ornt_aff(self._orientation, shape)
         placed: Affine = turned @ nib.affines.from_matvec(np.eye(3), [s.start for s in box])
         return placed
@@ -67,7 +75,17 @@ def box_around(mask: Mask) -> tuple[slice, ...]:
 
 
 def plane(volume: npt.NDArray[Any], axis: int, index: int) -> npt.NDArray[Any]:
-    """Cut a RAS volume; rows from the front or top, columns from the right or front."""
+    """Cut a RAS volume; rows from the front or top, columns from the right or front.
+
+    Parameters
+    ----------
+    volume
+        Shape ``(x, y, z)``, axes in RAS order.
+    axis
+        The one that is cut: 0 sagittal, 1 coronal, 2 axial.
+    index
+        Where, in voxels.
+    """
     cut: npt.NDArray[Any] = volume[(slice(None),) * axis + (index,)][::-1, ::-1].T
     return cut
 
@@ -200,7 +218,17 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 def write(picture: RGB, words: dict[tuple[int, int], str], size: int = 13) -> RGB:
-    """Write words, light on a dark rim, each from its upper left corner ``(x, y)``."""
+    """Write words, light on a dark rim, each from its upper left corner ``(x, y)``.
+
+    Parameters
+    ----------
+    picture
+        Shape ``(rows, columns, 3)``, 0 to 255; it stays as it is.
+    words
+        By corner, in pixels.
+    size
+        Of the letters, in pixels.
+    """
     canvas = Image.fromarray(picture)
     draw = ImageDraw.Draw(canvas)
     for place, text in words.items():

@@ -58,6 +58,15 @@ def write_participant_report(
 
     It is at most 15 MB: sessions share what pictures and volumes may take, and the page says what
     is left out. Where text alone is too much, cards become lines, and lines are left out.
+
+    Parameters
+    ----------
+    settings
+        Of the run; the page prints them.
+    participant
+        Label without ``sub-``.
+    sessions
+        Those of the participant, in order.
     """
     path = settings.out_dir / f"sub-{participant}.html"
     for attempt in range(ATTEMPTS):

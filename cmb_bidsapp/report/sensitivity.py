@@ -74,7 +74,15 @@ class Found:
 
     @classmethod
     def of(cls, measured: Measured, threshold: float | None) -> Found:
-        """What to show of simulated microbleeds."""
+        """What to show of simulated microbleeds.
+
+        Parameters
+        ----------
+        measured
+            All implants of a session or of a group.
+        threshold
+            Least peak probability of a candidate; ``None`` where sessions differ.
+        """
         rows = share_rows(measured, threshold)
         by_name = {row["level"]: row for row in rows if row["by"] == "diameter"}
         bins = [

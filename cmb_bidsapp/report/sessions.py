@@ -277,6 +277,13 @@ def _cutoffs(summary: ClinicalSummary) -> list[tuple[str, str, float | None]]:
 def answer(chance: float, *, crossed: bool) -> str:
     """Whether a cut-off is crossed, in a word that does not contradict its probability.
 
+    Parameters
+    ----------
+    chance
+        That the true count crosses it, 0 to 1; NaN where it is not known.
+    crossed
+        Whether the count does.
+
     >>> [answer(chance, crossed=True) for chance in (0.95, 0.38, 0.02, math.nan)]
     ['yes', 'uncertain', 'unlikely', 'yes']
     """

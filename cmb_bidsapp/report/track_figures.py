@@ -56,7 +56,15 @@ def panels(
 
 
 def side_by_side(pictures: Sequence[RGB], words: Sequence[str]) -> RGB:
-    """Join the panels of one track, each with its words."""
+    """Join the panels of one track, each with its words.
+
+    Parameters
+    ----------
+    pictures
+        Panels of one height, shape ``(rows, columns, 3)``.
+    words
+        Of each panel.
+    """
     gutter = np.full((SIDE, GUTTER, 3), 255, np.uint8)
     parts = [part for picture in pictures for part in (gutter, picture)][1:]
     places = [(k * (SIDE + GUTTER) + 5, 3) for k in range(len(words))]

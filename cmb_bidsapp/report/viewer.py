@@ -180,7 +180,17 @@ def _outlines(
 def coarser(
     shades: npt.NDArray[np.uint8], affine: Affine, step: float
 ) -> tuple[npt.NDArray[np.uint8], Affine]:
-    """Average blocks of voxels along the axes that are finer than ``step`` (mm)."""
+    """Average blocks of voxels along the axes that are finer than ``step`` (mm).
+
+    Parameters
+    ----------
+    shades
+        Shape ``(x, y, z)``.
+    affine
+        From voxels to RAS mm.
+    step
+        Side (mm) that voxels are to have, about; longer ones stay.
+    """
     import SimpleITK
 
     sizes = nib.affines.voxel_sizes(affine)
@@ -234,9 +244,16 @@ NO_VOLUMES = Volumes({}, "")
 
 
 def fitted(files: SessionFiles, room: int) -> Volumes:
-    """Take in the volumes of a session, as coarse as it needs to stay within ``room`` characters.
+    """Take in the volumes of a session, as coarse as they need to be.
 
     Images get coarser, by a voxel of the T2*w at a time, until they fit; labels are small and stay.
+
+    Parameters
+    ----------
+    files
+        The session's derivatives.
+    room
+        Characters that they may take in the page.
     """
     paths = {name: volume_file(files, name) for name in (*IMAGES, *LABELS)}
     content = {name: path.read_bytes() for name, path in paths.items() if path.is_file()}

@@ -79,7 +79,11 @@ def add_second_look(
     folder
         The bundle; changed in place.
     weights
+<<<<<<< HEAD
         Of a :class:`cmb_bidsapp.lesions.second_look.SecondLook`.
+=======
+        Of a :class:`~cmb_bidsapp.lesions.second_look.SecondLook`.
+>>>>>>> tmp-house
     judges
         Its judges are new. What was measured without them no longer holds: thresholds, operating
         points and calibration are taken out of the card.

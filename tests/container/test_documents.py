@@ -38,6 +38,14 @@ def test_what_is_documented_runs(program, block, request, run_block):
     assert result_of(run_block(block))[-1] == 0
 
 
+def test_the_label_says_which_torch_it_is(docker, run_block):
+    (block,) = blocks("docs/containers.md", "--label")
+    run_block(block)
+    show = ("--network", "none", "--entrypoint", "cat")
+    found = docker.run(IMAGE, "/opt/cmb_bidsapp/torch.txt", options=show).stdout.strip()
+    assert docker.inspect(IMAGE)["Config"]["Labels"]["cmb_bidsapp.torch"] == found != ""
+
+
 def test_licences_are_shown(docker, run_block):
     (block,) = blocks("docs/containers.md", "licences.tsv")
     assert run_block(block).startswith("kind\tname\tversion\tlicence\ttext\n")
