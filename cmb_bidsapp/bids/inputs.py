@@ -9,6 +9,7 @@ next to nothing is never taken; an image that cannot be used ranks behind all th
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from cmb_bidsapp.bids.sidecars import Sidecars
 from cmb_bidsapp.bids.text import read_json
 from cmb_bidsapp.bids.times import natural
 from cmb_bidsapp.core.contrast import Contrast
-from cmb_bidsapp.core.errors import DataError, NoInputError
+from cmb_bidsapp.core.errors import DataError, NoInputError, classify, lacks_memory
 
 __all__ = [
     "T2STAR_SUFFIXES",
@@ -36,6 +37,8 @@ __all__ = [
     "is_swi",
     "participants_in",
 ]
+
+LOG = logging.getLogger(__name__)
 
 #: Images that look like what is looked for, and why they are not used unless a filter asks.
 NOT_USED = {
@@ -91,9 +94,17 @@ def choose(
     labels: set[str] = set()
     sidecars, suffixes = Sidecars(bids_dir), _suffixes(filters or {})
     for participant in wanted:
-        images, unusable = scans_of(bids_dir, participant, suffixes, sidecars)
+        try:
+            images, unusable = scans_of(bids_dir, participant, suffixes, sidecars)
+            found, empty = choose_participant(participant, images, sessions, filters or {})
+        except Exception as error:  # Of whatever kind: the others are not to blame for it.
+            if lacks_memory(error):
+                raise
+            LOG.debug("sub-%s", participant, exc_info=True)
+            why = f"its images cannot be chosen among ({classify(error)[1]})"
+            failed.append(Rejected(Path(f"sub-{participant}"), why))
+            continue
         labels |= {image.session for image in images if image.session is not None}
-        found, empty = choose_participant(participant, images, sessions, filters or {})
         chosen += found
         if sessions:
             asked = {participant, *sessions}

@@ -8,6 +8,9 @@ import stat
 from pathlib import Path
 from typing import Any, TextIO
 
+#: A damaged file may seem to be of any size, and would take many times as much memory.
+LARGEST_JSON = 100_000_000
+
 
 def open_text(path: Path) -> TextIO:
     """Open a text file for the csv module: UTF-8, or what its byte order mark says.
@@ -54,6 +57,8 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def load_json(path: Path) -> Any:
     """Read JSON of any kind; letters and errors as of :func:`read_json`."""
+    if (size := path.stat().st_size) > LARGEST_JSON:
+        raise ValueError(f"too large to be read: {size / 1e6:.0f} MB")
     try:
         text = read_text(path)
     except UnicodeError:

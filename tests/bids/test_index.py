@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from cmb_bidsapp.bids.index import read_scan
 from cmb_bidsapp.bids.inputs import choose
 from cmb_bidsapp.core.errors import DataError
 from tests.skeletons import build_dataset, image_path, write_head
@@ -124,6 +125,21 @@ def test_an_image_of_nobody_is_not_used_where_there_is_another(tmp_path):
 
 
 BAD_LABELS = ["a-b", "a_b", "a b", "ä", os.fsdecode(b"a\xff")]
+
+
+def test_a_participant_whose_files_lead_to_a_mistake_of_ours_fails_alone(tmp_path, monkeypatch):
+    def mistaken(path, *others):
+        if "sub-02" in path.name:
+            raise ZeroDivisionError("of ours")
+        return read_scan(path, *others)
+
+    monkeypatch.setattr("cmb_bidsapp.bids.index.read_scan", mistaken)
+    root = build_dataset(tmp_path, {f"sub-0{n}_T2starw": {} for n in (1, 2, 3)})
+    choice = choose(root)
+    assert [session.label for session in choice.sessions] == ["sub-01", "sub-03"]
+    (failed,) = choice.failed
+    assert failed.path.name == "sub-02"
+    assert "ZeroDivisionError: of ours" in failed.reason
 
 
 @pytest.mark.parametrize("label", BAD_LABELS)

@@ -53,6 +53,14 @@ def test_what_is_no_json_object_is_refused_with_its_cause(tmp_path, content, cau
         read_json(path)
 
 
+def test_a_json_of_absurd_size_takes_no_memory(tmp_path):
+    path = tmp_path / "sidecar.json"
+    path.write_bytes(b"{}")
+    os.truncate(path, 1_000_000_000)
+    with pytest.raises(ValueError, match="too large to be read: 1000 MB"):
+        read_json(path)
+
+
 def test_json_of_old_converters_is_read(tmp_path):
     path = tmp_path / "sidecar.json"
     path.write_bytes('{"InstitutionName": "Köln"}'.encode("latin-1"))
