@@ -19,6 +19,8 @@ ARRAYS = (
 )
 #: Lines of a module.
 LONGEST = 400
+#: Files that people write.
+TEXTS = {".css", ".html", ".js", ".md", ".py", ".sh", ".toml", ".tsv", ".yml"}
 
 SECTION = re.compile(
     r"^Parameters\n-+\n(.*?)(?=\n\n(?:>>>|[A-Z][A-Za-z ]*\n-{3,})|\Z)", re.M | re.S
@@ -93,3 +95,13 @@ def test_no_module_is_long():
         for path in folder.rglob("*.py")
     }
     assert {path: lines for path, lines in lengths.items() if lines > LONGEST} == {}
+
+
+def test_no_merge_is_left_half_done():
+    # In a docstring or a page neither Python nor a formatter sees it.
+    folders = [ROOT / name for name in ("cmb_bidsapp", "tests", "benchmarks", "docs", "container")]
+    below = [path for folder in folders for path in folder.rglob("*.*") if path.suffix in TEXTS]
+    mark = re.compile(r"^\s*(<{7}|>{7}) ", re.MULTILINE)
+    pages = [*ROOT.glob("*.md"), *below]
+    found = [str(path) for path in pages if mark.search(path.read_text(encoding="utf-8"))]
+    assert found == []
