@@ -100,6 +100,7 @@ def make_large(app):
     (small,) = app.bids.rglob("sub-big1_T2starw.nii.gz")
     image = nib.Nifti1Image(np.zeros((2, 2, 2), np.uint8), np.diag([0.2, 0.2, 0.2, 1.0]))
     image.header.set_data_shape((1024, 1024, 1024))
+    image.header["vox_offset"] = image.header.single_vox_offset
     large = small.with_name("sub-big1_T2starw.nii")
     large.write_bytes(image.header.binaryblock + bytes(4))
     os.truncate(large, large.stat().st_size + (1 << 30))
