@@ -86,7 +86,7 @@ def names(files):
 def test_every_candidate_and_overview_has_a_file(finished):
     shown = {f"{name}.webp" for name in figures.OVERVIEWS}
     assert {f"lesion00{n}.webp" for n in (1, 2, 3)} | shown <= names(finished)
-    assert Image.open(finished.figure("lesion001")).size == (4 * (SIDE + 2), 3 * (SIDE + 2))
+    assert Image.open(finished.figure("lesion001")).size == (4 * (SIDE + 2), 4 * (SIDE + 2))
 
 
 def test_without_a_t1w_there_is_no_picture_of_it(tmp_path):
