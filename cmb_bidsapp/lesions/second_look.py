@@ -310,7 +310,7 @@ def judge_views(
     Parameters
     ----------
     network
-        In evaluation mode, on the device that is to be used.
+        On the CPU, as the views are; it is set to evaluation.
     views, voxel
         See :meth:`Viewer.views` and :meth:`Viewer.log_voxel`.
     mirrored
@@ -325,7 +325,7 @@ def name_views(namer: Namer, views: Views, voxel: tuple[float, float]) -> Image:
     Parameters
     ----------
     namer
-        On the device that is to be used.
+        On the CPU, as the views are; it is set to evaluation.
     views, voxel
         See :meth:`Viewer.views` and :meth:`Viewer.log_voxel`.
     """
@@ -338,7 +338,7 @@ def _seen_by(
 ) -> torch.Tensor:
     """What a network says of views: the mean over the ways that they are shown in."""
     network.eval()
-    said, ways = [torch.zeros(0)], ((), (2,), (3,), (2, 3)) if mirrored else ((),)
+    said, ways = [], ((), (2,), (3,), (2, 3)) if mirrored else ((),)
     with torch.inference_mode():
         for first in range(0, len(views), BATCH):
             part = torch.from_numpy(views[first : first + BATCH])
@@ -346,4 +346,4 @@ def _seen_by(
             part = part.contiguous(memory_format=torch.channels_last)
             sizes = torch.tensor(voxel, dtype=torch.float32).expand(len(part), 2)
             said.append(torch.stack([network(part.flip(axes), sizes) for axes in ways]).mean(0))
-    return torch.cat(said[1:] or said)
+    return torch.cat(said) if said else torch.zeros(0)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
 from cmb_bidsapp.lesions.lesion import Mimic
 from cmb_bidsapp.lesions.second_look import Namer
-from cmb_bidsapp.models.device import fast_arithmetic
-from cmb_bidsapp.train.mixing import augmented
-from cmb_bidsapp.train.places import Places
+from cmb_bidsapp.train.mixing import fitted
+from cmb_bidsapp.train.places import Image, Places
 
 BATCH, LEARNING_RATE = 128, 2e-3
 #: A mimic of fewer places is not learned: it would be known by heart.
@@ -54,21 +55,14 @@ def train_namer(
     torch.manual_seed(seed)
     rng, namer = np.random.default_rng(seed), Namer()
     each = BATCH // len(known)
-    truth = torch.from_numpy(np.repeat(known, each))
-    optimizer = torch.optim.AdamW(namer.parameters(), LEARNING_RATE, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps)
-    namer.train()
-    for step in range(1, steps + 1):
+    truth = np.repeat(known, each)
+
+    def batch() -> tuple[Image, Image, npt.NDArray[np.int64]]:
         chosen = np.concatenate([rng.choice(of[number], each) for number in known])
-        views = augmented(torch.from_numpy(places.views[chosen].astype(np.float32)), rng)
-        views = views.contiguous(memory_format=torch.channels_last)
-        with fast_arithmetic("cpu"):
-            scores = namer(views, torch.from_numpy(places.voxel[chosen])).float()
-        loss = F.cross_entropy(scores, truth, label_smoothing=SMOOTHED)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-        progress(step, float(loss.detach()))
+        return places.views[chosen].astype(np.float32), places.voxel[chosen], truth
+
+    loss = partial(F.cross_entropy, label_smoothing=SMOOTHED)
+    for step in fitted(namer, batch, loss, rng, steps=steps, rate=LEARNING_RATE):
+        progress(*step)
     namer.eval()
     return namer

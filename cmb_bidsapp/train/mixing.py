@@ -1,8 +1,9 @@
-"""Microbleeds mixed into clear tissue, another one each time, and views changed at random."""
+"""Microbleeds mixed into clear tissue, views changed at random, and the training on both."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,8 @@ import torch
 import torch.nn.functional as F
 
 from cmb_bidsapp.core.errors import NoInputError
-from cmb_bidsapp.lesions.second_look import PIXELS
+from cmb_bidsapp.lesions.second_look import PIXELS, PlaceNetwork
+from cmb_bidsapp.models.device import fast_arithmetic
 from cmb_bidsapp.train.places import MARGIN, Image, Kind, Places, Stored
 
 #: Brightness of what is not brain, or next to nothing else.
@@ -81,6 +83,47 @@ def mixed(tissue: Image, shadows: Image, rng: np.random.Generator) -> Image:
             turned[number] = turned[number, :, ::-1]
     views: Image = np.clip((tissue + 1) * (turned + 1), 0, 3) - 1
     return views
+
+
+def fitted(
+    network: PlaceNetwork,
+    batch: Callable[[], tuple[Image, Image, npt.NDArray[Any]]],
+    loss_of: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    rng: np.random.Generator,
+    *,
+    steps: int,
+    rate: float,
+) -> Iterator[tuple[int, float]]:
+    """Train a network of places in place; number and loss of each step.
+
+    Parameters
+    ----------
+    network
+        Set to training.
+    batch
+        Draws views, voxel sizes and truth, see :meth:`Mixer.batch`.
+    loss_of
+        Of what the network says and the truth.
+    rng
+        Changes the views, see :func:`augmented`.
+    steps, rate
+        How many, and the highest learning rate.
+    """
+    optimizer = torch.optim.AdamW(network.parameters(), rate, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
+    network.train()
+    for step in range(1, steps + 1):
+        seen, voxel, truth = batch()
+        views = augmented(torch.from_numpy(seen), rng)
+        views = views.contiguous(memory_format=torch.channels_last)
+        with fast_arithmetic("cpu"):
+            said = network(views, torch.from_numpy(voxel)).float()
+        loss = loss_of(said, torch.from_numpy(truth))
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        yield step, float(loss.detach())
 
 
 def augmented(views: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:

@@ -12,8 +12,7 @@ import torch.nn.functional as F
 
 from cmb_bidsapp.core.errors import NoInputError
 from cmb_bidsapp.lesions.second_look import JUDGES, PIXELS, Judge, SecondLook, judge_views
-from cmb_bidsapp.models.device import fast_arithmetic
-from cmb_bidsapp.train.mixing import Mixer, augmented
+from cmb_bidsapp.train.mixing import Mixer, fitted
 from cmb_bidsapp.train.places import MARGIN, Image, Kind, Places, Stored
 
 BATCH, LEARNING_RATE = 128, 2e-3
@@ -108,24 +107,11 @@ def tuned(
 
 
 def _trained(
-    network: Judge, sampler: _Sampler, steps: int, rate: float
+    judge: Judge, sampler: _Sampler, steps: int, rate: float
 ) -> Iterator[tuple[int, float]]:
     """Number and loss of each step of a training."""
-    optimizer = torch.optim.AdamW(network.parameters(), rate, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
-    network.train()
-    for step in range(1, steps + 1):
-        seen, voxel, truth = sampler.batch()
-        views = augmented(torch.from_numpy(seen), sampler.rng)
-        views = views.contiguous(memory_format=torch.channels_last)
-        with fast_arithmetic("cpu"):
-            odds = network(views, torch.from_numpy(voxel)).float()
-        loss = F.binary_cross_entropy_with_logits(odds, torch.from_numpy(truth))
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-        yield step, float(loss.detach())
+    loss = F.binary_cross_entropy_with_logits
+    return fitted(judge, sampler.batch, loss, sampler.rng, steps=steps, rate=rate)
 
 
 class _Sampler:
