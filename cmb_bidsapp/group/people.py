@@ -42,7 +42,7 @@ def find_people(*folders: Path) -> Path | None:
 def read_people(path: Path) -> Mapping[str, Demographics]:
     """Read a ``participants.tsv``, by label without ``sub-``.
 
-    Names of columns may be in capitals.
+    Names of columns may be in capitals, but for ``participant_id``, which BIDS spells so.
 
     Raises
     ------
