@@ -28,10 +28,14 @@ from pathlib import Path
 
 #: What is run.
 PROGRAM = "cmb_bidsapp"
-#: One session at a time on one thread: what more threads change is not what is asked here.
-ALONE = ("--nprocs", "1", "--omp-nthreads", "1")
-#: Dates and times of day, and durations, as reports and sidecars have them.
-TIMES = re.compile(rb"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?([+-]\d\d:?\d\d|Z)?)?")
+#: One session at a time on one thread: what more threads change is not what is asked here. Memory
+#: that happens to be free is in the settings of a report, unless it is given.
+ALONE = ("--nprocs", "1", "--omp-nthreads", "1", "--mem-gb", "8")
+#: Dates and times of day, and how long a session took, as reports and sidecars have them.
+TIMES = re.compile(
+    rb"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?([+-]\d\d:?\d\d|Z)?)?"
+    rb"|(?<=<dt>Time</dt><dd>).*?(?=</dd>)"
+)
 
 
 def run(

@@ -21,7 +21,12 @@ def test_a_run_that_is_killed_and_left_to_finish_is_compared(tiny, tmp_path, mon
 
 
 def test_what_differs_but_for_times_is_named(tmp_path):
-    for name, text in (("one", "at 2026-01-01T10:00:00Z: 3"), ("other", "at 2026-02-01: 3")):
+    took = "<dt>Time</dt><dd>{} s (candidates {})</dd>"
+    texts = {
+        "one": f"at 2026-01-01T10:00:00Z: 3 {took.format(9, 8)}",
+        "other": f"at 2026-02-01: 3 {took.format(7, 6)}",
+    }
+    for name, text in texts.items():
         (tmp_path / name / "logs").mkdir(parents=True)
         (tmp_path / name / "page.html").write_text(text)
         (tmp_path / name / "logs" / "log").write_text(name)
