@@ -158,7 +158,7 @@ def train_parser() -> Parser:
         action=Number,
         type=int,
         within=COUNT,
-        default=700,
+        default=2800,
         metavar="N",
         help="of 128 places, for each of its judges (default: %(default)s)",
     )

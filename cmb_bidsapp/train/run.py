@@ -91,7 +91,8 @@ def run_second_look(request: SecondLookRequest) -> int:
         judges = before
     else:
         own = _judges(places, acquisitions, rng, request)
-        judges = (*before, *own) if request.add else own
+        # The first one glances at every dark spot: the newest, which should be the best.
+        judges = (*own, *before) if request.add else own
     network = SecondLook([*judges], namer)
     add_second_look(request.bundle, network.state_dict(), judges=not request.mimics_only)
     print(f"bundle: {request.bundle}")

@@ -14,7 +14,7 @@ from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import write_image
 from cmb_bidsapp.cli import main
 from cmb_bidsapp.core.errors import NoInputError
-from cmb_bidsapp.lesions.second_look import Judge, SecondLook, judge_views
+from cmb_bidsapp.lesions.second_look import JUDGES, Judge, SecondLook, judge_views
 from cmb_bidsapp.lesions.segment import LesionNetwork, second_look_of
 from cmb_bidsapp.models.registry import PACKAGED, load_lesion_model
 from cmb_bidsapp.sensitivity.background import read_background
@@ -127,7 +127,7 @@ def test_the_bundle_holds_it_and_segmentation_uses_it(training, tmp_path, capsys
     bundle = tmp_path / "bundle"
     shutil.copytree(PACKAGED / "lesions", bundle)
     arguments = ["train", "second-look", str(training), str(bundle), "--steps", "3"]
-    arguments += ["--masks", str(training), "--also", str(training)]
+    arguments += ["--masks", str(training), "--also", str(training), "--add"]
     assert main([*arguments, "--folds", "2", "--fold", "0"]) == 0
     printed = capsys.readouterr().out
     assert printed.count("lesion,") == 1 + 3, "the fold leaves out two of three, --also nobody"
@@ -142,6 +142,12 @@ def test_the_bundle_holds_it_and_segmentation_uses_it(training, tmp_path, capsys
         for one in (load_lesion_model("lesions"), model)
     )
     assert not np.array_equal(first.cmb_probability, second.cmb_probability)
+    before, judges = (
+        second_look_of(one.second_look).members for one in (load_lesion_model("lesions"), model)
+    )
+    assert len(judges) == JUDGES + len(before)
+    for kept, known in zip(judges[JUDGES:], before, strict=True):
+        assert all(map(torch.equal, kept.state_dict().values(), known.state_dict().values()))
     assert (second.cmb_probability[first.cmb_probability < 0.05] == 0).all()
 
 
