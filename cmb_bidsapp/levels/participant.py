@@ -224,8 +224,9 @@ def chosen(settings: Settings) -> Choice:
 
 def show_choice(choice: Choice, console: Console, *, everything: bool) -> None:
     """Print what was chosen; with ``everything`` also what was rejected, and why."""
-    done, left = len(choice.sessions), len(choice.skipped)
-    say(console, f"sessions to process: {done}, without a T2*w: {left}")
+    say(
+        console, f"{len(choice.sessions)} sessions to process, {len(choice.skipped)} without a T2*w"
+    )
     for session in choice.sessions:
         if everything or session.notes or session.problem:
             say(console, f"{session.label}")
