@@ -45,8 +45,11 @@
       // What the reader says of it takes the place of what the algorithm says.
       if (said) for (const one of about.querySelectorAll("[data-verdict]:not(:has(.badge))")) one.remove();
       const words = `${said && `${said}.`} ${about.textContent}`.replace(/\s+/g, " ").trim();
-      const picture = card.querySelector(".zoom img");
-      return element("figure", {}, ...(picture ? [picture.cloneNode()] : []),
+      const zoom = card.querySelector(".zoom");
+      const picture = zoom?.firstElementChild.cloneNode() ?? "";
+      // How many columns it has.
+      if (picture) picture.setAttribute("style", zoom.getAttribute("style"));
+      return element("figure", {}, picture,
         element("figcaption", {}, element("b", {}, card.dataset.lesion), ` ${words}`));
     }));
   }
