@@ -14,10 +14,11 @@ from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import write_image
 from cmb_bidsapp.cli import main
 from cmb_bidsapp.core.errors import NoInputError
-from cmb_bidsapp.lesions.second_look import JUDGES, Judge, SecondLook, judge_views
+from cmb_bidsapp.lesions.second_look import Judge, SecondLook, judge_views
 from cmb_bidsapp.lesions.segment import LesionNetwork, second_look_of
 from cmb_bidsapp.models.registry import PACKAGED, load_lesion_model
 from cmb_bidsapp.sensitivity.background import read_background
+from cmb_bidsapp.train import run
 from cmb_bidsapp.train.implants import chosen_sessions
 from cmb_bidsapp.train.places import MARGIN, Acquisition, Kind, Places, places_of, shadows_of
 from cmb_bidsapp.train.second_look import NO, YES, train_second_look, tuned
@@ -127,7 +128,7 @@ def test_the_bundle_holds_it_and_segmentation_uses_it(training, tmp_path, capsys
     bundle = tmp_path / "bundle"
     shutil.copytree(PACKAGED / "lesions", bundle)
     arguments = ["train", "second-look", str(training), str(bundle), "--steps", "3"]
-    arguments += ["--masks", str(training), "--also", str(training), "--add"]
+    arguments += ["--masks", str(training), "--also", str(training)]
     assert main([*arguments, "--folds", "2", "--fold", "0"]) == 0
     printed = capsys.readouterr().out
     assert printed.count("lesion,") == 1 + 3, "the fold leaves out two of three, --also nobody"
@@ -142,13 +143,20 @@ def test_the_bundle_holds_it_and_segmentation_uses_it(training, tmp_path, capsys
         for one in (load_lesion_model("lesions"), model)
     )
     assert not np.array_equal(first.cmb_probability, second.cmb_probability)
-    before, judges = (
-        second_look_of(one.second_look).members for one in (load_lesion_model("lesions"), model)
-    )
-    assert len(judges) == JUDGES + len(before)
-    for kept, known in zip(judges[JUDGES:], before, strict=True):
-        assert all(map(torch.equal, kept.state_dict().values(), known.state_dict().values()))
     assert (second.cmb_probability[first.cmb_probability < 0.05] == 0).all()
+
+
+def test_judges_that_are_added_come_before_those_of_the_bundle(training, tmp_path, monkeypatch):
+    bundle = tmp_path / "bundle"
+    shutil.copytree(PACKAGED / "lesions", bundle)
+    own = (Judge(), Judge())
+    monkeypatch.setattr(run, "_judges", lambda *_: own)
+    before = second_look_of(load_lesion_model("lesions").second_look).members
+    arguments = ["train", "second-look", str(training), str(bundle), "--masks", str(training)]
+    assert main([*arguments, "--add"]) == 0
+    judges = second_look_of(load_lesion_model(str(bundle)).second_look).members
+    for found, expected in zip(judges, (*own, *before), strict=True):
+        assert all(map(torch.equal, found.state_dict().values(), expected.state_dict().values()))
 
 
 def test_mimics_alone_leave_the_judgement_as_it_is(training, tmp_path, capsys):
