@@ -20,8 +20,8 @@ from scipy import ndimage
 
 from cmb_bidsapp.core.labels import ids
 from cmb_bidsapp.evaluation.matching import centres_of, lesions_of, match
-from cmb_bidsapp.lesions.candidates import CONNECTIVITY_26, find_instances
 from cmb_bidsapp.lesions.cfpr import judge
+from cmb_bidsapp.lesions.instances import CONNECTIVITY_26, find_instances
 from cmb_bidsapp.lesions.segment import LesionNetwork
 from cmb_bidsapp.models.registry import load_lesion_model
 from cmb_bidsapp.simulate.acquisition import apply_source, background

@@ -12,8 +12,8 @@ from real_scans import Label, Scan
 from cmb_bidsapp.core.statistics import interval, ratios, resample
 from cmb_bidsapp.evaluation.matching import Mark, Pair, centres_of, lesions_of, match
 from cmb_bidsapp.evaluation.metrics import Counts
-from cmb_bidsapp.lesions.candidates import find_instances
 from cmb_bidsapp.lesions.cfpr import Verdict, judge
+from cmb_bidsapp.lesions.instances import find_instances
 from cmb_bidsapp.preprocess.resampling import Grid
 
 THRESHOLDS = (0.1, 0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.999)

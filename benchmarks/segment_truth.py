@@ -20,8 +20,9 @@ from cmb_bidsapp.bids.outputs import write_image
 from cmb_bidsapp.bids.tables import read_table, write_dseg
 from cmb_bidsapp.core.labels import PROXY_LOOK
 from cmb_bidsapp.lesions.axes import ras_zooms
-from cmb_bidsapp.lesions.candidates import find_instances, measure
+from cmb_bidsapp.lesions.candidates import measure
 from cmb_bidsapp.lesions.cfpr import judge
+from cmb_bidsapp.lesions.instances import find_instances
 from cmb_bidsapp.lesions.rules import cfpr_rule, to_lesions
 from cmb_bidsapp.lesions.segment import LesionNetwork, with_regions
 from cmb_bidsapp.lesions.slabs import SLAB_MM

@@ -15,8 +15,9 @@ from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.scans import Participant, Session
 from cmb_bidsapp.clinical.follow_up import notes_of
 from cmb_bidsapp.core.contrast import Contrast
-from cmb_bidsapp.lesions.candidates import find_instances, measure
+from cmb_bidsapp.lesions.candidates import measure
 from cmb_bidsapp.lesions.cfpr import judge
+from cmb_bidsapp.lesions.instances import find_instances
 from cmb_bidsapp.lesions.longitudinal import tracks
 from cmb_bidsapp.lesions.mimics import mimics_of
 from cmb_bidsapp.lesions.phase import signs

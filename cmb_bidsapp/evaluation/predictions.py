@@ -38,7 +38,7 @@ from cmb_bidsapp.evaluation.reading import (
     values_on,
 )
 from cmb_bidsapp.evaluation.results import AFTER, BEFORE, GIVEN
-from cmb_bidsapp.lesions.candidates import EXTENT
+from cmb_bidsapp.lesions.instances import EXTENT
 from cmb_bidsapp.preprocess.resampling import Grid
 
 #: Columns of the app's lesion table that are handed on as they are.
@@ -227,7 +227,7 @@ def _by_score(lesions: Sequence[Mark], rules: Rules, *, extent: bool = True) -> 
 
 
 def _by_probability(probability: Values, affine: Affine) -> Callable[[float], list[Mark]]:
-    """Lesions as the app would find them at a threshold (:func:`.candidates.find_instances`)."""
+    """Lesions as the app would find them at a threshold (:func:`.instances.find_instances`)."""
     known: dict[float, list[Mark]] = {}
 
     def scored(threshold: float) -> list[Mark]:

@@ -14,16 +14,15 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
-from cmb_bidsapp.lesions.candidates import EXTENT, PEAK_MM, peak_values, split_at_peaks
 from cmb_bidsapp.lesions.extent import HALF, depth
+from cmb_bidsapp.lesions.instances import EXTENT, PEAK_MM, peak_values, split_at_peaks
 from cmb_bidsapp.lesions.second_look import (
     Image,
     SecondLook,
     Viewer,
-    darkest,
     judge_views,
 )
-from cmb_bidsapp.lesions.spots import dark_places, relative_brightness
+from cmb_bidsapp.lesions.spots import dark_places, darkest, relative_brightness
 
 Mask = npt.NDArray[np.bool_]
 
@@ -51,7 +50,7 @@ class Proposals:
         Voxel size, mm.
     pieces
         0, or the number of the candidate, from 1: a peak of at least :data:`SEED`, see
-        :func:`~cmb_bidsapp.lesions.candidates.split_at_peaks`, or the centre of a dark spot.
+        :func:`~cmb_bidsapp.lesions.instances.split_at_peaks`, or the centre of a dark spot.
     centres
         Darkest voxel of each, shape ``(n, 3)``.
     """
@@ -235,7 +234,7 @@ def with_dark_spots(
     Returns
     -------
     probability
-        Rises from :data:`~cmb_bidsapp.lesions.candidates.EXTENT` at the border of a spot, half way
+        Rises from :data:`~cmb_bidsapp.lesions.instances.EXTENT` at the border of a spot, half way
         to its surroundings, to that of the candidate; never lower than before. Candidates below
         that probability stay as they are, and none reaches into another.
     """

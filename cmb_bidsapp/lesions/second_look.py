@@ -279,29 +279,6 @@ def _linear(offsets: npt.NDArray[np.floating[Any]]) -> _Linear:
     return _Linear(first, weights)
 
 
-def darkest(t2star: Image, pieces: npt.NDArray[np.integer], count: int) -> npt.NDArray[np.intp]:
-    """Darkest voxel of every piece 1 to ``count``, shape ``(count, 3)``.
-
-    Parameters
-    ----------
-    t2star
-        Image in which it is looked for, shape ``(x, y, z)``.
-    pieces
-        Number of the piece of each voxel, 0 for none; same shape.
-    count
-        Highest number; every one up to it has voxels.
-    """
-    if not count:
-        return np.zeros((0, 3), np.intp)
-    # Sorts what it is given: pieces are a small part of an image.
-    inside = np.flatnonzero(pieces)
-    found = ndimage.minimum_position(
-        t2star.flat[inside], pieces.flat[inside], np.arange(1, count + 1)
-    )
-    first = inside[np.array(found, np.intp).reshape(-1)]
-    return np.stack(np.unravel_index(first, pieces.shape), axis=1)
-
-
 def judge_views(
     network: SecondLook, views: Views, voxel: tuple[float, float], *, mirrored: bool = True
 ) -> Image:

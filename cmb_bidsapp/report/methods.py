@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from cmb_bidsapp.anatomy.backends import references_of
 from cmb_bidsapp.core.defaults import MAX_DIAMETER_MM, NOT_A_DIAGNOSIS, CfprMode
 from cmb_bidsapp.core.reference import Reference
-from cmb_bidsapp.lesions.candidates import EXTENT
+from cmb_bidsapp.lesions.instances import EXTENT
 from cmb_bidsapp.report.references import REFERENCES
 
 

@@ -20,7 +20,7 @@ from cmb_bidsapp.core.arrays import Affine, Mask
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.core.labels import CMB, LEFT, MARS, MIMICS
 from cmb_bidsapp.lesions.axes import ras_zooms
-from cmb_bidsapp.lesions.candidates import CONNECTIVITY_26, peak_values
+from cmb_bidsapp.lesions.instances import CONNECTIVITY_26, peak_values
 from cmb_bidsapp.lesions.lesion import Mimic
 from cmb_bidsapp.models.nnunet import LesionModel
 

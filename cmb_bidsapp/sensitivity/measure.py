@@ -18,8 +18,8 @@ from cmb_bidsapp.core.arrays import Affine, Mask
 from cmb_bidsapp.core.defaults import CFPR_MODE, CFPR_RADIUS_MM, CFPR_RATIO, CfprMode
 from cmb_bidsapp.core.labels import PROXY
 from cmb_bidsapp.evaluation.matching import HIT_MM, centres_of, lesions_of, match
-from cmb_bidsapp.lesions.candidates import find_instances
 from cmb_bidsapp.lesions.cfpr import judge
+from cmb_bidsapp.lesions.instances import find_instances
 from cmb_bidsapp.lesions.segment import Segmentation, with_regions
 from cmb_bidsapp.preprocess.resampling import Grid
 from cmb_bidsapp.sensitivity.background import Background, Image

@@ -22,7 +22,7 @@ from cmb_bidsapp.core.errors import ExitCode, NoInputError, NotBetterError, Usag
 from cmb_bidsapp.core.resources import choose_device, cuda_devices
 from cmb_bidsapp.group.ratings import ratings_below
 from cmb_bidsapp.lesions.axes import slices_are
-from cmb_bidsapp.lesions.candidates import EXTENT
+from cmb_bidsapp.lesions.instances import EXTENT
 from cmb_bidsapp.lesions.second_look import SecondLook
 from cmb_bidsapp.lesions.segment import LesionNetwork, second_look_of, why_not_its_regions
 from cmb_bidsapp.models.card import text_problems

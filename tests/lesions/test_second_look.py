@@ -12,10 +12,10 @@ from cmb_bidsapp.lesions.second_look import (
     VIEWED,
     SecondLook,
     Viewer,
-    darkest,
     judge_views,
 )
 from cmb_bidsapp.lesions.segment import with_lesions
+from cmb_bidsapp.lesions.spots import darkest
 
 VOXEL = (0.5, 0.5, 3.0)
 

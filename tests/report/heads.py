@@ -17,8 +17,9 @@ from cmb_bidsapp.bids.outputs import sidecar_of, write_image, write_json
 from cmb_bidsapp.bids.tables import write_table
 from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.core.labels import LEFT, MARS, RIGHT
-from cmb_bidsapp.lesions.candidates import find_instances, measure
+from cmb_bidsapp.lesions.candidates import measure
 from cmb_bidsapp.lesions.cfpr import judge
+from cmb_bidsapp.lesions.instances import find_instances
 from cmb_bidsapp.lesions.rules import cfpr_rule, to_lesions
 from cmb_bidsapp.lesions.table import write_lesions
 from cmb_bidsapp.report.closeups import Periphery

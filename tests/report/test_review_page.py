@@ -11,8 +11,9 @@ from cmb_bidsapp.clinical.mars import fill
 from cmb_bidsapp.core.labels import LEFT, MARS, RIGHT
 from cmb_bidsapp.group.ratings import read_ratings
 from cmb_bidsapp.group.records import read_record
-from cmb_bidsapp.lesions.candidates import find_instances, measure
+from cmb_bidsapp.lesions.candidates import measure
 from cmb_bidsapp.lesions.cfpr import judge
+from cmb_bidsapp.lesions.instances import find_instances
 from cmb_bidsapp.lesions.rules import cfpr_rule, to_lesions
 from cmb_bidsapp.lesions.table import write_lesions
 from cmb_bidsapp.report.closeups import Periphery

@@ -1,0 +1,131 @@
+"""Candidates: connected pieces of the CMB class, those that touch counted apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+#: A lesion extends to this probability.
+EXTENT = 0.5
+#: Peaks of probability this far apart (mm) are lesions of their own, after a blur of this standard
+#: deviation (mm).
+PEAK_MM, PEAK_BLUR_MM = 2.5, 0.5
+
+CONNECTIVITY_26 = np.ones((3, 3, 3), np.bool_)
+
+
+def find_instances(
+    probability: npt.NDArray[np.float32], threshold: float, spacing: Sequence[float]
+) -> npt.NDArray[np.int32]:
+    """Number the pieces that reach the threshold somewhere, from 1.
+
+    A piece extends to a probability of 0.5, or to the threshold where that is lower: the threshold
+    decides which lesions there are, not how large they are. Pieces that touch are counted apart
+    (:func:`split_at_peaks`).
+
+    Parameters
+    ----------
+    probability
+        Of CMB, 0 to 1, shape ``(x, y, z)``.
+    threshold
+        Least peak of a piece.
+    spacing
+        Voxel size along the axes of ``probability``, mm.
+    """
+    pieces = split_at_peaks(probability, min(threshold, EXTENT), spacing)
+    reach = np.zeros(pieces.max() + 1, np.bool_)
+    reach[pieces[probability >= threshold]] = True
+    number = np.cumsum(reach) * reach
+    instances: npt.NDArray[np.int32] = number[pieces].astype(np.int32)
+    return instances
+
+
+def split_at_peaks(
+    probability: npt.NDArray[np.float32], extent: float, spacing: Sequence[float]
+) -> npt.NDArray[np.int32]:
+    """Number the 26-connected pieces of at least ``extent``; clusters fall into their peaks.
+
+    Microbleeds that touch are one piece, but a peak of probability each. Every voxel belongs to
+    the nearest peak of its piece.
+
+    Parameters
+    ----------
+    probability
+        Of CMB, 0 to 1, shape ``(x, y, z)``.
+    extent
+        Least probability of a voxel of a piece.
+    spacing
+        Voxel size along the axes of ``probability``, mm.
+    """
+    size = np.array(spacing)
+    pieces, count = ndimage.label(probability >= extent, CONNECTIVITY_26)
+    divided: npt.NDArray[np.int32] = np.zeros(probability.shape, np.int32)
+    ball, last = _ball(PEAK_MM, size), 0
+    for number, window in enumerate(ndimage.find_objects(pieces, count), start=1):
+        piece = pieces[window] == number
+        voxels = np.argwhere(piece)
+        peaks = _peaks(probability[window], piece, size, ball)
+        away = np.linalg.norm((voxels[:, None] - peaks[None]) * size, axis=2)
+        divided[window][tuple(voxels.T)] = last + 1 + away.argmin(axis=1)
+        last += len(peaks)
+    return divided
+
+
+def _ball(radius: float, spacing: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Voxels within a distance (mm) of the one in the middle."""
+    width = np.ceil(radius / spacing).astype(int)
+    window = tuple(int(size) for size in 2 * width + 1)
+    offsets = np.indices(window).reshape(3, -1).T - width
+    within: npt.NDArray[np.bool_] = np.linalg.norm(offsets * spacing, axis=1) <= radius
+    return within.reshape(window)
+
+
+def _peaks(
+    probability: npt.NDArray[np.float32],
+    piece: npt.NDArray[np.bool_],
+    spacing: npt.NDArray[np.float64],
+    ball: npt.NDArray[np.bool_],
+) -> npt.NDArray[np.float64]:
+    """Centres of the voxels of a piece that are the highest within a ball, at least one."""
+    width = np.array(ball.shape) // 2
+    room = [(int(w), int(w)) for w in width]
+    inside = np.pad(piece, room)
+    height = np.pad(np.where(piece, probability, 0), room)
+    height = np.where(inside, ndimage.gaussian_filter(height, PEAK_BLUR_MM / spacing), 0)
+    highest = ndimage.maximum_filter(height, footprint=ball) == height
+    peaks, count = ndimage.label(highest & inside, CONNECTIVITY_26)
+    centres = ndimage.center_of_mass(peaks > 0, peaks, np.arange(1, count + 1))
+    found: list[npt.NDArray[np.float64]] = []
+    for centre in np.array(centres).reshape(-1, 3) - width:
+        # Equally high ones may be near to each other.
+        if all(np.linalg.norm((centre - other) * spacing) > PEAK_MM for other in found):
+            found.append(centre)
+    return np.array(found)
+
+
+def peak_values(
+    probability: npt.NDArray[np.float32], pieces: npt.NDArray[np.integer], count: int
+) -> npt.NDArray[np.float32]:
+    """Highest probability of every piece 1 to ``count``.
+
+    Parameters
+    ----------
+    probability, pieces
+        Image, and number of the piece of each of its voxels, 0 beside all; one shape.
+    count
+        Of the pieces.
+
+    Returns
+    -------
+    highest
+        Shape ``(count,)``.
+    """
+    # scipy sorts what it is given: pieces are a small part of an image.
+    inside = np.flatnonzero(pieces)
+    highest: npt.NDArray[np.float32] = np.asarray(
+        ndimage.maximum(probability.flat[inside], pieces.flat[inside], np.arange(1, count + 1))
+    )
+    return highest
