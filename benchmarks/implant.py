@@ -145,7 +145,7 @@ def main() -> None:
                 after = averaged(signal * factor, (1, 1, slices))
                 whole = in_a_brain(np.abs(after) * scale, brain, place, rng)
                 result = network(whole, None, affine)
-                instances = find_instances(result.cmb_probability, threshold, thick)
+                instances = find_instances(result.cmb_probability, whole, affine, threshold)
                 verdicts = judge(instances, result.labels, thick)
                 kept = np.isin(instances, [v.lesion for v in verdicts if v.kept])[place]
                 instances = instances[place]

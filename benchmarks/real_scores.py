@@ -34,7 +34,7 @@ class Marks:
     def of(cls, scan: Scan, threshold: float) -> Marks:
         """Marks as the app makes them, from the network's own classes."""
         spacing = Grid.of(scan.probability, scan.affine).spacing
-        instances = find_instances(scan.probability, threshold, spacing)
+        instances = find_instances(scan.probability, scan.t2star, scan.affine, threshold)
         return cls(lesions_of(instances, scan.affine), judge(instances, scan.classes, spacing))
 
     def kept(self, *, cfpr: bool) -> list[Mark]:

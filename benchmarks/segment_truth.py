@@ -51,7 +51,7 @@ def segment(session: Path, given: argparse.Namespace) -> str:
     spacing = ras_zooms(affine)
     result = network(t2star, t1w, affine)
     instances = find_instances(
-        result.cmb_probability, given.threshold or model.card.threshold, spacing
+        result.cmb_probability, t2star, affine, given.threshold or model.card.threshold
     )
     proxy = np.asarray(nib.load(truth.proxy).dataobj)
     # As the app does: CFPR needs regions.

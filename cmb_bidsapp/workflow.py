@@ -124,7 +124,7 @@ def decide(session: Session, files: SessionFiles, settings: Settings, step: Step
     rule = settings.decisions
     step("candidates")
     found = read_segmented(files)
-    instances = find_instances(found.probability, rule.threshold, found.spacing)
+    instances = find_instances(found.probability, found.t2star, found.affine, rule.threshold)
     candidates = measure(instances, found.probability, found.t2star, found.mars, found.affine)
     step("false-positive reduction (CFPR)")
     verdicts = judge(
@@ -205,10 +205,10 @@ def sensitivity(_: Session, files: SessionFiles, settings: Settings, step: Step)
 
 PREPARE = Phase("prepare", prepare, prepare_inputs, prepare_parameters, version=10)
 SEGMENT = Phase("segment", segment, segment_inputs, segment_parameters, version=9)
-DECIDE = Phase("decide", decide, decide_inputs, decide_parameters, version=13)
+DECIDE = Phase("decide", decide, decide_inputs, decide_parameters, version=14)
 FOLLOW = Phase("follow", follow, follow_inputs, follow_parameters, version=4)
 SENSITIVITY = Phase(
-    "sensitivity", sensitivity, sensitivity_inputs, sensitivity_parameters, version=1
+    "sensitivity", sensitivity, sensitivity_inputs, sensitivity_parameters, version=2
 )
 
 #: What runs in one process: the phases of a session, that of a participant with several, or the

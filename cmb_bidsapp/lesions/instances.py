@@ -7,40 +7,104 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+
+from cmb_bidsapp.core.arrays import Affine
+from cmb_bidsapp.lesions.extent import depth
+from cmb_bidsapp.lesions.spots import darkest
+from cmb_bidsapp.preprocess.resampling import Grid
 
 #: A lesion extends to this probability.
 EXTENT = 0.5
 #: Peaks of probability this far apart (mm) are lesions of their own, after a blur of this standard
 #: deviation (mm).
 PEAK_MM, PEAK_BLUR_MM = 2.5, 0.5
+#: What a microbleed shows in several slices is no farther (mm) apart than this.
+ACROSS_MM = 7.0
 
 CONNECTIVITY_26 = np.ones((3, 3, 3), np.bool_)
 
 
 def find_instances(
-    probability: npt.NDArray[np.float32], threshold: float, spacing: Sequence[float]
+    probability: npt.NDArray[np.float32],
+    t2star: npt.NDArray[np.floating],
+    affine: Affine,
+    threshold: float,
 ) -> npt.NDArray[np.int32]:
     """Number the pieces that reach the threshold somewhere, from 1.
 
     A piece extends to a probability of 0.5, or to the threshold where that is lower: the threshold
     decides which lesions there are, not how large they are. Pieces that touch are counted apart
-    (:func:`split_at_peaks`).
+    (:func:`split_at_peaks`), but not a microbleed that several slices show
+    (:func:`joined_across_slices`).
 
     Parameters
     ----------
     probability
         Of CMB, 0 to 1, shape ``(x, y, z)``.
+    t2star
+        Brain-extracted T2*w, 0 outside the brain; same shape.
+    affine
+        Voxel to world (RAS mm).
     threshold
         Least peak of a piece.
-    spacing
-        Voxel size along the axes of ``probability``, mm.
     """
-    pieces = split_at_peaks(probability, min(threshold, EXTENT), spacing)
+    grid = Grid.of(probability, affine)
+    pieces = split_at_peaks(probability, min(threshold, EXTENT), grid.header_spacing)
     reach = np.zeros(pieces.max() + 1, np.bool_)
     reach[pieces[probability >= threshold]] = True
     number = np.cumsum(reach) * reach
-    instances: npt.NDArray[np.int32] = number[pieces].astype(np.int32)
-    return instances
+    return joined_across_slices(number[pieces].astype(np.int32), t2star, grid)
+
+
+def joined_across_slices(
+    instances: npt.NDArray[np.int32], t2star: npt.NDArray[np.floating], grid: Grid
+) -> npt.NDArray[np.int32]:
+    """Give pieces above each other one number where the image stays dark between them.
+
+    Thick slices show a microbleed in two or three places, farther apart than two peaks of a
+    cluster. Two pieces are one lesion if their darkest voxels lie within :data:`PEAK_MM` of each
+    other in plane and within :data:`ACROSS_MM` across the slices, and one of them lies in the dark
+    spot of the other, which reaches to half of its depth
+    (:func:`~cmb_bidsapp.lesions.extent.depth`). The brighter of the two says how deep that is.
+
+    Parameters
+    ----------
+    instances
+        0, or the number of the piece, from 1 without gaps.
+    t2star
+        Brain-extracted T2*w, 0 outside the brain; same shape.
+    grid
+        Of both.
+    """
+    count = int(instances.max())
+    centres = darkest(t2star, instances, count)
+    place = centres * grid.spacing
+    in_plane = np.delete(place, grid.slice_axis, axis=1)
+    one = [
+        pair
+        for pair in cKDTree(place).query_pairs(ACROSS_MM, output_type="ndarray").tolist()
+        if np.linalg.norm(np.subtract(*in_plane[pair])) <= PEAK_MM
+        and _in_one_spot(t2star, grid.spacing, centres[pair])
+    ]
+    if not one:
+        return instances
+    first, second = np.array(one).T
+    links = coo_array((np.ones(len(one)), (first, second)), shape=(count, count))
+    lesion = connected_components(links, directed=False)[1] + 1
+    joined: npt.NDArray[np.int32] = np.concatenate([[0], lesion])[instances].astype(np.int32)
+    return joined
+
+
+def _in_one_spot(
+    t2star: npt.NDArray[np.floating], spacing: Sequence[float], centres: npt.NDArray[np.intp]
+) -> bool:
+    """Whether the darker of two voxels lies in the dark spot of the other."""
+    darker, brighter = sorted(centres, key=lambda voxel: float(t2star[tuple(voxel)]))
+    window, share = depth(t2star, spacing, brighter.tolist(), ACROSS_MM)
+    return bool(share[tuple(darker - [side.start for side in window])] > 0)
 
 
 def split_at_peaks(

@@ -104,21 +104,23 @@ class Chain:
         around
             Voxels, shape ``(n, 3)``, about which alone is looked; the whole scan by default.
         """
-        return self.kept(scan, self.network(t2star, scan.t1w, scan.affine, around))
+        return self.kept(scan, t2star, self.network(t2star, scan.t1w, scan.affine, around))
 
-    def kept(self, scan: Background, found: Segmentation) -> npt.NDArray[np.int32]:
+    def kept(self, scan: Background, t2star: Image, found: Segmentation) -> npt.NDArray[np.int32]:
         """Microbleeds that are kept, by number, of what the network found in a scan.
 
         Parameters
         ----------
         scan
             Its affine gives the voxel size, its regions complete a model without any.
+        t2star
+            What the network saw, on the grid of the scan.
         found
             Probability and classes on the grid of the scan.
         """
         labels = found.labels if self.own_regions else with_regions(found.labels, scan.regions)
         spacing = Grid.of(found.cmb_probability, scan.affine).header_spacing
-        instances = find_instances(found.cmb_probability, self.threshold, spacing)
+        instances = find_instances(found.cmb_probability, t2star, scan.affine, self.threshold)
         if not self.cfpr:
             return instances
         verdicts = judge(

@@ -97,7 +97,7 @@ def trial_of(
     if spots is not None:
         proposed = proposed.with_spots(spots, viewer, found.labels > 0)
     certain = proposed.judged(np.ones(len(proposed.centres), np.float32))
-    kept = chain.kept(scan, Segmentation(found.labels, certain))
+    kept = chain.kept(scan, t2star, Segmentation(found.labels, certain))
     if drawn is not None:
         kept = not_touching(kept, scan.marks)
     lesions = lesions_of(kept, scan.affine)
