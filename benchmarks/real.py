@@ -49,13 +49,15 @@ from cmb_bidsapp.bids.tables import read_table, write_table
 from cmb_bidsapp.core.labels import PROXY_NAMES, STRUCTURES
 from cmb_bidsapp.evaluation.matching import HIT_MM, Mark
 from cmb_bidsapp.evaluation.results import AFTER
+from cmb_bidsapp.lesions.instances import EXTENT
 from cmb_bidsapp.preprocess.resampling import Grid
 from cmb_bidsapp.train.calibrate import COLUMNS, SESSION_COLUMNS, SESSIONS, TABLE
 
 #: A label without a volume, or a smaller one, is looked for this close (mm) to its point.
 LEAST_RADIUS_MM = 2.0
-#: Candidates for the calibration reach this probability.
-LEAST_PROBABILITY = 0.3
+#: Candidates for the calibration reach this probability. Below it they extend farther and are split
+#: otherwise than at the threshold that is to be chosen.
+LEAST_PROBABILITY = EXTENT
 
 Row = dict[str, Any]
 LABEL_COLUMNS = (

@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ from cmb_bidsapp.evaluation.reading import (
     values_on,
 )
 from cmb_bidsapp.evaluation.results import AFTER, BEFORE, GIVEN
-from cmb_bidsapp.lesions.instances import EXTENT
+from cmb_bidsapp.lesions.instances import EXTENT, reaching, split_at_peaks
 from cmb_bidsapp.preprocess.resampling import Grid
 
 #: Columns of the app's lesion table that are handed on as they are.
@@ -140,7 +141,7 @@ def _app(files: SessionFiles, grid: Grid, rules: Rules) -> Prediction:
         stages[stage] = [described(lesion) for lesion in lesions]
     scored = None
     if rules.thresholds and files.probability.exists():
-        scored = _by_probability(values_on(grid, files.probability), grid.affine)
+        scored = _as_the_app(files, values_on(grid, files.probability), grid)
     return Prediction(stages, scored=scored, instances=instances)
 
 
@@ -226,8 +227,31 @@ def _by_score(lesions: Sequence[Mark], rules: Rules, *, extent: bool = True) -> 
     return Prediction({GIVEN: scored(rules.min_score)}, extent, scored)
 
 
+def _as_the_app(
+    files: SessionFiles, probability: Values, grid: Grid
+) -> Callable[[float], list[Mark]]:
+    """Lesions as the app would find them at a threshold (:func:`.instances.find_instances`).
+
+    An output without its preprocessed T2*w is taken like any other map of probabilities.
+    """
+    if not files.t2star.exists():
+        return _by_probability(probability, grid.affine)
+    t2star = values_on(grid, files.t2star)
+
+    @cache
+    def pieces(extent: float) -> Labels:
+        return split_at_peaks(probability, extent, grid.header_spacing)
+
+    def scored(threshold: float) -> list[Mark]:
+        divided = pieces(min(threshold, EXTENT))
+        found = reaching(divided, probability, t2star, grid, threshold)
+        return lesions_of(found, grid.affine)
+
+    return scored
+
+
 def _by_probability(probability: Values, affine: Affine) -> Callable[[float], list[Mark]]:
-    """Lesions as the app would find them at a threshold (:func:`.instances.find_instances`)."""
+    """Connected pieces that reach a threshold; they extend to 0.5, or to it where it is lower."""
     known: dict[float, list[Mark]] = {}
 
     def scored(threshold: float) -> list[Mark]:

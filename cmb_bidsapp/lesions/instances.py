@@ -53,8 +53,32 @@ def find_instances(
     """
     grid = Grid.of(probability, affine)
     pieces = split_at_peaks(probability, min(threshold, EXTENT), grid.header_spacing)
+    return reaching(pieces, probability, t2star, grid, threshold)
+
+
+def reaching(
+    pieces: npt.NDArray[np.int32],
+    probability: npt.NDArray[np.float32],
+    t2star: npt.NDArray[np.floating],
+    grid: Grid,
+    threshold: float,
+) -> npt.NDArray[np.int32]:
+    """Number those pieces that reach a threshold, joined across slices, from 1 without gaps.
+
+    Parameters
+    ----------
+    pieces
+        0, or the number of the piece (:func:`split_at_peaks`).
+    probability, t2star
+        CMB probability, and brain-extracted T2*w, 0 outside the brain; same shape.
+    grid
+        Of all three.
+    threshold
+        Least peak of a piece.
+    """
     reach = np.zeros(pieces.max() + 1, np.bool_)
     reach[pieces[probability >= threshold]] = True
+    reach[0] = False
     number = np.cumsum(reach) * reach
     return joined_across_slices(number[pieces].astype(np.int32), t2star, grid)
 
