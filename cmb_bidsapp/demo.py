@@ -66,7 +66,15 @@ def run_demo(folder: Path) -> int:
 
 
 def compare_with_truth(truth: Path, out_dir: Path) -> list[str]:
-    """Say of every simulated session how many microbleeds were found."""
+    """Count the microbleeds found in every simulated session; returns one line per session.
+
+    Parameters
+    ----------
+    truth
+        Folder of the simulated masks, laid out as the derivatives of the app are.
+    out_dir
+        Output folder of the app.
+    """
     lines = []
     for label, reference in find_sessions(truth)[0].items():
         predicted = SessionFiles(out_dir, reference.participant, reference.session)

@@ -83,7 +83,24 @@ from cmb_bidsapp.settings import Settings
 
 
 def prepare(session: Session, files: SessionFiles, settings: Settings, step: Step) -> Result:
-    """Raw T1w and T2*w -> preprocessed images, brain masks, transform, regions (paper, 3.2)."""
+    """Raw T1w and T2*w -> preprocessed images, brain masks, transform, regions (paper, 3.2).
+
+    Parameters
+    ----------
+    session
+        Raw images of the session.
+    files
+        Paths of the session's derivatives.
+    settings
+        Settings of the run.
+    step
+        Told of every step as it begins.
+
+    Raises
+    ------
+    RefusedScanError
+        An image cannot be used, or what was found in it cannot be a head.
+    """
     refuse_unusable(session)
     notes: list[str] = []
     # First of all: a program or licence that is not there must not be missed after minutes.
@@ -109,7 +126,19 @@ def prepare(session: Session, files: SessionFiles, settings: Settings, step: Ste
 
 
 def segment(session: Session, files: SessionFiles, settings: Settings, step: Step) -> Result:
-    """Preprocessed images -> CMB probability and predicted classes (paper, 2.1)."""
+    """Preprocessed images -> CMB probability and predicted classes (paper, 2.1).
+
+    Parameters
+    ----------
+    session
+        Raw images of the session; they tell whether there is a T1w.
+    files
+        Paths of the session's derivatives.
+    settings
+        Settings of the run.
+    step
+        Told of every step as it begins.
+    """
     step("loading the lesion network")
     model = load_lesion_model(settings.lesions.model, settings.lesions.folds)
     network = LesionNetwork(model, settings.resources.device, mirror=settings.lesions.tta)
@@ -120,7 +149,19 @@ def segment(session: Session, files: SessionFiles, settings: Settings, step: Ste
 
 
 def decide(session: Session, files: SessionFiles, settings: Settings, step: Step) -> Result:
-    """Probability and classes -> candidates, CFPR, phase, grades, masks, lesion table, figures."""
+    """Probability and classes -> candidates, CFPR, phase, grades, masks, lesion table, figures.
+
+    Parameters
+    ----------
+    session
+        Raw images of the session; the phase image is read here.
+    files
+        Paths of the session's derivatives.
+    settings
+        Settings of the run.
+    step
+        Told of every step as it begins.
+    """
     rule = settings.decisions
     step("candidates")
     found = read_segmented(files)
@@ -168,6 +209,15 @@ def follow(_: Participant, files: SessionFiles, settings: Settings, step: Step) 
 
     ``files`` are those of the participant; its sessions are all that have a lesion table. One that
     cannot be registered to the first is reported and not counted.
+
+    Parameters
+    ----------
+    files
+        Paths of the participant's derivatives, see :meth:`SessionFiles.together`.
+    settings
+        Settings of the run.
+    step
+        Told of every step as it begins.
     """
     remove_results(files)
     order, own = in_order(files, settings)
@@ -191,6 +241,15 @@ def sensitivity(_: Session, files: SessionFiles, settings: Settings, step: Step)
     """Finished session -> share of simulated microbleeds that all of the above finds in it.
 
     Nothing else of the session changes.
+
+    Parameters
+    ----------
+    files
+        Paths of the derivatives of a finished session.
+    settings
+        Settings of the run.
+    step
+        Told of every step as it begins.
     """
     step("loading the lesion network")
     model = load_lesion_model(settings.lesions.model, settings.lesions.folds)

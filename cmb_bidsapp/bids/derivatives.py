@@ -290,6 +290,8 @@ def tidied(lock: Path, folder: Path, *names: str) -> Iterator[None]:
 
     Parameters
     ----------
+    lock
+        The lock file, see :func:`locked`.
     folder, names
         Where the files lie, and patterns of their names; folders may stand before a name.
     """

@@ -49,6 +49,8 @@ def check_header(image: Any, path: Path) -> tuple[str, ...]:
     ----------
     image
         As nibabel loads it.
+    path
+        File of the image. Its bytes tell what nibabel corrects silently; messages name it.
 
     Returns
     -------

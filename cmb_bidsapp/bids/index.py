@@ -129,8 +129,12 @@ def read_scan(path: Path, participant: str, session: str | None, sidecars: Sidec
 
     Parameters
     ----------
+    path
+        Image of the dataset; one that is not NIfTI by its name becomes a problem of the scan.
     participant, session
         Labels of the folders that hold it; its name must say the same.
+    sidecars
+        Reader of the metadata of the dataset.
     """
     named = parse_name(path.name)
     entities = {**named, "subject": participant, "datatype": path.parent.name}

@@ -229,7 +229,20 @@ def choose_participant(
 
 
 def phase_of(t2star: Scan, images: Sequence[Scan]) -> Scan | None:
-    """The phase image that was acquired with a T2*w: the same name, but for what says phase."""
+    """Find the phase image that was acquired with a T2*w: the same name, but for what says phase.
+
+    Parameters
+    ----------
+    t2star
+        T2*w image whose phase is wanted.
+    images
+        Images of the same session to choose from.
+
+    Returns
+    -------
+    phase
+        The match, one without a problem where there is a choice; ``None`` where there is none.
+    """
     own = without_kind(t2star.entities)
     found = [
         image

@@ -94,13 +94,29 @@ def atomic(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text atomically."""
+    """Write UTF-8 text atomically.
+
+    Parameters
+    ----------
+    path
+        File to write; missing folders above it are made.
+    text
+        Whole content of the file.
+    """
     with atomic(path) as beside:
         beside.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, content: Mapping[str, Any] | Sequence[Any]) -> None:
-    """Write JSON atomically, two spaces a level."""
+    """Write JSON atomically, two spaces a level.
+
+    Parameters
+    ----------
+    path
+        File to write; missing folders above it are made.
+    content
+        Value that JSON can hold.
+    """
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 

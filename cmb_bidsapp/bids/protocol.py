@@ -75,6 +75,8 @@ def t2star_acquisition(scan: Scan, spacing: Sequence[float]) -> dict[str, Any]:
 
     Parameters
     ----------
+    scan
+        The raw T2*w image.
     spacing
         Voxel size, mm.
     """

@@ -40,6 +40,8 @@ def pick(scans: Sequence[Scan], *, nearest_session: bool = False) -> Picked:
 
     Parameters
     ----------
+    scans
+        Scans of one participant and contrast, at least one.
     nearest_session
         Whether the scans are of several sessions, of which the first that has a usable one counts.
     """

@@ -72,7 +72,15 @@ def read_stamp(path: Path) -> Stamp | None:
 
 
 def write_stamp(path: Path, stamp: Stamp) -> None:
-    """Write a stamp atomically."""
+    """Write a stamp atomically.
+
+    Parameters
+    ----------
+    path
+        JSON file to write.
+    stamp
+        State of the phase that has finished.
+    """
     write_json(
         path,
         {

@@ -46,7 +46,15 @@ IDENTITY = {
 
 
 def identity(participant: str, session: str | None) -> dict[str, str | None]:
-    """The columns that name a session, first in every table of several."""
+    """The columns that name a session, first in every table of several.
+
+    Parameters
+    ----------
+    participant
+        Label without ``sub-``.
+    session
+        Label without ``ses-``; ``None`` where the dataset has no sessions.
+    """
     return {
         "participant_id": f"sub-{participant}",
         "session_id": f"ses-{session}" if session else None,

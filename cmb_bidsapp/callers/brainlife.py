@@ -48,6 +48,8 @@ def make_dataset(config: Config, folder: Path, bids_dir: Path) -> SessionFiles:
 
     Parameters
     ----------
+    config
+        Content of ``config.json``.
     folder
         Where its paths start.
     bids_dir
@@ -100,7 +102,15 @@ def app_options(config: Config) -> list[str]:
 
 
 def product(files: SessionFiles, code: int) -> dict[str, Any]:
-    """Content of ``product.json``: messages, counts, a graph of them."""
+    """Make the content of ``product.json``: messages, counts, a graph of them.
+
+    Parameters
+    ----------
+    files
+        Paths of the session's derivatives.
+    code
+        Exit code of the app.
+    """
     messages = [{"type": "info", "msg": NOT_A_DIAGNOSIS}]
     status = files.out_dir / "logs" / "status.tsv"
     for row in read_table(status) if status.exists() else ():
@@ -138,7 +148,15 @@ def start_app(arguments: list[str]) -> int:
 
 
 def run(folder: Path, app: Callable[[list[str]], int] = start_app) -> int:
-    """Run the app for the ``config.json`` in a folder; returns its exit code."""
+    """Run the app for the ``config.json`` in a folder; returns its exit code.
+
+    Parameters
+    ----------
+    folder
+        Folder of ``config.json``; outputs and ``product.json`` are written into it.
+    app
+        Called with the words of the command line; returns the exit code of the app.
+    """
     # Whoever tries it by hand may have a folder "bids" there: it is theirs.
     with TemporaryDirectory(prefix="bids-", dir=folder) as bids_dir:
         try:

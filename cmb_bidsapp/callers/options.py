@@ -39,6 +39,13 @@ def flag_of(action: argparse.Action, value: object = None) -> str:
 
     Of a switch that is on or off it is the one that ``value`` stands for, by default the one that
     changes anything.
+
+    Parameters
+    ----------
+    action
+        Option that has a long spelling.
+    value
+        Value of a switch that is on or off; ``None`` is the contrary of the default.
     """
     if isinstance(action, argparse.BooleanOptionalAction):
         on = not action.default if value is None else bool(value)
@@ -53,6 +60,8 @@ def as_arguments(
 
     Parameters
     ----------
+    actions
+        Options to write, in this order.
     given
         Has an attribute for each option, such as a request.
     leave_out
@@ -76,7 +85,22 @@ def as_arguments(
 def paths_in(
     actions: list[argparse.Action], given: object, leave_out: Container[str] = ()
 ) -> Iterator[tuple[Path, bool]]:
-    """Absolute paths that the options name, and whether the app makes them where missing."""
+    """Absolute paths that the options name, and whether the app makes them where missing.
+
+    Parameters
+    ----------
+    actions
+        Options to look at, in this order.
+    given
+        Object with an attribute for each option, such as a request.
+    leave_out
+        Names (``dest``) of options to skip.
+
+    Yields
+    ------
+    path, made
+        Absolute path, and whether the app makes the folder where it is missing.
+    """
     for action in actions:
         value = getattr(given, action.dest)
         if value is None or action.dest in leave_out:

@@ -54,6 +54,8 @@ def turning(probabilities: Sequence[float], count: int) -> list[int]:
     ----------
     probabilities
         Of each event; all must be known.
+    count
+        Number of events in question, such as the 5 microbleeds of a cut-off.
 
     Returns
     -------

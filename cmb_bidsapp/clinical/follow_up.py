@@ -157,6 +157,8 @@ def change_row(about: FollowUp, tracks: Sequence[TrackRow], knots: Knots) -> Cha
 
     Parameters
     ----------
+    about
+        Everything known of the follow-up beside its counts.
     tracks
         Rows of all tracks, sessions in their order.
     knots

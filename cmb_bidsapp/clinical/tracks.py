@@ -137,6 +137,8 @@ def known_at(rows: Iterable[TrackRow], session: str) -> list[Lesion]:
     ----------
     rows
         Of all tracks, sessions in their order.
+    session
+        Session to look at, as the rows name it (``session_id``).
 
     Returns
     -------

@@ -75,6 +75,10 @@ def is_stale(phase: Phase[Any], job: Job, known: dict[str, FileState]) -> bool:
 
     Parameters
     ----------
+    phase
+        Phase of the job's stage.
+    job
+        Session, settings and stage of this process.
     known
         States of files that this process has read; gets those of the inputs that had to be.
     """
@@ -104,7 +108,15 @@ def up_to_date(job: Job) -> bool:
 
 
 def run(job: Job, emit: Emit) -> list[str]:
-    """Run the stale phases of a stage; returns their names."""
+    """Run the stale phases of a stage; returns their names.
+
+    Parameters
+    ----------
+    job
+        Session, settings and stage of this process.
+    emit
+        Called with each event, a step that begins or a note, as a mapping that JSON can hold.
+    """
     ran = []
     known: dict[str, FileState] = {}
     _stay_out_of(job.settings.bids_dir, job)
@@ -180,6 +192,13 @@ def withdraw(job: Job, failed: Phase[Any]) -> None:
 
     Where a scan turns out not to be usable, an older count must not go on to be read as its own.
     Nothing is lost by anything else that is refused, such as a parcellation of another head.
+
+    Parameters
+    ----------
+    job
+        Session, settings and stage of this process.
+    failed
+        Phase of the stage that has refused the scan.
     """
     root = job.settings.out_dir.resolve()
     paths = [job.files.lesions, job.files.mars_form, job.files.summary]

@@ -77,7 +77,31 @@ class Children:
         on_event: OnEvent,
         stage: Stage = "session",
     ) -> Outcome:
-        """Run a stage of one session to its end in a child process."""
+        """Run a stage of one session to its end in a child process.
+
+        Parameters
+        ----------
+        session
+            Session, or participant for the follow-ups.
+        settings
+            Settings of the run.
+        log
+            Text file for what libraries print; an older one is overwritten.
+        on_event
+            Told that the session begins, and of its steps and notes.
+        stage
+            Key of :data:`cmb_bidsapp.workflow.STAGES`.
+
+        Returns
+        -------
+        outcome
+            How the stage ended; a child that fails or is killed is an outcome as well.
+
+        Raises
+        ------
+        OSError
+            The log cannot be written, or the child cannot be started.
+        """
         start, killings = time.monotonic(), out_of_memory_kills()
         on_event(session, "begin", "")
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -156,7 +180,23 @@ def run_one(
     on_event: OnEvent,
     stage: Stage,
 ) -> Outcome:
-    """Run a session to its end; one that cannot be started has failed alone."""
+    """Run a session to its end; one that cannot be started has failed alone.
+
+    Parameters
+    ----------
+    children
+        Processes of this run, which get one more.
+    session
+        Session, or participant for the follow-ups.
+    settings
+        Settings of the run.
+    logs
+        Folder of the log, ``<label>.log``.
+    on_event
+        Told that the session begins, and of its steps and notes.
+    stage
+        Key of :data:`cmb_bidsapp.workflow.STAGES`.
+    """
     try:
         return children.run(session, settings, logs / f"{session.label}.log", on_event, stage)
     except OSError as error:  # a disk that is full, a process too many

@@ -46,6 +46,24 @@ def run_on_cluster(
 ) -> Generator[Outcome, None, None]:
     """Run a stage of sessions on a cluster; see :func:`cmb_bidsapp.engine.pool.run_sessions`.
 
+    Parameters
+    ----------
+    sessions
+        Sessions, or participants for the follow-ups.
+    settings
+        Settings of the run; they name the scheduler.
+    logs
+        Folder of the logs, which the workers must reach under the same path.
+    on_event
+        Told that each session begins, and of its steps and notes, from other threads.
+    stage
+        Key of :data:`cmb_bidsapp.workflow.STAGES`.
+
+    Yields
+    ------
+    outcome
+        How a session ended, in the order in which they end.
+
     Raises
     ------
     UsageError
@@ -196,7 +214,15 @@ def run_on_worker(task: RemoteJob) -> Outcome:
 
 
 def stop_on_worker(run_id: str, *, keep: bool) -> None:
-    """End what runs here of a run, and its scratch unless that is to be kept."""
+    """End what runs here of a run, and its scratch unless that is to be kept.
+
+    Parameters
+    ----------
+    run_id
+        Identifier of the run, which the client chose.
+    keep
+        Whether the scratch folder stays.
+    """
     with _LOCK:
         here = _RUNS.pop(run_id, None)
     if here is not None:

@@ -25,10 +25,14 @@ def run_sessions(
 
     Parameters
     ----------
+    sessions
+        Sessions, or participants for the follow-ups.
+    settings
+        Settings of the run; they say whether sessions run here or on a cluster.
     logs
         Folder that gets one text file per session: what its libraries printed.
     on_event
-        Told of every step and note of every session, from other threads.
+        Told that each session begins, and of its steps and notes, from other threads.
     stage
         Key of :data:`cmb_bidsapp.workflow.STAGES`.
 

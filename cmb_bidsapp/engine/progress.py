@@ -23,7 +23,15 @@ from cmb_bidsapp.engine.children import Outcome
 
 
 def say(console: Console, text: str) -> None:
-    """Print a line as it is: brackets are no markup, and paths are not broken."""
+    """Print a line as it is: brackets are no markup, and paths are not broken.
+
+    Parameters
+    ----------
+    console
+        Console to print on.
+    text
+        The line.
+    """
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -63,7 +71,17 @@ class Display:
             self._live.stop()
 
     def event(self, session: Unit, kind: str, text: str) -> None:
-        """A session begins a ``step``, or has a ``note`` for the person, which stays."""
+        """A session begins a ``step``, or has a ``note`` for the person, which stays.
+
+        Parameters
+        ----------
+        session
+            Session, or participant for the follow-ups.
+        kind
+            ``step`` or ``note``.
+        text
+            Name of the step, or the note.
+        """
         with self._lock:
             if self._live is None or kind == "note":
                 shown = f"note: {text}" if kind == "note" else text

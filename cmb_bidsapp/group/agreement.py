@@ -105,6 +105,8 @@ def rows(readings: Iterable[Reading], seed: int = 0) -> list[Row]:
 
     Parameters
     ----------
+    readings
+        What the readers of each session said.
     seed
         Of the bootstrap.
     """

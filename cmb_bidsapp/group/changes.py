@@ -56,7 +56,15 @@ class PoolFollowUps:
     _last: tuple[str, str] | None = None
 
     def add(self, participant: str, row: ChangeRow) -> None:
-        """Add a follow-up; those of a participant come one after the other, the last one last."""
+        """Add a follow-up; those of a participant come one after the other, the last one last.
+
+        Parameters
+        ----------
+        participant
+            Label of the participant.
+        row
+            Follow-up that could be compared with the baseline.
+        """
         counts = {name: getattr(row, name) for name in COUNTS}
         self.lesions[counts["persistent"], counts["new"], counts["gone"]] += 1
         self.sums.update(counts)
@@ -95,7 +103,17 @@ class Changes:
         self.poor = 0
 
     def add(self, participant: str, pool: str, row: ChangeRow) -> None:
-        """Add a row of ``*_label-CMB_changes.tsv``; see :meth:`PoolFollowUps.add`."""
+        """Add a row of ``*_label-CMB_changes.tsv``; see :meth:`PoolFollowUps.add`.
+
+        Parameters
+        ----------
+        participant
+            Label of the participant.
+        pool
+            Pool of the session's sequence, one of :data:`cmb_bidsapp.group.visits.POOLS`.
+        row
+            Follow-up; one that could not be compared is only counted.
+        """
         if row.compared:
             otherwise = row.protocol_changed or row.processing_changed
             self.by_pool[pool, otherwise].add(participant, row)

@@ -186,7 +186,15 @@ class Largest:
         self._seen = 0
 
     def add(self, count: int, row: dict[str, Any]) -> None:
-        """Take a row; among equal counts the earlier one stays."""
+        """Take a row; among equal counts the earlier one stays.
+
+        Parameters
+        ----------
+        count
+            Number that rows are ranked by.
+        row
+            Row to keep where its count is among the largest.
+        """
         entry = (count, -self._seen, row)
         self._seen += 1
         if len(self._kept) < MOST:

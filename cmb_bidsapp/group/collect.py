@@ -102,7 +102,15 @@ def collect(
 
 
 def apply_ratings(found: Iterable[ReadSession], ratings: Ratings) -> Iterator[ReadSession]:
-    """Sessions as their readers decided; ratings that cannot be used come last."""
+    """Sessions as their readers decided; ratings that cannot be used come last.
+
+    Parameters
+    ----------
+    found
+        Sessions as :func:`cmb_bidsapp.group.records.records` yields them.
+    ratings
+        Ratings of all readers.
+    """
     for one in found:
         yield ratings.apply(one) if isinstance(one, Record) else one
     yield from ratings.problems
@@ -112,6 +120,18 @@ def write_sums(cohort: Cohort, out_dir: Path) -> list[Path]:
     """Write what is known after the pass: protocols, rates, the flow, quality, maps of density.
 
     A pool without sessions has no map; one of an earlier run is removed.
+
+    Parameters
+    ----------
+    cohort
+        Sums over all sessions.
+    out_dir
+        Output folder of the app.
+
+    Returns
+    -------
+    paths
+        Tables, and the maps of the pools that have sessions.
     """
     sums: dict[str, tuple[tables.Columns, Iterable[Mapping[str, object]]]] = {
         "protocols": (PROTOCOL_COLUMNS, cohort.protocol_rows()),
@@ -131,12 +151,28 @@ def write_sums(cohort: Cohort, out_dir: Path) -> list[Path]:
 
 
 def table_of(out_dir: Path, name: str) -> Path:
-    """Path of a table."""
+    """Path of a table.
+
+    Parameters
+    ----------
+    out_dir
+        Output folder of the app.
+    name
+        Name of the table, such as ``rates``.
+    """
     return out_dir / f"group_{name}.tsv"
 
 
 def density_of(out_dir: Path, pool: str) -> Path:
-    """Path of the map of a pool."""
+    """Path of the map of a pool.
+
+    Parameters
+    ----------
+    out_dir
+        Output folder of the app.
+    pool
+        Name of the pool, such as ``GRE``.
+    """
     entities = {"space": SPACE.name, "res": str(SPACE.resolution), "label": "CMB", "desc": pool}
     return out_dir / f"group_{bids_name(entities, 'density', '.nii.gz')}"
 

@@ -131,7 +131,15 @@ def _smooth(volume: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def write_density(density: Density, path: Path) -> None:
-    """Write the map as a NIfTI with its sidecar; both say what is in it and what is not."""
+    """Write the map as a NIfTI with its sidecar; both say what is in it and what is not.
+
+    Parameters
+    ----------
+    density
+        Map of a pool.
+    path
+        NIfTI file to write; the sidecar lies beside it.
+    """
     sidecar = {
         "Description": "Where microbleeds lie: centres, smoothed within the brain, over the "
         "scans; its sum times the volume of a voxel (ml) is the mean number of a scan",

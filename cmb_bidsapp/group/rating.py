@@ -107,6 +107,18 @@ class Rating:
 def parse(path: Path, row: Row) -> tuple[Key, Rating]:
     """Make sense of a row.
 
+    Parameters
+    ----------
+    path
+        File that the row is of.
+    row
+        Text of each cell by the name of its column.
+
+    Returns
+    -------
+    key, rating
+        Labels of participant and session, and what the reader said.
+
     Raises
     ------
     ValueError

@@ -64,6 +64,8 @@ def decide(record: Record, given: Sequence[Rating]) -> tuple[Record, Reading]:
 
     Parameters
     ----------
+    record
+        Lesions of the session as the algorithm decided.
     given
         All ratings of the session, those of other results and double ones among them.
 

@@ -26,7 +26,15 @@ ALGORITHM = "algorithm"
 
 
 def summed_source(read: int, sessions: int) -> str:
-    """Whose decisions a sum over sessions rests on, some of which were read by readers."""
+    """Whose decisions a sum over sessions rests on, some of which were read by readers.
+
+    Parameters
+    ----------
+    read
+        Number of sessions that readers decided on.
+    sessions
+        Number of all sessions.
+    """
     if not read:
         return ALGORITHM
     if read == sessions:

@@ -122,7 +122,15 @@ TABLES: Mapping[str, Columns] = MappingProxyType(
 
 
 def about(record: Record, visit: GroupVisit) -> dict[str, Any]:
-    """The columns that say which session it is, when, and whose decisions the numbers rest on."""
+    """The columns that say which session it is, when, and whose decisions the numbers rest on.
+
+    Parameters
+    ----------
+    record
+        Lesions and protocol of the session.
+    visit
+        Place of the session in its participant's follow-up.
+    """
     return {
         **identity(record.files.participant, record.files.session),
         **vars(visit),
@@ -133,25 +141,61 @@ def about(record: Record, visit: GroupVisit) -> dict[str, Any]:
 
 
 def lesion_rows(record: Record, visit: GroupVisit) -> Iterator[dict[str, Any]]:
-    """Every candidate of a session, kept or rejected."""
+    """Every candidate of a session, kept or rejected.
+
+    Parameters
+    ----------
+    record
+        Lesions and protocol of the session.
+    visit
+        Place of the session in its participant's follow-up.
+    """
     first = about(record, visit)
     # Where readers decided, each lesion has a source of its own.
     return ({**first, **vars(lesion)} for lesion in record.lesions)
 
 
 def decision_rows(record: Record, visit: GroupVisit) -> Iterator[dict[str, Any]]:
-    """What each reader said of each place of a session."""
+    """What each reader said of each place of a session.
+
+    Parameters
+    ----------
+    record
+        Lesions of the session, and what readers said of them.
+    visit
+        Place of the session in its participant's follow-up.
+    """
     first = about(record, visit)
     return ({**first, **row} for row in record.said)
 
 
 def mars_row(record: Record, visit: GroupVisit, form: Form) -> dict[str, Any]:
-    """The MARS form of a session in one row."""
+    """The MARS form of a session in one row.
+
+    Parameters
+    ----------
+    record
+        Lesions and protocol of the session.
+    visit
+        Place of the session in its participant's follow-up.
+    form
+        Form that was filled from the same lesions.
+    """
     return {**about(record, visit), **vars(record.protocol), **wide_row(form)}
 
 
 def mars_long_rows(record: Record, visit: GroupVisit, form: Form) -> Iterator[dict[str, Any]]:
-    """The MARS form of a session, a row per region, side and grade, zeros among them."""
+    """The MARS form of a session, a row per region, side and grade, zeros among them.
+
+    Parameters
+    ----------
+    record
+        Lesions and protocol of the session.
+    visit
+        Place of the session in its participant's follow-up.
+    form
+        Form that was filled from the same lesions.
+    """
     places = [
         MarsPlace(group, region, side)
         for region, (_, group, _) in MARS_FORM.items()
@@ -280,7 +324,15 @@ def _followed(record: Record, visit: GroupVisit, source: DecisionSource) -> dict
 
 
 def problem_row(problem: Problem, out_dir: Path) -> dict[str, Any]:
-    """What could not be read or used."""
+    """Make the row of what could not be read or used.
+
+    Parameters
+    ----------
+    problem
+        File, reason, and the session where it is known.
+    out_dir
+        Output folder of the app; paths below it are written relative to it.
+    """
     files, path = problem.files, problem.path
     inside = path.is_relative_to(out_dir)
     return {

@@ -62,6 +62,13 @@ def visits_of(
         Kind of sequence of each session by its name (``ses-A``), in the order of labels.
     follow_ups
         Rows of the table of changes, in their order; none where sessions were not followed.
+    person
+        Age, sex and arm of the participant.
+
+    Returns
+    -------
+    visits
+        One for each session, by the same names.
     """
     order: Iterable[str | None] = sequences
     if follow_ups:

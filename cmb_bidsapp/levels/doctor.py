@@ -77,7 +77,15 @@ class Finding:
 
 
 def diagnose(request: DoctorRequest, machine: Machine) -> list[Finding]:
-    """Look at everything that a run needs or may use."""
+    """Look at everything that a run needs or may use.
+
+    Parameters
+    ----------
+    request
+        What a run is going to ask of the machine.
+    machine
+        Cores, memory and devices of this machine.
+    """
     return [
         *_program(),
         *_models(request),
@@ -89,7 +97,15 @@ def diagnose(request: DoctorRequest, machine: Machine) -> list[Finding]:
 
 
 def run_doctor(request: DoctorRequest, machine: Machine) -> int:
-    """Print the findings; returns 0, or the exit code of what is lacking."""
+    """Print the findings; returns 0, or the exit code of what is lacking.
+
+    Parameters
+    ----------
+    request
+        What a run is going to ask of the machine, and whether to print JSON.
+    machine
+        Cores, memory and devices of this machine.
+    """
     findings = diagnose(request, machine)
     code = common_code(f.code for f in findings if f.state == "lacking")
     if request.json:

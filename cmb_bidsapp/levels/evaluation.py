@@ -61,6 +61,14 @@ def evaluate_folders(
 
     Parameters
     ----------
+    methods
+        Methods with the folders of their predictions.
+    reference
+        Folder of the reference.
+    out_dir
+        Folder that gets tables, figures and page.
+    rules
+        How sessions are evaluated.
     nprocs
         Sessions at a time; ``None`` is as many as the machine has room for.
     seed
@@ -91,6 +99,17 @@ def evaluate_output(out_dir: Path, reference: Path, nprocs: int, seed: int) -> S
     """Evaluate an output folder of this app, as a part of its group level.
 
     Everything goes into ``group_evaluation``; ``group_metrics.tsv`` is its summary.
+
+    Parameters
+    ----------
+    out_dir
+        Output folder of the app.
+    reference
+        Folder of the reference.
+    nprocs
+        Sessions at a time.
+    seed
+        Of the bootstrap.
     """
     folder = out_dir / GROUP_FOLDER
     summary = evaluate_folders(

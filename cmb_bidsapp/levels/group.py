@@ -31,6 +31,18 @@ def group(settings: Settings, console: Console) -> Summary:
 
     Sessions that cannot be read are told, listed in the page and in ``group_problems.tsv``, and
     make the exit code 1; the others are collected all the same.
+
+    Parameters
+    ----------
+    settings
+        Settings of the run.
+    console
+        Console that gets problems, notes and the names of the files.
+
+    Raises
+    ------
+    NoInputError
+        The output folder is missing.
     """
     out_dir = settings.out_dir
     if not out_dir.is_dir():

@@ -43,19 +43,43 @@ class Ledger:
         write_status(self._out_dir, left_out(self._choice))
 
     def up_to_date(self, sessions: Iterable[Unit], stage: Stage) -> list[Outcome]:
-        """These have nothing left to do; returns how that reads."""
+        """These have nothing left to do; returns how that reads.
+
+        Parameters
+        ----------
+        sessions
+            Sessions or participants that are up to date.
+        stage
+            Stage that they need not run.
+        """
         outcomes = [Outcome(session=session) for session in sessions]
         self._outcomes |= {(stage, one.session.label): one for one in outcomes}
         write_status(self._out_dir, ended(outcomes, stage))
         return outcomes
 
     def begins(self, session: Unit, stage: Stage) -> None:
-        """A session begins to run."""
+        """A session begins to run.
+
+        Parameters
+        ----------
+        session
+            Session, or participant for the follow-ups.
+        stage
+            Stage that begins.
+        """
         self._running[stage, session.label] = session
         write_status(self._out_dir, begun([session], stage))
 
     def ends(self, outcome: Outcome, stage: Stage) -> Outcome:
-        """A session has ended; returns how it did, a failure where that cannot be written."""
+        """A session has ended; returns how it did, a failure where that cannot be written.
+
+        Parameters
+        ----------
+        outcome
+            How the session ended.
+        stage
+            Stage that has ended.
+        """
         key = stage, outcome.session.label
         self._running.pop(key, None)
         self._outcomes[key] = outcome

@@ -48,7 +48,20 @@ SEVERAL: Mapping[Stage, str] = {
 
 
 def participant(settings: Settings, console: Console) -> Summary:
-    """Process every chosen session, write their reports, and say how it went."""
+    """Process every chosen session, write their reports, and say how it went.
+
+    Parameters
+    ----------
+    settings
+        Settings of the run.
+    console
+        Console that gets choice, progress and reports.
+
+    Returns
+    -------
+    summary
+        Numbers of sessions and the exit code; also where the run was interrupted.
+    """
     choice = chosen(settings)
     show_choice(choice, console, everything=settings.dry_run or settings.verbosity > 0)
     if settings.reports_only and not settings.dry_run:
@@ -130,7 +143,26 @@ def run_stage(
     stage: Stage,
     through: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Run a stage where it is not up to date; ``through`` is told of who is through with it."""
+    """Run a stage where it is not up to date; ``through`` is told of who is through with it.
+
+    Parameters
+    ----------
+    sessions
+        Sessions, or participants for the follow-ups.
+    settings
+        Settings of the run.
+    logs
+        Folder that gets one text file per session.
+    console
+        Console that shows the progress.
+    ledger
+        Gets how each session begins and ends.
+    stage
+        Key of :data:`cmb_bidsapp.workflow.STAGES`.
+    through
+        Called with the label of each participant (without ``sub-``) of whom nothing is left to run
+        in this stage.
+    """
 
     def done(session: Unit) -> bool:
         try:
@@ -223,7 +255,17 @@ def chosen(settings: Settings) -> Choice:
 
 
 def show_choice(choice: Choice, console: Console, *, everything: bool) -> None:
-    """Print what was chosen; with ``everything`` also what was rejected, and why."""
+    """Print what was chosen; with ``everything`` also what was rejected, and why.
+
+    Parameters
+    ----------
+    choice
+        Sessions to process, and what there is besides.
+    console
+        Console to print on.
+    everything
+        Whether every session is shown, with its images and what was rejected.
+    """
     say(
         console, f"{len(choice.sessions)} sessions to process, {len(choice.skipped)} without a T2*w"
     )

@@ -27,6 +27,15 @@ def keep_report(
 ) -> Path | None:
     """Write a participant's report, unless it is there, unharmed, and of these results.
 
+    Parameters
+    ----------
+    settings
+        Settings of the run.
+    participant
+        Label without ``sub-``.
+    sessions
+        Those of the participant, in order, failed ones included.
+
     Returns
     -------
     path

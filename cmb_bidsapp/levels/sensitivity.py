@@ -33,6 +33,18 @@ from cmb_bidsapp.settings import Lesions, Resources, Settings
 def run_sensitivity(request: SensitivityRequest, machine: Machine) -> int:
     """Measure the sessions that the command line names; what is up to date stays.
 
+    Parameters
+    ----------
+    request
+        What the command line asks for.
+    machine
+        Cores, memory and devices of this machine.
+
+    Returns
+    -------
+    code
+        Exit code.
+
     Raises
     ------
     UsageError

@@ -27,7 +27,15 @@ UNREACHED = "not begun: the run ended before, or has not come to it"
 
 
 def ended(outcomes: Iterable[Outcome], stage: Stage) -> list[Row]:
-    """Rows of what has ended."""
+    """Rows of what has ended.
+
+    Parameters
+    ----------
+    outcomes
+        How sessions ended.
+    stage
+        Stage that has ended.
+    """
     return [
         {
             "participant_id": f"sub-{outcome.session.participant}",
@@ -43,13 +51,29 @@ def ended(outcomes: Iterable[Outcome], stage: Stage) -> list[Row]:
 
 
 def waiting(sessions: Iterable[Unit], stage: Stage) -> list[Row]:
-    """Rows of what is to run and has not begun; they stand as failed until it has ended."""
+    """Rows of what is to run and has not begun; they stand as failed until it has ended.
+
+    Parameters
+    ----------
+    sessions
+        Sessions or participants that are to run.
+    stage
+        Stage that they are to run.
+    """
     unreached = (Outcome(session=s, code=ExitCode.TEMPORARY, message=UNREACHED) for s in sessions)
     return ended(unreached, stage)
 
 
 def begun(sessions: Iterable[Unit], stage: Stage) -> list[Row]:
-    """Rows of what begins to run; they stand as failed until it has ended."""
+    """Rows of what begins to run; they stand as failed until it has ended.
+
+    Parameters
+    ----------
+    sessions
+        Sessions or participants that begin.
+    stage
+        Stage that begins.
+    """
     unfinished = (Outcome(session=s, code=ExitCode.TEMPORARY, message=UNFINISHED) for s in sessions)
     return ended(unfinished, stage)
 
@@ -77,6 +101,15 @@ def write_status(out_dir: Path, rows: Sequence[Row], *, new_only: bool = False) 
     """Put rows into the table; those of other sessions, such as an array's other tasks', stay.
 
     With ``new_only`` what is known of a session already stays, too.
+
+    Parameters
+    ----------
+    out_dir
+        Output folder of the app; the table is ``logs/status.tsv``.
+    rows
+        Rows to put in; one replaces the row of the same session and stage.
+    new_only
+        Whether rows that are there already stay as they are.
     """
     logs = out_dir / "logs"
     with tidied(logs / "locks" / "status.lock", logs, "status.*"):

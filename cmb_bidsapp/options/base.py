@@ -86,6 +86,8 @@ def out_of_range(parser: argparse.ArgumentParser, given: object) -> list[str]:
 
     Parameters
     ----------
+    parser
+        Parser with the options; that of the verb in ``given`` is looked at as well.
     given
         Has an attribute for each option: a namespace, or a request.
     """
@@ -99,7 +101,15 @@ def out_of_range(parser: argparse.ArgumentParser, given: object) -> list[str]:
 
 
 def as_request(kind: type[R], values: dict[str, Any]) -> R:
-    """Make a request of values by the names of its fields; others are ignored."""
+    """Make a request of values by the names of its fields; others are ignored.
+
+    Parameters
+    ----------
+    kind
+        Class of the request.
+    values
+        Value of each field by its name; lists become tuples.
+    """
     own = {field.name: values[field.name] for field in fields(kind)}
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in own.items()})
 
@@ -114,6 +124,13 @@ class Parser(argparse.ArgumentParser):
     def request(self, kind: type[R], arguments: Sequence[str]) -> R:
         """Parse and check the command line of a verb.
 
+        Parameters
+        ----------
+        kind
+            Class of the request.
+        arguments
+            Words of the command line after the verb.
+
         Raises
         ------
         UsageError
@@ -122,7 +139,20 @@ class Parser(argparse.ArgumentParser):
         return self.checked(kind, self.parse_args(arguments))
 
     def checked(self, kind: type[R], given: argparse.Namespace) -> R:
-        """Make a request of a parsed command line and check it, see :meth:`request`."""
+        """Make a request of a parsed command line and check it, see :meth:`request`.
+
+        Parameters
+        ----------
+        kind
+            Class of the request.
+        given
+            The parsed command line.
+
+        Raises
+        ------
+        UsageError
+            One line per problem, each with what was expected.
+        """
         request = as_request(kind, vars(given))
         if problems := [*request.problems(), *out_of_range(self, given)]:
             raise UsageError("\n".join(problems))

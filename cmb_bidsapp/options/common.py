@@ -26,7 +26,15 @@ def add_participants(options: Options) -> None:
 
 
 def add_seed(options: Options, what: str | None = None) -> None:
-    """Option for the seed of the random numbers; ``what`` says of which."""
+    """Option for the seed of the random numbers; ``what`` says of which.
+
+    Parameters
+    ----------
+    options
+        Parser, or group of options, that gets it.
+    what
+        Text of the help.
+    """
     options.add_argument(
         "--random-seed",
         action=Number,
@@ -39,7 +47,19 @@ def add_seed(options: Options, what: str | None = None) -> None:
 
 
 def add_cores(options: Options, *spellings: str, what: str, default: int | None = None) -> None:
-    """Option ``--nprocs``, with other spellings of it."""
+    """Option ``--nprocs``, with other spellings of it.
+
+    Parameters
+    ----------
+    options
+        Parser, or group of options, that gets it.
+    what
+        Text of the help.
+    default
+        Number of cores where none is given.
+    spellings
+        Other names of the option, with their dashes.
+    """
     options.add_argument(
         "--nprocs",
         *spellings,
@@ -54,5 +74,13 @@ def add_cores(options: Options, *spellings: str, what: str, default: int | None 
 
 
 def add_device(options: Options, what: str | None = "auto: a GPU where there is one") -> None:
-    """Option for the device that networks run on."""
+    """Option for the device that networks run on.
+
+    Parameters
+    ----------
+    options
+        Parser, or group of options, that gets it.
+    what
+        Text of the help.
+    """
     options.add_argument("--device", default="auto", metavar="{auto,cpu,cuda,cuda:N}", help=what)

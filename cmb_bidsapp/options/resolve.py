@@ -43,6 +43,13 @@ def read_settings(arguments: Sequence[str]) -> Settings:
 def resolve(request: AppRequest, machine: Machine) -> Settings:
     """Check what is asked for against a machine; all problems are reported at once.
 
+    Parameters
+    ----------
+    request
+        What the command line asks for.
+    machine
+        Cores, memory and devices of the machine.
+
     Raises
     ------
     UsageError

@@ -36,7 +36,15 @@ _WITH_PATH = MappingProxyType({"bids_database_dir": "DIR", "use_plugin": "FILE"}
 
 
 def add_without_effect(group: argparse._ArgumentGroup, *names: str) -> None:
-    """Add options of :data:`WITHOUT_EFFECT`; a run tells that they do nothing."""
+    """Add options of :data:`WITHOUT_EFFECT`; a run tells that they do nothing.
+
+    Parameters
+    ----------
+    group
+        Group of options that gets them.
+    names
+        Keys of :data:`WITHOUT_EFFECT`.
+    """
     for name in names:
         spellings, why = WITHOUT_EFFECT[name]
         takes: dict[str, Any] = {"action": "store_true"}

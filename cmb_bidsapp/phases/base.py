@@ -45,7 +45,15 @@ class Phase(Generic[U]):
     """Higher whenever the code may make other results: finished sessions are then made again."""
 
     def depends_on(self, settings: Settings, unit: U) -> dict[str, Any]:
-        """Everything but the inputs that the results depend on, the code by its version."""
+        """Everything but the inputs that the results depend on, the code by its version.
+
+        Parameters
+        ----------
+        settings
+            Settings of the run.
+        unit
+            Session, or participant for the follow-ups.
+        """
         return {"version": self.version, **self.parameters(settings, unit)}
 
 

@@ -97,8 +97,25 @@ def write_decisions(
 
     Parameters
     ----------
+    lesions
+        Candidates, kept and rejected.
+    instances
+        Number of the candidate that each voxel is of, 0 elsewhere; grid of the T2*w.
+    affine
+        Voxel to world (RAS mm).
+    session
+        Raw images of the session, and notes on their choice.
+    files
+        Paths of the session's derivatives.
+    settings
+        Settings of the run.
     told
         What a person must know of how it was decided.
+
+    Returns
+    -------
+    paths
+        Images and tables that were written, without their sidecars.
     """
     for table in (files.implants, files.sensitivity):
         remove(table)
@@ -123,7 +140,15 @@ def write_decisions(
 
 
 def decisions_in(session: Session, settings: Settings) -> dict[str, Any]:
-    """What decides in a session: the rule of the phase where there is one."""
+    """What decides in a session: the rule of the phase where there is one.
+
+    Parameters
+    ----------
+    session
+        Session; it tells whether there is a phase image.
+    settings
+        Settings of the run.
+    """
     rules = dataclasses.asdict(settings.decisions)
     if session.phase is None:
         del rules["phase_rule"]
@@ -131,7 +156,17 @@ def decisions_in(session: Session, settings: Settings) -> dict[str, Any]:
 
 
 def decide_inputs(session: Session, files: SessionFiles, settings: Settings) -> list[Path]:
-    """Everything the phases before it have written."""
+    """Everything the phases before it have written.
+
+    Parameters
+    ----------
+    session
+        Raw images of the session.
+    files
+        Paths of the session's derivatives.
+    settings
+        Settings of the run; they name the spaces of the outputs.
+    """
     made = [files.t2star, files.t2star_brain, files.proxy, files.mars]
     made += [files.probability, files.network_labels, files.to_standard]
     # What they tell stands beside the count.
@@ -146,7 +181,15 @@ def decide_inputs(session: Session, files: SessionFiles, settings: Settings) -> 
 
 
 def decide_parameters(settings: Settings, session: Session) -> dict[str, Any]:
-    """Everything but inputs and code that the results depend on."""
+    """Everything but inputs and code that the results depend on.
+
+    Parameters
+    ----------
+    settings
+        Settings of the run.
+    session
+        Raw images of the session, and notes on their choice.
+    """
     spaces = list(settings.output_spaces)
     return {
         "notes": list(session.notes),

@@ -119,7 +119,13 @@ def remove_results(files: SessionFiles) -> None:
 
 
 def in_order(files: SessionFiles, settings: Settings) -> tuple[Order, list[SessionFiles]]:
-    """The sessions of a participant that have results, and what their order rests on."""
+    """The sessions of a participant that have results, and what their order rests on.
+
+    Parameters
+    ----------
+    files, settings
+        Paths of the participant's derivatives, and settings of the run.
+    """
     found = {
         str(one.session): one for one in sessions_with_results(files.out_dir, files.participant)
     }
@@ -361,12 +367,24 @@ def write_tracks(
 
 
 def follow_inputs(_: Participant, files: SessionFiles, settings: Settings) -> list[Path]:
-    """What is read of every session; sidecars tell protocols, models and decisions."""
+    """What is read of every session; sidecars tell protocols, models and decisions.
+
+    Parameters
+    ----------
+    files, settings
+        Paths of the participant's derivatives, and settings of the run.
+    """
     return [path for one in in_order(files, settings)[1] for path in _needed(one)]
 
 
 def follow_parameters(settings: Settings, whole: Participant) -> dict[str, Any]:
-    """Everything but inputs and code that the results depend on."""
+    """Everything but inputs and code that the results depend on.
+
+    Parameters
+    ----------
+    settings, whole
+        Settings of the run, and the participant.
+    """
     order, _ = in_order(SessionFiles.together(settings.out_dir, whole.participant), settings)
     return {
         "order": [

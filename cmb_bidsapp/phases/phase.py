@@ -50,10 +50,17 @@ def read_phase(
 
     Parameters
     ----------
+    session
+        Session whose phase image is read, where it has one.
     t2star, affine
         Preprocessed T2*w, which it must have the grid of.
     notes
         Gets why it cannot be used, or that its sign is not sure.
+
+    Returns
+    -------
+    phase
+        Filtered phase and its sign convention; ``None`` where there is no phase that can be used.
     """
     scan = session.phase
     if scan is None:

@@ -255,7 +255,15 @@ def _write_moved(
 
 
 def prepare_inputs(session: Session, _: SessionFiles, settings: Settings) -> list[Path]:
-    """The scans, and what other apps have made of them; nothing of a session that is refused."""
+    """The scans, and what other apps have made of them; nothing of a session that is refused.
+
+    Parameters
+    ----------
+    session
+        Raw images of the session.
+    settings
+        Settings of the run; they name derivatives to use again.
+    """
     if session.problem:
         # Nothing of it is read, not even for a checksum: it may be a pipe.
         return []
@@ -264,7 +272,15 @@ def prepare_inputs(session: Session, _: SessionFiles, settings: Settings) -> lis
 
 
 def prepare_parameters(settings: Settings, session: Session) -> dict[str, Any]:
-    """Everything but inputs and code that the results depend on."""
+    """Everything but inputs and code that the results depend on.
+
+    Parameters
+    ----------
+    settings
+        Settings of the run.
+    session
+        Raw images of the session, and what is known of their acquisition.
+    """
     extraction = choose_brain_extraction(settings.anatomy.brain_extraction)
     return {
         "brain_extraction": extraction,

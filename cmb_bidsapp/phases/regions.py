@@ -49,7 +49,15 @@ def request_of(settings: Settings) -> ParcellationRequest:
 
 
 def reused_files(settings: Settings, session: Session) -> list[Path]:
-    """Files beside the scans that the regions of a session come from."""
+    """Files beside the scans that the regions of a session come from.
+
+    Parameters
+    ----------
+    settings
+        Settings of the run; they name derivatives to use again, and an atlas.
+    session
+        Raw images of the session; without a T1w only the atlas counts.
+    """
     atlas = settings.anatomy.jhu_atlas
     paths = [] if atlas is None else [atlas]
     if session.t1w is None:

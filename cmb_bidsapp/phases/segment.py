@@ -116,13 +116,29 @@ def write_segmentation(
 
 
 def segment_inputs(session: Session, files: SessionFiles, _: Settings) -> list[Path]:
-    """Images on the T2*w grid, and their regions."""
+    """Images on the T2*w grid, and their regions.
+
+    Parameters
+    ----------
+    session
+        Session; it tells whether there is a T1w.
+    files
+        Paths of the session's derivatives.
+    """
     made = [files.t2star, files.proxy]
     return made + ([files.t1w_on_t2star] if session.t1w is not None else [])
 
 
 def segment_parameters(settings: Settings, session: Session) -> dict[str, Any]:
-    """Everything but inputs and code that the results depend on."""
+    """Everything but inputs and code that the results depend on.
+
+    Parameters
+    ----------
+    settings
+        Settings of the run.
+    session
+        Session; it tells whether there is a T1w.
+    """
     return {
         "model": lesion_model_parameters(settings.lesions.model, settings.lesions.folds),
         "tta": settings.lesions.tta,

@@ -40,7 +40,17 @@ def _grid(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def interval(row: Row, name: str, digits: int = 4) -> str:
-    """A figure of a row with its 95 % interval, where it has one."""
+    """A figure of a row with its 95 % interval, where it has one.
+
+    Parameters
+    ----------
+    row
+        Figures by the name of their column.
+    name
+        Column of the figure; ``<name>_low`` and ``<name>_high`` hold the ends of its interval.
+    digits
+        Digits after the point; the ends have at most 3.
+    """
     value = number(row[name], digits)
     if value == "n/a":
         return value
@@ -56,7 +66,15 @@ def yes(value: Figure | str) -> str:
 
 
 def number(value: Figure | str, digits: int) -> str:
-    """A figure with so many digits; n/a where there is none."""
+    """A figure with so many digits; n/a where there is none.
+
+    Parameters
+    ----------
+    value
+        Figure; text and NaN are none.
+    digits
+        Digits after the point.
+    """
     if value is None or isinstance(value, str) or math.isnan(value):
         return "n/a"
     return f"{value:.{digits}f}"

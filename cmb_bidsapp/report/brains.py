@@ -208,6 +208,8 @@ def through(density: Float, affine: Affine, view: View) -> Float:
     ----------
     density, affine
         Axes along RAS.
+    view
+        From where the brain is seen.
     """
     found: Float = view.half(density, affine).max(axis=view.axis)
     return found

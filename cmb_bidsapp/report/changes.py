@@ -69,7 +69,15 @@ class ReportedChanges:
     left_out: int
 
     def of_candidate(self, session: str, lesion: str) -> TrackRow | None:
-        """What a candidate is through time; ``None`` where it is not followed."""
+        """What a candidate is through time; ``None`` where it is not followed.
+
+        Parameters
+        ----------
+        session
+            Session as the rows of the tracks name it (``ses-A``).
+        lesion
+            Number of the candidate, as text.
+        """
         found = (
             row
             for track in self.tracks

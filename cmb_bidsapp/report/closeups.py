@@ -97,6 +97,10 @@ def closeups(
 
     Parameters
     ----------
+    scene
+        Images of the session.
+    periphery
+        Voxels around each candidate that are marked; the radius is in mm.
     colours
         Colour of the outline by number, of the candidates to draw.
 

@@ -20,6 +20,10 @@ def write_evaluation_report(
 
     Parameters
     ----------
+    out_dir
+        Folder that gets the page and its figures.
+    evaluation
+        Results of all sessions, and what could not be evaluated.
     tables, files
         Rows of the tables, and what else lies beside the page.
     command

@@ -44,7 +44,15 @@ PAIRS = 9
 
 
 def write_figures(out_dir: Path, tables: Tables) -> dict[str, Path]:
-    """Write the figures that there are rows for, as ``evaluation_NAME.png``, by name."""
+    """Write the figures that there are rows for, as ``evaluation_NAME.png``, by name.
+
+    Parameters
+    ----------
+    out_dir
+        Folder of the figures.
+    tables
+        Rows of the tables, by their names.
+    """
     written = {}
     for name, draw in (("froc", froc), ("bland_altman", bland_altman), ("radii", radii)):
         figure = draw(tables)

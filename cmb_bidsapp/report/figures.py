@@ -95,6 +95,8 @@ def mosaic(
     ----------
     shades, zooms
         Grey levels with RAS axes, cut to the brain; voxel size, mm.
+    slices
+        Positions on the third axis of the slices, in the order in which they are shown.
     regions, edges, rings
         Masks by colour, shown filled, and with a line along their inner and their outer edge.
     share
@@ -126,6 +128,8 @@ def session_figures(files: SessionFiles, lesions: Sequence[Lesion], cfpr: Periph
 
     Parameters
     ----------
+    files
+        Paths of the session's derivatives.
     lesions
         Kept and rejected.
     cfpr

@@ -81,6 +81,10 @@ def write_group_report(
 
     Parameters
     ----------
+    cohort
+        Sums over all sessions, and what could not be read.
+    out_dir
+        Output folder of the app; it gets the page.
     ratings
         What readers said, where the group level was given it, applied to all sessions.
     seed
@@ -144,6 +148,13 @@ def percent(share: Share) -> str:
 
 def ranged(row: Mapping[str, Any], name: str) -> str:
     """A value with the interval in the columns beside it.
+
+    Parameters
+    ----------
+    row
+        Figures by the name of their column.
+    name
+        Column of the value; ``<name>_low`` and ``<name>_high`` hold the ends of its interval.
 
     >>> ranged({"icc": 0.912, "icc_low": 0.8, "icc_high": 0.96}, "icc")
     '0.91 (0.80 to 0.96)'

@@ -57,7 +57,15 @@ class SizeBudget:
 
 
 def render(template: str, **values: Any) -> str:
-    """Render a template into one self-contained page, whose policy knows its own scripts alone."""
+    """Render a template into one self-contained page, whose policy knows its own scripts alone.
+
+    Parameters
+    ----------
+    template
+        File name of the template.
+    values
+        Variables of the template, besides the version of the app.
+    """
     page = _environment().get_template(template).render(version=__version__, **values)
     own = " ".join(f"'sha256-{_digest(script)}'" for script in _SCRIPT.findall(page))
     return page.replace("script-src 'unsafe-inline'", f"script-src {own}")
@@ -68,5 +76,15 @@ def _digest(script: str) -> str:
 
 
 def write_page(path: Path, template: str, **values: Any) -> None:
-    """Render a template into one self-contained file."""
+    """Render a template into one self-contained file.
+
+    Parameters
+    ----------
+    path
+        HTML file to write.
+    template
+        File name of the template.
+    values
+        Variables of the template, besides the version of the app.
+    """
     write_text(path, render(template, **values))

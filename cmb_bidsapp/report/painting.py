@@ -240,7 +240,15 @@ def write(picture: RGB, words: dict[tuple[int, int], str], size: int = 13) -> RG
 
 
 def save(picture: RGB, path: Path) -> Path:
-    """Write a picture in the format that its name tells."""
+    """Write a picture in the format that its name tells; returns the path.
+
+    Parameters
+    ----------
+    picture
+        Colors, shape ``(rows, columns, 3)``.
+    path
+        File to write.
+    """
     with atomic(path) as beside:
         Image.fromarray(picture).save(beside, quality=QUALITY, method=EFFORT)
     return path

@@ -78,7 +78,15 @@ def write_participant_report(
 
 
 def write_citation(settings: Settings, sessions: Sequence[ReportedSession]) -> None:
-    """Write ``logs/CITATION.md``: the methods of a run, where a session was finished."""
+    """Write ``logs/CITATION.md``: the methods of a run, where a session was finished.
+
+    Parameters
+    ----------
+    settings
+        Settings of the run.
+    sessions
+        Those that the run was to process, failed ones included.
+    """
     text = _methods(settings, _provenances(settings, sessions))
     if text is not None:
         logs = settings.out_dir / "logs"

@@ -86,6 +86,8 @@ def page_data(
     ----------
     sessions
         Of :func:`session_data`, by key.
+    changes
+        What changed through the sessions of the participant.
     words
         How a reader calls the regions of the form.
     ways

@@ -146,12 +146,20 @@ def session_view(
 
     Parameters
     ----------
-    limit
-        Microbleeds at baseline, see :func:`cmb_bidsapp.clinical.summary.summarise`.
+    shown
+        Session, and why it failed where it did.
+    bids_dir
+        Dataset; paths of images are shown relative to it.
+    out_dir
+        Output folder of the app.
     room
         What its pictures and volumes may take; what they do not is left.
     share
         Part of the usual number of cards and lines that there may be.
+    limit
+        Microbleeds at baseline, see :func:`cmb_bidsapp.clinical.summary.summarise`.
+    with_volumes
+        Whether the page has a viewer, which needs the volumes.
     """
     session, ok = shown.session, not shown.error
     files = SessionFiles(out_dir, session.participant, session.session)

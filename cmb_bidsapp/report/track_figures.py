@@ -35,12 +35,23 @@ def panels(
 
     Parameters
     ----------
+    tracks
+        Each microbleed through time.
     order
         Position of the session in their order.
+    visit
+        Lesions of the session, and how the head lies in it.
+    baseline
+        Voxels of the first session; each picture lies along its slices.
     t2star, brain, instances
         Images of the session.
     numbers
         Values in ``instances`` of the lesions, in the order of ``visit``.
+
+    Yields
+    ------
+    picture
+        One for each track, in their order.
     """
     limits = window(t2star, brain)
     to_voxel = np.linalg.inv(visit.grid.affine) @ visit.pull
@@ -87,5 +98,13 @@ def _plane(place: Points, baseline: Grid) -> Points:
 
 
 def words_of(track: History, sessions: Sequence[str]) -> list[str]:
-    """What each panel of a track says."""
+    """What each panel of a track says.
+
+    Parameters
+    ----------
+    track
+        Microbleed through time, one entry per session.
+    sessions
+        Names of the sessions, in the same order.
+    """
     return [f"{name}  {one.change or one.state}" for name, one in zip(sessions, track, strict=True)]

@@ -122,7 +122,15 @@ def packed(content: bytes) -> str:
 
 
 def volume_file(files: SessionFiles, name: str) -> Path:
-    """Where a volume of the viewer lies."""
+    """Where a volume of the viewer lies.
+
+    Parameters
+    ----------
+    files
+        Paths of the session's derivatives.
+    name
+        One of :data:`IMAGES` or :data:`LABELS`.
+    """
     return files.figure(f"viewer{name}", ".nii.gz")
 
 
@@ -139,8 +147,12 @@ def write_volumes(
 
     Parameters
     ----------
+    files
+        Paths of the session's derivatives.
     images
         ``T2starw`` and, where there is one, ``T1w``, cut to the brain as all the rest is.
+    brain
+        Brain mask.
     regions
         MARS regions with their side.
     numbers, kept

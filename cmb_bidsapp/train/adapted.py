@@ -60,6 +60,14 @@ def card_changes(
 
     Parameters
     ----------
+    start
+        Model that was adapted.
+    learned
+        Scans, participants and step of the adaptation.
+    gain
+        What changed in the scans held back.
+    way
+        From scores of the start to those of the adapted judges.
     name
         Of the model; that of the start with ``-adapted`` without one.
     """

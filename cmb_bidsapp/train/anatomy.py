@@ -318,6 +318,8 @@ def train_anatomy(
         Length of the whole schedule (AdamW, one cycle).
     seed
         A training that goes on from a model should not see the same images again.
+    device
+        Device of torch, such as ``cpu`` or ``cuda:0``.
     start_from
         Weights to start from instead of random ones.
     progress

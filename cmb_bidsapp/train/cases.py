@@ -173,12 +173,16 @@ def split_participants(names: Sequence[str], folds: int, seed: int) -> list[dict
     ----------
     names
         Sessions, as ``sub-01`` or ``sub-01_ses-A``.
+    folds
+        Number of folds.
+    seed
+        Of the order in which participants are dealt out.
 
     Returns
     -------
     splits
-        For each fold the sessions that are trained on (``train``) and those left out (``val``),
-        as nnU-Net's ``splits_final.json`` wants them.
+        For each fold the sessions that are trained on (``train``) and those left out (``val``), as
+        nnU-Net's ``splits_final.json`` wants them.
 
     Raises
     ------

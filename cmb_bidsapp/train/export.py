@@ -41,11 +41,13 @@ def export_bundle(
 
     Parameters
     ----------
+    folder
+        Folder of the bundle; it is made where it is missing.
     weights
         Tensors by name; stored in half precision.
     card
-        Fields of :class:`cmb_bidsapp.models.card.Card`, all but ``files``; ``metrics`` may be
-        left out.
+        Fields of :class:`cmb_bidsapp.models.card.Card`, all but ``files``; ``metrics`` may be left
+        out.
     extra
         JSON files of the bundle by name.
 
@@ -107,6 +109,10 @@ def export_adapted(
 
     Parameters
     ----------
+    start
+        Bundle whose other files are copied.
+    folder
+        Folder of the new bundle; it is made where it is missing.
     weights
         Of the network that judges candidates.
     changes
@@ -137,8 +143,14 @@ def export_anatomy(
 
     Parameters
     ----------
+    weights
+        Tensors by name; stored in half precision.
+    folder
+        Folder of the bundle; it is made where it is missing.
     card
         ``name``, ``version``, ``licence`` and ``training_data``.
+    steps
+        Length of the training's schedule, which the card tells.
     """
     architecture = {
         key: list(value) if isinstance(value, tuple) else value
@@ -167,6 +179,10 @@ def export_nnunet(
 
     Parameters
     ----------
+    results
+        Folder of one fold (``fold_*``), below that of the plans.
+    folder
+        Folder of the bundle; it is made where it is missing.
     card
         ``name``, ``version``, ``licence`` and ``training_data``; ``nominal_slice_mm`` where the
         training had another one than ours.

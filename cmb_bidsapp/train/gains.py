@@ -162,6 +162,8 @@ class Judged:
 
         Parameters
         ----------
+        start
+            What the second look that training started from says of the same scans.
         thresholds
             Of the start; one's own mean as many marks.
         """

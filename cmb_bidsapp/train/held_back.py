@@ -66,7 +66,7 @@ class Trial:
         Parameters
         ----------
         scores
-            Of each candidate, shape ``(n,)``.
+            Of each mark, shape ``(n,)``.
         threshold
             Least score of a mark.
         """
@@ -83,6 +83,8 @@ def trial_of(
 
     Parameters
     ----------
+    scan
+        Processed scan, as it is.
     chain
         With a network that has no second look, and the threshold of a lesion's extent.
     drawn

@@ -126,14 +126,22 @@ def run_implants(
 
     Parameters
     ----------
+    derivatives
+        Output folder of the app.
+    out
+        Folder of the cases, laid out as derivatives.
     masks
         Derivatives with the CMB masks of labelled sessions, and masks of what is to be ignored
         (``desc-ignore``). All microbleeds of these are labelled; sessions without a mask there are
         left out. Without it nothing is taken for labelled.
+    draws
+        Number of cases of each session.
     microbleeds
         Least and most sources of a draw, for a whole brain.
     participants, excluded
         Labels of those to take (all where none is given), and of those not to take.
+    seed
+        Of the random numbers; every draw of every session has its own.
 
     Raises
     ------

@@ -231,17 +231,21 @@ def train_lesions(
         ``topk`` (Dice + TopK10, the paper's) or ``ce`` (Dice + cross-entropy, nnU-Net's).
     proxy, mimics
         Whether the regions, and veins with calcifications, are classes beside the microbleeds.
+    device
+        Device of torch, such as ``cpu`` or ``cuda:0``.
     memory_gb
         nnU-Net's planning target; it decides the patch size.
+    processes
+        Number of processes of nnU-Net's preprocessing.
     start_from
-        Model whose weights training starts from; its network and patch size are kept, its
-        classes are matched by name.
+        Model whose weights training starts from; its network and patch size are kept, its classes
+        are matched by name.
     patch_size
-        Slices, rows and columns of the training patches, instead of the planned ones. Smaller
-        ones take less time a step.
+        Slices, rows and columns of the training patches, instead of the planned ones. Smaller ones
+        take less time a step.
     fold, folds
-        Part of the participants (from 0) that is left out for testing, and number of parts; all
-        are trained on where ``fold`` is ``None``.
+        Part of the participants (from 0) that is left out for testing, and number of parts; all are
+        trained on where ``fold`` is ``None``.
     seed
         Decides who is in which fold, and the order of the training.
     participants, excluded

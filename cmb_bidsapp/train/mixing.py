@@ -74,7 +74,10 @@ def mixed(tissue: Image, shadows: Image, rng: np.random.Generator) -> Image:
     Parameters
     ----------
     tissue, shadows
-        Views of as many places, less 1; the shadows are turned and mirrored.
+        Views of as many places, shape ``(n, slices, rows, columns)``: brightness relative to the
+        surroundings, minus 1. The shadows are turned and mirrored.
+    rng
+        Chooses how each shadow lies.
     """
     turned = np.empty_like(shadows)
     for number, shadow in enumerate(shadows):
@@ -133,6 +136,8 @@ def augmented(views: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     ----------
     views
         Wider than a network's by twice the margin of places.
+    rng
+        Chooses the changes of each view.
 
     Returns
     -------

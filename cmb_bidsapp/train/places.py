@@ -126,6 +126,8 @@ def places_of(seen: Background, acquisition: int, rng: np.random.Generator) -> P
 
     Parameters
     ----------
+    seen
+        Processed scan, with its labels where there are any.
     acquisition
         Number of the scan's acquisition.
     rng
@@ -172,6 +174,8 @@ def with_ratings(
 
     Parameters
     ----------
+    seen
+        Processed scan.
     lesions, others
         What readers call microbleeds, and what none; world coordinates (RAS mm), shape ``(n, 3)``.
     acquisition, rng

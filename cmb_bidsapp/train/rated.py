@@ -44,6 +44,8 @@ def read_rated(
     ----------
     folder
         With the ratings that were exported from the reports.
+    sessions
+        Derivatives of the sessions to look for.
 
     Returns
     -------

@@ -42,10 +42,14 @@ def train_second_look(
 
     Parameters
     ----------
+    places
+        Views of the places to learn from, with what they are.
     shadows
         Views of microbleeds alone, for each acquisition of the places.
     steps
         Of each judge.
+    seed
+        Of the random numbers; every judge has its own.
     progress
         Is told how many steps of all judges are done, and the loss.
 

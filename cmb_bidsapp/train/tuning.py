@@ -165,8 +165,21 @@ class WorkFolder:
 
         Parameters
         ----------
+        start
+            Second look that training starts from.
+        places
+            Views of the places to learn from, with what they are.
+        shadows
+            Views of microbleeds alone, for each acquisition of the places.
+        steps
+            Length of the training of each judge.
         say
             Is told what is done, and how long the rest takes.
+
+        Returns
+        -------
+        states
+            Second look by the number of steps.
         """
         wanted = [*range(EVERY, steps, EVERY), steps]
         count = len(start.members)
