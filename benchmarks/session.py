@@ -28,7 +28,7 @@ from typing import Any
 import ants
 import torch
 
-from cmb_bidsapp.bids.derivatives import prepare_dataset
+from cmb_bidsapp.bids.dataset import prepare_dataset
 from cmb_bidsapp.bids.inputs import Session
 from cmb_bidsapp.engine.child import Job, run
 from cmb_bidsapp.levels.participant import chosen

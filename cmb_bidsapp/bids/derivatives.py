@@ -1,42 +1,12 @@
-"""The output tree: where each derivative of a session lies, and the dataset around it."""
+"""The output tree: where each derivative of a session lies."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
 
-from filelock import FileLock, Timeout
-
-from cmb_bidsapp import __version__
-from cmb_bidsapp.bids.outputs import PARTIAL, bids_name, write_json, write_text
-from cmb_bidsapp.bids.text import cause_of, read_json, read_text
-from cmb_bidsapp.core.errors import DataError
+from cmb_bidsapp.bids.outputs import bids_name
 from cmb_bidsapp.core.labels import STANDARD_SPACE
-
-BIDS_VERSION = "1.10.0"
-
-#: What BIDS has no name for (yet), as other apps ignore it.
-IGNORED = """\
-*.html
-logs/
-figures
-*_xfm.*
-*_lesions.*
-*_mars.*
-*_summary.*
-*_implants.*
-*_sensitivity.*
-*_tracks.*
-*_changes.*
-*_qc.*
-group_*
-status.*
-"""
 
 
 @dataclass(frozen=True)
@@ -49,7 +19,15 @@ class SessionFiles:
 
     @classmethod
     def together(cls, out_dir: Path, participant: str) -> SessionFiles:
-        """Paths of what all sessions of a participant have in common: tracks, changes, report."""
+        """Paths of what all sessions of a participant have in common: tracks, changes, report.
+
+        Parameters
+        ----------
+        out_dir
+            The output folder.
+        participant
+            Label without ``sub-``.
+        """
         return SessionFiles(out_dir, participant, None)
 
     @property
@@ -58,7 +36,15 @@ class SessionFiles:
         return f"sub-{self.participant}" + (f"_ses-{self.session}" if self.session else "")
 
     def anat(self, suffix: str, extension: str = ".nii.gz", **entities: str) -> Path:
-        """A file of the session's ``anat`` folder."""
+        """A file of the session's ``anat`` folder.
+
+        Parameters
+        ----------
+        suffix, extension
+            End of the name, for example ``T2starw`` and ``.nii.gz``.
+        entities
+            BIDS entities other than ``sub`` and ``ses``, in the order of the name.
+        """
         folder = self.out_dir / f"sub-{self.participant}"
         if self.session:
             folder /= f"ses-{self.session}"
@@ -66,7 +52,15 @@ class SessionFiles:
         return folder / "anat" / bids_name({**own, **entities}, suffix, extension)
 
     def figure(self, name: str, extension: str = ".webp") -> Path:
-        """A figure of the session."""
+        """A figure of the session.
+
+        Parameters
+        ----------
+        name
+            Value of the ``desc`` entity.
+        extension
+            With its dot.
+        """
         folder = self.out_dir / f"sub-{self.participant}" / "figures"
         return folder / f"{self.label}_desc-{name}{extension}"
 
@@ -254,144 +248,13 @@ class SessionFiles:
 
 
 def raw_uri(bids_dir: Path, path: Path) -> str:
-    """BIDS URI of a raw image."""
-    return f"bids:raw:{path.relative_to(bids_dir).as_posix()}"
-
-
-@contextmanager
-def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
-    """Hold an exclusive lock; another run on the same outputs waits for it.
+    """BIDS URI of a raw image.
 
     Parameters
     ----------
+    bids_dir
+        Root of the raw dataset.
     path
-        The lock file; it stays.
-    wait
-        Whether to wait for the other run, else to give up.
-
-    Raises
-    ------
-    BlockingIOError
-        Another run holds it, and this one is not to ``wait``.
+        A file in it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path)
-    try:
-        held = lock.acquire(blocking=wait)
-    except Timeout as error:
-        raise BlockingIOError(f"{path} is held by another run") from error
-    with held:
-        yield
-
-
-@contextmanager
-def tidied(lock: Path, folder: Path, *names: str) -> Iterator[None]:
-    """Hold a lock, and remove first what killed writes have left of files written under it.
-
-    Parameters
-    ----------
-    lock
-        The lock file, see :func:`locked`.
-    folder, names
-        Where the files lie, and patterns of their names; folders may stand before a name.
-    """
-    with locked(lock):
-        for name in names:
-            inside, _, last = name.rpartition("/")
-            for left in folder.glob(f"{inside}/{PARTIAL}*-{last}".lstrip("/")):
-                left.unlink(missing_ok=True)
-        yield
-
-
-def dataset_lock(out_dir: Path) -> Path:
-    """Lock that a run holds while it writes what belongs to no participant."""
-    return out_dir / "logs" / "locks" / "dataset.lock"
-
-
-def participant_lock(out_dir: Path, participant: str) -> Path:
-    """Lock that a run holds while it writes a participant's derivatives."""
-    return out_dir / "logs" / "locks" / f"sub-{participant}.lock"
-
-
-def remove_partial(out_dir: Path, participant: str) -> None:
-    """Remove what writes that were killed have left of a participant, unless a run is at work."""
-    own = f"{PARTIAL}*-sub-{participant}[._]*"
-    with suppress(BlockingIOError), locked(participant_lock(out_dir, participant), wait=False):
-        for folder in (out_dir, out_dir / "logs" / "stamps", out_dir / "logs" / "seconds"):
-            for path in folder.glob(own):
-                path.unlink(missing_ok=True)
-        for path in (out_dir / f"sub-{participant}").rglob(f"{PARTIAL}*"):
-            path.unlink(missing_ok=True)
-
-
-#: Keys of the description to whose values ours are added.
-_MERGED = MappingProxyType({"GeneratedBy": list, "SourceDatasets": list, "DatasetLinks": dict})
-
-
-def prepare_dataset(out_dir: Path, bids_dir: Path) -> None:
-    """Create or complete the derivative dataset's own files; what others wrote stays."""
-    own = ("dataset_description.json", ".bidsignore", "README.md")
-    with tidied(dataset_lock(out_dir), out_dir, *own):
-        path = out_dir / "dataset_description.json"
-        content: dict[str, Any] = {}
-        if path.exists():
-            try:
-                content = read_json(path)
-            except ValueError as error:
-                raise DataError(f"{path}: {error}; correct it or take it away") from error
-            for key, kind in _MERGED.items():
-                if not isinstance(content.get(key, kind()), kind):
-                    raise DataError(f"{path}: {key} is of another kind than in BIDS; correct it")
-        merged = {
-            "Name": "Cerebral microbleeds (cmb_bidsapp)",
-            "BIDSVersion": BIDS_VERSION,
-            "DatasetType": "derivative",
-            **content,
-            "GeneratedBy": _generated_by(content.get("GeneratedBy", [])),
-            "SourceDatasets": _with(
-                content.get("SourceDatasets", []), {"URL": bids_dir.resolve().as_uri()}
-            ),
-            "DatasetLinks": {**content.get("DatasetLinks", {}), "raw": bids_dir.resolve().as_uri()},
-        }
-        if merged != content:
-            write_json(path, merged)
-        complete_bidsignore(out_dir)
-        if not (out_dir / "README.md").exists():
-            write_text(out_dir / "README.md", _README)
-
-
-def complete_bidsignore(out_dir: Path) -> None:
-    """Tell validators what BIDS has no name for; lines of others stay."""
-    ignore = out_dir / ".bidsignore"
-    try:
-        present = read_text(ignore).splitlines() if ignore.exists() else []
-    except ValueError as error:
-        raise DataError(f"{ignore}: {cause_of(error)}, or take it away") from error
-    lacking = [line for line in IGNORED.splitlines() if line not in present]
-    if lacking:
-        write_text(ignore, "\n".join([*present, *lacking]) + "\n")
-
-
-def _with(entries: list[Any], own: dict[str, Any]) -> list[Any]:
-    return entries if own in entries else [*entries, own]
-
-
-def _generated_by(others: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    own: dict[str, Any] = {"Name": "cmb_bidsapp", "Version": __version__}
-    tag = os.environ.get("CMB_BIDSAPP_IMAGE")
-    if tag:
-        # Apptainer sets the variable too; BIDS calls both singularity.
-        kind = "singularity" if "SINGULARITY_CONTAINER" in os.environ else "docker"
-        own["Container"] = {"Type": kind, "Tag": tag}
-    named = (entry.get("Name") if isinstance(entry, Mapping) else None for entry in others)
-    return [own, *(one for one, name in zip(others, named, strict=True) if name != own["Name"])]
-
-
-_README = """\
-# Cerebral microbleeds
-
-Derivatives of cmb_bidsapp: per session the preprocessed images, the regions, the microbleed masks
-and one table of all candidates; per participant one report (`sub-*.html`); `group_*` tables.
-
-The results are an imaging summary, not a diagnosis. See `logs/` for settings and versions.
-"""
+    return f"bids:raw:{path.relative_to(bids_dir).as_posix()}"

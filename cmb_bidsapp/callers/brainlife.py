@@ -19,7 +19,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from cmb_bidsapp import __version__
-from cmb_bidsapp.bids.derivatives import BIDS_VERSION, SessionFiles
+from cmb_bidsapp.bids.dataset import BIDS_VERSION
+from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import write_json
 from cmb_bidsapp.bids.provenance import read_provenance
 from cmb_bidsapp.bids.tables import read_table

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cmb_bidsapp import __version__
-from cmb_bidsapp.bids.derivatives import BIDS_VERSION, SessionFiles, raw_uri
+from cmb_bidsapp.bids.dataset import BIDS_VERSION
+from cmb_bidsapp.bids.derivatives import SessionFiles, raw_uri
 from cmb_bidsapp.bids.outputs import bids_name, sidecar_of, write_image, write_json, write_text
 from cmb_bidsapp.bids.tables import read_table, write_table
 from cmb_bidsapp.convert.valdo import COHORTS, ValdoParticipant, cohort_of

@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cmb_bidsapp.bids.derivatives import SessionFiles, locked, participant_lock
+from cmb_bidsapp.bids.derivatives import SessionFiles
+from cmb_bidsapp.bids.locks import locked, participant_lock
 from cmb_bidsapp.bids.outputs import remove, sidecar_of
 from cmb_bidsapp.bids.provenance import write_seconds
 from cmb_bidsapp.bids.scans import Unit

@@ -7,7 +7,7 @@ from itertools import chain
 
 from rich.console import Console
 
-from cmb_bidsapp.bids.derivatives import tidied
+from cmb_bidsapp.bids.locks import tidied
 from cmb_bidsapp.bids.outputs import remove
 from cmb_bidsapp.bids.text import cause_of
 from cmb_bidsapp.core.defaults import GROUP_FOLDER

@@ -14,14 +14,11 @@ from rich.console import Console
 from cmb_bidsapp import __version__
 from cmb_bidsapp.anatomy.jhu import read_jhu
 from cmb_bidsapp.anatomy.templates import Space, find_template
-from cmb_bidsapp.bids.derivatives import (
-    SessionFiles,
-    dataset_lock,
-    prepare_dataset,
-    tidied,
-)
+from cmb_bidsapp.bids.dataset import prepare_dataset
+from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.index import printable
 from cmb_bidsapp.bids.inputs import check_dataset, choose
+from cmb_bidsapp.bids.locks import dataset_lock, tidied
 from cmb_bidsapp.bids.outputs import write_json, write_text
 from cmb_bidsapp.bids.scans import Choice, Participant, Session, Unit
 from cmb_bidsapp.core.errors import ExitCode, classify

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cmb_bidsapp import __version__
-from cmb_bidsapp.bids.derivatives import SessionFiles, remove_partial
+from cmb_bidsapp.bids.derivatives import SessionFiles
+from cmb_bidsapp.bids.locks import remove_partial
 from cmb_bidsapp.bids.stamps import (
     Stamp,
     current,

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from cmb_bidsapp.bids.derivatives import SessionFiles, complete_bidsignore
+from cmb_bidsapp.bids.dataset import complete_bidsignore
+from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.filters import select_participants
 from cmb_bidsapp.bids.images import load_header
 from cmb_bidsapp.bids.outputs import read_sidecar

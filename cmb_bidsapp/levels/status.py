@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from cmb_bidsapp.bids.derivatives import tidied
 from cmb_bidsapp.bids.index import printable
+from cmb_bidsapp.bids.locks import tidied
 from cmb_bidsapp.bids.outputs import write_text
 from cmb_bidsapp.bids.scans import Choice, Unit
 from cmb_bidsapp.bids.tables import read_table, write_table

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from cmb_bidsapp import __version__
-from cmb_bidsapp.bids.derivatives import SessionFiles, dataset_lock, tidied
+from cmb_bidsapp.bids.derivatives import SessionFiles
+from cmb_bidsapp.bids.locks import dataset_lock, tidied
 from cmb_bidsapp.bids.outputs import write_text
 from cmb_bidsapp.bids.provenance import Provenance, read_provenance
 from cmb_bidsapp.core.defaults import NOT_A_DIAGNOSIS, NOT_ASSESSED

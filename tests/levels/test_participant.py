@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from cmb_bidsapp.bids.derivatives import prepare_dataset
+from cmb_bidsapp.bids.dataset import prepare_dataset
 from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.cli import main
 from cmb_bidsapp.engine.children import Outcome
