@@ -115,7 +115,7 @@ def _finished(participant, session, places, t1w, mode, rows, parcellation, notes
         del images["t1w_on_t2star"]
     for name, data in images.items():
         write_image(getattr(files, name), data, affine, {})
-    instances = find_instances(probability, 0.5, (1, 1, 4))
+    instances = find_instances(probability, images["t2star"], affine, 0.5)
     write_image(files.instances, instances, affine)
     found = measure(instances, probability, images["t2star"], images["mars"], affine)
     labels = images["network_labels"]

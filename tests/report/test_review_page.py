@@ -41,7 +41,7 @@ def results(tmp_path):
         t2star[x - 1 : x + 2, y - 1 : y + 2, z] = 20
         probability[x - 1 : x + 2, y - 1 : y + 2, z] = 0.95
     probability[37:39, 19:22, 4] = 0.9
-    instances = find_instances(probability, 0.5, (1, 1, 4))
+    instances = find_instances(probability, t2star, AFFINE, 0.5)
     left = np.arange(40)[:, None, None] < 20
     mars = brain * np.where(left, LEFT + MARS["frontal"], RIGHT + MARS["thalamus"])
     images = {
