@@ -122,7 +122,7 @@ def lesions_of(instances: npt.NDArray[np.integer], affine: Affine) -> list[Mark]
         From voxels to RAS mm.
     """
     voxels = voxels_in(instances)
-    return _by_number(voxels, instances[tuple(voxels.T)], affine)
+    return by_number(voxels, instances[tuple(voxels.T)], affine)
 
 
 def pieces_of(mask: npt.NDArray[np.bool_], affine: Affine, connectivity: int = 26) -> list[Mark]:
@@ -154,13 +154,23 @@ def pieces_of(mask: npt.NDArray[np.bool_], affine: Affine, connectivity: int = 2
     graph = coo_array((np.ones(links.shape[1], np.bool_), tuple(links)), (len(voxels),) * 2)
     _, piece = connected_components(graph, directed=False)
     _, first, piece = np.unique(piece, return_index=True, return_inverse=True)
-    return _by_number(voxels, first.argsort().argsort()[piece] + 1, affine)
+    return by_number(voxels, first.argsort().argsort()[piece] + 1, affine)
 
 
-def _by_number(
+def by_number(
     voxels: npt.NDArray[np.intp], numbers: npt.NDArray[np.integer], affine: Affine
 ) -> list[Mark]:
-    """Lesions of voxels, given in C order, and the number of the lesion that each is of."""
+    """Lesions of voxels, in the order of their numbers.
+
+    Parameters
+    ----------
+    voxels
+        In C order, shape ``(n, 3)``.
+    numbers
+        Number of the lesion that each voxel belongs to, shape ``(n,)``.
+    affine
+        From voxels to RAS mm.
+    """
     order = np.argsort(numbers, kind="stable")
     found, first = np.unique(numbers[order], return_index=True)
     lesions = []

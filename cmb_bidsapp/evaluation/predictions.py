@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import sidecar_of
@@ -27,7 +28,7 @@ from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.core.arrays import Affine, Mask
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.evaluation.marks import read_marks
-from cmb_bidsapp.evaluation.matching import Mark, lesions_of, pieces_of
+from cmb_bidsapp.evaluation.matching import Mark, by_number, lesions_of, pieces_of
 from cmb_bidsapp.evaluation.places import place_of, row_of
 from cmb_bidsapp.evaluation.presets import Rules
 from cmb_bidsapp.evaluation.reading import (
@@ -39,7 +40,14 @@ from cmb_bidsapp.evaluation.reading import (
     values_on,
 )
 from cmb_bidsapp.evaluation.results import AFTER, BEFORE, GIVEN
-from cmb_bidsapp.lesions.instances import EXTENT, reaching, split_at_peaks
+from cmb_bidsapp.lesions.instances import (
+    EXTENT,
+    in_one_spot,
+    numbered,
+    peak_values,
+    split_at_peaks,
+)
+from cmb_bidsapp.lesions.windows import voxels_in
 from cmb_bidsapp.preprocess.resampling import Grid
 
 #: Columns of the app's lesion table that are handed on as they are.
@@ -239,13 +247,19 @@ def _as_the_app(
     t2star = values_on(grid, files.t2star)
 
     @cache
-    def pieces(extent: float) -> Labels:
-        return split_at_peaks(probability, extent, grid.header_spacing)
+    def pieces(
+        extent: float,
+    ) -> tuple[npt.NDArray[np.intp], Labels, Values, npt.NDArray[np.intp]]:
+        """Their voxels, the number of each, the peaks, and pairs that are one lesion."""
+        divided = split_at_peaks(probability, extent, grid.header_spacing)
+        voxels = voxels_in(divided)
+        peaks = peak_values(probability, divided, int(divided.max()))
+        return voxels, divided[tuple(voxels.T)], peaks, in_one_spot(divided, t2star, grid)
 
     def scored(threshold: float) -> list[Mark]:
-        divided = pieces(min(threshold, EXTENT))
-        found = reaching(divided, probability, t2star, grid, threshold)
-        return lesions_of(found, grid.affine)
+        voxels, piece, peaks, pairs = pieces(min(threshold, EXTENT))
+        number = numbered(peaks >= threshold, pairs)[piece]
+        return by_number(voxels[number > 0], number[number > 0], grid.affine)
 
     return scored
 

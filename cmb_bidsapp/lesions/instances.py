@@ -25,6 +25,7 @@ PEAK_MM, PEAK_BLUR_MM = 2.5, 0.5
 ACROSS_MM = 7.0
 
 CONNECTIVITY_26 = np.ones((3, 3, 3), np.bool_)
+NO_PAIRS = np.zeros((0, 2), np.intp)
 
 
 def find_instances(
@@ -38,7 +39,7 @@ def find_instances(
     A piece extends to a probability of 0.5, or to the threshold where that is lower: the threshold
     decides which lesions there are, not how large they are. Pieces that touch are counted apart
     (:func:`split_at_peaks`), but not a microbleed that several slices show
-    (:func:`joined_across_slices`).
+    (:func:`in_one_spot`).
 
     Parameters
     ----------
@@ -53,40 +54,40 @@ def find_instances(
     """
     grid = Grid.of(probability, affine)
     pieces = split_at_peaks(probability, min(threshold, EXTENT), grid.header_spacing)
-    return reaching(pieces, probability, t2star, grid, threshold)
+    reach = peak_values(probability, pieces, int(pieces.max())) >= threshold
+    instances = numbered(reach, NO_PAIRS)[pieces]
+    every = np.ones(np.count_nonzero(reach), np.bool_)
+    return numbered(every, in_one_spot(instances, t2star, grid))[instances]
 
 
-def reaching(
-    pieces: npt.NDArray[np.int32],
-    probability: npt.NDArray[np.float32],
-    t2star: npt.NDArray[np.floating],
-    grid: Grid,
-    threshold: float,
-) -> npt.NDArray[np.int32]:
-    """Number those pieces that reach a threshold, joined across slices, from 1 without gaps.
+def numbered(wanted: npt.NDArray[np.bool_], pairs: npt.NDArray[np.intp]) -> npt.NDArray[np.int32]:
+    """New number of every piece: 0 for those that are not wanted, one for those that are linked.
 
     Parameters
     ----------
-    pieces
-        0, or the number of the piece (:func:`split_at_peaks`).
-    probability, t2star
-        CMB probability, and brain-extracted T2*w, 0 outside the brain; same shape.
-    grid
-        Of all three.
-    threshold
-        Least peak of a piece.
+    wanted
+        Whether each piece is wanted, in the order of their numbers.
+    pairs
+        Positions in ``wanted`` of two pieces that are one lesion, shape ``(n, 2)``; only pairs of
+        wanted pieces link them.
+
+    Returns
+    -------
+    numbers
+        By the number of the piece, from 1 without gaps; 0 for 0. Shape ``(pieces + 1,)``.
     """
-    reach = np.zeros(pieces.max() + 1, np.bool_)
-    reach[pieces[probability >= threshold]] = True
-    reach[0] = False
-    number = np.cumsum(reach) * reach
-    return joined_across_slices(number[pieces].astype(np.int32), t2star, grid)
+    first, second = pairs[wanted[pairs].all(axis=1)].T
+    links = coo_array((np.ones(len(first)), (first, second)), shape=(len(wanted),) * 2)
+    lesion = connected_components(links, directed=False)[1]
+    numbers = np.zeros(len(wanted) + 1, np.int32)
+    numbers[1:][wanted] = np.unique(lesion[wanted], return_inverse=True)[1] + 1
+    return numbers
 
 
-def joined_across_slices(
-    instances: npt.NDArray[np.int32], t2star: npt.NDArray[np.floating], grid: Grid
-) -> npt.NDArray[np.int32]:
-    """Give pieces above each other one number where the image stays dark between them.
+def in_one_spot(
+    pieces: npt.NDArray[np.int32], t2star: npt.NDArray[np.floating], grid: Grid
+) -> npt.NDArray[np.intp]:
+    """Pairs of pieces above each other between which the image stays dark.
 
     Thick slices show a microbleed in two or three places, farther apart than two peaks of a
     cluster. Two pieces are one lesion if their darkest voxels lie within :data:`PEAK_MM` of each
@@ -96,33 +97,29 @@ def joined_across_slices(
 
     Parameters
     ----------
-    instances
+    pieces
         0, or the number of the piece, from 1 without gaps.
     t2star
         Brain-extracted T2*w, 0 outside the brain; same shape.
     grid
         Of both.
+
+    Returns
+    -------
+    pairs
+        Numbers of the pieces, less 1. Shape ``(n, 2)``.
     """
-    count = int(instances.max())
-    centres = darkest(t2star, instances, count)
+    centres = darkest(t2star, pieces, int(pieces.max()))
     place = centres * grid.spacing
     in_plane = np.delete(place, grid.slice_axis, axis=1)
-    one = [
-        pair
-        for pair in cKDTree(place).query_pairs(ACROSS_MM, output_type="ndarray").tolist()
-        if np.linalg.norm(np.subtract(*in_plane[pair])) <= PEAK_MM
-        and _in_one_spot(t2star, grid.spacing, centres[pair])
-    ]
-    if not one:
-        return instances
-    first, second = np.array(one).T
-    links = coo_array((np.ones(len(one)), (first, second)), shape=(count, count))
-    lesion = connected_components(links, directed=False)[1] + 1
-    joined: npt.NDArray[np.int32] = np.concatenate([[0], lesion])[instances].astype(np.int32)
-    return joined
+    near = cKDTree(place).query_pairs(ACROSS_MM, output_type="ndarray")
+    near = near[np.linalg.norm(in_plane[near[:, 0]] - in_plane[near[:, 1]], axis=1) <= PEAK_MM]
+    one = [_share_a_spot(t2star, grid.spacing, centres[pair]) for pair in near]
+    pairs: npt.NDArray[np.intp] = near[np.array(one, np.bool_)]
+    return pairs
 
 
-def _in_one_spot(
+def _share_a_spot(
     t2star: npt.NDArray[np.floating], spacing: Sequence[float], centres: npt.NDArray[np.intp]
 ) -> bool:
     """Whether the darker of two voxels lies in the dark spot of the other."""
@@ -211,6 +208,8 @@ def peak_values(
     highest
         Shape ``(count,)``.
     """
+    if not count:
+        return np.zeros(0, np.float32)
     # scipy sorts what it is given: pieces are a small part of an image.
     inside = np.flatnonzero(pieces)
     highest: npt.NDArray[np.float32] = np.asarray(

@@ -6,12 +6,15 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from cmb_bidsapp.bids.outputs import write_image
 from cmb_bidsapp.core.errors import DataError, UsageError
+from cmb_bidsapp.evaluation.matching import lesions_of
 from cmb_bidsapp.evaluation.methods import Method, parse_methods
 from cmb_bidsapp.evaluation.predictions import PredictionFiles, read_prediction
 from cmb_bidsapp.evaluation.presets import PRESETS, Rules
 from cmb_bidsapp.evaluation.results import AFTER, BEFORE, GIVEN
 from cmb_bidsapp.evaluation.session import find_sessions
+from cmb_bidsapp.lesions.instances import find_instances
 from cmb_bidsapp.preprocess.resampling import Grid
 from tests.evaluation.folders import AFFINE, SHAPE, blobs, write_prediction
 
@@ -221,3 +224,25 @@ def test_the_app_s_mask_alone_is_a_mask(tmp_path):
     files.instances.unlink()
     files.lesions.unlink()
     assert sizes(read(PredictionFiles(tmp_path, "01", None, files.mask))) == [9, 9]
+
+
+@pytest.mark.parametrize("threshold", [0.3, 0.5, 0.85, 0.95])
+def test_the_app_s_output_is_swept_as_the_app_finds_lesions(tmp_path, threshold):
+    """One microbleed in two slices, a cluster of two that touch, and one below most thresholds."""
+    shape, affine = (24, 24, 6), np.diag([0.8, 0.8, 4.0, 1.0])
+    places = [(4, 4, 2), (4, 4, 3), (12, 12, 2), (16, 12, 2), (20, 4, 4)]
+    instances = blobs(*places, shape=shape)
+    files = write_prediction(tmp_path, "01", instances=instances, affine=affine)
+    probability = np.choose(instances, [0, 0.8, 0.75, 0.8, 0.7, 0.4]).astype(np.float32)
+    t2star = np.where(instances > 0, 30, 100).astype(np.float32)
+    for number, place in enumerate(places):
+        probability[place] += 0.1 if number < 4 else 0
+        t2star[place] = 20
+    probability[14, 12, 2] = 0.6
+    write_image(files.probability, probability, affine)
+    write_image(files.t2star, t2star, affine)
+    grid = Grid(shape, affine)
+    swept = read_prediction(PredictionFiles(tmp_path, "01", None, files.mask), grid, Rules())
+    found = lesions_of(find_instances(probability, t2star, affine, threshold), affine)
+    assert [one.centre for one in swept.scored(threshold)] == [one.centre for one in found]
+    assert len(found) == {0.3: 4, 0.5: 3, 0.85: 2, 0.95: 0}[threshold]
