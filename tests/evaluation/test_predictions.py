@@ -230,15 +230,15 @@ def test_the_app_s_mask_alone_is_a_mask(tmp_path):
 def test_the_app_s_output_is_swept_as_the_app_finds_lesions(tmp_path, threshold):
     """One microbleed in two slices, a cluster of two that touch, and one below most thresholds."""
     shape, affine = (24, 24, 6), np.diag([0.8, 0.8, 4.0, 1.0])
-    places = [(4, 4, 2), (4, 4, 3), (12, 12, 2), (16, 12, 2), (20, 4, 4)]
+    places = [(4, 4, 2), (4, 4, 3), (11, 12, 2), (16, 12, 2), (20, 4, 4)]
     instances = blobs(*places, shape=shape)
     files = write_prediction(tmp_path, "01", instances=instances, affine=affine)
-    probability = np.choose(instances, [0, 0.8, 0.75, 0.8, 0.7, 0.4]).astype(np.float32)
+    probability = np.choose(instances, [0, 0.8, 0.75, 0.75, 0.74, 0.4]).astype(np.float32)
     t2star = np.where(instances > 0, 30, 100).astype(np.float32)
     for number, place in enumerate(places):
         probability[place] += 0.1 if number < 4 else 0
         t2star[place] = 20
-    probability[14, 12, 2] = 0.6
+    probability[13:15, 12, 2] = 0.6
     write_image(files.probability, probability, affine)
     write_image(files.t2star, t2star, affine)
     grid = Grid(shape, affine)
