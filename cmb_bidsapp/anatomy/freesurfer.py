@@ -29,7 +29,7 @@ FMRIPREP = Reference(
 class FreeSurfer:
     """Subjects of FreeSurfer or FastSurfer and outputs of sMRIPrep, else a run of recon-all."""
 
-    help = "what is there of FreeSurfer, FastSurfer or sMRIPrep, else run recon-all"
+    help = "reuse FreeSurfer, FastSurfer or sMRIPrep outputs, otherwise run recon-all"
     cite = MappingProxyType(
         {
             "FreeSurfer": (FREESURFER,),
