@@ -79,8 +79,8 @@ class FreeSurfer:
         if not request.run:
             looked = ", ".join(dict.fromkeys(map(str, (*request.given, request.subjects_dir))))
             raise DataError(
-                f"no FreeSurfer output of {source.label} in {looked}, and --fs-no-reconall; "
-                "name its folder with -d, or use --parcellation atlas"
+                f"no FreeSurfer output of {source.label} in {looked}, and --fs-no-reconall is "
+                "set; give its folder with -d, or use --parcellation atlas"
             )
         source.step("FreeSurfer (recon-all)")
         run_recon_all(

@@ -128,7 +128,7 @@ def classify(error: BaseException) -> tuple[ExitCode, str]:
         where = error.filename or "outputs or temporary files"
         return ExitCode.TEMPORARY, f"no space left on the disk of {where}"
     if isinstance(error, FileExistsError | NotADirectoryError):
-        return ExitCode.CANNOT_WRITE, f"{error.filename or error}: a folder is expected there"
+        return ExitCode.CANNOT_WRITE, f"{error.filename or error}: not a folder; remove it"
     if isinstance(error, OSError) and error.errno == 30:
         return ExitCode.CANNOT_WRITE, f"read-only file system: {error.filename or error}"
     text = " ".join(str(error).split())

@@ -85,7 +85,7 @@ def address_of(resources: Resources) -> str:
     except ValueError:
         host, port = None, None
     if url.scheme not in ("tcp", "tls") or host is None or port is None:
-        raise UsageError(f"--scheduler {given}: tcp://HOST:PORT or tls://HOST:PORT is expected")
+        raise UsageError(f"--scheduler {given}: expected tcp://HOST:PORT or tls://HOST:PORT")
     if url.scheme != "tls" and not resources.without_tls and not is_here(host):
         raise UsageError(
             f"--scheduler {given}: {host} is another machine and the connection not encrypted, so "

@@ -163,7 +163,7 @@ def check_fold(fold: int, folds: int) -> None:
         ``fold`` is none of 0 to ``folds - 1``.
     """
     if not 0 <= fold < folds:
-        raise UsageError(f"--fold {fold}: 0 to {folds - 1} is expected")
+        raise UsageError(f"--fold {fold}: expected 0 to {folds - 1}")
 
 
 def split_participants(names: Sequence[str], folds: int, seed: int) -> list[dict[str, list[str]]]:

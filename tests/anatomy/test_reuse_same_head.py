@@ -90,6 +90,6 @@ def test_a_real_subject_in_tkregister_space_is_refused(bert, brain, tmp_path):
     mask, affine = brain
     with pytest.raises(DataError, match="tkregister") as error:
         check_same_head(read, mask, affine)
-    assert "in the brain, its centre" in str(error.value)
+    assert "is inside the brain, and its center is" in str(error.value)
     assert "90." in str(error.value)
     assert path.exists()

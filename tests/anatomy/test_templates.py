@@ -53,7 +53,7 @@ def test_a_space_has_a_name_and_a_resolution():
 
 @pytest.mark.parametrize("text", ["", "MNI 152", "MNI152:2", "MNI152:res-", "../tpl", "a:res-0"])
 def test_what_is_no_space_is_refused(text: str):
-    with pytest.raises(UsageError, match="NAME or NAME:res-N is expected"):
+    with pytest.raises(UsageError, match="expected NAME or NAME:res-N"):
         Space.parse(text)
 
 

@@ -91,7 +91,7 @@ COVERAGE = {
             ("chunk-2_T2starw", (4, 4, 4), (96, 96, 72)),
         ],
         "chunk-2_T2starw",
-        ["72 mm", "one of 2 chunks, which are not joined"],
+        ["72 mm", "one of 2 chunks; the app does not join"],
     ),
     "chunks beside a whole head": (
         [("chunk-1_T2starw", (2, 2, 2), (96, 96, 60)), ("T2starw", (4, 4, 4), 96)],
@@ -156,7 +156,7 @@ def test_why_there_is_no_t1w_is_told(tmp_path):
 
 def test_sessions_that_nobody_has_are_named_with_those_there_are(tmp_path):
     root = build_dataset(tmp_path, {f"sub-01_ses-{s}_T2starw": {} for s in ("1", "2", "10")})
-    absent = "no participant has ses-Z; there are ses-1, ses-2, ses-10"
+    absent = "no participant has ses-Z; available are ses-1, ses-2, ses-10"
     with pytest.raises(NoInputError, match=absent):
         choose(root, sessions=["Z"])
     choice = choose(root, sessions=["1", "Z"])

@@ -53,7 +53,7 @@ def test_a_file_of_something_else_is_told(tmp_path, text):
 
 @pytest.mark.parametrize("given", ["here", "ftp://here:1", "tcp://here:port", "inproc://1/2/3"])
 def test_what_is_no_address_is_told(given):
-    with pytest.raises(UsageError, match="tcp://HOST:PORT or tls://HOST:PORT is expected"):
+    with pytest.raises(UsageError, match="expected tcp://HOST:PORT or tls://HOST:PORT"):
         address_of(at(given))
 
 

@@ -125,7 +125,7 @@ def test_a_dataset_of_derivatives_is_told(bids, tmp_path, capsys):
     path = bids / "dataset_description.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "DatasetType": "derivative"}))
     assert main([str(bids), str(tmp_path / "out"), "participant", "--dry-run"]) == 0
-    assert "says that these are derivatives" in " ".join(capsys.readouterr().out.split())
+    assert "describes derivatives" in " ".join(capsys.readouterr().out.split())
 
 
 def test_an_atlas_that_is_none_is_code_65_before_anything_is_done(bids, tmp_path, capsys):

@@ -86,7 +86,7 @@ def test_labels_of_another_head_are_refused_before_they_are_named(
     elsewhere = AFFINE.copy()
     elsewhere[1, 3] += 40
     head = head_of(labelled.dseg, elsewhere)
-    with pytest.raises(DataError, match="not of this T1w"):
+    with pytest.raises(DataError, match="does not match this T1w"):
         label_head(head, found, settings(), lambda text: None, [])
     assert named == []
 
