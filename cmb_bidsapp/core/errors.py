@@ -27,7 +27,7 @@ class ExitCode(IntEnum):
     OK = 0, "all done"
     SOME_FAILED = 1, "some sessions or follow-ups failed"
     USAGE = 2, "usage"
-    NOT_BETTER = 3, "the adapted model is no better: none is written"
+    NOT_BETTER = 3, "the adapted model is no better and was not saved"
     DATA = 65, "bad data"
     NO_INPUT = 66, "no input matched"
     UNAVAILABLE = 69, "device or tool unavailable"

@@ -187,7 +187,10 @@ def split_participants(names: Sequence[str], folds: int, seed: int) -> list[dict
     """
     participants = sorted(set(map(participant_of, names)))
     if len(participants) < folds:
-        raise UsageError(f"{folds} folds need as many participants; there are {len(participants)}")
+        raise UsageError(
+            f"{folds} folds need at least as many participants, but there are only "
+            f"{len(participants)}"
+        )
     order = np.random.default_rng(seed).permutation(participants)
     left_out = [set(order[number::folds].tolist()) for number in range(folds)]
     return [

@@ -115,7 +115,7 @@ def test_a_session_is_begun_twice_and_no_more(task, monkeypatch):
     assert [run_on_worker(task), run_on_worker(task)] == ["ended", "ended"]
     outcome = run_on_worker(task)
     assert (outcome.code, len(ended)) == (75, 2)
-    assert "died of it 2 times" in outcome.message
+    assert "dask workers died 2 times" in outcome.message
     assert run_on_worker(dataclasses.replace(task, stage="sensitivity")) == "ended"
     cluster.stop_on_worker("run", keep=False)
 

@@ -139,7 +139,7 @@ def test_a_result_that_could_be_read_but_is_not_as_it_was_written_is_a_problem(
     damage(path)
     found, (problem,) = read(out_dir)
     assert labels(found) == ["sub-01_ses-B", "sub-02"]
-    assert f"{path.name} is not as the run wrote it" in problem.reason
+    assert f"{path.name} was changed after the run wrote it" in problem.reason
     assert problem.left_out
 
 

@@ -115,7 +115,7 @@ def test_all_problems_are_told_at_once_a_line_each(read, words, problems):
 
 
 def test_nothing_is_evaluated_into_its_inputs():
-    with pytest.raises(UsageError, match="nothing is written into the inputs"):
+    with pytest.raises(UsageError, match="choose a folder outside the inputs"):
         read_evaluation(["in", "truth", "truth/out"])
 
 

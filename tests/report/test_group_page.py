@@ -96,7 +96,7 @@ def test_one_kind_of_sequence_is_pooled_over_its_protocols(open_page, tmp_path):
     write_session(tmp_path / "out", "02", None, 1, {**GRE, "MagneticFieldStrength": 1.5})
     text = words(open_page(run(tmp_path / "out")))
     assert "Not pooled" not in text
-    assert "All sessions are of one kind of sequence, GRE; its protocols are pooled." in text
+    assert "All sessions use the same kind of sequence (GRE). Its protocols are pooled." in text
     assert "2 sessions of 2 protocols" in text
 
 
