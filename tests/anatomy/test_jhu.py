@@ -125,7 +125,7 @@ def test_what_are_not_the_labels_is_refused_by_name(tmp_path, labels, words):
 def test_labels_that_lie_outside_mni152_are_refused(tmp_path):
     affine = AFFINE.copy()
     affine[2, 3] += 128
-    with pytest.raises(DataError, match="beyond MNI152"):
+    with pytest.raises(DataError, match="outside MNI152"):
         read_jhu(write(tmp_path / "jhu.nii.gz", atlas(), affine))
 
 

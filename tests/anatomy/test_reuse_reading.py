@@ -121,7 +121,7 @@ def destrieux():
     ("dseg", "words"),
     [
         (destrieux(), r"12116 \(30%\), 11116 \(28%\).*a2009s"),
-        (np.select([head() > 1000, head() > 0], [1, 2]), "is no aseg"),  # tissue classes
+        (np.select([head() > 1000, head() > 0], [1, 2]), "is not an aseg"),  # tissue classes
         (head() * 0, "holds nothing"),
         (head() * 1.5, "label image"),
         (head() * 1000, "label image"),

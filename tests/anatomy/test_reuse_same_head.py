@@ -59,7 +59,7 @@ def test_fluid_does_not_count_on_either_side():
 @pytest.mark.parametrize("shift", [(20, 0, 0), (0, -20, 0), (5, 18, 0), (0, 0, 300)])
 def test_a_head_elsewhere_is_refused_with_its_offset(shift):
     brain = ndimage.binary_dilation(head() > 0)
-    with pytest.raises(DataError, match="another participant") as error:
+    with pytest.raises(DataError, match="from this participant and scan") as error:
         check_same_head(parcellation(affine=moved_by(shift)), brain, AFFINE)
     x, y, z = shift
     assert f"{np.linalg.norm(shift):.0f} mm away ({x:+d}, {y:+d}, {z:+d} in x" in str(error.value)

@@ -132,4 +132,4 @@ def test_complex_numbers_are_a_magnitude_whatever_the_sidecar_says(tmp_path):
     path = image_path(root, "sub-01_T2starw")
     write_head(path, change=lambda image: noise(image, 1, 2, np.complex64))
     (session,) = choose(root).sessions
-    assert any("magnitude is used" in note for note in session.notes)
+    assert any("using their magnitude" in note for note in session.notes)

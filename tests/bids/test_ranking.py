@@ -83,7 +83,7 @@ COVERAGE = {
     "a part, where there is no more": (
         [("T2starw", (4, 4, 4), (96, 96, 40))],
         "T2starw",
-        ["shows 40 mm of the head only"],
+        ["covers only 40 mm of the head"],
     ),
     "chunks: the largest": (
         [
@@ -116,7 +116,7 @@ def test_a_whole_head_comes_before_a_part(tmp_path, case):
 def test_next_to_nothing_of_a_head_is_no_input(tmp_path):
     root = build_dataset(tmp_path, {"sub-01_T1w": {}})
     write_head(image_path(root, "sub-01_T2starw"), size=(96, 96, 12))
-    with pytest.raises(NoInputError, match="shows 12 mm of the head only"):
+    with pytest.raises(NoInputError, match="covers only 12 mm of the head"):
         choose(root)
 
 

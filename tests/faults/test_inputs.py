@@ -170,7 +170,7 @@ REFUSED = {
     "3000 each side": (field("4h", 40, 3, 3000, 3000, 3000), "more than the file has"),
     "32767 each side": (field("4h", 40, 3, 32767, 32767, 32767), "more than the file has"),
     "type of data unknown": (field("h", 70, 999), UNREADABLE),
-    "colours": (field("2h", 70, 128, 24), "holds colours"),
+    "colours": (field("2h", 70, 128, 24), "is a color image"),
     "voxels begin after the end": (field("f", 108, 1e6), UNREADABLE),
     "voxels begin in the header": (field("f", 108, 0.0), UNREADABLE),
     "voxels begin nowhere": (field("f", 108, float("nan")), UNREADABLE),

@@ -159,7 +159,7 @@ def test_a_forced_run_that_is_killed_or_refused_leaves_what_is_true(tiny):
     assert rows["sub-02"][0] == "ok"
     files, other = (SessionFiles(app.out, label, None) for label in ("01", "02"))
     assert finished_before(files)
-    told = [one for one in records(app.out) if "whole results" in getattr(one, "reason", "")]
+    told = [one for one in records(app.out) if "complete results" in getattr(one, "reason", "")]
     assert [one.left_out for one in told] == [False]
 
     # Results of data that are refused now do not stay.

@@ -66,4 +66,4 @@ def test_a_folder_without_ratings_is_no_input(tmp_path, group):
     (tmp_path / "ratings").mkdir()
     code, said = group()
     assert code == 66
-    assert "no *_ratings.tsv below it" in said.err
+    assert "no *_ratings.tsv in this folder" in said.err

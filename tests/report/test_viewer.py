@@ -85,7 +85,7 @@ def test_a_script_without_its_licence_is_not_passed_on(unread):
         version = "1"
 
     unread.setattr(viewer, "distribution", lambda name: Bare)
-    with pytest.raises(LookupError, match="without its licence"):
+    with pytest.raises(LookupError, match="has no license file"):
         script()
 
 
