@@ -128,7 +128,10 @@ def classify(error: BaseException) -> tuple[ExitCode, str]:
         where = error.filename or "outputs or temporary files"
         return ExitCode.TEMPORARY, f"no space left on the disk of {where}"
     if isinstance(error, FileExistsError | NotADirectoryError):
-        return ExitCode.CANNOT_WRITE, f"{error.filename or error}: not a folder; remove it"
+        return (
+            ExitCode.CANNOT_WRITE,
+            f"{error.filename or error}: cannot create this folder, a file is in the way",
+        )
     if isinstance(error, OSError) and error.errno == 30:
         return ExitCode.CANNOT_WRITE, f"read-only file system: {error.filename or error}"
     text = " ".join(str(error).split())

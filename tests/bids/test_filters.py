@@ -153,5 +153,5 @@ def test_somebody_must_be_left():
 
 @pytest.mark.parametrize("wanted", [[""], [" ", ","]])
 def test_an_empty_label_is_not_everybody(wanted):
-    with pytest.raises(UsageError, match="none was given"):
+    with pytest.raises(UsageError, match="no participant label given"):
         select_participants(PRESENT, wanted, [])

@@ -45,7 +45,7 @@ def test_an_echo_without_a_time_never_wins_by_its_time(tmp_path, times, chosen, 
 
 def test_an_echo_that_loses_for_want_of_a_time_is_told_so(tmp_path):
     files = {"sub-01_echo-1_GRE": {}, "sub-01_echo-2_GRE": {"EchoTime": 0.05}}
-    assert "is not known" in reasons(session_of(build_dataset(tmp_path, files)))["echo-1"]
+    assert "is unknown" in reasons(session_of(build_dataset(tmp_path, files)))["echo-1"]
 
 
 #: Images of a participant as (stem, voxel, sides in mm), the one to choose, words of the notes.

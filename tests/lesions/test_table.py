@@ -77,8 +77,11 @@ def test_every_value_that_occurs_is_a_described_level():
     ("cells", "cause"),
     [
         ({"status": "n/a"}, "status n/a: expected one of kept, rejected"),
-        ({"grade": "certain"}, "grade certain: one of definite, possible, below-size, macro"),
-        ({"reason": "because"}, "reason because: one of parenchyma"),
+        (
+            {"grade": "certain"},
+            "grade certain: expected one of definite, possible, below-size, macro",
+        ),
+        ({"reason": "because"}, "reason because: expected one of parenchyma"),
         ({"diameter": "large"}, "diameter large: expected a number"),
         ({"lesion_id": "1.5"}, "lesion_id 1.5: expected a whole number"),
         ({"border": "yes"}, "border yes: expected one of true, false"),
