@@ -84,7 +84,7 @@ def test_another_space_comes_from_templateflow(home: Path):
 
 @pytest.mark.parametrize("space", [Space(OTHER, 1), Space("OASIS30ANTs", 2)])
 def test_what_the_home_does_not_hold_is_said(home: Path, space: Space):
-    with pytest.raises(UnavailableError, match=f"{space}: TemplateFlow .* holds no T1w image"):
+    with pytest.raises(UnavailableError, match=f"{space}: TemplateFlow .* has no T1w image"):
         find_template(space)
 
 
