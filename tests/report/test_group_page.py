@@ -81,7 +81,7 @@ def test_the_page_shows_every_part_of_a_cohort(page):
     assert "Not assessed: superficial siderosis" in text
     assert "SWI 1 of 1 participants have microbleeds" in text
     assert "sub-07 1 thalamus volume 2 ml ▼ too low" in text
-    assert "sub-95/anat/sub-95_label-CMB_lesions.tsv: no text" in text
+    assert "sub-95/anat/sub-95_label-CMB_lesions.tsv: not a text file" in text
 
 
 def test_swi_and_gre_stand_apart_and_the_page_says_so(page):
