@@ -97,7 +97,7 @@ def cut(path):
     ("damage", "told"),
     [
         (cut, "a row does not have the columns of the header"),
-        (lambda path: path.write_bytes(b"status\tgrade\n\xff\xfe\x00\n"), "no text"),
+        (lambda path: path.write_bytes(b"status\tgrade\n\xff\xfe\x00\n"), "not a text file"),
         (lambda path: path.write_bytes(b""), "lacks border, grade"),
         (lambda path: (path.unlink(), os.mkfifo(path)), "not a regular file"),
         (lambda path: write_table(path, ["status"], [{"status": "kept"}]), "lacks border, grade"),
