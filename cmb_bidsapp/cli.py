@@ -69,8 +69,8 @@ def _refuse_mistyped(arguments: Sequence[str], verbs: Collection[str]) -> None:
         return
     if near := get_close_matches(first, verbs, n=1):
         raise UsageError(
-            f"{first}: no verb and no folder of that name; did you mean cmb_bidsapp {near[0]}?\n"
-            "usage: see cmb_bidsapp --help"
+            f"{first}: not a verb, and no such folder; did you mean cmb_bidsapp "
+            f"{near[0]}?\nusage: see cmb_bidsapp --help"
         )
 
 

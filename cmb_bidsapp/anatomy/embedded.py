@@ -18,7 +18,7 @@ from cmb_bidsapp.core.reference import Reference
 class Embedded:
     """The app's own parcellation, whatever there is to reuse."""
 
-    help = "our own network and a deformable atlas"
+    help = "embedded network and a deformable atlas"
     cite: MappingProxyType[str, tuple[Reference, ...]] = MappingProxyType({})
     makes = False
     licensed = False
@@ -50,5 +50,5 @@ class Embedded:
 class Reuse(Embedded):
     """What -d and --fs-subjects-dir hold, else the app's own parcellation."""
 
-    help = "what -d or --fs-subjects-dir hold, else atlas"
+    help = "reuse what -d or --fs-subjects-dir holds, otherwise atlas"
     cite = MappingProxyType({**FreeSurfer.cite, **SynthSeg.cite})

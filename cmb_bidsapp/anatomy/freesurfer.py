@@ -29,7 +29,7 @@ FMRIPREP = Reference(
 class FreeSurfer:
     """Subjects of FreeSurfer or FastSurfer and outputs of sMRIPrep, else a run of recon-all."""
 
-    help = "what is there of FreeSurfer, FastSurfer or sMRIPrep, else run recon-all"
+    help = "reuse FreeSurfer, FastSurfer or sMRIPrep outputs, otherwise run recon-all"
     cite = MappingProxyType(
         {
             "FreeSurfer": (FREESURFER,),
@@ -79,8 +79,8 @@ class FreeSurfer:
         if not request.run:
             looked = ", ".join(dict.fromkeys(map(str, (*request.given, request.subjects_dir))))
             raise DataError(
-                f"no FreeSurfer output of {source.label} in {looked}, and --fs-no-reconall; "
-                "name its folder with -d, or use --parcellation atlas"
+                f"no FreeSurfer output of {source.label} in {looked}, and --fs-no-reconall is "
+                "set; give its folder with -d, or use --parcellation atlas"
             )
         source.step("FreeSurfer (recon-all)")
         run_recon_all(

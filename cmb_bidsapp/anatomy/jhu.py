@@ -78,12 +78,12 @@ def read_jhu(path: Path) -> Jhu:
     """
     data, affine = read_volume(path)
     if not np.isfinite(data).all() or (data != np.rint(data)).any():
-        raise DataError(f"{path} holds other than whole numbers; name the JHU label file itself")
+        raise DataError(f"{path} contains values that are not integers; give the JHU label file")
     # One more than the last label, so that shifted numbers can be told from another atlas.
     if data.min() < 0 or data.max() > LAST_LABEL + 1:
         raise DataError(
-            f"{path} holds values {data.min():.0f} to {data.max():.0f}; the JHU labels are 0 to "
-            f"{LAST_LABEL}"
+            f"{path} holds values {data.min():.0f} to {data.max():.0f}; JHU labels range from 0 "
+            f"to {LAST_LABEL}"
         )
     labels = data.astype(np.uint8)
     points = np.argwhere(labels > 0) @ affine[:3, :3].T + affine[:3, 3]
@@ -92,14 +92,14 @@ def read_jhu(path: Path) -> Jhu:
     low, high = points.min(axis=0), points.max(axis=0)
     if (low < FIELD_MM[0]).any() or (high > FIELD_MM[1]).any():
         raise DataError(
-            f"{path} reaches from {np.round(low)} to {np.round(high)} mm and so beyond MNI152; "
-            "its affine is not that of the JHU labels"
+            f"{path} reaches from {np.round(low)} to {np.round(high)} mm, outside MNI152; check "
+            "its affine"
         )
     centres = _centres(labels[labels > 0], points)
     _check_numbers(path, centres)
     mirrored, midline = _sides(centres)
     if mirrored:
-        LOG.warning("%s has left and right exchanged; its x axis is turned round", path)
+        LOG.warning("%s has left and right swapped; the app flips its x axis", path)
         affine = np.diag([-1.0, 1.0, 1.0, 1.0]) @ affine
         # Who mirrors an image by its header seldom gets the origin right: the public copy that
         # is 181 voxels wide ends up 1 mm off, a third of the external capsule's thickness.

@@ -298,7 +298,7 @@ def region_measures(parcellation: Parcellation, head_ml: float) -> list[Measure]
 def impossible(measures: Iterable[Measure]) -> tuple[str, ...]:
     """What no person has, in words: a structure of many times its largest volume."""
     return tuple(
-        f"{m.measure} is {readable(m.value)} {m.units}, at most {readable(m.high)} is expected"
+        f"{m.measure} is {readable(m.value)} {m.units} (expected at most {readable(m.high)})"
         for m in measures
         if m.units == "ml" and m.high is not None and m.value > IMPOSSIBLE_TIMES * m.high
     )
@@ -321,7 +321,7 @@ def warnings(measures: Iterable[Measure]) -> tuple[str, ...]:
             continue
         limit = f"at least {_limit(m.low)}" if m.flag == "low" else f"at most {_limit(m.high)}"
         meaning = f": {m.consequence}" if m.consequence else ""
-        found.append(f"{m.measure} is {readable(m.value)} {m.units}, {limit} is expected{meaning}")
+        found.append(f"{m.measure} is {readable(m.value)} {m.units} (expected {limit}){meaning}")
     return (f"check the anatomy: {'; '.join(found)}",) if found else ()
 
 

@@ -105,23 +105,23 @@ def why_not(
     least, most = POSSIBLE_BRAIN_ML
     if not least <= volume <= most:
         return (
-            f"shows a brain of {volume:.0f} ml ({least:g} to {most:g} are possible); "
-            "too few slices, a wrong voxel size, or no head"
+            f"shows a brain of {volume:.0f} ml (plausible: {least:g} to {most:g} ml); it may "
+            "have too few slices, a wrong voxel size, or no head"
         )
     sure = certainty(anatomy)
     if sure < LEAST_CERTAINTY:
-        return f"shows no brain that can be recognized (certainty {sure:.2f}): noise, or no head"
+        return f"shows no recognizable brain (certainty {sure:.2f}); is it noise, or not a head?"
     if np.unique(data[brain]).size < LEAST_VALUES:
-        return f"has fewer than {LEAST_VALUES} values in the brain: a mask or a label map"
+        return f"has fewer than {LEAST_VALUES} values in the brain; is it a mask or a label map?"
     if sure < DOUBTFUL[contrast]:
         for words, other in _other_ways(data, affine, contrast):
             if certainty(recognise(*other)) > sure + CLEARER:
-                return f"is no {contrast} of an upright head: it looks like {words}"
+                return f"is not a {contrast} of an upright head: it looks like {words}"
     known = structure_certainty(anatomy)
     if known < LEAST_STRUCTURE and share_beyond(brain) <= BEYOND:
         return (
-            f"shows a whole brain whose structures cannot be recognized (certainty {known:.2f}): "
-            "turned axes in its header, or damaged"
+            f"shows a whole brain whose structures cannot be recognized (certainty {known:.2f}); "
+            "the axes in its header may be wrong, or the image is damaged"
         )
     return ""
 
@@ -134,7 +134,7 @@ def _other_ways(
     yield f"a {other}", (data, affine, other)
     for words, signs in (
         ("one that is upside down", (1, 1, -1, 1)),
-        ("one with front and back exchanged", (1, -1, 1, 1)),
+        ("one with front and back swapped", (1, -1, 1, 1)),
         ("one that is turned by 180 degrees", (1, -1, -1, 1)),
     ):
         turned = np.diag(np.array(signs, dtype=np.float64)) @ affine

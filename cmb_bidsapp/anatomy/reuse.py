@@ -69,7 +69,9 @@ def read_parcellation(found: ExistingParcellation) -> Parcellation:
     if found.white is not None:
         white, other = _read_ids(found.white)
         if not Grid.of(white, other).is_same_as(grid):
-            raise DataError(f"{found.white} has other voxels than {found.dseg}; rerun FreeSurfer")
+            raise DataError(
+                f"{found.white} and {found.dseg} have different voxel grids; rerun FreeSurfer"
+            )
         white = white[box].copy()
     way = np.eye(4) if found.subject_dir is None else to_template(found.subject_dir)
     return Parcellation(
@@ -95,7 +97,9 @@ def _read_ids(path: Path) -> tuple[npt.NDArray[np.int32], Affine]:
     data, affine = read_volume(path)
     whole = bool(np.isfinite(data).all()) and bool((data == np.rint(data)).all())
     if not whole or data.min() < 0 or data.max() >= ID_LIMIT:
-        raise DataError(f"{path} holds other than FreeSurfer ids; is it a label image?")
+        raise DataError(
+            f"{path} contains values that are not FreeSurfer labels; is it a label image?"
+        )
     dseg = data.astype(np.int32)
     count = np.bincount(dseg.ravel())
     count[0] = 0
@@ -104,8 +108,8 @@ def _read_ids(path: Path) -> tuple[npt.NDArray[np.int32], Affine]:
         worst = sorted(unknown, key=lambda index: -unknown[index])[:3]
         what = ", ".join(f"{index} ({unknown[index]:.0%})" for index in worst) or "nothing"
         raise DataError(
-            f"{path} is no aseg, aparc+aseg or wmparc: it holds {what}; parcellations by "
-            "Destrieux (a2009s) and tissue classes cannot be used"
+            f"{path} is not an aseg, aparc+aseg or wmparc: it contains {what}. Destrieux "
+            "parcellations (a2009s) and tissue classes are not supported"
         )
     return dseg, affine
 
@@ -167,9 +171,9 @@ def check_same_head(
         centre = apply_affine(grid.affine, np.argwhere(tissue).mean(axis=0))
         offset = centre - apply_affine(affine, np.argwhere(brain_mask).mean(axis=0))
         raise DataError(
-            f"the {parcellation.source} parcellation is not of this T1w: {inside:.1%} of it lies "
-            f"in the brain, its centre {np.linalg.norm(offset):.0f} mm away "
-            f"({', '.join(f'{mm:+.0f}' for mm in offset)} in x, y, z); another participant, "
-            "another scan, or coordinates in FreeSurfer's tkregister space?"
+            f"the {parcellation.source} parcellation does not match this T1w: {inside:.1%} of it "
+            f"is inside the brain, and its center is {np.linalg.norm(offset):.0f} mm away "
+            f"({', '.join(f'{mm:+.0f}' for mm in offset)} in x, y, z); check that it is from "
+            "this participant and scan, and not in tkregister coordinates"
         )
     return inside

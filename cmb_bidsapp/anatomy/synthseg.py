@@ -19,7 +19,7 @@ SYNTHSEG = Reference(
 class SynthSeg:
     """Output of SynthSeg, else a run of it."""
 
-    help = "what is there of SynthSeg, else run mri_synthseg"
+    help = "reuse SynthSeg outputs, otherwise run mri_synthseg"
     cite = MappingProxyType({"SynthSeg": (SYNTHSEG,)})
     makes = True
     licensed = False

@@ -59,12 +59,14 @@ def _numbers(text: str, path: Path) -> list[float]:
 def _checked(matrix: Affine, path: Path) -> Affine:
     """Refuse what maps no head to an average head."""
     if not np.isfinite(matrix).all() or np.linalg.det(matrix[:3, :3]) <= 0:
-        raise DataError(f"{path} mirrors, flattens or is not finite; run FreeSurfer again")
+        raise DataError(
+            f"{path} has an invalid transform (mirrored, flattened or not finite); rerun FreeSurfer"
+        )
     scales = np.linalg.svd(matrix[:3, :3], compute_uv=False)
     if scales.min() < SCALES[0] or scales.max() > SCALES[1]:
         raise DataError(
-            f"{path} scales by {scales.min():.2f} to {scales.max():.2f}, a head by {SCALES[0]} to "
-            f"{SCALES[1]}; the Talairach registration failed, correct it or run it again"
+            f"{path} scales by {scales.min():.2f} to {scales.max():.2f} (plausible: {SCALES[0]} "
+            f"to {SCALES[1]}); the Talairach registration failed. Correct it or rerun it"
         )
     return matrix
 

@@ -55,7 +55,7 @@ class Space:
         found = re.fullmatch(r"([A-Za-z0-9]+)(?::res-0*([1-9][0-9]?))?", text)
         if found is None:
             raise UsageError(
-                f"--output-spaces {text}: NAME or NAME:res-N is expected, such as "
+                f"--output-spaces {text}: expected NAME or NAME:res-N, such as "
                 f"{STANDARD_SPACE}:res-2"
             )
         space = cls(found.group(1), int(found.group(2) or 2))
@@ -139,13 +139,14 @@ def _held(space: Space, what: str, **entities: Any) -> Path:
         known = [Path(path) for path in api.ls(space.name, **entities)]
     except (OSError, RuntimeError) as error:
         raise UnavailableError(
-            f"--output-spaces {space}: its {what} cannot be had from TemplateFlow ({error}); "
-            f"set TEMPLATEFLOW_HOME to a folder that holds it; {STANDARD_SPACE} is packaged"
+            f"--output-spaces {space}: TemplateFlow cannot provide its {what} ({error}); set "
+            "TEMPLATEFLOW_HOME to a folder that contains it, or use the packaged "
+            f"{STANDARD_SPACE}"
         ) from error
     if len(known) != 1:
         raise UnavailableError(
-            f"--output-spaces {space}: TemplateFlow ({home}) holds no {what} of it; "
-            f"{STANDARD_SPACE} is packaged"
+            f"--output-spaces {space}: TemplateFlow ({home}) has no {what} for it; use the "
+            f"packaged {STANDARD_SPACE}"
         )
     # The client keeps the place of what it has not fetched by an empty file.
     if not known[0].is_file() or not known[0].stat().st_size:

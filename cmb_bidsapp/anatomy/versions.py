@@ -54,5 +54,5 @@ def _generated_by(path: Path) -> str:
         return ", ".join(f"{e['Name']} {e.get('Version', '')}".strip() for e in entries)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         # What made the labels does not change them.
-        LOG.warning("%s does not tell what made the dataset: %r", path, error)
+        LOG.warning("%s does not say which software made the dataset: %r", path, error)
         return ""

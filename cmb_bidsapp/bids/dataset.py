@@ -61,10 +61,12 @@ def prepare_dataset(out_dir: Path, bids_dir: Path) -> None:
             try:
                 content = read_json(path)
             except ValueError as error:
-                raise DataError(f"{path}: {error}; correct it or take it away") from error
+                raise DataError(f"{path}: {error}; correct it or remove it") from error
             for key, kind in _MERGED.items():
                 if not isinstance(content.get(key, kind()), kind):
-                    raise DataError(f"{path}: {key} is of another kind than in BIDS; correct it")
+                    raise DataError(
+                        f"{path}: {key} does not have the type that BIDS requires; correct it"
+                    )
         merged = {
             "Name": "Cerebral microbleeds (cmb_bidsapp)",
             "BIDSVersion": BIDS_VERSION,
@@ -89,7 +91,7 @@ def complete_bidsignore(out_dir: Path) -> None:
     try:
         present = read_text(ignore).splitlines() if ignore.exists() else []
     except ValueError as error:
-        raise DataError(f"{ignore}: {cause_of(error)}, or take it away") from error
+        raise DataError(f"{ignore}: {cause_of(error)}, or remove it") from error
     lacking = [line for line in IGNORED.splitlines() if line not in present]
     if lacking:
         write_text(ignore, "\n".join([*present, *lacking]) + "\n")

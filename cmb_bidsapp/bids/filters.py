@@ -55,11 +55,11 @@ def select_participants(
     there, wanted = set(present), list(wanted)
     chosen, left_out = (set(plain_labels(labels, "sub-")) for labels in (wanted, unwanted))
     if wanted and not chosen:
-        raise UsageError("the label of a participant is expected, and none was given")
+        raise UsageError("no participant label given; expected at least one")
     if unknown := sorted((chosen | left_out) - there):
-        raise UsageError(f"no participant sub-{', sub-'.join(unknown)} here")
+        raise UsageError(f"the dataset has no participant sub-{', sub-'.join(unknown)}")
     if not (selected := (chosen or there) - left_out):
-        raise UsageError("all participants are left out")
+        raise UsageError("all participants are excluded")
     return selected
 
 
@@ -76,7 +76,7 @@ def read_filters(path: Path) -> dict[str, dict[str, Any]]:
     except (OSError, ValueError) as error:
         raise UsageError(f"--bids-filter-file {path}: {cause_of(error)}") from error
     if not all(isinstance(rule, dict) for rule in content.values()):
-        raise UsageError(f"--bids-filter-file {path}: an object of objects is expected")
+        raise UsageError(f"--bids-filter-file {path}: expected a JSON object of objects")
     unknown = sorted(set(content) - set(FILTER_KEYS))
     if unknown:
         raise UsageError(
@@ -103,7 +103,7 @@ def _problems(rule: Mapping[str, Any]) -> Iterator[str]:
             yield f"no entity {entity}; {meant}"
         values = wanted if isinstance(wanted, list) else [wanted]
         if not values or not all(type(value) in _PLAIN for value in values):
-            yield f"{entity}: a text, a number, null or a list of them is expected"
+            yield f"{entity}: expected a string, a number, null, or a list of these"
             continue
         # What can never be true would leave out every image, and nobody would know why.
         hint = 'write ".nii" or ".nii.gz"' if entity == "extension" else _LABEL

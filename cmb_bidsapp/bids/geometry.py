@@ -67,7 +67,7 @@ def check_header(image: Any, path: Path) -> tuple[str, ...]:
     if len(shape) != 3 or min(shape) < 2:
         raise DataError(f"{path} has shape {tuple(image.shape)}; one 3D volume is needed")
     if image.get_data_dtype().fields is not None:
-        raise DataError(f"{path} holds colours; an image of one brightness is needed")
+        raise DataError(f"{path} is a color image; a grayscale image is needed")
     _check_room(image, path)
     affine = np.asarray(image.affine, dtype=np.float64)
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-12:
@@ -82,7 +82,7 @@ def check_header(image: Any, path: Path) -> tuple[str, ...]:
         )
     notes = _check_nifti(image, shape, path) if isinstance(image, nib.Nifti1Image) else []
     if image.get_data_dtype().kind == "c":
-        notes.append(f"{path.name} holds complex numbers; their magnitude is used")
+        notes.append(f"{path.name} contains complex numbers; using their magnitude")
     return tuple(notes)
 
 
@@ -95,8 +95,8 @@ def _check_room(image: Any, path: Path) -> None:
     room = path.stat().st_size * (MOST_COMPRESSION if compressed else 1)
     if wanted > room:
         raise DataError(
-            f"{path} cannot be read (its header announces {wanted / 1e6:.3g} MB, more than the "
-            "file holds); fetch or convert it again"
+            f"{path} cannot be read (its header implies {wanted / 1e6:.3g} MB, more than the "
+            "file has); fetch or convert it again"
         )
 
 
@@ -109,8 +109,8 @@ def _check_size(image: Any, affine: Affine, shape: tuple[int, ...], path: Path) 
     sides = voxel_sizes(affine)
     if (sides < VOXEL_MM[0]).any() or (sides > VOXEL_MM[1]).any():
         raise DataError(
-            f"{path} has voxels of {_by(sides)} mm, which no head scan has; is its header in "
-            "another unit? Convert it again"
+            f"{path} has voxels of {_by(sides)} mm, which no head scan has; the units in its "
+            "header may be wrong. Convert it again"
         )
     if np.prod(np.array(shape, dtype=np.float64)) > MOST_VOXELS:
         raise DataError(

@@ -160,13 +160,15 @@ def read_scan(path: Path, participant: str, session: str | None, sidecars: Sidec
         }
         notes = (*notes, *unusual)
         if kind is None and _looks_signed(image):
-            kind = "no magnitude", "its values lie on both sides of zero, as those of a phase do"
+            kind = "no magnitude", "it has positive and negative values, like a phase image"
         elif kind and image.get_data_dtype().kind == "c" and "part" not in named:
             kind = None  # The magnitude can be made of it.
     unfit = f"{kind[0]} ({kind[1]})" if kind and kind[0] != MAGNITUDE else None
     thin = facts.get("shown_mm", LEAST_SHOWN_MM)
     if thin < LEAST_SHOWN_MM:
-        unfit = unfit or f"shows {thin:.0f} mm of the head only, as localizers and aborted scans do"
+        unfit = (
+            unfit or f"covers only {thin:.0f} mm of the head, like a localizer or an aborted scan"
+        )
     return Scan(path, entities, metadata, **facts, notes=notes, problem=problem, unfit=unfit)
 
 

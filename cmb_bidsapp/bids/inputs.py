@@ -101,7 +101,7 @@ def choose(
             if lacks_memory(error):
                 raise
             LOG.debug("sub-%s", participant, exc_info=True)
-            why = f"its images cannot be chosen among ({classify(error)[1]})"
+            why = f"failed to choose among its images ({classify(error)[1]})"
             failed.append(Rejected(Path(f"sub-{participant}"), why))
             continue
         labels |= {image.session for image in images if image.session is not None}
@@ -113,7 +113,7 @@ def choose(
         skipped += empty if images or not unusable else ()
         failed += unusable
     nobody = [f"ses-{s}" for s in sessions if s not in labels]
-    absent = f"no participant has {', '.join(nobody)}; there are {_some('ses', labels)}"
+    absent = f"no participant has {', '.join(nobody)}; available are {_some('ses', labels)}"
     if not chosen:
         if failed:
             raise DataError("; ".join(f"{bids_dir}/{_said(one)}" for one in failed[:3]))
@@ -202,14 +202,14 @@ def choose_participant(
         elif t1w:
             picked = pick(t1w, nearest_session=True)
             where = f"ses-{picked.scan.session}" if picked.scan.session else "no session"
-            notes.append(f"T1w is of {where}: this session has none")
+            notes.append(f"using the T1w of {where}, because this session has none")
         if t1w:
             scans[Contrast.T1W] = picked.scan
             notes += picked.notes
         else:
             seen = "; ".join(f"{s.path.name}: {why}" for s, why in rejected if not _is_t2star(s))
             why = f" ({seen})" if seen else ""
-            notes.append(f"no T1w{why}: T2*w alone, regions are less certain")
+            notes.append(f"no T1w{why}; using only the T2*w, so regions are less certain")
         phase = phase_of(best.scan, [image for image in images if image.session == label])
         if phase is not None:
             unused = [one for one in unused if one.path != phase.path]
@@ -302,5 +302,5 @@ def check_dataset(bids_dir: Path) -> tuple[str, ...]:
     except ValueError as error:
         raise DataError(f"{description} cannot be used: {error}") from error
     if content.get("DatasetType") == "derivative":
-        return (f"{description} says that these are derivatives; raw images are expected",)
+        return (f"{description} describes derivatives; BIDS_DIR must be a raw dataset",)
     return ()

@@ -69,18 +69,18 @@ def _criteria(scan: Scan, among: Sequence[Scan], nearest_session: bool) -> list[
     chunk = scan.entities.get("chunk") is not None
     found: list[Criterion] = [
         (scan.problem is not None, scan.problem or ""),
-        (min(scan.shown_mm, HEAD_MM) < whole, f"shows {scan.shown_mm:.0f} mm only, {{}} more"),
+        (min(scan.shown_mm, HEAD_MM) < whole, f"covers only {scan.shown_mm:.0f} mm, {{}} more"),
     ]
     if nearest_session:
-        found.append((natural(scan.session or ""), "{} is of an earlier session"))
+        found.append((natural(scan.session or ""), "{} is from an earlier session"))
     return [
         *found,
         (_kind(scan), "{} is of a better kind"),
-        (has_contrast_agent(scan), "shows a contrast agent, {} does not"),
-        (not known, "its echo time is not known, that of {} is"),
+        (has_contrast_agent(scan), "was acquired with a contrast agent, {} was not"),
+        (not known, "its echo time is unknown, that of {} is known"),
         (distance, "{} has the better echo time"),
         # Of the parts of a head the largest.
-        (-scan.shown_mm if chunk else -float("inf"), "{} shows more of the head"),
+        (-scan.shown_mm if chunk else -float("inf"), "{} covers more of the head"),
         (scan.voxel_mm3, "{} has smaller voxels"),
         (int(run) if run is not None and str(run).isdecimal() else 0, "{} has the lower run"),
         (scan.path.name, "{} comes first"),
@@ -96,15 +96,16 @@ def _notes(best: Scan, among: Sequence[Scan]) -> list[str]:
         return notes
     if best.shown_mm < PART_SHOWN_MM:
         notes.append(
-            f"{name} shows {best.shown_mm:.0f} mm of the head only: what lies beyond is not counted"
+            f"{name} covers only {best.shown_mm:.0f} mm of the head; microbleeds beyond are not "
+            "counted"
         )
     chunks = {scan.entities["chunk"] for scan in among if scan.entities.get("chunk") is not None}
     if best.entities.get("chunk") in chunks and len(chunks) > 1:
-        notes.append(f"{name} is one of {len(chunks)} chunks, which are not joined")
+        notes.append(f"{name} is one of {len(chunks)} chunks; the app does not join chunks")
     if has_contrast_agent(best):
-        notes.append(f"{name} shows a contrast agent, and there is no other")
+        notes.append(f"{name} was acquired with a contrast agent, and there is no other image")
     if _is_echo(best) and _echo_ms(best) is None and any(s is not best for s in among):
-        notes.append(f"{name}: no echo time is known, so the middle echo is taken")
+        notes.append(f"{name}: echo times are unknown; using the middle echo")
     return notes
 
 

@@ -59,7 +59,7 @@ class Sidecars:
             try:
                 self._files[path] = read_json(path), None
             except (OSError, ValueError) as error:
-                self._files[path] = {}, f"{path} is left out ({_cause(path, error)})"
+                self._files[path] = {}, f"ignoring {path} ({_cause(path, error)})"
         return self._files[path]
 
 
@@ -86,14 +86,17 @@ def checked_metadata(metadata: Mapping[str, Any]) -> tuple[dict[str, Any], list[
     echo: Any = checked.get("EchoTime")
     if _positive(echo) and LEAST_MS <= echo < 1000 * LONGEST_ECHO_S:
         checked["EchoTime"] = echo / 1000
-        notes.append(f"EchoTime {echo:g} is taken as milliseconds; BIDS asks for seconds")
+        notes.append(f"EchoTime {echo:g} is interpreted as milliseconds; BIDS requires seconds")
     elif echo is not None and not (_positive(echo) and echo < LONGEST_ECHO_S):
         del checked["EchoTime"]
-        notes.append(f"EchoTime {_shown(echo)} is ignored: it is no echo time in seconds")
+        notes.append(f"EchoTime {_shown(echo)} is ignored: not a plausible echo time in seconds")
     field: Any = checked.get("MagneticFieldStrength")
     if field is not None and not (_positive(field) and field <= HIGHEST_FIELD_T):
         del checked["MagneticFieldStrength"]
-        notes.append(f"MagneticFieldStrength {_shown(field)} is ignored: it is no field in tesla")
+        notes.append(
+            f"MagneticFieldStrength {_shown(field)} is ignored: not a plausible field "
+            "strength in tesla"
+        )
     return checked, notes
 
 

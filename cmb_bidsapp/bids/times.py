@@ -90,10 +90,10 @@ def _rows(table: Path, problems: list[str]) -> list[dict[str, str]]:
         return read_table(table)
     except FileNotFoundError:
         if table.is_symlink():
-            problems.append(f"{table} is not fetched, so it does not order the sessions")
+            problems.append(f"{table} is not fetched; sessions are ordered without it")
     except (OSError, ValueError) as error:
         problems.append(
-            f"{table} cannot be read ({cause_of(error)}), so it does not order the sessions"
+            f"{table} cannot be read ({cause_of(error)}); sessions are ordered without it"
         )
     return []
 
@@ -106,7 +106,7 @@ def _time(row: Mapping[str, str], table: Path, problems: list[str]) -> datetime.
     except ValueError:
         # 01/02/2020 is two days; nobody knows which. Once for each table is enough.
         if given not in ("", NOT_KNOWN) and not any(p.startswith(f"{table}: ") for p in problems):
-            problems.append(f"{table}: {given} is no acq_time such as 2020-01-31T10:00:00")
+            problems.append(f"{table}: {given} is not an acq_time such as 2020-01-31T10:00:00")
         return None
 
 

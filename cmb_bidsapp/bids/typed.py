@@ -100,7 +100,7 @@ def decode(of: type[T], row: Mapping[str, str]) -> T:
         try:
             values[name] = parse(given)
         except (KeyError, ValueError):
-            raise ValueError(f"{name} {given}: {expected} is expected") from None
+            raise ValueError(f"{name} {given}: expected {expected}") from None
     return of(**values)
 
 

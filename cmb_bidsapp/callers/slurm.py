@@ -142,7 +142,9 @@ def _check(request: SlurmRequest, wanted: AppRequest) -> None:
     """Refuse what only the script would run into."""
     problems = []
     if "participant" not in wanted.level:
-        problems.append("the participant level is expected; group alone is one job")
+        problems.append(
+            "the participant level is missing; run the group level alone as an ordinary job"
+        )
     if wanted.keep_workdir != "never" or wanted.clean_workdir:
         problems.append(
             "--keep-workdir and --clean-workdir: a task's scratch is its own, and goes when it ends"

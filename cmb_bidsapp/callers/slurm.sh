@@ -66,7 +66,7 @@ group)
   ;;
 {% endif %}
 *)
-  echo "$0 $1: nothing is expected, to submit; or participant or group, as Slurm calls it" >&2
+  echo "$0 $1: unknown argument; run $0 without arguments to submit (expected participant or group only from Slurm)" >&2
   exit 2
   ;;
 esac

@@ -23,15 +23,15 @@ _ORDER = MappingProxyType(
     {
         "sessions.tsv": "acq_time in sub-*_sessions.tsv",
         "scans.tsv": "acq_time of the earliest scan in sub-*_ses-*_scans.tsv",
-        "labels": "session labels; no table tells all times",
+        "labels": "session labels, because no table has the times of all sessions",
     }
 )
 _REGISTRATION = MappingProxyType(
-    {"good": "yes", "poor": "no: registration to the baseline failed, and nothing is counted"}
+    {"good": "yes", "poor": "no, registration to the baseline failed; nothing is counted"}
 )
 _KNOWN = (
-    "Known: found here or below the threshold here, or found in a session before and not to be "
-    "judged here; what is gone does not count"
+    "Known: found here, below the threshold here, or found in an earlier session but not "
+    "assessable here. Gone microbleeds do not count"
 )
 
 
@@ -40,34 +40,36 @@ class FollowUp:
     """What is known of a follow-up beside its counts; each field is a column."""
 
     session_id: str = column("Session", required=True)
-    baseline_session_id: str = column("First session, which it is compared with", required=True)
-    order: str | None = column("What the order of sessions rests on", levels=_ORDER)
-    order_note: str | None = column("Tables of times that are there and could not be read")
-    days: float | None = column("Since the baseline, where the times are known", "d")
+    baseline_session_id: str = column(
+        "First session; the session is compared with it", required=True
+    )
+    order: str | None = column("Source of the order of the sessions", levels=_ORDER)
+    order_note: str | None = column("Tables of times that could not be read")
+    days: float | None = column("Days since the baseline, if the times are known", "d")
     registration: str = column(
-        "Whether the session may be compared", levels=_REGISTRATION, required=True
+        "Whether the session can be compared", levels=_REGISTRATION, required=True
     )
     mask_dice: float | None = column("Overlap of the brain masks after registration, 0 to 1")
     residual: float | None = column(
         "Mean distance in the brain between the registration to the baseline and that from it",
         "mm",
     )
-    rotation: float | None = column(
-        "How far the head has turned in the scanner since baseline", "deg"
-    )
-    shift: float | None = column("How far the middle of the brain has moved since baseline", "mm")
+    rotation: float | None = column("Rotation of the head in the scanner since baseline", "deg")
+    shift: float | None = column("Shift of the brain center since baseline", "mm")
     protocol_changed: bool = column(
-        "Whether the images were acquired otherwise at baseline or in the session before: "
-        f"sequence, field strength (by more than {TOLERANCES['field_strength']:g} T), echo time "
+        "Whether the protocol differs from the baseline or the previous session: sequence, "
+        f"field strength (by more than {TOLERANCES['field_strength']:g} T), echo time "
         f"({TOLERANCES['echo_time']:g} s) or slice distance ({TOLERANCES['slice_distance']:g} mm)",
         required=True,
     )
-    protocol_note: str | None = column("What of the protocol changed, and what cannot be compared")
+    protocol_note: str | None = column(
+        "Which protocol parameters changed, and which cannot be compared"
+    )
     processing_changed: bool = column(
-        "Whether lesions were found by another model or other decisions than at baseline",
+        "Whether the lesion model or the decision settings differ from the baseline",
         required=True,
     )
-    processing_note: str | None = column("What of the processing changed")
+    processing_note: str | None = column("Which processing settings changed")
 
     @property
     def compared(self) -> bool:
@@ -81,34 +83,38 @@ class ChangeCounts:
 
     baseline_count: int | None = column("Microbleeds found at baseline")
     count: int | None = column("Microbleeds found in this session")
-    persistent: int | None = column("Of them, found in a session before")
-    new: int | None = column("Of them, new: nothing dark was at their place in any session before")
+    persistent: int | None = column("Of these, found in an earlier session")
+    new: int | None = column(
+        "Of these, new: no earlier session shows anything dark at the location"
+    )
     already_there: int | None = column(
-        "Of them, found in no session before, but there before, below the threshold"
+        "Of these, visible below the threshold in an earlier session, but not found there"
     )
     open: int | None = column(
-        "Of them, found here first, and no session before covers the place with the same protocol"
+        "Of these, found here first, and no earlier session covers the location with the same "
+        "protocol"
     )
     below_threshold: int | None = column(
-        "Microbleeds of other sessions that are not found here, but are there, below the threshold"
+        "Microbleeds of other sessions that are visible here below the threshold, but not found"
     )
     gone: int | None = column(
-        "Microbleeds of sessions before of which nothing dark is left here; the only ones lost"
+        "Microbleeds of earlier sessions that left nothing dark here; only these are lost"
     )
     not_covered: int | None = column(
-        "Microbleeds of sessions before whose place this image does not cover"
+        "Microbleeds of earlier sessions whose location this image does not cover"
     )
     not_comparable: int | None = column(
-        "Microbleeds of sessions before, not seen here, that no session with this protocol shows"
+        "Microbleeds of earlier sessions, not visible here, that no session with this protocol "
+        "shows"
     )
     new_since_baseline: int | None = column(
-        "Microbleeds found in this session at whose place nothing dark was at baseline"
+        "Microbleeds found in this session, with nothing dark at the location at baseline"
     )
     known: int | None = column(f"Microbleeds known at this session. {_KNOWN}")
-    known_lobar: int | None = column("Of the known ones, lobar")
-    known_deep: int | None = column("Of the known ones, deep")
-    known_infratentorial: int | None = column("Of the known ones, infratentorial")
-    known_category: str | None = column(f"Where the known ones are; {NOT_A_DIAGNOSIS}")
+    known_lobar: int | None = column("Known microbleeds that are lobar")
+    known_deep: int | None = column("Known microbleeds that are deep")
+    known_infratentorial: int | None = column("Known microbleeds that are infratentorial")
+    known_category: str | None = column(f"Distribution of the known microbleeds; {NOT_A_DIAGNOSIS}")
     known_boston_lobar: int | None = column(
         f"Boston criteria v2.0 of the known ones: lobar, 0 where one is deep; {NOT_A_DIAGNOSIS}"
     )

@@ -128,7 +128,7 @@ def fill(lesions: Iterable[Lesion]) -> Form:
     counted = [(lesion, lesion.grade) for lesion in kept if lesion.grade in COUNTED]
     graded = Counter(lesion.grade for lesion in kept)
     if graded[None]:
-        raise ValueError(f"grade n/a: one of {', '.join(Grade)} is expected of what is kept")
+        raise ValueError(f"grade n/a: a kept lesion needs one of {', '.join(Grade)}")
     return Form(
         Counter((place_of(lesion), str(grade)) for lesion, grade in counted),
         border=sum(bool(lesion.border) for lesion, _ in counted),

@@ -109,15 +109,15 @@ class ClinicalSummary:
         required=True,
     )
     category: str = column(
-        f"Where the microbleeds are; {NOT_A_DIAGNOSIS}", levels=_CATEGORIES, required=True
+        f"Distribution of the microbleeds; {NOT_A_DIAGNOSIS}", levels=_CATEGORIES, required=True
     )
     border: int = _known("Microbleeds within 2 mm of another group of regions")
     turning: int = _known(
-        "Microbleeds of a doubtful place (border, or without a region) of which one alone "
-        "would turn the category, were it in the group of the second most of its voxels"
+        "Microbleeds of uncertain location (near a border, or without a region) that would each "
+        "change the category if assigned to the group with the second most of their voxels"
     )
     category_otherwise: str | None = column(
-        "What the category would turn to; n/a where nothing turns"
+        "Category after that change; n/a if no microbleed would change it"
     )
     boston_lobar: int = _known(
         f"Boston criteria v2.0: lobar microbleeds, 0 where boston_deep is true{_BOSTON}"
@@ -142,8 +142,8 @@ class ClinicalSummary:
     above_limit: bool = _crossed("above_limit")
     calibrated: int = _known("Microbleeds that have a calibrated probability")
     expected_count: float = _known(
-        "Sum of the calibrated probabilities, the number of true ones to expect among the "
-        "microbleeds; n/a where one has none"
+        "Sum of the calibrated probabilities, i.e. the expected number of true microbleeds; n/a "
+        "if any microbleed has none"
     )
     at_least_1_probability: float = _chance("at_least_1")
     at_least_5_probability: float = _chance("at_least_5")
@@ -151,10 +151,10 @@ class ClinicalSummary:
     strictly_lobar_2_probability: float = _chance("strictly_lobar_2")
     above_limit_probability: float = _chance("above_limit")
     warnings: str | None = column(
-        "What must be known of images, anatomy and network before the count is used; n/a where "
-        "nothing is"
+        "Warnings on images, anatomy and network to check before using the count; n/a if there "
+        "are none"
     )
-    note: str = _known("What this row is")
+    note: str = _known("Note on the nature of this summary")
 
     def crossed(self) -> Iterator[tuple[str, bool, float]]:
         """Each of :data:`CUTOFFS`, whether it is crossed, and the probability that it is."""

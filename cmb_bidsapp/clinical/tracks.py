@@ -37,20 +37,20 @@ class TrackRow:
     )
     session_id: str = column("Session", required=True)
     state: State = column(
-        "What the session has of the microbleed", levels=State.levels, required=True
+        "State of the microbleed in the session", levels=State.levels, required=True
     )
     change: Change | None = column(
-        "What that means beside the sessions before; n/a where it is not found",
+        "Change relative to earlier sessions; n/a if not found",
         levels=Change.levels,
     )
-    since: str | None = column("First session that has it, found or below the threshold")
+    since: str | None = column("First session that shows it, found or below the threshold")
     lesion_id: int | None = column("Its number in the session's lesion table; n/a where not found")
     distance: float | None = column(
         f"To its last known place; at most {REACH_MM:g}, across thicker slices one slice", "mm"
     )
-    x: float | None = column("Where it is, or was last; baseline T2*w, to the right", "mm")
-    y: float | None = column("Where it is, or was last; baseline T2*w, to the front", "mm")
-    z: float | None = column("Where it is, or was last; baseline T2*w, upwards", "mm")
+    x: float | None = column("Last known location in the baseline T2*w, x (right)", "mm")
+    y: float | None = column("Last known location in the baseline T2*w, y (anterior)", "mm")
+    z: float | None = column("Last known location in the baseline T2*w, z (superior)", "mm")
     grade: Grade | None = column(f"Algorithmic grade after MARS{_ELSEWHERE}", levels=Grade.levels)
     region: Region | None = column(f"Class of its place{_ELSEWHERE}", levels=Region.levels)
     mars_region: str | None = column(f"Region of the MARS form, or unassigned{_ELSEWHERE}")
@@ -64,7 +64,7 @@ class TrackRow:
         "not found, at its place"
     )
     contrast: float | None = column(
-        "Share of the surrounding signal that is missing at its place, found or not"
+        "Fractional signal loss at the location relative to its surroundings, found or not"
     )
 
 

@@ -105,7 +105,9 @@ def describe_datasets(outputs: Outputs) -> None:
     """
     description = outputs.bids_dir / "dataset_description.json"
     if description.exists() and not _is_own(description):
-        raise UsageError(f"BIDS_DIR {outputs.bids_dir} holds another dataset; give another folder")
+        raise UsageError(
+            f"BIDS_DIR {outputs.bids_dir} contains another dataset; choose another folder"
+        )
     common = {
         "BIDSVersion": BIDS_VERSION,
         "GeneratedBy": [{"Name": GENERATOR, "Version": __version__}],

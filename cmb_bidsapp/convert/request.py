@@ -21,5 +21,5 @@ class ConversionRequest(Request):
         if not source.is_dir():
             return [f"VALDO_DIR {source}: not a folder"]
         if source in [target, *target.parents]:
-            return [f"BIDS_DIR {target} is or lies in VALDO_DIR, where nothing is written"]
+            return [f"BIDS_DIR {target} is VALDO_DIR or inside it; choose a folder outside"]
         return []

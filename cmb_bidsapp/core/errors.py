@@ -27,7 +27,7 @@ class ExitCode(IntEnum):
     OK = 0, "all done"
     SOME_FAILED = 1, "some sessions or follow-ups failed"
     USAGE = 2, "usage"
-    NOT_BETTER = 3, "the adapted model is no better: none is written"
+    NOT_BETTER = 3, "the adapted model is no better and was not saved"
     DATA = 65, "bad data"
     NO_INPUT = 66, "no input matched"
     UNAVAILABLE = 69, "device or tool unavailable"
@@ -128,7 +128,10 @@ def classify(error: BaseException) -> tuple[ExitCode, str]:
         where = error.filename or "outputs or temporary files"
         return ExitCode.TEMPORARY, f"no space left on the disk of {where}"
     if isinstance(error, FileExistsError | NotADirectoryError):
-        return ExitCode.CANNOT_WRITE, f"{error.filename or error}: a folder is expected there"
+        return (
+            ExitCode.CANNOT_WRITE,
+            f"{error.filename or error}: cannot create this folder, a file is in the way",
+        )
     if isinstance(error, OSError) and error.errno == 30:
         return ExitCode.CANNOT_WRITE, f"read-only file system: {error.filename or error}"
     text = " ".join(str(error).split())

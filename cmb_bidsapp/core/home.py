@@ -42,7 +42,7 @@ def provide_home() -> None:
             os.environ["HOME"] = folder = tempfile.mkdtemp(prefix="cmb-home-")
         except FileNotFoundError as error:
             raise CannotWriteError(
-                f"no place for temporary files ({error.strerror}); name one with -w, or give a "
-                "container --tmpfs /tmp"
+                f"no writable folder for temporary files ({error.strerror}); choose one with -w, "
+                "or run the container with --tmpfs /tmp"
             ) from error
         atexit.register(shutil.rmtree, folder, ignore_errors=True)

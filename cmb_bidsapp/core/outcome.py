@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from cmb_bidsapp.core.errors import AppError, ExitCode, UsageError, classify
 
 #: How the status reads of a session that has begun: who is killed leaves no other word.
-UNFINISHED = "started and not ended: killed, or still running"
+UNFINISHED = "started but not finished: killed, or still running"
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ def choose_device(wanted: str, gpus: Callable[[], int]) -> str:
         It is no device at all.
     """
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", wanted):
-        raise UsageError(f"--device {wanted}: auto, cpu, cuda or cuda:N is expected")
+        raise UsageError(f"--device {wanted}: expected auto, cpu, cuda or cuda:N")
     if wanted == "cpu":
         return "cpu"
     found = gpus()

@@ -142,8 +142,8 @@ def _stay_out_of(bids_dir: Path, job: Job) -> None:
         where = folder.resolve()
         if where.is_relative_to(dataset) and not where.is_relative_to(root):
             raise CannotWriteError(
-                f"{folder} leads into the dataset ({where}), where nothing is written; remove the "
-                "link"
+                f"{folder} links into the dataset ({where}), which must not be modified; remove "
+                "the link"
             )
 
 

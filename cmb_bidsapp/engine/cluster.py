@@ -103,12 +103,12 @@ def address_of(resources: Resources) -> str:
     except ValueError:
         host, port = None, None
     if url.scheme not in ("tcp", "tls") or host is None or port is None:
-        raise UsageError(f"--scheduler {given}: tcp://HOST:PORT or tls://HOST:PORT is expected")
+        raise UsageError(f"--scheduler {given}: expected tcp://HOST:PORT or tls://HOST:PORT")
     if url.scheme != "tls" and not resources.without_tls and not is_here(host):
         raise UsageError(
-            f"--scheduler {given}: {host} is another machine and the connection not encrypted, so "
-            "whoever reaches it can run anything as you; set up TLS (distributed.comm.tls in "
-            "dask's configuration), or add --scheduler-without-tls"
+            f"--scheduler {given}: {host} is another machine and the connection is not "
+            "encrypted. Anyone who can reach it can run any code as you. Set up TLS "
+            "(distributed.comm.tls in dask's configuration), or add --scheduler-without-tls"
         )
     return url.geturl()
 
@@ -138,8 +138,8 @@ def _joined(resources: Resources) -> Iterator[Any]:
         client = Client(address, set_as_default=False)
     except (OSError, TimeoutError, ValueError, TypeError) as error:
         raise UnavailableError(
-            f"--scheduler {address}: no answer ({' '.join(str(error).split())}); does it run, and "
-            "with the same TLS?"
+            f"--scheduler {address}: no answer ({' '.join(str(error).split())}); is it running, "
+            "and does it use the same TLS settings?"
         ) from error
     with client:
         yield client
@@ -192,8 +192,8 @@ def run_on_worker(task: RemoteJob) -> Outcome:
     worker, session = get_worker(), task.session
     if task.version != __version__:
         message = (
-            f"worker {worker.address} has version {__version__}, not {task.version}; the same "
-            "image is needed everywhere"
+            f"worker {worker.address} has version {__version__}, not {task.version}; use the "
+            "same image on all workers"
         )
         return Outcome(session=session, code=ExitCode.CONFIG, message=message)
     try:
@@ -257,7 +257,7 @@ def _may_begin(task: RemoteJob) -> bool:
 
 
 def _given_up(session: Unit) -> Outcome:
-    message = f"dask workers died of it {TRIES} times: for want of memory or time? see its log"
+    message = f"dask workers died {TRIES} times, for lack of memory or time; see the session log"
     return Outcome(session=session, code=ExitCode.TEMPORARY, message=message)
 
 
@@ -333,7 +333,7 @@ class _Run:
         if error is not None:
             message = f"on a dask worker: {type(error).__name__}: {error}"
             return Outcome(session=session, code=ExitCode.INTERNAL, message=message)
-        message = "the dask scheduler has forgotten it: was it stopped?"
+        message = "the dask scheduler lost this session; was the scheduler stopped?"
         return Outcome(session=session, code=ExitCode.TEMPORARY, message=message)
 
     def _told(self, event: tuple[float, tuple[str, str, str]]) -> None:
@@ -342,7 +342,7 @@ class _Run:
         if kind == "begin":
             self._begun[label] += 1
             if self._begun[label] > 1:
-                self._on_event(session, "note", "its dask worker died; it is tried once more")
+                self._on_event(session, "note", "the dask worker died; trying once more")
         self._on_event(session, kind, text)
 
     def _stop(self) -> None:

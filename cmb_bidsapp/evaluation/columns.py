@@ -28,7 +28,9 @@ def _with_interval(name: str, text: str) -> Columns:
     return {name: describe(text), **ends}
 
 
-_METHOD = describe("Whose predictions: the NAME on the command line, else the folder's")
+_METHOD = describe(
+    "Method that made the predictions: NAME on the command line, otherwise the folder name"
+)
 _STAGE = describe(
     "Which predicted lesions count",
     before_cfpr="all candidates of this app",
@@ -39,7 +41,7 @@ _PROTOCOL = describe("ProtocolName of the reference T2*w, else its voxel size al
 _GROUP = describe(f"'{EVERYBODY}' for all evaluated sessions, else the protocol")
 _FREE = "of the sessions whose reference has no microbleed"
 _COUNTS: Columns = {
-    "reference": describe("Reference lesions (visible ones)"),
+    "reference": describe("Visible reference lesions"),
     "predicted": describe("Predicted lesions, ignored ones left out"),
     "tp": describe("True positives: reference lesions that a predicted one hits, by the preset"),
     "fp": describe("False positives: predicted lesions that hit none, ignored ones left out"),
@@ -70,7 +72,7 @@ _KNOWN = {
         "flags as near a border; n/a where it has no flag for any of region_known"
     ),
     "mars_known": describe(
-        "Matched lesions whose MARS region and side the reference knows and the app tells"
+        "Matched lesions with a MARS region and side in both the reference and the prediction"
     ),
     "mars_right": describe("Those of them that have the same MARS region and the same side"),
 }
@@ -247,9 +249,9 @@ _LESIONS: Columns = {
     "protocol": _PROTOCOL,
     "stage": _STAGE,
     "side": describe("reference or predicted"),
-    "lesion_id": describe("Number of the lesion on its side"),
+    "lesion_id": describe("Number of the lesion in the reference or the prediction"),
     "fate": describe(
-        "What became of it",
+        "Outcome of the lesion",
         found="reference lesion that is hit",
         missed="reference lesion that is not",
         true_positive="predicted lesion that hits one",
@@ -260,10 +262,10 @@ _LESIONS: Columns = {
     "distance": describe("Between the two centres", "mm"),
     "dice": describe("Dice of the reference lesion with the predicted ones that are of it"),
     "lies_on": describe("What a false positive lies on, where the reference knows mimics"),
-    "region": describe("Region, as its own side says"),
+    "region": describe("Region, from the reference or the prediction that contains the lesion"),
     "mars_region": describe(
-        "Side and region of the MARS form (left-thalamus), as its own side says; n/a where it "
-        "does not tell"
+        "MARS side and region (left-thalamus), from the image that contains the lesion; n/a if "
+        "unknown"
     ),
     "border": describe("The app's own: another region is near"),
     "x": describe("Mean of its voxels, world coordinates, to the right", "mm"),

@@ -117,7 +117,7 @@ def _unboxed(entry: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
         return entry
     box = entry["box"]
     if not isinstance(box, Sequence) or len(box) != len(_NNDETECTION):
-        raise DataError(f"{path}: a box of six values is expected, not {box}")
+        raise DataError(f"{path}: expected a box of six values, got {box}")
     values = dict(zip(_NNDETECTION, box, strict=True))
     open_ends = {
         name: float(value) + (2 if name.endswith("min") else -2) * _EDGE

@@ -80,8 +80,8 @@ def _outcomes(tasks: Sequence[Task], processes: int) -> Iterator[list[SessionRes
             yield from pool.map(evaluate_task, tasks)
         except BrokenProcessPool as error:
             raise TemporaryError(
-                "a process of the evaluation was killed, for lack of memory perhaps; "
-                "give a lower --nprocs"
+                "a process of the evaluation was killed, possibly for lack of memory; use a "
+                "lower --nprocs"
             ) from error
 
 

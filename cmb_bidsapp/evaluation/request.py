@@ -35,7 +35,7 @@ class EvaluationRequest(Request):
         return [
             *(f"{name} {path}: not a folder" for name, path in folders if not path.is_dir()),
             *(
-                f"OUTPUT_DIR {out} lies in {path}; nothing is written into the inputs"
+                f"OUTPUT_DIR {out} is inside {path}; choose a folder outside the inputs"
                 for path in dict.fromkeys(path.resolve() for _, path in folders)
                 if path in (out, *out.parents)
             ),

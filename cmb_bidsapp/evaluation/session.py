@@ -74,8 +74,8 @@ def find_sessions(
         elif others:
             names = ", ".join(one.path.name for one in others[:3])
             left_out.append(
-                f"{label}: one file with lesions is expected, not {len(others)} ({names}); name "
-                "them in a pattern, such as FOLDER/**/*_pred.nii.gz"
+                f"{label}: expected one file with lesions, found {len(others)} ({names}); select "
+                "one with a pattern such as FOLDER/**/*_pred.nii.gz"
             )
     return sessions, left_out
 

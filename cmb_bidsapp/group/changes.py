@@ -32,7 +32,7 @@ def read_changes(path: Path) -> list[ChangeRow]:
     for row in filter(lambda row: row.compared, rows):
         for name in COUNTS:
             if getattr(row, name) is None:
-                raise ValueError(f"{name} n/a: a whole number is expected")
+                raise ValueError(f"{name} n/a: expected a whole number")
     return rows
 
 

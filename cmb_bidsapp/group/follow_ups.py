@@ -166,8 +166,8 @@ def _decide(
         return decide_tracks(tracks, placed, order, partial(_look, placed, paths)), []
     except DataError as error:
         cause = (
-            f"{error}: what readers say of lesions that were not followed is in no follow-up; run "
-            "the participant level again"
+            f"{error}: follow-ups do not use ratings of lesions that were not tracked; run the "
+            "participant level again"
         )
         return decide_tracks(tracks, own, order), [Problem(files.changes, cause, files)]
 

@@ -36,18 +36,18 @@ class ReadLesion(Lesion):
         "adjudicator NAME"
     )
     mode: str | None = column(
-        "How those read who decided: aided, blinded or adjudicated; n/a where nobody did, or "
-        "exports do not say so"
+        "Reading mode of the readers who decided: aided, blinded or adjudicated; n/a if no "
+        "reader decided or the mode is unknown"
     )
     seconds: float | None = column(
-        "Time that all readers together had the candidate before them, as far as exports say so",
+        "Total time that all readers spent on the candidate, as far as it is known",
         "s",
     )
     readers: str | None = column(
-        "What each reader said, with the note; n/a where none rated the candidate"
+        "Decision and note of each reader; n/a if no reader rated the candidate"
     )
     algorithm: str | None = column(
-        "What the algorithm said; n/a in sessions that nobody read",
+        "Decision of the algorithm; n/a in sessions without a reader",
         levels=MappingProxyType(
             {
                 **dict.fromkeys(map(str, Grade), "kept, with this grade"),

@@ -56,7 +56,7 @@ def read_people(path: Path) -> Mapping[str, Demographics]:
         row = {name.strip().lower(): value.strip() for name, value in given.items()}
         label = row["participant_id"].removeprefix("sub-")
         if label in people:
-            raise ValueError(f"sub-{label} is there twice")
+            raise ValueError(f"sub-{label} appears twice")
         people[label] = Demographics(**{name: _first(row, names) for name, names in TAKEN.items()})
     return people
 

@@ -115,7 +115,7 @@ class Quality:
         ]
         unknown = {flag for *_, flag in read} - {*FLAGS}
         if unknown:
-            raise ValueError(f"flag {', '.join(sorted(unknown))}: ok, low or high is expected")
+            raise ValueError(f"flag {', '.join(sorted(unknown))}: expected ok, low or high")
         for row, value, low, high, flag in read:
             key = (session["pool"], row["measure"])
             if key not in self._series:

@@ -128,29 +128,29 @@ def parse(path: Path, row: Row) -> tuple[Key, Rating]:
     session = re.fullmatch(r"ses-([^_\s]+)|n/a", row["session_id"])
     if participant is None or session is None:
         raise ValueError(
-            f"participant {row['participant_id']!r} and session {row['session_id']!r}: sub-LABEL, "
-            "and ses-LABEL or n/a, are expected"
+            f"participant {row['participant_id']!r} and session {row['session_id']!r}: expected "
+            "sub-LABEL, and ses-LABEL or n/a"
         )
     reader = " ".join(row["rater"].split())
     taken = reader.casefold() == ALGORITHM or reader.casefold().startswith(ADJUDICATOR)
     if reader in ("", NOT_KNOWN) or taken:
-        raise ValueError(f"rater {row['rater']!r}: the name of a reader is expected")
+        raise ValueError(f"rater {row['rater']!r}: expected the name of a reader")
     try:
         lesion = None if row["lesion_id"] == NOT_KNOWN else int(row["lesion_id"])
     except ValueError:
-        raise ValueError(f"lesion_id {row['lesion_id']!r}: a number is expected") from None
+        raise ValueError(f"lesion_id {row['lesion_id']!r}: expected a number") from None
     decision = row["decision"]
     if decision not in (*DECISIONS, READ) or (decision == READ and lesion is not None):
         raise ValueError(
-            f"decision {decision!r}: {', '.join(DECISIONS)} is expected, or {READ} of a session"
+            f"decision {decision!r}: expected {', '.join(DECISIONS)}, or {READ} for a session"
         )
     point = _point_of(row)
     if decision != READ and not all(map(math.isfinite, point)):
-        raise ValueError("x, y, z: three numbers are expected (mm)")
+        raise ValueError("x, y, z: expected three numbers (mm)")
     try:
         date = datetime.datetime.fromisoformat(row["date"])
     except ValueError:
-        raise ValueError(f"date {row['date']!r}: ISO 8601 is expected") from None
+        raise ValueError(f"date {row['date']!r}: expected ISO 8601") from None
     note = "" if row["note"] == NOT_KNOWN else row["note"]
     zoned = date if date.tzinfo else date.replace(tzinfo=datetime.UTC)
     later = _later(row)
@@ -164,10 +164,10 @@ def _later(row: Row) -> tuple[str | None, float | None, str | None]:
     """Mode, seconds and outputs, as far as the export has them."""
     mode, seconds, outputs = (row.get(name, NOT_KNOWN) for name in LATER_COLUMNS)
     if mode not in (*MODES, NOT_KNOWN):
-        raise ValueError(f"mode {mode!r}: {', '.join(MODES)} or {NOT_KNOWN} is expected")
+        raise ValueError(f"mode {mode!r}: expected {', '.join(MODES)} or {NOT_KNOWN}")
     spent = None if seconds == NOT_KNOWN else _number(seconds)
     if spent is not None and not 0 <= spent < math.inf:
-        raise ValueError(f"seconds {seconds!r}: a number from 0 on, or {NOT_KNOWN}, is expected")
+        raise ValueError(f"seconds {seconds!r}: expected a number of 0 or more, or {NOT_KNOWN}")
     return None if mode == NOT_KNOWN else mode, spent, None if outputs == NOT_KNOWN else outputs
 
 

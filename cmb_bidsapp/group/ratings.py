@@ -81,8 +81,8 @@ class Ratings:
             *(
                 Problem(
                     path,
-                    f"no results of {', '.join(labels)} to apply it to; take it away, or "
-                    "name the outputs that were read",
+                    f"no results of {', '.join(labels)} to apply it to; remove it, or use the "
+                    "outputs that were read",
                 )
                 for path, labels in foreign.items()
             ),
@@ -110,7 +110,8 @@ def read_ratings(folder: Path) -> Ratings:
     paths = ratings_below(folder)
     if not paths:
         raise NoInputError(
-            f"--ratings {folder}: no *_ratings.tsv below it; export the ratings from the reports"
+            f"--ratings {folder}: no *_ratings.tsv in this folder; export the ratings from the "
+            "participant reports"
         )
     given: dict[Key, list[Rating]] = defaultdict(list)
     problems = []

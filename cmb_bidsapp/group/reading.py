@@ -174,8 +174,9 @@ def _on_other_outputs(record: Record, given: Iterable[Rating]) -> list[Problem]:
     return [
         Problem(
             path,
-            f"{record.files.label}: made on other outputs ({', '.join(sorted(others))}; the lesion "
-            f"table is now {present}); what lies where it lay is used, look at the present report",
+            f"{record.files.label}: made on other outputs ({', '.join(sorted(others))}; the "
+            f"lesion table is now {present}). Ratings are used if the lesion is still at the "
+            "same location; check the current report",
         )
         for path, outputs in read.items()
         if (others := outputs - {present})
@@ -187,18 +188,18 @@ def _fault(
 ) -> str | None:
     """Why a rating cannot be used, and what to do."""
     other = (
-        f"of other results (version {rating.version}, now {__version__}); rate them in the present "
-        "report"
+        f"made on other results (version {rating.version}, now {__version__}); rate them in the "
+        "current report"
     )
     if rating.decision == READ:
         return None
     if rating.lesion is not None:
         rated = candidates.get(rating.lesion)
         if rated is None:
-            return f"not in the lesion table, so {other}"
+            return f"not in the lesion table: {other}"
         # Not the other way round: a distance that is not known is no match.
         if not math.dist(rated.point, rating.point) <= SAME_PLACE_MM:
-            return f"not where the lesion table has it, so {other}"
+            return f"not at its location in the lesion table: {other}"
         return None
     if rating.decision == NOT_CMB:
         return None
@@ -206,7 +207,7 @@ def _fault(
         return "outside the image; check x, y, z"
     for number, lesion in candidates.items():
         if math.dist(lesion.point, rating.point) <= (lesion.diameter or 0) / 2:
-            return f"lies on candidate {number}; rate that one instead"
+            return f"is at candidate {number}; rate that candidate instead"
     return None
 
 

@@ -107,9 +107,9 @@ class Problem:
             Whether that session is counted nowhere.
         """
         if isinstance(error, FileNotFoundError):
-            cause = "no such table: the session is not finished"
+            cause = "the table does not exist; the session is not finished"
         elif isinstance(error, UnicodeDecodeError):
-            cause = "no text, the file is damaged"
+            cause = "not a text file; the file is damaged"
         else:
             cause = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         return cls(path, f"{cause}; run the participant level again", files, left_out)
@@ -158,7 +158,7 @@ def records(out_dir: Path) -> Iterator[ReadSession]:
                 broken_off, reason = reasons[session]
                 if broken_off and finished_before(files):
                     # Nothing was wrong with it but that its last run was ended.
-                    told = f"{reason}; the whole results of the run before are counted"
+                    told = f"{reason}; using the complete results of the previous run"
                     yield Problem(folder, told, files)
                     yield from _read(files)
                     continue
@@ -215,7 +215,7 @@ def check_as_written(files: SessionFiles, phase: str, *paths: Path) -> None:
         Which one; where no stamp tells, as in a folder without ``logs``, all are taken.
     """
     for path in altered(read_stamp(files.stamp(phase)), files.out_dir, paths):
-        raise ValueError(f"{path.name} is not as the run wrote it")
+        raise ValueError(f"{path.name} was changed after the run wrote it")
 
 
 @dataclass

@@ -27,20 +27,20 @@ Columns = Mapping[str, Mapping[str, Any]]
 
 SOURCE = {
     "source": describe(
-        "Whose decisions the numbers rest on",
+        "Source of the decisions behind the numbers",
         algorithm="nobody has looked",
         reader="those of the readers named, made in the participant's report",
         adjudicator="those of who decided where readers disagreed",
     ),
     "mode": describe(
-        "How those read who decided: aided, blinded or adjudicated; n/a where nobody did, or "
-        "exports do not say so"
+        "Reading mode of the readers who decided: aided, blinded or adjudicated; n/a if no "
+        "reader decided or the mode is unknown"
     ),
 }
 WARNED = {
     "warned": describe(
-        "Whether something must be known before the numbers are used: warnings in "
-        "group_summary.tsv; in what is compared, of either session"
+        "Whether there are warnings to check before using the numbers (see group_summary.tsv); "
+        "in comparisons, of either session"
     )
 }
 PROTOCOL = columns_of(Protocol)
@@ -98,24 +98,26 @@ TABLES: Mapping[str, Columns] = MappingProxyType(
             **{axis: describe("World coordinate of the T2*w", "mm") for axis in "xyz"},
             "reader": describe("Who decided; who adjudicated is called adjudicator NAME"),
             "decision": describe(
-                "What this reader says, by silence as well: who finished a session and did not "
-                "add a lesion that others did, says not-cmb",
+                "Decision of this reader. A reader who finished a session without adding a "
+                "lesion that others added counts as not-cmb",
                 definite="a microbleed",
                 possible="perhaps one",
                 **{"not-cmb": "none"},
             ),
             "mode": describe("How this reader read: aided, blinded or adjudicated"),
-            "seconds": describe("Time that this reader had the candidate before them", "s"),
-            "note": describe("What this reader wrote"),
+            "seconds": describe("Time that this reader spent on the candidate", "s"),
+            "note": describe("Note of this reader"),
             "date": describe("When, ISO 8601"),
             "outputs": describe("Fingerprint of the lesion table that was read"),
             "algorithm": describe("What the algorithm says: its grade, or not-cmb"),
-            "verdict": describe("What holds by the rules for several readers; n/a at a tie"),
+            "verdict": describe(
+                "Final decision under the rules for several readers; n/a for a tie"
+            ),
         },
         "problems": {
             **IDENTITY,
             "file": describe("File, from the output folder on"),
-            "reason": describe("Why it is not in the other tables"),
+            "reason": describe("Reason why it is missing from the other tables"),
         },
     }
 )

@@ -29,14 +29,14 @@ class Reason(Level):
 
     PARENCHYMA = (
         "parenchyma",
-        "enough of its periphery is brain: at least half, or --cfpr-ratio; kept",
+        "kept: enough of its periphery is brain (at least --cfpr-ratio, by default half)",
     )
-    NO_PERIPHERY = "no-periphery", "there is no periphery to judge by; kept"
+    NO_PERIPHERY = "no-periphery", "kept: it has no periphery to judge"
     PERIPHERY_NOT_BRAIN = (
         "periphery-not-brain",
-        "too little of its periphery is brain; rejected",
+        "rejected: too little of its periphery is brain",
     )
-    DIAMAGNETIC = "diamagnetic", "the phase shows calcium, not blood; rejected"
+    DIAMAGNETIC = "diamagnetic", "rejected: the phase shows calcium, not blood"
     CFPR_OFF = "cfpr-off", "CFPR was switched off"
     READER = "reader", "readers decided, see source"
 
@@ -81,14 +81,17 @@ class PhaseSign(Level):
 
     PARAMAGNETIC = "paramagnetic", "as blood, iron and veins"
     DIAMAGNETIC = "diamagnetic", "as calcium"
-    UNDECIDED = "undecided", "the phase does not tell, or the scanner's convention is not sure"
+    UNDECIDED = (
+        "undecided",
+        "the phase is inconclusive, or the sign convention of the scanner is unclear",
+    )
 
 
 class Mimic(Level):
     """What a candidate resembles in the magnitude if it is no microbleed."""
 
     VESSEL = "vessel", "a vein or another vessel, or a mineral streak along one"
-    CALCIFICATION = "calcification", "calcium, which the magnitude hardly tells from blood"
+    CALCIFICATION = "calcification", "calcium; the magnitude can hardly distinguish it from blood"
     IRON = "iron", "the iron of a deep nucleus"
     EDGE = "edge", "the edge of the brain, next to air, bone or a sinus"
     OTHER = "other", "none of these: noise, texture, or a voxel that holds two tissues"
@@ -117,9 +120,9 @@ class Lesion:
     )
     reason: Reason | None = column("Why: the verdict of CFPR", levels=Reason.of_rules)
     grade: Grade | None = column("Algorithmic grade after MARS; not a rater's", levels=Grade.levels)
-    grade_reason: str | None = column("What the grade rests on, in words")
+    grade_reason: str | None = column("Reason for the grade, in words")
     region: Region | None = column(
-        "Class of most voxels, by the nearest region of the MARS map", levels=Region.levels
+        "Class of most voxels, from the nearest region of the MARS map", levels=Region.levels
     )
     mars_region: str | None = column(
         "Region of the MARS form of most voxels, within the class",
@@ -133,19 +136,21 @@ class Lesion:
     votes_deep: int | None = column("Voxels whose nearest region is deep")
     votes_infratentorial: int | None = column("Voxels whose nearest region is infratentorial")
     border: bool | None = column("Another region lies within 2 mm of the centre")
-    x: float | None = column("Centre, world coordinates of the T2*w image, to the right", "mm")
-    y: float | None = column("Centre, world coordinates of the T2*w image, to the front", "mm")
-    z: float | None = column("Centre, world coordinates of the T2*w image, upwards", "mm")
-    mni_x: float | None = column(f"Centre in {STANDARD_SPACE}, to the right", "mm")
-    mni_y: float | None = column(f"Centre in {STANDARD_SPACE}, to the front", "mm")
-    mni_z: float | None = column(f"Centre in {STANDARD_SPACE}, upwards", "mm")
+    x: float | None = column("Center in world coordinates of the T2*w image, x (right)", "mm")
+    y: float | None = column("Center in world coordinates of the T2*w image, y (anterior)", "mm")
+    z: float | None = column("Center in world coordinates of the T2*w image, z (superior)", "mm")
+    mni_x: float | None = column(f"Center in {STANDARD_SPACE}, x (right)", "mm")
+    mni_y: float | None = column(f"Center in {STANDARD_SPACE}, y (anterior)", "mm")
+    mni_z: float | None = column(f"Center in {STANDARD_SPACE}, z (superior)", "mm")
     voxels: int | None = column("Number of voxels")
     volume: float | None = column("Volume", "mm3")
     diameter: float | None = column("Largest in-plane diameter", "mm")
     equivalent_diameter: float | None = column("Diameter of the sphere of the same volume", "mm")
-    roundness: float | None = column("Short by long axis of the largest cross-section, 0 to 1")
+    roundness: float | None = column(
+        "Ratio of short to long axis of the largest cross-section, 0 to 1"
+    )
     sphericity: float | None = column(
-        "Short by long axis of the whole lesion, 0 to 1; says little where slices are thick"
+        "Ratio of short to long axis of the whole lesion, 0 to 1; not informative for thick slices"
     )
     probability_mean: float | None = column("Mean CMB probability of the network (not calibrated)")
     probability_max: float | None = column(
@@ -156,13 +161,13 @@ class Lesion:
         "model's card; n/a without one, for candidates that CFPR rejects or would reject, and "
         "below the probability that the calibration begins at"
     )
-    contrast: float | None = column("Share of the surrounding signal that is missing, 0 to 1")
+    contrast: float | None = column("Fractional signal loss relative to the surroundings, 0 to 1")
     mimic: Mimic | None = column(
-        "What it resembles most if it is no microbleed, by a network that learned from simulated "
-        "places; decides nothing",
+        "Most similar mimic, according to a network trained on simulated examples; does not "
+        "affect any decision",
         levels=Mimic.levels,
     )
-    mimic_share: float | None = column("How sure that network is of it, 0 to 1")
+    mimic_share: float | None = column("Confidence of that network, 0 to 1")
     cfpr_mode: CfprMode | None = column(
         "Which voxels are peripheral, and which count", levels=MappingProxyType(_CFPR_MODES)
     )
@@ -179,8 +184,8 @@ class Lesion:
         levels=PhaseSign.levels,
     )
     phase_evidence: float | None = column(
-        "Share of the misfit between measured phase and the dipole of a source that the better of "
-        "both signs takes away; positive where the source raises the phase beyond its poles"
+        "Fraction of the misfit between the measured phase and a dipole model that the better "
+        "sign removes; positive if the source raises the phase beyond its poles"
     )
     phase_strength: float | None = column("Phase of the source that fits best, signed", "rad")
     phase_core: float | None = column(

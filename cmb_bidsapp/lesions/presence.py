@@ -40,20 +40,20 @@ class State(Level):
     PRESENT = "present", "found and counted here"
     BELOW_THRESHOLD = (
         "below-threshold",
-        f"not counted here, but there: at its place the network's probability is {SEEN:g} or more, "
-        f"or the image is dark, with at least {DARK_SHARE:g} of the contrast that it has where it "
-        "is found",
+        "visible here but not counted: at the location the network's probability is at least "
+        f"{SEEN:g}, or the image shows at least {DARK_SHARE:g} of the contrast of the session "
+        "that found it",
     )
-    GONE = "gone", "found in a session before; nothing dark is at its place here"
-    NOT_YET = "not-yet", "found in a later session only; nothing dark is at its place here"
+    GONE = "gone", "found in an earlier session; nothing dark at the location here"
+    NOT_YET = "not-yet", "found only in a later session; nothing dark at the location here"
     NOT_COVERED = (
         "not-covered",
-        "the image has no slices at its place, or it is outside the brain mask here",
+        "the image does not cover the location, or the location is outside the brain mask",
     )
     NOT_COMPARABLE = (
         "not-comparable",
-        "not seen here, but no session that shows it has the same protocol, or this one could not "
-        "be registered: it may be there",
+        "not visible here, but it may exist: no session that shows it has the same protocol, or "
+        "this session could not be registered",
     )
 
 
@@ -61,14 +61,14 @@ class Change(Level):
     """What a microbleed that is found in a session means beside the sessions before."""
 
     BASELINE = "baseline", "found in the first session"
-    NEW = "new", "found here first; nothing dark was at its place in any session before"
-    ALREADY_THERE = "already-there", "found here first, but there before, below the threshold"
+    NEW = "new", "found here first; no earlier session shows anything dark at the location"
+    ALREADY_THERE = "already-there", "found here first, but visible earlier below the threshold"
     OPEN = (
         "open",
-        "found here first; no session before covers its place with the same protocol, so nobody "
-        "knows whether it is new",
+        "found here first; no earlier session covers the location with the same protocol, so it "
+        "is unknown whether it is new",
     )
-    PERSISTENT = "persistent", "found here and in a session before"
+    PERSISTENT = "persistent", "found here and in an earlier session"
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ def why_not_its_regions(classes: Classes, affine: Affine) -> str | None:
     lie = slices_are(affine)
     if lie != "axial":
         # A microbleed looks the same from everywhere, a region does not.
-        return f"slices are {lie}, which the lesion model may not know (expect more errors)"
+        return f"slices are {lie}; the lesion model may be less accurate (expect more errors)"
     return None
 
 

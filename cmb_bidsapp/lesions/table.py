@@ -45,7 +45,7 @@ def _check(lesions: Sequence[Lesion]) -> None:
     numbers = Counter(one.lesion_id for one in lesions if one.lesion_id is not None)
     for number, times in numbers.items():
         if times > 1 or number < 1:
-            raise ValueError(f"lesion_id {number}: whole numbers from 1, each once, are expected")
+            raise ValueError(f"lesion_id {number}: expected unique whole numbers from 1")
     for one in lesions:
         known = MARS_FORM.get(one.mars_region or "")
         if known is not None and one.region not in (None, known[1]):
@@ -53,7 +53,7 @@ def _check(lesions: Sequence[Lesion]) -> None:
         for name in ("probability_max", "probability_mean", "calibrated_probability"):
             value = getattr(one, name)
             if value is not None and not 0 <= value <= 1:
-                raise ValueError(f"{name} {value:g}: a number from 0 to 1 is expected")
+                raise ValueError(f"{name} {value:g}: expected a number from 0 to 1")
 
 
 def write_lesions(path: Path, lesions: Iterable[Lesion]) -> None:

@@ -34,19 +34,19 @@ PACKAGES = ("torch", "antspyx", "nnunetv2")
 
 #: What may be lacking, by key, and what to do; docs/troubleshooting.md has more on each.
 REMEDIES = {
-    "package-absent": "install the app again, in an environment of its own",
-    "model-damaged": "install the app again, or name another model with --model",
+    "package-absent": "reinstall the app in its own environment",
+    "model-damaged": "reinstall the app, or choose another model with --model",
     "recon-all-absent": "use the image with FreeSurfer, or --parcellation auto",
     "synthseg-absent": "use the image with FreeSurfer, or --parcellation auto",
     "synthstrip-absent": "use the image with FreeSurfer, or --brain-extraction auto",
-    "licence-absent": "give --fs-license-file FILE; only recon-all asks for it",
-    "gpu-absent": "give the container --gpus all (docker) or --nv (apptainer), or use the CPU",
-    "memory-short": "give the job or container more memory, or see that --mem is right",
-    "output-not-writable": "choose another OUTPUT_DIR, or mount it so that it can be written to",
-    "output-full": "make room, or choose another OUTPUT_DIR",
-    "work-not-writable": "name a folder with -w, or give the container --tmpfs /tmp",
-    "work-full": "make room, or name another folder with -w",
-    "viewer-absent": "install the app again; reports have pictures but no volumes until then",
+    "licence-absent": "give --fs-license-file FILE; only recon-all needs it",
+    "gpu-absent": "run the container with --gpus all (docker) or --nv (apptainer), or use the CPU",
+    "memory-short": "give the job or container more memory, or check --mem",
+    "output-not-writable": "choose another OUTPUT_DIR, or mount it as writable",
+    "output-full": "free some disk space, or choose another OUTPUT_DIR",
+    "work-not-writable": "choose a folder with -w, or run the container with --tmpfs /tmp",
+    "work-full": "free some disk space, or choose another folder with -w",
+    "viewer-absent": "reinstall the app; until then reports have pictures but no volumes",
 }
 
 
@@ -122,7 +122,7 @@ def run_doctor(request: DoctorRequest, machine: Machine) -> int:
 
 
 def _program() -> Iterator[Finding]:
-    image = os.environ.get("CMB_BIDSAPP_IMAGE", "no container image of ours")
+    image = os.environ.get("CMB_BIDSAPP_IMAGE", "not an official container image")
     told = f"{__version__}, Python {platform.python_version()}, {platform.machine()}, {image}"
     yield _ok("cmb_bidsapp", told)
     yield _packages()
@@ -183,7 +183,7 @@ def _brain_extraction(request: DoctorRequest) -> Iterator[Finding]:
 
 
 def _parcellation(request: DoctorRequest) -> Iterator[Finding]:
-    yield _ok("parcellation, atlas", "our own network and a deformed atlas")
+    yield _ok("parcellation, atlas", "embedded network and a deformable atlas")
     for wanted, command, key in (
         ("freesurfer", "recon-all", "recon-all-absent"),
         ("synthseg", "mri_synthseg", "synthseg-absent"),

@@ -46,7 +46,7 @@ def group(settings: Settings, console: Console) -> Summary:
     """
     out_dir = settings.out_dir
     if not out_dir.is_dir():
-        raise NoInputError(f"{out_dir}: no such folder; the participant level comes first")
+        raise NoInputError(f"{out_dir}: no such folder; run the participant level first")
     own = ("group*", f"{GROUP_FOLDER}/*")
     with tidied(out_dir / "logs" / "locks" / "group.lock", out_dir, *own):
         return _collected(settings, console)
@@ -85,7 +85,7 @@ def _collected(settings: Settings, console: Console) -> Summary:
     written += tables
     written.append(write_group_report(cohort, out_dir, ratings, settings.seed, measured))
     say(console, f"group: {', '.join(path.name for path in written[:-1])}")
-    say(console, f"group: the page is {written[-1]}")
+    say(console, f"group: report written to {written[-1]}")
     return Summary(ok=cohort.total.sessions, failed=failed, code=code)
 
 
@@ -97,5 +97,5 @@ def _people(settings: Settings) -> tuple[Mapping[str, Demographics], Problem | N
     try:
         return read_people(path), None
     except (OSError, ValueError) as error:
-        cause = f"{cause_of(error)}; no table has age, sex and arm"
+        cause = f"{cause_of(error)}; the tables have no age, sex and arm"
         return {}, Problem(path, cause)

@@ -196,7 +196,7 @@ def run_stage(
     reached = {outcome.session.label for outcome in ledger.outcomes(stage)}
     for session in sessions:
         if session.label not in reached:
-            why = "not reached: stopped after a failure"
+            why = "not started: the run stopped after a failure"
             ledger.ends(Outcome(session=session, code=ExitCode.INTERRUPTED, message=why), stage)
     for label in sorted(+left):
         through(label)

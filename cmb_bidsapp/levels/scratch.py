@@ -49,6 +49,6 @@ def _use(folder: Path) -> None:
 
 def _end(folder: Path, *, keep: bool) -> None:
     if keep and any(folder.iterdir()):
-        print(f"scratch is kept: {folder}")
+        print(f"keeping the working directory: {folder}")
     else:
         shutil.rmtree(folder, ignore_errors=True)

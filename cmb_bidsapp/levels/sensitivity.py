@@ -91,7 +91,10 @@ def _measure(
         files = SessionFiles(settings.out_dir, session.participant, session.session)
         if outcome.ok:
             told = in_words(read_table(files.sensitivity))
-            say(console, f"{files.label}: {told or 'no place for a microbleed of 2 to 5 mm'}")
+            say(
+                console,
+                f"{files.label}: {told or 'no location for a simulated microbleed of 2 to 5 mm'}",
+            )
             refresh_report(files)
     for path in write_group(settings.out_dir)[1]:
         say(console, f"group: {path}")
@@ -121,7 +124,7 @@ def _finished(out_dir: Path, request: SensitivityRequest) -> list[SessionFiles]:
     """Sessions that have been decided on, of the participants that are asked for."""
     sessions = [files for files in processed_sessions(out_dir) if files.mask.exists()]
     if not sessions:
-        raise NoInputError(f"{out_dir}: no finished session; the participant level comes first")
+        raise NoInputError(f"{out_dir}: no finished session; run the participant level first")
     chosen = select_participants(
         [files.participant for files in sessions],
         request.participant_label,
@@ -149,7 +152,7 @@ def _by_model(sessions: Sequence[SessionFiles], named: str | None) -> dict[str, 
         model = str(read_sidecar(files.probability).get("Model", "an unknown model"))
         if model not in known:
             raise DataError(
-                f"{files.probability}: made by {model}, which is not packaged; name it with --model"
+                f"{files.probability}: made by {model}, which is not packaged; give it with --model"
             )
         found.setdefault(known[model], []).append(_as_session(files))
     return found

@@ -23,7 +23,7 @@ Row = Mapping[str, object]
 COLUMNS = ("participant_id", "session_id", "stage", "status", "exit_code", "message", "seconds")
 
 #: Of one that has not.
-UNREACHED = "not begun: the run ended before, or has not come to it"
+UNREACHED = "not started: the run ended earlier, or is still running"
 
 
 def ended(outcomes: Iterable[Outcome], stage: Stage) -> list[Row]:

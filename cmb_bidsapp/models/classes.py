@@ -58,8 +58,8 @@ def channels_of(dataset: Mapping[str, Any], path: Path) -> tuple[str, ...]:
     known = [contrast for contrast in contrasts if contrast is not None]
     if "T2starw" not in known or len(set(known)) != len(names):
         raise ModelError(
-            f"{path}: the channels are {', '.join(map(repr, names))}; one T2*w (T2starw, T2S, "
-            "T2*, SWI or GRE) and at most one T1w (T1w or T1) are expected"
+            f"{path}: the channels are {', '.join(map(repr, names))}; expected one T2*w "
+            "(T2starw, T2S, T2*, SWI or GRE) and at most one T1w (T1w or T1)"
         )
     return tuple(known)
 
@@ -120,8 +120,8 @@ def classes_of(labels: Mapping[str, int], path: Path) -> Classes:
         found = found if len(labels) == 2 else []
     if len(found) != 1:
         raise ModelError(
-            f"{path}: the classes are {', '.join(map(repr, labels))}; one CMB, microbleed or "
-            "lesion is expected, or a single class beside background"
+            f"{path}: the classes are {', '.join(map(repr, labels))}; expected one named CMB, "
+            "microbleed or lesion, or a single class besides background"
         )
     regions = {v: by_name[name][0] for name, v in PROXY.items() if v > 0 and name in by_name}
     return Classes(found[0], regions if len(regions) == len(PROXY) - 1 else {})

@@ -151,7 +151,7 @@ class ResultFolder:
         )
         weights = {path: checkpoint.weights for path, checkpoint in read.items()}
         notes = [
-            f"fold {fold} of the lesion model is left out, its training has not finished"
+            f"skipping fold {fold} of the lesion model, because its training is not finished"
             for fold in self.unfinished
         ]
         return LesionModel(
@@ -169,7 +169,7 @@ class ResultFolder:
         for path, other in read.items():
             said = (other.configuration, other.trainer, other.mirror_axes)
             if said != (first.configuration, first.trainer, first.mirror_axes):
-                raise ModelError(f"{path} is of another training than the other folds")
+                raise ModelError(f"{path} is from a different training than the other folds")
             if self.configuration not in (None, other.configuration):
                 raise ModelError(
                     f"{path} is of configuration {other.configuration!r}, its folder's name "

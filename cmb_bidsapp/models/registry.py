@@ -182,7 +182,7 @@ def threshold_of(name_or_folder: str, operating_point: str | None = None) -> flo
         return THRESHOLD if card is None else card.threshold
     points = card.operating_points if card is not None else {}
     if operating_point not in points:
-        raise ModelError(f"{name_or_folder} states no operating points; give --threshold instead")
+        raise ModelError(f"{name_or_folder} defines no operating points; use --threshold instead")
     return float(points[operating_point]["threshold"])
 
 

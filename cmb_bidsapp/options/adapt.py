@@ -15,38 +15,48 @@ def adapt_parser() -> Parser:
     """Parser of the ``adapt`` verb."""
     parser = Parser(
         prog="cmb_bidsapp adapt",
-        description="Adapt the judges of a lesion model's candidates to scans that the app has "
-        "processed, without any label: simulated microbleeds are mixed into them. A third of the "
-        "participants is held back to measure what is gained; where nothing is, no bundle is "
-        "written (exit code 3).",
+        description="Adapt the second look of a lesion model (the networks that judge its "
+        "candidates) to scans that the app has processed. No labels are needed: "
+        "simulated microbleeds are mixed into the scans. A third of the participants is "
+        "held out to measure the gain. Without a gain, no bundle is written (exit code "
+        "3).",
     )
     parser.add_argument(
-        "derivatives", type=Path, metavar="OUTPUT_DIR", help="of the participant level"
+        "derivatives",
+        type=Path,
+        metavar="OUTPUT_DIR",
+        help="output folder of the participant level",
     )
     parser.add_argument(
-        "--output-dir", type=Path, required=True, metavar="BUNDLE", help="the bundle is made here"
+        "--output-dir",
+        type=Path,
+        required=True,
+        metavar="BUNDLE",
+        help="folder for the adapted bundle",
     )
     parser.add_argument(
         "--work-dir",
         type=Path,
         metavar="DIR",
-        help="what is made on the way; an interrupted adaptation goes on (default: BUNDLE-work)",
+        help="folder for intermediate files; an interrupted adaptation resumes from it "
+        "(default: BUNDLE-work)",
     )
     parser.add_argument(
         "--model",
         default=LESION_MODEL,
         metavar="NAME|DIR",
-        help="the lesion model that is adapted, which made the results (default: %(default)s)",
+        help="lesion model to adapt; it must have made the results (default: %(default)s)",
     )
     parser.add_argument(
         "--ratings",
         type=Path,
         metavar="DIR",
-        help="*_ratings.tsv that readers exported from the participant reports: what they call a "
-        "microbleed, and what none, is learned as such (default: no label is used)",
+        help="folder of *_ratings.tsv files that readers exported from the participant "
+        "reports; used as labels of microbleeds and non-microbleeds (default: no labels)",
     )
     parser.add_argument(
-        "--name", help="name of the adapted model in its card (default: with -adapted)"
+        "--name",
+        help="name of the adapted model in its card (default: name of the model with -adapted)",
     )
     parser.add_argument(
         "--steps",
@@ -55,8 +65,8 @@ def adapt_parser() -> Parser:
         within=COUNT,
         default=300,
         metavar="N",
-        help="of 128 places, for each of its judges; every 50 it is measured, and the best is "
-        "taken (default: %(default)s)",
+        help="training steps of 128 places for each network of the second look. Every 50 "
+        "steps the network is tested; the best one is used (default: %(default)s)",
     )
     add_device(parser)
     add_seed(parser)

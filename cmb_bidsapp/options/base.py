@@ -73,9 +73,9 @@ class Number(argparse._StoreAction):
             low, high = numbers
             if low in self.within and high in self.within and low <= high:
                 return []
-            return [f"{option} {low} {high}: {self.within.low:g} <= MIN <= MAX is expected"]
+            return [f"{option} {low} {high}: expected {self.within.low:g} <= MIN <= MAX"]
         return [
-            f"{option} {number}: {self.within} is expected"
+            f"{option} {number}: expected {self.within}"
             for number in numbers
             if number not in self.within
         ]

@@ -14,7 +14,7 @@ def add_participants(options: Options) -> None:
     """Options that choose participants by label."""
     for option, what in (
         ("--participant-label", "participants to use (default: all)"),
-        ("--exclude-participant-label", "participants to leave out (default: none)"),
+        ("--exclude-participant-label", "participants to exclude (default: none)"),
     ):
         options.add_argument(
             option,
@@ -73,7 +73,10 @@ def add_cores(options: Options, *spellings: str, what: str, default: int | None 
     )
 
 
-def add_device(options: Options, what: str | None = "auto: a GPU where there is one") -> None:
+def add_device(
+    options: Options,
+    what: str | None = "where the networks run. auto: the GPU if there is one, otherwise the CPU",
+) -> None:
     """Option for the device that networks run on.
 
     Parameters

@@ -22,8 +22,8 @@ def read_config(path: Path) -> dict[str, Any]:
         return options_of_run(Settings.from_toml(read_text(path)))
     except (OSError, ValueError) as error:
         raise UsageError(
-            f"--config-file {path}: {cause_of(error)}; OUTPUT_DIR/logs/*/cmb_bidsapp.toml of this "
-            "version is expected"
+            f"--config-file {path}: {cause_of(error)}; expected "
+            "OUTPUT_DIR/logs/*/cmb_bidsapp.toml of this version"
         ) from error
 
 

@@ -17,24 +17,34 @@ def doctor_parser() -> Parser:
     """Parser of the ``doctor`` verb."""
     parser = Parser(
         prog="cmb_bidsapp doctor",
-        description="Tell what this machine or image has and lacks. Exit code 0, or that of what "
-        "is lacking (1 where several have different ones); docs/troubleshooting.md has each line.",
+        description="Check whether this machine or image can run the app. The exit code is 0 if "
+        "nothing is missing, otherwise that of the missing part (1 if several parts "
+        "differ). docs/troubleshooting.md explains each line.",
     )
     parser.add_argument(
-        "output_dir", nargs="?", type=Path, metavar="OUTPUT_DIR", help="look at its room, too"
+        "output_dir",
+        nargs="?",
+        type=Path,
+        metavar="OUTPUT_DIR",
+        help="output folder; also check its free space",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    wanted = parser.add_argument_group("as the run will have them")
-    wanted.add_argument("-w", "--work-dir", type=Path, metavar="DIR", help="scratch")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    wanted = parser.add_argument_group("options of the planned run")
+    wanted.add_argument("-w", "--work-dir", type=Path, metavar="DIR", help="working directory")
     wanted.add_argument(
-        "--model", default=LESION_MODEL, metavar="NAME|DIR", help="(default: %(default)s)"
+        "--model",
+        default=LESION_MODEL,
+        metavar="NAME|DIR",
+        help="lesion model (default: %(default)s)",
     )
     wanted.add_argument("--brain-extraction", choices=BRAIN_EXTRACTIONS, default="auto")
     wanted.add_argument("--parcellation", choices=tuple(BACKENDS), default="auto")
-    wanted.add_argument("--fs-license-file", type=Path, metavar="FILE")
+    wanted.add_argument(
+        "--fs-license-file", type=Path, metavar="FILE", help="FreeSurfer license file"
+    )
     add_device(wanted)
-    add_cores(wanted, what="cores in all")
-    wanted.add_argument("--mem", metavar="MB", help="memory: 8000 (MB), 8G, 1.5GB")
+    add_cores(wanted, what="total number of CPU cores")
+    wanted.add_argument("--mem", metavar="MB", help="memory limit: 8000 (MB), 8G or 1.5GB")
     return parser
 
 

@@ -30,25 +30,32 @@ def build_parser() -> Parser:
     """Parser of the BIDS-App signature."""
     parser = Parser(
         prog="cmb_bidsapp",
-        description="Cerebral microbleeds in T1w and T2*w brain MRI: masks, regions, MARS tables.",
+        description="Find cerebral microbleeds in T2*-weighted (and T1-weighted) brain MRI. Writes "
+        "masks, regions and MARS tables.",
         epilog="Other verbs: cmb_bidsapp demo | simulate | convert | train | evaluate | "
         "sensitivity | adapt | slurm | doctor "
         "(each has its own --help). The results are an imaging summary, not a diagnosis.",
         allow_abbrev=False,
     )
     parser.add_argument("bids_dir", type=Path, metavar="BIDS_DIR", help="root of the BIDS dataset")
-    parser.add_argument("output_dir", type=Path, metavar="OUTPUT_DIR", help="derivatives go here")
     parser.add_argument(
-        "level", nargs="+", choices=LEVELS, metavar="{participant,group}", help="what to run"
+        "output_dir", type=Path, metavar="OUTPUT_DIR", help="output directory for the derivatives"
+    )
+    parser.add_argument(
+        "level",
+        nargs="+",
+        choices=LEVELS,
+        metavar="{participant,group}",
+        help="level of the analysis to run",
     )
     parser.add_argument(
         "--version",
         action="version",
         version=f"cmb_bidsapp {__version__}",
-        help="show the version; --version --long: of models and tools, too",
+        help="show the version and exit; with --long, also show the versions of models and tools",
     )
 
-    _add_who(parser.add_argument_group("who and which scans"))
+    _add_who(parser.add_argument_group("participants and images"))
     _add_anatomy(parser.add_argument_group("anatomy"))
     _add_lesions(parser.add_argument_group("lesions"))
     _add_outputs(parser.add_argument_group("outputs"))
@@ -65,14 +72,15 @@ def _add_who(who: argparse._ArgumentGroup) -> None:
         nargs="+",
         default=(),
         metavar="LABEL",
-        help="participants, with or without sub-; several, comma lists, or @FILE",
+        help="participants to process, with or without sub-: a list separated by spaces or "
+        "commas, or @FILE",
     )
     who.add_argument(
         "--exclude-participant-label",
         nargs="+",
         default=(),
         metavar="LABEL",
-        help="participants to leave out",
+        help="participants to exclude",
     )
     who.add_argument(
         "--session-label",
@@ -80,27 +88,29 @@ def _add_who(who: argparse._ArgumentGroup) -> None:
         nargs="+",
         default=(),
         metavar="LABEL",
-        help="sessions, with or without ses-",
+        help="sessions to process, with or without ses-",
     )
     who.add_argument(
         "--bids-filter-file",
         type=Path,
         metavar="FILE",
-        help='JSON with entity filters for t1w, t2starw and swi; null is absent, "*" is any',
+        help="JSON file with entity filters for t1w, t2starw and swi. null: the entity must be "
+        'absent; "*": any value',
     )
     who.add_argument(
         "--run-id",
         nargs="+",
         default=(),
         metavar="LABEL",
-        help="T2*w images of these runs alone, with or without run- (T1w: --bids-filter-file)",
+        help="use only T2*w images of these runs, with or without run- (for the T1w, use "
+        "--bids-filter-file)",
     )
     who.add_argument(
         "--acq-id",
         nargs="+",
         default=(),
         metavar="LABEL",
-        help="T2*w images of these acquisitions alone, with or without acq-",
+        help="use only T2*w images of these acquisitions, with or without acq-",
     )
     add_without_effect(who, "bids_database_dir", "bids_database_wipe", "skip_bids_validation")
 
@@ -110,7 +120,8 @@ def _add_anatomy(anatomy: argparse._ArgumentGroup) -> None:
         "--brain-extraction",
         choices=BRAIN_EXTRACTIONS,
         default="auto",
-        help="auto: SynthStrip where it is installed, else our own network (default: %(default)s)",
+        help="how to extract the brain. auto: SynthStrip if it is installed, otherwise the "
+        "embedded network (default: %(default)s)",
     )
     anatomy.add_argument(
         "--parcellation",
@@ -125,23 +136,26 @@ def _add_anatomy(anatomy: argparse._ArgumentGroup) -> None:
         nargs="+",
         default=(),
         metavar="NAME=PATH",
-        help="outputs to reuse: FreeSurfer, FastSurfer, sMRIPrep, fMRIPrep, SynthSeg",
+        help="existing derivatives to reuse: FreeSurfer, FastSurfer, sMRIPrep, fMRIPrep or "
+        "SynthSeg",
     )
     anatomy.add_argument(
         "--fs-subjects-dir",
         type=Path,
         metavar="DIR",
-        help="FreeSurfer subjects, to reuse and to write "
-        "(default: OUTPUT_DIR/sourcedata/freesurfer)",
+        help="FreeSurfer subjects directory, for reading and writing (default: "
+        "OUTPUT_DIR/sourcedata/freesurfer)",
     )
     anatomy.add_argument(
         "--fs-license-file",
         type=Path,
         metavar="FILE",
-        help="FreeSurfer licence; asked for only when recon-all is about to run",
+        help="FreeSurfer license file; needed only if recon-all runs",
     )
     anatomy.add_argument(
-        "--fs-no-reconall", action="store_true", help="reuse FreeSurfer outputs, never run it"
+        "--fs-no-reconall",
+        action="store_true",
+        help="reuse existing FreeSurfer outputs but never run recon-all",
     )
     anatomy.add_argument(
         "--fs-no-resume", action="store_true", help="never resume an unfinished recon-all"
@@ -150,14 +164,16 @@ def _add_anatomy(anatomy: argparse._ArgumentGroup) -> None:
         "--proxy-rules",
         choices=("paper", "reference"),
         default="paper",
-        help="which white matter is deep: around ventricles and nuclei, or, as in the authors' "
-        "published code, all that is far from the cortex (default: %(default)s)",
+        help="which white matter counts as deep. paper: around the ventricles and nuclei; "
+        "reference: everything far from the cortex, as in the authors' published code "
+        "(default: %(default)s)",
     )
     anatomy.add_argument(
         "--jhu-atlas",
         type=Path,
         metavar="FILE",
-        help="JHU-ICBM labels, 1 mm, for the capsules (default: found between the nuclei)",
+        help="JHU-ICBM label file (1 mm) that defines the internal and external capsules "
+        "(default: the white matter between the nuclei)",
     )
 
 
@@ -166,26 +182,27 @@ def _add_lesions(lesions: argparse._ArgumentGroup) -> None:
         "--model",
         default=defaults.LESION_MODEL,
         metavar="NAME|DIR",
-        help="lesion model: packaged, bundle folder, or nnU-Net v2 model folder "
-        "(default: %(default)s)",
+        help="lesion model: name of a packaged model, bundle folder, or nnU-Net v2 model "
+        "folder (default: %(default)s)",
     )
     lesions.add_argument(
         "--folds",
         nargs="+",
         default=(),
         metavar="FOLD",
-        help="folds of an nnU-Net folder to average: numbers or all (default: every fold found)",
+        help="folds of an nnU-Net model folder to average: numbers or all (default: every "
+        "fold found)",
     )
     lesions.add_argument(
         "--tta",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="average over the mirrored image (default: on)",
+        help="test-time augmentation: average over mirrored copies of the image (default: on)",
     )
     lesions.add_argument(
         "--operating-point",
         choices=tuple(defaults.OPERATING_POINTS),
-        help="how many false marks per scan the lesion model may make: "
+        help="trade-off of the lesion model, as false positives per scan: "
         + ", ".join(f"{name} {rate:g}" for name, rate in defaults.OPERATING_POINTS.items())
         + " (default: balanced)",
     )
@@ -195,22 +212,23 @@ def _add_lesions(lesions: argparse._ArgumentGroup) -> None:
         type=float,
         within=PROBABILITY,
         metavar="P",
-        help="minimum peak probability of a candidate; its extent is thresholded at 0.5 "
-        "(default: that of the operating point)",
+        help="minimum peak probability of a candidate. The extent is thresholded at 0.5 "
+        "(default: set by the operating point)",
     )
     lesions.add_argument(
         "--cfpr",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="reject candidates whose periphery is not brain (default: on)",
+        help="clinically derived false-positive reduction: reject candidates with too little "
+        "brain around them (default: on)",
     )
     lesions.add_argument(
         "--cfpr-mode",
         choices=get_args(defaults.CfprMode),
         default=defaults.CFPR_MODE,
-        help="which voxels are the periphery: as the paper says, or, as in the authors' published "
-        "code, with other microbleeds and the candidate's own interior as non-brain "
-        "(default: %(default)s)",
+        help="how CFPR defines the periphery. paper: as the paper describes; reference: as "
+        "in the authors' published code, where other microbleeds and the interior of "
+        "the candidate count as non-brain (default: %(default)s)",
     )
     lesions.add_argument(
         "--cfpr-radius",
@@ -219,7 +237,7 @@ def _add_lesions(lesions: argparse._ArgumentGroup) -> None:
         within=Range(low=0, high=20, low_included=False, unit="mm"),
         default=defaults.CFPR_RADIUS_MM,
         metavar="MM",
-        help="periphery in mm (default: %(default)s)",
+        help="width of the periphery in mm (default: %(default)s)",
     )
     lesions.add_argument(
         "--cfpr-ratio",
@@ -228,14 +246,15 @@ def _add_lesions(lesions: argparse._ArgumentGroup) -> None:
         within=SHARE,
         default=defaults.CFPR_RATIO,
         metavar="SHARE",
-        help="smallest share of brain in the periphery (default: %(default)s)",
+        help="minimum fraction of brain in the periphery (default: %(default)s)",
     )
     lesions.add_argument(
         "--phase-rule",
         choices=get_args(defaults.PhaseRule),
         default=defaults.PHASE_RULE,
-        help="what becomes of candidates that the phase image, where a session has one, shows to "
-        "be diamagnetic as calcium is: told, or told and rejected (default: %(default)s)",
+        help="what to do with candidates that the phase image, if there is one, shows to be "
+        "diamagnetic (calcium). report: flag them; reject: flag and reject them "
+        "(default: %(default)s)",
     )
     lesions.add_argument(
         "--min-size",
@@ -244,7 +263,7 @@ def _add_lesions(lesions: argparse._ArgumentGroup) -> None:
         within=Range(low=0, unit="mm"),
         default=defaults.MIN_DIAMETER_MM,
         metavar="MM",
-        help="smallest in-plane diameter that is counted (default: %(default)s)",
+        help="minimum in-plane diameter of a counted microbleed in mm (default: %(default)s)",
     )
     lesions.add_argument(
         "--baseline-limit",
@@ -253,8 +272,9 @@ def _add_lesions(lesions: argparse._ArgumentGroup) -> None:
         within=NOT_NEGATIVE,
         default=defaults.BASELINE_LIMIT,
         metavar="N",
-        help="summaries say whether there are more microbleeds than this, which at baseline "
-        "usually exclude from anti-amyloid therapy (default: %(default)s)",
+        help="flag sessions with more than N microbleeds in the summaries. Such a count at "
+        "baseline usually excludes a patient from anti-amyloid therapy (default: "
+        "%(default)s)",
     )
     lesions.add_argument(
         "--sensitivity",
@@ -263,8 +283,8 @@ def _add_lesions(lesions: argparse._ArgumentGroup) -> None:
         within=NOT_NEGATIVE,
         default=0,
         metavar="N",
-        help="measure in N draws what share of simulated microbleeds is found in each session, by "
-        "size (default: %(default)s, not at all)",
+        help="measure detection sensitivity by size in each session, with N draws of "
+        "simulated microbleeds (default: %(default)s, off)",
     )
 
 
@@ -274,9 +294,8 @@ def _add_outputs(outputs: argparse._ArgumentGroup) -> None:
         nargs="+",
         default=(),
         metavar="NAME[:res-N]",
-        help="standard spaces to write images and masks in besides the T2*w's own: "
-        "MNI152NLin6Asym, or one that TemplateFlow holds, such as MNI152NLin2009cAsym "
-        "(default: none)",
+        help="also write images and masks in these standard spaces: MNI152NLin6Asym, or any "
+        "TemplateFlow space such as MNI152NLin2009cAsym (default: none)",
     )
 
 
@@ -285,13 +304,15 @@ def _add_cohort(cohort: argparse._ArgumentGroup) -> None:
         "--reference-derivatives",
         type=Path,
         metavar="DIR",
-        help="masks of a rater, or the truth of a simulation: the group level compares the results "
-        "with them, as the verb evaluate does, and writes OUTPUT_DIR/group_evaluation",
+        help="reference masks: those of a rater, or the truth of a simulation. The group "
+        "level compares the results with them, like the verb evaluate, and writes "
+        "OUTPUT_DIR/group_evaluation",
     )
     cohort.add_argument(
         "--ratings",
         type=Path,
         metavar="DIR",
-        help="*_ratings.tsv that readers exported from the participant reports: their decisions go "
-        "into the group tables, and how far they agree into OUTPUT_DIR/group_agreement.tsv",
+        help="folder of *_ratings.tsv files that readers exported from the participant "
+        "reports. The group tables use their decisions; OUTPUT_DIR/group_agreement.tsv "
+        "reports their agreement",
     )

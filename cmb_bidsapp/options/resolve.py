@@ -155,15 +155,15 @@ def _paths(request: AppRequest) -> Iterator[str]:
     if "participant" in request.level and not bids_dir.is_dir():
         yield f"BIDS_DIR {bids_dir}: not a folder"
     if out_dir == bids_dir:
-        yield "OUTPUT_DIR is BIDS_DIR; nothing is written into the dataset"
+        yield "OUTPUT_DIR is the same as BIDS_DIR; use BIDS_DIR/derivatives/NAME"
     elif bids_dir in out_dir.parents and "derivatives" not in out_dir.relative_to(bids_dir).parts:
-        yield f"OUTPUT_DIR {out_dir} lies inside BIDS_DIR; use BIDS_DIR/derivatives/NAME"
+        yield f"OUTPUT_DIR {out_dir} is inside BIDS_DIR; use BIDS_DIR/derivatives/NAME"
     for option, path in (
         ("-w", request.work_dir),
         ("--bids-database-dir", request.bids_database_dir),
     ):
         if path is not None and bids_dir in [path.resolve(), *path.resolve().parents]:
-            yield f"{option} {path} lies inside BIDS_DIR"
+            yield f"{option} {path} is inside BIDS_DIR; choose a folder outside"
     for option, folder in (
         ("--reference-derivatives", request.reference_derivatives),
         ("--ratings", request.ratings),
@@ -171,7 +171,7 @@ def _paths(request: AppRequest) -> Iterator[str]:
         if folder is not None and not folder.is_dir():
             yield f"{option} {folder}: not a folder"
         if folder is not None and "group" not in request.level:
-            yield f"{option}: has no meaning without the group level"
+            yield f"{option} requires the group level"
     for option, file in (
         ("--jhu-atlas", request.jhu_atlas),
         ("--fs-license-file", request.fs_license_file),
@@ -186,44 +186,44 @@ def _contradictions(request: AppRequest) -> Iterator[str]:
     for holds, text in (
         (
             request.threshold is not None and request.operating_point is not None,
-            "--threshold and --operating-point exclude each other; give one of them",
+            "--threshold and --operating-point cannot be combined; give only one",
         ),
         (
             request.mem is not None and request.mem_gb is not None,
-            "--mem and --mem-gb exclude each other; give one of them",
+            "--mem and --mem-gb cannot be combined; give only one",
         ),
         (
             request.scheduler is not None and request.scheduler_file is not None,
-            "--scheduler and --scheduler-file exclude each other; give one of them",
+            "--scheduler and --scheduler-file cannot be combined; give only one",
         ),
         (
             request.scheduler_without_tls
             and request.scheduler is None
             and request.scheduler_file is None,
-            "--scheduler-without-tls: name the cluster with --scheduler or --scheduler-file",
+            "--scheduler-without-tls requires --scheduler or --scheduler-file",
         ),
         (
             request.fs_no_reconall and request.parcellation == "synthseg",
-            "--fs-no-reconall: has no meaning with --parcellation synthseg",
+            "--fs-no-reconall has no effect with --parcellation synthseg; remove it",
         ),
         (
             request.clean_workdir and request.work_dir is None,
-            "--clean-workdir: name the folder with -w",
+            "--clean-workdir requires -w",
         ),
         (
             request.reports_only and "participant" not in request.level,
-            "--reports-only: has no meaning without the participant level",
+            "--reports-only requires the participant level",
         ),
         (
             request.reports_only and request.force,
-            "--reports-only and --force exclude each other; give one of them",
+            "--reports-only and --force cannot be combined; give only one",
         ),
     ):
         if holds:
             yield text
     for fold in request.folds:
         if not (fold == "all" or (fold.isascii() and fold.isdigit())):
-            yield f"--folds {fold}: a number or all is expected"
+            yield f"--folds {fold}: expected a number or all"
 
 
 def _device(request: AppRequest, machine: Machine) -> str:
@@ -270,7 +270,7 @@ def _memory_mb(request: AppRequest) -> int | None:
         return None
     memory = resources.parse_memory(request.mem)
     if memory == 0:
-        raise UsageError(f"--mem {request.mem}: more than 0 is expected")
+        raise UsageError(f"--mem {request.mem}: expected more than 0")
     return memory
 
 
@@ -288,7 +288,10 @@ def _filters(request: AppRequest) -> Filters:
         # Without one for swi, the filter of t2starw holds for both.
         for key in T2STAR_KEYS if labels and "swi" in filters else T2STAR_KEYS[: bool(labels)]:
             if request.bids_filter_file and entity in filters.get(key, {}):
-                raise UsageError(f"{option}: --bids-filter-file has {entity} for {key} already")
+                raise UsageError(
+                    f"{option}: --bids-filter-file already filters {key} by {entity}; remove "
+                    "one of them"
+                )
             filters.setdefault(key, {})[entity] = list(labels)
     return filters
 
@@ -304,7 +307,7 @@ def _labels(option: str, values: Sequence[str], prefix: str) -> tuple[str, ...]:
     """Labels of an option; a file or variable that is empty must not mean everybody."""
     found = plain_labels(_expand(option, values), prefix)
     if values and not found:
-        raise UsageError(f"{option}: a label is expected, and none was given")
+        raise UsageError(f"{option}: expected at least one label")
     return found
 
 
@@ -316,7 +319,7 @@ def _expand(option: str, values: Sequence[str]) -> list[str]:
             try:
                 words += Path(value[1:]).read_text(encoding="utf-8-sig").split()
             except (OSError, ValueError) as error:
-                cause = f"a text file of labels is expected ({error})"
+                cause = f"cannot read the labels ({error}); expected a text file"
                 raise UsageError(f"{option} {value}: {cause}") from error
         else:
             words.append(value)
@@ -331,7 +334,9 @@ def _folders(values: Sequence[str]) -> tuple[Path, ...]:
         if not path.exists() and "=" in value:
             path = Path(value.partition("=")[2])
         if not path.is_dir():
-            raise UsageError(f"-d {value}: NAME=PATH of a folder is expected")
+            raise UsageError(
+                f"-d {value}: no such folder; expected NAME=PATH of an existing folder"
+            )
         folders.append(path.resolve())
     return tuple(folders)
 

@@ -11,7 +11,7 @@ from cmb_bidsapp.core import defaults
 from cmb_bidsapp.options.base import COUNT, Number, Range
 from cmb_bidsapp.options.common import add_cores, add_device, add_seed
 
-_NO_INDEX = "no index of the dataset is kept"
+_NO_INDEX = "the app keeps no database of the dataset"
 
 #: Options of other apps that are taken here as well: by name, their spellings, and why they do
 #: nothing.
@@ -21,12 +21,12 @@ WITHOUT_EFFECT = MappingProxyType(
         "bids_database_wipe": (("--bids-database-wipe",), _NO_INDEX),
         "skip_bids_validation": (
             ("--skip-bids-validation", "--skip_bids_validation", "--skip_bids_validator"),
-            "the dataset is not validated here",
+            "the app does not run the BIDS validator",
         ),
-        "notrack": (("--notrack",), "nothing is tracked"),
+        "notrack": (("--notrack",), "the app does not collect usage data"),
         "use_plugin": (
             ("--use-plugin",),
-            "sessions run side by side (--nprocs), on a cluster by the verb slurm",
+            "use --nprocs to run sessions in parallel, or the verb slurm on a cluster",
         ),
     }
 )
@@ -36,7 +36,7 @@ _WITH_PATH = MappingProxyType({"bids_database_dir": "DIR", "use_plugin": "FILE"}
 
 
 def add_without_effect(group: argparse._ArgumentGroup, *names: str) -> None:
-    """Add options of :data:`WITHOUT_EFFECT`; a run tells that they do nothing.
+    """Add options of :data:`WITHOUT_EFFECT`; a run warns that they do nothing.
 
     Parameters
     ----------
@@ -50,7 +50,9 @@ def add_without_effect(group: argparse._ArgumentGroup, *names: str) -> None:
         takes: dict[str, Any] = {"action": "store_true"}
         if name in _WITH_PATH:
             takes = {"type": Path, "metavar": _WITH_PATH[name]}
-        group.add_argument(*spellings, help=f"accepted without effect: {why}", **takes)
+        group.add_argument(
+            *spellings, help=f"no effect, accepted for compatibility: {why}", **takes
+        )
 
 
 def add_resources(machine: argparse._ArgumentGroup) -> None:
@@ -64,7 +66,7 @@ def add_resources(machine: argparse._ArgumentGroup) -> None:
         "--n-cpus",
         "-n-cpus",
         "--ncpus",
-        what="cores in all (default: what is available)",
+        what="total number of CPU cores (default: all available)",
     )
     machine.add_argument(
         "--omp-nthreads",
@@ -72,7 +74,7 @@ def add_resources(machine: argparse._ArgumentGroup) -> None:
         type=int,
         within=COUNT,
         metavar="N",
-        help="cores of one session (default: at most 4)",
+        help="number of cores per session (default: up to 4)",
     )
     machine.add_argument(
         "--mem",
@@ -80,7 +82,7 @@ def add_resources(machine: argparse._ArgumentGroup) -> None:
         "--mem-mb",
         dest="mem",
         metavar="MB",
-        help="memory: 8000 (MB), 8G, 1.5GB (default: what is available)",
+        help="memory limit: 8000 (MB), 8G or 1.5GB (default: all available)",
     )
     machine.add_argument(
         "--mem-gb",
@@ -88,46 +90,50 @@ def add_resources(machine: argparse._ArgumentGroup) -> None:
         type=float,
         within=Range(low=0, low_included=False, unit="GB"),
         metavar="GB",
-        help="the same in GB",
+        help="memory limit in GB",
     )
     machine.add_argument(
         "--low-mem",
         action="store_true",
-        help="one session at a time, however much memory there seems to be",
+        help="process one session at a time, regardless of the available memory",
     )
     add_device(machine)
     machine.add_argument(
         "--scheduler-file",
         type=Path,
         metavar="FILE",
-        help="run sessions on the workers of the dask cluster that FILE belongs to",
+        help="scheduler file of a Dask cluster; sessions run on its workers",
     )
     machine.add_argument(
-        "--scheduler", metavar="ADDRESS", help="the same by address, such as tls://host:8786"
+        "--scheduler",
+        metavar="ADDRESS",
+        help="address of the Dask scheduler, such as tls://host:8786",
     )
     machine.add_argument(
         "--scheduler-without-tls",
         action="store_true",
-        help="use a scheduler on another machine without TLS: whoever reaches it runs what they "
-        "like as you",
+        help="allow a scheduler on another machine without TLS. Anyone who can reach it can "
+        "run any code as you",
     )
     machine.add_argument(
         "-w",
         "--work-dir",
         type=Path,
         metavar="DIR",
-        help="scratch; never inside BIDS_DIR (default: that of the system)",
+        help="working directory for temporary files, outside BIDS_DIR (default: temporary "
+        "directory of the system)",
     )
     machine.add_argument(
         "--clean-workdir",
         action="store_true",
-        help="first remove scratch that earlier runs left in -w; no other run may use that folder",
+        help="first remove temporary files that earlier runs left in -w. No other run may be "
+        "using that folder",
     )
     machine.add_argument(
         "--keep-workdir",
         choices=get_args(defaults.KeepWorkdir),
         default="never",
-        help="whose scratch stays: nobody's, that of failed sessions, everybody's "
+        help="which sessions keep their working directory: none, the failed ones, or all "
         "(default: %(default)s)",
     )
 
@@ -135,23 +141,24 @@ def add_resources(machine: argparse._ArgumentGroup) -> None:
 def add_control(control: argparse._ArgumentGroup) -> None:
     """Options of how a run is controlled."""
     control.add_argument(
-        "--dry-run", action="store_true", help="show what would be processed, and why"
+        "--dry-run", action="store_true", help="show what would be processed and why, then exit"
     )
     control.add_argument(
         "--config-file",
         type=Path,
         metavar="FILE",
-        help="repeat a run from its OUTPUT_DIR/logs/*/cmb_bidsapp.toml; options typed besides win, "
-        "resources are this machine's. BIDS_DIR, OUTPUT_DIR and level may be left out",
+        help="repeat a run from its OUTPUT_DIR/logs/*/cmb_bidsapp.toml. Options on the "
+        "command line take precedence, and resources are those of this machine. "
+        "BIDS_DIR, OUTPUT_DIR and level may be omitted",
     )
     control.add_argument(
         "--reports-only",
         action="store_true",
-        help="write the participants' reports of results that are there; no session runs",
+        help="only rewrite the participant reports from existing results; process no session",
     )
-    control.add_argument("--force", action="store_true", help="run what is up to date again")
+    control.add_argument("--force", action="store_true", help="rerun sessions that are up to date")
     control.add_argument(
-        "--stop-on-first-crash", action="store_true", help="stop everything at the first failure"
+        "--stop-on-first-crash", action="store_true", help="stop the run at the first failure"
     )
     control.add_argument(
         "--step-timeout",
@@ -159,15 +166,19 @@ def add_control(control: argparse._ArgumentGroup) -> None:
         type=float,
         within=Range(low=0, low_included=False, unit="minutes"),
         metavar="MINUTES",
-        help="stop a session one of whose steps takes longer (default: no limit)",
+        help="stop a session if one of its steps takes longer than this (default: no limit)",
     )
-    add_seed(control, "of the registrations and the intervals (default: %(default)s)")
+    add_seed(
+        control,
+        "random seed for the registrations and the confidence intervals (default: %(default)s)",
+    )
     control.add_argument(
         "-v",
         "--verbose",
         action="count",
         default=0,
-        help="-v: what is chosen of every session, and why; -vv: what libraries and programs print",
+        help="-v: log which images were chosen for every session, and why; -vv: also log the "
+        "output of libraries and external programs",
     )
-    control.add_argument("--debug", action="store_true", help="show tracebacks")
+    control.add_argument("--debug", action="store_true", help="show tracebacks of errors")
     add_without_effect(control, "notrack", "use_plugin")

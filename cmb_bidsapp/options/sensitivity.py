@@ -14,12 +14,12 @@ def sensitivity_parser() -> Parser:
     """Parser of the ``sensitivity`` verb."""
     parser = Parser(
         prog="cmb_bidsapp sensitivity",
-        description="Measure what share of microbleeds is found in scans that the app has "
-        "processed: simulated ones of known size are drawn into them, and all decisions are made "
-        "as they were made for the session. Counts and masks stay as they are.",
+        description="Measure detection sensitivity in scans that the app has processed. Simulated "
+        "microbleeds of known size are drawn into each scan, and the app makes all "
+        "decisions with the settings of that session. Counts and masks do not change.",
     )
     parser.add_argument(
-        "output_dir", type=Path, metavar="OUTPUT_DIR", help="of the participant level"
+        "output_dir", type=Path, metavar="OUTPUT_DIR", help="output folder of the participant level"
     )
     parser.add_argument(
         "--draws",
@@ -28,20 +28,27 @@ def sensitivity_parser() -> Parser:
         within=COUNT,
         default=2,
         metavar="N",
-        help="how often microbleeds are drawn into each scan, about 40 at a time "
-        "(default: %(default)s)",
+        help="number of draws per scan, with about 40 simulated microbleeds each (default: "
+        "%(default)s)",
     )
     parser.add_argument(
         "--model",
         metavar="NAME|DIR",
-        help="the lesion model that made the results (default: the packaged one that did)",
+        help="lesion model that made the results (default: the packaged model named in the "
+        "results)",
     )
     parser.add_argument(
-        "--folds", nargs="+", default=(), metavar="FOLD", help="as at the participant level"
+        "--folds",
+        nargs="+",
+        default=(),
+        metavar="FOLD",
+        help="folds of an nnU-Net model folder, as at the participant level",
     )
-    add_cores(parser, what="cores in all (default: what is available)")
+    add_cores(parser, what="total number of CPU cores (default: all available)")
     add_device(parser)
-    parser.add_argument("--force", action="store_true", help="measure again what is up to date")
+    parser.add_argument(
+        "--force", action="store_true", help="repeat measurements that are up to date"
+    )
     add_seed(parser)
     add_participants(parser)
     return parser

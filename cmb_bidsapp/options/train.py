@@ -24,42 +24,54 @@ def train_parser() -> Parser:
     """Parser of the ``train`` verb."""
     parser = Parser(
         prog="cmb_bidsapp train",
-        description="Train the anatomy or the lesion network, or calibrate the latter.",
+        description="Train the anatomy or lesion network, or calibrate the lesion model.",
     )
     verbs = parser.add_subparsers(
         dest="what", required=True, metavar="{anatomy,lesions,implants,second-look,calibrate}"
     )
-    anatomy = verbs.add_parser("anatomy", help="brain and structures, from label maps alone")
+    anatomy = verbs.add_parser(
+        "anatomy", help="train the anatomy network (brain and structures) from label maps alone"
+    )
     anatomy.add_argument("label_maps", nargs="+", type=Path, metavar="LABEL_MAP")
     anatomy.add_argument("--steps", action=Number, type=int, within=COUNT, default=5400)
     add_seed(anatomy)
-    lesions = verbs.add_parser("lesions", help="microbleeds and proxy regions, with nnU-Net")
-    lesions.add_argument("derivatives", type=Path, help="images, proxy dseg and CMB masks")
+    lesions = verbs.add_parser(
+        "lesions", help="train the lesion network (microbleeds and proxy regions) with nnU-Net"
+    )
+    lesions.add_argument(
+        "derivatives", type=Path, help="derivatives with the images, proxy dseg and CMB masks"
+    )
     lesions.add_argument(
         "--masks",
         type=Path,
         metavar="DIR",
-        help="derivatives that hold the CMB masks, where they are not those of DERIVATIVES",
+        help="derivatives with the CMB masks (default: DERIVATIVES)",
     )
     lesions.add_argument(
-        "--epochs", action=Number, type=int, within=COUNT, default=60, help="of 50 steps each"
+        "--epochs",
+        action=Number,
+        type=int,
+        within=COUNT,
+        default=60,
+        help="number of epochs of 50 steps (default: %(default)s)",
     )
     lesions.add_argument(
         "--loss",
         choices=("topk", "ce"),
         default="topk",
-        help="Dice + TopK10, as in the paper, or Dice + cross-entropy (default: %(default)s)",
+        help="loss function. topk: Dice + TopK10, as in the paper; ce: Dice + cross-entropy "
+        "(default: %(default)s)",
     )
     lesions.add_argument(
         "--no-proxy",
         dest="proxy",
         action="store_false",
-        help="microbleeds alone, without the regions (plain nnU-Net)",
+        help="learn microbleeds only, without the proxy regions (plain nnU-Net)",
     )
     lesions.add_argument(
         "--mimics",
         action="store_true",
-        help="learn veins and calcifications as a class, where *_desc-mimics_dseg names them",
+        help="also learn veins and calcifications as a class, from *_desc-mimics_dseg",
     )
     lesions.add_argument(
         "--patch-size",
@@ -68,36 +80,49 @@ def train_parser() -> Parser:
         within=COUNT,
         nargs=3,
         metavar=("SLICES", "ROWS", "COLUMNS"),
-        help="voxels of a training patch (default: planned, or those of --start-from); smaller "
-        "ones take less time a step",
+        help="size of a training patch in voxels; smaller patches make a step faster "
+        "(default: from the nnU-Net plans, or from --start-from)",
     )
     for one in (anatomy, lesions):
-        one.add_argument("--output-dir", type=Path, required=True, help="the bundle is made here")
-        one.add_argument("--work-dir", type=Path, required=True, help="checkpoints; resumable")
-        one.add_argument("--name", required=True, help="name of the model in its card")
-        one.add_argument("--version", default="1", help="version in its card")
-        one.add_argument("--licence", default="not stated")
-        one.add_argument("--training-data", default="not stated", help="statement for the card")
         one.add_argument(
-            "--start-from", metavar="NAME|DIR", help="model whose weights training starts from"
+            "--output-dir", type=Path, required=True, help="folder for the model bundle"
+        )
+        one.add_argument(
+            "--work-dir",
+            type=Path,
+            required=True,
+            help="folder for checkpoints; an interrupted training resumes from it",
+        )
+        one.add_argument("--name", required=True, help="name of the model in its card")
+        one.add_argument(
+            "--version", default="1", help="version of the model in its card (default: %(default)s)"
+        )
+        one.add_argument("--licence", default="not stated", help="license of the model in its card")
+        one.add_argument(
+            "--training-data",
+            default="not stated",
+            help="description of the training data in the card",
+        )
+        one.add_argument(
+            "--start-from", metavar="NAME|DIR", help="model to start from (default: random weights)"
         )
         add_device(one)
     implants = verbs.add_parser(
         "implants",
-        help="training set: simulated microbleeds in scans that the app has processed",
-        description="Draw simulated microbleeds into preprocessed scans. Every draw is a session "
-        "of its participant, ready for train lesions.",
+        help="make a training set: simulated microbleeds in scans that the app has processed",
+        description="Draw simulated microbleeds into preprocessed scans. Every draw becomes a "
+        "session of the participant, ready for train lesions.",
     )
     implants.add_argument(
-        "derivatives", type=Path, metavar="DERIVATIVES", help="outputs of the app"
+        "derivatives", type=Path, metavar="DERIVATIVES", help="output folder of the app"
     )
     implants.add_argument("output_dir", type=Path, metavar="OUTPUT_DIR")
     implants.add_argument(
         "--masks",
         type=Path,
         metavar="DIR",
-        help="derivatives with CMB masks of sessions in which every microbleed is labelled "
-        "(default: none is; what the model suspects is ignored in training)",
+        help="derivatives with CMB masks of sessions in which every microbleed is labeled "
+        "(default: no labels; training ignores the candidates of the model)",
     )
     implants.add_argument(
         "--draws",
@@ -106,7 +131,7 @@ def train_parser() -> Parser:
         within=COUNT,
         default=4,
         metavar="N",
-        help="draws per session (default: %(default)s)",
+        help="number of draws per session (default: %(default)s)",
     )
     implants.add_argument(
         "--microbleeds",
@@ -117,21 +142,24 @@ def train_parser() -> Parser:
         nargs=2,
         default=(25, 60),
         metavar=("MIN", "MAX"),
-        help="sources in a whole brain, visible or not (default: 25 60)",
+        help="number of microbleeds per whole brain, visible or not (default: 25 60)",
     )
     second = verbs.add_parser(
         "second-look",
-        help="a small network that judges the candidates of a lesion model",
-        description="Train a network that tells microbleeds from other dark places, and put it "
-        "into the bundle of a lesion model. Thresholds and calibration have to be chosen anew.",
+        help="train the second look: small networks that judge the candidates of a lesion model",
+        description="Train networks that tell microbleeds from other dark spots, and add them to "
+        "the bundle of a lesion model. Afterward, choose the thresholds again and "
+        "recalibrate the model.",
     )
-    second.add_argument("derivatives", type=Path, help="output folder of the app, or truth")
+    second.add_argument(
+        "derivatives", type=Path, help="output folder of the app, or truth of a simulation"
+    )
     second.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder of the lesion model")
     second.add_argument(
         "--masks",
         type=Path,
         metavar="DIR",
-        help="masks of all microbleeds, as for train lesions (default: nobody has labelled any)",
+        help="derivatives with masks of all microbleeds, as for train lesions (default: no labels)",
     )
     second.add_argument(
         "--also",
@@ -139,19 +167,19 @@ def train_parser() -> Parser:
         type=Path,
         default=[],
         metavar="DIR",
-        help="folders of further labelled scans, simulated ones for instance, masks beside the "
-        "images; no fold leaves them out",
+        help="folders of additional labeled scans, such as simulated ones, with the masks "
+        "next to the images; used in every fold",
     )
     second.add_argument(
         "--add",
         action="store_true",
-        help="add the judges to those that the bundle has; without it they take their place",
+        help="keep the existing judges of the bundle and add the new ones (default: replace them)",
     )
     second.add_argument(
         "--mimics-only",
         action="store_true",
-        help="learn what places are that are no microbleeds (vessels, iron, ...), and leave "
-        "judges, thresholds and calibration of the bundle as they are",
+        help="only train the network that names mimics (vessels, iron, ...); leave judges, "
+        "thresholds and calibration of the bundle unchanged",
     )
     second.add_argument(
         "--steps",
@@ -160,21 +188,21 @@ def train_parser() -> Parser:
         within=COUNT,
         default=2800,
         metavar="N",
-        help="of 128 places, for each of its judges (default: %(default)s)",
+        help="number of steps of 128 places for each judge (default: %(default)s)",
     )
     calibrate = verbs.add_parser(
         "calibrate",
-        help="how likely the candidates of a lesion model are microbleeds",
-        description="Fit what share of candidates of a probability are microbleeds, and write it "
-        "into the card of the model.",
+        help="calibrate the probabilities of a lesion model",
+        description="Fit how the probability of a candidate relates to the fraction of true "
+        "microbleeds, and write the calibration into the card of the model.",
     )
     for one in (lesions, second):
         one.add_argument(
             "--fold",
             type=int,
             metavar="N",
-            help="leave out part N (from 0) of the participants, for cross-validation "
-            "(default: none)",
+            help="leave out part N of the participants (counted from 0), for "
+            "cross-validation (default: none)",
         )
         one.add_argument(
             "--folds",
@@ -183,19 +211,23 @@ def train_parser() -> Parser:
             within=Range(low=2),
             default=5,
             metavar="N",
-            help="number of parts (default: %(default)s)",
+            help="number of parts for cross-validation (default: %(default)s)",
         )
     for one in (lesions, implants, second):
         add_participants(one)
         add_seed(one)
     calibrate.add_argument(
-        "bundle", type=Path, metavar="BUNDLE", help="folder of the lesion model; its card changes"
+        "bundle",
+        type=Path,
+        metavar="BUNDLE",
+        help="bundle folder of the lesion model; its card is updated",
     )
     calibrate.add_argument(
         "evaluation",
         type=Path,
         metavar="EVALUATION",
-        help="OUTPUT_DIR of evaluate for a run of that model on scans it was not trained on",
+        help="OUTPUT_DIR of the verb evaluate, for a run of this model on scans outside its "
+        "training set",
     )
     for one, kind in (
         (anatomy, AnatomyRequest),

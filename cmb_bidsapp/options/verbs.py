@@ -37,16 +37,23 @@ class SlurmRequest(Request):
         if program and not (program.is_file() and os.access(program, os.X_OK)):
             problems.append(f"--program {program}: not a file that can be executed")
         lines = (self.time, *self.sbatch)
-        return [*problems, *(f"{one!r}: one line is expected" for one in lines if "\n" in one)]
+        return [*problems, *(f"{one!r}: expected a single line" for one in lines if "\n" in one)]
 
 
 def demo_parser() -> Parser:
     """Parser of the ``demo`` verb."""
     parser = Parser(
         prog="cmb_bidsapp demo",
-        description="Make a small dataset with known microbleeds, run the app on it, show results.",
+        description="Simulate a small dataset with known microbleeds, run the app on it and show "
+        "the results.",
     )
-    parser.add_argument("folder", nargs="?", type=Path, default=Path("cmb_demo"))
+    parser.add_argument(
+        "folder",
+        nargs="?",
+        type=Path,
+        default=Path("cmb_demo"),
+        help="folder for the demo (default: %(default)s)",
+    )
     return parser
 
 
@@ -54,27 +61,37 @@ def simulate_parser() -> Parser:
     """Parser of the ``simulate`` verb."""
     parser = Parser(
         prog="cmb_bidsapp simulate",
-        description="Simulate T1w and T2*w images with microbleeds, veins and calcifications "
-        "as a BIDS dataset, with the truth as derivatives.",
+        description="Simulate T1w and T2*w images with microbleeds, veins and calcifications. "
+        "Writes a BIDS dataset, and the ground truth as derivatives.",
     )
-    parser.add_argument("output_dir", type=Path, metavar="OUTPUT_DIR")
+    parser.add_argument(
+        "output_dir", type=Path, metavar="OUTPUT_DIR", help="folder for the dataset"
+    )
     parser.add_argument(
         "--label-maps",
         nargs="+",
         type=Path,
         metavar="FILE",
-        help="FreeSurfer-numbered heads, 1 mm (default: a head made from the packaged atlas)",
+        help="label maps of heads with FreeSurfer label numbers, 1 mm (default: one head "
+        "made from the packaged atlas)",
     )
     parser.add_argument(
-        "--participants", action=Number, type=int, within=COUNT, default=2, metavar="N"
+        "--participants",
+        action=Number,
+        type=int,
+        within=COUNT,
+        default=2,
+        metavar="N",
+        help="number of participants (default: %(default)s)",
     )
     parser.add_argument(
         "--protocol",
         nargs="+",
         default=["paper"],
         metavar="NAME|SPEC",
-        help="acquisitions, taken in turn: paper, gre3t4mm, gre15t5mm, gre3t3mm, swi3t, gre15t3d, "
-        "or any other: b0=3,te=20,voxel=0.5x0.5x4,gap=0.4,snr=25,sequence=swi",
+        help="acquisition protocols; participants take turns: paper, gre3t4mm, gre15t5mm, "
+        "gre3t3mm, swi3t, gre15t3d, or your own as "
+        "b0=3,te=20,voxel=0.5x0.5x4,gap=0.4,snr=25,sequence=swi",
     )
     parser.add_argument(
         "--microbleeds",
@@ -85,7 +102,7 @@ def simulate_parser() -> Parser:
         nargs=2,
         default=(0, 10),
         metavar=("MIN", "MAX"),
-        help="sources in the first session, visible or not",
+        help="number of microbleeds in the first session, visible or not (default: 0 10)",
     )
     parser.add_argument(
         "--share-without-microbleeds",
@@ -94,7 +111,8 @@ def simulate_parser() -> Parser:
         within=SHARE,
         default=0.0,
         metavar="SHARE",
-        help="share of participants without any at first (default: %(default)s)",
+        help="fraction of participants without microbleeds in the first session (default: "
+        "%(default)s)",
     )
     parser.add_argument(
         "--sessions",
@@ -103,7 +121,7 @@ def simulate_parser() -> Parser:
         within=COUNT,
         default=1,
         metavar="N",
-        help="sessions of every participant, ses-1 and follow-ups of the same head "
+        help="number of sessions per participant: ses-1, then follow-ups of the same head "
         "(default: %(default)s)",
     )
     parser.add_argument(
@@ -115,7 +133,7 @@ def simulate_parser() -> Parser:
         nargs=2,
         default=(0, 3),
         metavar=("MIN", "MAX"),
-        help="sources that every follow-up adds (default: 0 3)",
+        help="number of new microbleeds in every follow-up (default: 0 3)",
     )
     parser.add_argument(
         "--unchanged",
@@ -124,14 +142,15 @@ def simulate_parser() -> Parser:
         within=SHARE,
         default=0.0,
         metavar="SHARE",
-        help="share of participants whose follow-ups add none (default: %(default)s)",
+        help="fraction of participants without new microbleeds at follow-up (default: %(default)s)",
     )
     parser.add_argument(
         "--follow-up-protocol",
         nargs="+",
         default=(),
         metavar="NAME|SPEC",
-        help="acquisitions of the follow-ups, taken in turn (default: that of the first session)",
+        help="protocols of the follow-ups; participants take turns (default: that of the "
+        "first session)",
     )
     parser.add_argument(
         "--texture",
@@ -139,24 +158,29 @@ def simulate_parser() -> Parser:
         type=Path,
         default=(),
         metavar="FILE",
-        help="magnitude images of gradient echo whose texture the brains get (default: none)",
+        help="gradient-echo magnitude images whose texture is copied to the simulated brains "
+        "(default: none)",
     )
     parser.add_argument(
-        "--phase", action="store_true", help="write the phase of the T2*w as well, but not of SWI"
+        "--phase", action="store_true", help="also write the phase of the T2*w images (not of SWI)"
     )
     parser.add_argument(
         "--head",
         choices=tuple(one.value for one in Kept),
         default=Kept.WHOLE.value,
-        help="what is left of it, as where archives removed the face, or the skull in places "
-        "(default: %(default)s)",
+        help="how much of the head to keep; imitates archives that removed the face or parts "
+        "of the skull (default: %(default)s)",
     )
     parser.add_argument(
         "--t1w-on-t2star",
         action="store_true",
-        help="resample the T1w to the grid of the T2*w, as some archives do",
+        help="resample the T1w to the T2*w grid, as some archives do",
     )
-    add_cores(parser, what="participants at a time (default: %(default)s)", default=1)
+    add_cores(
+        parser,
+        what="number of participants to simulate in parallel (default: %(default)s)",
+        default=1,
+    )
     add_seed(parser)
     return parser
 
@@ -165,7 +189,8 @@ def convert_parser() -> Parser:
     """Parser of the ``convert`` verb."""
     parser = Parser(
         prog="cmb_bidsapp convert",
-        description="Convert a dataset with microbleed masks to BIDS, as training takes it.",
+        description="Convert a dataset with microbleed masks to BIDS, in the form that training "
+        "needs.",
     )
     sources = parser.add_subparsers(dest="what", required=True, metavar="{valdo}")
     valdo = sources.add_parser("valdo", help="VALDO 2021, Task 2 (microbleeds)")
@@ -173,13 +198,14 @@ def convert_parser() -> Parser:
         "valdo_dir",
         type=Path,
         metavar="VALDO_DIR",
-        help="folder of the challenge's data, which stays as it is",
+        help="folder with the data of the challenge; not modified",
     )
     valdo.add_argument(
         "bids_dir",
         type=Path,
         metavar="BIDS_DIR",
-        help="images go here, the raters' masks into BIDS_DIR/derivatives/valdo; resumable",
+        help="folder for the images; the masks of the raters go to "
+        "BIDS_DIR/derivatives/valdo. Rerun to resume",
     )
     return parser
 
@@ -190,40 +216,44 @@ def evaluate_parser() -> Parser:
         prog="cmb_bidsapp evaluate",
         usage="%(prog)s [options] [NAME=]PREDICTIONS [[NAME=]PREDICTIONS ...] REF_DERIVATIVES "
         "OUTPUT_DIR",
-        description="Compare predictions of this app, or of any other tool, with a reference: "
-        "lesions, voxels, counts, regions, anatomy; per session, per protocol and in all.",
-        epilog="docs/evaluation.md has what is read, and the definition of every number. A "
-        "reference session without a prediction is listed, counts as failed and enters no figure.",
+        description="Compare predictions of this app or another tool with a reference. Reports "
+        "scores for lesions, voxels, counts, regions and anatomy, per session, per "
+        "protocol and overall.",
+        epilog="docs/evaluation.md lists the supported inputs and defines every number. A "
+        "reference session without a prediction is listed as failed and excluded from "
+        "all scores.",
     )
     parser.add_argument(
         "predicted",
         nargs="+",
         metavar="[NAME=]PREDICTIONS",
-        help="folder, or pattern of files (NAME='out/**/*_pred.nii.gz'): output of this app, "
-        "masks, instances, probabilities, or boxes and points as TSV or JSON; several are "
-        "compared side by side",
+        help="folder or file pattern (NAME='out/**/*_pred.nii.gz') with outputs of this app, "
+        "masks, instances, probabilities, or boxes and points as TSV or JSON. Several "
+        "are compared side by side",
     )
     parser.add_argument(
         "reference",
         type=Path,
         metavar="REF_DERIVATIVES",
-        help="truth of a simulation, or masks of a rater",
+        help="reference: truth of a simulation, or masks of a rater",
     )
-    parser.add_argument("output_dir", type=Path, metavar="OUTPUT_DIR", help="everything goes here")
+    parser.add_argument(
+        "output_dir", type=Path, metavar="OUTPUT_DIR", help="folder for the results"
+    )
     parser.add_argument(
         "--preset",
         choices=defaults.PRESET_NAMES,
         default=defaults.PRESET_NAMES[0],
-        help="paper: one to one within 5 mm; valdo: as in the VALDO challenge; overlap: one to "
-        "one, a voxel in common (default: %(default)s)",
+        help="how predicted and reference lesions are matched. paper: one to one within 5 "
+        "mm; valdo: as in the VALDO challenge; overlap: one to one with at least one "
+        "shared voxel (default: %(default)s)",
     )
     parser.add_argument(
         "--connectivity",
         type=int,
         choices=(6, 26),
         default=defaults.CONNECTIVITY,
-        help="neighbours of a voxel, where masks are taken apart into lesions "
-        "(default: %(default)s)",
+        help="voxel connectivity when masks are split into lesions (default: %(default)s)",
     )
     parser.add_argument(
         "--min-score",
@@ -232,7 +262,8 @@ def evaluate_parser() -> Parser:
         within=PROBABILITY,
         default=defaults.MIN_SCORE,
         metavar="P",
-        help="marks and instances with a lower score count in the FROC only (default: %(default)s)",
+        help="minimum score of marks and instances; lower ones count only in the FROC "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--thresholds",
@@ -242,11 +273,13 @@ def evaluate_parser() -> Parser:
         nargs="+",
         default=defaults.FROC_THRESHOLDS,
         metavar="P",
-        help="probabilities or scores of the FROC "
-        f"(default: {' '.join(map(str, defaults.FROC_THRESHOLDS))})",
+        help="thresholds of the FROC, as probabilities or scores (default: "
+        f"{' '.join(map(str, defaults.FROC_THRESHOLDS))})",
     )
-    add_cores(parser, what="sessions at a time (default: what is available)")
-    add_seed(parser, "of the bootstrap (default: %(default)s)")
+    add_cores(
+        parser, what="number of sessions to process in parallel (default: all available cores)"
+    )
+    add_seed(parser, "random seed of the bootstrap (default: %(default)s)")
     add_participants(parser)
     return parser
 
@@ -256,11 +289,11 @@ def slurm_parser() -> Parser:
     parser = Parser(
         prog="cmb_bidsapp slurm",
         usage="%(prog)s [options] BIDS_DIR OUTPUT_DIR participant [group] [options of the app]",
-        description="Write a Slurm script for a command line of the app: the participants as an "
-        "array of tasks, the group level after them.",
-        epilog="--nprocs (4), --mem (8G) and --device are each task's, -w is scratch of the node "
-        "(SLURM_TMPDIR, TMPDIR or /tmp); the other options of the app are as without Slurm. "
-        "docs/hpc.md has more.",
+        description="Write a Slurm script for a command line of the app. The participants run as "
+        "an array job; the group level runs after them.",
+        epilog="--nprocs (default 4), --mem (default 8G) and --device apply to each task. -w "
+        "defaults to node-local scratch (SLURM_TMPDIR, TMPDIR or /tmp). All other "
+        "options of the app work as without Slurm. See docs/hpc.md.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -268,12 +301,15 @@ def slurm_parser() -> Parser:
         type=Path,
         default=Path("cmb_bidsapp.sbatch"),
         metavar="FILE",
-        help="where it is written (default: %(default)s)",
+        help="file name of the script (default: %(default)s)",
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--image", type=Path, metavar="SIF", help="container image to run")
     what.add_argument(
-        "--program", type=Path, metavar="FILE", help="program to run instead (default: this one)"
+        "--program",
+        type=Path,
+        metavar="FILE",
+        help="program to run instead of an image (default: this one)",
     )
     parser.add_argument(
         "--participants-per-task",
@@ -290,17 +326,20 @@ def slurm_parser() -> Parser:
         type=int,
         within=COUNT,
         metavar="N",
-        help="tasks at a time (default: no limit)",
+        help="maximum number of tasks that run at once (default: no limit)",
     )
     parser.add_argument(
-        "--time", default="4:00:00", metavar="LIMIT", help="of each task (default: %(default)s)"
+        "--time",
+        default="4:00:00",
+        metavar="LIMIT",
+        help="time limit of each task (default: %(default)s)",
     )
     parser.add_argument(
         "--sbatch",
         action="append",
         default=[],
         metavar="OPTION",
-        help="another option of sbatch, such as --sbatch=--partition=long; may be repeated",
+        help="extra sbatch option, such as --sbatch=--partition=long; can be given several times",
     )
     return parser
 

@@ -90,7 +90,8 @@ def strip(
         brain = anatomy.brain_mask(Grid.of(data, affine))
     if not brain.any():
         raise RefusedScanError(
-            f"{scan.path}: no brain was found; is it a head, and its affine right?"
+            f"{scan.path}: no brain was found; check that it shows a head and that its affine is "
+            "correct"
         )
     why = why_not(data, affine, contrast, network, anatomy=anatomy, brain=brain)
     if why:

@@ -98,9 +98,9 @@ def find_or_make(
     reuses = asked.given and backend.cite and not backend.makes
     if session.t1w is None:
         if backend.makes:
-            notes.append(f"no T1w: {asked.wanted} cannot run; the embedded parcellation is used")
+            notes.append(f"no T1w, so {asked.wanted} cannot run; using the embedded parcellation")
         elif reuses:
-            notes.append("no T1w: nothing can be reused; the embedded parcellation is used")
+            notes.append("no T1w, so no parcellation can be reused; using the embedded one")
         return None
     participant, label = _of_t1w(session)
     found = obtain_parcellation(
@@ -116,7 +116,7 @@ def find_or_make(
     )
     if found is None and reuses:
         looked = ", ".join(map(str, asked.given))
-        notes.append(f"no parcellation to reuse in {looked}: the embedded one is used")
+        notes.append(f"no parcellation to reuse in {looked}; using the embedded one")
     return found
 
 
@@ -150,7 +150,7 @@ def label_head(
     check_same_head(labelled, head.brain, head.affine)
     nameless = not has_lobes(labelled.dseg)
     if nameless:
-        notes.append(f"{found.dseg} names no cortical areas: lobes are those of the atlas")
+        notes.append(f"{found.dseg} has no cortical areas; using the lobes of the atlas")
     return aligned(labelled, names=nameless, seed=settings.seed)
 
 
@@ -220,7 +220,7 @@ def _capsules(labelled: Parcellation, atlas: Path) -> Capsules:
     try:
         talairach = None if subject is None else to_mni305(subject)
     except DataError as error:
-        raise DataError(f"{error}; mend it for --jhu-atlas, or leave that option out") from error
+        raise DataError(f"{error}; fix the file, or omit --jhu-atlas") from error
     points = centres(labelled.grid)
     if talairach is None:
         points = _standard(labelled).to_standard(points)

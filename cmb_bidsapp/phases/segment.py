@@ -92,7 +92,7 @@ def write_segmentation(
     why = why_not_its_regions(model.classes, images.affine)
     if why:
         labels = with_regions(labels, read_labels(files.proxy)[0])
-        notes.append(f"{why}: false-positive reduction (CFPR) uses the regions of the anatomy")
+        notes.append(f"{why}; CFPR uses the regions of the anatomy instead")
     if model.training_voxels is not None:
         notes += unfamiliar_voxels(images.affine, model.training_voxels)
     sidecar = {

@@ -74,7 +74,7 @@ def run_synthstrip(data: npt.NDArray[np.float32], affine: Affine) -> npt.NDArray
         argv = [*command, "-i", str(image), "-m", str(mask)]
         external.run(argv, instead="--brain-extraction embedded")
         if not mask.exists():
-            raise DataError(f"{command[0]} ended with status 0 but wrote no mask")
+            raise DataError(f"{command[0]} ended without an error but wrote no mask")
         brain: npt.NDArray[np.bool_] = np.asarray(open_image(mask).dataobj) > 0
     if brain.shape != data.shape:
         raise DataError(f"{command[0]} wrote a mask of shape {brain.shape} for {data.shape} voxels")

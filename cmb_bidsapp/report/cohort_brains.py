@@ -35,9 +35,7 @@ ALT = MappingProxyType(
         "coloured by their microbleeds.",
     }
 )
-CONVENTION = (
-    "Radiological convention: where both sides are seen, the patient's right is on the left."
-)
+CONVENTION = "Radiological convention: the right side of the patient is on the left."
 
 #: From few to many; a region without any is grey.
 HEAT = colormaps["YlOrRd"]

@@ -32,13 +32,13 @@ WIDTH, DPI = 9.0, 160
 #: What each figure shows, for those who do not see it.
 ALT = MappingProxyType(
     {
-        "distribution": "Bars: how many microbleeds the participants have that have any, for each "
+        "distribution": "Bars: number of microbleeds per participant with microbleeds, for each "
         "sequence.",
-        "by_region": "Bars: share of participants with microbleeds, and of those the share with "
-        "lobar, deep and infratentorial ones, beside the figures of UK Biobank.",
-        "flow": "Bars: sessions scanned, and what became of them, step by step.",
-        "changes": "Columns, one for each follow-up: persistent and new microbleeds above the "
-        "line, those that are gone below it.",
+        "by_region": "Bars: percentage of participants with microbleeds, and of these the "
+        "percentage with lobar, deep and infratentorial ones, next to the figures of UK Biobank.",
+        "flow": "Bars: number of sessions at each processing step.",
+        "changes": "Columns, one per follow-up: persistent and new microbleeds above the line, "
+        "gone ones below it.",
     }
 )
 

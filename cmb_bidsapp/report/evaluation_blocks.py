@@ -70,7 +70,7 @@ def _table_2(paper: Sequence[Row]) -> Block:
     measured = any(row["table"] == 2 and row["source"] == "here" for row in paper)
     return Block(
         "Table 2 of the paper (ablation), and these sessions",
-        "As table 1. Loss and proxy are those of the training, which an output does not tell.",
+        "As table 1. Loss and proxy describe the training; they cannot be read from the outputs.",
         ("", "loss", "proxy", "CFPR", *_BESIDE),
         rows if measured else [],
     )
@@ -113,7 +113,7 @@ def _microbleeds(named: Sequence[tuple[str, Row]]) -> Block:
     heads = ("", "n", "Dice", "F1", "F1, pooled", "Dice, median", "F1, median", "Dice, pooled")
     return Block(
         "Dice and F1 of all sessions and of each protocol",
-        "n: sessions with microbleeds, over which mean and median are taken.",
+        "Mean and median are over the n sessions with microbleeds.",
         heads,
         rows,
     )
@@ -153,7 +153,7 @@ def _free(named: Sequence[tuple[str, Row]]) -> Block:
         if row["sessions_free"]
     ]
     return Block(
-        "Scans without microbleeds, which have no F1 and no Dice",
+        "Scans without microbleeds (F1 and Dice are undefined)",
         "Clean: without a false positive.",
         ("", "scans", "clean", "FP/scan"),
         rows,
@@ -215,7 +215,7 @@ def _regions(named: Sequence[tuple[str, Row]]) -> Block:
     ]
     known = any(row["region_known"] or row["mars_known"] for _, row in named)
     return Block(
-        "Regions of matched lesions that are right, where the reference knows them",
+        "Correct regions of matched lesions, if the reference has regions",
         "Class: lobar, deep or infratentorial; flagged: of a wrong class, and said to be near a\n"
         "border; MARS: region of the form and side, both right. With 95 % intervals.",
         ("", "class", "share", "flagged", "MARS", "share"),
@@ -279,8 +279,8 @@ def _froc(froc: Sequence[Row], several: bool) -> Block:
     heads = ("threshold", "scans", "TP", "FP", "recall", "F1, pooled", "FP/scan", "CMB-free")
     return Block(
         "FROC: threshold of the probability or score, before CFPR",
-        "Of the scans that have probabilities or scores. CMB-free: FP per scan of those without\n"
-        "microbleeds.",
+        "Scans with probabilities or scores only. CMB-free: FP per scan of those "
+        "without\nmicrobleeds.",
         ("method", *heads) if several else heads,
         rows,
         "froc",
@@ -301,8 +301,9 @@ def _radii(radii: Sequence[Row], several: bool) -> Block:
     ]
     heads = ("radius (mm)", "Dice", "F1", "F1, pooled", "TP", "FP", "FP/scan")
     return Block(
-        "Radius of CFPR, as figure 4b of the paper",
-        "The paper found 2 mm best on its external data. 0 mm: no CFPR. With 95 % intervals.",
+        "Radius of CFPR (as in figure 4b of the paper)",
+        "The paper reports 2 mm as the best radius on its external data. 0 mm: no CFPR. With 95 "
+        "% intervals.",
         ("method", *heads) if several else heads,
         rows,
         "radii",

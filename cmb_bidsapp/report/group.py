@@ -46,19 +46,19 @@ CLASSES = (
 )
 #: What each table has, in a few words.
 FILES = {
-    "lesions": "every candidate of every session, kept or rejected",
+    "lesions": "all candidates of all sessions, kept or rejected",
     "mars": "the MARS form, a row per session",
     "mars_long": "the MARS form, a row per session, region, side and grade",
-    "summary": "clinical summary and cut-offs with probabilities, a row per session",
-    "changes": "a row per follow-up: persistent, new and gone microbleeds, ARIA-H class",
-    "changes_long": "a row per follow-up, region and grade: new, below the threshold, gone",
-    "tracks": "a row per microbleed and session of the participants with follow-ups",
-    "decisions": "what each reader decided on each place, where ratings were given",
-    "protocols": "a row per protocol: sessions, prevalence, microbleeds",
-    "rates": "new microbleeds per year of follow-up, by kind, with intervals",
-    "flow": "the flow of participants: scanned, processed, failed, without T1w, comparable",
-    "qc": "measures of the anatomy outside their limits or unlike the other sessions",
-    "problems": "what could not be read or used, and why",
+    "summary": "clinical summary, and cut-offs with probabilities; one row per session",
+    "changes": "persistent, new and gone microbleeds and the ARIA-H class; one row per follow-up",
+    "changes_long": "new, below-threshold, gone microbleeds; one row per follow-up, region, grade",
+    "tracks": "tracks of participants with follow-ups; one row per microbleed and session",
+    "decisions": "decision of each reader on each candidate, if ratings were given",
+    "protocols": "sessions, prevalence and microbleeds; one row per protocol",
+    "rates": "new microbleeds per year of follow-up, by kind, with confidence intervals",
+    "flow": "flow of participants: scanned, processed, failed, without T1w, comparable",
+    "qc": "quality measures of the anatomy that are outside their limits or outliers",
+    "problems": "files that could not be read or used, with the reason",
 }
 
 
@@ -251,7 +251,8 @@ def _agreement(ratings: Ratings, seed: int) -> dict[str, Any]:
         "notes": [str(note) for note in ratings.notes[:MOST]],
         "more_notes": max(0, len(ratings.notes) - MOST),
         "published": agreement.PUBLISHED,
-        "picture": drawn and _inline(drawn, "Difference over mean of the counts of two sides."),
+        "picture": drawn
+        and _inline(drawn, "Difference between the counts of two sides against their mean."),
     }
 
 
@@ -261,9 +262,11 @@ def _files(
     """Names of the files beside the page, and what they have."""
     found = {table_of(out_dir, name).name: text for name, text in FILES.items()}
     if read:
-        found[table_of(out_dir, "agreement").name] = "how far readers and the algorithm agree"
+        found[table_of(out_dir, "agreement").name] = "agreement of the readers and the algorithm"
     if measured:
-        found[table_of(out_dir, "sensitivity").name] = "what is found of simulated microbleeds"
+        found[table_of(out_dir, "sensitivity").name] = (
+            "detection sensitivity from simulated microbleeds"
+        )
     for name in pools:
         found[density_of(out_dir, name).name] = f"density of microbleeds in MNI152, {name}"
     return found

@@ -102,7 +102,7 @@ def with_export(code: str) -> str:
         (name,) = map(re.escape, names)
         if re.search(rf"(?<![\w$])({name}\s*=\s*class|class\s+{name})(?![\w$])", code):
             return f"{code}\nexport {{ {names.pop()} as Niivue }};\n"
-    raise LookupError(f"this version of {PACKAGE} does not show the class of NiiVue")
+    raise LookupError(f"this version of {PACKAGE} does not expose the NiiVue class")
 
 
 def _licence() -> tuple[str, str]:
@@ -113,7 +113,7 @@ def _licence() -> tuple[str, str]:
     for file in found.files or ():
         if file.name == "LICENSE":
             return file.read_text(encoding="utf-8"), found.version
-    raise LookupError(f"{PACKAGE} comes without its licence, which has to go with it")
+    raise LookupError(f"{PACKAGE} has no license file, which the report must include")
 
 
 def packed(content: bytes) -> str:
@@ -276,9 +276,9 @@ def fitted(files: SessionFiles, room: int) -> Volumes:
     while _length(content) > room:
         step += first
         if step > max(first, COARSEST_MM):
-            return Volumes({}, "the volumes are left out")
+            return Volumes({}, "the volumes are omitted")
         content |= {name: _nifti(*coarser(*opened[name], step)) for name in opened}
-    note = f"the volumes are averaged to {step:.2g} mm in plane" if step > first else ""
+    note = f"the volumes are downsampled to {step:.2g} mm in plane" if step > first else ""
     return Volumes({name: packed(gz) for name, gz in content.items()}, note)
 
 

@@ -70,8 +70,8 @@ _SHARES = {
     "sensitivity_low": describe("Lower end of its 95 % interval (Wilson)"),
     "sensitivity_high": describe("Upper end of its 95 % interval (Wilson)"),
     "smallest_found": describe(
-        "Of all: smallest apparent diameter of which nine of ten are found, by a logistic curve; "
-        "n/a where none of the drawn sizes is, or fewer than 20 were drawn",
+        "Smallest apparent diameter with 90 % detection, from a logistic curve (in the row of "
+        "all); n/a if no drawn size reaches 90 %, or fewer than 20 were drawn",
         "mm",
     ),
     "threshold": describe("Smallest peak probability of a candidate; n/a where sessions differ"),
@@ -80,8 +80,8 @@ _SHARES = {
 SHARES = MappingProxyType(_SHARES)
 GROUP_SHARES = MappingProxyType(
     {
-        "site": describe("InstitutionName of the raw sidecar; n/a where it tells none"),
-        "scanner": describe("Manufacturer and model, as far as they are told"),
+        "site": describe("InstitutionName of the raw sidecar; n/a if missing"),
+        "scanner": describe("Manufacturer and model of the scanner, as far as known"),
         **PROTOCOL,
         "participants": describe("Participants measured"),
         "sessions": describe("Sessions measured"),

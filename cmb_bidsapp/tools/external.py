@@ -133,7 +133,7 @@ def _run_group(argv: Sequence[str], variables: Mapping[str, str], output: IO[byt
             )
         except FileNotFoundError as error:  # a csh script on a machine without csh
             raise CommandMissingError(
-                f"{argv[0]} is there, but not the interpreter that its first line names"
+                f"{argv[0]} exists, but the interpreter in its first line does not"
             ) from error
         try:
             watcher.write(b"%d\n" % child.pid)

@@ -136,17 +136,17 @@ def _can_resume(folder: Path, *, allowed: bool) -> bool:
     if not folder.exists():
         return False
     if not allowed:
-        raise DataError(f"{folder} is not finished; remove it, or allow to resume")
+        raise DataError(f"{folder} is not finished; remove it, or omit --fs-no-resume")
     if (folder / IMPORTED).is_file():
         return True
     scripts = folder / "scripts"
     if any(p.is_file() and not p.is_relative_to(scripts) for p in folder.rglob("*")):
         raise DataError(
-            f"{folder} is not finished and lacks {IMPORTED}, so recon-all can neither go on nor "
+            f"{folder} is not finished and lacks {IMPORTED}, so recon-all can neither resume nor "
             "start there; remove it, or choose another folder"
         )
     shutil.rmtree(folder)
-    LOG.warning("removed %s: a run was stopped there before it had its image", folder)
+    LOG.warning("removed %s: an earlier run stopped before it imported its image", folder)
     return False
 
 
@@ -165,8 +165,9 @@ def _clear_locks(folder: Path) -> None:
             reason = f"nothing was written for {QUIET // 3600} hours"
         else:
             raise TemporaryError(
-                f"recon-all is at work already: host {host or 'unknown'}, process "
-                f"{pid or 'unknown'}, says {lock}; wait for it, or remove that file if it is gone"
+                f"recon-all is already running: host {host or 'unknown'}, process "
+                f"{pid or 'unknown'}, says {lock}; wait until it ends, or remove that file if "
+                "the process is gone"
             )
         lock.unlink()
         LOG.warning("removed the stale lock %s: %s", lock, reason)

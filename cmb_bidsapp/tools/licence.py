@@ -86,7 +86,7 @@ def _checked(path: Path, origin: str) -> Path:
     problem = _problem(path)
     if problem is not None:
         raise LicenceError(
-            f"{origin}: {path} is no FreeSurfer licence ({problem}); get one at {REGISTRATION}"
+            f"{origin}: {path} is not a FreeSurfer license ({problem}); get one at {REGISTRATION}"
         )
     return path
 

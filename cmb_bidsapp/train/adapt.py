@@ -78,7 +78,7 @@ def run_adaptation(request: AdaptRequest) -> int:
     rated = _rated(request, sessions)
     work = WorkFolder(request.work, request.random_seed)
     work.open(_parameters(request, learning, held_back), _inputs(request, sessions))
-    _say(f"{len(learning)} scans are learned from, {len(held_back)} are held back")
+    _say(f"training on {len(learning)} scans, holding out {len(held_back)}")
     second_look = second_look_of(model.second_look)
     assert second_look is not None
     places, shadows, protocols = _places(work, learning, rated)
@@ -88,8 +88,8 @@ def run_adaptation(request: AdaptRequest) -> int:
     step, gain, way = _best(second_look, states, trials, bundle, request.random_seed)
     if not gain.better:
         raise NotBetterError(
-            f"no bundle is written, for the adapted model is no better: {gain}; "
-            f"{bundle.name} stays the one to use"
+            f"no bundle written, because the adapted model is no better: {gain}; keep using "
+            f"{bundle.name}"
         )
     learned = Learned(
         participants=len({files.participant for files in sessions}),
@@ -105,7 +105,7 @@ def run_adaptation(request: AdaptRequest) -> int:
     if gain.marks_per_scan:
         _say(f"of the marks of before {gain.same_marks:.0%} are still made")
     if gain.same_marks < MOST:
-        _say("note: most marks are others than before; compare the reports of both models")
+        _say("note: most marks differ from before; compare the reports of both models")
     if bundle.card.calibration and not changes["calibration"]:
         _say("no calibration: the scans held back have too few candidates to carry it over")
     _say(f"bundle: {request.output_dir}")
@@ -120,12 +120,14 @@ def _start(request: AdaptRequest) -> Bundle:
     """The model that is adapted, if it can be."""
     if not has_second_look(request.model):
         raise UsageError(
-            f"--model {request.model}: has no second look, which alone is adapted; cmb_bidsapp "
-            "train second-look makes one for a bundle"
+            f"--model {request.model}: this model has no second look to adapt; add one with "
+            "cmb_bidsapp train second-look"
         )
     bundle = load_bundle(request.model)
     if request.output_dir.resolve() == bundle.folder.resolve():
-        raise UsageError(f"--output-dir {request.output_dir}: is the model; name another folder")
+        raise UsageError(
+            f"--output-dir {request.output_dir} is the folder of the model; choose another one"
+        )
     if request.name is not None and (problems := list(text_problems({"name": request.name}))):
         raise UsageError("\n".join(f"--{problem}" for problem in problems))
     return bundle
@@ -187,8 +189,8 @@ def divided(
     participants = len({files.participant for files in sessions})
     if participants < PARTS:
         raise UsageError(
-            f"{participants} participants are too few: {PARTS} are needed, of whom a third is held "
-            "back"
+            f"{participants} participants are too few; at least {PARTS} are needed, because a "
+            "third is held out"
         )
     names = [files.label for files in sessions]
     # The last part is never larger than the others.

@@ -49,10 +49,12 @@ def run_calibration(bundle: Path, evaluation: Path) -> ExitCode:
     """
     path = bundle / CARD
     if not path.is_file():
-        raise UsageError(f"BUNDLE {bundle}: a folder with a {CARD} is expected")
+        raise UsageError(f"BUNDLE {bundle}: expected a folder with a {CARD}")
     card = read_card(path)
     if card.task != "lesions":
-        raise UsageError(f"BUNDLE {bundle}: a model for {card.task}; one for lesions is expected")
+        raise UsageError(
+            f"BUNDLE {bundle}: this is a model for {card.task}; expected a model for lesions"
+        )
     probability, true, participant = candidates_of(evaluation / TABLE)
     calibration = fit(probability, true, participant, float(probability.min()))
     points = operating_points(probability, true, *sessions_of(evaluation / SESSIONS))

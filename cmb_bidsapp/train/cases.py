@@ -163,7 +163,7 @@ def check_fold(fold: int, folds: int) -> None:
         ``fold`` is none of 0 to ``folds - 1``.
     """
     if not 0 <= fold < folds:
-        raise UsageError(f"--fold {fold}: 0 to {folds - 1} is expected")
+        raise UsageError(f"--fold {fold}: expected 0 to {folds - 1}")
 
 
 def split_participants(names: Sequence[str], folds: int, seed: int) -> list[dict[str, list[str]]]:
@@ -191,7 +191,10 @@ def split_participants(names: Sequence[str], folds: int, seed: int) -> list[dict
     """
     participants = sorted(set(map(participant_of, names)))
     if len(participants) < folds:
-        raise UsageError(f"{folds} folds need as many participants; there are {len(participants)}")
+        raise UsageError(
+            f"{folds} folds need at least as many participants, but there are only "
+            f"{len(participants)}"
+        )
     order = np.random.default_rng(seed).permutation(participants)
     left_out = [set(order[number::folds].tolist()) for number in range(folds)]
     return [

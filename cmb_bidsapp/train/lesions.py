@@ -128,8 +128,8 @@ def _claim(folder: Path, training: dict[str, Any]) -> None:
     claim = folder / "training.json"
     if claim.exists() and json.loads(claim.read_text(encoding="utf-8")) != training:
         raise UsageError(
-            f"{folder} holds another training (other scans, masks or classes); "
-            "give a fresh --work-dir"
+            f"{folder} belongs to another training (different scans, masks or classes); choose "
+            "an empty --work-dir"
         )
     write_json(claim, training)
 

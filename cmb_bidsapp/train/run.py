@@ -84,7 +84,7 @@ def run_second_look(request: SecondLookRequest) -> int:
     places = Places.joined(parts)
     namer = train_namer(places, steps=request.steps, seed=request.random_seed)
     if namer is None:
-        print("no known vessels, iron or calcium: nothing is learned of what is no microbleed")
+        print("no labeled vessels, iron or calcium; the network does not learn mimics")
         namer = None if known is None else known.namer
     before = () if known is None else known.members
     if request.mimics_only:

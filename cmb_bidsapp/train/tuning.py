@@ -86,8 +86,8 @@ class WorkFolder:
         known = read_json(path).get("key") if path.exists() else key
         if known != key:
             raise UsageError(
-                f"--work-dir {self.path}: of another adaptation (scans, model or options have "
-                "changed since); remove it, or name another one"
+                f"--work-dir {self.path}: belongs to another adaptation (different scans, model "
+                "or options); remove it, or choose another folder"
             )
         write_json(path, {"key": key, **parameters})
 

@@ -108,8 +108,8 @@ def test_the_origin_of_a_mirrored_file_is_not_believed(tmp_path):
         (np.where(atlas() == 20, 0, atlas()), "tracts"),
         (np.where(atlas() == 48, 49, atlas()), "label 49"),
         (atlas().astype(np.int16) - 1, "-1 to 47"),
-        (atlas() * 0.5, "whole numbers"),
-        (np.where(atlas() > 40, np.nan, 0), "whole numbers"),
+        (atlas() * 0.5, "not integers"),
+        (np.where(atlas() > 40, np.nan, 0), "not integers"),
         (np.zeros(SHAPE), "no labels"),
         (np.roll(atlas(), 8, axis=1), "tracts"),
         (np.where(np.arange(91)[:, None, None] < 45, atlas(), 0), "tracts"),
@@ -125,7 +125,7 @@ def test_what_are_not_the_labels_is_refused_by_name(tmp_path, labels, words):
 def test_labels_that_lie_outside_mni152_are_refused(tmp_path):
     affine = AFFINE.copy()
     affine[2, 3] += 128
-    with pytest.raises(DataError, match="beyond MNI152"):
+    with pytest.raises(DataError, match="outside MNI152"):
         read_jhu(write(tmp_path / "jhu.nii.gz", atlas(), affine))
 
 

@@ -325,9 +325,9 @@ def test_what_is_out_of_its_limits_is_said_in_words():
     ]
     (line,) = warnings(measures)
     assert line == (
-        "check the anatomy: putamen volume is 24.7 ml, at most 20 is expected; "
-        "T1w brain volume is 2457 ml, at most 2400 is expected; "
-        "overlap of the brain masks is 0.812 Dice, at least 0.9 is expected: look twice"
+        "check the anatomy: putamen volume is 24.7 ml (expected at most 20); "
+        "T1w brain volume is 2457 ml (expected at most 2400); "
+        "overlap of the brain masks is 0.812 Dice (expected at least 0.9): look twice"
     )
     assert warnings([]) == ()
 

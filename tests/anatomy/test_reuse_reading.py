@@ -121,8 +121,8 @@ def destrieux():
     ("dseg", "words"),
     [
         (destrieux(), r"12116 \(30%\), 11116 \(28%\).*a2009s"),
-        (np.select([head() > 1000, head() > 0], [1, 2]), "is no aseg"),  # tissue classes
-        (head() * 0, "holds nothing"),
+        (np.select([head() > 1000, head() > 0], [1, 2]), "is not an aseg"),  # tissue classes
+        (head() * 0, "contains nothing"),
         (head() * 1.5, "label image"),
         (head() * 1000, "label image"),
         (-head(), "label image"),
@@ -152,7 +152,7 @@ def test_white_matter_of_another_run_is_refused(tmp_path):
     shifted[0, 3] += 4
     for number, (labels, affine) in enumerate([(wmparc(), shifted), (wmparc()[1:], AFFINE)]):
         white = save(tmp_path / str(number) / "wmparc.mgz", labels, affine)
-        with pytest.raises(DataError, match="other voxels"):
+        with pytest.raises(DataError, match="different voxel grids"):
             read_parcellation(ExistingParcellation(dseg, "FreeSurfer", white))
 
 

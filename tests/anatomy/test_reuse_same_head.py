@@ -59,7 +59,7 @@ def test_fluid_does_not_count_on_either_side():
 @pytest.mark.parametrize("shift", [(20, 0, 0), (0, -20, 0), (5, 18, 0), (0, 0, 300)])
 def test_a_head_elsewhere_is_refused_with_its_offset(shift):
     brain = ndimage.binary_dilation(head() > 0)
-    with pytest.raises(DataError, match="another participant") as error:
+    with pytest.raises(DataError, match="from this participant and scan") as error:
         check_same_head(parcellation(affine=moved_by(shift)), brain, AFFINE)
     x, y, z = shift
     assert f"{np.linalg.norm(shift):.0f} mm away ({x:+d}, {y:+d}, {z:+d} in x" in str(error.value)
@@ -90,6 +90,6 @@ def test_a_real_subject_in_tkregister_space_is_refused(bert, brain, tmp_path):
     mask, affine = brain
     with pytest.raises(DataError, match="tkregister") as error:
         check_same_head(read, mask, affine)
-    assert "in the brain, its centre" in str(error.value)
+    assert "is inside the brain, and its center is" in str(error.value)
     assert "90." in str(error.value)
     assert path.exists()

@@ -53,7 +53,7 @@ def test_a_space_has_a_name_and_a_resolution():
 
 @pytest.mark.parametrize("text", ["", "MNI 152", "MNI152:2", "MNI152:res-", "../tpl", "a:res-0"])
 def test_what_is_no_space_is_refused(text: str):
-    with pytest.raises(UsageError, match="NAME or NAME:res-N is expected"):
+    with pytest.raises(UsageError, match="expected NAME or NAME:res-N"):
         Space.parse(text)
 
 
@@ -84,7 +84,7 @@ def test_another_space_comes_from_templateflow(home: Path):
 
 @pytest.mark.parametrize("space", [Space(OTHER, 1), Space("OASIS30ANTs", 2)])
 def test_what_the_home_does_not_hold_is_said(home: Path, space: Space):
-    with pytest.raises(UnavailableError, match=f"{space}: TemplateFlow .* holds no T1w image"):
+    with pytest.raises(UnavailableError, match=f"{space}: TemplateFlow .* has no T1w image"):
         find_template(space)
 
 

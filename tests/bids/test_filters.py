@@ -31,9 +31,9 @@ def test_filter_file_is_read_as_it_is(tmp_path):
         ('{"t1w": {"rec": "norm"}}', "t1w: no entity rec; did you mean reconstruction?"),
         ('{"swi": {"aquisition": null}}', "swi: no entity aquisition; did you mean acquisition?"),
         ('{"t2starw": {"x": 1}}', "no entity x; valid are subject, session"),
-        ('{"t2starw": {"run": {"not": 1}}}', "run: a text, a number, null or a list"),
-        ('{"t1w": {"run": true}}', "run: a text, a number, null or a list"),
-        ('{"t1w": {"run": []}}', "run: a text, a number, null or a list"),
+        ('{"t2starw": {"run": {"not": 1}}}', "run: expected a string, a number, null, or a list"),
+        ('{"t1w": {"run": true}}', "run: expected a string, a number, null, or a list"),
+        ('{"t1w": {"run": []}}', "run: expected a string, a number, null, or a list"),
         ('{"t1w": {"acquisition": ""}}', 'acquisition: no image can have ""'),
         ('{"t1w": {"acquisition": "acq-hi"}}', 'no image can have "acq-hi"; labels are'),
         ('{"t1w": {"acquisition": ["lo", "h.*"]}}', 'no image can have "h.\\*"'),
@@ -153,5 +153,5 @@ def test_somebody_must_be_left():
 
 @pytest.mark.parametrize("wanted", [[""], [" ", ","]])
 def test_an_empty_label_is_not_everybody(wanted):
-    with pytest.raises(UsageError, match="none was given"):
+    with pytest.raises(UsageError, match="no participant label given"):
         select_participants(PRESENT, wanted, [])

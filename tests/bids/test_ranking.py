@@ -45,7 +45,7 @@ def test_an_echo_without_a_time_never_wins_by_its_time(tmp_path, times, chosen, 
 
 def test_an_echo_that_loses_for_want_of_a_time_is_told_so(tmp_path):
     files = {"sub-01_echo-1_GRE": {}, "sub-01_echo-2_GRE": {"EchoTime": 0.05}}
-    assert "is not known" in reasons(session_of(build_dataset(tmp_path, files)))["echo-1"]
+    assert "is unknown" in reasons(session_of(build_dataset(tmp_path, files)))["echo-1"]
 
 
 #: Images of a participant as (stem, voxel, sides in mm), the one to choose, words of the notes.
@@ -83,7 +83,7 @@ COVERAGE = {
     "a part, where there is no more": (
         [("T2starw", (4, 4, 4), (96, 96, 40))],
         "T2starw",
-        ["shows 40 mm of the head only"],
+        ["covers only 40 mm of the head"],
     ),
     "chunks: the largest": (
         [
@@ -91,7 +91,7 @@ COVERAGE = {
             ("chunk-2_T2starw", (4, 4, 4), (96, 96, 72)),
         ],
         "chunk-2_T2starw",
-        ["72 mm", "one of 2 chunks, which are not joined"],
+        ["72 mm", "one of 2 chunks; the app does not join"],
     ),
     "chunks beside a whole head": (
         [("chunk-1_T2starw", (2, 2, 2), (96, 96, 60)), ("T2starw", (4, 4, 4), 96)],
@@ -116,7 +116,7 @@ def test_a_whole_head_comes_before_a_part(tmp_path, case):
 def test_next_to_nothing_of_a_head_is_no_input(tmp_path):
     root = build_dataset(tmp_path, {"sub-01_T1w": {}})
     write_head(image_path(root, "sub-01_T2starw"), size=(96, 96, 12))
-    with pytest.raises(NoInputError, match="shows 12 mm of the head only"):
+    with pytest.raises(NoInputError, match="covers only 12 mm of the head"):
         choose(root)
 
 
@@ -156,7 +156,7 @@ def test_why_there_is_no_t1w_is_told(tmp_path):
 
 def test_sessions_that_nobody_has_are_named_with_those_there_are(tmp_path):
     root = build_dataset(tmp_path, {f"sub-01_ses-{s}_T2starw": {} for s in ("1", "2", "10")})
-    absent = "no participant has ses-Z; there are ses-1, ses-2, ses-10"
+    absent = "no participant has ses-Z; available are ses-1, ses-2, ses-10"
     with pytest.raises(NoInputError, match=absent):
         choose(root, sessions=["Z"])
     choice = choose(root, sessions=["1", "Z"])

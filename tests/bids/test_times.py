@@ -87,7 +87,7 @@ def test_a_time_that_is_none_is_told(tmp_path, time):
     table = sessions_table(tmp_path, {"2": time, "10": "today", "base": "yesterday"})
     found = order_of(tmp_path, "01", ("10", "2"))
     assert found.source == "labels"
-    assert found.problems == (f"{table}: {time} is no acq_time such as 2020-01-31T10:00:00",)
+    assert found.problems == (f"{table}: {time} is not an acq_time such as 2020-01-31T10:00:00",)
 
 
 def test_two_times_of_a_session_are_told_and_none_is_taken(tmp_path):

@@ -161,7 +161,9 @@ def test_the_region_decides_about_the_group_where_both_are_told():
 
 
 def test_a_grade_that_is_none_is_refused_where_it_would_count():
-    with pytest.raises(ValueError, match="grade n/a: one of definite, possible"):
+    with pytest.raises(
+        ValueError, match="grade n/a: a kept lesion needs one of definite, possible"
+    ):
         fill([lesion(grade="n/a")])
     assert fill([lesion(grade="n/a", status="rejected")]).rejected == 1
 

@@ -81,7 +81,7 @@ def test_a_dataset_of_others_is_not_written_into(valdo, bids, capsys):
     participant(valdo)
     before = tree(bids)
     assert main(["convert", "valdo", str(valdo), str(bids)]) == 2
-    assert "holds another dataset" in capsys.readouterr().err
+    assert "contains another dataset" in capsys.readouterr().err
     assert tree(bids) == before
 
 

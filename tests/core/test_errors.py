@@ -61,8 +61,16 @@ def test_every_expected_error_has_a_code_of_its_own():
         (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), 75, "memory"),
         (RuntimeError("std::bad_alloc"), 75, "memory"),
         (ImportError("libtorch.so: failed to map segment from shared object"), 75, "memory"),
-        (FileExistsError(errno.EEXIST, "File exists", "/out"), 73, "/out: a folder"),
-        (NotADirectoryError(errno.ENOTDIR, "Not a directory", "/out/x"), 73, "/out/x: a folder"),
+        (
+            FileExistsError(errno.EEXIST, "File exists", "/out"),
+            73,
+            "/out: cannot create this folder",
+        ),
+        (
+            NotADirectoryError(errno.ENOTDIR, "Not a directory", "/out/x"),
+            73,
+            "/out/x: cannot create this folder",
+        ),
         (RuntimeError("no memory of this"), 70, "no memory of this"),
         (PermissionError(errno.EACCES, "Permission denied", "/data/x"), 77, "/data/x"),
         (OSError(errno.ENOSPC, "No space left on device", "/out/x"), 75, "/out/x"),

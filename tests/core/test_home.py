@@ -78,5 +78,5 @@ def test_no_place_for_a_home_is_said_with_what_to_do(nobody, monkeypatch):
         raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
 
     monkeypatch.setattr("tempfile.mkdtemp", nowhere)
-    with pytest.raises(CannotWriteError, match=r"\['/tmp'\].*name one with -w"):
+    with pytest.raises(CannotWriteError, match=r"\['/tmp'\].*choose one with -w"):
         provide_home()

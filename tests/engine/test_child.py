@@ -315,7 +315,7 @@ def test_a_link_of_the_outputs_into_the_dataset_is_not_written_through(job, tmp_
     link = job.settings.out_dir / "sub-01" / "ses-A"
     link.parent.mkdir(parents=True)
     link.symlink_to(raw)
-    with pytest.raises(CannotWriteError, match="leads into the dataset"):
+    with pytest.raises(CannotWriteError, match="links into the dataset"):
         ran(job)
     assert not first_file(job.files).exists()
     # To another disk a link may lead.

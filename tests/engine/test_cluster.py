@@ -53,7 +53,7 @@ def test_a_file_of_something_else_is_told(tmp_path, text):
 
 @pytest.mark.parametrize("given", ["here", "ftp://here:1", "tcp://here:port", "inproc://1/2/3"])
 def test_what_is_no_address_is_told(given):
-    with pytest.raises(UsageError, match="tcp://HOST:PORT or tls://HOST:PORT is expected"):
+    with pytest.raises(UsageError, match="expected tcp://HOST:PORT or tls://HOST:PORT"):
         address_of(at(given))
 
 
@@ -115,7 +115,7 @@ def test_a_session_is_begun_twice_and_no_more(task, monkeypatch):
     assert [run_on_worker(task), run_on_worker(task)] == ["ended", "ended"]
     outcome = run_on_worker(task)
     assert (outcome.code, len(ended)) == (75, 2)
-    assert "died of it 2 times" in outcome.message
+    assert "dask workers died 2 times" in outcome.message
     assert run_on_worker(dataclasses.replace(task, stage="sensitivity")) == "ended"
     cluster.stop_on_worker("run", keep=False)
 

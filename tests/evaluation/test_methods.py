@@ -286,7 +286,7 @@ def test_the_group_level_writes_the_same_evaluation(folders, capsys):
     ("level", "reference", "told"),
     [
         ("group", "absent", "--reference-derivatives absent: not a folder"),
-        ("participant", ".", "has no meaning without the group level"),
+        ("participant", ".", "requires the group level"),
     ],
 )
 def test_a_reference_that_cannot_be_used_is_told(tmp_path, capsys, level, reference, told):

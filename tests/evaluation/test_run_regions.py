@@ -161,5 +161,5 @@ def test_a_raters_mask_knows_no_regions(tmp_path, capsys):
     shares = ("region_agreement", "mars_agreement", "mars_agreement_low", "side_errors_mean")
     assert picked(row, *shares) == ["n/a"] * 4
     printed = capsys.readouterr().out
-    assert "Regions of matched lesions" not in printed
+    assert "Correct regions of matched lesions" not in printed
     assert "side_errors" not in printed

@@ -43,7 +43,7 @@ def test_of_several_files_the_one_whose_name_says_it_is_taken(tmp_path, names, f
 def test_two_that_may_be_it_are_none_and_it_is_said(tmp_path):
     found, (told,) = chosen(touched(tmp_path, "sub-01_a.nii.gz", "sub-01_b.nii.gz"))
     assert found == {}
-    assert "sub-01: one file with lesions is expected, not 2" in told
+    assert "sub-01: expected one file with lesions, found 2" in told
     assert chosen(tmp_path, pattern="*_a.nii.gz")[0] == {"sub-01": "sub-01_a.nii.gz"}
 
 

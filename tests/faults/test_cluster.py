@@ -61,7 +61,7 @@ def test_a_worker_that_is_killed_costs_only_its_sessions_which_run_elsewhere(tin
     os.kill(workers[0].pid, signal.SIGKILL)
     said, _ = process.communicate(timeout=120)
     assert result_of(said) == (2, 1, 0, 1)
-    assert said.count("its dask worker died; it is tried once more") in (1, 2)
+    assert said.count("the dask worker died; trying once more") in (1, 2)
     assert all_end(lost)
     assert status(app.out)["sub-bad1"] == ("failed", "65", "no good")
     assert {f"sub-{one} decide" for one in labels} - {*app.marks} == {"sub-bad1 decide"}

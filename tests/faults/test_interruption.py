@@ -91,7 +91,7 @@ def test_a_signal_ends_children_and_tells_what_was_done(tiny, number):
         "sub-then1": ("failed", "75"),
     }
     assert status(app.out)["sub-hang1"][2] == "interrupted"
-    assert status(app.out)["sub-then1"][2].startswith("not begun")
+    assert status(app.out)["sub-then1"][2].startswith("not started")
     assert (app.out / "sub-01.html").is_file()
     assert not partial(app.out)
 
@@ -107,7 +107,7 @@ def test_a_kill_of_the_program_leaves_rows_and_reports_of_what_had_ended(tiny):
     rows = status(app.out)
     assert rows["sub-01"][:2] == ("ok", "0")
     assert rows["sub-bad1"] == ("failed", "65", "no good")
-    assert rows["sub-hang1"][2].startswith("started and not ended")
+    assert rows["sub-hang1"][2].startswith("started but not finished")
     assert (app.out / "sub-01.html").is_file()
     assert (app.out / "sub-bad1.html").is_file()
 
@@ -155,11 +155,11 @@ def test_a_forced_run_that_is_killed_or_refused_leaves_what_is_true(tiny):
     process.communicate(timeout=LONG)
     # A finished session is not dropped.
     rows = status(app.out)
-    assert rows["sub-01"][2].startswith("started and not ended")
+    assert rows["sub-01"][2].startswith("started but not finished")
     assert rows["sub-02"][0] == "ok"
     files, other = (SessionFiles(app.out, label, None) for label in ("01", "02"))
     assert finished_before(files)
-    told = [one for one in records(app.out) if "whole results" in getattr(one, "reason", "")]
+    told = [one for one in records(app.out) if "complete results" in getattr(one, "reason", "")]
     assert [one.left_out for one in told] == [False]
 
     # Results of data that are refused now do not stay.

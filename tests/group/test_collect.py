@@ -90,14 +90,14 @@ def test_each_pool_has_a_map_and_one_of_an_earlier_run_goes(tmp_path):
 @pytest.mark.parametrize(
     ("cells", "cause"),
     [
-        ({"grade": "huge"}, "grade huge: one of"),
-        ({"mni_x": "left"}, "mni_x left: a number"),
-        ({"calibrated_probability": "maybe"}, "calibrated_probability maybe: a number"),
-        ({"calibrated_probability": 7}, "calibrated_probability 7: a number from 0 to 1"),
-        ({"mars_region": "nowhere"}, "mars_region nowhere: one of"),
+        ({"grade": "huge"}, "grade huge: expected one of"),
+        ({"mni_x": "left"}, "mni_x left: expected a number"),
+        ({"calibrated_probability": "maybe"}, "calibrated_probability maybe: expected a number"),
+        ({"calibrated_probability": 7}, "calibrated_probability 7: expected a number from 0 to 1"),
+        ({"mars_region": "nowhere"}, "mars_region nowhere: expected one of"),
         ({"mars_region": "thalamus"}, "mars_region thalamus is deep, not lobar"),
-        ({"lesion_id": 1}, "lesion_id 1: whole numbers from 1, each once"),
-        ({"lesion_id": -1}, "lesion_id -1: whole numbers from 1"),
+        ({"lesion_id": 1}, "lesion_id 1: expected unique whole numbers from 1"),
+        ({"lesion_id": -1}, "lesion_id -1: expected unique whole numbers from 1"),
     ],
 )
 def test_cells_that_make_no_sense_leave_the_whole_session_out(tmp_path, cells, cause):

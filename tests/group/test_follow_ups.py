@@ -266,7 +266,7 @@ def test_without_images_or_transforms_what_only_readers_know_is_told(out, lost):
     path.write_bytes(b"x")
     group = Group(out, said("B", "2", N), said("B", None, D, at=MISSED))
     (problem,) = group.problems
-    assert "lesions that were not followed is in no follow-up" in problem.reason
+    assert "follow-ups do not use ratings of lesions that were not tracked" in problem.reason
     assert problem.files == SessionFiles(out, "01", None)
     assert (group.track(MISSED), group.track(COMES)) == ([], [])
     assert group.changes[0]["new"] == "0"

@@ -57,7 +57,7 @@ def test_ratings_that_cannot_be_used_are_told_and_listed_and_the_code_is_1(tmp_p
     assert (code, result_of(said.out)[3]) == (1, 1)
     (problem,) = read_table(tmp_path / "out" / "group_problems.tsv")
     assert problem["file"] == str(path)
-    assert "rate them in the present report" in problem["reason"]
+    assert "rate them in the current report" in problem["reason"]
     assert problem["reason"] in said.out
     assert read_table(tmp_path / "out" / "group_mars.tsv")[0]["source"] == "algorithm"
 
@@ -66,4 +66,4 @@ def test_a_folder_without_ratings_is_no_input(tmp_path, group):
     (tmp_path / "ratings").mkdir()
     code, said = group()
     assert code == 66
-    assert "no *_ratings.tsv below it" in said.err
+    assert "no *_ratings.tsv in this folder" in said.err

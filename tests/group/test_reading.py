@@ -134,7 +134,7 @@ def test_without_regions_an_added_lesion_counts_and_it_is_said(applied, record):
     ("place", "cause"),
     [
         ((500, 0, 0), "outside the image"),
-        ((11, 21, 30), "lies on candidate 1; rate that one instead"),
+        ((11, 21, 30), "is at candidate 1; rate that candidate instead"),
     ],
 )
 def test_a_lesion_cannot_be_added_where_it_makes_no_sense(applied, place, cause):
@@ -223,7 +223,7 @@ def test_every_column_that_readers_add_is_described(applied, record):
 @pytest.mark.parametrize(
     ("changes", "cause"),
     [
-        ({"place": (10, 20, 30.6)}, "candidate 1: not where the lesion table has it"),
+        ({"place": (10, 20, 30.6)}, "candidate 1: not at its location in the lesion table"),
         ({"lesion_id": "9"}, "candidate 9: not in the lesion table"),
     ],
 )
@@ -232,7 +232,7 @@ def test_ratings_of_other_results_are_listed_and_not_used(applied, record, chang
     assert read is record
     (problem,) = ratings.problems
     assert cause in problem.reason
-    assert "of other results (version 0.1," in problem.reason
+    assert "made on other results (version 0.1," in problem.reason
     assert problem.path.name == "sub-01_rater-AB_ratings.tsv"
 
 
@@ -252,6 +252,6 @@ def test_ratings_made_on_other_outputs_are_used_where_they_can_be_and_it_is_said
     (problem,) = ratings.problems
     assert problem.files == record.files
     assert problem.reason == (
-        f"sub-01: made on other outputs (ba9876543210; the lesion table is now {present}); what "
-        "lies where it lay is used, look at the present report"
+        f"sub-01: made on other outputs (ba9876543210; the lesion table is now {present}). "
+        "Ratings are used if the lesion is still at the same location; check the current report"
     )

@@ -97,7 +97,7 @@ def cut(path):
     ("damage", "told"),
     [
         (cut, "a row does not have the columns of the header"),
-        (lambda path: path.write_bytes(b"status\tgrade\n\xff\xfe\x00\n"), "no text"),
+        (lambda path: path.write_bytes(b"status\tgrade\n\xff\xfe\x00\n"), "not a text file"),
         (lambda path: path.write_bytes(b""), "lacks border, grade"),
         (lambda path: (path.unlink(), os.mkfifo(path)), "not a regular file"),
         (lambda path: write_table(path, ["status"], [{"status": "kept"}]), "lacks border, grade"),
@@ -139,7 +139,7 @@ def test_a_result_that_could_be_read_but_is_not_as_it_was_written_is_a_problem(
     damage(path)
     found, (problem,) = read(out_dir)
     assert labels(found) == ["sub-01_ses-B", "sub-02"]
-    assert f"{path.name} is not as the run wrote it" in problem.reason
+    assert f"{path.name} was changed after the run wrote it" in problem.reason
     assert problem.left_out
 
 

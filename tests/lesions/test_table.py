@@ -76,13 +76,16 @@ def test_every_value_that_occurs_is_a_described_level():
 @pytest.mark.parametrize(
     ("cells", "cause"),
     [
-        ({"status": "n/a"}, "status n/a: one of kept, rejected is expected"),
-        ({"grade": "certain"}, "grade certain: one of definite, possible, below-size, macro"),
-        ({"reason": "because"}, "reason because: one of parenchyma"),
-        ({"diameter": "large"}, "diameter large: a number is expected"),
-        ({"lesion_id": "1.5"}, "lesion_id 1.5: a whole number is expected"),
-        ({"border": "yes"}, "border yes: one of true, false is expected"),
-        ({"cfpr_mode": "own"}, "cfpr_mode own: one of paper, reference is expected"),
+        ({"status": "n/a"}, "status n/a: expected one of kept, rejected"),
+        (
+            {"grade": "certain"},
+            "grade certain: expected one of definite, possible, below-size, macro",
+        ),
+        ({"reason": "because"}, "reason because: expected one of parenchyma"),
+        ({"diameter": "large"}, "diameter large: expected a number"),
+        ({"lesion_id": "1.5"}, "lesion_id 1.5: expected a whole number"),
+        ({"border": "yes"}, "border yes: expected one of true, false"),
+        ({"cfpr_mode": "own"}, "cfpr_mode own: expected one of paper, reference"),
     ],
 )
 def test_a_cell_that_is_none_is_refused_and_says_what_is_expected(cells, cause):

@@ -31,7 +31,7 @@ def test_all_is_well(run, tmp_path):
     assert begun == f"reading the results in {tmp_path / 'out'}"
     written = {path.name for path in (tmp_path / "out").glob("group*") if path.suffix != ".json"}
     assert {*files.split(", "), "group.html"} == written
-    assert page == f"the page is {tmp_path / 'out' / 'group.html'}"
+    assert page == f"report written to {tmp_path / 'out' / 'group.html'}"
 
 
 def test_what_is_left_out_is_printed_counted_and_makes_the_exit_code(run, tmp_path):

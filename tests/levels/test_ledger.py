@@ -78,7 +78,7 @@ def test_an_interrupt_leaves_its_word_with_those_that_ran(ledger, tmp_path, caps
     rows = {r["participant_id"]: r for r in read_table(tmp_path / "logs" / "status.tsv")}
     assert rows["sub-01"]["status"] == "ok"
     assert rows["sub-02"]["message"] == "interrupted"
-    assert "not begun" in rows["sub-03"]["message"]
+    assert "not started" in rows["sub-03"]["message"]
 
 
 def test_a_full_disk_ends_a_run_with_its_cause(ledger, monkeypatch, capsys):

@@ -125,7 +125,7 @@ def test_a_dataset_of_derivatives_is_told(bids, tmp_path, capsys):
     path = bids / "dataset_description.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "DatasetType": "derivative"}))
     assert main([str(bids), str(tmp_path / "out"), "participant", "--dry-run"]) == 0
-    assert "says that these are derivatives" in " ".join(capsys.readouterr().out.split())
+    assert "describes derivatives" in " ".join(capsys.readouterr().out.split())
 
 
 def test_an_atlas_that_is_none_is_code_65_before_anything_is_done(bids, tmp_path, capsys):
@@ -235,10 +235,10 @@ def test_the_status_tells_of_each_session_what_is_true_while_others_run(
         {label: message.partition(":")[0] for label, message in one.items()} for one in seen
     )
     assert {one.pop("sub-02") for one in (before, first, between, second)} == {"no T2*w image"}
-    assert before == {"sub-01": "not begun", "sub-03": "not begun"}
-    assert first == {"sub-01": "started and not ended", "sub-03": "not begun"}
-    assert between == {"sub-01": "damaged", "sub-03": "not begun"}
-    assert second == {"sub-01": "damaged", "sub-03": "started and not ended"}
+    assert before == {"sub-01": "not started", "sub-03": "not started"}
+    assert first == {"sub-01": "started but not finished", "sub-03": "not started"}
+    assert between == {"sub-01": "damaged", "sub-03": "not started"}
+    assert second == {"sub-01": "damaged", "sub-03": "started but not finished"}
 
 
 def test_who_waits_keeps_what_is_known_of_an_earlier_run(bids, tmp_path, monkeypatch):

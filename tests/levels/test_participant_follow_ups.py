@@ -127,7 +127,7 @@ def test_a_follow_up_that_stops_the_run_leaves_the_others_not_reached(dataset, r
     assert result == (5, 2, 0, 1)
     messages = {row["participant_id"]: row["message"] for row in rows if row["session_id"] is None}
     assert messages["sub-01"] == "why"
-    assert "not reached" in messages["sub-03"]
+    assert "the run stopped after a failure" in messages["sub-03"]
 
 
 def test_one_job_per_session_is_followed_with_what_earlier_jobs_made(dataset, runs, capsys):

@@ -33,7 +33,9 @@ def test_temporary_files_go_to_the_work_folder(bids, tmp_path, scratch_seen, cap
     assert scratch.parent == work
     assert tempfile.gettempdir() == before
     assert scratch.exists() == (keep == "always")
-    assert (f"scratch is kept: {scratch}" in capsys.readouterr().out) == (keep == "always")
+    assert (f"keeping the working directory: {scratch}" in capsys.readouterr().out) == (
+        keep == "always"
+    )
 
 
 def test_only_scratch_of_earlier_runs_is_cleaned(bids, tmp_path):

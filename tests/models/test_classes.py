@@ -103,5 +103,5 @@ def test_classes_are_found_by_name(labels, cmb, regions):
     ],
 )
 def test_without_one_class_of_microbleeds_a_model_is_refused(labels):
-    with pytest.raises(ModelError, match="one CMB, microbleed or lesion is expected"):
+    with pytest.raises(ModelError, match="expected one named CMB, microbleed or lesion"):
         classes_of(labels, PATH)

@@ -62,7 +62,7 @@ def test_options_have_the_spellings_that_people_type(name):
 @pytest.mark.parametrize("name", WITHOUT_EFFECT)
 def test_what_is_accepted_without_effect_says_so_in_the_help(name):
     (action,) = (action for action in ACTIONS if action.dest == name)
-    assert action.help.startswith("accepted without effect: ")
+    assert action.help.startswith("no effect, accepted for compatibility: ")
     assert set(action.option_strings) == set(WITHOUT_EFFECT[name][0])
 
 

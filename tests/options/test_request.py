@@ -19,18 +19,23 @@ def test_runs_and_acquisitions_are_filters_of_the_t2star(place):
 
 def test_a_filter_file_and_an_option_for_one_entity_exclude_each_other(place):
     Path("run.json").write_text('{"t2starw": {"run": 1}}')
-    with pytest.raises(UsageError, match="--run-id: --bids-filter-file has run for t2starw"):
+    with pytest.raises(
+        UsageError, match="--run-id: --bids-filter-file already filters t2starw by run"
+    ):
         settings_of("bids", "out", "participant", "--run-id", "2", "--bids-filter-file", "run.json")
 
 
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        (["participant", "--clean-workdir"], "--clean-workdir: name the folder with -w"),
-        (["group", "--reports-only"], "--reports-only: has no meaning without the participant"),
-        (["participant", "--reports-only", "--force"], "exclude each other"),
-        (["participant", "--mem", "0"], "--mem 0: more than 0 is expected"),
-        (["participant", "--random-seed", "-1"], "--random-seed -1: 0 or more is expected"),
+        (["participant", "--clean-workdir"], "--clean-workdir requires -w"),
+        (["group", "--reports-only"], "--reports-only requires the participant level"),
+        (
+            ["participant", "--reports-only", "--force"],
+            "--reports-only and --force cannot be combined",
+        ),
+        (["participant", "--mem", "0"], "--mem 0: expected more than 0"),
+        (["participant", "--random-seed", "-1"], "--random-seed -1: expected 0 or more"),
     ],
 )
 def test_options_that_need_or_exclude_another_are_refused(place, words, problem):

@@ -13,8 +13,8 @@ def test_memory_may_be_given_in_gb(place):
     with pytest.raises(UsageError) as caught:
         settings_of(*words, "--mem-gb", "0", "--mem", "8G")
     assert str(caught.value).splitlines() == [
-        "--mem and --mem-gb exclude each other; give one of them",
-        "--mem-gb 0.0: more than 0 GB is expected",
+        "--mem and --mem-gb cannot be combined; give only one",
+        "--mem-gb 0.0: expected more than 0 GB",
     ]
 
 

@@ -21,7 +21,7 @@ MACHINE = Machine(cpus=Limit(4, "cores"), memory=Limit(16000, "free"), gpus=cuda
 def test_no_memory_is_no_amount(tmp_path):
     (tmp_path / "in").mkdir()
     (problem,) = problems_of([tmp_path / "in", tmp_path / "out", "participant", "--mem", "0"])
-    assert problem == "--mem 0: more than 0 is expected"
+    assert problem == "--mem 0: expected more than 0"
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_labels_may_come_from_a_file(settings_of, tmp_path, option):
 def test_a_file_of_labels_that_is_none_is_named_with_its_option(settings_of, tmp_path):
     path = tmp_path / "labels.txt"
     path.write_bytes(bytes(range(256)))
-    with pytest.raises(UsageError, match=f"--session-label @{path}: a text file of labels"):
+    with pytest.raises(UsageError, match=f"--session-label @{path}: cannot read the labels"):
         settings_of("--session-label", f"@{path}")
 
 
@@ -232,7 +232,7 @@ def test_folders_of_the_group_level(settings_of, tmp_path, option, field):
         settings_of(option, tmp_path / "absent")
     assert str(caught.value).splitlines() == [
         f"{option} {tmp_path / 'absent'}: not a folder",
-        f"{option}: has no meaning without the group level",
+        f"{option} requires the group level",
     ]
 
 

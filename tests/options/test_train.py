@@ -43,8 +43,8 @@ def test_regions_are_learned_unless_they_are_not_wanted():
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["lesions", "out", *TEXTS, "--epochs", "0"], "--epochs 0: at least 1"),
-        (["lesions", "out", *TEXTS, "--folds", "1"], "--folds 1: at least 2"),
+        (["lesions", "out", *TEXTS, "--epochs", "0"], "--epochs 0: expected at least 1"),
+        (["lesions", "out", *TEXTS, "--folds", "1"], "--folds 1: expected at least 2"),
         (["implants", "out", "x", "--microbleeds", "3", "1"], "<= MIN <= MAX"),
         (["anatomy", *TEXTS], "LABEL_MAP"),
         (["everything"], "invalid choice"),

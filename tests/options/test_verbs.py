@@ -74,16 +74,23 @@ def test_a_request_is_frozen_and_its_lists_are_tuples(read, words):
         (
             read_simulation,
             ["out", "--participants", "0", "--microbleeds", "5", "2"],
-            ["--participants 0: at least 1", "--microbleeds 5 2: 0 <= MIN <= MAX"],
+            [
+                "--participants 0: expected at least 1",
+                "--microbleeds 5 2: expected 0 <= MIN <= MAX",
+            ],
         ),
         (
             read_evaluation,
             ["in", "absent", "truth/out", "--min-score", "1"],
-            ["REF_DERIVATIVES absent: not a folder", "--min-score 1.0: between 0 and 1"],
+            ["REF_DERIVATIVES absent: not a folder", "--min-score 1.0: expected between 0 and 1"],
         ),
         (read_conversion, ["valdo", "absent", "out"], ["VALDO_DIR"]),
         (read_conversion, ["valdo", "in", "in/out"], ["BIDS_DIR"]),
-        (read_sensitivity, ["absent", "--draws", "0"], ["OUTPUT_DIR", "--draws 0: at least 1"]),
+        (
+            read_sensitivity,
+            ["absent", "--draws", "0"],
+            ["OUTPUT_DIR", "--draws 0: expected at least 1"],
+        ),
         (
             read_adaptation,
             ["absent", "--output-dir", "bundle"],
@@ -93,7 +100,7 @@ def test_a_request_is_frozen_and_its_lists_are_tuples(read, words):
         (
             read_slurm,
             ["--image", "absent.sif", "--time", "1\n2"],
-            ["--image absent.sif", "one line"],
+            ["--image absent.sif", "a single line"],
         ),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
@@ -108,7 +115,7 @@ def test_all_problems_are_told_at_once_a_line_each(read, words, problems):
 
 
 def test_nothing_is_evaluated_into_its_inputs():
-    with pytest.raises(UsageError, match="nothing is written into the inputs"):
+    with pytest.raises(UsageError, match="choose a folder outside the inputs"):
         read_evaluation(["in", "truth", "truth/out"])
 
 

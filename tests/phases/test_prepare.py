@@ -90,7 +90,7 @@ def test_an_image_that_is_none_of_a_head_stops_the_session_with_its_file(
     monkeypatch.setattr(
         AnatomySegmentation, "brain_mask", lambda _, grid: np.ones(grid.shape, np.bool_)
     )
-    with pytest.raises(DataError, match=r"T2starw.nii.gz shows no brain that can be recognized"):
+    with pytest.raises(DataError, match=r"T2starw.nii.gz shows no recognizable brain"):
         strip(where, "T2starw", Network(), settings(brain_extraction="embedded"), print)
 
 

@@ -53,7 +53,7 @@ def test_a_cortex_without_names_is_named_from_the_atlas_and_it_is_said(
     made = label_head(head, found, asked, steps.append, notes)
     (note,) = notes
     assert str(found.dseg) in note
-    assert "lobes are those of the atlas" in note
+    assert "using the lobes of the atlas" in note
     assert named == [7]
     assert has_lobes(made.dseg)
     assert steps == ["parcellation: sMRIPrep"]
@@ -86,7 +86,7 @@ def test_labels_of_another_head_are_refused_before_they_are_named(
     elsewhere = AFFINE.copy()
     elsewhere[1, 3] += 40
     head = head_of(labelled.dseg, elsewhere)
-    with pytest.raises(DataError, match="not of this T1w"):
+    with pytest.raises(DataError, match="does not match this T1w"):
         label_head(head, found, settings(), lambda text: None, [])
     assert named == []
 

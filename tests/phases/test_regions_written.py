@@ -174,7 +174,7 @@ def test_a_damaged_talairach_transform_matters_to_who_needs_it(
     )
     head = dataclasses.replace(labelled, subject_dir=tmp_path / "sub-01")
     jhu = write_jhu(tmp_path / "jhu.nii.gz", jhu_labels())
-    with pytest.raises(DataError, match=f"^{xfm} is damaged.*--jhu-atlas, or leave that option"):
+    with pytest.raises(DataError, match=f"^{xfm} is damaged.*fix the file, or omit --jhu-atlas"):
         write(head, t2star, files, settings(jhu_atlas=jhu))
     assert not files.mars.exists()
     write(head, t2star, files, settings())

@@ -108,7 +108,7 @@ def test_the_image_keeps_its_geometry_on_the_way_there(machine, head, tmp_path):
     ("script", "error", "said"),
     [
         ("import sys; sys.exit('out of weights')", DataError, "status 1: out of weights"),
-        ("", DataError, "status 0 but wrote no mask"),
+        ("", DataError, "without an error but wrote no mask"),
         (
             "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
             TemporaryError,

@@ -192,7 +192,7 @@ class Reader:
 
     def read_in(self, path):
         """Go on from an earlier export."""
-        self.page.get_by_label("Go on from an earlier export").set_input_files(path)
+        self.page.get_by_label("Continue from an earlier export").set_input_files(path)
         self.page.wait_for_function(
             "() => document.querySelector('.review-file input').value === ''"
         )

@@ -81,7 +81,7 @@ def test_the_page_shows_every_part_of_a_cohort(page):
     assert "Not assessed: superficial siderosis" in text
     assert "SWI 1 of 1 participants have microbleeds" in text
     assert "sub-07 1 thalamus volume 2 ml ▼ too low" in text
-    assert "sub-95/anat/sub-95_label-CMB_lesions.tsv: no text" in text
+    assert "sub-95/anat/sub-95_label-CMB_lesions.tsv: not a text file" in text
 
 
 def test_swi_and_gre_stand_apart_and_the_page_says_so(page):
@@ -96,7 +96,7 @@ def test_one_kind_of_sequence_is_pooled_over_its_protocols(open_page, tmp_path):
     write_session(tmp_path / "out", "02", None, 1, {**GRE, "MagneticFieldStrength": 1.5})
     text = words(open_page(run(tmp_path / "out")))
     assert "Not pooled" not in text
-    assert "All sessions are of one kind of sequence, GRE; its protocols are pooled." in text
+    assert "All sessions use the same kind of sequence (GRE). Its protocols are pooled." in text
     assert "2 sessions of 2 protocols" in text
 
 

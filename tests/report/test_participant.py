@@ -308,7 +308,7 @@ def test_without_the_viewer_page_and_log_say_so_and_pictures_are_there(
     monkeypatch.setattr(page_module, "script", missing)
     page = write_report(tmp_path, session_of(tmp_path)).read_text()
     page_module.viewer_or_why.cache_clear()
-    assert "There is no volume to look through: it is &lt;not&gt; there." in page
+    assert "The volume viewer is not available: it is &lt;not&gt; there." in page
     assert "no volumes: it is <not> there" in caplog.text
     assert "Show in volume" not in page
     assert "data-volume=" not in page

@@ -70,8 +70,8 @@ def test_what_is_known_of_all_sessions_counts_and_says_so(tmp_path):
     page = compared(tmp_path).read_text()
     told = words(page)
     # Of ses-A two are found, and the third is below the threshold there.
-    assert "Known of all sessions 3: strictly lobar. Boston v2.0: 3 strictly lobar" in told
-    assert "What is gone does not count." in told
+    assert "Known from all sessions 3: strictly lobar. Boston v2.0: 3 strictly lobar" in told
+    assert "Gone ones do not count." in told
 
 
 def test_cards_say_what_a_candidate_is_through_time(tmp_path):

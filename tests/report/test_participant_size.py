@@ -61,7 +61,7 @@ def test_pictures_of_microbleeds_come_before_all_others(tmp_path, finished, smal
     shown = re.findall(r'data-lesion="(\d+)"[^>]*>\s*<button type="button" class="zoom"', page)
     assert shown == kept
     assert counts(page) == (3, 2, 0)
-    assert left_out(page) == {"6 pictures are left out", "the volumes are left out"}
+    assert left_out(page) == {"6 pictures are left out", "the volumes are omitted"}
     assert page.count("Without a picture") == 1
 
 

@@ -52,7 +52,7 @@ def test_without_a_name_nothing_is_rated_and_the_name_is_asked_for(opened):
     assert reader.choices() == [None] * 4
     assert reader.start.is_visible()
     reader.call(" ")
-    assert reader.start.get_by_role("alert").inner_text() == "Give your name or initials."
+    assert reader.start.get_by_role("alert").inner_text() == "Enter your name or initials."
     assert reader.name.evaluate("field => field.matches(':focus')")
 
 
@@ -233,7 +233,7 @@ def test_each_session_has_its_candidates_and_its_progress(opened):
 def test_a_session_without_candidates_is_read_by_saying_so(opened):
     reader = opened(table=[])
     reader.button("More")
-    box = reader.page.get_by_label("This session has no candidate; I have looked at all of it")
+    box = reader.page.get_by_label("This session has no candidate; I have checked the whole scan")
     box.check()
     reader.button("Undo")
     assert not box.is_checked()
@@ -295,7 +295,7 @@ def test_a_browser_that_keeps_nothing_says_so_and_works_on(tmp_path, opened):
     reader.page.reload()
     reader.call("AB")
     reader.rate(1, "Definite")
-    assert "Not kept by this browser" in reader.message
+    assert "This browser cannot save your reading" in reader.message
     reader.call("CD")
     reader.call("AB")
     assert reader.choices()[0] == "definite"

@@ -106,7 +106,7 @@ def test_it_takes_the_exports_of_two_readers(tmp_path, open_page, exports):
     page = open_page(write_page(tmp_path), to_read=True)
     reader = Reader(page, "EF", "Adjudicate", exports[:1])
     alert = reader.start.get_by_role("alert")
-    assert alert.inner_text() == "Choose the exports of two readers or more."
+    assert alert.inner_text() == "Choose the exports of two or more readers."
     exports[1].write_text("nonsense")
     reader.call("EF", "Adjudicate", exports)
     page.locator("[role=alert]", has_text="sub-01_rater-CD_ratings.tsv cannot be read").wait_for()

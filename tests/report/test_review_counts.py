@@ -306,7 +306,9 @@ def test_an_added_lesion_counts_where_it_lies_once_the_volume_has_told_it(reader
     reader.button("Add as definite")
     assert "3 microbleeds" in visible(page, "#summary")
     if "unassigned 1" in visible(page, "#summary"):  # the volume is not open yet
-        assert "1 added lesion unassigned, for the page does not know" in visible(page, "#summary")
+        assert "1 added lesion unassigned, because the page does not know" in visible(
+            page, "#summary"
+        )
         page.locator("#viewer").scroll_into_view_if_needed()
     page.wait_for_function("() => document.querySelector('.viewer-message').hidden")
     assert "lobar 2 deep 1 infratentorial 0" in visible(page, "#summary")

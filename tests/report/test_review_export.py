@@ -87,7 +87,7 @@ def test_a_session_without_candidates_is_read(tmp_path, opened, exports):
     record = write_session(tmp_path / "out", "01", "A", candidates=[])
     reader = opened(sessions=("ses-A",), table=[])
     reader.button("More")
-    reader.page.get_by_label("I have looked at all of it").check()
+    reader.page.get_by_label("I have checked the whole scan").check()
     assert reader.export(exports).name == "sub-01_ses-A_rater-AB_ratings.tsv"
     assert read_ratings(exports).apply(record).source == "reader AB"
 
@@ -245,7 +245,7 @@ def test_what_is_read_in_keeps_its_mode_and_outputs_until_it_is_decided_anew(tmp
     path = write_ratings(tmp_path, *rows)
     reader = opened()
     reader.read_in(path)
-    assert reader.message == "2 decisions read in; 2 of them made on other outputs."
+    assert reader.message == "2 decisions read in; 2 of them made on different outputs."
     reader.rate(2, "Possible")
     first, second = read_table(reader.export(tmp_path / "new"))
     assert (first["outputs"], second["outputs"]) == (
@@ -262,7 +262,9 @@ def test_an_export_that_was_blinded_is_read_in_locked(tmp_path, opened):
     path = write_ratings(tmp_path, rating("1", "definite", mode="blinded"))
     aided = opened()
     aided.read_in(path)
-    assert aided.message == "sub-01_rater-AB_ratings.tsv was read blinded, and you read aided."
+    assert (
+        aided.message == "sub-01_rater-AB_ratings.tsv was read blinded, but you are reading aided."
+    )
     looking = opened(None)
     looking.read_in(path)
     assert (looking.who, looking.choices()[0]) == ("AB, blinded", "definite")
@@ -270,7 +272,10 @@ def test_an_export_that_was_blinded_is_read_in_locked(tmp_path, opened):
     assert looking.choices()[0] == "definite"
     blinded = opened("CD", mode="Blinded")
     blinded.read_in(write_ratings(tmp_path, rating("1", "definite", "CD")))
-    assert blinded.message == "sub-01_rater-AB_ratings.tsv was read aided, and you read blinded."
+    assert (
+        blinded.message
+        == "sub-01_rater-AB_ratings.tsv was read aided, but you are reading blinded."
+    )
 
 
 def test_rows_of_other_results_are_left_out_and_counted(tmp_path, opened):
@@ -287,7 +292,7 @@ def test_rows_of_other_results_are_left_out_and_counted(tmp_path, opened):
     ]
     reader.read_in(write_ratings(tmp_path, *rows))
     assert reader.choices() == ["definite", None, None, None]
-    assert reader.message == "1 decision read in; 7 of other results or broken, left out."
+    assert reader.message == "1 decision read in; 7 left out (from other results, or damaged)."
 
 
 @pytest.mark.parametrize(
@@ -309,7 +314,7 @@ def test_a_file_that_is_no_export_changes_nothing(tmp_path, opened, content, mes
 def test_ratings_of_another_reader_are_not_mixed_in(tmp_path, opened):
     reader = opened()
     reader.read_in(write_ratings(tmp_path, rating("1", "definite", "CD")))
-    assert reader.message == "sub-01_rater-AB_ratings.tsv is of CD, and you read as AB."
+    assert reader.message == "sub-01_rater-AB_ratings.tsv is from CD, but you are reading as AB."
     assert reader.choices() == [None] * 4
 
 

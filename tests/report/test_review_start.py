@@ -161,11 +161,14 @@ def test_who_has_seen_what_the_algorithm_found_cannot_read_blinded(tmp_path, ope
     reader = Reader(open_page(write_page(tmp_path), to_read=True), "AB")
     reader.rate(1, "Definite")
     reader.call("CD", "Blinded")
-    assert "has been on this screen" in reader.start.get_by_role("alert").inner_text()
+    assert "were shown on this screen" in reader.start.get_by_role("alert").inner_text()
     reader.page.reload()
     # The page does not go on with the reading of AB, who may do so later.
     reader.call("AB", "Blinded")
-    assert reader.start.get_by_role("alert").inner_text() == "AB has read this aided."
+    assert (
+        reader.start.get_by_role("alert").inner_text()
+        == "AB has already read this participant in aided mode."
+    )
     reader.call("CD", "Blinded")
     assert (reader.who, reader.choices()[0]) == ("CD, blinded", None)
     reader.call("AB", "Aided")

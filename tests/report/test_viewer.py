@@ -58,7 +58,7 @@ def test_the_class_is_exported_under_its_name(made):
     ],
 )
 def test_a_script_that_is_made_otherwise_is_not_guessed_at(code):
-    with pytest.raises(LookupError, match="does not show the class"):
+    with pytest.raises(LookupError, match="does not expose the NiiVue class"):
         with_export(code)
 
 
@@ -85,7 +85,7 @@ def test_a_script_without_its_licence_is_not_passed_on(unread):
         version = "1"
 
     unread.setattr(viewer, "distribution", lambda name: Bare)
-    with pytest.raises(LookupError, match="without its licence"):
+    with pytest.raises(LookupError, match="has no license file"):
         script()
 
 
@@ -169,12 +169,12 @@ def test_without_room_images_get_coarser_and_at_last_are_left_out(finished, monk
     full = fitted(finished, 10**7)
     coarse = fitted(finished, full.size - 1)
     assert coarse.size < full.size
-    assert coarse.note == "the volumes are averaged to 2 mm in plane"
+    assert coarse.note == "the volumes are downsampled to 2 mm in plane"
     steps = nib.affines.voxel_sizes(volumes_of(coarse)["T2starw"].affine)
     assert steps == pytest.approx([2, 2, 4])
     assert coarse.packed["regions"] == full.packed["regions"]
     none = fitted(finished, 100)
-    assert (none.packed, none.note) == ({}, "the volumes are left out")
+    assert (none.packed, none.note) == ({}, "the volumes are omitted")
 
 
 def test_outputs_without_volumes_have_none(tmp_path):

@@ -154,7 +154,7 @@ def test_a_click_moves_the_crosshair_and_tells_the_page_the_place(opened):
     assert [told[axis] for axis in "xyz"] == pytest.approx(after, abs=0.06)
     # The first click gives the volume the focus, the next one asks about the place.
     status = page.locator("#review [role=status]")
-    assert status.inner_text() == "To read: give your name, then rate the candidates."
+    assert status.inner_text() == "To start reading, enter your name, then rate the candidates."
     page.mouse.click(*spot)
     assert "A missed lesion?" in status.inner_text() or "lies there" in status.inner_text()
     page.keyboard.press("PageUp")
@@ -323,7 +323,7 @@ def test_where_there_is_no_webgl_the_page_says_so_and_keeps_its_pictures(
     page.goto(write_report(tmp_path, session_of(tmp_path)).as_uri())
     page.get_by_role("button", name="Just looking").click()
     page.locator("#viewer").scroll_into_view_if_needed()
-    page.get_by_text("This browser has no WebGL2").wait_for()
+    page.get_by_text("The volume viewer needs WebGL2").wait_for()
     assert page.locator("#viewer [name=regions]").is_disabled()
     assert page.locator(".card img").first.is_visible()
     page.locator(".card .show").first.click()

@@ -50,7 +50,9 @@ def test_where_resuming_is_not_allowed_the_folder_is_left_alone(
     machine, install_recon_all, recon, begun
 ):
     install_recon_all()
-    with pytest.raises(DataError, match=f"{begun} is not finished; remove it, or allow"):
+    with pytest.raises(
+        DataError, match=f"{begun} is not finished; remove it, or omit --fs-no-resume"
+    ):
         recon(resume=False)
     assert machine.runs == []
 

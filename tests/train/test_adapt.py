@@ -138,8 +138,8 @@ def test_where_nothing_is_gained_no_bundle_is_written(out, start, tmp_path, monk
     monkeypatch.setattr("cmb_bidsapp.train.tuning.EVERY", 1)
     assert adapt(out, start, tmp_path / "b", "--steps", "1") == 3
     said = capsys.readouterr().err
-    assert "no bundle is written" in said
-    assert "toy-1 stays the one to use" in said
+    assert "no bundle written" in said
+    assert "keep using toy-1" in said
     assert not (tmp_path / "b").exists()
 
 
@@ -163,7 +163,7 @@ def test_ratings_are_learned_and_the_card_says_so(out, start, tmp_path, capsys):
 
 def test_two_participants_are_too_few(out, start, tmp_path, capsys):
     assert adapt(out, start, tmp_path / "b", "--participant-label", "01", "02") == 2
-    assert "2 participants are too few: 3 are needed" in capsys.readouterr().err
+    assert "2 participants are too few; at least 3 are needed" in capsys.readouterr().err
     assert not (tmp_path / "b-work").exists()
 
 
@@ -185,7 +185,7 @@ def test_outputs_of_another_model_are_refused(out, tmp_path, capsys):
 def test_the_model_is_not_overwritten(out, start, capsys):
     before = tree(start)
     assert adapt(out, start, start) == 2
-    assert "name another folder" in capsys.readouterr().err
+    assert "choose another one" in capsys.readouterr().err
     assert tree(start) == before
 
 

@@ -178,7 +178,7 @@ def test_a_folder_without_an_evaluation_says_what_to_run(bundle, tmp_path, capsy
 def test_a_bundle_of_another_kind_is_refused(tmp_path, capsys):
     write(tmp_path, candidates())
     assert main(["train", "calibrate", str(tmp_path), str(tmp_path)]) == 2
-    assert "a folder with a model.json is expected" in capsys.readouterr().err
+    assert "expected a folder with a model.json" in capsys.readouterr().err
     shutil.copy(PACKAGED / "anatomy" / "model.json", tmp_path)
     assert main(["train", "calibrate", str(tmp_path), str(tmp_path)]) == 2
-    assert "for lesions is expected" in capsys.readouterr().err
+    assert "expected a model for lesions" in capsys.readouterr().err

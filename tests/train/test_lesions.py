@@ -104,9 +104,9 @@ def test_a_work_folder_serves_one_training(sessions: Path, tmp_path: Path):
     write_raw_dataset(cases, tmp_path)
     write_raw_dataset(cases, tmp_path)
     for other in ({"proxy": False}, {"mimics": True}):
-        with pytest.raises(UsageError, match="give a fresh --work-dir"):
+        with pytest.raises(UsageError, match="choose an empty --work-dir"):
             write_raw_dataset(cases, tmp_path, **other)
-    with pytest.raises(UsageError, match="give a fresh --work-dir"):
+    with pytest.raises(UsageError, match="choose an empty --work-dir"):
         write_raw_dataset(cases[:2], tmp_path)
 
 

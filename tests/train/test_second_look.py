@@ -166,7 +166,7 @@ def test_mimics_alone_leave_the_judgement_as_it_is(training, tmp_path, capsys):
     arguments += ["--masks", str(training), "--mimics-only"]
     before = load_lesion_model("lesions").card
     assert main(arguments) == 0
-    assert "nothing is learned of what is no microbleed" in capsys.readouterr().out
+    assert "the network does not learn mimics" in capsys.readouterr().out
     for participant in ("01", "02", "03"):
         files = SessionFiles(training, participant, None)
         t2star, affine = (image := nib.load(files.t2star)).get_fdata(), image.affine

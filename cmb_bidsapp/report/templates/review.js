@@ -102,7 +102,7 @@
       else if (cmbReading.open()) change(() => now.decisions.delete(keyOf(place)));
     };
     const label = Object.assign(document.createElement("label"), { className: "review-check" });
-    label.append(box, ` ${title} has no candidate; I have looked at all of it`);
+    label.append(box, ` ${title} has no candidate; I have checked the whole scan`);
     item.append(line, label);
     find(".review-sessions").append(item);
     return () => {
@@ -200,10 +200,10 @@
     const card = candidateAt(spot);
     if (card) {
       turnTo(card);
-      return say(`Candidate ${card.dataset.lesion} lies there: rate that one.`);
+      return say(`Candidate ${card.dataset.lesion} is already there. Rate that one.`);
     }
     if (added().some((d) => d.session === spot.session && distance(d, spot) <= SAME_PLACE)) {
-      return say("A lesion is added there already.");
+      return say("You already added a lesion there.");
     }
     if (decide(spot, grade)) say(`Added at ${inWords(spot)}: ${WORDS[grade]}.`);
   }

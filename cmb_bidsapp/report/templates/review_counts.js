@@ -34,7 +34,7 @@
   // What stayed as the algorithm has it, and what the page does not know.
   const asIs = ({ unrated, nowhere }) => [`By ${now.reader}, ${now.mode}`,
     unrated ? `${plural(unrated, "candidate")} not rated, as the algorithm has ${unrated === 1 ? "it" : "them"}` : "",
-    nowhere ? `${plural(nowhere, "added lesion")} unassigned, for the page does not know the region` : "",
+    nowhere ? `${plural(nowhere, "added lesion")} unassigned, because the page does not know the region` : "",
   ].filter(Boolean).join("; ") + ".";
 
   // Texts by the names of the cells, of a session that was read.
@@ -52,7 +52,7 @@
       known_all: `${change.known}: ${change.known_category}. Boston v2.0: `
         + `${boston(change.known_boston_lobar, change.known_boston_deep, change.known_boston_cerebellar)}.`,
       alone: change.alone ? `By ${now.reader}: ${plural(change.alone, "microbleed")} of ${change.session}, added or `
-        + "counted against the algorithm, not looked for in the images before: open." : "" };
+        + "counted against the algorithm: not checked in the earlier images, so open." : "" };
   }
 
   function element(name, text, attributes = {}) {

@@ -24,7 +24,7 @@ const cmbRatings = (() => {
     const rows = [[]];
     while (part.lastIndex < text.length) {
       const [, quoted, plain, end] = part.exec(text) ?? [];
-      if (end === undefined) throw new Error("it is no table");
+      if (end === undefined) throw new Error("it is not a table");
       rows.at(-1).push(quoted === undefined ? plain : quoted.replaceAll('""', '"'));
       if (end !== "\t" && part.lastIndex < text.length) rows.push([]);
     }

@@ -72,8 +72,8 @@ const cmbFile = (() => {
     });
     const left = rows.length - own.length;
     const older = own.filter((d) => ![NONE, told[d.session].outputs].includes(d.outputs)).length;
-    const unused = [left ? `${left} of other results or broken, left out` : "",
-      older ? `${older} of them made on other outputs` : ""].filter(Boolean);
+    const unused = [left ? `${left} left out (from other results, or damaged)` : "",
+      older ? `${older} of them made on different outputs` : ""].filter(Boolean);
     return { reader: raters[0], mode, own, unused };
   }
 
@@ -82,12 +82,12 @@ const cmbFile = (() => {
     try { read = await parse(file); } catch (error) { return say(error.message); }
     const { reader, mode, own, unused } = read;
     if (now.reader && now.reader.toLowerCase() !== reader.toLowerCase()) {
-      return say(`${file.name} is of ${reader}, and you read as ${now.reader}.`);
+      return say(`${file.name} is from ${reader}, but you are reading as ${now.reader}.`);
     }
     if (!now.reader && mode === cmbReading.ADJUDICATED) {
-      return say("To go on with an adjudication, start it with the exports of the readers.");
+      return say("To continue an adjudication, start it with the exports of the readers.");
     }
-    if (now.reader && mode !== now.mode) return say(`${file.name} was read ${mode}, and you read ${now.mode}.`);
+    if (now.reader && mode !== now.mode) return say(`${file.name} was read ${mode}, but you are reading ${now.mode}.`);
     if (!now.reader) cmbReading.start(reader, mode);
     if (!cmbReading.open()) return;
     cmbReading.change(() => {
@@ -109,7 +109,7 @@ const cmbFile = (() => {
     const unused = [];
     for (const file of files) {
       const read = await parse(file);
-      if (read.mode === cmbReading.ADJUDICATED) throw new Error(`${file.name} is an adjudication already.`);
+      if (read.mode === cmbReading.ADJUDICATED) throw new Error(`${file.name} is already an adjudication.`);
       const side = sides.get(read.reader.toLowerCase()) ?? { reader: read.reader, latest: new Map() };
       sides.set(read.reader.toLowerCase(), side);
       for (const d of read.own) {
@@ -117,7 +117,7 @@ const cmbFile = (() => {
       }
       unused.push(...read.unused.map((what) => `${file.name}: ${what}`));
     }
-    if (sides.size < 2) throw new Error("Choose the exports of two readers or more.");
+    if (sides.size < 2) throw new Error("Choose the exports of two or more readers.");
     return { unused, sides: [...sides.values()].map(({ reader, latest }) => ({ reader, decisions: [...latest.values()] })) };
   }
 

@@ -122,21 +122,21 @@ const cmbReading = (() => {
     now.exported = false;
     keep();
     show();
-    say(message || (cmbStore.fleeting() ? "Not kept by this browser: export before you leave." : ""));
+    say(message || (cmbStore.fleeting() ? "This browser cannot save your reading. Export it before you leave." : ""));
   }
 
   // Whether decisions can be made; says why not, and takes back what a radio button shows.
   function open() {
     if (now.reader && !now.locked) return true;
     show();
-    if (now.locked) say("This reading was exported blinded and is locked. To read again, start an aided one.");
+    if (now.locked) say("This blinded reading was exported and is locked. To read again, start an aided reading.");
     else document.dispatchEvent(new CustomEvent("cmb:who"));
     return false;
   }
 
   function undo() {
     if (!open()) return;
-    if (!past.length) return say("There is nothing to undo.");
+    if (!past.length) return say("Nothing to undo.");
     restore(past.pop());
     now.exported = false;
     say("Undone.");

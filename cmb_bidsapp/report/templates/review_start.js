@@ -26,11 +26,11 @@
   // Why this reader cannot read blinded any more; empty where it is possible.
   function seen(reader) {
     if (cmbReading.kept(reader, "blinded")?.locked) return "";
-    if (cmbReading.kept(reader, "aided")) return `${reader} has read this aided.`;
-    if (cmbReading.kept(reader, cmbReading.ADJUDICATED)) return `${reader} has adjudicated this.`;
+    if (cmbReading.kept(reader, "aided")) return `${reader} has already read this participant in aided mode.`;
+    if (cmbReading.kept(reader, cmbReading.ADJUDICATED)) return `${reader} has already adjudicated this participant.`;
     if (!shown) return "";
     cmbReading.leave();
-    return "What the algorithm found has been on this screen. Load the page anew to read blinded.";
+    return "The results of the algorithm were shown on this screen. Reload the page to read blinded.";
   }
 
   function ask() {
@@ -49,7 +49,7 @@
     event.preventDefault();
     const reader = name.value.trim().replace(/\s+/g, " ");
     if (!reader) {
-      why.textContent = "Give your name or initials.";
+      why.textContent = "Enter your name or initials.";
       return name.focus();
     }
     const mode = modes.value;
@@ -85,7 +85,7 @@
     if (now.locked) say(`${plural(size, "decision")} of ${now.reader}, exported blinded: locked.`);
     else if (size) say(`${plural(size, "decision")} of ${now.reader}, from before.`);
     else if (own) {
-      say("Decisions of the other name stay under it.", [`They are ${now.reader}'s`,
+      say("Decisions under the other name are kept there.", [`They are ${now.reader}'s`,
         () => cmbReading.change(() => cmbReading.restore(own))]);
     } else say("");
   }
@@ -96,7 +96,7 @@
   dialog.querySelector("[type=button]").addEventListener("click", () => dialog.close());
   dialog.addEventListener("close", () => {
     cover();
-    if (!now.reader) say("To read: give your name, then rate the candidates.");
+    if (!now.reader) say("To start reading, enter your name, then rate the candidates.");
   });
   find(".review-who").addEventListener("click", ask);
   document.addEventListener("cmb:who", ask);

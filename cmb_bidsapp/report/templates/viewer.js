@@ -45,7 +45,7 @@
     const lacking = !document.createElement("canvas").getContext("webgl2") ? "WebGL2"
       : typeof DecompressionStream === "undefined" ? "DecompressionStream" : "";
     if (lacking) {
-      throw new Error(`This browser has no ${lacking}, which the volume needs. The pictures show every place.`);
+      throw new Error(`The volume viewer needs ${lacking}, which this browser does not have. The pictures show every candidate.`);
     }
     say("Opening the volume…");
     ({ Niivue } = await cmbPanes.code());
