@@ -114,6 +114,8 @@ def in_one_spot(
     in_plane = np.delete(place, grid.slice_axis, axis=1)
     near = cKDTree(place).query_pairs(ACROSS_MM, output_type="ndarray")
     near = near[np.linalg.norm(in_plane[near[:, 0]] - in_plane[near[:, 1]], axis=1) <= PEAK_MM]
+    # A model of somebody else may find pieces beyond the brain, where nothing has a depth.
+    near = near[(t2star[tuple(centres.T)] > 0)[near].all(axis=1)]
     one = [_share_a_spot(t2star, grid.spacing, centres[pair]) for pair in near]
     pairs: npt.NDArray[np.intp] = near[np.array(one, np.bool_)]
     return pairs

@@ -143,3 +143,9 @@ def test_numbers_have_no_gaps_where_two_of_several_are_one():
     instances = found(threshold=0.7, **scan)
     assert np.unique(instances).tolist() == [0, 1, 2, 3]
     assert instances[20, 20, 4] == instances[20, 20, 5] != 0
+
+
+def test_beyond_the_brain_nothing_is_joined():
+    scan = slices((20, 20, 4), (20, 20, 5))
+    scan["t2star"] = np.zeros_like(scan["t2star"])
+    assert found(threshold=0.7, **scan).max() == 2
