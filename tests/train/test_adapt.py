@@ -130,7 +130,7 @@ def test_an_interrupted_adaptation_goes_on_to_the_same_bundle(
 def test_a_work_folder_of_another_adaptation_is_refused(adapted, out, start, tmp_path, capsys):
     work = adapted.with_name("mine-work")
     assert adapt(out, start, tmp_path / "b", "--work-dir", work, "--random-seed", "1") == 2
-    assert "of another adaptation" in capsys.readouterr().err
+    assert "belongs to another adaptation" in capsys.readouterr().err
 
 
 def test_where_nothing_is_gained_no_bundle_is_written(out, start, tmp_path, monkeypatch, capsys):
