@@ -78,7 +78,7 @@ def checked_metadata(metadata: Mapping[str, Any]) -> tuple[dict[str, Any], list[
     """Metadata without numbers that cannot be what they say, and what was done about them.
 
     >>> checked_metadata({"EchoTime": 20})
-    ({'EchoTime': 0.02}, ['EchoTime 20 is taken as milliseconds; BIDS asks for seconds'])
+    ({'EchoTime': 0.02}, ['EchoTime 20 is interpreted as milliseconds; BIDS requires seconds'])
     >>> checked_metadata({"EchoTime": "20 ms", "FlipAngle": 15})
     ({'FlipAngle': 15}, ['EchoTime "20 ms" is ignored: it is no echo time in seconds'])
     """

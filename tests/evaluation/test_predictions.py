@@ -67,7 +67,7 @@ def test_several_files_are_named_and_a_pattern_chooses(tmp_path):
     touch(tmp_path, "fold0/sub-01_pred.nii.gz", "fold1/sub-01_pred.nii.gz")
     sessions, (told,) = found(tmp_path)
     assert sessions == {}
-    assert "not 2 (sub-01_pred.nii.gz, sub-01_pred.nii.gz)" in told
+    assert "found 2 (sub-01_pred.nii.gz, sub-01_pred.nii.gz)" in told
     assert found(tmp_path, "fold1/*") == ({"sub-01": "fold1/sub-01_pred.nii.gz"}, [])
 
 

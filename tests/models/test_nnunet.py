@@ -105,7 +105,7 @@ def test_folds_of_other_trainings_are_refused(tmp_path):
     folder = toy_folder(tmp_path, ("0", "1"))
     other = checkpoint(toy_network(), inference_allowed_mirroring_axes=None)
     torch.save(other, folder / "fold_1" / FINAL)
-    refused(folder, "another training")
+    refused(folder, "a different training")
 
 
 def test_a_folder_may_have_any_name_and_its_checkpoint_tells_the_configuration(tmp_path):

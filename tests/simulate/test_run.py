@@ -10,9 +10,9 @@ from tests.simulate.test_dataset_cohort import lesions
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--new", "3", "1"], "--new 3 1: 0 <= MIN <= MAX"),
-        (["--unchanged", "2"], "--unchanged 2.0: 0 to 1"),
-        (["--sessions", "0"], "--sessions 0: at least 1"),
+        (["--new", "3", "1"], "--new 3 1: expected 0 <= MIN <= MAX"),
+        (["--unchanged", "2"], "--unchanged 2.0: expected 0 to 1"),
+        (["--sessions", "0"], "--sessions 0: expected at least 1"),
         (["--follow-up-protocol", "none-such"], "--follow-up-protocol none-such"),
     ],
 )

@@ -190,7 +190,7 @@ def test_mimics_alone_leave_the_judgement_as_it_is(training, tmp_path, capsys):
 def test_a_fold_that_is_not_there_is_refused(training, tmp_path, capsys):
     arguments = ["train", "second-look", str(training), str(PACKAGED / "lesions")]
     assert main([*arguments, "--folds", "2", "--fold", "2"]) == 2
-    assert "--fold 2: 0 to 1" in capsys.readouterr().err
+    assert "--fold 2: expected 0 to 1" in capsys.readouterr().err
 
 
 def test_a_folder_that_is_no_bundle_is_refused(training, tmp_path):

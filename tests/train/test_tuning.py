@@ -30,7 +30,7 @@ def test_a_folder_is_of_one_adaptation(work, tmp_path):
     scan.write_text("a")
     work.open({"steps": 3}, [scan])
     work.open({"steps": 3}, [scan])
-    with pytest.raises(UsageError, match="of another adaptation"):
+    with pytest.raises(UsageError, match="belongs to another adaptation"):
         work.open({"steps": 4}, [scan])
     scan.write_text("b")
     with pytest.raises(UsageError, match=str(work.path)):
