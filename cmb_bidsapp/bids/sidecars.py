@@ -80,7 +80,7 @@ def checked_metadata(metadata: Mapping[str, Any]) -> tuple[dict[str, Any], list[
     >>> checked_metadata({"EchoTime": 20})
     ({'EchoTime': 0.02}, ['EchoTime 20 is interpreted as milliseconds; BIDS requires seconds'])
     >>> checked_metadata({"EchoTime": "20 ms", "FlipAngle": 15})
-    ({'FlipAngle': 15}, ['EchoTime "20 ms" is ignored: it is no echo time in seconds'])
+    ({'FlipAngle': 15}, ['EchoTime "20 ms" is ignored: not a plausible echo time in seconds'])
     """
     checked, notes = dict(metadata), []
     echo: Any = checked.get("EchoTime")
