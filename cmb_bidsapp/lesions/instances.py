@@ -25,7 +25,6 @@ PEAK_MM, PEAK_BLUR_MM = 2.5, 0.5
 ACROSS_MM = 7.0
 
 CONNECTIVITY_26 = np.ones((3, 3, 3), np.bool_)
-NO_PAIRS = np.zeros((0, 2), np.intp)
 
 
 def find_instances(
@@ -55,9 +54,7 @@ def find_instances(
     grid = Grid.of(probability, affine)
     pieces = split_at_peaks(probability, min(threshold, EXTENT), grid.header_spacing)
     reach = peak_values(probability, pieces, int(pieces.max())) >= threshold
-    instances = numbered(reach, NO_PAIRS)[pieces]
-    every = np.ones(np.count_nonzero(reach), np.bool_)
-    return numbered(every, in_one_spot(instances, t2star, grid))[instances]
+    return numbered(reach, in_one_spot(pieces, t2star, grid))[pieces]
 
 
 def numbered(wanted: npt.NDArray[np.bool_], pairs: npt.NDArray[np.intp]) -> npt.NDArray[np.int32]:
