@@ -63,6 +63,9 @@ def make(root: Path, label: str, seed: int) -> None:
         ]
         write_table(files.lesions, list(COLUMNS), rows, COLUMNS)
     write_image(files.probability, probability, AFFINE, {})
+    # Microbleeds are dark, so that the sweep has pieces to join.
+    t2star = brain * np.where(images["predicted"] > 0, 0.5, 1 + 0.1 * noise).astype(np.float32)
+    write_image(files.t2star, t2star, AFFINE, {})
     classes = np.where(images["predicted"] > 0, 4, regions).astype(np.uint8)
     write_image(files.network_labels, classes, AFFINE, {})
 

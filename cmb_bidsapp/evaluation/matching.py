@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import product
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from cmb_bidsapp.core.arrays import Affine, Points
+from cmb_bidsapp.lesions.connected import connected
 from cmb_bidsapp.lesions.lesion import UNASSIGNED
 from cmb_bidsapp.lesions.windows import voxels_in
 
@@ -138,23 +136,7 @@ def pieces_of(mask: npt.NDArray[np.bool_], affine: Affine, connectivity: int = 2
         6 (faces) or 26 (faces, edges and corners).
     """
     voxels = voxels_in(mask)
-    # One voxel of room, so that nobody's neighbour is the last one of the row before.
-    _, y, z = mask.shape
-    strides = np.array([(y + 2) * (z + 2), z + 2, 1])
-    places = (voxels + 1) @ strides
-    pairs = [np.zeros((2, 0), np.intp)]
-    for step in product((-1, 0, 1), repeat=3):
-        ahead = int(strides @ step)
-        if ahead > 0 and (connectivity == 26 or np.abs(step).sum() == 1):
-            _, own, other = np.intersect1d(
-                places, places - ahead, assume_unique=True, return_indices=True
-            )
-            pairs.append(np.stack([own, other]))
-    links = np.concatenate(pairs, axis=1)
-    graph = coo_array((np.ones(links.shape[1], np.bool_), tuple(links)), (len(voxels),) * 2)
-    _, piece = connected_components(graph, directed=False)
-    _, first, piece = np.unique(piece, return_index=True, return_inverse=True)
-    return by_number(voxels, first.argsort().argsort()[piece] + 1, affine)
+    return by_number(voxels, connected(voxels, mask.shape, connectivity), affine)
 
 
 def by_number(

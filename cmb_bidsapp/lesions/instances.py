@@ -12,8 +12,10 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from cmb_bidsapp.core.arrays import Affine
+from cmb_bidsapp.lesions.connected import connected
 from cmb_bidsapp.lesions.extent import depth
 from cmb_bidsapp.lesions.spots import darkest
+from cmb_bidsapp.lesions.windows import voxels_in
 from cmb_bidsapp.preprocess.resampling import Grid
 
 #: A lesion extends to this probability.
@@ -145,15 +147,25 @@ def split_at_peaks(
         Voxel size along the axes of ``probability``, mm.
     """
     size = np.array(spacing)
-    pieces, count = ndimage.label(probability >= extent, CONNECTIVITY_26)
     divided: npt.NDArray[np.int32] = np.zeros(probability.shape, np.int32)
+    voxels = voxels_in(probability >= extent)
+    if not len(voxels):
+        return divided
+    pieces = connected(voxels, probability.shape)
+    order = np.argsort(pieces, kind="stable")
     ball, last = _ball(PEAK_MM, size), 0
-    for number, window in enumerate(ndimage.find_objects(pieces, count), start=1):
-        piece = pieces[window] == number
-        voxels = np.argwhere(piece)
-        peaks = _peaks(probability[window], piece, size, ball)
-        away = np.linalg.norm((voxels[:, None] - peaks[None]) * size, axis=2)
-        divided[window][tuple(voxels.T)] = last + 1 + away.argmin(axis=1)
+    for piece in np.split(voxels[order], np.cumsum(np.bincount(pieces)[1:-1])):
+        low, high = piece.min(axis=0), piece.max(axis=0)
+        # Most pieces have no room for two peaks.
+        if np.linalg.norm((high - low) * size) <= PEAK_MM:
+            peaks = low[None]
+        else:
+            window = tuple(slice(a, b + 1) for a, b in zip(low, high, strict=True))
+            inside = np.zeros(high - low + 1, np.bool_)
+            inside[tuple((piece - low).T)] = True
+            peaks = low + _peaks(probability[window], inside, size, ball)
+        away = np.linalg.norm((piece[:, None] - peaks[None]) * size, axis=2)
+        divided[tuple(piece.T)] = last + 1 + away.argmin(axis=1)
         last += len(peaks)
     return divided
 
