@@ -1,4 +1,4 @@
-"""The columns of the tables an evaluation writes: their order, and what every number is.
+"""The columns of the tables an evaluation writes: their order, and what each number means.
 
 Where the presets differ, ``docs/evaluation.md`` says how.
 """
@@ -9,6 +9,8 @@ from typing import Any
 
 from cmb_bidsapp.bids.tables import IDENTITY, describe
 from cmb_bidsapp.core.burden import BURDEN_NAMES
+from cmb_bidsapp.core.labels import MIMICS
+from cmb_bidsapp.evaluation.comparison import NOTHING_KNOWN
 from cmb_bidsapp.evaluation.paper import EXTERNAL_N, INTERNAL_N, MEASURED
 from cmb_bidsapp.evaluation.results import ANATOMY, REGIONS
 from cmb_bidsapp.evaluation.summary import EVERYBODY
@@ -20,8 +22,8 @@ Columns = dict[str, dict[str, Any]]
 def _with_interval(name: str, text: str) -> Columns:
     ends = {
         f"{name}_{side}": describe(
-            f"{end} end of the 95 % bootstrap interval of {name}, over participants; n/a with "
-            "fewer than two"
+            f"{end} limit of the 95 % interval of {name} (bootstrap over participants); n/a for "
+            "fewer than two participants"
         )
         for side, end in (("low", "Lower"), ("high", "Upper"))
     }
@@ -32,60 +34,70 @@ _METHOD = describe(
     "Method that made the predictions: NAME on the command line, otherwise the folder name"
 )
 _STAGE = describe(
-    "Which predicted lesions count",
+    "Set of predicted lesions that is evaluated",
     before_cfpr="all candidates of this app",
-    after_cfpr="those that CFPR kept: the final mask",
-    as_given="what another tool gives",
+    after_cfpr="candidates that CFPR kept, as in the final mask",
+    as_given="lesions as another tool gives them",
 )
-_PROTOCOL = describe("ProtocolName of the reference T2*w, else its voxel size along x, y and z")
-_GROUP = describe(f"'{EVERYBODY}' for all evaluated sessions, else the protocol")
-_FREE = "of the sessions whose reference has no microbleed"
+_PROTOCOL = describe(
+    "ProtocolName of the reference T2*w; if missing, its voxel size along x, y and z"
+)
+_GROUP = describe(f"'{EVERYBODY}' for all evaluated sessions, otherwise the protocol")
+_FREE = "in sessions without reference microbleeds"
+_NOT_EMPTY = "over sessions with a non-empty reference"
+_POOLED = "pooled over all lesions"
 _COUNTS: Columns = {
     "reference": describe("Visible reference lesions"),
-    "predicted": describe("Predicted lesions, ignored ones left out"),
-    "tp": describe("True positives: reference lesions that a predicted one hits, by the preset"),
-    "fp": describe("False positives: predicted lesions that hit none, ignored ones left out"),
-    "fn": describe("False negatives: reference lesions that none hits"),
+    "predicted": describe("Predicted lesions, without ignored ones"),
+    "tp": describe("True positives: reference lesions with a match; the preset defines a match"),
+    "fp": describe("False positives: predicted lesions without a match, without ignored ones"),
+    "fn": describe("False negatives: reference lesions without a match"),
     "ignored": describe(
-        "Predicted lesions that hit none and touch the reference's ignore mask (lesions a rater "
-        "may mark or not): neither right nor wrong; none in preset valdo"
+        "Predicted lesions without a match that touch the ignore mask of the reference (lesions "
+        "that a rater may mark or not). They are neither true nor false positives. Always 0 in "
+        "preset valdo"
     ),
     "precision": describe("tp / (tp + fp); n/a without predicted lesions"),
     "recall": describe("tp / (tp + fn); n/a without reference lesions"),
 }
 _PLACES = {
-    "fp_vein": describe("False positives most of whose known voxels are vein"),
-    "fp_calcification": describe("False positives most of whose known voxels are calcification"),
+    "fp_vein": describe("False positives on a mimic, mostly vein voxels"),
+    "fp_calcification": describe("False positives on a mimic, mostly calcification voxels"),
     "fp_nothing_known": describe(
-        "False positives on neither; all three are n/a without a mimics image in the reference"
+        "False positives on neither. All three are n/a if the reference has no mimics dseg"
     ),
 }
-_F1 = "2 tp / (2 tp + fp + fn), in preset valdo with tp and fn by the reference's weights"
-_F1_POOLED = f"{_F1}; over all lesions together"
-_DICE = "Dice of the voxels, in preset valdo the mean Dice of the lesions that are hit"
-_MATCHED = describe("Mean Dice of the reference lesions that are hit, each with what is of it")
+_F1 = "2 tp / (2 tp + fp + fn); preset valdo weights tp and fn by the share of raters"
+_F1_POOLED = f"{_F1}; {_POOLED}"
+_DICE = "Dice of the voxels; in preset valdo, mean Dice of the matched lesions"
+_ASSIGNED = "with all predicted lesions assigned to it"
+_MATCHED = describe(f"Mean Dice of the matched reference lesions, each {_ASSIGNED}")
 _KNOWN = {
-    "region_known": describe("Matched lesions whose region the reference knows"),
-    "region_right": describe("Those of them that have the same region in the prediction"),
+    "region_known": describe("Matched lesions with a known region in the reference"),
+    "region_right": describe("Of region_known, lesions with the same region in the prediction"),
     "wrong_region_flagged": describe(
-        "Lesions of region_known that have another region in the prediction and that the app "
-        "flags as near a border; n/a where it has no flag for any of region_known"
+        "Of region_known, lesions with a different region in the prediction that the app flags as "
+        "near a border; n/a if the flag is missing for all of region_known"
     ),
     "mars_known": describe(
-        "Matched lesions with a MARS region and side in both the reference and the prediction"
+        "Matched lesions with a known MARS region and side in the reference, if the prediction "
+        "has MARS regions"
     ),
-    "mars_right": describe("Those of them that have the same MARS region and the same side"),
+    "mars_right": describe("Of mars_known, lesions with the same MARS region and side in both"),
 }
+#: The five classes as the tables number them.
+_CLASSES = ", ".join(f"{number} ({name})" for number, name in enumerate(BURDEN_NAMES))
+_OWN = "only for predictions of this app"
 _SIDE_ERRORS = (
-    "share of the voxels that both MARS maps label, whatever the region, that are left in one and "
-    "right in the other; n/a without two such maps"
+    "share of the voxels labeled in both MARS maps, whatever the region, that are left in one and "
+    "right in the other; n/a if either map is missing"
 )
 
 
 def _in_words(name: str) -> str:
     """What a Dice is of, and where there is none."""
     if name.startswith("mars_"):
-        return f"{name}, left and right together, where the reference holds the region"
+        return f"{name}, left and right combined; n/a if the reference lacks the region"
     return name
 
 
@@ -93,32 +105,32 @@ _SESSIONS: Columns = {
     "method": _METHOD,
     **IDENTITY,
     "status": describe(
-        "What was done",
-        evaluated="both sides are there",
-        no_prediction="in the reference only; in no figure of the summary",
-        no_reference="in the prediction only; in no figure of the summary",
-        failed="see reason; in no figure of the summary",
+        "Whether the session was evaluated",
+        evaluated="yes",
+        no_prediction="no prediction; not included in the summary",
+        no_reference="no reference; not included in the summary",
+        failed="evaluation failed, see reason; not included in the summary",
     ),
-    "reason": describe("Why the session failed"),
+    "reason": describe("Reason for the failure"),
     "protocol": _PROTOCOL,
     "stage": _STAGE,
     **_COUNTS,
-    "f1": describe(f"{_F1}; n/a where the reference is empty, whatever is found"),
-    "dice": describe(f"{_DICE}; n/a where the reference is empty"),
+    "f1": describe(f"{_F1}; n/a if the reference is empty, even with false positives"),
+    "dice": describe(f"{_DICE}; n/a if the reference is empty"),
     "matched_dice": _MATCHED,
     **_PLACES,
     **_KNOWN,
-    "count_error": describe("Predicted minus reference lesions, ignored ones left out"),
+    "count_error": describe("Predicted minus reference count, without ignored lesions"),
     "volume_error": describe("Predicted minus reference volume", "mm3"),
-    "burden_reference": describe(
-        "Class of the reference count, from 0: " + ", ".join(BURDEN_NAMES)
+    "burden_reference": describe(f"Burden class of the reference, number (count): {_CLASSES}"),
+    "burden_predicted": describe(
+        "Burden class of the prediction, without ignored lesions, numbered in the same way"
     ),
-    "burden_predicted": describe("Class of the predicted count, ignored ones left out"),
     **{
-        f"{name}_dice": describe(f"Dice, the same in all stages, of {_in_words(name)}")
+        f"{name}_dice": describe(f"Dice of {_in_words(name)}; the same in all stages")
         for name in ANATOMY
     },
-    "side_errors": describe(f"The same in all stages: {_SIDE_ERRORS}"),
+    "side_errors": describe(f"Left-right errors: {_SIDE_ERRORS}; the same in all stages"),
 }
 
 _SUMMARY: Columns = {
@@ -126,44 +138,48 @@ _SUMMARY: Columns = {
     "group": _GROUP,
     "stage": _STAGE,
     "sessions": describe("Evaluated sessions"),
-    "participants": describe("Participants they belong to"),
+    "participants": describe("Participants of these sessions"),
     **_COUNTS,
-    **_with_interval("precision", "tp / (tp + fp), over all lesions together"),
-    **_with_interval("recall", "tp / (tp + fn), over all lesions together"),
+    **_with_interval("precision", f"tp / (tp + fp), {_POOLED}"),
+    **_with_interval("recall", f"tp / (tp + fn), {_POOLED}"),
     **_with_interval("f1", _F1_POOLED),
-    **_with_interval("session_f1_mean", "Mean F1 of the sessions whose reference is not empty"),
-    "session_f1_median": describe("Median F1 of the sessions whose reference is not empty"),
-    "session_f1_n": describe("Sessions in mean and median; an empty reference has no F1"),
-    **_with_interval("fp_per_scan", "False positives per session, all sessions"),
-    "sessions_free": describe("Sessions whose reference has no microbleed"),
+    **_with_interval("session_f1_mean", f"Mean F1 {_NOT_EMPTY}"),
+    "session_f1_median": describe(f"Median F1 {_NOT_EMPTY}"),
+    "session_f1_n": describe("Sessions in mean and median; F1 is n/a if the reference is empty"),
+    **_with_interval("fp_per_scan", "False positives per session, over all sessions"),
+    "sessions_free": describe("Sessions without reference microbleeds"),
     **_with_interval("fp_per_scan_free", f"False positives per session, {_FREE}"),
-    "sessions_free_right": describe(f"Sessions without a false positive, {_FREE}"),
-    **_with_interval("dice_mean", f"{_DICE}: mean of the sessions whose reference is not empty"),
-    "dice_median": describe("Median of the same Dice"),
-    "dice_n": describe("Sessions in mean and median; an empty reference has no Dice"),
-    "dice_pooled": describe("Dice of the voxels of all sessions together, in every preset"),
+    "sessions_free_right": describe("Of sessions_free, sessions without a false positive"),
+    **_with_interval("dice_mean", f"{_DICE}. Mean {_NOT_EMPTY}"),
+    "dice_median": describe("Median of the same Dice over the same sessions"),
+    "dice_n": describe("Sessions in mean and median; Dice is n/a if the reference is empty"),
+    "dice_pooled": describe("Dice of the voxels, pooled over all sessions, in every preset"),
     "matched_dice_mean": _MATCHED,
     **_PLACES,
     **_KNOWN,
-    **_with_interval("region_agreement", "region_right / region_known, of all lesions together"),
-    **_with_interval("mars_agreement", "mars_right / mars_known, of all lesions together"),
+    **_with_interval("region_agreement", f"region_right / region_known, {_POOLED}"),
+    **_with_interval("mars_agreement", f"mars_right / mars_known, {_POOLED}"),
     "count_error_mean": describe(
-        "Mean absolute difference of lesion counts, ignored ones left out (VALDO: absolute "
+        "Mean absolute difference of lesion counts, without ignored lesions (VALDO: absolute "
         "element difference)"
     ),
-    "count_bias": describe("Mean of predicted minus reference lesions per session"),
-    "count_limit_low": describe("Bland and Altman: count_bias - 1.96 standard deviations"),
-    "count_limit_high": describe("Bland and Altman: count_bias + 1.96 standard deviations"),
+    "count_bias": describe("Mean over sessions of predicted minus reference count"),
+    "count_limit_low": describe(
+        "Lower limit of agreement (Bland and Altman): count_bias - 1.96 standard deviations"
+    ),
+    "count_limit_high": describe(
+        "Upper limit of agreement (Bland and Altman): count_bias + 1.96 standard deviations"
+    ),
     **_with_interval(
         "count_icc",
         "Intraclass correlation of predicted and reference counts: two-way random effects, "
         "absolute agreement, single measurement, ICC(2,1)",
     ),
     "volume_error_mean": describe(
-        "Mean absolute difference of volumes (VALDO: absolute volume difference)", "mm3"
+        "Mean absolute difference of lesion volumes (VALDO: absolute volume difference)", "mm3"
     ),
     "burden_agreement": describe(
-        f"Share of sessions in the right burden class ({', '.join(BURDEN_NAMES)})"
+        f"Share of sessions in the correct burden class ({', '.join(BURDEN_NAMES)})"
     ),
     **{
         column: described
@@ -171,26 +187,26 @@ _SUMMARY: Columns = {
         for column, described in {
             **_with_interval(f"{name}_dice_mean", f"Mean Dice of {_in_words(name)}"),
             f"{name}_dice_lowest": describe(f"Lowest Dice of {name}"),
-            f"{name}_dice_n": describe("Sessions in mean and lowest"),
+            f"{name}_dice_n": describe("Sessions with this Dice"),
         }.items()
     },
     **_with_interval("side_errors_mean", f"Mean over sessions of side_errors: {_SIDE_ERRORS}"),
-    "side_errors_n": describe("Sessions in that mean"),
+    "side_errors_n": describe("Sessions in this mean"),
 }
 
 _PAPER: Columns = {
     "table": describe("Table of the paper (Kwon, Seo and Park 2024): 1 or 2"),
     "source": describe(
-        "Where the figures are from",
-        paper="published, of the paper's own data",
-        here="measured on the sessions of this evaluation: other data, not comparable one to one",
+        "Source of the numbers",
+        paper="published, for the data of the paper",
+        here="measured in this evaluation, on different data; not directly comparable",
     ),
-    "method": describe("As the paper has it, or as in the other tables"),
-    "loss": describe("Loss function of the training; n/a where it is not known"),
-    "proxy": describe("Whether regions were learnt as a proxy task; n/a where it is not known"),
+    "method": describe("Method, as named in the paper or in the other tables"),
+    "loss": describe("Loss function of the training; n/a if unknown"),
+    "proxy": describe("Whether regions were learned as a proxy task; n/a if unknown"),
     "cfpr": describe("Whether CFPR was applied"),
     **{
-        f"{where}_{name}": describe(f"Published {text}, {where} (n={n})")
+        f"{where}_{name}": describe(f"Published {text}, {where} data (n={n})")
         for where, n in (("internal", INTERNAL_N), ("external", EXTERNAL_N))
         for name, text in (("dice", "Dice"), ("f1", "F1"))
     },
@@ -200,34 +216,34 @@ _PAPER: Columns = {
 _FROC: Columns = {
     "method": _METHOD,
     "group": _GROUP,
-    "threshold": describe("Probability that a lesion must reach somewhere, or score it must have"),
+    "threshold": describe("Minimum peak probability, or minimum score, of a predicted lesion"),
     "sessions": describe("Evaluated sessions with a probability map or scores"),
     **_COUNTS,
     "f1": describe(_F1_POOLED),
-    "fp_per_scan": describe("False positives per session, all sessions; before CFPR"),
+    "fp_per_scan": describe("False positives per session, over all sessions, before CFPR"),
     "fp_per_scan_free": describe(f"False positives per session, {_FREE}"),
 }
 
 _RADII: Columns = {
     "method": _METHOD,
     "group": _GROUP,
-    "radius": describe("Radius of the periphery in CFPR; 0 keeps every candidate", "mm"),
+    "radius": describe("Radius of the CFPR periphery; 0 keeps every candidate", "mm"),
     "sessions": describe("Evaluated sessions with candidates and predicted regions"),
     **_COUNTS,
     **_with_interval("f1", _F1_POOLED),
-    **_with_interval("session_f1_mean", "Mean F1 of the sessions whose reference is not empty"),
-    "fp_per_scan": describe("False positives per session, all sessions"),
-    **_with_interval("dice_mean", f"{_DICE}: mean of the sessions whose reference is not empty"),
-    "dice_n": describe("Sessions in that mean"),
+    **_with_interval("session_f1_mean", f"Mean F1 {_NOT_EMPTY}"),
+    "fp_per_scan": describe("False positives per session, over all sessions"),
+    **_with_interval("dice_mean", f"{_DICE}. Mean {_NOT_EMPTY}"),
+    "dice_n": describe("Sessions in this mean"),
 }
 
 _BURDEN: Columns = {
     "method": _METHOD,
     "group": _GROUP,
     "stage": _STAGE,
-    "reference_class": describe("Burden class of the reference: 0, 1 (1-4), 2 (5-9), 3 (>= 10)"),
+    "reference_class": describe(f"Burden class of the reference, number (count): {_CLASSES}"),
     **{
-        f"predicted_{number}": describe(f"Sessions whose prediction has {name} microbleeds")
+        f"predicted_{number}": describe(f"Sessions with {name} predicted microbleeds")
         for number, name in enumerate(BURDEN_NAMES)
     },
 }
@@ -236,9 +252,9 @@ _REGIONS: Columns = {
     "method": _METHOD,
     "group": _GROUP,
     "stage": _STAGE,
-    "reference_region": describe("Region in the reference; unassigned where it knows none"),
+    "reference_region": describe("Region in the reference; unassigned if unknown"),
     **{
-        name: describe(f"Matched lesions whose predicted region is {name}")
+        name: describe(f"Matched lesions with the predicted region {name}")
         for name in (*REGIONS, UNASSIGNED)
     },
 }
@@ -248,34 +264,38 @@ _LESIONS: Columns = {
     **IDENTITY,
     "protocol": _PROTOCOL,
     "stage": _STAGE,
-    "side": describe("reference or predicted"),
+    "side": describe("Source of the lesion: reference or predicted"),
     "lesion_id": describe("Number of the lesion in the reference or the prediction"),
     "fate": describe(
         "Outcome of the lesion",
-        found="reference lesion that is hit",
-        missed="reference lesion that is not",
-        true_positive="predicted lesion that hits one",
-        false_positive="predicted lesion that does not",
-        ignored="predicted lesion that does not, on the ignore mask",
+        found="reference lesion with a match",
+        missed="reference lesion without a match",
+        true_positive="predicted lesion with a match",
+        false_positive="predicted lesion without a match",
+        ignored="predicted lesion without a match, on the ignore mask",
     ),
-    "partner": describe("lesion_id of its partner on the other side"),
-    "distance": describe("Between the two centres", "mm"),
-    "dice": describe("Dice of the reference lesion with the predicted ones that are of it"),
-    "lies_on": describe("What a false positive lies on, where the reference knows mimics"),
+    "partner": describe("lesion_id of the matched lesion"),
+    "distance": describe("Distance between the centers of the two matched lesions", "mm"),
+    "dice": describe(f"Dice of the reference lesion {_ASSIGNED}"),
+    "lies_on": describe(
+        f"Structure under a false positive: {', '.join((*MIMICS.values(), NOTHING_KNOWN))}; n/a "
+        "if the reference has no mimics dseg"
+    ),
     "region": describe("Region, from the reference or the prediction that contains the lesion"),
     "mars_region": describe(
         "MARS side and region (left-thalamus), from the image that contains the lesion; n/a if "
         "unknown"
     ),
-    "border": describe("The app's own: another region is near"),
-    "x": describe("Mean of its voxels, world coordinates, to the right", "mm"),
-    "y": describe("Mean of its voxels, world coordinates, to the front", "mm"),
-    "z": describe("Mean of its voxels, world coordinates, upwards", "mm"),
+    "border": describe(f"Whether another region is near; {_OWN}"),
+    **{
+        axis: describe(f"Center (mean of the voxels) in world coordinates, {axis} ({way})", "mm")
+        for axis, way in (("x", "right"), ("y", "anterior"), ("z", "superior"))
+    },
     "voxels": describe("Number of voxels in this stage"),
-    "status": describe("The app's own: kept or rejected"),
-    "reason": describe("The app's own: verdict of CFPR"),
-    "probability_max": describe("The app's own: highest CMB probability"),
-    "cfpr_ratio": describe("The app's own: share of brain in the periphery"),
+    "status": describe(f"Whether the candidate was kept or rejected; {_OWN}"),
+    "reason": describe(f"Reason for the status; {_OWN}"),
+    "probability_max": describe(f"Highest CMB probability; {_OWN}"),
+    "cfpr_ratio": describe(f"Share of brain in the periphery; {_OWN}"),
 }
 
 #: Columns by the name of the table.

@@ -85,16 +85,16 @@ PRESETS = MappingProxyType(
         for preset in (
             Preset(
                 "paper",
-                "one to one, centres at most 5 mm apart, as many pairs as can be; "
+                "one to one, centers at most 5 mm apart, as many pairs as possible; "
                 "Dice of the voxels (Kwon, Seo and Park 2024, section 3.4)",
                 within_reach,
                 dice_of_voxels,
             ),
             Preset(
                 "valdo",
-                "every predicted lesion takes the nearest reference lesion closer than 5 mm, the "
-                "nearest of them hits it, the others are false; Dice of the lesions that are hit "
-                "(VALDO challenge 2021, Task 2)",
+                "every predicted lesion takes the nearest reference lesion closer than 5 mm; the "
+                "nearest predicted lesion matches it, the others are false; Dice of the matched "
+                "lesions (VALDO challenge 2021, Task 2)",
                 nearest,
                 dice_of_hits,
                 pieces=True,
@@ -103,7 +103,7 @@ PRESETS = MappingProxyType(
             ),
             Preset(
                 "overlap",
-                "one to one, a voxel in common, as many pairs as can be; Dice of the voxels",
+                "one to one, a voxel in common, as many pairs as possible; Dice of the voxels",
                 in_common,
                 dice_of_voxels,
             ),

@@ -37,21 +37,21 @@ MOST = 300
 
 #: Columns of ``group_protocols.tsv`` with their JSON dictionary.
 PROTOCOL_COLUMNS = {
-    "pool": describe("Sequences that are looked at together; pools are never mixed"),
+    "pool": describe("Sequences that are analyzed together; pools are never mixed"),
     **PROTOCOL,
-    "source": describe("Whose decisions the numbers rest on: algorithm, readers, or some of both"),
+    "source": describe("Source of the decisions behind the numbers: algorithm, readers or both"),
     "participants": describe("Participants with this protocol"),
     "sessions": describe("Sessions with this protocol"),
-    "positive": describe("Participants with microbleeds at their first session with it"),
-    "prevalence": describe("positive by participants"),
+    "positive": describe("Participants with microbleeds at their first session with this protocol"),
+    "prevalence": describe("positive / participants"),
     "prevalence_low": describe(
-        f"Lower end of its 95 % interval (Wilson); n/a below {LEAST_PEOPLE} participants"
+        f"Lower limit of its 95 % interval (Wilson); n/a below {LEAST_PEOPLE} participants"
     ),
     "prevalence_high": describe(
-        f"Upper end of its 95 % interval (Wilson); n/a below {LEAST_PEOPLE} participants"
+        f"Upper limit of its 95 % interval (Wilson); n/a below {LEAST_PEOPLE} participants"
     ),
-    "mean_count": describe("Microbleeds per participant at the first session with it"),
-    "count_per_positive": describe("The same, of participants with microbleeds"),
+    "mean_count": describe("Microbleeds per participant at the first session with this protocol"),
+    "count_per_positive": describe("The same, for participants with microbleeds"),
 }
 
 

@@ -19,32 +19,33 @@ ANY = "any"
 
 #: Columns of ``group_rates.tsv`` with their JSON dictionary.
 RATE_COLUMNS = {
-    "pool": describe("Sequences that are looked at together; pools are never mixed"),
+    "pool": describe("Sequences that are analyzed together; pools are never mixed"),
     "changed": describe(
-        "Whether protocol or processing changed, so that what looks new may come from that"
+        "Whether the protocol or the processing changed, which alone can make microbleeds look new"
     ),
     "source": describe(
-        "Whose decisions the numbers rest on: algorithm, readers, or some of both; follow-ups of "
-        "a participant are readers' where they read one of the sessions"
+        "Source of the decisions behind the numbers: algorithm, readers or both. Readers count as "
+        "the source of all follow-ups of a participant if they read any of the sessions"
     ),
-    "kind": describe("Which microbleeds: any, a group of regions of the MARS form, or a grade"),
-    "participants": describe("Participants with such follow-ups whose times are known"),
-    "follow_ups": describe("Such follow-ups whose times are known"),
-    "untimed": describe("Such follow-ups whose times are not known; they are in no number here"),
+    "kind": describe("Kind of microbleeds: any, a group of regions of the MARS form, or a grade"),
+    "participants": describe("Participants with such follow-ups at known times"),
+    "follow_ups": describe("Such follow-ups at known times"),
+    "untimed": describe("Such follow-ups at unknown times; not included in any number here"),
     "years": describe(
-        "Follow-up, summed over participants: from the last session that was compared to each",
+        "Follow-up time, summed over participants; each follow-up counts from the last session "
+        "that was compared",
         "y",
     ),
-    "new": describe("New microbleeds: nothing dark was at their place in any session before"),
-    "participants_with_new": describe("Participants with such a microbleed"),
-    "rate": describe("new by years, a rate of person-time", "1/y"),
+    "new": describe("New microbleeds: no earlier session shows anything dark at the location"),
+    "participants_with_new": describe("Participants with a new microbleed"),
+    "rate": describe("new / years, a rate per person-time", "1/y"),
     "rate_low": describe(
-        "Lower end of its 95 % interval, exact Poisson (Garwood 1936), which takes microbleeds "
-        "for independent; those of a participant are not, so it is too narrow; n/a below "
+        "Lower limit of its exact 95 % Poisson interval (Garwood 1936). The interval assumes "
+        "independent microbleeds; those of one participant are not, so it is too narrow. n/a below "
         f"{LEAST_PEOPLE} participants",
         "1/y",
     ),
-    "rate_high": describe("Upper end of it", "1/y"),
+    "rate_high": describe("Upper limit of the same interval", "1/y"),
 }
 
 
@@ -65,7 +66,7 @@ class _Followed:
         if self.participants >= LEAST_PEOPLE and self.years:
             low, high = (end / self.years for end in poisson(self.new))
         return {
-            "source": summed_source(self.read, self.follow_ups + self.untimed),
+            "source": summed_source(self.read, self.follow_ups + self.untimed, "follow-ups"),
             "participants": self.participants,
             "follow_ups": self.follow_ups,
             "untimed": self.untimed,

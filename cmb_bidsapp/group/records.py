@@ -25,21 +25,23 @@ from cmb_bidsapp.lesions.table import read_lesions
 ALGORITHM = "algorithm"
 
 
-def summed_source(read: int, sessions: int) -> str:
-    """Whose decisions a sum over sessions rests on, some of which were read by readers.
+def summed_source(read: int, total: int, of: str = "sessions") -> str:
+    """Source of the decisions behind a sum, in which readers decided on some items.
 
     Parameters
     ----------
     read
-        Number of sessions that readers decided on.
-    sessions
-        Number of all sessions.
+        Number of items that readers decided on.
+    total
+        Number of all items.
+    of
+        What is summed, in the plural: sessions or follow-ups.
     """
     if not read:
         return ALGORITHM
-    if read == sessions:
+    if read == total:
         return "readers"
-    return f"readers ({read} of {sessions} sessions), else {ALGORITHM}"
+    return f"readers ({read} of {total} {of}), else {ALGORITHM}"
 
 
 #: Phases whose results are those of a session.

@@ -29,9 +29,7 @@ POOL_OF = MappingProxyType(
 class _When:
     """Where a session stands in time; each field is a column."""
 
-    pool: str = column(
-        "Sequences that are looked at together; pools are never mixed", required=True
-    )
+    pool: str = column("Sequences that are analyzed together; pools are never mixed", required=True)
     visit: int | None = column(
         "Number of the session in time, the baseline is 1: as followed, else in the order of "
         "labels; n/a for sessions that were not followed with the others"

@@ -87,7 +87,7 @@ def read_json(path: Path) -> dict[str, Any]:
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         raise ModelError(f"{path} is missing; install the model again") from error
     except (ValueError, RecursionError) as error:
-        raise ModelError(f"{path} is not JSON; install the model again") from error
+        raise ModelError(f"{path} is not valid JSON; install the model again") from error
     if not isinstance(content, dict):
         raise ModelError(f"{path} is not a JSON object; install the model again")
     return content
@@ -110,7 +110,10 @@ def card_of(plain: Mapping[str, Any], path: Path) -> Card:
     """
     problems = list(_problems(plain))
     if problems:
-        raise ModelError(f"{path} is not a model card: {'; '.join(problems)}")
+        raise ModelError(
+            f"{path} is not a valid model card: {'; '.join(problems)}; correct it, or install the "
+            "model again"
+        )
     known = {f.name: plain[f.name] for f in dataclasses.fields(Card) if f.name in plain}
     for key in ("spacing", "channels", "mirror_axes"):
         known[key] = tuple(known.get(key, ()))
@@ -152,29 +155,29 @@ def write_card(path: Path, card: Card) -> None:
 
 
 def text_problems(texts: Mapping[str, Any]) -> Iterator[str]:
-    """Say which values are no line of text."""
+    """Say which values are not one line of text."""
     for key, value in texts.items():
         if not (isinstance(value, str) and value.strip() and value.isprintable()):
-            yield f"{key} should be a line of text"
+            yield f"{key} must be one line of text"
 
 
 def _problems(plain: Mapping[str, Any]) -> Iterator[str]:
     yield from text_problems({key: plain.get(key) for key in TEXTS})
     task = plain.get("task")
     if task not in TASKS:
-        yield f"task should be {' or '.join(TASKS)}"
+        yield f"task must be {' or '.join(TASKS)}"
     spacing, channels, labels = (plain.get(key) for key in ("spacing", "channels", "labels"))
     if not (is_list(spacing, is_size) and len(spacing) in (2, 3)):
-        yield "spacing should be two or three sizes in mm"
+        yield "spacing must be two or three voxel sizes in mm"
     if not (is_list(channels, lambda c: isinstance(c, str)) and channels):
-        yield "channels should be a list of contrasts"
+        yield "channels must be a list of contrasts"
     if not (isinstance(labels, dict) and labels.get("background") == 0 and is_numbered(labels)):
-        yield "labels should number the classes from background 0 on"
+        yield "labels must number the classes 0, 1, 2 and so on, with background as 0"
     for key in ("metrics", "schedule", "architecture"):
         if not isinstance(plain.get(key, {}), dict):
-            yield f"{key} should be an object"
+            yield f"{key} must be a JSON object"
     if "metrics" not in plain:
-        yield "metrics should be there, and may be empty"
+        yield "metrics is missing (it may be empty)"
     yield from _file_problems(plain.get("files"))
     if task == "lesions":
         yield from _lesion_problems(plain)
@@ -184,36 +187,36 @@ def _problems(plain: Mapping[str, Any]) -> Iterator[str]:
 
 def _file_problems(listed: Any) -> Iterator[str]:
     if not isinstance(listed, dict) or WEIGHTS not in listed:
-        yield f"files should hold the SHA-256 of {WEIGHTS} and of every other file"
+        yield f"files must give the SHA-256 of {WEIGHTS} and of every other file"
         return
     for name, digest in listed.items():
         if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", name):
-            yield f"{name!r} is not the name of a file beside the card"
+            yield f"{name!r} is not a valid file name in the folder of the card"
         if not (isinstance(digest, str) and re.fullmatch(r"[0-9a-f]{64}", digest)):
-            yield f"the SHA-256 of {name!r} should be 64 hexadecimal digits"
+            yield f"the SHA-256 of {name!r} must have 64 hexadecimal digits"
 
 
 def _lesion_problems(plain: Mapping[str, Any]) -> Iterator[str]:
     if "nominal_slice_mm" not in plain:
-        yield "nominal_slice_mm should be there: mm, or null where slices are resampled"
+        yield "nominal_slice_mm is missing (mm, or null if slices are resampled)"
     nominal, spacing = plain.get("nominal_slice_mm"), plain.get("spacing")
     if nominal is not None and not (is_list(spacing, is_size) and nominal in spacing):
-        yield "nominal_slice_mm should be one of the spacing, so that slices are not resampled"
+        yield "nominal_slice_mm must be a value of spacing, so that slices are not resampled"
     if not (isinstance(plain.get("configuration"), str) and plain["configuration"]):
-        yield "configuration should name one of plans.json"
+        yield "configuration must name a configuration in plans.json"
     if not isinstance(plain.get("dark_spots", False), bool):
-        yield "dark_spots should be true or false"
+        yield "dark_spots must be true or false"
     if not is_mirroring(plain.get("mirror_axes")):
-        yield "mirror_axes should be a list of axes, 0 to 2"
+        yield "mirror_axes must be a list of different axes (0, 1 or 2)"
     threshold = plain.get("threshold", THRESHOLD)
     if not (is_size(threshold) and threshold < 1):
-        yield "threshold should be a probability between 0 and 1"
+        yield "threshold must be a probability between 0 and 1"
     if not is_operating_points(plain.get("operating_points", {})):
-        yield f"operating_points should give {', '.join(OPERATING_POINTS)} a threshold each"
+        yield f"operating_points must give a threshold for each of {', '.join(OPERATING_POINTS)}"
     if not is_calibration(plain.get("calibration", {})):
         yield (
-            "calibration should have knots: pairs of a rising probability of the network and one "
-            "that does not fall"
+            "calibration must have knots: pairs of a network probability, strictly increasing, "
+            "and a calibrated probability, not decreasing"
         )
 
 
@@ -225,11 +228,11 @@ def _architecture_problems(plain: Mapping[str, Any]) -> Iterator[str]:
         not all(is_list(one, is_count) for one in stages)
         or len({len(s or []) for s in stages}) != 1
     ):
-        yield "architecture should have features and convolutions of every stage"
+        yield "architecture must have features and convolutions for every stage"
     for key, listed in (("in_channels", "channels"), ("classes", "labels")):
         named = plain.get(listed)
         if not isinstance(named, list | dict) or counts.get(key) != len(named):
-            yield f"architecture: {key} should be the number of {listed}"
+            yield f"architecture: {key} must be the number of {listed}"
 
 
 def is_list(value: Any, each: Callable[[Any], bool]) -> TypeGuard[list[Any]]:

@@ -52,7 +52,7 @@ def channels_of(dataset: Mapping[str, Any], path: Path) -> tuple[str, ...]:
     # Models of nnU-Net's first years say "modality".
     named = dataset.get("channel_names", dataset.get("modality"))
     if not isinstance(named, dict) or set(named) != {str(i) for i in range(len(named))}:
-        raise ModelError(f"{path}: channel_names should name the channels 0, 1 and so on")
+        raise ModelError(f"{path}: channel_names must name the channels 0, 1 and so on")
     names = [str(named[str(number)]) for number in range(len(named))]
     contrasts = [CONTRASTS.get(name.strip().lower()) for name in names]
     known = [contrast for contrast in contrasts if contrast is not None]
@@ -81,15 +81,17 @@ def labels_of(dataset: Mapping[str, Any], path: Path) -> dict[str, int]:
     """
     labels = dataset.get("labels")
     if not isinstance(labels, dict):
-        raise ModelError(f"{path}: labels should number the classes")
+        raise ModelError(f"{path}: labels must number the classes")
     if dataset.get("regions_class_order") or any(isinstance(v, list) for v in labels.values()):
         raise ModelError(f"{path}: region-based training (regions_class_order) is not supported")
     classes = {name: value for name, value in labels.items() if name != IGNORE}
     if classes.get("background") != 0 or not is_numbered(classes):
-        raise ModelError(f"{path}: labels should number the classes from background 0 on")
+        raise ModelError(
+            f"{path}: labels must number the classes 0, 1, 2 and so on, with background as 0"
+        )
     ignore = labels.get(IGNORE, len(classes))
     if type(ignore) is not int or ignore != len(classes):
-        raise ModelError(f"{path}: {IGNORE} should be the highest label")
+        raise ModelError(f"{path}: {IGNORE} must be the highest label")
     return classes
 
 

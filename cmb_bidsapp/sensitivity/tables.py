@@ -49,32 +49,32 @@ MOSTLY, LEAST = 0.9, 20
 #: Columns of ``*_label-CMB_implants.tsv`` with their JSON dictionary.
 IMPLANTS = MappingProxyType(
     {
-        "draw": describe("Number of the draw; those of a draw were in the scan together"),
+        "draw": describe("Number of the draw; all microbleeds of a draw were in the scan together"),
         **implants.COLUMNS,
         "lesion_id": describe("Number of the simulated microbleed within its draw"),
-        "found": describe("Whether the app keeps a microbleed within 5 mm of it, one to one"),
+        "found": describe("Whether the app kept a microbleed within 5 mm (one to one)"),
     }
 )
 _SHARES = {
     "by": describe(
-        "What the simulated microbleeds are grouped by",
-        all="nothing: all of them",
-        diameter="apparent diameter: of a disc as large as the largest cross-section",
-        contrast="largest share of the magnitude that is lost",
-        region="class of the centre",
+        "Variable that groups the simulated microbleeds",
+        all="none: all simulated microbleeds",
+        diameter="apparent diameter: of a disk with the area of the largest cross-section",
+        contrast="largest fractional loss of magnitude",
+        region="proxy class at the center",
     ),
-    "level": describe("Group of them; n/a for all"),
+    "level": describe("Group; n/a for all"),
     "implants": describe("Visible simulated microbleeds below 10 mm"),
-    "found": describe("Of them found and kept by all decisions"),
-    "sensitivity": describe("found by implants"),
-    "sensitivity_low": describe("Lower end of its 95 % interval (Wilson)"),
-    "sensitivity_high": describe("Upper end of its 95 % interval (Wilson)"),
+    "found": describe("Of these, found and kept by all decisions"),
+    "sensitivity": describe("found / implants"),
+    "sensitivity_low": describe("Lower limit of its 95 % interval (Wilson)"),
+    "sensitivity_high": describe("Upper limit of its 95 % interval (Wilson)"),
     "smallest_found": describe(
         "Smallest apparent diameter with 90 % detection, from a logistic curve (in the row of "
         "all); n/a if no drawn size reaches 90 %, or fewer than 20 were drawn",
         "mm",
     ),
-    "threshold": describe("Smallest peak probability of a candidate; n/a where sessions differ"),
+    "threshold": describe("Minimum peak probability of a candidate; n/a if sessions differ"),
 }
 #: Columns of ``*_label-CMB_sensitivity.tsv``, and of ``group_sensitivity.tsv``.
 SHARES = MappingProxyType(_SHARES)

@@ -38,7 +38,7 @@ from cmb_bidsapp.simulate.truth import (
 #: Columns of a simulated ``sessions.tsv``, and the year of the first visit.
 TIMES = {
     "session_id": describe("Session"),
-    "acq_time": describe("Made-up time of the visit: the first of January, a year apart"),
+    "acq_time": describe("Simulated time of the visit: January 1 of successive years"),
 }
 FIRST_YEAR = 2001
 #: How far the head may lie from where it lay in the first session, about each axis and along it.

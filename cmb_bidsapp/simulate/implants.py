@@ -64,18 +64,21 @@ class Implants:
     rows: list[dict[str, Any]]
 
 
-_WORLD = {"Description": "Centre of the source in world coordinates of the T2*w", "Units": "mm"}
+_WORLD = {"Description": "Center of the source in world coordinates of the T2*w", "Units": "mm"}
 COLUMNS: dict[str, dict[str, Any]] = {
-    "lesion_id": {"Description": "Value in the instance dseg; n/a where not visible"},
+    "lesion_id": {"Description": "Value in the instance dseg; n/a if not visible"},
     **dict.fromkeys("xyz", _WORLD),
-    "chi": {"Description": "Susceptibility against water", "Units": "ppm"},
-    "true_diameter": {"Description": "Diameter of a sphere of the source's volume", "Units": "mm"},
-    "apparent_diameter": {
-        "Description": "Diameter of a disc of the largest cross-section in the mask",
+    "chi": {"Description": "Susceptibility relative to water", "Units": "ppm"},
+    "true_diameter": {
+        "Description": "Diameter of a sphere with the volume of the source",
         "Units": "mm",
     },
-    "contrast": {"Description": "Largest share of the magnitude that is lost"},
-    "region": {"Description": "Proxy class at the centre"},
+    "apparent_diameter": {
+        "Description": "Diameter of a disk with the area of the largest cross-section in the mask",
+        "Units": "mm",
+    },
+    "contrast": {"Description": "Largest fractional loss of magnitude"},
+    "region": {"Description": "Proxy class at the center"},
 }
 
 

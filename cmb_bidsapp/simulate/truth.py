@@ -25,28 +25,37 @@ VISIBLE_LOSS, VISIBLE_DIAMETER_MM = 0.28, 1.7
 #: How far from its centre a lesion may show, mm (half a thick slice, and the lobes of its field).
 NEAR_MM = 2.0
 
-_WORLD = {"Description": "Centre in world coordinates of the T2*w image", "Units": "mm"}
+_WORLD = {"Description": "Center in world coordinates of the T2*w image", "Units": "mm"}
 LESION_COLUMNS: dict[str, dict[str, Any]] = {
-    "lesion_id": {"Description": "Value of the lesion in the instance dseg; n/a where not visible"},
-    "source": {"Description": "Number of the microbleed, the same in every session of a person"},
+    "lesion_id": {"Description": "Value of the lesion in the instance dseg; n/a if not visible"},
+    "source": {"Description": "Number of the microbleed, the same in all sessions"},
     **dict.fromkeys("xyz", _WORLD),
-    "chi": {"Description": "Susceptibility against water", "Units": "ppm"},
-    "true_diameter": {"Description": "Diameter of a sphere of the source's volume", "Units": "mm"},
-    "apparent_diameter": {
-        "Description": "Diameter of a disc of the largest cross-section in the mask",
+    "chi": {"Description": "Susceptibility relative to water", "Units": "ppm"},
+    "true_diameter": {
+        "Description": "Diameter of a sphere with the volume of the source",
         "Units": "mm",
     },
-    "volume": {"Description": "Volume in the mask", "Units": "mm3"},
-    "region": {"Description": "Proxy class at the centre"},
-    "mars_region": {"Description": "MARS region at the centre, n/a where the label map has none"},
-    "side": {"Description": "Hemisphere of the centre"},
-    "visible": {"Description": "Above the visibility threshold; others are in the ignore mask"},
+    "apparent_diameter": {
+        "Description": "Diameter of a disk with the area of the largest cross-section in the mask",
+        "Units": "mm",
+    },
+    "volume": {"Description": "Volume of the lesion in the mask", "Units": "mm3"},
+    "region": {"Description": "Proxy class at the center"},
+    "mars_region": {"Description": "MARS region at the center; n/a if the label map has none"},
+    "side": {"Description": "Hemisphere that contains the center"},
+    "visible": {
+        "Description": "Whether the lesion exceeds the visibility threshold; otherwise it is in "
+        "the ignore mask"
+    },
 }
 MIMIC_COLUMNS: dict[str, dict[str, Any]] = {
-    "kind": {"Description": " or ".join(MIMICS.values())},
+    "kind": {"Description": "Kind of mimic: " + " or ".join(MIMICS.values())},
     **dict.fromkeys("xyz", _WORLD),
-    "chi": {"Description": "Susceptibility against water", "Units": "ppm"},
-    "diameter": {"Description": "Diameter; of a vessel its calibre", "Units": "mm"},
+    "chi": {"Description": "Susceptibility relative to water", "Units": "ppm"},
+    "diameter": {
+        "Description": "Diameter of the calcification, or caliber of the vein",
+        "Units": "mm",
+    },
 }
 #: Names and colours of the MARS map: label maps without cortical parcels know no lobes.
 MARS_TRUTH_LOOK = MappingProxyType(

@@ -226,7 +226,7 @@ def test_other_participants_stay_as_they_are(out):
             for one in (before, group)
         ]
         assert own[0] == own[1]
-    assert {row["source"] for row in group.rates} == {"readers (1 of 2 sessions), else algorithm"}
+    assert {row["source"] for row in group.rates} == {"readers (1 of 2 follow-ups), else algorithm"}
     assert group.flow == before.flow
 
 

@@ -178,7 +178,7 @@ def test_where_a_folder_lies_does_not_matter_to_stamps(tmp_path):
         ({"channels": ["T1w", "T2starw"]}, "channels"),
         ({"labels": {"background": 0, "CMB": 1}}, "labels"),
         ({"spacing": [5.0, 1.0, 2.0]}, "spacing"),
-        ({"configuration": "2d"}, "no configuration '2d'"),
+        ({"configuration": "2d"}, "no complete configuration '2d'"),
     ],
 )
 def test_a_bundle_is_what_its_card_says(tmp_path, card, said):

@@ -48,7 +48,7 @@ def test_inherited_values_are_checked_too():
 def test_inheritance_without_an_end_is_refused(parent):
     plans = toy_plans()
     plans["configurations"]["bs4"] = {"inherits_from": parent}
-    with pytest.raises(ModelError, match="no configuration"):
+    with pytest.raises(ModelError, match="no complete configuration"):
         checked_plans(plans, "bs4", 2, PATH)
 
 

@@ -140,5 +140,5 @@ def test_the_threshold_is_the_card_s_or_a_half(tmp_path: Path):
 
 @pytest.mark.parametrize("threshold", [0, 1, "half", True, None])
 def test_a_threshold_that_is_no_probability_is_refused(tmp_path: Path, threshold: object):
-    with pytest.raises(ModelError, match="threshold should be a probability"):
+    with pytest.raises(ModelError, match="threshold must be a probability"):
         threshold_of(with_threshold(tmp_path / "a", threshold=threshold))

@@ -165,7 +165,9 @@ def test_follow_ups_that_could_not_be_compared_are_told(open_page, tmp_path):
         write_session(tmp_path / "out", "01", session, 0, GRE)
     write_changes(tmp_path / "out", "01", {"registration": "poor", "new": None})
     text = words(open_page(run(tmp_path / "out")))
-    assert "1 follow-up was not registered to the baseline, and is in no figure." in text
+    assert (
+        "1 follow-up was not registered to the baseline and is not included in any number." in text
+    )
 
 
 def test_a_cohort_without_a_session_has_a_page(open_page, tmp_path):

@@ -70,16 +70,16 @@ def test_what_is_cited_is_in_the_references_and_nothing_else(changes):
 def test_the_numbers_of_the_settings_are_told():
     told = text(threshold=0.3, cfpr_radius=3.5, cfpr_ratio=0.25, min_size=1.5)
     assert "cmb_bidsapp 1.2.3" in told
-    assert "reaches a probability of 0.3; it extends to 0.3" in told
+    assert "peak probability of at least 0.3, extended to a probability of 0.3" in told
     assert "less than 0.25 of their periphery (3.5 mm, paper mode)" in told
-    assert "Lesions of 1.5 to 10 mm" in told
-    assert "it extends to 0.5" in text()
+    assert "in-plane diameter of 1.5 to 10 mm" in told
+    assert "extended to a probability of 0.5" in text()
 
 
 def test_without_a_t1w_none_is_told_of():
-    assert "In 3 of 3 sessions there was no T1-weighted image" in text(without_t1w=3)
-    assert "rigid transform" not in text(without_t1w=3)
-    assert "rigid transform" in text(without_t1w=2)
+    assert "In 3 of 3 sessions, no T1-weighted image was available" in text(without_t1w=3)
+    assert "rigidly registered" not in text(without_t1w=3)
+    assert "rigidly registered" in text(without_t1w=2)
     assert "no T1-weighted image" not in text()
 
 
@@ -87,16 +87,16 @@ def test_what_was_not_used_is_not_cited():
     assert "SynthStrip" not in text() + references()
     assert "SynthStrip (Hoopes et al., 2022)" in text(brain_extraction=("synthstrip",))
     reused = text(parcellations=("FreeSurfer (7.4.1)",))
-    assert "made by FreeSurfer (7.4.1) (Fischl, 2012)" in reused
-    assert "deformed onto them" not in reused
-    assert "made by somebody else." in text(parcellations=("somebody else",))
+    assert "produced by FreeSurfer (7.4.1) (Fischl, 2012)" in reused
+    assert "nonlinearly registered" not in reused
+    assert "produced by somebody else." in text(parcellations=("somebody else",))
 
 
 def test_what_is_switched_off_is_told():
     assert "switched off" in text(cfpr=False)
     assert "mirrored" not in text(mirrored=False)
     assert "Poisson-binomial" not in text(calibrated=False)
-    assert "Images are also given in MNI152NLin6Asym" in text(spaces=("MNI152NLin6Asym",))
+    assert "Images were also resampled to MNI152NLin6Asym" in text(spaces=("MNI152NLin6Asym",))
 
 
 def test_it_says_what_it_is_not():
@@ -114,5 +114,5 @@ def test_as_a_file_it_has_both_parts_and_no_accidental_emphasis():
 
 def test_a_second_look_is_told_where_there_was_one():
     told, untold = text(second_look=True), text(second_look=False)
-    assert "judged a second time" in told
-    assert "second time" not in untold
+    assert "In a second look" in told
+    assert "second look" not in untold

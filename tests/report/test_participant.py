@@ -140,7 +140,7 @@ def test_what_was_used_has_path_and_protocol(tmp_path, finished, report):
     finish_session(tmp_path, "02", t1w=False)
     alone = write_report(tmp_path, session_of(tmp_path, "02", t1w=False)).read_text()
     assert "T1w none" in words(section(alone, "origins"))
-    assert "In 1 of 1 sessions there was no T1-weighted image" in section(alone, "methods")
+    assert "In 1 of 1 sessions, no T1-weighted image was available" in section(alone, "methods")
     assert "registrationT1w" not in alone
     assert not re.search(r"outlines of[^\"]*, T1w", alone)
     assert re.search(r"outlines of[^\"]*, T1w", report)

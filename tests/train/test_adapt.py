@@ -202,7 +202,7 @@ def test_sessions_that_cannot_be_used_are_named(start, tmp_path, capsys, caplog)
 
 def test_a_name_no_card_can_hold_is_refused(out, start, tmp_path, capsys):
     assert adapt(out, start, tmp_path / "b", "--name", " ") == 2
-    assert "--name should be a line of text" in capsys.readouterr().err
+    assert "--name must be one line of text" in capsys.readouterr().err
 
 
 def test_a_folder_that_is_not_there_is_refused(start, tmp_path, capsys):

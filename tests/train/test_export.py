@@ -42,5 +42,5 @@ def test_a_name_no_card_can_hold_is_refused_before_the_training(tmp_path: Path, 
     folders = ["--output-dir", str(tmp_path / "out"), "--work-dir", str(tmp_path / "work")]
     arguments = ["train", "anatomy", str(tmp_path / "map.nii.gz"), *folders, "--name", " "]
     assert main([*arguments, "--device", "cpu"]) == 2
-    assert "name should be" in capsys.readouterr().err
+    assert "name must be" in capsys.readouterr().err
     assert not (tmp_path / "work").exists()
