@@ -43,6 +43,9 @@ if TYPE_CHECKING:  # torch
 #: Voxel size of the deformable registration and of the resulting dseg, mm.
 REGISTRATION_MM = 2.0
 DSEG_MM = 1.0
+#: Iterations from coarse to fine. More, and an affine stage at full resolution, take two thirds
+#: more time and do not label a head better.
+AFFINE, DEFORMABLE = (500, 250, 100, 0), (60, 40, 10)
 
 #: Brightness of the structures in the picture that is registered.
 BRIGHTNESS = MappingProxyType(
@@ -173,7 +176,8 @@ def _deform_atlas(
             to_ants(standard, coarse.affine),
             type_of_transform="SyN",
             outprefix=f"{folder}/",
-            reg_iterations=(60, 40, 20),
+            aff_iterations=AFFINE,
+            reg_iterations=DEFORMABLE,
             seed=seed,
         )
         labels = ants.apply_transforms(

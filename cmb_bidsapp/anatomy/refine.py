@@ -16,7 +16,13 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from cmb_bidsapp.core.arrays import Affine
-from cmb_bidsapp.preprocess.resampling import Float, Grid, resample
+from cmb_bidsapp.preprocess.resampling import (
+    Float,
+    Grid,
+    along_axes,
+    gaussian_weights,
+    resample,
+)
 
 if TYPE_CHECKING:  # torch
     from cmb_bidsapp.anatomy.network import AnatomySegmentation
@@ -84,7 +90,10 @@ def _brightness(
     The deviation is 0 where a class has none.
     """
     values = resample(image, affine, anatomy.grid)
-    reach = NEIGHBOURHOOD_MM / np.array(anatomy.grid.spacing)
+    around = [
+        gaussian_weights(size, NEIGHBOURHOOD_MM / side)
+        for size, side in zip(anatomy.grid.shape, anatomy.grid.spacing, strict=True)
+    ]
     for probability in anatomy.probabilities[1:]:
         # Squared: what the network is sure of counts most.
         weight = np.where(values > 0, probability**2, 0).astype(np.float32)
@@ -93,7 +102,7 @@ def _brightness(
             yield values, 0.0
             continue
         everywhere = float((weight * values).sum()) / total
-        near = ndimage.gaussian_filter(weight, reach) + 1e-4
-        mean = (ndimage.gaussian_filter(weight * values, reach) + 1e-4 * everywhere) / near
+        near = along_axes(weight, around) + 1e-4
+        mean = (along_axes(weight * values, around) + 1e-4 * everywhere) / near
         spread = float((weight * (values - mean) ** 2).sum()) / total
         yield mean, WIDER * float(np.sqrt(spread))

@@ -4,11 +4,14 @@ import nibabel as nib
 import numpy as np
 import pytest
 from nibabel.affines import apply_affine, voxel_sizes
+from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from cmb_bidsapp.preprocess.resampling import (
     IDENTITY,
     Grid,
+    along_axes,
+    gaussian_weights,
     isotropic_grid,
     label_samples,
     majority,
@@ -168,6 +171,38 @@ def test_smoothing_acts_along_the_axis_that_is_sampled_down(order):
     np.testing.assert_allclose(plain, ramp(world(target))[5:-5, 5:-5, 2:-2], atol=0.1)
     kept = resample(stripes, source.affine, target, smooth=True)[5:-5, 5:-5, 2:-2]
     assert kept.std() > 45
+
+
+@pytest.mark.parametrize("smooth", [False, True])
+@pytest.mark.parametrize("shape", [(23, 17, 9), (1, 17, 2)])
+@pytest.mark.parametrize(
+    ("order", "signs"), [((0, 1, 2), (1, 1, 1)), ((2, 0, 1), (-1, 1, -1)), ((1, 0, 2), (1, -1, 1))]
+)
+def test_along_the_axes_of_an_image_values_are_those_of_scipy(order, signs, shape, smooth):
+    image = np.random.default_rng(3).random(shape, dtype=np.float32)
+    affine = affine_of((0.7, 1.1, 3.0), order, signs)
+    # Coarser, and part of it beyond the image.
+    target = isotropic_grid(Grid.of(image, affine), 1.6).part(np.array([2, -2, 0]), [9, 8, 9])
+    to_source = np.linalg.inv(affine) @ target.affine
+    position = apply_affine(to_source, np.moveaxis(np.indices(target.shape), 0, -1))
+    step = np.abs(to_source[:3, :3]).max(axis=1)
+    sigma = 0.42 * np.sqrt(np.maximum(step**2 - 1, 0)) if smooth else 0
+    blurred = ndimage.gaussian_filter(image, sigma)
+    expected = ndimage.map_coordinates(
+        blurred, np.moveaxis(position, -1, 0), order=1, mode="nearest"
+    )
+    size = np.array(shape)
+    inside = ((position >= -0.5 - 1e-6) & (position <= size - 0.5 + 1e-6)).all(axis=-1)
+    np.testing.assert_allclose(
+        resample(image, affine, target, smooth=smooth), np.where(inside, expected, 0), atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("sigma", [0, 0.8, 10])
+def test_matrices_filter_like_a_gaussian(sigma):
+    image = np.random.default_rng(3).random((14, 5, 9), dtype=np.float32)
+    filtered = along_axes(image, [gaussian_weights(size, sigma) for size in image.shape])
+    np.testing.assert_allclose(filtered, ndimage.gaussian_filter(image, sigma), atol=1e-6)
 
 
 def test_masks_may_be_boolean():
