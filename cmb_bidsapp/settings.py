@@ -110,7 +110,7 @@ class Clinical:
     """Cut-offs of the clinical summary."""
 
     baseline_limit: int = BASELINE_LIMIT
-    """More microbleeds than this at baseline usually exclude from anti-amyloid therapy."""
+    """More microbleeds than this at baseline usually rule out anti-amyloid therapy."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,7 +31,7 @@ FARTHEST_MM = 10_000.0
 #: Voxel sizes that a header states twice differ at most by this share.
 SAME_SIZE = 0.05
 #: Units of length in a NIfTI header that are not mm, by their code.
-OTHER_UNITS = {1: "metres", 3: "micrometres"}
+OTHER_UNITS = {1: "meters", 3: "micrometers"}
 
 
 def volume_shape(image: Any) -> tuple[int, ...]:
@@ -77,7 +77,7 @@ def check_header(image: Any, path: Path) -> tuple[str, ...]:
     away = float(np.linalg.norm(apply_affine(affine, (np.array(shape) - 1) / 2)))
     if away > FARTHEST_MM:
         raise DataError(
-            f"{path} lies {away / 1000:.3g} m from the centre of the scanner; correct the offsets "
+            f"{path} lies {away / 1000:.3g} m from the center of the scanner; correct the offsets "
             "in its header, or convert it again"
         )
     notes = _check_nifti(image, shape, path) if isinstance(image, nib.Nifti1Image) else []
@@ -104,7 +104,7 @@ def _check_size(image: Any, affine: Affine, shape: tuple[int, ...], path: Path) 
     code = int(image.header["xyzt_units"]) & 7 if isinstance(image, nib.Nifti1Image) else 0
     if code in OTHER_UNITS:
         raise DataError(
-            f"{path} gives its voxel size in {OTHER_UNITS[code]}; convert it again to millimetres"
+            f"{path} gives its voxel size in {OTHER_UNITS[code]}; convert it again to millimeters"
         )
     sides = voxel_sizes(affine)
     if (sides < VOXEL_MM[0]).any() or (sides > VOXEL_MM[1]).any():

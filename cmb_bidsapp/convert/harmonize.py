@@ -121,7 +121,7 @@ def lesion_instances(
         note = f"mask marks with {numbers[0]}, not 1"
     elif abs(high - 255) < 0.5 and (fractions or numbers != list(range(1, 256))):
         whole = (values > 127.5).astype(np.int32)
-        note = "mask has grey values up to 255: cut at half"
+        note = "mask has gray values up to 255: cut at half"
     elif fractions:
         raise ValueError(f"values from {low:g} to {high:g}, neither a mask nor lesion numbers")
     else:

@@ -36,7 +36,7 @@ class ExitCode(IntEnum):
     TEMPORARY = 75, "out of memory or disk, or killed (retry may help)"
     PERMISSION = 77, "permission"
     CONFIG = 78, "weights corrupt"
-    LICENCE = 126, "FreeSurfer licence missing"
+    LICENCE = 126, "FreeSurfer license missing"
     COMMAND_MISSING = 127, "command missing"
     INTERRUPTED = 130, "interrupted"
 
@@ -100,7 +100,7 @@ class ModelError(AppError):
 
 
 class LicenceError(AppError):
-    """A licence that an external program asks for is not there."""
+    """The license that an external program needs is missing."""
 
     code = ExitCode.LICENCE
 

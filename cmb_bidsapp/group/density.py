@@ -141,8 +141,8 @@ def write_density(density: Density, path: Path) -> None:
         NIfTI file to write; the sidecar lies beside it.
     """
     sidecar = {
-        "Description": "Where microbleeds lie: centres, smoothed within the brain, over the "
-        "scans; its sum times the volume of a voxel (ml) is the mean number of a scan",
+        "Description": "Density of microbleeds: their centers, smoothed within the brain, divided "
+        "by the number of scans. Its sum times the voxel volume (ml) is the mean number per scan",
         "SpatialReference": str(SPACE),
         "Resolution": f"res-{SPACE.resolution} of the template",
         "Units": UNIT,

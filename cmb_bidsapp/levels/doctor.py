@@ -149,7 +149,7 @@ def _packages() -> Finding:
 
 
 def _models(request: DoctorRequest) -> Iterator[Finding]:
-    """Every packaged bundle with its licence, all its files verified, and the model asked for."""
+    """Every packaged bundle with its license, all its files verified, and the model asked for."""
     needed = {ANATOMY_MODEL, request.model}
     for name in (*packaged_models(), *({request.model} - {*packaged_models()})):
         try:
@@ -194,10 +194,10 @@ def _parcellation(request: DoctorRequest) -> Iterator[Finding]:
     try:
         with licence(request.fs_license_file) as path:
             # A path alone: the text is nobody's business.
-            yield _ok("FreeSurfer licence", f"{path}" if path.exists() else "there")
+            yield _ok("FreeSurfer license", f"{path}" if path.exists() else "there")
     except LicenceError as error:
         yield Finding(
-            what="FreeSurfer licence",
+            what="FreeSurfer license",
             state="lacking" if needed else "absent",
             told=str(error),
             key="licence-absent",

@@ -65,7 +65,7 @@ def participant(settings: Settings, console: Console) -> Summary:
         return _write_reports(choice, settings, console)
     _check_files(settings)
     licence = licence_of(settings.lesions.model)
-    console.print(f"lesion model {settings.lesions.model}, licence: {licence}", highlight=False)
+    console.print(f"lesion model {settings.lesions.model}, license: {licence}", highlight=False)
     _check_spaces(settings, console)
     if settings.dry_run:
         return _foreseen(choice)

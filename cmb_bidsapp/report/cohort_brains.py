@@ -32,7 +32,7 @@ ALT = MappingProxyType(
         "glass_brain": "Density of microbleeds, seen through the brain from the right, from the "
         "left, from the front and from below.",
         "region_heat": "The regions of the MARS form on the brain and in a table, left and right, "
-        "coloured by their microbleeds.",
+        "colored by their microbleeds.",
     }
 )
 CONVENTION = "Radiological convention: the right side of the patient is on the left."

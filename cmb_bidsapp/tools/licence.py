@@ -1,4 +1,4 @@
-"""FreeSurfer's licence: a file or a text, from the command line or the environment."""
+"""FreeSurfer's license: a file or a text, from the command line or the environment."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cmb_bidsapp.core.errors import LicenceError
 
-#: Where a licence is got, free of charge.
+#: Where a license is available, free of charge.
 REGISTRATION = "https://surfer.nmr.mgh.harvard.edu/registration.html"
 
 #: FreeSurfer's own variable, a path; and the text itself, as Brainlife hands it over.
@@ -22,7 +22,7 @@ HOME_NAMES = ("license.txt", ".license")
 
 @contextlib.contextmanager
 def licence(given: Path | None) -> Iterator[Path]:
-    """Path of a licence file, to be called only where a program that asks for it is to run.
+    """Path of a license file; call this only if a program that needs it is to run.
 
     Looked at in this order: the path given, ``FS_LICENSE`` (a path; several lines that name no
     file are the text), ``FREESURFER_LICENSE`` (the text; a backslash and an n are a line break
@@ -44,7 +44,7 @@ def licence(given: Path | None) -> Iterator[Path]:
         yield found.absolute()
         return
     with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", prefix="cmb-licence-", suffix=".txt"
+        "w", encoding="utf-8", prefix="cmb-license-", suffix=".txt"
     ) as stream:
         stream.write(found + "\n")
         stream.flush()
@@ -52,7 +52,7 @@ def licence(given: Path | None) -> Iterator[Path]:
 
 
 def _find(given: Path | None) -> Path | str:
-    """Path or text of the licence."""
+    """Path or text of the license."""
     if given is not None:
         return _checked(given, "--fs-license-file")
     value = os.environ.get(PATH_VARIABLE, "").strip()
@@ -71,7 +71,7 @@ def _find(given: Path | None) -> Path | str:
             return path
     places = ", ".join(map(str, paths)) if home else "FREESURFER_HOME (not set)"
     raise LicenceError(
-        "no FreeSurfer licence: neither --fs-license-file nor "
+        "no FreeSurfer license: neither --fs-license-file nor "
         f"{PATH_VARIABLE} nor {TEXT_VARIABLE} is set, and there is none in {places}; "
         f"get one at {REGISTRATION}"
     )
@@ -92,7 +92,7 @@ def _checked(path: Path, origin: str) -> Path:
 
 
 def _problem(path: Path) -> str | None:
-    """Why a path cannot name a licence."""
+    """Why a path cannot name a license."""
     try:
         return None if path.read_bytes().strip() else "it is empty"
     except OSError as error:

@@ -200,7 +200,7 @@ def test_a_t1w_as_bright_and_dark_as_the_t2star_is_told_with_the_file():
     assert flagged(other) == {"ventricles by white matter in the T1w": "high"}
     assert f"{name} may be a T2*w" in warnings(other)[0]
     (told,) = warnings(found)
-    assert f"{name} may be a T2*w; look at it" in told
+    assert f"{name} may be a T2*w image; check it" in told
     assert contrast_measures(math.nan, math.nan, name) == [], "unknown is not told"
 
 

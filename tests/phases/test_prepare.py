@@ -66,7 +66,7 @@ def test_how_sure_the_brain_is_is_measured_and_a_doubt_is_told():
     told = [warnings(measure_anatomy(one, None, None, labelled)) for one in heads]
     lines = [[line for line in one if "T2starw certainty" in line] for one in told]
     assert lines[0] == []
-    assert "may be incomplete, damaged or of another kind" in lines[1][0]
+    assert "may be incomplete, damaged or of the wrong kind" in lines[1][0]
 
 
 def test_regions_that_no_person_has_stop_the_session(session):

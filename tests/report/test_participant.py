@@ -46,7 +46,7 @@ def test_the_count_its_groups_and_what_was_rejected_come_first(report):
     assert "lobar 1 deep 1 infratentorial 0" in told
     assert "1 candidate rejected by CFPR" in told
     assert "mixed" in told
-    assert "Not assessed: superficial siderosis, haemorrhage above 1 cm, ARIA-E" in told
+    assert "Not assessed: superficial siderosis, hemorrhage above 1 cm, ARIA-E" in told
     assert "Before anti-amyloid treatment 1-4 microbleeds" in told
     assert "Expected true ones" in told
 
