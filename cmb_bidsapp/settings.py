@@ -62,8 +62,8 @@ class Anatomy:
     """Outputs of FreeSurfer, FastSurfer, sMRIPrep or SynthSeg to reuse."""
     subjects_dir: Path | None = None
     """FreeSurfer subjects, reused and written; see :attr:`Settings.subjects_dir`."""
-    licence_file: Path | None = None
-    """FreeSurfer licence."""
+    license_file: Path | None = None
+    """FreeSurfer license."""
     run_reconall: bool = True
     """Whether FreeSurfer may run where there is nothing to reuse."""
     resume_reconall: bool = True

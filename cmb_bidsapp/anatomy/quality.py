@@ -262,11 +262,11 @@ def region_measures(parcellation: Parcellation, head_ml: float) -> list[Measure]
     """
     # A mask that is wrong, which its own limits tell, must not take the others along.
     size = min(max(head_ml, BRAIN_ML[0]), BRAIN_ML[1]) / USUAL_HEAD_ML
-    millilitres = math.prod(parcellation.grid.spacing) / 1000
+    milliliters = math.prod(parcellation.grid.spacing) / 1000
 
     def volume(name: str, side: str | None = None) -> float:
         wanted = [i for part in _PARTS.get(name, (name,)) for i in ids(structure=part, side=side)]
-        return float(where(parcellation.dseg, wanted).sum()) * millilitres
+        return float(where(parcellation.dseg, wanted).sum()) * milliliters
 
     found = [
         Measure(

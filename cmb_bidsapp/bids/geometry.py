@@ -18,15 +18,15 @@ from cmb_bidsapp.core.errors import DataError
 VOXEL_MM = (0.05, 20.0)
 #: Longest side (mm) of a field of view.
 LONGEST_MM = 700.0
-#: Largest field of view (litres), that of a cube of 46 cm; networks need memory for all of it.
-MOST_LITRES = 100.0
+#: Largest field of view (liters), that of a cube of 46 cm; networks need memory for all of it.
+MOST_LITERS = 100.0
 #: Most voxels of an image: as single precision they take 8 GB.
 MOST_VOXELS = 2e9
 #: Largest cosine between two axes of an image; that of 89 degrees.
 MOST_SHEAR = 0.0175
 #: Deflate makes data at most this many times smaller.
 MOST_COMPRESSION = 1100
-#: An image whose centre is farther (mm) from that of the scanner has no usable place.
+#: An image whose center is farther (mm) from that of the scanner has no usable place.
 FARTHEST_MM = 10_000.0
 #: Voxel sizes that a header states twice differ at most by this share.
 SAME_SIZE = 0.05
@@ -116,7 +116,7 @@ def _check_size(image: Any, affine: Affine, shape: tuple[int, ...], path: Path) 
         raise DataError(
             f"{path} has {' x '.join(map(str, shape))} voxels, which no head scan has; resample it"
         )
-    if (sides * shape).max() > LONGEST_MM or np.prod(sides * shape) > MOST_LITRES * 1e6:
+    if (sides * shape).max() > LONGEST_MM or np.prod(sides * shape) > MOST_LITERS * 1e6:
         raise DataError(
             f"{path} has a field of view of {_by(sides * shape)} mm, which no head scan has; "
             "correct the voxel size in its header"

@@ -12,7 +12,7 @@ import numpy as np
 from cmb_bidsapp.bids.typed import column, columns_of
 from cmb_bidsapp.clinical.aria import NewLesions, new_lesions
 from cmb_bidsapp.clinical.fates import TrackFate, fates
-from cmb_bidsapp.clinical.summary import ClinicalSummary, summarise
+from cmb_bidsapp.clinical.summary import ClinicalSummary, summarize
 from cmb_bidsapp.clinical.tracks import TrackRow, known_at, known_before
 from cmb_bidsapp.core.defaults import NOT_A_DIAGNOSIS
 from cmb_bidsapp.lesions.longitudinal import TOLERANCES
@@ -149,7 +149,7 @@ def known_summary(tracks: Sequence[TrackRow], session: str) -> ClinicalSummary:
     session
         Its name.
     """
-    return summarise(known_at(tracks, session))
+    return summarize(known_at(tracks, session))
 
 
 def change_row(about: FollowUp, tracks: Sequence[TrackRow], knots: Knots) -> ChangeRow:

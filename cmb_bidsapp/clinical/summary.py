@@ -166,10 +166,10 @@ class ClinicalSummary:
 SUMMARY_COLUMNS = MappingProxyType(columns_of(ClinicalSummary))
 
 
-def summarise(
+def summarize(
     lesions: Iterable[Lesion], limit: int = BASELINE_LIMIT, warnings: Iterable[str] = ()
 ) -> ClinicalSummary:
-    """Summarise the lesion table of one session.
+    """Summarize the lesion table of one session.
 
     Parameters
     ----------

@@ -45,7 +45,7 @@ NOT_ASSESSED = (
 
 #: Rules of an evaluation, see :data:`cmb_bidsapp.evaluation.presets.PRESETS`.
 PRESET_NAMES = ("paper", "valdo", "overlap")
-#: Neighbours of a voxel, where a mask is taken apart into lesions.
+#: Neighbors of a voxel, where a mask is taken apart into lesions.
 CONNECTIVITY = 26
 #: Marks and instances with a lower score count in the FROC only.
 MIN_SCORE = 0.5

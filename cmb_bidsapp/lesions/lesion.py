@@ -215,12 +215,12 @@ class Lesion:
 
     @property
     def point(self) -> Point:
-        """Centre, world of the T2*w."""
+        """Center, world of the T2*w."""
         return _point(self.x, self.y, self.z)
 
     @property
     def standard_point(self) -> Point:
-        """Centre in MNI152."""
+        """Center in MNI152."""
         return _point(self.mni_x, self.mni_y, self.mni_z)
 
 

@@ -342,7 +342,7 @@ class _Place:
         box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
         self._middle = tuple(np.round(voxel).astype(int) - low)
         axes = np.ix_(*(np.arange(a, b) for a, b in zip(low, high, strict=True)))
-        self._gaps = [axis - centre for axis, centre in zip(axes, voxel, strict=True)]
+        self._gaps = [axis - center for axis, center in zip(axes, voxel, strict=True)]
         self._t2star, self._probability = scan.t2star[box], scan.probability[box]
         self._brain, counted = scan.brain[box], scan.counted[box]
         self._others = (counted > 0) & (counted != own)

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from cmb_bidsapp.core.errors import LicenceError
+from cmb_bidsapp.core.errors import LicenseError
 
 #: Where a license is available, free of charge.
 REGISTRATION = "https://surfer.nmr.mgh.harvard.edu/registration.html"
@@ -21,7 +21,7 @@ HOME_NAMES = ("license.txt", ".license")
 
 
 @contextlib.contextmanager
-def licence(given: Path | None) -> Iterator[Path]:
+def freesurfer_license(given: Path | None) -> Iterator[Path]:
     """Path of a license file; call this only if a program that needs it is to run.
 
     Looked at in this order: the path given, ``FS_LICENSE`` (a path; several lines that name no
@@ -36,7 +36,7 @@ def licence(given: Path | None) -> Iterator[Path]:
 
     Raises
     ------
-    LicenceError
+    LicenseError
         There is none, or a path that was given names no file with a text.
     """
     found = _find(given)
@@ -70,7 +70,7 @@ def _find(given: Path | None) -> Path | str:
         if _problem(path) is None:
             return path
     places = ", ".join(map(str, paths)) if home else "FREESURFER_HOME (not set)"
-    raise LicenceError(
+    raise LicenseError(
         "no FreeSurfer license: neither --fs-license-file nor "
         f"{PATH_VARIABLE} nor {TEXT_VARIABLE} is set, and there is none in {places}; "
         f"get one at {REGISTRATION}"
@@ -85,7 +85,7 @@ def _with_line_breaks(text: str) -> str:
 def _checked(path: Path, origin: str) -> Path:
     problem = _problem(path)
     if problem is not None:
-        raise LicenceError(
+        raise LicenseError(
             f"{origin}: {path} is not a FreeSurfer license ({problem}); get one at {REGISTRATION}"
         )
     return path

@@ -67,7 +67,7 @@ REFUSED = {
     "turned qform": (turned, "disagree"),
     "sheared sform": (sheared, "sheared"),
     "micrometers": (unit("micron"), "micrometers"),
-    "metres": (unit("meter"), "metres"),
+    "meters": (unit("meter"), "meters"),
     "voxels of 4 m": (scaled(1000), "4e+03 x 4e+03 x 4e+03 mm"),
     "voxels of 40 mm": (scaled(10), "40 x 40 x 40 mm"),
     "voxels of 4 um": (scaled(1e-3), "0.004 x 0.004 x 0.004 mm"),

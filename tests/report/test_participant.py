@@ -289,7 +289,7 @@ def test_where_nothing_was_finished_there_are_no_methods(tmp_path):
     assert 'id="methods"' not in page
 
 
-def test_models_have_their_licence_and_checksum_and_the_viewer_its_licence(report):
+def test_models_have_their_license_and_checksum_and_the_viewer_its_license(report):
     told = section(report, "settings")
     assert "0" * 64 in told
     assert re.search(r"anatomy-3</td><td>Apache-2.0</td><td><code>[0-9a-f]{64}</code>", told)
