@@ -32,8 +32,8 @@ def made(shape: tuple[int, ...], spacing: tuple[float, ...], lesions: int) -> Ca
     while instances.max() < lesions:
         radius = rng.uniform(1, 4)
         reach = np.ceil(radius / steps).astype(int)
-        centre = rng.integers(reach + 1, np.array(shape) - reach - 1)
-        box = tuple(slice(c - r - 1, c + r + 2) for c, r in zip(centre, reach, strict=True))
+        center = rng.integers(reach + 1, np.array(shape) - reach - 1)
+        box = tuple(slice(c - r - 1, c + r + 2) for c, r in zip(center, reach, strict=True))
         if instances[box].any():
             continue
         offsets = (np.moveaxis(np.indices(2 * reach + 3), 0, -1) - reach - 1) * steps

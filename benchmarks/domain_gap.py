@@ -1,7 +1,7 @@
 """Real scans beside simulated ones: what differs, and which difference the lesion model minds.
 
 Four tables per group of scans (a cohort, or simulated ones of a voxel size): brightness, noise,
-sharpness and texture; labelled lesions; false marks at --threshold; and the probability of lesions
+sharpness and texture; labeled lesions; false marks at --threshold; and the probability of lesions
 that are moved, as what they multiply the signal with, into the white matter of other pictures of
 like voxels. A lesion moved within its own kind of picture is the control.
 
@@ -78,7 +78,7 @@ class Sample:
         rows = []
         for label, row in zip(scan.labels, label_rows(scan), strict=True):
             radius = float(np.nanmax([LEAST_RADIUS_MM, label.diameter / 2]))
-            voxels = ball(grid, label.centre, radius)
+            voxels = ball(grid, label.center, radius)
             if scan.brain[tuple(voxels.T)].any():
                 restless = unrest(scan.t2star, scan.brain, scan.affine, voxels)
                 rows.append({**row, "unrest": restless, "voxels": voxels})
@@ -86,7 +86,7 @@ class Sample:
 
     @cached_property
     def lesions(self) -> list[Lesion]:
-        """Labelled lesions that can be moved."""
+        """Labeled lesions that can be moved."""
         scan = self.scan
         return [
             Lesion.of(scan.t2star, scan.brain, scan.affine, row["voxels"])
@@ -124,7 +124,7 @@ def spread(values: Sequence[float]) -> str:
 
 
 def lesion_rows(groups: Mapping[str, Sequence[Sample]]) -> Iterator[dict[str, Any]]:
-    """What labelled lesions of a group look like."""
+    """What labeled lesions of a group look like."""
     for group, samples in groups.items():
         rows = [row for sample in samples for row in sample.labels]
         if rows:
@@ -218,7 +218,7 @@ def main() -> None:
     network = LesionNetwork(load_lesion_model(given.model), given.device, mirror=False)
     for title, rows in (
         ("pictures, relative to the median of the white matter", picture_rows(groups)),
-        ("labelled lesions", lesion_rows(groups)),
+        ("labeled lesions", lesion_rows(groups)),
         (f"false marks at {given.threshold:g}", false_rows(groups)),
         ("lesions moved into white matter", moved_rows(samples, network)),
     ):

@@ -37,16 +37,16 @@ def make(root: Path, label: str, seed: int) -> None:
     sides = np.where(axes[0] < 0, 100, 200)
     mars = np.where(regions > 0, sides + np.choose(regions, [0, 9, 4, 2]), 0)
     inside = np.argwhere(radius < 0.9)
-    centres = inside[rng.choice(len(inside), SHARED + MISSED + FALSE, replace=False)]
+    centers = inside[rng.choice(len(inside), SHARED + MISSED + FALSE, replace=False)]
     ball = np.argwhere(np.linalg.norm(np.indices((7, 7, 1)) - 3, axis=0)[..., :1] <= 3) - (3, 3, 0)
     images = {side: np.zeros(SHAPE, np.uint8) for side in ("reference", "predicted")}
-    for number, centre in enumerate(centres, 1):
+    for number, center in enumerate(centers, 1):
         for side, there in (
             ("reference", number <= SHARED + MISSED),
             ("predicted", number <= SHARED or number > SHARED + MISSED),
         ):
             if there:
-                images[side][tuple((centre + ball).T)] = number
+                images[side][tuple((center + ball).T)] = number
     noise = ndimage.zoom(rng.random((70, 70, 30), dtype=np.float32), (8, 8, 1), order=1)
     probability = np.where(images["predicted"] > 0, 0.9992, 0.02 * noise).astype(np.float32)
     for side in images:

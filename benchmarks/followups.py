@@ -60,11 +60,11 @@ def read_visit(truth: SessionFiles, files: SessionFiles) -> Visit:
     for candidates in (visible, set(sources) - visible):
         names = sorted(candidates)
         left = [number for number in found if number not in source_of]
-        centres = (
+        centers = (
             np.reshape([places_[n] for n in own], (-1, 3))
             for places_, own in ((sources, names), (found, left))
         )
-        source_of |= {left[p.predicted]: names[p.reference] for p in match(*centres)}
+        source_of |= {left[p.predicted]: names[p.reference] for p in match(*centers)}
     return Visit(files, sources, visible, found, source_of)
 
 

@@ -107,7 +107,7 @@ def texture(image: Image, region: Mask, scale: float, spacing: Sequence[float]) 
     inside = ndimage.binary_erosion(region, disc(min(scale, 1.0), spacing))
     if not inside.any():
         return float("nan")
-    # Filters that know the region alone: its neighbours are no texture of it.
+    # Filters that know the region alone: its neighbors are no texture of it.
     finer, coarser = (
         _filtered(image, region, [s / spacing[0], s / spacing[1], 0]) for s in (scale / 2, scale)
     )

@@ -19,7 +19,7 @@ from gre_crops import averaged
 from scipy import ndimage
 
 from cmb_bidsapp.core.labels import ids
-from cmb_bidsapp.evaluation.matching import centres_of, lesions_of, match
+from cmb_bidsapp.evaluation.matching import centers_of, lesions_of, match
 from cmb_bidsapp.lesions.cfpr import judge
 from cmb_bidsapp.lesions.instances import CONNECTIVITY_26, find_instances
 from cmb_bidsapp.lesions.segment import LesionNetwork
@@ -58,11 +58,11 @@ def implant(signal: np.ndarray, voxel: tuple, rng: np.random.Generator) -> np.nd
     places = np.argwhere(ndimage.binary_erosion(bright) & inside)
     chosen: list[np.ndarray] = []
     for place in rng.permutation(places):
-        centre = place * np.array(voxel)
-        if all(np.linalg.norm(centre - other) >= 6 for other in chosen):
-            chosen.append(centre)
+        center = place * np.array(voxel)
+        if all(np.linalg.norm(center - other) >= 6 for other in chosen):
+            chosen.append(center)
             radius, chi = rng.uniform(0.5, 1.5), np.exp(rng.uniform(np.log(0.2), np.log(2.0)))
-            source = Source("cmb", float(chi), (float(radius),) * 3, centre[None])
+            source = Source("cmb", float(chi), (float(radius),) * 3, center[None])
             apply_source(fine, source, grid, ScanProtocol("7T", B0, TE_MS, grid.voxel, 30), rng)
         if len(chosen) == IMPLANTED:
             break
@@ -157,7 +157,7 @@ def main() -> None:
                 scans, visible = scans + 1, visible + len(reference)
                 for stage, image in enumerate((instances, np.where(kept, instances, 0))):
                     predicted = lesions_of(image, affine)
-                    pairs = match(centres_of(reference), centres_of(predicted))
+                    pairs = match(centers_of(reference), centers_of(predicted))
                     found[stage] += len(pairs)
                     # Implants too small to count are no false positives where they are found.
                     faint = np.unique(image[darkened & (visible_ones == 0) & (image > 0)])

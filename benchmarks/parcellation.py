@@ -1,7 +1,7 @@
 """The embedded parcellation, and its atlas without the network, against FreeSurfer's own labels.
 
 Usage: python benchmarks/parcellation.py SUBJECT_DIR ...
-SUBJECT_DIR is a finished FreeSurfer subject; its ``mri/brain.mgz`` is labelled.
+SUBJECT_DIR is a finished FreeSurfer subject; its ``mri/brain.mgz`` is labeled.
 """
 
 import sys
@@ -21,7 +21,7 @@ from cmb_bidsapp.anatomy.network import AnatomyNetwork
 from cmb_bidsapp.anatomy.parcellation import Parcellation
 from cmb_bidsapp.anatomy.proxy import to_proxy
 from cmb_bidsapp.anatomy.reuse import read_parcellation
-from cmb_bidsapp.anatomy.standard import centres
+from cmb_bidsapp.anatomy.standard import centers
 from cmb_bidsapp.anatomy.talairach import MNI305_TO_MNI152, to_mni305
 from cmb_bidsapp.core.labels import MARS, PROXY, RIGHT, SIDES
 from cmb_bidsapp.evaluation.metrics import Overlap
@@ -50,10 +50,10 @@ def atlas_alone(data: np.ndarray, affine: np.ndarray) -> Parcellation:
     return Parcellation(labels.round().astype(np.int32), Grid.of(data, affine))
 
 
-def compare(labelled: Parcellation, reference: Parcellation) -> None:
+def compare(labeled: Parcellation, reference: Parcellation) -> None:
     """Print Dice by class and by region, and the voxels whose side differs."""
     truth = mars_labels(reference)
-    _, mars = on_grid(mars_labels(labelled), labelled.grid, reference.grid)
+    _, mars = on_grid(mars_labels(labeled), labeled.grid, reference.grid)
     for name, number in PROXY.items():
         if number:
             dice = Overlap.of(to_proxy(truth) == number, to_proxy(mars) == number).dice
@@ -66,14 +66,14 @@ def compare(labelled: Parcellation, reference: Parcellation) -> None:
     print(f"  other side: {differ.sum()} of {both.sum()} voxels")
 
 
-def compare_places(labelled: Parcellation, subject: Path) -> None:
+def compare_places(labeled: Parcellation, subject: Path) -> None:
     """Print how far the alignment with MNI152 is from FreeSurfer's affine one."""
     affine = to_mni305(subject)
-    if affine is None or labelled.standard is None:
+    if affine is None or labeled.standard is None:
         return
-    regions = mars_labels(labelled)
-    points = centres(labelled.grid)
-    off = labelled.standard.to_standard(points) - apply_affine(MNI305_TO_MNI152 @ affine, points)
+    regions = mars_labels(labeled)
+    points = centers(labeled.grid)
+    off = labeled.standard.to_standard(points) - apply_affine(MNI305_TO_MNI152 @ affine, points)
     away = np.linalg.norm(off, axis=-1)
     for name, here in (("brain", regions > 0), ("thalamus", regions % 100 == MARS["thalamus"])):
         middle, high = np.percentile(away[here], (50, 95))
@@ -93,14 +93,14 @@ def main() -> None:
         image = nib.load(subject / "mri" / "brain.mgz")
         data = np.asarray(image.dataobj, np.float32)
         began = time.perf_counter()
-        labelled = parcellate(network(data, image.affine, "T1w"), data, image.affine)
+        labeled = parcellate(network(data, image.affine, "T1w"), data, image.affine)
         print(f"{subject.name}, embedded: {time.perf_counter() - began:.0f} s")
-        compare(labelled, reference)
-        compare_places(labelled, subject)
+        compare(labeled, reference)
+        compare_places(labeled, subject)
         began = time.perf_counter()
-        labelled = atlas_alone(data, image.affine)
+        labeled = atlas_alone(data, image.affine)
         print(f"{subject.name}, atlas alone: {time.perf_counter() - began:.0f} s")
-        compare(labelled, reference)
+        compare(labeled, reference)
 
 
 if __name__ == "__main__":

@@ -31,14 +31,14 @@ SIDE_MM, SLICES, TEXTURE, SMOOTH_RAD = 32.0, 5, 0.04, 0.1
 BLUR_MM = 0.5
 
 
-def source(kind: str, centre: np.ndarray, rng: np.random.Generator) -> Source:
+def source(kind: str, center: np.ndarray, rng: np.random.Generator) -> Source:
     """A source as simulated heads have them."""
     if kind == "calcification":
         radius = float(rng.uniform(0.5, 2.5))
-        return Source(kind, -log_uniform(rng, 0.1, 3.0), (radius,) * 3, centre[None])
+        return Source(kind, -log_uniform(rng, 0.1, 3.0), (radius,) * 3, center[None])
     radius = log_uniform(rng, 0.3, 2.4)
     b, c = (radius * float(share) for share in rng.uniform(0.7, 1.0, 2))
-    return Source(kind, log_uniform(rng, 0.2, 2.0), (radius, b, c), centre[None])
+    return Source(kind, log_uniform(rng, 0.2, 2.0), (radius, b, c), center[None])
 
 
 def smooth_noise(
@@ -57,14 +57,14 @@ def patch(
     shape = tuple(int(n) for n in np.maximum(np.ceil(SIDE_MM / voxel), SLICES))
     slab = max(1, round(voxel[2] / 0.5))
     grid = ScanGrid((0.0,) * 3, protocol.voxel, shape, slab, slab, int(np.ceil(voxel[0] / 0.25)))
-    centre = (np.array(shape) / 2 + rng.uniform(-0.5, 0.5, 3)) * voxel
+    center = (np.array(shape) / 2 + rng.uniform(-0.5, 0.5, 3)) * voxel
     fine = np.ones((*shape[:2], shape[2] * slab), np.complex64)
-    apply_source(fine, source(kind, centre, rng), grid, protocol, rng)
+    apply_source(fine, source(kind, center, rng), grid, protocol, rng)
     sigma = np.array([1, 1, 0]) * rng.uniform(0, BLUR_MM) / voxel
     factor = 1 + ndimage.gaussian_filter(grid.mean_of_slices(fine) - 1, sigma)
     affine = np.diag([*voxel, 1.0])
     loss = np.clip(1 - np.abs(factor), 0, 1).astype(np.float32)
-    instances, numbers = visible_lesions(loss, np.ones(shape, np.bool_), affine, centre[None])
+    instances, numbers = visible_lesions(loss, np.ones(shape, np.bool_), affine, center[None])
     if numbers[0] is None:
         return None
     tissue = 1 + TEXTURE * sum(smooth_noise(shape, mm, voxel, rng) for mm in (1.5, 4.0))

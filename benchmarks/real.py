@@ -86,8 +86,8 @@ def label_rows(scan: Scan) -> Iterator[Row]:
     grid = Grid.of(scan.t2star, scan.affine)
     for position, label in enumerate(scan.labels):
         radius = float(np.nanmax([LEAST_RADIUS_MM, label.diameter / 2]))
-        spot = measure_spot(scan.t2star, scan.brain, scan.affine, ball(grid, label.centre, radius))
-        near = ball(grid, label.centre, HIT_MM)
+        spot = measure_spot(scan.t2star, scan.brain, scan.affine, ball(grid, label.center, radius))
+        near = ball(grid, label.center, HIT_MM)
         most = float(scan.probability[tuple(near.T)].max()) if len(near) else float("nan")
         found = pairs.get(position)
         yield {
@@ -97,7 +97,7 @@ def label_rows(scan: Scan) -> Iterator[Row]:
             "mark_mm": _mark_diameter(scan, kept[found.predicted]) if found else float("nan"),
             "found": found is not None,
             "why": f"{found.distance:.1f} mm away" if found else _missed(scan, label, most, marks),
-            **_looks(scan, label.centre, spot, label.diameter, most),
+            **_looks(scan, label.center, spot, label.diameter, most),
         }
 
 
@@ -108,15 +108,15 @@ def _mark_diameter(scan: Scan, mark: Mark) -> float:
 
 def _missed(scan: Scan, label: Label, most: float, marks: Marks) -> str:
     """Why a label has no mark."""
-    at = ball(Grid.of(scan.t2star, scan.affine), label.centre, LEAST_RADIUS_MM)
+    at = ball(Grid.of(scan.t2star, scan.affine), label.center, LEAST_RADIUS_MM)
     if not scan.brain[tuple(at.T)].any():
         return "outside the brain mask"
     if most < scan.threshold:
         return "below the threshold"
-    gaps = [float(np.linalg.norm(np.subtract(m.centre, label.centre))) for m in marks.lesions]
+    gaps = [float(np.linalg.norm(np.subtract(m.center, label.center))) for m in marks.lesions]
     near = [v.kept for v, gap in zip(marks.verdicts, gaps, strict=True) if gap <= HIT_MM]
     if not near:
-        return f"the centre of the nearest mark is {min(gaps):.1f} mm away"
+        return f"the center of the nearest mark is {min(gaps):.1f} mm away"
     return "its mark is that of another label" if any(near) else "rejected by CFPR"
 
 
@@ -136,23 +136,23 @@ def mark_rows(scan: Scan) -> Iterator[Row]:
             "elongation": spot.elongation,
             "slices": spot.slices,
             "edge_mm": spot.edge,
-            "fluid_mm": distance_to_fluid(scan.structures, scan.affine, lesion.centre),
-            **_looks(scan, lesion.centre, spot, diameter, most),
+            "fluid_mm": distance_to_fluid(scan.structures, scan.affine, lesion.center),
+            **_looks(scan, lesion.center, spot, diameter, most),
         }
 
 
 def _looks(
-    scan: Scan, centre: tuple[float, float, float], spot: Spot, diameter: float, most: float
+    scan: Scan, center: tuple[float, float, float], spot: Spot, diameter: float, most: float
 ) -> Row:
     """What labels and marks have in common."""
-    region = nearest_value(scan.regions, scan.affine, centre, AROUND_MM)
-    number = nearest_value(scan.structures, scan.affine, centre, LEAST_RADIUS_MM)
+    region = nearest_value(scan.regions, scan.affine, center, AROUND_MM)
+    number = nearest_value(scan.structures, scan.affine, center, LEAST_RADIUS_MM)
     structure = STRUCTURES[number] if number else None
-    fluid = distance_to_fluid(scan.structures, scan.affine, centre)
+    fluid = distance_to_fluid(scan.structures, scan.affine, center)
     return {
         "participant": scan.participant,
         "scan": scan.name,
-        **dict(zip("xyz", centre, strict=True)),
+        **dict(zip("xyz", center, strict=True)),
         "diameter_mm": diameter,
         "dark_mm": spot.diameter,
         "contrast": spot.contrast,
@@ -167,10 +167,10 @@ def candidate_rows(scan: Scan) -> Iterator[Row]:
     """Labels and all marks that CFPR keeps, as an evaluation has them: for calibration."""
     about = {"participant_id": scan.participant, "stage": AFTER, "fate": None}
     for label in scan.labels:
-        place = dict(zip("xyz", label.centre, strict=True))
+        place = dict(zip("xyz", label.center, strict=True))
         yield {**about, **place, "side": "reference", "probability_max": None}
     for mark in Marks.of(scan, LEAST_PROBABILITY).kept(cfpr=True):
-        place = dict(zip("xyz", mark.centre, strict=True))
+        place = dict(zip("xyz", mark.center, strict=True))
         most = float(scan.probability[tuple(mark.voxels.T)].max())
         yield {**about, **place, "side": "predicted", "probability_max": most}
 

@@ -26,7 +26,7 @@ AROUND_MM = 6.0
 FOLLOWED_MM = 12.0
 
 Kind = Literal[
-    "no dark spot", "iron", "vein", "artefact", "brain edge", "CSF border", "like a microbleed"
+    "no dark spot", "iron", "vein", "artifact", "brain edge", "CSF border", "like a microbleed"
 ]
 #: A spot lacks at least this share of the signal around it, else there is none.
 LEAST_CONTRAST = 0.15
@@ -36,9 +36,9 @@ VEIN_ELONGATION, VEIN_MM = 2.5, 5.0
 VEIN_SLICES, VEIN_DEPTH = 3, 2.0
 #: A signal loss is wider (mm, diameter of the sphere of the same volume) than a microbleed.
 LOSS_MM = 10.0
-#: A partial volume at the edge of the brain has its centre this close (mm) to what is not brain.
+#: A partial volume at the edge of the brain has its center this close (mm) to what is not brain.
 EDGE_MM = 2.5
-#: Fluid within this distance (mm) of the centre makes a border of it.
+#: Fluid within this distance (mm) of the center makes a border of it.
 FLUID_MM = 2.0
 #: Structures with iron, the dentate nucleus within the white matter of the cerebellum among them.
 IRON = ("caudate", "putamen", "pallidum", "accumbens", "ventral-dc", "cerebellar-wm")
@@ -73,15 +73,15 @@ class Spot:
     edge: float
 
 
-def ball(grid: Grid, centre: npt.ArrayLike, radius: float) -> Voxels:
-    """Voxels whose centres are within ``radius`` mm of a point (RAS mm), or the nearest one.
+def ball(grid: Grid, center: npt.ArrayLike, radius: float) -> Voxels:
+    """Voxels whose centers are within ``radius`` mm of a point (RAS mm), or the nearest one.
 
     Returns
     -------
     voxels
         Array indices, shape ``(n, 3)``; none where the point is outside the image.
     """
-    place = np.linalg.inv(grid.affine) @ np.append(np.asarray(centre, np.float64), 1)
+    place = np.linalg.inv(grid.affine) @ np.append(np.asarray(center, np.float64), 1)
     nearest = np.round(place[:3]).astype(int)
     if (nearest < 0).any() or (nearest >= grid.shape).any():
         return np.zeros((0, 3), np.intp)
@@ -109,8 +109,8 @@ def measure_spot(image: Image, brain: Mask, affine: Affine, voxels: Voxels) -> S
     if not len(inside):
         return Spot(np.nan, 0.0, 0.0, 1.0, 0, 0.0, 0.0)
     darkest = inside[image[tuple(inside.T)].argmin()]
-    centre = (affine @ np.append(darkest, 1))[:3]
-    around = ball(grid, centre, AROUND_MM)
+    center = (affine @ np.append(darkest, 1))[:3]
+    around = ball(grid, center, AROUND_MM)
     values = image[tuple(around.T)][brain[tuple(around.T)]]
     median, low = float(np.median(values)), float(image[tuple(darkest)])
     piece = dark_piece(image, brain, grid, darkest, (median + low) / 2)
@@ -190,32 +190,32 @@ def guess_kind(spot: Spot, structure: str | None, fluid: float) -> Kind:
     if in_plane or across:
         return "vein"
     if spot.diameter > LOSS_MM:
-        return "artefact"
+        return "artifact"
     if spot.edge <= EDGE_MM:
         return "brain edge"
     return "CSF border" if fluid <= FLUID_MM else "like a microbleed"
 
 
 def nearest_value(
-    labels: npt.NDArray[np.integer], affine: Affine, centre: npt.ArrayLike, reach: float
+    labels: npt.NDArray[np.integer], affine: Affine, center: npt.ArrayLike, reach: float
 ) -> int:
     """Label nearest to a point (RAS mm) among those within ``reach`` mm; 0 without any."""
     grid = Grid.of(labels, affine)
-    voxels = ball(grid, centre, reach)
+    voxels = ball(grid, center, reach)
     voxels = voxels[labels[tuple(voxels.T)] > 0]
     if not len(voxels):
         return 0
     world = voxels @ affine[:3, :3].T + affine[:3, 3]
-    nearest = np.linalg.norm(world - np.asarray(centre), axis=1).argmin()
+    nearest = np.linalg.norm(world - np.asarray(center), axis=1).argmin()
     return int(labels[tuple(voxels[nearest])])
 
 
 def distance_to_fluid(
-    structures: npt.NDArray[np.integer], affine: Affine, centre: npt.ArrayLike
+    structures: npt.NDArray[np.integer], affine: Affine, center: npt.ArrayLike
 ) -> float:
     """Distance (mm) from a point to the nearest ventricle or CSF; infinite beyond 6 mm."""
-    voxels = ball(Grid.of(structures, affine), centre, AROUND_MM)
+    voxels = ball(Grid.of(structures, affine), center, AROUND_MM)
     wet = voxels[np.isin(structures[tuple(voxels.T)], structure_classes(FLUID))]
     world = wet @ affine[:3, :3].T + affine[:3, 3]
-    gaps = np.linalg.norm(world - np.asarray(centre), axis=1)
+    gaps = np.linalg.norm(world - np.asarray(center), axis=1)
     return float(gaps.min()) if len(gaps) else float("inf")

@@ -47,20 +47,20 @@ def sphere_diameter(volume: float) -> float:
 
 @dataclass(frozen=True)
 class Label:
-    """A labelled microbleed.
+    """A labeled microbleed.
 
     Attributes
     ----------
     number
         As the table of points has it, or its place in that table.
-    centre
+    center
         RAS mm.
     volume
         mm3; NaN where it is not told.
     """
 
     number: str
-    centre: tuple[float, float, float]
+    center: tuple[float, float, float]
     volume: float = float("nan")
 
     @property

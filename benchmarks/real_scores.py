@@ -10,7 +10,7 @@ import numpy as np
 from real_scans import Label, Scan
 
 from cmb_bidsapp.core.statistics import interval, ratios, resample
-from cmb_bidsapp.evaluation.matching import Mark, Pair, centres_of, lesions_of, match
+from cmb_bidsapp.evaluation.matching import Mark, Pair, centers_of, lesions_of, match
 from cmb_bidsapp.evaluation.metrics import Counts
 from cmb_bidsapp.lesions.cfpr import Verdict, judge
 from cmb_bidsapp.lesions.instances import find_instances
@@ -56,8 +56,8 @@ class Score:
 
 def pair(labels: Sequence[Label], marks: Sequence[Mark]) -> list[Pair]:
     """One-to-one pairs of labels and marks within 5 mm."""
-    points = np.array([label.centre for label in labels]).reshape(-1, 3)
-    return match(points, centres_of(marks))
+    points = np.array([label.center for label in labels]).reshape(-1, 3)
+    return match(points, centers_of(marks))
 
 
 def count(labels: Sequence[Label], marks: Sequence[Mark]) -> Counts:

@@ -3,7 +3,7 @@
 Usage: python benchmarks/spread.py OUTPUT_DIR OTHER_OUTPUT_DIR
 
 Of images the share of voxels that differ and the largest difference, of masks and labels the
-overlap (Dice of what is labelled alike); of tables the cells that differ.
+overlap (Dice of what is labeled alike); of tables the cells that differ.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Labelled training scans out of points: masks for whole scans, and slabs as scans of their own.
+"""Labeled training scans out of points: masks for whole scans, and slabs as scans of their own.
 
 ``whole/`` and its points become masks beside the app's outputs; the slabs of a participant are
 stacked into one scan, with empty slices between them, and segmented by a lesion model, which gives
@@ -30,7 +30,7 @@ from cmb_bidsapp.models.registry import load_lesion_model
 
 #: Slabs come without volumes: a slab's microbleed is about as wide as this (mm).
 SLAB_DIAMETER_MM = 3.0
-#: Labelled clusters of the basal ganglia have dark neighbours of which nobody said what they are:
+#: Labeled clusters of the basal ganglia have dark neighbors of which nobody said what they are:
 #: so dark, relative to their surroundings of this width (mm), and so near to a label (mm).
 DARK, SURROUNDINGS_MM, NEAR_MM = 0.75, 14.0, 12.0
 #: From so many labels within that distance of each other they are a cluster.
@@ -43,7 +43,7 @@ def label_mask(t2star: np.ndarray, affine: np.ndarray, labels: list[Label]) -> n
     for label in labels:
         known = np.isfinite(label.volume)
         volume = label.volume if known else np.pi / 6 * SLAB_DIAMETER_MM**3
-        point = apply_affine(np.linalg.inv(affine), label.centre)
+        point = apply_affine(np.linalg.inv(affine), label.center)
         mask |= grow(t2star, voxel_sizes(affine), point.tolist(), volume)
     return mask
 
@@ -52,8 +52,8 @@ def doubtful(
     t2star: np.ndarray, affine: np.ndarray, deep: np.ndarray, labels: list[Label], mask: np.ndarray
 ) -> np.ndarray:
     """Dark voxels of the deep class beside a cluster of labels."""
-    centres = np.array([label.centre for label in labels]).reshape(-1, 3)
-    apart = np.linalg.norm(centres[:, None] - centres[None], axis=-1)
+    centers = np.array([label.center for label in labels]).reshape(-1, 3)
+    apart = np.linalg.norm(centers[:, None] - centers[None], axis=-1)
     clustered = [
         label for label, near in zip(labels, apart <= NEAR_MM, strict=True) if near.sum() >= CLUSTER
     ]
@@ -62,7 +62,7 @@ def doubtful(
     size = voxel_sizes(affine)
     away = np.ones(t2star.shape, bool)
     for label in clustered:
-        index = np.round(apply_affine(np.linalg.inv(affine), label.centre)).astype(int)
+        index = np.round(apply_affine(np.linalg.inv(affine), label.center)).astype(int)
         away[tuple(np.clip(index, 0, np.array(t2star.shape) - 1))] = False
     width = [max(1, round(SURROUNDINGS_MM / mm)) if mm < 2 else 1 for mm in size]
     inside = ndimage.uniform_filter((t2star > 0).astype(np.float32), width)

@@ -20,8 +20,8 @@ CHANGES = MappingProxyType(
     {
         "persistent": "persistent",
         "new": "new",
-        "already_there": "there before, below the threshold",
-        "below_threshold": "below the threshold now",
+        "already_there": "already there, below threshold",
+        "below_threshold": "below threshold now",
         "gone": "gone",
     }
 )

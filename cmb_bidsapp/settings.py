@@ -62,8 +62,8 @@ class Anatomy:
     """Outputs of FreeSurfer, FastSurfer, sMRIPrep or SynthSeg to reuse."""
     subjects_dir: Path | None = None
     """FreeSurfer subjects, reused and written; see :attr:`Settings.subjects_dir`."""
-    licence_file: Path | None = None
-    """FreeSurfer licence."""
+    license_file: Path | None = None
+    """FreeSurfer license."""
     run_reconall: bool = True
     """Whether FreeSurfer may run where there is nothing to reuse."""
     resume_reconall: bool = True
@@ -110,7 +110,7 @@ class Clinical:
     """Cut-offs of the clinical summary."""
 
     baseline_limit: int = BASELINE_LIMIT
-    """More microbleeds than this at baseline usually exclude from anti-amyloid therapy."""
+    """More microbleeds than this at baseline usually rule out anti-amyloid therapy."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -103,7 +103,7 @@ def prepare(session: Session, files: SessionFiles, settings: Settings, step: Ste
     """
     refuse_unusable(session)
     notes: list[str] = []
-    # First of all: a program or licence that is not there must not be missed after minutes.
+    # First of all: a program or license that is not there must not be missed after minutes.
     found = find_or_make(session, settings, step, notes)
     step("loading the networks")
     # The weights of the other network are read again later; they must not turn out hostile then.
@@ -115,10 +115,10 @@ def prepare(session: Session, files: SessionFiles, settings: Settings, step: Ste
         t1w = strip(session.t1w, Contrast.T1W, network, settings, step)
         step("registration of T1w to T2*w")
         registration = register(t2star, t1w, settings.seed)
-    labelled = label_head(t1w or t2star, found, settings, step, notes)
+    labeled = label_head(t1w or t2star, found, settings, step, notes)
     step("proxy and MARS labels")
-    regions = write_regions(labelled, t1w, t2star, registration, files, settings)
-    measures = measure_anatomy(t2star, t1w, registration, labelled)
+    regions = write_regions(labeled, t1w, t2star, registration, files, settings)
+    measures = measure_anatomy(t2star, t1w, registration, labeled)
     refuse_impossible(session, measures)
     notes += warnings(measures)
     heads = write_heads(session, t2star, t1w, registration, files, notes)

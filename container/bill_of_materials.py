@@ -23,7 +23,7 @@ TYPES = {"model": "machine-learning-model", "program": "application"}
 
 
 class Part(NamedTuple):
-    """A part of the image, and the file or folder that has its licence."""
+    """A part of the image, and the file or folder that has its license."""
 
     kind: str
     name: str

@@ -54,15 +54,15 @@ def bids(tmp_path):
 
 
 @pytest.fixture
-def no_licence(monkeypatch):
-    """An environment that knows of no FreeSurfer licence."""
+def no_license(monkeypatch):
+    """An environment that knows of no FreeSurfer license."""
     for name in ("FS_LICENSE", "FREESURFER_LICENSE", "FREESURFER_HOME"):
         monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
-def machine(tmp_path, monkeypatch, no_licence):
-    """A machine with no programs, and no licence for them."""
+def machine(tmp_path, monkeypatch, no_license):
+    """A machine with no programs, and no license for them."""
     made = Machine(tmp_path)
     monkeypatch.setenv("PATH", str(made.bin))
     return made
@@ -74,7 +74,7 @@ def t1w(tmp_path):
 
 
 @pytest.fixture
-def licence_file(tmp_path):
+def license_file(tmp_path):
     return write(tmp_path / "license.txt", "key")
 
 

@@ -79,7 +79,7 @@ def test_kinds_follow_from_shape_and_place():
     at_the_edge[10:12, 30:32, 7] = 40
     assert kind_at(at_the_edge, brain, 10, 30, 7) == "brain edge"
     wide[26:36, 26:36, 5:9] = 10
-    assert guess_kind(spot_at(wide, brain, 35, 35, 7), "cerebral-cortex", 9.0) == "artefact"
+    assert guess_kind(spot_at(wide, brain, 35, 35, 7), "cerebral-cortex", 9.0) == "artifact"
 
 
 def test_labels_are_looked_up_around_a_place():

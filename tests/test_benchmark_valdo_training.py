@@ -1,4 +1,4 @@
-"""Labelled training scans out of points, on made-up images."""
+"""Labeled training scans out of points, on made-up images."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def scan():
     t2star = np.full((80, 80, 10), 400, np.float32)
     for x in (30, 36, 42, 48):
         t2star[x : x + 3, 30:33, 5] = 100
-    t2star[30:33, 40:43, 5] = 100  # nobody has labelled this one
+    t2star[30:33, 40:43, 5] = 100  # nobody has labeled this one
     return t2star
 
 

@@ -25,8 +25,8 @@ def test_every_follow_up_gets_a_line(tmp_path):
         {"session_id": "ses-C", **dict.fromkeys(counts)},
     ]
     write_table(SessionFiles(tmp_path, "01", None).changes, list(rows[0]), rows)
-    words = "{0} persistent, {1} new, {2} there before, below the threshold, "
-    words += "{3} below the threshold now, {4} gone"
+    words = "{0} persistent, {1} new, {2} already there, below threshold, "
+    words += "{3} below threshold now, {4} gone"
     assert changes_in_words(tmp_path) == [
         f"sub-01_ses-B: {words.format(3, 2, 1, 4, 0)}",
         f"sub-01_ses-C: {words.format(*['n/a'] * 5)}",

@@ -303,11 +303,11 @@ def test_results_come_in_a_standard_space_where_asked_for(
     mask = nib.load(folder / "sub-01_space-MNI152NLin6Asym_res-2_label-CMB_mask.nii.gz")
     assert mask.shape == (91, 109, 91)
     rows = read_table(folder / "sub-01_label-CMB_lesions.tsv")
-    centres = [[float(row[f"mni_{axis}"]) for axis in "xyz"] for row in rows]
-    assert len(centres) > 0
+    centers = [[float(row[f"mni_{axis}"]) for axis in "xyz"] for row in rows]
+    assert len(centers) > 0
     voxels = np.argwhere(mask.get_fdata() > 0) @ mask.affine[:3, :3].T + mask.affine[:3, 3]
-    for row, centre in zip(rows, centres, strict=True):
-        near = np.linalg.norm(voxels - centre, axis=1).min() < float(row["diameter"]) + 2
+    for row, center in zip(rows, centers, strict=True):
+        near = np.linalg.norm(voxels - center, axis=1).min() < float(row["diameter"]) + 2
         assert near == (row["status"] == "kept")
     assert errors_of(out_dir) == []
 

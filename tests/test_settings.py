@@ -108,7 +108,7 @@ def test_settings_cannot_be_changed(settings):
     ("line", "named"),
     [
         ("seed =", "Invalid value"),
-        ('colour = "red"', "no setting colour"),
+        ('color = "red"', "no setting color"),
         ('seed = "one"', "seed = 'one' is no value of that setting"),
         ("levels = [1]", "levels = 1"),
         ('keep_workdir = "sometimes"', "keep_workdir"),

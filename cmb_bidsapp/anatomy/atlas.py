@@ -21,7 +21,7 @@ from scipy import ndimage
 
 from cmb_bidsapp.anatomy.parcellation import Parcellation
 from cmb_bidsapp.anatomy.refine import refined_structures
-from cmb_bidsapp.anatomy.standard import StandardTransforms, centres
+from cmb_bidsapp.anatomy.standard import StandardTransforms, centers
 from cmb_bidsapp.bids.images import open_image
 from cmb_bidsapp.core.arrays import Affine
 from cmb_bidsapp.core.labels import (
@@ -133,7 +133,7 @@ def aligned(parcellation: Parcellation, *, names: bool, seed: int = 0) -> Parcel
 def _x(standard: StandardTransforms, grid: Grid) -> Float:
     """MNI x coordinate of the voxels of a grid, mm; left is negative."""
     field = standard.to_standard
-    there = centres(field.grid)[..., 0] + field.displacement[..., 0]
+    there = centers(field.grid)[..., 0] + field.displacement[..., 0]
     return resample(there, field.grid.affine, grid)
 
 

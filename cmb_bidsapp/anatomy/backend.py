@@ -25,8 +25,8 @@ class ParcellationRequest:
         Where FreeSurfer subjects lie that are made here.
     sourcedata
         Where outputs of other programs that are made here lie, each program's in a folder.
-    licence_file
-        FreeSurfer's licence.
+    license_file
+        FreeSurfer's license.
     run, resume
         Whether recon-all may run at all, and go on with an unfinished subject.
     """
@@ -35,14 +35,14 @@ class ParcellationRequest:
     given: tuple[Path, ...]
     subjects_dir: Path
     sourcedata: Path
-    licence_file: Path | None = None
+    license_file: Path | None = None
     run: bool = True
     resume: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
 class ParcellationSource:
-    """The T1w that is to be labelled, and what may be used for it.
+    """The T1w that is to be labeled, and what may be used for it.
 
     ``device`` is ``cpu``, ``cuda`` or ``cuda:N``; ``step`` is told what begins.
     """
@@ -81,7 +81,7 @@ class Backend(Protocol):
 
     @property
     def licensed(self) -> bool:
-        """Whether that program asks for FreeSurfer's licence."""
+        """Whether that program asks for FreeSurfer's license."""
 
     def find(
         self, request: ParcellationRequest, participant: str, session: str | None
@@ -104,7 +104,7 @@ class Backend(Protocol):
         request
             What is wanted, and where the output goes.
         source
-            The T1w that is labelled.
+            The T1w that is labeled.
         """
 
 

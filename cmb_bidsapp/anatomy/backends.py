@@ -43,13 +43,13 @@ def obtain_parcellation(
     request
         Its ``wanted`` is a key of :data:`BACKENDS`.
     source
-        The T1w that is labelled, where a program has to run.
+        The T1w that is labeled, where a program has to run.
 
     Raises
     ------
     DataError
         There is none and the program may not run, or it failed.
-    CommandMissingError, LicenceError, TemporaryError
+    CommandMissingError, LicenseError, TemporaryError
         See :mod:`cmb_bidsapp.tools.freesurfer`, :mod:`cmb_bidsapp.tools.synthseg`.
     """
     backend = BACKENDS[request.wanted]

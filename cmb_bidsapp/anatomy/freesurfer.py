@@ -65,7 +65,7 @@ class FreeSurfer:
         Parameters
         ----------
         request
-            Where the subject goes, the licence, and whether recon-all may run or resume.
+            Where the subject goes, the license, and whether recon-all may run or resume.
         source
             The T1w; its label is the name of the subject.
 
@@ -73,7 +73,7 @@ class FreeSurfer:
         ------
         DataError
             It may not run, or failed.
-        CommandMissingError, LicenceError, TemporaryError
+        CommandMissingError, LicenseError, TemporaryError
             See :func:`cmb_bidsapp.tools.freesurfer.run_recon_all`.
         """
         if not request.run:
@@ -88,7 +88,7 @@ class FreeSurfer:
             source.label,
             request.subjects_dir,
             threads=source.threads,
-            licence_file=request.licence_file,
+            license_file=request.license_file,
             resume=request.resume,
         )
 

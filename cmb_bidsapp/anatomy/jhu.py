@@ -1,6 +1,6 @@
 """Internal and external capsule from the JHU-ICBM-DTI-81 white-matter labels (Mori 2008).
 
-The labels are not shipped, since their licence is non-commercial: a user names the file, such as
+The labels are not shipped, since their license is non-commercial: a user names the file, such as
 FSL's ``JHU-ICBM-labels-1mm.nii.gz``. Copies of it are mirrored or misnumbered often enough
 (Rohlfing 2013, Front Neurosci 7:4) that the anatomy is looked at before a label is believed.
 """
@@ -31,8 +31,8 @@ INTERNAL_CAPSULE = (17, 18, 19, 20, 21, 22)
 EXTERNAL_CAPSULE = (33, 34)
 
 #: Where the pair that begins with a label lies: distance from the midline, y and z in MNI152
-#: (mm). Measured on the labels; the capsules of a map of MARS regions are centred within 1 mm.
-CENTRES = MappingProxyType(
+#: (mm). Measured on the labels; the capsules of a map of MARS regions are centered within 1 mm.
+CENTERS = MappingProxyType(
     {
         17: (17.7, 7.5, 8.2),
         19: (20.0, -13.2, 7.9),
@@ -40,8 +40,8 @@ CENTRES = MappingProxyType(
         33: (30.1, 0.3, 1.4),
     }
 )
-#: Neighbours in the list lie 19 mm apart or more; large voxels move a centre 1 or 2 mm.
-CENTRE_TOLERANCE_MM = 6.0
+#: Neighbors in the list lie 19 mm apart or more; large voxels move a center 1 or 2 mm.
+CENTER_TOLERANCE_MM = 6.0
 #: x halfway between a pair in FSL's file, mm: its midline is not quite at 0.
 MIDLINE_MM = 0.5
 #: The field of MNI152, mm: lowest and highest x, y and z that a voxel may have.
@@ -95,9 +95,9 @@ def read_jhu(path: Path) -> Jhu:
             f"{path} reaches from {np.round(low)} to {np.round(high)} mm, outside MNI152; check "
             "its affine"
         )
-    centres = _centres(labels[labels > 0], points)
-    _check_numbers(path, centres)
-    mirrored, midline = _sides(centres)
+    centers = _centers(labels[labels > 0], points)
+    _check_numbers(path, centers)
+    mirrored, midline = _sides(centers)
     if mirrored:
         LOG.warning("%s has left and right swapped; the app flips its x axis", path)
         affine = np.diag([-1.0, 1.0, 1.0, 1.0]) @ affine
@@ -107,23 +107,23 @@ def read_jhu(path: Path) -> Jhu:
     return Jhu(labels, affine, mirrored)
 
 
-def _centres(
+def _centers(
     values: npt.NDArray[np.uint8], points: npt.NDArray[np.float64]
 ) -> dict[int, npt.NDArray[np.float64]]:
-    """Centre of mass (mm) of every label."""
+    """Center of mass (mm) of every label."""
     count = np.bincount(values)
     sums = np.stack([np.bincount(values, axis) for axis in points.T], axis=1)
     return {int(label): sums[label] / count[label] for label in np.flatnonzero(count)}
 
 
-def _check_numbers(path: Path, centres: dict[int, npt.NDArray[np.float64]]) -> None:
+def _check_numbers(path: Path, centers: dict[int, npt.NDArray[np.float64]]) -> None:
     """Refuse labels that do not lie where their names say."""
-    if _fits(centres, 0):
-        if max(centres) > LAST_LABEL:
-            raise DataError(f"{path} holds label {max(centres)}; the last one is {LAST_LABEL}")
+    if _fits(centers, 0):
+        if max(centers) > LAST_LABEL:
+            raise DataError(f"{path} holds label {max(centers)}; the last one is {LAST_LABEL}")
         return
     for shift, words in ((1, "one too high"), (-1, "one too low")):
-        if _fits(centres, shift):
+        if _fits(centers, shift):
             raise DataError(
                 f"{path}: the labels are {words} (the internal capsule is not 17 to 22 but "
                 f"{17 + shift} to {22 + shift}); use FSL's JHU-ICBM-labels file"
@@ -134,26 +134,26 @@ def _check_numbers(path: Path, centres: dict[int, npt.NDArray[np.float64]]) -> N
     )
 
 
-def _fits(centres: dict[int, npt.NDArray[np.float64]], shift: int) -> bool:
+def _fits(centers: dict[int, npt.NDArray[np.float64]], shift: int) -> bool:
     """Whether the capsules lie where they should, were all labels ``shift`` too high."""
-    for first, (x, y, z) in CENTRES.items():
-        left, right = centres.get(first + shift), centres.get(first + 1 + shift)
+    for first, (x, y, z) in CENTERS.items():
+        left, right = centers.get(first + shift), centers.get(first + 1 + shift)
         # One side each; which one is another question.
         if left is None or right is None or left[0] * right[0] >= 0:
             return False
-        for centre in (left, right):
-            away = np.abs([abs(centre[0]) - x, centre[1] - y, centre[2] - z])
-            if away.max() > CENTRE_TOLERANCE_MM:
+        for center in (left, right):
+            away = np.abs([abs(center[0]) - x, center[1] - y, center[2] - z])
+            if away.max() > CENTER_TOLERANCE_MM:
                 return False
     return True
 
 
-def _sides(centres: dict[int, npt.NDArray[np.float64]]) -> tuple[bool, float]:
+def _sides(centers: dict[int, npt.NDArray[np.float64]]) -> tuple[bool, float]:
     """Whether odd labels lie left, and x of the midline (mm)."""
     pairs = [
-        (centres[odd][0], centres[odd + 1][0])
+        (centers[odd][0], centers[odd + 1][0])
         for odd in range(FIRST_PAIR, LAST_LABEL, 2)
-        if odd in centres and odd + 1 in centres
+        if odd in centers and odd + 1 in centers
     ]
     right, left = np.array(pairs).T
     # Medians: a few tracts are drawn longer on one side.

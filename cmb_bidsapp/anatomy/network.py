@@ -1,7 +1,7 @@
 """The anatomy network: brain and structures of a head in T1w or T2*w.
 
 Each contrast has an input channel of its own; the other one is zero. A network that must find out
-by itself whether grey matter is the darker or the brighter one learns an order of magnitude more
+by itself whether gray matter is the darker or the brighter one learns an order of magnitude more
 slowly, and the app always knows.
 """
 
@@ -41,7 +41,7 @@ SURE = 0.9
 #: over a rim of a voxel or two that is never sure.
 RIM_VOXELS = BRIDGE_VOXELS + 2
 
-#: Field of the second look, in voxels of 2 mm, and how far it is centred above the deep nuclei.
+#: Field of the second look, in voxels of 2 mm, and how far it is centered above the deep nuclei.
 FIELD_VOXELS = (96, 112, 96)
 FIELD_LIFT_MM = 8.0
 DEEP_STRUCTURES = ("thalamus", "putamen", "pallidum", "ventral-dc", "third-ventricle")

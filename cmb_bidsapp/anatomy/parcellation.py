@@ -14,14 +14,14 @@ from cmb_bidsapp.preprocess.resampling import Grid
 
 @dataclass(frozen=True)
 class Parcellation:
-    """A head labelled in FreeSurfer ids.
+    """A head labeled in FreeSurfer ids.
 
     Attributes
     ----------
     dseg
         Ids of ``aseg``, with those of ``aparc`` (1001-2035) where the cortex is named.
     grid
-        Its voxels, about 1 mm; world coordinates are those of the labelled image (RAS mm).
+        Its voxels, about 1 mm; world coordinates are those of the labeled image (RAS mm).
     white
         Ids of ``wmparc`` on the same grid, where there are any: white matter by the nearest
         cortical area (3001-4035), or too deep to have one (5001, 5002).

@@ -187,11 +187,11 @@ def distance(mask: Mask, spacing: Spacing) -> npt.NDArray[np.float32]:
 def _callosum(
     dseg: npt.NDArray[np.integer], spacing: Spacing, to_ventricle: npt.NDArray[np.float32]
 ) -> Mask:
-    """Callosum as labelled, or white matter that meets the other hemisphere's above a ventricle."""
-    labelled = where(dseg, ids(region="corpus-callosum"))
+    """Callosum as labeled, or white matter that meets the other hemisphere's above a ventricle."""
+    labeled = where(dseg, ids(region="corpus-callosum"))
     left, right = (where(dseg, ids(structure="cerebral-wm", side=side)) for side in "LR")
     near_right = distance(right, spacing) <= CALLOSUM_MM
     near_left = distance(left, spacing) <= CALLOSUM_MM
     bridge = (left & near_right) | (right & near_left)
-    found: Mask = labelled | (bridge & (to_ventricle <= CALLOSUM_REACH_MM))
+    found: Mask = labeled | (bridge & (to_ventricle <= CALLOSUM_REACH_MM))
     return found

@@ -1,6 +1,6 @@
-"""Numbers that tell whether masks, registration and regions can be trusted, with their limits.
+"""Quality measures of masks, registration and regions, with their limits.
 
-The limits are wide: they are to catch what went wrong, not unusual people. Volumes are those that
+The limits are wide: they should catch failures, not unusual people. Volumes are those that
 FreeSurfer reports for adults of 20 to 95 years, widened by a quarter for atrophy and for other
 methods; those of structures grow and shrink with the intracranial volume, as large heads have
 large structures.
@@ -75,14 +75,14 @@ BEYOND = 0.10
 
 COLUMNS: Mapping[str, dict[str, Any]] = MappingProxyType(
     {
-        "measure": {"Description": "What is measured"},
-        "value": {"Description": "Its value"},
+        "measure": {"Description": "Name of the measure"},
+        "value": {"Description": "Value of the measure"},
         "units": {"Description": "Units of value, low and high"},
-        "low": {"Description": "Least value that is plausible"},
-        "high": {"Description": "Largest value that is plausible"},
+        "low": {"Description": "Lowest plausible value; n/a without a lower limit"},
+        "high": {"Description": "Highest plausible value; n/a without an upper limit"},
         "flag": {
             "Description": "Whether the value is within its limits",
-            "Levels": {"ok": "yes", "low": "below", "high": "above"},
+            "Levels": {"ok": "within the limits", "low": "below low", "high": "above high"},
         },
     }
 )
@@ -138,14 +138,14 @@ def brain_measures(
             units="share",
             low=None,
             high=BEYOND,
-            consequence="microbleeds there are not seen",
+            consequence="microbleeds there cannot be found",
         ),
         Measure(
             f"{contrast} certainty of the brain",
             certainty,
             "probability",
             SURE_OF_BRAIN[contrast],
-            consequence="the image may be incomplete, damaged or of another kind",
+            consequence="the image may be incomplete, damaged or of the wrong kind",
         ),
     ]
 
@@ -189,7 +189,7 @@ def registration_measures(
             mask_dice,
             "Dice",
             GOOD_DICE,
-            consequence="the registration is poor, regions of lesions may be wrong",
+            consequence="the registration is poor, so the regions of lesions may be wrong",
         ),
         Measure(
             "mutual information of T1w and T2*w", mutual_information, "nats", MUTUAL_INFORMATION
@@ -215,7 +215,7 @@ def contrast_measures(correlation: float, brightness: float, name: str) -> list[
     measures
         Without those whose value is NaN.
     """
-    meaning = f"{name} may be a T2*w; look at it and convert it again, or leave it out"
+    meaning = f"{name} may be a T2*w image; check it, then convert it again or leave it out"
     both = (
         ("correlation of T1w and T2*w", correlation, CORRELATION),
         ("ventricles by white matter in the T1w", brightness, FLUID),
@@ -262,11 +262,11 @@ def region_measures(parcellation: Parcellation, head_ml: float) -> list[Measure]
     """
     # A mask that is wrong, which its own limits tell, must not take the others along.
     size = min(max(head_ml, BRAIN_ML[0]), BRAIN_ML[1]) / USUAL_HEAD_ML
-    millilitres = math.prod(parcellation.grid.spacing) / 1000
+    milliliters = math.prod(parcellation.grid.spacing) / 1000
 
     def volume(name: str, side: str | None = None) -> float:
         wanted = [i for part in _PARTS.get(name, (name,)) for i in ids(structure=part, side=side)]
-        return float(where(parcellation.dseg, wanted).sum()) * millilitres
+        return float(where(parcellation.dseg, wanted).sum()) * milliliters
 
     found = [
         Measure(

@@ -39,7 +39,7 @@ LEAST_VALUES = 16
 LEAST_FLUID = 20
 
 Data = npt.NDArray[np.float32]
-Recognise = Callable[[Data, Affine, Contrast], "AnatomySegmentation"]
+Recognize = Callable[[Data, Affine, Contrast], "AnatomySegmentation"]
 
 
 def certainty(anatomy: AnatomySegmentation) -> float:
@@ -84,7 +84,7 @@ def why_not(
     data: Data,
     affine: Affine,
     contrast: Contrast,
-    recognise: Recognise,
+    recognize: Recognize,
     *,
     anatomy: AnatomySegmentation,
     brain: npt.NDArray[np.bool_],
@@ -95,7 +95,7 @@ def why_not(
     ----------
     data, affine, contrast
         The image, voxel to world (RAS mm), and what it is to be.
-    recognise
+    recognize
         The anatomy network.
     anatomy, brain
         What it has found, and the brain mask on the grid of the image.
@@ -115,7 +115,7 @@ def why_not(
         return f"has fewer than {LEAST_VALUES} values in the brain; is it a mask or a label map?"
     if sure < DOUBTFUL[contrast]:
         for words, other in _other_ways(data, affine, contrast):
-            if certainty(recognise(*other)) > sure + CLEARER:
+            if certainty(recognize(*other)) > sure + CLEARER:
                 return f"is not a {contrast} of an upright head: it looks like {words}"
     known = structure_certainty(anatomy)
     if known < LEAST_STRUCTURE and share_beyond(brain) <= BEYOND:

@@ -1,7 +1,7 @@
 """Where the network is unsure which structure a voxel is, the image's own brightness decides.
 
 The network works at 2 mm; the border between cortex and fluid is finer than that. Its
-probabilities are the prior, the brightness of each class in the neighbourhood the likelihood, as
+probabilities are the prior, the brightness of each class in the neighborhood the likelihood, as
 in one step of the expectation-maximization that tissue segmentation is usually made of (Ashburner
 and Friston 2005, NeuroImage 26:839).
 """
@@ -27,10 +27,10 @@ from cmb_bidsapp.preprocess.resampling import (
 if TYPE_CHECKING:  # torch
     from cmb_bidsapp.anatomy.network import AnatomySegmentation
 
-#: How far around (SD, mm) the brightness of a class is learnt: what bias correction leaves, and
+#: How far around (SD, mm) the brightness of a class is learned: what bias correction leaves, and
 #: real differences between regions, are smoother than this.
-NEIGHBOURHOOD_MM = 20.0
-#: Deviations are taken this much wider than they are: neighbouring voxels are no independent
+NEIGHBORHOOD_MM = 20.0
+#: Deviations are taken this much wider than they are: neighboring voxels are no independent
 #: witnesses (chosen on simulations of heads of the training).
 WIDER = 1.5
 #: A class that the network thinks less likely than this is none, whatever the brightness.
@@ -91,7 +91,7 @@ def _brightness(
     """
     values = resample(image, affine, anatomy.grid)
     around = [
-        gaussian_weights(size, NEIGHBOURHOOD_MM / side)
+        gaussian_weights(size, NEIGHBORHOOD_MM / side)
         for size, side in zip(anatomy.grid.shape, anatomy.grid.spacing, strict=True)
     ]
     for probability in anatomy.probabilities[1:]:

@@ -31,11 +31,11 @@ NOT_SYNTHSEG = (30, 62, 31, 63, 77, 85, 251, 252, 253, 254, 255)
 
 #: FreeSurfer's ids, those of other atlases among them, are smaller than this.
 ID_LIMIT = 20_000
-#: Smallest share of the labelled voxels whose ids are known; the rest are rare extras.
+#: Smallest share of the labeled voxels whose ids are known; the rest are rare extras.
 LEAST_KNOWN = 0.9
 #: Voxels kept around the brain.
 MARGIN = 3
-#: Smallest share of the labelled tissue inside the brain mask. Of the right head at least 0.995
+#: Smallest share of the labeled tissue inside the brain mask. Of the right head at least 0.995
 #: lay inside (five heads, masks by the anatomy network and by FreeSurfer); shifts of 10 mm left
 #: 0.91 to 0.98, FreeSurfer's tkregister RAS (19 mm) 0.82 to 0.92.
 LEAST_INSIDE = 0.95
@@ -151,7 +151,7 @@ def check_same_head(
     Returns
     -------
     inside
-        Share of the labelled tissue (no CSF, which some label and others do not) that lies
+        Share of the labeled tissue (no CSF, which some label and others do not) that lies
         inside the mask; how much CSF the mask has does not matter.
 
     Raises
@@ -168,8 +168,8 @@ def check_same_head(
     )
     inside = float(brain[tissue].mean())
     if inside < LEAST_INSIDE:
-        centre = apply_affine(grid.affine, np.argwhere(tissue).mean(axis=0))
-        offset = centre - apply_affine(affine, np.argwhere(brain_mask).mean(axis=0))
+        center = apply_affine(grid.affine, np.argwhere(tissue).mean(axis=0))
+        offset = center - apply_affine(affine, np.argwhere(brain_mask).mean(axis=0))
         raise DataError(
             f"the {parcellation.source} parcellation does not match this T1w: {inside:.1%} of it "
             f"is inside the brain, and its center is {np.linalg.norm(offset):.0f} mm away "

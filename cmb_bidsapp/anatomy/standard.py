@@ -67,7 +67,7 @@ class Field:
             field leads to those that are wanted.
         """
         coarse = isotropic_grid(grid, FIELD_MM)
-        points = centres(coarse)
+        points = centers(coarse)
         there = apply_affine(after, self(apply_affine(before, points)))
         return Field((there - points).astype(np.float32), coarse)
 
@@ -92,7 +92,7 @@ class StandardTransforms:
         """
         matrix = read_linear(linear)
         bent, back = read_field(warp), read_field(inverse_warp)
-        here, there = centres(bent.grid), centres(back.grid)
+        here, there = centers(bent.grid), centers(back.grid)
         moved = apply_affine(matrix, here + bent.displacement)
         returned = back(apply_affine(np.linalg.inv(matrix), there))
         return cls(
@@ -117,8 +117,8 @@ class StandardTransforms:
         )
 
 
-def centres(grid: Grid) -> Points:
-    """World coordinates of the voxel centres, shape ``(x, y, z, 3)``."""
+def centers(grid: Grid) -> Points:
+    """World coordinates of the voxel centers, shape ``(x, y, z, 3)``."""
     index = np.moveaxis(np.indices(grid.shape), 0, -1)
     points: Points = apply_affine(grid.affine, index)
     return points
@@ -162,9 +162,9 @@ def sample(data: npt.NDArray[np.generic], affine: Affine, points: Points) -> Flo
 def in_space(
     instances: npt.NDArray[np.integer], affine: Affine, points: Points
 ) -> npt.NDArray[np.uint8]:
-    """Mask of lesions on another grid: voxels whose centre lies in one.
+    """Mask of lesions on another grid: voxels whose center lies in one.
 
-    Of a lesion too small for that, the voxel nearest to its centre, so that none gets lost.
+    Of a lesion too small for that, the voxel nearest to its center, so that none gets lost.
 
     Parameters
     ----------
@@ -177,8 +177,8 @@ def in_space(
     """
     mask = sample(instances > 0, affine, points) >= 0.5
     for number in np.unique(instances[instances > 0]):
-        centre = apply_affine(affine, np.argwhere(instances == number).mean(axis=0))
-        away = ((points - centre) ** 2).sum(axis=-1)
+        center = apply_affine(affine, np.argwhere(instances == number).mean(axis=0))
+        away = ((points - center) ** 2).sum(axis=-1)
         mask.flat[away.argmin()] = True
     return mask.astype(np.uint8)
 

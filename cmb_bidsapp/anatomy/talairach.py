@@ -162,11 +162,11 @@ def _world(volume: dict[str, str], path: Path) -> Affine:
     values = [_numbers(volume[key], path) for key in keys]
     if any(len(value) != 3 for value in values):
         raise DataError(f"{path} is damaged: a volume's geometry is not in threes")
-    *axes, centre, size, shape = np.array(values)
+    *axes, center, size, shape = np.array(values)
     affine = np.eye(4)
     affine[:3, :3] = np.column_stack(axes) * size
-    # c_ras is where voxel shape / 2 lies, which is not the centre of the field.
-    affine[:3, 3] = centre - affine[:3, :3] @ (shape / 2)
+    # c_ras is where voxel shape / 2 lies, which is not the center of the field.
+    affine[:3, 3] = center - affine[:3, :3] @ (shape / 2)
     if abs(np.linalg.det(affine)) < 1e-6:
         raise DataError(f"{path} is damaged: a volume has no extent")
     return affine

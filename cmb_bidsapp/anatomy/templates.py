@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from cmb_bidsapp.anatomy.standard import centres, tabulate
+from cmb_bidsapp.anatomy.standard import centers, tabulate
 from cmb_bidsapp.bids.images import UNREADABLE, open_image
 from cmb_bidsapp.core.arrays import Points
 from cmb_bidsapp.core.errors import UnavailableError, UsageError
@@ -91,7 +91,7 @@ class Template:
         UnavailableError
             The transform is damaged.
         """
-        own = centres(self.grid)
+        own = centers(self.grid)
         if self.transform is None:
             return own
         try:

@@ -18,20 +18,20 @@ from cmb_bidsapp.core.errors import DataError
 VOXEL_MM = (0.05, 20.0)
 #: Longest side (mm) of a field of view.
 LONGEST_MM = 700.0
-#: Largest field of view (litres), that of a cube of 46 cm; networks need memory for all of it.
-MOST_LITRES = 100.0
+#: Largest field of view (liters), that of a cube of 46 cm; networks need memory for all of it.
+MOST_LITERS = 100.0
 #: Most voxels of an image: as single precision they take 8 GB.
 MOST_VOXELS = 2e9
 #: Largest cosine between two axes of an image; that of 89 degrees.
 MOST_SHEAR = 0.0175
 #: Deflate makes data at most this many times smaller.
 MOST_COMPRESSION = 1100
-#: An image whose centre is farther (mm) from that of the scanner has no usable place.
+#: An image whose center is farther (mm) from that of the scanner has no usable place.
 FARTHEST_MM = 10_000.0
 #: Voxel sizes that a header states twice differ at most by this share.
 SAME_SIZE = 0.05
 #: Units of length in a NIfTI header that are not mm, by their code.
-OTHER_UNITS = {1: "metres", 3: "micrometres"}
+OTHER_UNITS = {1: "meters", 3: "micrometers"}
 
 
 def volume_shape(image: Any) -> tuple[int, ...]:
@@ -77,7 +77,7 @@ def check_header(image: Any, path: Path) -> tuple[str, ...]:
     away = float(np.linalg.norm(apply_affine(affine, (np.array(shape) - 1) / 2)))
     if away > FARTHEST_MM:
         raise DataError(
-            f"{path} lies {away / 1000:.3g} m from the centre of the scanner; correct the offsets "
+            f"{path} lies {away / 1000:.3g} m from the center of the scanner; correct the offsets "
             "in its header, or convert it again"
         )
     notes = _check_nifti(image, shape, path) if isinstance(image, nib.Nifti1Image) else []
@@ -104,7 +104,7 @@ def _check_size(image: Any, affine: Affine, shape: tuple[int, ...], path: Path) 
     code = int(image.header["xyzt_units"]) & 7 if isinstance(image, nib.Nifti1Image) else 0
     if code in OTHER_UNITS:
         raise DataError(
-            f"{path} gives its voxel size in {OTHER_UNITS[code]}; convert it again to millimetres"
+            f"{path} gives its voxel size in {OTHER_UNITS[code]}; convert it again to millimeters"
         )
     sides = voxel_sizes(affine)
     if (sides < VOXEL_MM[0]).any() or (sides > VOXEL_MM[1]).any():
@@ -116,7 +116,7 @@ def _check_size(image: Any, affine: Affine, shape: tuple[int, ...], path: Path) 
         raise DataError(
             f"{path} has {' x '.join(map(str, shape))} voxels, which no head scan has; resample it"
         )
-    if (sides * shape).max() > LONGEST_MM or np.prod(sides * shape) > MOST_LITRES * 1e6:
+    if (sides * shape).max() > LONGEST_MM or np.prod(sides * shape) > MOST_LITERS * 1e6:
         raise DataError(
             f"{path} has a field of view of {_by(sides * shape)} mm, which no head scan has; "
             "correct the voxel size in its header"

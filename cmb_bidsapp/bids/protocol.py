@@ -47,8 +47,8 @@ class Protocol:
     """
 
     sequence: SequenceKind = column(
-        "swi, or the BIDS suffix of the T2*w image; counts of SWI and GRE differ; unknown "
-        "where nothing tells, or the suffix is no T2*w's",
+        "swi, or the BIDS suffix of the T2*w image; unknown if not recorded, or if the suffix is "
+        "not one of a T2*w image. Counts of SWI and GRE differ",
         required=True,
     )
     field_strength: float | None = column("Field strength", "T")

@@ -39,7 +39,7 @@ class Provenance:
     anatomy_model: str = ""
     lesion_model: str = ""
     lesion_model_sha256: str = ""
-    lesion_model_licence: str = ""
+    lesion_model_license: str = ""
     decisions: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -62,7 +62,7 @@ def read_provenance(files: SessionFiles) -> Provenance:
         anatomy_model=t2star.get("AnatomyModel", ""),
         lesion_model=probability.get("Model", ""),
         lesion_model_sha256=probability.get("ModelSHA256", ""),
-        lesion_model_licence=probability.get("ModelLicense", ""),
+        lesion_model_license=probability.get("ModelLicense", ""),
         decisions=mask.get("Decisions", {}),
         notes=tuple(n for one in (t2star, probability, mask) for n in one.get("Notes", ())),
     )

@@ -187,7 +187,7 @@ def write_dseg(
     look: Mapping[int, tuple[str, str]],
     sidecar: Mapping[str, Any],
 ) -> list[Path]:
-    """Write labels, with the table of those that occur (name and colour) beside them.
+    """Write labels, with the table of those that occur (name and color) beside them.
 
     Labels that have no name are in the image only.
 
@@ -198,7 +198,7 @@ def write_dseg(
     labels, affine
         Label of each voxel, three axes, and their affine (RAS mm).
     look
-        Name and colour (``#rrggbb``) of each label.
+        Name and color (``#rrggbb``) of each label.
     sidecar
         What the JSON beside the image holds.
     """

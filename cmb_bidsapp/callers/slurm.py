@@ -129,7 +129,7 @@ def render(request: SlurmRequest, wanted: AppRequest, participants: Sequence[str
         out_dir=str(wanted.output_dir.resolve()),
         scratch=str(wanted.work_dir.absolute()) if wanted.work_dir else None,
         image=str(request.image.absolute()) if request.image else None,
-        licence=BACKENDS[wanted.parcellation].licensed and wanted.fs_license_file is None,
+        license=BACKENDS[wanted.parcellation].licensed and wanted.fs_license_file is None,
         binds=[f"{path}:{path}:{'rw' if made else 'ro'}" for path, made in paths],
         folders=[str(path) for path, made in paths if made],
         program=shlex.join(program),

@@ -28,7 +28,7 @@ app() {
   work=$(mktemp -d "$scratch/cmb_bidsapp.XXXXXX")
   trap 'rm -rf "$work"' EXIT
 {% if image %}
-{% if licence %}
+{% if license %}
   # Nothing else of the environment enters the container.
   export {APPTAINER,SINGULARITY}ENV_FREESURFER_LICENSE="${FREESURFER_LICENSE-}"
 {% endif %}

@@ -1,4 +1,4 @@
-"""ARIA-H, microhaemorrhages under anti-amyloid therapy: classes and their probabilities.
+"""ARIA-H, microhemorrhages under anti-amyloid therapy: classes and their probabilities.
 
 Classes after the RadElement sets RDES289 (baseline) and RDES291 (new since the baseline scan).
 """
@@ -24,7 +24,7 @@ _NEW = ((10, "severe"), (5, "moderate"), (1, "mild"), (0, "none"))
 def _chance(least: int) -> Any:
     return column(
         f"Probability that {least} or more of the new lesions are microbleeds, from their "
-        "calibrated probabilities; n/a where one has none; what was missed is not in it"
+        "calibrated probabilities; n/a if any has none. Missed microbleeds are not considered"
     )
 
 
@@ -43,7 +43,7 @@ class NewLesions:
             }
         ),
     )
-    aria_h_code: str | None = column("RadElement set that the class is of")
+    aria_h_code: str | None = column("RadElement set that defines the class")
     new_at_least_1_probability: float | None = _chance(1)
     new_at_least_5_probability: float | None = _chance(5)
     new_at_least_10_probability: float | None = _chance(10)

@@ -205,7 +205,7 @@ def _place(
     look: Look,
 ) -> None:
     """Match loose lesions with tracks by their places; the others are new tracks."""
-    # A centre is known to a slice only in the session with the thickest ones.
+    # A center is known to a slice only in the session with the thickest ones.
     thickest = max(visits, key=lambda one: max(one.grid.spacing))
     match = partial(pair, across=thickest.across, slice_distance=max(thickest.grid.spacing))
     alone: list[list[int]] = []
@@ -242,7 +242,7 @@ def _new_tracks(
 ) -> dict[int, _Followed]:
     """Follow the lesions that only readers know, as all others; numbers from ``first`` on."""
     own = [
-        replace(visit, centres=visit.centres[list(positions)])
+        replace(visit, centers=visit.centers[list(positions)])
         for visit, positions in zip(visits, alone, strict=True)
     ]
     made = [

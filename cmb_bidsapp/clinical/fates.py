@@ -1,4 +1,4 @@
-"""What became of the microbleeds of a participant at one follow-up, and where they are."""
+"""Outcome and place of a participant's microbleeds at one follow-up."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cmb_bidsapp.lesions.presence import Change, State
 
 
 class TrackFate(StrEnum):
-    """What became of a microbleed; names of the columns that count it."""
+    """Outcome of a microbleed at a follow-up; the name of the column that counts it."""
 
     NEW = "new"
     NEW_SINCE_BASELINE = "new_since_baseline"
@@ -28,7 +28,7 @@ KINDS = (*GROUPS, UNASSIGNED, *COUNTED)
 def fates(
     tracks: Sequence[TrackRow], session: str, baseline: str
 ) -> Mapping[TrackFate, Sequence[TrackRow]]:
-    """Microbleeds of a follow-up by what became of them; one that is new may be in two.
+    """Microbleeds of a follow-up by outcome; a new one may be in two groups.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ import numpy as np
 from cmb_bidsapp.bids.typed import column, columns_of
 from cmb_bidsapp.clinical.aria import NewLesions, new_lesions
 from cmb_bidsapp.clinical.fates import TrackFate, fates
-from cmb_bidsapp.clinical.summary import ClinicalSummary, summarise
+from cmb_bidsapp.clinical.summary import ClinicalSummary, summarize
 from cmb_bidsapp.clinical.tracks import TrackRow, known_at, known_before
 from cmb_bidsapp.core.defaults import NOT_A_DIAGNOSIS
 from cmb_bidsapp.lesions.longitudinal import TOLERANCES
@@ -79,20 +79,17 @@ class FollowUp:
 
 @dataclass(frozen=True, kw_only=True)
 class ChangeCounts:
-    """Microbleeds of a follow-up by what became of them; each field is a column."""
+    """Microbleeds of a follow-up by outcome; each field is a column."""
 
     baseline_count: int | None = column("Microbleeds found at baseline")
     count: int | None = column("Microbleeds found in this session")
     persistent: int | None = column("Of these, found in an earlier session")
-    new: int | None = column(
-        "Of these, new: no earlier session shows anything dark at the location"
-    )
+    new: int | None = column("Of these, new: no earlier session shows anything dark at the place")
     already_there: int | None = column(
         "Of these, visible below the threshold in an earlier session, but not found there"
     )
     open: int | None = column(
-        "Of these, found here first, and no earlier session covers the location with the same "
-        "protocol"
+        "Of these, found here first, and no earlier session covers the place with the same protocol"
     )
     below_threshold: int | None = column(
         "Microbleeds of other sessions that are visible here below the threshold, but not found"
@@ -101,14 +98,14 @@ class ChangeCounts:
         "Microbleeds of earlier sessions that left nothing dark here; only these are lost"
     )
     not_covered: int | None = column(
-        "Microbleeds of earlier sessions whose location this image does not cover"
+        "Microbleeds of earlier sessions whose place this image does not cover"
     )
     not_comparable: int | None = column(
         "Microbleeds of earlier sessions, not visible here, that no session with this protocol "
         "shows"
     )
     new_since_baseline: int | None = column(
-        "Microbleeds found in this session, with nothing dark at the location at baseline"
+        "Microbleeds found in this session, with nothing dark at the place at baseline"
     )
     known: int | None = column(f"Microbleeds known at this session. {_KNOWN}")
     known_lobar: int | None = column("Known microbleeds that are lobar")
@@ -116,7 +113,7 @@ class ChangeCounts:
     known_infratentorial: int | None = column("Known microbleeds that are infratentorial")
     known_category: str | None = column(f"Distribution of the known microbleeds; {NOT_A_DIAGNOSIS}")
     known_boston_lobar: int | None = column(
-        f"Boston criteria v2.0 of the known ones: lobar, 0 where one is deep; {NOT_A_DIAGNOSIS}"
+        f"Boston criteria v2.0 of the known ones: lobar, 0 if one is deep; {NOT_A_DIAGNOSIS}"
     )
     known_boston_deep: bool | None = column(
         "Boston criteria v2.0 of the known ones: whether one is deep or in the brainstem; "
@@ -152,7 +149,7 @@ def known_summary(tracks: Sequence[TrackRow], session: str) -> ClinicalSummary:
     session
         Its name.
     """
-    return summarise(known_at(tracks, session))
+    return summarize(known_at(tracks, session))
 
 
 def change_row(about: FollowUp, tracks: Sequence[TrackRow], knots: Knots) -> ChangeRow:
@@ -220,11 +217,11 @@ def notes_of(changes: Sequence[ChangeRow]) -> list[str]:
     """What a person must be told."""
     notes = [note for note in dict.fromkeys(row.order_note for row in changes) if note]
     if any(row.order == "labels" for row in changes):
-        notes.append("sessions are in the order of their labels: no table tells all times")
+        notes.append("sessions are in the order of their labels, because no table has all times")
     notes += [
         f"{row.session_id} could not be registered to {row.baseline_session_id} (overlap of "
-        f"the brains {row.mask_dice:.2f}, two ways {row.residual:.1f} mm "
-        "apart): its microbleeds are not compared"
+        f"the brains {row.mask_dice:.2f}, the two directions {row.residual:.1f} mm apart), so its "
+        "microbleeds are not compared"
         for row in changes
         if not row.compared
     ]
@@ -236,13 +233,13 @@ def notes_of(changes: Sequence[ChangeRow]) -> list[str]:
                 "protocol",
                 row.protocol_changed,
                 row.protocol_note,
-                "what only one protocol shows is called neither new nor gone",
+                "microbleeds that only one protocol shows count as neither new nor gone",
             ),
             (
                 "processing",
                 row.processing_changed,
                 row.processing_note,
-                "what looks new or gone may come from that",
+                "microbleeds may look new or gone because of this",
             ),
         )
         if changed

@@ -141,20 +141,20 @@ def fill(lesions: Iterable[Lesion]) -> Form:
 def _form_columns() -> dict[str, dict[str, Any]]:
     sides = {
         f"{name}_{grade}": describe(
-            f"{grade} microbleeds, {f'{side} side' if side != UNASSIGNED else 'side not known'}"
+            f"{grade} microbleeds, {f'{side} side' if side != UNASSIGNED else 'unknown side'}"
         )
         for grade in COUNTED
         for side, name in SIDES.items()
     }
     return {
-        "group": describe("Group of regions, after MARS (Gregoire et al. 2009)"),
+        "group": describe("Group of regions, following MARS (Gregoire et al. 2009)"),
         "region": describe(
-            "Region of the form; unassigned: near no region",
-            **{SUBTOTAL: "of the group", TOTAL: "of all groups"},
+            "Region of the form; unassigned if no region is near",
+            **{SUBTOTAL: "sum of the group", TOTAL: "sum of all groups"},
         ),
         "abbreviation": describe("Abbreviation of the region on the form"),
         **sides,
-        **{grade: describe(f"{grade} microbleeds, either side or none") for grade in COUNTED},
+        **{grade: describe(f"{grade} microbleeds, any or unknown side") for grade in COUNTED},
         TOTAL: describe("definite and possible microbleeds"),
     }
 
@@ -218,13 +218,13 @@ def wide_columns() -> dict[str, dict[str, Any]]:
     return {
         **columns,
         "unplaced": describe(
-            "definite and possible microbleeds without a region or a side: in the sums, in none "
-            "of the columns of a region and side"
+            "definite and possible microbleeds without a region or without a side: included in the "
+            "sums, but not in the columns of a region and side"
         ),
         "border": describe("counted microbleeds within 2 mm of another group of regions"),
-        "below_size": describe("kept candidates below the size MARS counts"),
-        "macro": describe("kept candidates above 10 mm, not counted"),
-        "rejected": describe("candidates that are not kept"),
+        "below_size": describe("kept candidates smaller than MARS counts"),
+        "macro": describe("kept candidates larger than 10 mm, not counted"),
+        "rejected": describe("rejected candidates"),
     }
 
 

@@ -37,8 +37,8 @@ CUTOFFS = MappingProxyType(
         "at_least_5": "5 or more, that is more than 4 (CROMIS-2; before anti-amyloid treatment)",
         "more_than_10": "more than 10 (European Stroke Organisation, thrombolysis)",
         "strictly_lobar_2": "2 or more lobar and none deep (Boston criteria v2.0; siderosis, "
-        "larger haemorrhage, age and symptoms are not in it)",
-        "above_limit": "more than baseline_limit, which usually exclude from anti-amyloid therapy",
+        "larger hemorrhage, age and symptoms are not considered)",
+        "above_limit": "more than baseline_limit, which usually rules out anti-amyloid therapy",
     }
 )
 #: Those that are of the number of microbleeds alone: the least that crosses them.
@@ -58,30 +58,30 @@ def least_counts(limit: int) -> dict[str, int]:
 
 def _crossed(name: str) -> Any:
     return column(
-        f"Whether the microbleeds cross a cut-off: {CUTOFFS[name]}; {NOT_A_DIAGNOSIS}",
+        f"Whether the microbleeds cross the cut-off: {CUTOFFS[name]}; {NOT_A_DIAGNOSIS}",
         required=True,
     )
 
 
 def _chance(name: str) -> Any:
     return column(
-        "Probability that the true ones among the microbleeds cross a cut-off: "
-        f"{CUTOFFS[name]}; groups are taken as they are and what was missed is not in it; n/a "
-        "where one that matters has no calibrated probability",
+        "Probability that the true ones among the microbleeds cross the cut-off: "
+        f"{CUTOFFS[name]}. Groups are taken as given, and missed microbleeds are not considered; "
+        "n/a if a microbleed that matters has no calibrated probability",
         required=True,
     )
 
 
 _known = partial(column, required=True)
-_BOSTON = f"; macrohaemorrhages are not in it; {NOT_A_DIAGNOSIS}"
+_BOSTON = f"; macrohemorrhages are not considered; {NOT_A_DIAGNOSIS}"
 _CATEGORIES = MappingProxyType(
     {
         "none": "no microbleed",
-        "strictly lobar": "lobar, none deep or in the brainstem; cerebellar ones may be",
+        "strictly lobar": "lobar, none deep or in the brainstem; with or without cerebellar ones",
         "mixed": "lobar, and deep or in the brainstem",
-        "strictly deep": "deep, and none lobar; infratentorial ones may be",
-        "infratentorial only": "brainstem or cerebellum, none elsewhere",
-        "undetermined": "all of them near no region",
+        "strictly deep": "deep, none lobar; with or without infratentorial ones",
+        "infratentorial only": "in the brainstem or cerebellum only",
+        "undetermined": "no microbleed is near a region",
     }
 )
 _ARIA_H = MappingProxyType({"absent": "no microbleed", "1-4": "1 to 4", ">4": "more than 4"})
@@ -97,12 +97,12 @@ class ClinicalSummary:
     count: int = _known("Microbleeds, definite and possible")
     lobar: int = _known("Lobar microbleeds")
     deep: int = _known("Deep microbleeds")
-    infratentorial: int = _known("Microbleeds of brainstem and cerebellum")
-    brainstem: int = _known("Microbleeds of the brainstem")
-    cerebellum: int = _known("Microbleeds of the cerebellum")
-    unassigned: int = _known("Microbleeds near no region")
-    below_size: int = _known("Kept candidates below the size MARS counts; not in the count")
-    macro: int = _known("Kept candidates above 10 mm; not in the count")
+    infratentorial: int = _known("Microbleeds in the brainstem and cerebellum")
+    brainstem: int = _known("Microbleeds in the brainstem")
+    cerebellum: int = _known("Microbleeds in the cerebellum")
+    unassigned: int = _known("Microbleeds that are not near any region")
+    below_size: int = _known("Kept candidates smaller than MARS counts; not in the count")
+    macro: int = _known("Kept candidates larger than 10 mm; not in the count")
     burden: str = column(
         f"Class of the count; {NOT_A_DIAGNOSIS}",
         levels=MappingProxyType({name: name for name in BURDEN_NAMES}),
@@ -113,14 +113,14 @@ class ClinicalSummary:
     )
     border: int = _known("Microbleeds within 2 mm of another group of regions")
     turning: int = _known(
-        "Microbleeds of uncertain location (near a border, or without a region) that would each "
+        "Microbleeds in an uncertain region (near a border, or without a region) that would each "
         "change the category if assigned to the group with the second most of their voxels"
     )
     category_otherwise: str | None = column(
         "Category after that change; n/a if no microbleed would change it"
     )
     boston_lobar: int = _known(
-        f"Boston criteria v2.0: lobar microbleeds, 0 where boston_deep is true{_BOSTON}"
+        f"Boston criteria v2.0: lobar microbleeds; 0 if boston_deep is true{_BOSTON}"
     )
     boston_deep: bool = _known(
         f"Boston criteria v2.0: whether a microbleed is deep or in the brainstem{_BOSTON}"
@@ -131,16 +131,16 @@ class ClinicalSummary:
     aria_h_baseline: str = column(
         f"ARIA-H class at baseline; {NOT_A_DIAGNOSIS}", levels=_ARIA_H, required=True
     )
-    aria_h_baseline_code: str = _known("RadElement set that the class is of")
+    aria_h_baseline_code: str = _known("RadElement set that defines the class")
     baseline_limit: int = _known(
-        "More microbleeds than this at baseline usually exclude from anti-amyloid therapy"
+        "More microbleeds than this at baseline usually rule out anti-amyloid therapy"
     )
     at_least_1: bool = _crossed("at_least_1")
     at_least_5: bool = _crossed("at_least_5")
     more_than_10: bool = _crossed("more_than_10")
     strictly_lobar_2: bool = _crossed("strictly_lobar_2")
     above_limit: bool = _crossed("above_limit")
-    calibrated: int = _known("Microbleeds that have a calibrated probability")
+    calibrated: int = _known("Microbleeds with a calibrated probability")
     expected_count: float = _known(
         "Sum of the calibrated probabilities, i.e. the expected number of true microbleeds; n/a "
         "if any microbleed has none"
@@ -151,8 +151,8 @@ class ClinicalSummary:
     strictly_lobar_2_probability: float = _chance("strictly_lobar_2")
     above_limit_probability: float = _chance("above_limit")
     warnings: str | None = column(
-        "Warnings on images, anatomy and network to check before using the count; n/a if there "
-        "are none"
+        "Warnings about images, anatomy and network, to check before using the count; n/a if "
+        "there are none"
     )
     note: str = _known("Note on the nature of this summary")
 
@@ -166,17 +166,17 @@ class ClinicalSummary:
 SUMMARY_COLUMNS = MappingProxyType(columns_of(ClinicalSummary))
 
 
-def summarise(
+def summarize(
     lesions: Iterable[Lesion], limit: int = BASELINE_LIMIT, warnings: Iterable[str] = ()
 ) -> ClinicalSummary:
-    """Summarise the lesion table of one session.
+    """Summarize the lesion table of one session.
 
     Parameters
     ----------
     lesions
         Kept and rejected.
     limit
-        More microbleeds than this at baseline usually exclude from anti-amyloid therapy.
+        More microbleeds than this at baseline usually rule out anti-amyloid therapy.
     warnings
         Notes of the session, see :func:`cmb_bidsapp.bids.provenance.read_notes`.
 

@@ -1,4 +1,4 @@
-"""Microbleeds through time as a table: a row per microbleed and session."""
+"""Table of microbleeds over time: a row per microbleed and session."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ THERE = (State.PRESENT, State.BELOW_THRESHOLD)
 UNSEEN = (State.NOT_COVERED, State.NOT_COMPARABLE)
 
 
-_ELSEWHERE = "; where not found, of the last session that found it, or the next"
+_ELSEWHERE = "; if not found, from the last session that found it, else the next"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class TrackRow:
     """
 
     track_id: int = column(
-        "Number of the microbleed through all sessions of the participant", required=True
+        "Number of the microbleed, the same in all sessions of the participant", required=True
     )
     session_id: str = column("Session", required=True)
     state: State = column(
@@ -44,27 +44,30 @@ class TrackRow:
         levels=Change.levels,
     )
     since: str | None = column("First session that shows it, found or below the threshold")
-    lesion_id: int | None = column("Its number in the session's lesion table; n/a where not found")
+    lesion_id: int | None = column("Number in the session's lesion table; n/a if not found")
     distance: float | None = column(
-        f"To its last known place; at most {REACH_MM:g}, across thicker slices one slice", "mm"
+        f"Distance to the last known place; at most {REACH_MM:g}, or one slice if thicker",
+        "mm",
     )
-    x: float | None = column("Last known location in the baseline T2*w, x (right)", "mm")
-    y: float | None = column("Last known location in the baseline T2*w, y (anterior)", "mm")
-    z: float | None = column("Last known location in the baseline T2*w, z (superior)", "mm")
-    grade: Grade | None = column(f"Algorithmic grade after MARS{_ELSEWHERE}", levels=Grade.levels)
-    region: Region | None = column(f"Class of its place{_ELSEWHERE}", levels=Region.levels)
+    x: float | None = column("Last known place in the baseline T2*w, x (right)", "mm")
+    y: float | None = column("Last known place in the baseline T2*w, y (anterior)", "mm")
+    z: float | None = column("Last known place in the baseline T2*w, z (superior)", "mm")
+    grade: Grade | None = column(
+        f"Grade by the algorithm, following MARS{_ELSEWHERE}", levels=Grade.levels
+    )
+    region: Region | None = column(f"Class of the place{_ELSEWHERE}", levels=Region.levels)
     mars_region: str | None = column(f"Region of the MARS form, or unassigned{_ELSEWHERE}")
     side: Side | None = column(f"Hemisphere{_ELSEWHERE}", levels=Side.levels)
-    diameter: float | None = column("Largest in-plane diameter; n/a where not found", "mm")
+    diameter: float | None = column("Largest in-plane diameter; n/a if not found", "mm")
     calibrated_probability: float | None = column(
-        "Probability that the lesion is a microbleed; n/a where not found"
+        "Probability that the lesion is a microbleed; n/a if not found"
     )
     probability_max: float | None = column(
-        "Highest CMB probability of the network (not calibrated): of the lesion, or, where it is "
-        "not found, at its place"
+        "Highest CMB probability of the network (not calibrated), of the lesion; at its place if "
+        "not found"
     )
     contrast: float | None = column(
-        "Fractional signal loss at the location relative to its surroundings, found or not"
+        "Fractional signal loss at the place relative to its surroundings, whether found or not"
     )
 
 

@@ -1,4 +1,4 @@
-"""The converted dataset: raw images, the raters' masks as derivatives, who took part."""
+"""The converted dataset: raw images, the raters' masks as derivatives, and participants."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from cmb_bidsapp.core.errors import DataError, UsageError
 GENERATOR = "cmb_bidsapp convert valdo"
 SOURCE = "https://valdo.grand-challenge.org"
 PARTICIPANT_COLUMNS: dict[str, dict[str, Any]] = {
-    "participant_id": {"Description": "As in the challenge"},
+    "participant_id": {"Description": "Participant label, as in the challenge"},
     "cohort": {
-        "Description": "Study that gave the participant",
+        "Description": "Study that the participant comes from",
         "Levels": {cohort.name: cohort.description for cohort in COHORTS.values()},
     },
 }
@@ -122,7 +122,7 @@ def describe_datasets(outputs: Outputs) -> None:
     }
     for folder, own, content in (
         (outputs.bids_dir, raw, "T2*w and T1w images, the T1w on the grid of the T2*w."),
-        (outputs.masks_dir, rated, "Masks of microbleeds, as they were rated."),
+        (outputs.masks_dir, rated, "Masks of microbleeds, as rated."),
     ):
         if not (folder / "dataset_description.json").exists():
             write_text(folder / "README.md", _readme(content))
@@ -140,8 +140,8 @@ def _is_own(description: Path) -> bool:
 def _readme(content: str) -> str:
     return (
         f"# VALDO 2021, Task 2\n\n{content}\n\nConverted from the data of the challenge ({SOURCE}) "
-        f"by `{GENERATOR}`, version {__version__}. The terms of the challenge's data hold for "
-        "these too; cite its article (see dataset_description.json).\n"
+        f"by `{GENERATOR}`, version {__version__}. The terms of the challenge also apply to "
+        "these files. Cite its article (see dataset_description.json).\n"
     )
 
 

@@ -31,7 +31,7 @@ class HeaderDifference:
     Attributes
     ----------
     voxels
-        Distance of their centres along the axis where it is largest, voxels of the reference.
+        Distance of their centers along the axis where it is largest, voxels of the reference.
     degrees
         Rotation between their axes; 180 where one is mirrored.
     scale
@@ -73,23 +73,23 @@ def header_difference(shape: tuple[int, ...], reference: Affine, other: Affine) 
     reference, other
         From voxels to RAS mm.
     """
-    centre = (np.array(shape[:3]) - 1) / 2
-    moved = apply_affine(np.linalg.inv(reference) @ other, centre)
+    center = (np.array(shape[:3]) - 1) / 2
+    moved = apply_affine(np.linalg.inv(reference) @ other, center)
     sizes = voxel_sizes(other), voxel_sizes(reference)
     turn = (other[:3, :3] / sizes[0]) @ np.linalg.inv(reference[:3, :3] / sizes[1])
     mirrored = np.linalg.det(turn) < 0
     degrees = 180.0 if mirrored else float(np.degrees(Rotation.from_matrix(turn).magnitude()))
     return HeaderDifference(
-        float(np.abs(moved - centre).max()), degrees, float(np.abs(sizes[0] / sizes[1] - 1).max())
+        float(np.abs(moved - center).max()), degrees, float(np.abs(sizes[0] / sizes[1] - 1).max())
     )
 
 
 def lesion_instances(
     values: npt.NDArray[np.float32],
 ) -> tuple[npt.NDArray[np.int32], str | None]:
-    """Number the microbleeds of a mask from 1; what touches (26 neighbours) is one.
+    """Number the microbleeds of a mask from 1; what touches (26 neighbors) is one.
 
-    A mask of 0 and 1 is cut at 0.5, one of grey values up to 255 at half of that. Several whole
+    A mask of 0 and 1 is cut at 0.5, one of gray values up to 255 at half of that. Several whole
     numbers are taken for lesion numbers: pieces of different values stay apart where they touch.
 
     Parameters
@@ -121,7 +121,7 @@ def lesion_instances(
         note = f"mask marks with {numbers[0]}, not 1"
     elif abs(high - 255) < 0.5 and (fractions or numbers != list(range(1, 256))):
         whole = (values > 127.5).astype(np.int32)
-        note = "mask has grey values up to 255: cut at half"
+        note = "mask has gray values up to 255: cut at half"
     elif fractions:
         raise ValueError(f"values from {low:g} to {high:g}, neither a mask nor lesion numbers")
     else:

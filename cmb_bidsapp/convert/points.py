@@ -1,4 +1,4 @@
-"""Masks of microbleeds of which only the centre and the volume are known."""
+"""Masks of microbleeds of which only the center and the volume are known."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cmb_bidsapp.core.arrays import Mask
 from cmb_bidsapp.lesions.extent import box_around, depth
 
 #: A point may lie this far (mm) from the darkest voxel of its microbleed.
-RECENTRE_MM = 1.5
+RECENTER_MM = 1.5
 #: Smallest and largest radius (mm) of a mask, and how much wider than the sphere of the volume it
 #: may be: microbleeds are not quite round.
 RADIUS_MM, SLACK = (1.2, 4.0), 1.15
@@ -32,7 +32,7 @@ def grow(
     voxel
         Voxel size, mm.
     point
-        Centre, in voxels from 0.
+        Center, in voxels from 0.
     volume_mm3
         Volume of the microbleed; nothing beyond the radius of such a sphere belongs to it.
 
@@ -45,7 +45,7 @@ def grow(
     size = np.array(voxel)
     mask = np.zeros(t2star.shape, np.bool_)
     # Slices may be thicker than the search is wide.
-    search = max(RECENTRE_MM, float(size.max()) / 2)
+    search = max(RECENTER_MM, float(size.max()) / 2)
     middle = np.round(point).astype(int)
     window = box_around(middle.tolist(), search, voxel)
     start = [side.start for side in window]

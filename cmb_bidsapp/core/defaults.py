@@ -32,20 +32,20 @@ CFPR_RATIO = 0.5
 MIN_DIAMETER_MM = 2.0
 MAX_DIAMETER_MM = 10.0
 
-#: More microbleeds than this at baseline usually exclude from anti-amyloid therapy
+#: More microbleeds than this at baseline usually rule out anti-amyloid therapy
 #: (Cummings et al. 2023, appropriate use recommendations for lecanemab).
 BASELINE_LIMIT = 4
 #: Stands wherever a clinical word does.
 NOT_A_DIAGNOSIS = "imaging summary, not a diagnosis"
 #: What a reader must look for herself; stands on the first screen of every page.
 NOT_ASSESSED = (
-    "superficial siderosis, haemorrhage above 1 cm, ARIA-E, and what causes the microbleeds or "
-    "looks like them (cavernomas, trauma, metastases)"
+    "superficial siderosis, hemorrhage above 1 cm, ARIA-E, and conditions that cause or resemble "
+    "microbleeds (cavernomas, trauma, metastases)"
 )
 
 #: Rules of an evaluation, see :data:`cmb_bidsapp.evaluation.presets.PRESETS`.
 PRESET_NAMES = ("paper", "valdo", "overlap")
-#: Neighbours of a voxel, where a mask is taken apart into lesions.
+#: Neighbors of a voxel, where a mask is taken apart into lesions.
 CONNECTIVITY = 26
 #: Marks and instances with a lower score count in the FROC only.
 MIN_SCORE = 0.5

@@ -36,7 +36,7 @@ class ExitCode(IntEnum):
     TEMPORARY = 75, "out of memory or disk, or killed (retry may help)"
     PERMISSION = 77, "permission"
     CONFIG = 78, "weights corrupt"
-    LICENCE = 126, "FreeSurfer licence missing"
+    LICENSE = 126, "FreeSurfer license missing"
     COMMAND_MISSING = 127, "command missing"
     INTERRUPTED = 130, "interrupted"
 
@@ -99,10 +99,10 @@ class ModelError(AppError):
     code = ExitCode.CONFIG
 
 
-class LicenceError(AppError):
-    """A licence that an external program asks for is not there."""
+class LicenseError(AppError):
+    """The license that an external program needs is missing."""
 
-    code = ExitCode.LICENCE
+    code = ExitCode.LICENSE
 
 
 class CommandMissingError(AppError):

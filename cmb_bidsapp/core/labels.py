@@ -46,7 +46,7 @@ CMB = 4
 #: The space of the packaged atlas, FSL's MNI152, as TemplateFlow names it.
 STANDARD_SPACE = "MNI152NLin6Asym"
 
-#: Regions of the MARS form (Gregoire et al. 2009) in its order: abbreviation, proxy class, colour.
+#: Regions of the MARS form (Gregoire et al. 2009) in its order: abbreviation, proxy class, color.
 MARS_FORM = MappingProxyType(
     {
         "brainstem": ("B", "infratentorial", "#004d3c"),
@@ -69,7 +69,7 @@ MARS = MappingProxyType({name: number for number, name in enumerate(MARS_FORM, s
 MARS_NAMES = MappingProxyType({number: name for name, number in MARS.items()})
 LEFT, RIGHT = 100, 200
 SIDES = MappingProxyType({LEFT: "left", RIGHT: "right"})
-#: Name and colour of the values of ``*_desc-mars_dseg``.
+#: Name and color of the values of ``*_desc-mars_dseg``.
 MARS_LOOK = MappingProxyType(
     {
         side + number: (f"{SIDES[side]}-{name}", MARS_FORM[name][2])
@@ -80,9 +80,9 @@ MARS_LOOK = MappingProxyType(
 #: What looks like a microbleed, by its value in ``*_desc-mimics_dseg``.
 MIMICS = MappingProxyType({1: "vein", 2: "calcification"})
 
-#: Colour-blind-safe display colours (Okabe and Ito) of the proxy classes and of CMBs.
+#: Color-blind-safe display colors (Okabe and Ito) of the proxy classes and of CMBs.
 PROXY_COLORS = MappingProxyType({1: "#56b4e9", 2: "#e69f00", 3: "#009e73", CMB: "#d55e00"})
-#: Name and colour, for the tables beside a dseg.
+#: Name and color, for the tables beside a dseg.
 PROXY_LOOK = MappingProxyType(
     {value: (PROXY_NAMES.get(value, "CMB"), color) for value, color in PROXY_COLORS.items()}
 )

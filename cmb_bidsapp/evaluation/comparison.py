@@ -28,7 +28,7 @@ class Fate:
     partner
         Number of the lesion of the other side that it is matched with.
     distance
-        Between the two centres, mm. NaN without a partner.
+        Between the two centers, mm. NaN without a partner.
     dice
         Of the reference lesion with all predicted lesions that are of it. NaN without a partner.
     lies_on
@@ -42,7 +42,7 @@ class Fate:
 
     side: str
     lesion: int
-    centre: tuple[float, float, float]
+    center: tuple[float, float, float]
     voxels: int
     place: Place
     fate: str
@@ -134,7 +134,7 @@ def _fate(
     return Fate(
         side,
         lesion.number,
-        lesion.centre,
+        lesion.center,
         len(lesion.voxels),
         lesion.place,
         fate,
@@ -148,9 +148,9 @@ def _fate(
 
 
 def _touches(lesion: Mark, ignore: npt.NDArray[np.integer]) -> bool:
-    # The centre of a curved lesion may lie beside its voxels.
-    centre = np.round(lesion.voxels.mean(axis=0)).astype(int)
-    return bool((ignore[tuple(lesion.voxels.T)] > 0).any() or ignore[tuple(centre)] > 0)
+    # The center of a curved lesion may lie beside its voxels.
+    center = np.round(lesion.voxels.mean(axis=0)).astype(int)
+    return bool((ignore[tuple(lesion.voxels.T)] > 0).any() or ignore[tuple(center)] > 0)
 
 
 def _lies_on(lesion: Mark, mimics: npt.NDArray[np.integer]) -> str:

@@ -3,9 +3,9 @@
 A table (or a JSON list of objects) has one mark a row, told by one of these sets of columns:
 
 ======================================  ==================================================
-``x, y, z`` [``, diameter``]            centre [and diameter] in world coordinates (RAS mm)
+``x, y, z`` [``, diameter``]            center [and diameter] in world coordinates (RAS mm)
 ``x_min, y_min, z_min, x_max, ...``     box in world coordinates (RAS mm)
-``i, j, k``                             centre in voxels of the image, from 0
+``i, j, k``                             center in voxels of the image, from 0
 ``i_min, j_min, k_min, i_max, ...``     box in voxels; both ends belong to it
 ======================================  ==================================================
 
@@ -46,7 +46,7 @@ BOX_MM, BOX_VOXEL = (
 LAYOUTS = (BOX_VOXEL, BOX_MM, POINT_VOXEL, POINT_MM)
 #: Where the values of an nnDetection box belong.
 _NNDETECTION = ("k_min", "j_min", "k_max", "j_max", "i_min", "i_max")
-#: Ends that lie on a voxel's centre, whatever the rounding.
+#: Ends that lie on a voxel's center, whatever the rounding.
 _EDGE = 1e-6
 
 
@@ -147,34 +147,34 @@ def _numbers(row: Mapping[str, Any], path: Path, number: int) -> Row:
 def _lesion(row: Row, number: int, grid: Grid, path: Path) -> Mark:
     if "i_min" in row:
         low, high = _corners(row, BOX_VOXEL)
-        centre = _world(grid, (low + high) / 2)
+        center = _world(grid, (low + high) / 2)
         voxels = _window(grid, low - _EDGE, high + _EDGE)
     elif "x_min" in row:
         low, high = _corners(row, BOX_MM)
-        centre = (low + high) / 2
+        center = (low + high) / 2
         around = _around(grid, low, high)
         world = _world(grid, around)
         inside = ((world >= low - _EDGE) & (world <= high + _EDGE)).all(axis=1)
         voxels = around[inside]
     elif "i" in row:
-        centre = _world(grid, np.array([row[name] for name in POINT_VOXEL]))
+        center = _world(grid, np.array([row[name] for name in POINT_VOXEL]))
         voxels = np.zeros((0, 3), np.intp)
     else:
-        centre = np.array([row[name] for name in POINT_MM])
+        center = np.array([row[name] for name in POINT_MM])
         radius = row.get("diameter", 0.0) / 2
-        around = _around(grid, centre - radius, centre + radius)
-        inside = np.linalg.norm(_world(grid, around) - centre, axis=1) <= radius + _EDGE
+        around = _around(grid, center - radius, center + radius)
+        inside = np.linalg.norm(_world(grid, around) - center, axis=1) <= radius + _EDGE
         voxels = around[inside]
     if not len(voxels):
         # Smaller than a voxel, or between two: the one it lies in.
-        voxels = np.round(_voxel(grid, centre)).astype(np.intp)[None]
+        voxels = np.round(_voxel(grid, center)).astype(np.intp)[None]
         if not ((voxels >= 0) & (voxels < grid.shape)).all():
-            where = ", ".join(f"{value:.1f}" for value in centre)
+            where = ", ".join(f"{value:.1f}" for value in center)
             raise DataError(
                 f"{path}: mark {number} at ({where}) mm lies outside the image; world coordinates "
                 "are RAS mm, those of voxels begin at 0"
             )
-    x, y, z = centre.tolist()
+    x, y, z = center.tolist()
     return Mark(number, (x, y, z), voxels, score=row.get("score", NAN))
 
 

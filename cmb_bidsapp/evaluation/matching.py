@@ -16,7 +16,7 @@ from cmb_bidsapp.lesions.windows import voxels_in
 
 Shape = tuple[int, ...]
 
-#: Lesions whose centres are this close (mm) may be the same one (paper, section 3.4).
+#: Lesions whose centers are this close (mm) may be the same one (paper, section 3.4).
 HIT_MM = 5.0
 #: Distances that differ by less are equal: 5 mm is within 5 mm whatever the rounding.
 TOLERANCE_MM = 1e-4
@@ -49,8 +49,8 @@ class Mark:
     ----------
     number
         Its value in the image, or its place in the list, from 1.
-    centre
-        Mean of its voxel centres, or where the mark is; world coordinates (RAS mm).
+    center
+        Mean of its voxel centers, or where the mark is; world coordinates (RAS mm).
     voxels
         Array indices, shape ``(n, 3)``.
     weight
@@ -62,7 +62,7 @@ class Mark:
     """
 
     number: int
-    centre: tuple[float, float, float]
+    center: tuple[float, float, float]
     voxels: npt.NDArray[np.intp]
     weight: float = 1.0
     score: float = float("nan")
@@ -162,25 +162,25 @@ def by_number(
     return lesions
 
 
-def centres_of(lesions: Sequence[Mark]) -> Points:
-    """Centres of lesions, shape ``(n, 3)``, mm."""
-    return np.array([lesion.centre for lesion in lesions], np.float64).reshape(-1, 3)
+def centers_of(lesions: Sequence[Mark]) -> Points:
+    """Centers of lesions, shape ``(n, 3)``, mm."""
+    return np.array([lesion.center for lesion in lesions], np.float64).reshape(-1, 3)
 
 
 def distances(reference: Sequence[Mark], predicted: Sequence[Mark]) -> Points:
-    """Distances between every two centres (mm), shape ``(reference, predicted)``.
+    """Distances between every two centers (mm), shape ``(reference, predicted)``.
 
     Parameters
     ----------
     reference, predicted
         Lesions of one image.
     """
-    gaps = centres_of(reference)[:, None] - centres_of(predicted)[None]
+    gaps = centers_of(reference)[:, None] - centers_of(predicted)[None]
     return np.asarray(np.linalg.norm(gaps, axis=-1), np.float64)
 
 
 def match(reference: Points, predicted: Points, reach: float = HIT_MM) -> list[Pair]:
-    """Pair centres that are at most ``reach`` mm apart, each at most once.
+    """Pair centers that are at most ``reach`` mm apart, each at most once.
 
     As many pairs as there can be; among those choices, the one with the smallest sum of distances.
 
@@ -202,7 +202,7 @@ def match_by_rank(
     score: npt.NDArray[np.floating],
     reach: float = HIT_MM,
 ) -> list[Pair]:
-    """Pair centres that are at most ``reach`` mm apart, the surest predicted one first.
+    """Pair centers that are at most ``reach`` mm apart, the surest predicted one first.
 
     Each takes the nearest reference that is still free. So what hits at a threshold does not depend
     on what lies below it, and one list of hits serves every threshold.
@@ -233,7 +233,7 @@ def within_reach(
     predicted: Sequence[Mark],
     shape: Shape,  # noqa: ARG001
 ) -> Matching:
-    """Match one to one, centres at most 5 mm apart (paper, section 3.4); see :func:`match`.
+    """Match one to one, centers at most 5 mm apart (paper, section 3.4); see :func:`match`.
 
     Parameters
     ----------
@@ -242,7 +242,7 @@ def within_reach(
     shape
         Of the image; not used.
     """
-    return Matching.of(match(centres_of(reference), centres_of(predicted)))
+    return Matching.of(match(centers_of(reference), centers_of(predicted)))
 
 
 def nearest(

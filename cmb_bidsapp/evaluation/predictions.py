@@ -54,7 +54,7 @@ from cmb_bidsapp.preprocess.resampling import Grid
 HANDED_ON = ("status", "reason", "probability_max", "cfpr_ratio")
 #: How names say that something is about microbleeds.
 SAYS_CMB = re.compile(r"cmb|microbleed", re.IGNORECASE)
-#: An instance larger than this (ml) is none: a macrohaemorrhage rarely is, a brain region is.
+#: An instance larger than this (ml) is none: a macrohemorrhage rarely is, a brain region is.
 LARGEST_ML = 50.0
 
 

@@ -119,7 +119,7 @@ class Rules:
     Attributes
     ----------
     connectivity
-        Neighbours of a voxel where a mask is taken apart into lesions: 6 or 26.
+        Neighbors of a voxel where a mask is taken apart into lesions: 6 or 26.
     min_score
         Marks and instances with a lower score count in the FROC only.
     thresholds

@@ -75,7 +75,7 @@ class SessionResult:
     anatomy
         Dice by structure, see :data:`ANATOMY`; only those both sides have.
     side_errors
-        Share of the voxels labelled on both sides that are left on one and right on the other;
+        Share of the voxels labeled on both sides that are left on one and right on the other;
         NaN where it is not known.
     froc
         Counts by threshold, before CFPR; empty where there are no probabilities or scores.

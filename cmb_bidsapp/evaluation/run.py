@@ -80,7 +80,7 @@ def evaluate_methods(
     methods
         Each with its folder.
     reference
-        Folder of the truth, or of labelled masks.
+        Folder of the truth, or of labeled masks.
     rules
         What a lesion, a hit, F1 and Dice are.
     nprocs

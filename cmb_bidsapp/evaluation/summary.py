@@ -28,7 +28,7 @@ EVERYBODY = "all"
 
 @dataclass(frozen=True)
 class Group:
-    """Sessions of one method that are summarised together."""
+    """Sessions of one method that are summarized together."""
 
     method: str
     name: str
@@ -71,7 +71,7 @@ def false_positives_by_place(result: SessionResult, stage: str) -> dict[str, Fig
     return {name: places[name] if result.mimics_known else None for name in names}
 
 
-def summarise(results: Sequence[SessionResult], stage: str, seed: int) -> dict[str, Figure]:
+def summarize(results: Sequence[SessionResult], stage: str, seed: int) -> dict[str, Figure]:
     """Figures of a group at a stage; see the columns of the summary table.
 
     Sessions whose reference is empty have no F1 and no Dice; their false positives per scan are
@@ -208,7 +208,7 @@ def volume_error(result: SessionResult, stage: str) -> float:
     return (overlap.predicted - overlap.reference) * result.voxel_mm3
 
 
-def summarise_froc(results: Sequence[SessionResult]) -> list[dict[str, Figure]]:
+def summarize_froc(results: Sequence[SessionResult]) -> list[dict[str, Figure]]:
     """A row per threshold, of the sessions that have probabilities or scores."""
     rows: list[dict[str, Figure]] = []
     for threshold in sorted({t for result in results for t in result.froc}):
@@ -227,7 +227,7 @@ def summarise_froc(results: Sequence[SessionResult]) -> list[dict[str, Figure]]:
     return rows
 
 
-def summarise_radii(results: Sequence[SessionResult], seed: int) -> list[dict[str, Figure]]:
+def summarize_radii(results: Sequence[SessionResult], seed: int) -> list[dict[str, Figure]]:
     """A row per radius of CFPR, of the sessions that have predicted regions.
 
     Parameters

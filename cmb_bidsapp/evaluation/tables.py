@@ -20,9 +20,9 @@ from cmb_bidsapp.evaluation.summary import (
     counts_of,
     false_positives_by_place,
     groups_of,
-    summarise,
-    summarise_froc,
-    summarise_radii,
+    summarize,
+    summarize_froc,
+    summarize_radii,
     volume_error,
 )
 from cmb_bidsapp.lesions.lesion import UNASSIGNED
@@ -72,7 +72,7 @@ def lesion_rows(result: SessionResult) -> Iterator[Row]:
                 **fate.told,
                 **{name: getattr(fate, name) for name in _OF_FATE},
                 **vars(fate.place),
-                **dict(zip("xyz", fate.centre, strict=True)),
+                **dict(zip("xyz", fate.center, strict=True)),
             }
 
 
@@ -96,7 +96,7 @@ def tables_of(results: Sequence[SessionResult], others: Iterable[Row], seed: int
     order = {name: place for place, name in enumerate(dict.fromkeys(r["method"] for r in sessions))}
     sessions.sort(key=lambda r: (order[r["method"]], r["participant_id"], r["session_id"] or ""))
     summaries = [
-        {**_named(group, stage), **summarise(group.at(stage), stage, seed)}
+        {**_named(group, stage), **summarize(group.at(stage), stage, seed)}
         for group in groups
         for stage in group.stages
     ]
@@ -107,12 +107,12 @@ def tables_of(results: Sequence[SessionResult], others: Iterable[Row], seed: int
         "burden": [row for group in groups for row in _burden_rows(group)],
         "regions": [row for group in groups for row in _region_rows(group)],
         "froc": [
-            {**_named(group), **row} for group in groups for row in summarise_froc(group.results)
+            {**_named(group), **row} for group in groups for row in summarize_froc(group.results)
         ],
         "radii": [
             {**_named(group), **row}
             for group in groups
-            for row in summarise_radii(group.results, seed)
+            for row in summarize_radii(group.results, seed)
         ],
     }
 

@@ -1,12 +1,12 @@
-"""How far readers agree, with each other and with the algorithm: lesion by lesion, and in counts.
+"""Agreement of readers with each other and with the algorithm, for single lesions and for counts.
 
 The group level calls :func:`write_agreement` after the pass, with the readings of
 :class:`cmb_bidsapp.group.ratings.Ratings`.
 
-Lesions: all that both sides have rated, and those that a reader added, where the other side had
-finished the session (the algorithm always has). Nobody marks the places without a lesion, so kappa
-is that of candidates: where nearly all of them are microbleeds to both sides chance agreement is
-high, and kappa low with few differences; the share of equal decisions stands beside it.
+Lesions: all that both sides rated, and those that a reader added if the other side finished the
+session (the algorithm always has). Readers do not mark places without a lesion, so kappa refers to
+candidates. If both sides take nearly all candidates for microbleeds, chance agreement is high and
+a few differences make kappa low; therefore the table also has the share of equal decisions.
 Counts: sessions that both sides finished.
 """
 
@@ -29,8 +29,8 @@ from cmb_bidsapp.lesions.lesion import COUNTED
 
 Row = dict[str, Any]
 
-#: What raters reached on MARS, to hold one's own against.
-PUBLISHED = "Published for raters on MARS: kappa 0.68-0.87, ICC of counts 0.93-0.98"
+#: Published agreement of raters, for comparison.
+PUBLISHED = "Published agreement of raters using MARS: kappa 0.68-0.87, ICC of counts 0.93-0.98"
 
 _YES = np.array([decision in COUNTED for decision in DECISIONS])
 _STEPS = np.arange(len(DECISIONS))
@@ -48,7 +48,7 @@ def _with_ends(name: str, text: str) -> Row:
         name: describe(text),
         **{
             f"{name}_{side}": describe(
-                f"{end} end of the 95 % bootstrap interval of {name}, over participants"
+                f"{end} limit of the 95 % bootstrap interval of {name}; participants are resampled"
             )
             for side, end in ends.items()
         },
@@ -57,17 +57,27 @@ def _with_ends(name: str, text: str) -> Row:
 
 #: Columns of ``group_agreement.tsv`` with their JSON dictionary.
 AGREEMENT_COLUMNS = {
-    "first": describe("One side: algorithm, or the name of a reader"),
-    "second": describe("The other side, a reader"),
-    "lesions": describe("Candidates that both rated, and lesions that readers added"),
-    "same": describe("Share of them that both decided alike: definite, possible or not-cmb"),
-    **_with_ends("kappa", "Cohen's kappa of definite, possible and not-cmb"),
-    **_with_ends("kappa_linear", "The same, a step of the three counting half (linear weights)"),
-    **_with_ends("kappa_cmb", "Cohen's kappa of microbleed (definite or possible) or not"),
-    "sessions": describe("Sessions that both finished: counts are of these"),
-    "count_bias": describe("Mean over sessions of second minus first count"),
-    "count_limit_low": describe("Bland and Altman: count_bias - 1.96 standard deviations"),
-    "count_limit_high": describe("Bland and Altman: count_bias + 1.96 standard deviations"),
+    "first": describe("First side: algorithm, or the name of a reader"),
+    "second": describe("Second side: the name of a reader"),
+    "lesions": describe("Candidates that both sides rated, and lesions that readers added"),
+    "same": describe("Share of these with the same decision: definite, possible or not-cmb"),
+    **_with_ends("kappa", "Cohen's kappa of the decisions definite, possible and not-cmb"),
+    **_with_ends(
+        "kappa_linear",
+        "Cohen's kappa with linear weights: definite versus possible, and possible versus not-cmb, "
+        "count as half a disagreement",
+    ),
+    **_with_ends("kappa_cmb", "Cohen's kappa of microbleed (definite or possible) versus not-cmb"),
+    "sessions": describe(
+        "Sessions that both sides finished; only these are used to compare counts"
+    ),
+    "count_bias": describe("Mean difference of the counts over sessions, second minus first"),
+    "count_limit_low": describe(
+        "Lower limit of agreement (Bland and Altman): count_bias - 1.96 standard deviations"
+    ),
+    "count_limit_high": describe(
+        "Upper limit of agreement (Bland and Altman): count_bias + 1.96 standard deviations"
+    ),
     **_with_ends(
         "count_icc",
         "Intraclass correlation of the counts: two-way random effects, absolute agreement, single "

@@ -158,14 +158,14 @@ class Pool(Tally):
     )
     density: Density = field(default_factory=Density)
 
-    def add_first(self, form: Form, summary: ClinicalSummary, centres: Points) -> None:
+    def add_first(self, form: Form, summary: ClinicalSummary, centers: Points) -> None:
         """Add what is told of first sessions only.
 
         Parameters
         ----------
         form, summary
             Of the session.
-        centres
+        centers
             Of its microbleeds in MNI152 (mm), shape ``(n, 3)``.
         """
         for group in (None, *GROUPS):
@@ -175,7 +175,7 @@ class Pool(Tally):
             self.places[place.region, place.side] += number
         for name, classes in self.classes.items():
             classes[getattr(summary, name)] += 1
-        self.density.add(centres)
+        self.density.add(centers)
 
 
 class Largest:

@@ -20,10 +20,10 @@ from cmb_bidsapp.bids.tables import IDENTITY, identity, open_table, read_table, 
 from cmb_bidsapp.clinical.fates import fates
 from cmb_bidsapp.clinical.follow_up import ChangeRow
 from cmb_bidsapp.clinical.mars import fill
-from cmb_bidsapp.clinical.summary import summarise
+from cmb_bidsapp.clinical.summary import summarize
 from cmb_bidsapp.group import changes, tables
 from cmb_bidsapp.group.cohort import PROTOCOL_COLUMNS, Cohort, protocol_of
-from cmb_bidsapp.group.density import SPACE, centres_of, write_density
+from cmb_bidsapp.group.density import SPACE, centers_of, write_density
 from cmb_bidsapp.group.flow import FLOW_COLUMNS, Step
 from cmb_bidsapp.group.follow_ups import FollowUps, after_readers
 from cmb_bidsapp.group.people import NOBODY, Demographics
@@ -277,8 +277,8 @@ class _Collector:
         """Take a session; ``seen`` are pools and protocols that the participant was in before."""
         try:
             form = fill(record.lesions)
-            summary = summarise(record.lesions, self._limit, record.warnings)
-            centres = centres_of(lesion for lesion in record.lesions if lesion.counted)
+            summary = summarize(record.lesions, self._limit, record.warnings)
+            centers = centers_of(lesion for lesion in record.lesions if lesion.counted)
         except ValueError as error:
             self._problem(Problem.of(error, record.files.lesions, record.files, left_out=True))
             return False
@@ -300,7 +300,7 @@ class _Collector:
             sessions.add(record)
         if name not in seen:
             pool.counts[count] += 1
-            pool.add_first(form, summary, centres)
+            pool.add_first(form, summary, centers)
         if protocol not in seen:
             tally.counts[count] += 1
         seen |= {name, protocol}

@@ -24,14 +24,14 @@ from cmb_bidsapp.preprocess.resampling import Float, Grid, share_in_voxels
 SPACE = Space(STANDARD_SPACE, 2)
 #: Width at half height of the Gaussian that smooths the map, mm.
 FWHM_MM = 8.0
-#: A centre so far beyond the brain counts at its edge: no head fits MNI152 exactly.
+#: A center so far beyond the brain counts at its edge: no head fits MNI152 exactly.
 REACH_MM = FWHM_MM / 2
 
 UNIT = "microbleeds per scan and ml"
 
 
-def centres_of(lesions: Iterable[Lesion]) -> Points:
-    """Centres of lesions in MNI152 (RAS mm), shape ``(n, 3)``; NaN where they are not known."""
+def centers_of(lesions: Iterable[Lesion]) -> Points:
+    """Centers of lesions in MNI152 (RAS mm), shape ``(n, 3)``; NaN where they are not known."""
     places = [lesion.standard_point for lesion in lesions]
     return np.array(places, np.float64).reshape(-1, 3)
 
@@ -61,9 +61,9 @@ def _nearest() -> tuple[Float, npt.NDArray[np.int32]]:
 
 
 class Density:
-    """Microbleeds per scan and millilitre of brain, in MNI152NLin6Asym.
+    """Microbleeds per scan and milliliter of brain, in MNI152NLin6Asym.
 
-    Each lesion is its centre, spread by a Gaussian of :data:`FWHM_MM` that ends at the edge of
+    Each lesion is its center, spread by a Gaussian of :data:`FWHM_MM` that ends at the edge of
     the brain: what would lie beyond is shared among the voxels within. So the sum over the map,
     times the volume of a voxel (0.008 ml), is the mean number of placed lesions of a scan.
     Every scan counts alike: who adds them decides whether a participant has one or several.
@@ -85,16 +85,16 @@ class Density:
         self.scans = self.placed = self.outside = self.unplaced = 0
         self._counts = np.zeros(grid().shape, np.uint32)
 
-    def add(self, centres: Points) -> None:
+    def add(self, centers: Points) -> None:
         """Add one scan.
 
         Parameters
         ----------
-        centres
+        centers
             Its counted lesions in MNI152NLin6Asym (RAS mm), shape ``(n, 3)``, where ``n`` may be
             0; NaN where not known.
         """
-        known = centres[np.isfinite(centres).all(axis=1)]
+        known = centers[np.isfinite(centers).all(axis=1)]
         voxels = np.rint(voxels_at(known, grid().affine)).astype(int)
         inside = (voxels >= 0) & (voxels < np.array([grid().shape]).T)
         place = tuple(voxels[:, inside.all(axis=0)])
@@ -105,7 +105,7 @@ class Density:
         self.scans += 1
         self.placed += voxels.shape[1]
         self.outside += len(known) - voxels.shape[1]
-        self.unplaced += len(centres) - len(known)
+        self.unplaced += len(centers) - len(known)
 
     def image(self) -> tuple[Float, Affine]:
         """Make the map.
@@ -119,8 +119,8 @@ class Density:
         share = _smooth(inside.astype(np.float64))
         # Divided before it is spread, so that what a lesion has within the brain comes to 1.
         weights = np.divide(self._counts, share, out=np.zeros_like(share), where=inside)
-        millilitres = float(np.prod(grid().spacing)) / 1000 * max(self.scans, 1)
-        density = np.where(inside, _smooth(weights), 0) / millilitres
+        milliliters = float(np.prod(grid().spacing)) / 1000 * max(self.scans, 1)
+        density = np.where(inside, _smooth(weights), 0) / milliliters
         return density.astype(np.float32), grid().affine
 
 
@@ -141,8 +141,8 @@ def write_density(density: Density, path: Path) -> None:
         NIfTI file to write; the sidecar lies beside it.
     """
     sidecar = {
-        "Description": "Where microbleeds lie: centres, smoothed within the brain, over the "
-        "scans; its sum times the volume of a voxel (ml) is the mean number of a scan",
+        "Description": "Density of microbleeds: their centers, smoothed within the brain, divided "
+        "by the number of scans. Its sum times the voxel volume (ml) is the mean number per scan",
         "SpatialReference": str(SPACE),
         "Resolution": f"res-{SPACE.resolution} of the template",
         "Units": UNIT,

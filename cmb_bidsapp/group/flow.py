@@ -1,4 +1,4 @@
-"""The flow of participants: how many were scanned, and what became of them on the way."""
+"""Flow of participants and sessions: how many were scanned, processed, followed and compared."""
 
 from __future__ import annotations
 
@@ -14,18 +14,21 @@ from cmb_bidsapp.bids.typed import Level
 class Step(Level):
     """A step of the flow, with what it means."""
 
-    SCANNED = "scanned", "known to the output folder: processed, failed or without a T2*w"
-    NO_T2STAR = "no-t2star", "of those scanned, without a T2*w image that can be used"
-    FAILED = "failed", "of those scanned, failed in the last run, or results cannot be read"
-    PROCESSED = "processed", "of those scanned, counted in the tables"
-    NO_T1W = "no-t1w", "of those processed, without a T1w image"
-    FOLLOW_UPS = "follow-ups", "of those processed, compared with a baseline or to be so"
-    NOT_REGISTERED = "not-registered", "of the follow-ups, not registered, so not comparable"
+    SCANNED = "scanned", "in the output folder: processed, failed, or without a usable T2*w image"
+    NO_T2STAR = "no-t2star", "scanned, but without a usable T2*w image"
+    FAILED = "failed", "scanned, but the last run failed or the results cannot be read"
+    PROCESSED = "processed", "scanned, and included in the tables"
+    NO_T1W = "no-t1w", "processed without a T1w image"
+    FOLLOW_UPS = "follow-ups", "processed, and listed as follow-ups of a baseline"
+    NOT_REGISTERED = (
+        "not-registered",
+        "follow-ups that could not be registered to the baseline, so not comparable",
+    )
     CHANGED = (
         "changed",
-        "of the follow-ups, protocol or processing changed, so not comparable with the others",
+        "follow-ups with a changed protocol or processing, so not comparable with the others",
     )
-    COMPARABLE = "comparable", "of the follow-ups, acquired and processed as before"
+    COMPARABLE = "comparable", "follow-ups acquired and processed as before"
 
     @property
     def above(self) -> Step | None:
@@ -42,11 +45,11 @@ _ABOVE = {
 #: Columns of ``group_flow.tsv`` with their JSON dictionary.
 FLOW_COLUMNS = {
     "step": describe("Step of the flow") | {"Levels": Step.levels()},
-    "of": describe("Step that it is a part of; n/a of the first"),
+    "of": describe("Step that includes this one; n/a for the first step"),
     "participants": describe(
-        "Participants with at least one such session; one may be in several steps"
+        "Participants with at least one session in this step; they may be in several steps"
     ),
-    "sessions": describe("Such sessions"),
+    "sessions": describe("Sessions in this step"),
 }
 
 

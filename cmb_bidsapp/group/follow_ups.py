@@ -33,19 +33,20 @@ class ReadTrack(TrackRow):
     """A row of ``group_tracks.tsv``: whose lesions may be readers'."""
 
     state: State = column(
-        f"{TRACK_COLUMNS['state']['Description']}; a reader's no counts as nothing dark",
+        f"{TRACK_COLUMNS['state']['Description']}; a reader's no "
+        "counts as nothing dark at the place",
         levels=State.levels,
         required=True,
     )
     lesion_id: int | None = column(
-        f"{TRACK_COLUMNS['lesion_id']['Description']}, or where readers added it"
+        f"{TRACK_COLUMNS['lesion_id']['Description']}, or if readers added it"
     )
     grade: Grade | None = column(
-        f"{TRACK_COLUMNS['grade']['Description']}; that of readers where they decided",
+        f"{TRACK_COLUMNS['grade']['Description']}; the readers' grade if they decided",
         levels=Grade.levels,
     )
     calibrated_probability: float | None = column(
-        f"{TRACK_COLUMNS['calibrated_probability']['Description']}; 1 or 0 where readers decided"
+        f"{TRACK_COLUMNS['calibrated_probability']['Description']}; 1 or 0 if readers decided"
     )
 
 

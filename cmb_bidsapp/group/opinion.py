@@ -24,12 +24,14 @@ class ReadLesion(Lesion):
     """A row of ``group_lesions.tsv`` of a session that readers looked at."""
 
     lesion_id: int | None = column(
-        f"{COLUMNS['lesion_id']['Description']}; n/a for one that was added"
+        f"{COLUMNS['lesion_id']['Description']}; n/a if readers added it"
     )
     reason: Reason | None = column(COLUMNS["reason"]["Description"], levels=Reason.levels)
-    grade: Grade | None = column("Grade after MARS, of whom source names", levels=Grade.levels)
+    grade: Grade | None = column(
+        "Grade following MARS, assigned by the source", levels=Grade.levels
+    )
     calibrated_probability: float | None = column(
-        f"{COLUMNS['calibrated_probability']['Description']}; 1 or 0 where readers decided"
+        f"{COLUMNS['calibrated_probability']['Description']}; 1 or 0 if readers decided"
     )
     source: str | None = column(
         "Who decided on status and grade: algorithm, reader NAME, majority of N readers, or "
@@ -40,7 +42,7 @@ class ReadLesion(Lesion):
         "reader decided or the mode is unknown"
     )
     seconds: float | None = column(
-        "Total time that all readers spent on the candidate, as far as it is known",
+        "Total time that all readers spent on the candidate, as far as known",
         "s",
     )
     readers: str | None = column(

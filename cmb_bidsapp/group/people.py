@@ -1,4 +1,4 @@
-"""Who the participants are, where ``participants.tsv`` tells it; nothing here is required."""
+"""Age, sex and arm of the participants, from ``participants.tsv``; none of them is required."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ TAKEN = MappingProxyType(
 class Demographics:
     """A participant; each field is a column, as ``participants.tsv`` has it."""
 
-    age: str | None = column("age of participants.tsv, as it stands there")
-    sex: str | None = column("sex (or gender) of participants.tsv, as it stands there")
+    age: str | None = column("Age, copied from age in participants.tsv")
+    sex: str | None = column("Sex, copied from sex (or gender) in participants.tsv")
     arm: str | None = column(
-        "arm of a trial or group of a study: arm, treatment or group of participants.tsv, the "
-        "first of them that is there"
+        "Trial arm or study group, copied from participants.tsv: the first of its columns arm, "
+        "treatment and group"
     )
 
 

@@ -1,6 +1,6 @@
-"""Whose anatomy is unlike that of the others: measures outside limits, and outliers of the cohort.
+"""Anatomy measures that stand out: outside their limits, or outliers of the cohort.
 
-A few bytes of every measure of every session are kept, for a median needs them all.
+The median needs every value, so a few bytes per measure and session are kept.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _TO_SD = 1.4826
 #: The robust standard deviation is at least this share of the median: where nearly all have the
 #: same value, small differences mean nothing.
 _LEAST_SD = 0.02
-#: With fewer sessions there is no telling who is an outlier.
+#: With fewer sessions, outliers cannot be recognized.
 LEAST = 20
 
 FLAGS = ("ok", "low", "high")
@@ -88,7 +88,7 @@ def _number(text: str) -> float:
 
 
 class Quality:
-    """Measures of the anatomy of all sessions, and who stands out."""
+    """Anatomy measures of all sessions, and the sessions that stand out."""
 
     def __init__(self) -> None:
         self._sessions: list[Mapping[str, Any]] = []

@@ -176,7 +176,7 @@ def _on_other_outputs(record: Record, given: Iterable[Rating]) -> list[Problem]:
             path,
             f"{record.files.label}: made on other outputs ({', '.join(sorted(others))}; the "
             f"lesion table is now {present}). Ratings are used if the lesion is still at the "
-            "same location; check the current report",
+            "same place; check the current report",
         )
         for path, outputs in read.items()
         if (others := outputs - {present})
@@ -199,7 +199,7 @@ def _fault(
             return f"not in the lesion table: {other}"
         # Not the other way round: a distance that is not known is no match.
         if not math.dist(rated.point, rating.point) <= SAME_PLACE_MM:
-            return f"not at its location in the lesion table: {other}"
+            return f"not at its place in the lesion table: {other}"
         return None
     if rating.decision == NOT_CMB:
         return None

@@ -28,9 +28,9 @@ Columns = Mapping[str, Mapping[str, Any]]
 SOURCE = {
     "source": describe(
         "Source of the decisions behind the numbers",
-        algorithm="nobody has looked",
-        reader="those of the readers named, made in the participant's report",
-        adjudicator="those of who decided where readers disagreed",
+        algorithm="the algorithm; no reader decided",
+        reader="the readers named, who decided in the participant's report",
+        adjudicator="the adjudicator named, who resolved disagreements between readers",
     ),
     "mode": describe(
         "Reading mode of the readers who decided: aided, blinded or adjudicated; n/a if no "
@@ -40,7 +40,7 @@ SOURCE = {
 WARNED = {
     "warned": describe(
         "Whether there are warnings to check before using the numbers (see group_summary.tsv); "
-        "in comparisons, of either session"
+        "for comparisons, of either session"
     )
 }
 PROTOCOL = columns_of(Protocol)
@@ -50,14 +50,16 @@ _SESSION = {**IDENTITY, **VISIT_COLUMNS, "sequence": PROTOCOL["sequence"], **SOU
 _FOLLOWED = {
     **_SESSION,
     "source": describe(
-        f"{SOURCE['source']['Description']}, of all sessions of the participant that were "
-        "compared; of each of them where they differ"
+        f"{SOURCE['source']['Description']}, for all compared sessions of the participant; "
+        "one per session if the sources differ"
     )
     | {"Levels": SOURCE["source"]["Levels"]},
 }
 #: Microbleeds of a fate, by group of regions and by grade.
 _KINDS = {
-    f"{fate}_{kind}": describe(f"Of {fate}, {kind}; n/a where there is no table of tracks")
+    f"{fate}_{kind}": describe(
+        f"Microbleeds in {fate} that are {kind}; n/a without a table of tracks"
+    )
     for fate in (TrackFate.NEW, TrackFate.BELOW_THRESHOLD, TrackFate.GONE)
     for kind in KINDS
 }
@@ -73,7 +75,10 @@ TABLES: Mapping[str, Columns] = MappingProxyType(
             "region": describe("Region of the MARS form, or unassigned"),
             "side": describe("right, left or unassigned"),
             "grade": describe("Grade", definite="counted", possible="counted"),
-            "count": describe("Microbleeds; unassigned regions and sides only where there are any"),
+            "count": describe(
+                "Number of microbleeds; unassigned regions and sides have rows only if there "
+                "are any"
+            ),
         },
         "summary": {**_SESSION, **PROTOCOL, **SUMMARY_COLUMNS},
         "changes": {**_FOLLOWED, **PROTOCOL, **CHANGE_COLUMNS, **_KINDS},
@@ -82,7 +87,9 @@ TABLES: Mapping[str, Columns] = MappingProxyType(
             "protocol_changed": CHANGE_COLUMNS["protocol_changed"],
             "processing_changed": CHANGE_COLUMNS["processing_changed"],
             "group": describe("Group of regions of the MARS form, or unassigned"),
-            "region": describe("Region of the MARS form; unassigned only where there are any"),
+            "region": describe(
+                "Region of the MARS form; unassigned rows exist only if there are any"
+            ),
             "grade": describe("Grade", definite="counted", possible="counted"),
             **{fate.value: CHANGE_COLUMNS[fate] for fate in TrackFate},
         },
@@ -96,27 +103,25 @@ TABLES: Mapping[str, Columns] = MappingProxyType(
             **_SESSION,
             "lesion_id": describe("Candidate; n/a for a lesion that readers added"),
             **{axis: describe("World coordinate of the T2*w", "mm") for axis in "xyz"},
-            "reader": describe("Who decided; who adjudicated is called adjudicator NAME"),
+            "reader": describe("Name of the reader; adjudicator NAME for an adjudicator"),
             "decision": describe(
                 "Decision of this reader. A reader who finished a session without adding a "
                 "lesion that others added counts as not-cmb",
                 definite="a microbleed",
-                possible="perhaps one",
-                **{"not-cmb": "none"},
+                possible="possibly a microbleed",
+                **{"not-cmb": "not a microbleed"},
             ),
-            "mode": describe("How this reader read: aided, blinded or adjudicated"),
+            "mode": describe("Reading mode of this reader: aided, blinded or adjudicated"),
             "seconds": describe("Time that this reader spent on the candidate", "s"),
             "note": describe("Note of this reader"),
-            "date": describe("When, ISO 8601"),
-            "outputs": describe("Fingerprint of the lesion table that was read"),
-            "algorithm": describe("What the algorithm says: its grade, or not-cmb"),
-            "verdict": describe(
-                "Final decision under the rules for several readers; n/a for a tie"
-            ),
+            "date": describe("Date and time of the decision, ISO 8601"),
+            "outputs": describe("Fingerprint of the lesion table that this reader rated"),
+            "algorithm": describe("Decision of the algorithm: its grade, or not-cmb"),
+            "verdict": describe("Final decision, by the rules for several readers; n/a for a tie"),
         },
         "problems": {
             **IDENTITY,
-            "file": describe("File, from the output folder on"),
+            "file": describe("File; relative to the output folder if it lies there"),
             "reason": describe("Reason why it is missing from the other tables"),
         },
     }

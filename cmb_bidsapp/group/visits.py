@@ -1,4 +1,4 @@
-"""When a session was in its participant's follow-up, and what may be added up with it."""
+"""Visit number and pool of a session: when it was acquired, and which sessions it may join."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class _When:
 
     pool: str = column("Sequences that are analyzed together; pools are never mixed", required=True)
     visit: int | None = column(
-        "Number of the session in time, the baseline is 1: as followed, else in the order of "
-        "labels; n/a for sessions that were not followed with the others"
+        "Number of the session in time; the baseline is 1. The order is that of the follow-ups, or "
+        "of the session labels if there are none; n/a for sessions left out of the follow-ups"
     )
-    baseline: bool | None = column("Whether it is the participant's first session")
-    days: float | None = column("Since the baseline, where the times are known", "d")
+    baseline: bool | None = column("Whether this is the participant's first session")
+    days: float | None = column("Days since the baseline, if the times are known", "d")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +43,7 @@ class GroupVisit(Demographics, _When):
     """A session in its participant's follow-up, and who the participant is."""
 
 
-#: Columns that every table has in which a session stands, with their JSON dictionary.
+#: Columns of every table with sessions, with their JSON dictionary.
 VISIT_COLUMNS = MappingProxyType(columns_of(GroupVisit))
 
 

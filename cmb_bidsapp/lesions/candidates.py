@@ -52,7 +52,7 @@ class Candidate:
     votes_lobar, votes_deep, votes_infratentorial
         Voxels of the lesion whose nearest region is of that class.
     border
-        Another region is within 2 mm of the centre.
+        Another region is within 2 mm of the center.
     """
 
     lesion: int
@@ -175,7 +175,7 @@ def _vote(
     labels: npt.NDArray[np.integer],
     spacing: npt.NDArray[np.float64],
 ) -> _Vote | None:
-    """Majority over the nearest labels of the voxels; ties go to the centre, then to the order."""
+    """Majority over the nearest labels of the voxels; ties go to the center, then to the order."""
     present = [int(value) for value in np.unique(labels) if value != 0]
     if not present:
         return None
@@ -186,8 +186,8 @@ def _vote(
     votes = np.bincount(nearest[mask], minlength=len(present))
     voxels = np.argwhere(mask)
     central = voxels[np.linalg.norm((voxels - voxels.mean(axis=0)) * spacing, axis=1).argmin()]
-    at_centre = int(nearest[tuple(central)])
-    winner = at_centre if votes[at_centre] == votes.max() else int(votes.argmax())
+    at_center = int(nearest[tuple(central)])
+    winner = at_center if votes[at_center] == votes.max() else int(votes.argmax())
     others = [k for k in range(len(present)) if k != winner]
     border = any(distances[(k, *central)] < BORDER_MM for k in others)
     counts = dict(zip(present, votes.tolist(), strict=True))
@@ -211,7 +211,7 @@ def _cross_section(
 
 
 def _short_by_long(points: npt.NDArray[np.float64], step: npt.NDArray[np.float64]) -> float:
-    """Shortest by longest principal axis of a set of voxels, given by their centres in mm."""
+    """Shortest by longest principal axis of a set of voxels, given by their centers in mm."""
     # Each voxel has an extent: its own second moment is step^2 / 12.
     spread = points - points.mean(axis=0)
     moments = spread.T @ spread / len(points) + np.diag(step**2 / 12)

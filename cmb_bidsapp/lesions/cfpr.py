@@ -29,7 +29,7 @@ from cmb_bidsapp.core.labels import CMB, PROXY
 from cmb_bidsapp.lesions.lesion import Reason
 from cmb_bidsapp.lesions.windows import windows
 
-#: Slices farther apart than this are not neighbours (paper, section 2.2).
+#: Slices farther apart than this are not neighbors (paper, section 2.2).
 THICK_SLICE_MM = 2.0
 #: Distances that differ by less are equal: 2 mm is within 2 mm whatever the rounding.
 TOLERANCE_MM = 1e-4
@@ -155,7 +155,7 @@ def judge(
     min_ratio
         Smallest share of brain in it.
     """
-    # One voxel at least: an outermost voxel is known by its neighbours.
+    # One voxel at least: an outermost voxel is known by its neighbors.
     margin = [max(1, int((radius + TOLERANCE_MM) / step)) for step in spacing]
     verdicts = []
     for number, window, own in windows(instances, margin):

@@ -32,7 +32,7 @@ def connected(
     numbers
         From 1, in C order of the first voxel of each piece, shape ``(n,)``.
     """
-    # One voxel of room, so that nobody's neighbour is the last one of the row before.
+    # One voxel of room, so that nobody's neighbor is the last one of the row before.
     _, y, z = shape
     strides = np.array([(y + 2) * (z + 2), z + 2, 1])
     places = (voxels + 1) @ strides
@@ -40,7 +40,7 @@ def connected(
     for step in product((-1, 0, 1), repeat=3):
         ahead = int(strides @ step)
         if ahead > 0 and (connectivity == 26 or np.abs(step).sum() == 1):
-            # Places ascend, so the neighbour of each is where it would have to be inserted.
+            # Places ascend, so the neighbor of each is where it would have to be inserted.
             other = np.searchsorted(places, places + ahead)
             there = np.flatnonzero(places[np.minimum(other, len(places) - 1)] == places + ahead)
             pairs.append(np.stack([there, other[there]]))

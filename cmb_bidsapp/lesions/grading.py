@@ -1,4 +1,4 @@
-"""Grade of a candidate after MARS: definite, possible, below size, macrohaemorrhage.
+"""Grade of a candidate after MARS: definite, possible, below size, macrohemorrhage.
 
 The grade is algorithmic; it stands in for a rater's impression of size, shape and darkness.
 """

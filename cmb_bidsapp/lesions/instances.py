@@ -108,23 +108,23 @@ def in_one_spot(
     pairs
         Numbers of the pieces, less 1. Shape ``(n, 2)``.
     """
-    centres = darkest(t2star, pieces, int(pieces.max()))
-    place = centres * grid.spacing
+    centers = darkest(t2star, pieces, int(pieces.max()))
+    place = centers * grid.spacing
     in_plane = np.delete(place, grid.slice_axis, axis=1)
     near = cKDTree(place).query_pairs(ACROSS_MM, output_type="ndarray")
     near = near[np.linalg.norm(in_plane[near[:, 0]] - in_plane[near[:, 1]], axis=1) <= PEAK_MM]
     # A model of somebody else may find pieces beyond the brain, where nothing has a depth.
-    near = near[(t2star[tuple(centres.T)] > 0)[near].all(axis=1)]
-    one = [_share_a_spot(t2star, grid.spacing, centres[pair]) for pair in near]
+    near = near[(t2star[tuple(centers.T)] > 0)[near].all(axis=1)]
+    one = [_share_a_spot(t2star, grid.spacing, centers[pair]) for pair in near]
     pairs: npt.NDArray[np.intp] = near[np.array(one, np.bool_)]
     return pairs
 
 
 def _share_a_spot(
-    t2star: npt.NDArray[np.floating], spacing: Sequence[float], centres: npt.NDArray[np.intp]
+    t2star: npt.NDArray[np.floating], spacing: Sequence[float], centers: npt.NDArray[np.intp]
 ) -> bool:
     """Whether the darker of two voxels lies in the dark spot of the other."""
-    darker, brighter = sorted(centres, key=lambda voxel: float(t2star[tuple(voxel)]))
+    darker, brighter = sorted(centers, key=lambda voxel: float(t2star[tuple(voxel)]))
     window, share = depth(t2star, spacing, brighter.tolist(), ACROSS_MM)
     return bool(share[tuple(darker - [side.start for side in window])] > 0)
 
@@ -185,7 +185,7 @@ def _peaks(
     spacing: npt.NDArray[np.float64],
     ball: npt.NDArray[np.bool_],
 ) -> npt.NDArray[np.float64]:
-    """Centres of the voxels of a piece that are the highest within a ball, at least one."""
+    """Centers of the voxels of a piece that are the highest within a ball, at least one."""
     width = np.array(ball.shape) // 2
     room = [(int(w), int(w)) for w in width]
     inside = np.pad(piece, room)
@@ -193,12 +193,12 @@ def _peaks(
     height = np.where(inside, ndimage.gaussian_filter(height, PEAK_BLUR_MM / spacing), 0)
     highest = ndimage.maximum_filter(height, footprint=ball) == height
     peaks, count = ndimage.label(highest & inside, CONNECTIVITY_26)
-    centres = ndimage.center_of_mass(peaks > 0, peaks, np.arange(1, count + 1))
+    centers = ndimage.center_of_mass(peaks > 0, peaks, np.arange(1, count + 1))
     found: list[npt.NDArray[np.float64]] = []
-    for centre in np.array(centres).reshape(-1, 3) - width:
+    for center in np.array(centers).reshape(-1, 3) - width:
         # Equally high ones may be near to each other.
-        if all(np.linalg.norm((centre - other) * spacing) > PEAK_MM for other in found):
-            found.append(centre)
+        if all(np.linalg.norm((center - other) * spacing) > PEAK_MM for other in found):
+            found.append(center)
     return np.array(found)
 
 

@@ -1,4 +1,4 @@
-"""A lesion: one candidate with its measures and what was decided on it, a row of the table."""
+"""A lesion: a candidate with its measures and decisions, one row of the lesion table."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Reason(Level):
     )
     DIAMAGNETIC = "diamagnetic", "rejected: the phase shows calcium, not blood"
     CFPR_OFF = "cfpr-off", "CFPR was switched off"
-    READER = "reader", "readers decided, see source"
+    READER = "reader", "decided by readers, see source"
 
     @classmethod
     def of_rules(cls) -> dict[str, str]:
@@ -51,8 +51,8 @@ class Grade(Level):
 
     DEFINITE = "definite", "counted"
     POSSIBLE = "possible", "counted"
-    BELOW_SIZE = "below-size", "smaller than MARS counts; reported apart"
-    MACRO = "macro", "larger than 10 mm; reported apart"
+    BELOW_SIZE = "below-size", "smaller than MARS counts; reported separately"
+    MACRO = "macro", "larger than 10 mm; reported separately"
 
 
 #: Grades that MARS counts.
@@ -77,10 +77,10 @@ class Side(Level):
 
 
 class PhaseSign(Level):
-    """Sign of the susceptibility of a candidate, by the phase image."""
+    """Sign of the susceptibility of a candidate, from the phase image."""
 
-    PARAMAGNETIC = "paramagnetic", "as blood, iron and veins"
-    DIAMAGNETIC = "diamagnetic", "as calcium"
+    PARAMAGNETIC = "paramagnetic", "like blood, iron and veins"
+    DIAMAGNETIC = "diamagnetic", "like calcium"
     UNDECIDED = (
         "undecided",
         "the phase is inconclusive, or the sign convention of the scanner is unclear",
@@ -88,7 +88,7 @@ class PhaseSign(Level):
 
 
 class Mimic(Level):
-    """What a candidate resembles in the magnitude if it is no microbleed."""
+    """Mimic that a candidate resembles most in the magnitude image."""
 
     VESSEL = "vessel", "a vein or another vessel, or a mineral streak along one"
     CALCIFICATION = "calcification", "calcium; the magnitude can hardly distinguish it from blood"
@@ -102,8 +102,8 @@ _MARS_REGIONS = {
     UNASSIGNED: "none within 12 mm",
 }
 _CFPR_MODES = {
-    "paper": "voxels nearby, those of other candidates not counted",
-    "reference": "as in the authors' code: other candidates and own interior are not brain",
+    "paper": "nearby voxels; those of other candidates do not count",
+    "reference": "as in the authors' code: other candidates and the own interior are not brain",
 }
 
 
@@ -118,14 +118,19 @@ class Lesion:
     status: Status = column(
         "Whether the candidate is in the final mask", levels=Status.levels, required=True
     )
-    reason: Reason | None = column("Why: the verdict of CFPR", levels=Reason.of_rules)
-    grade: Grade | None = column("Algorithmic grade after MARS; not a rater's", levels=Grade.levels)
+    reason: Reason | None = column(
+        "Reason why the candidate is kept or rejected", levels=Reason.of_rules
+    )
+    grade: Grade | None = column(
+        "Grade by the algorithm, following MARS; not by a rater", levels=Grade.levels
+    )
     grade_reason: str | None = column("Reason for the grade, in words")
     region: Region | None = column(
-        "Class of most voxels, from the nearest region of the MARS map", levels=Region.levels
+        "Class of most voxels; each voxel takes the nearest region of the MARS map",
+        levels=Region.levels,
     )
     mars_region: str | None = column(
-        "Region of the MARS form of most voxels, within the class",
+        "Region of the MARS form that holds most voxels, within the class",
         levels=MappingProxyType(_MARS_REGIONS),
     )
     side: Side | None = column("Hemisphere, left or right; or unassigned")
@@ -135,7 +140,7 @@ class Lesion:
     votes_lobar: int | None = column("Voxels whose nearest region is lobar")
     votes_deep: int | None = column("Voxels whose nearest region is deep")
     votes_infratentorial: int | None = column("Voxels whose nearest region is infratentorial")
-    border: bool | None = column("Another region lies within 2 mm of the centre")
+    border: bool | None = column("Whether another region lies within 2 mm of the center")
     x: float | None = column("Center in world coordinates of the T2*w image, x (right)", "mm")
     y: float | None = column("Center in world coordinates of the T2*w image, y (anterior)", "mm")
     z: float | None = column("Center in world coordinates of the T2*w image, z (superior)", "mm")
@@ -157,9 +162,9 @@ class Lesion:
         "Highest CMB probability of the network (not calibrated)"
     )
     calibrated_probability: float | None = column(
-        "Probability that it is a microbleed, from probability_max, by the calibration in the "
-        "model's card; n/a without one, for candidates that CFPR rejects or would reject, and "
-        "below the probability that the calibration begins at"
+        "Probability that the candidate is a microbleed, from probability_max and the calibration "
+        "in the model's card; n/a if the card has none, if CFPR rejects or would reject the "
+        "candidate, or if probability_max is below the start of the calibration"
     )
     contrast: float | None = column("Fractional signal loss relative to the surroundings, 0 to 1")
     mimic: Mimic | None = column(
@@ -169,18 +174,19 @@ class Lesion:
     )
     mimic_share: float | None = column("Confidence of that network, 0 to 1")
     cfpr_mode: CfprMode | None = column(
-        "Which voxels are peripheral, and which count", levels=MappingProxyType(_CFPR_MODES)
+        "Rule of CFPR: which voxels are the periphery, and which of them count",
+        levels=MappingProxyType(_CFPR_MODES),
     )
-    cfpr_ratio: float | None = column("Share of brain among the peripheral voxels that count")
-    shell_lobar: int | None = column("Peripheral voxels predicted lobar")
-    shell_deep: int | None = column("Peripheral voxels predicted deep")
-    shell_infratentorial: int | None = column("Peripheral voxels predicted infratentorial")
-    shell_background: int | None = column("Peripheral voxels predicted background")
-    shell_other_cmb: int | None = column("Peripheral voxels of other candidates")
-    shell_own: int | None = column("Voxels of the candidate itself that are taken for peripheral")
+    cfpr_ratio: float | None = column("Share of brain among the voxels of the periphery that count")
+    shell_lobar: int | None = column("Voxels of the periphery predicted as lobar")
+    shell_deep: int | None = column("Voxels of the periphery predicted as deep")
+    shell_infratentorial: int | None = column("Voxels of the periphery predicted as infratentorial")
+    shell_background: int | None = column("Voxels of the periphery predicted as background")
+    shell_other_cmb: int | None = column("Voxels of the periphery in other candidates")
+    shell_own: int | None = column("Voxels of the candidate itself that count as periphery")
     phase_sign: PhaseSign | None = column(
-        "Sign of the susceptibility by the phase image; the columns of the phase are there where "
-        "the session has a usable one",
+        "Sign of the susceptibility, from the phase image; the phase columns exist only if the "
+        "session has a usable one",
         levels=PhaseSign.levels,
     )
     phase_evidence: float | None = column(
@@ -209,12 +215,12 @@ class Lesion:
 
     @property
     def point(self) -> Point:
-        """Centre, world of the T2*w."""
+        """Center, world of the T2*w."""
         return _point(self.x, self.y, self.z)
 
     @property
     def standard_point(self) -> Point:
-        """Centre in MNI152."""
+        """Center in MNI152."""
         return _point(self.mni_x, self.mni_y, self.mni_z)
 
 

@@ -18,7 +18,7 @@ from cmb_bidsapp.core.arrays import Affine, Points
 from cmb_bidsapp.core.defaults import MAX_DIAMETER_MM
 from cmb_bidsapp.preprocess.resampling import Grid
 
-#: Lesions whose centres are farther apart (mm) are two: one microbleed, at most 10 mm wide, does
+#: Lesions whose centers are farther apart (mm) are two: one microbleed, at most 10 mm wide, does
 #: not reach from one to the other.
 REACH_MM = MAX_DIAMETER_MM / 2
 
@@ -39,7 +39,7 @@ class Visit:
 
     Attributes
     ----------
-    centres
+    centers
         World coordinates (RAS mm) of the session's own T2*w, shape ``(n, 3)``.
     grid
         Voxels of that image.
@@ -47,14 +47,14 @@ class Visit:
         World of the baseline to the world of the session (mm), rigid.
     """
 
-    centres: Points
+    centers: Points
     grid: Grid
     pull: Affine
 
     @property
     def places(self) -> Points:
-        """Centres in the world of the baseline, shape ``(n, 3)``."""
-        return np.asarray(apply_affine(np.linalg.inv(self.pull), self.centres), np.float64)
+        """Centers in the world of the baseline, shape ``(n, 3)``."""
+        return np.asarray(apply_affine(np.linalg.inv(self.pull), self.centers), np.float64)
 
     def shows(self, places: Points) -> npt.NDArray[np.bool_]:
         """Whether the image has voxels at places of the baseline, shape ``(n, 3)``."""
@@ -104,7 +104,7 @@ Track = Sequence[TrackPoint]
 def pair(known: Points, found: Points, across: Points, slice_distance: float) -> list[int | None]:
     """Find for each known place the lesion that is the same, each at most once.
 
-    Two are the same at most 5 mm apart; across thick slices, where a centre is known to a slice
+    Two are the same at most 5 mm apart; across thick slices, where a center is known to a slice
     only, at most one slice distance. Of all choices the one with the smallest sum of distances is
     taken, where a lesion that stays alone counts half the reach: a near pair is not parted so that
     two more lesions find partners.

@@ -318,9 +318,9 @@ def source_field(own: Mask, grid: Grid) -> Volume:
     levels = np.flatnonzero(mask.any(axis=(0, 1)))
     height = max(width, (len(levels) - 1) * thick)
     shares = mask.sum(axis=(0, 1))
-    centre = (float(shares @ np.arange(mask.shape[2])) / shares.sum() + 0.5) * thick
+    center = (float(shares @ np.arange(mask.shape[2])) / shares.sum() + 0.5) * thick
     z = (np.arange(mask.shape[2] * parts) + 0.5) * thick / parts
-    filled = np.clip((height / 2 - np.abs(z - centre)) * parts / thick + 0.5, 0, 1)
+    filled = np.clip((height / 2 - np.abs(z - center)) * parts / thick + 0.5, 0, 1)
     fine = np.repeat(mask, parts, axis=2) * filled.astype(np.float32)
     direction = b0_direction(grid.affine)
     direction = np.array([*np.delete(direction, through), direction[through]])

@@ -1,7 +1,7 @@
-"""What an image has at the place of a microbleed that another session knows.
+"""State of a microbleed in a session that another session finds.
 
-That a lesion is not counted in a session does not say that it is not there: it may be under the
-threshold. So the place itself is looked at, and what is there has one state.
+A lesion that a session does not count may still be there, below the threshold. So the app examines
+the place itself and gives it one state.
 """
 
 from __future__ import annotations
@@ -35,37 +35,37 @@ SLACK_MM = 1.0
 
 
 class State(Level):
-    """What a session has of a microbleed."""
+    """State of a microbleed in a session."""
 
     PRESENT = "present", "found and counted here"
     BELOW_THRESHOLD = (
         "below-threshold",
-        "visible here but not counted: at the location the network's probability is at least "
-        f"{SEEN:g}, or the image shows at least {DARK_SHARE:g} of the contrast of the session "
-        "that found it",
+        "visible here but not counted: at the place, the network's probability is at least "
+        f"{SEEN:g}, or the contrast is at least {LEAST_CONTRAST:g} and at least {DARK_SHARE:g} of "
+        "the contrast in the session that shows the microbleed faintest",
     )
-    GONE = "gone", "found in an earlier session; nothing dark at the location here"
-    NOT_YET = "not-yet", "found only in a later session; nothing dark at the location here"
+    GONE = "gone", "found in an earlier session; nothing dark at the place here"
+    NOT_YET = "not-yet", "found only in a later session; nothing dark at the place here"
     NOT_COVERED = (
         "not-covered",
-        "the image does not cover the location, or the location is outside the brain mask",
+        "the image does not cover the place, or the place is outside the brain mask",
     )
     NOT_COMPARABLE = (
         "not-comparable",
-        "not visible here, but it may exist: no session that shows it has the same protocol, or "
+        "not visible here, but it may exist: no session that finds it has the same protocol, or "
         "this session could not be registered",
     )
 
 
 class Change(Level):
-    """What a microbleed that is found in a session means beside the sessions before."""
+    """Change of a found microbleed relative to earlier sessions."""
 
     BASELINE = "baseline", "found in the first session"
-    NEW = "new", "found here first; no earlier session shows anything dark at the location"
+    NEW = "new", "found here first; no earlier session shows anything dark at the place"
     ALREADY_THERE = "already-there", "found here first, but visible earlier below the threshold"
     OPEN = (
         "open",
-        "found here first; no earlier session covers the location with the same protocol, so it "
+        "found here first; no earlier session covers the place with the same protocol, so it "
         "is unknown whether it is new",
     )
     PERSISTENT = "persistent", "found here and in an earlier session"
@@ -342,7 +342,7 @@ class _Place:
         box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
         self._middle = tuple(np.round(voxel).astype(int) - low)
         axes = np.ix_(*(np.arange(a, b) for a, b in zip(low, high, strict=True)))
-        self._gaps = [axis - centre for axis, centre in zip(axes, voxel, strict=True)]
+        self._gaps = [axis - center for axis, center in zip(axes, voxel, strict=True)]
         self._t2star, self._probability = scan.t2star[box], scan.probability[box]
         self._brain, counted = scan.brain[box], scan.counted[box]
         self._others = (counted > 0) & (counted != own)

@@ -50,8 +50,8 @@ class Proposals:
         Voxel size, mm.
     pieces
         0, or the number of the candidate, from 1: a peak of at least :data:`SEED`, see
-        :func:`~cmb_bidsapp.lesions.instances.split_at_peaks`, or the centre of a dark spot.
-    centres
+        :func:`~cmb_bidsapp.lesions.instances.split_at_peaks`, or the center of a dark spot.
+    centers
         Darkest voxel of each, shape ``(n, 3)``.
     """
 
@@ -59,7 +59,7 @@ class Proposals:
     probability: Image
     voxel: tuple[float, float, float]
     pieces: npt.NDArray[np.int32]
-    centres: npt.NDArray[np.intp]
+    centers: npt.NDArray[np.intp]
 
     @classmethod
     def of(cls, t2star: Image, probability: Image, voxel: Sequence[float]) -> Proposals:
@@ -78,8 +78,8 @@ class Proposals:
         within = np.where(t2star > 0, probability, 0)
         x, y, z = (float(mm) for mm in voxel)
         pieces = split_at_peaks(within, SEED, (x, y, z))
-        centres = darkest(t2star, pieces, int(pieces.max()))
-        return cls(t2star, within, (x, y, z), pieces, centres)
+        centers = darkest(t2star, pieces, int(pieces.max()))
+        return cls(t2star, within, (x, y, z), pieces, centers)
 
     def with_spots(self, network: SecondLook, viewer: Viewer, within: Mask) -> Proposals:
         """Add the dark spots that a second look calls likely.
@@ -99,24 +99,24 @@ class Proposals:
         relative = relative_brightness(self.t2star, self.voxel)
         spots = dark_places(relative, self.voxel, DARK)
         spots, sure = likely(network, viewer, spots[within[tuple(spots.T)]])
-        views = viewer.views(self.centres)
+        views = viewer.views(self.centers)
         known = judge_views(network, views, viewer.log_voxel(), mirrored=False)
-        centres = np.concatenate([self.centres, spots])
+        centers = np.concatenate([self.centers, spots])
         # Candidates first where both are as likely: often they are the same place.
         order = np.argsort(-np.concatenate([known, sure]), kind="stable")
-        near = cKDTree(centres * self.voxel).query_ball_point(centres * self.voxel, PEAK_MM)
-        free = np.ones(len(centres), np.bool_)
+        near = cKDTree(centers * self.voxel).query_ball_point(centers * self.voxel, PEAK_MM)
+        free = np.ones(len(centers), np.bool_)
         added = []
         for number in order.tolist():
-            is_spot = number >= len(self.centres)
+            is_spot = number >= len(self.centers)
             if is_spot and not free[number]:
                 continue
             free[near[number]] = False
             if is_spot:
                 added.append(number)
         pieces = self.pieces.copy()
-        pieces[tuple(centres[added].T)] = np.arange(len(added)) + len(self.centres) + 1
-        return replace(self, pieces=pieces, centres=np.concatenate([self.centres, centres[added]]))
+        pieces[tuple(centers[added].T)] = np.arange(len(added)) + len(self.centers) + 1
+        return replace(self, pieces=pieces, centers=np.concatenate([self.centers, centers[added]]))
 
     def judged(self, sure: Image) -> Image:
         """CMB probability in which every candidate peaks at what is said of it.
@@ -132,13 +132,13 @@ class Proposals:
             Within a candidate the network's, scaled, or what the depth of the dark spot says (see
             :func:`with_dark_spots`); elsewhere 0.
         """
-        if not len(self.centres):
+        if not len(self.centers):
             return np.zeros_like(self.probability)
-        peaks = peak_values(self.probability, self.pieces, len(self.centres))
+        peaks = peak_values(self.probability, self.pieces, len(self.centers))
         # A dark spot may lie where the network sees nothing.
         scale = np.concatenate([[0], sure / np.maximum(peaks, SEED)]).astype(np.float32)
         again = np.minimum(self.probability * scale[self.pieces], 1).astype(np.float32)
-        return with_dark_spots(again, self.pieces, self.t2star, self.centres, sure, self.voxel)
+        return with_dark_spots(again, self.pieces, self.t2star, self.centers, sure, self.voxel)
 
 
 def likely(
@@ -207,14 +207,14 @@ def look_again(
     found, viewer = Proposals.of(t2star, probability, voxel), Viewer.of(t2star, voxel)
     if within is not None:
         found = found.with_spots(network, viewer, within)
-    return found.judged(judge_views(network, viewer.views(found.centres), viewer.log_voxel()))
+    return found.judged(judge_views(network, viewer.views(found.centers), viewer.log_voxel()))
 
 
 def with_dark_spots(
     probability: Image,
     pieces: npt.NDArray[np.integer],
     t2star: Image,
-    centres: npt.NDArray[np.integer],
+    centers: npt.NDArray[np.integer],
     sure: Image,
     voxel: Sequence[float],
 ) -> Image:
@@ -226,7 +226,7 @@ def with_dark_spots(
         Of the CMB class; 0, or the number of the candidate.
     t2star
         Brain-extracted T2*w.
-    centres, sure
+    centers, sure
         Darkest voxel of each candidate, shape ``(n, 3)``, and how probable it is.
     voxel
         Voxel size, mm.
@@ -240,7 +240,7 @@ def with_dark_spots(
     """
     found = probability.copy()
     for number in np.flatnonzero(sure > EXTENT):
-        window, share = depth(t2star, voxel, centres[number].tolist(), REACH_MM)
+        window, share = depth(t2star, voxel, centers[number].tolist(), REACH_MM)
         free = (share > 0) & np.isin(pieces[window], (0, number + 1))
         rise = EXTENT + (sure[number] - EXTENT) * (share - HALF) / (1 - HALF)
         found[window] = np.where(free, np.maximum(found[window], rise), found[window])

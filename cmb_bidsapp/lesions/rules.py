@@ -107,7 +107,7 @@ def to_lesions(
     calibration
         Of the model; see :mod:`cmb_bidsapp.models.calibration`.
     standard
-        Centre of each candidate in MNI152 (mm), where known.
+        Center of each candidate in MNI152 (mm), where known.
     signs
         What the phase says of each candidate, where there is one; told whether or not a rule
         carries it out.

@@ -80,8 +80,8 @@ class PlaceNetwork(nn.Module):
         """
         seen = self.features(views)
         middle = seen.shape[-1] // 2
-        centre = seen[..., middle - 1 : middle + 1, middle - 1 : middle + 1].mean(dim=(-2, -1))
-        pooled = torch.cat([seen.mean(dim=(-2, -1)), centre, voxel], dim=1)
+        center = seen[..., middle - 1 : middle + 1, middle - 1 : middle + 1].mean(dim=(-2, -1))
+        pooled = torch.cat([seen.mean(dim=(-2, -1)), center, voxel], dim=1)
         figures: torch.Tensor = self.head(pooled)
         return figures
 
@@ -119,7 +119,7 @@ class SecondLook(nn.Module):
     ----------
     namer
         Tells what a candidate resembles if it is no microbleed, and takes no part in the
-        judgement; ``None`` where none was trained.
+        judgment; ``None`` where none was trained.
     """
 
     def __init__(self, judges: Sequence[Judge] | None = None, namer: Namer | None = None) -> None:
@@ -183,24 +183,24 @@ class Viewer:
         # Slices in one piece each, which is how they are looked at.
         return cls(np.asfortranarray(near), np.asfortranarray(far), (x, y, z), step)
 
-    def views(self, centres: npt.NDArray[np.integer], pixels: int = PIXELS) -> Views:
+    def views(self, centers: npt.NDArray[np.integer], pixels: int = PIXELS) -> Views:
         """Both views of places, relative to the brightness around each.
 
         Parameters
         ----------
-        centres
+        centers
             Voxels, shape ``(n, 3)``.
         pixels
             Width of the views.
         """
-        seen = np.empty((len(centres), len(PIXEL_MM) * SLICES, pixels, pixels), np.float32)
-        for first in range(0, len(centres), VIEWED):
+        seen = np.empty((len(centers), len(PIXEL_MM) * SLICES, pixels, pixels), np.float32)
+        for first in range(0, len(centers), VIEWED):
             part = slice(first, first + VIEWED)
             for order, (image, pixel) in enumerate(
                 zip((self.near, self.far), PIXEL_MM, strict=True)
             ):
                 of_view = slice(order * SLICES, (order + 1) * SLICES)
-                seen[part, of_view] = self._sampled(image, pixel, centres[part], pixels)
+                seen[part, of_view] = self._sampled(image, pixel, centers[part], pixels)
         for view in seen:
             around = view[SLICES:]
             tissue = around[around > 0]
@@ -210,7 +210,7 @@ class Viewer:
         return seen
 
     def _sampled(
-        self, image: Image, pixel: float, centres: npt.NDArray[np.integer], pixels: int
+        self, image: Image, pixel: float, centers: npt.NDArray[np.integer], pixels: int
     ) -> Views:
         """One view of each place, pixels of so many mm, interpolated linearly; 0 beyond the image.
 
@@ -222,9 +222,9 @@ class Viewer:
         levels = (np.arange(SLICES) - SLICES // 2) * self.step
         stack = image.T
         around = np.zeros(
-            (len(centres), SLICES, y.weights.shape[1], x.weights.shape[1]), np.float32
+            (len(centers), SLICES, y.weights.shape[1], x.weights.shape[1]), np.float32
         )
-        for window, (column, row, level) in zip(around, centres.tolist(), strict=True):
+        for window, (column, row, level) in zip(around, centers.tolist(), strict=True):
             here = level + levels
             inside = np.flatnonzero((here >= 0) & (here < len(stack)))
             rows, of_rows = y.overlap(row, stack.shape[1])

@@ -154,8 +154,8 @@ class LesionNetwork:
             for contrast in self._card.channels
         ]
         stack, spacing = np.stack([data for data, _ in ordered]), ordered[0][1]
-        centres = None if around is None else in_network_order(around, t2star.shape, affine)
-        probabilities = self._in_slabs(stack, spacing, self._slices(affine), centres)
+        centers = None if around is None else in_network_order(around, t2star.shape, affine)
+        probabilities = self._in_slabs(stack, spacing, self._slices(affine), centers)
         if self._second_look is not None:
             image = ordered[self._card.channels.index("T2starw")][0]
             zooms = ras_zooms(affine)
@@ -219,7 +219,7 @@ class LesionNetwork:
         stack: npt.NDArray[np.float32],
         spacing: tuple[float, float, float],
         slices: int,
-        centres: npt.NDArray[np.float64] | None,
+        centers: npt.NDArray[np.float64] | None,
     ) -> npt.NDArray[np.floating[Any]]:
         """Class probabilities of every slice, averaged in groups that begin at every slice.
 
@@ -227,13 +227,13 @@ class LesionNetwork:
         the groups it lies in, not beside.
         """
         if slices == 1:
-            return self._predict(stack, spacing, centres)
+            return self._predict(stack, spacing, centers)
         depth, cmb = stack.shape[1], self._classes.cmb
         probabilities: npt.NDArray[np.floating[Any]] | None = None
         for first in range(slices):
             grouped = None
-            if centres is not None:
-                grouped = (centres + np.array([first, 0, 0])) / np.array([slices, 1, 1])
+            if centers is not None:
+                grouped = (centers + np.array([first, 0, 0])) / np.array([slices, 1, 1])
             found = self._predict(to_slabs(stack, slices, first), spacing, grouped)
             found = from_slabs(found, slices, first, depth) / slices
             if probabilities is None:
@@ -250,12 +250,12 @@ class LesionNetwork:
         self,
         stack: npt.NDArray[np.floating[Any]],
         spacing: tuple[float, float, float],
-        centres: npt.NDArray[np.float64] | None,
+        centers: npt.NDArray[np.float64] | None,
     ) -> npt.NDArray[np.floating[Any]]:
         # Keeps torch off the command line's path.
         from cmb_bidsapp.lesions.tiles import shares_of
 
-        self._predictor.places = None if centres is None else shares_of(centres, stack)
+        self._predictor.places = None if centers is None else shares_of(centers, stack)
         _, probabilities = self._predictor.predict_single_npy_array(
             stack, {"spacing": list(spacing)}, save_or_return_probabilities=True
         )

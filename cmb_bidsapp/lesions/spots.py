@@ -12,12 +12,12 @@ Image = npt.NDArray[np.float32]
 
 #: Surroundings in plane that the brightness of a voxel is relative to: standard deviation, mm.
 AROUND_MM = 2.5
-#: A spot is the darkest voxel of so many millimetres in plane.
+#: A spot is the darkest voxel of so many millimeters in plane.
 SPOT_MM = 2.0
 
 
 def relative_brightness(t2star: Image, voxel: Sequence[float]) -> Image:
-    """Brightness relative to the brain within a few millimetres in plane; 1 outside the brain.
+    """Brightness relative to the brain within a few millimeters in plane; 1 outside the brain.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def relative_brightness(t2star: Image, voxel: Sequence[float]) -> Image:
 
 
 def dark_places(relative: Image, voxel: Sequence[float], below: float) -> npt.NDArray[np.intp]:
-    """Centres of small dark spots of a brain, the darkest first, relative to what is around each.
+    """Centers of small dark spots of a brain, the darkest first, relative to what is around each.
 
     Shape ``(n, 3)``; microbleeds and what resembles them are among these.
 

@@ -95,24 +95,24 @@ def window_starts(
 
 
 def shares_of(
-    centres: npt.NDArray[np.floating[Any]], stack: npt.NDArray[np.floating[Any]]
+    centers: npt.NDArray[np.floating[Any]], stack: npt.NDArray[np.floating[Any]]
 ) -> Places:
     """Voxels of an image as shares of the box that nnU-Net cuts it to.
 
     Parameters
     ----------
-    centres
+    centers
         Voxels, shape ``(n, 3)``.
     stack
         The image, shape ``(channels, ...)``.
     """
     some = (stack != 0).any(axis=0)
-    shares = np.empty((len(centres), 3))
+    shares = np.empty((len(centers), 3))
     for axis in range(3):
         others = tuple(other for other in range(3) if other != axis)
         inside = np.flatnonzero(some.any(axis=others))
         low, high = (inside[0], inside[-1] + 1) if inside.size else (0, some.shape[axis])
-        shares[:, axis] = (centres[:, axis] + 0.5 - low) / (high - low)
+        shares[:, axis] = (centers[:, axis] + 0.5 - low) / (high - low)
     return shares
 
 

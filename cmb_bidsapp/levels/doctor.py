@@ -16,7 +16,7 @@ from pathlib import Path
 from cmb_bidsapp import __version__
 from cmb_bidsapp.core import resources
 from cmb_bidsapp.core.defaults import ANATOMY_MODEL
-from cmb_bidsapp.core.errors import AppError, ExitCode, LicenceError
+from cmb_bidsapp.core.errors import AppError, ExitCode, LicenseError
 from cmb_bidsapp.core.outcome import common_code
 from cmb_bidsapp.core.resources import Machine
 from cmb_bidsapp.levels.request import DoctorRequest
@@ -24,7 +24,7 @@ from cmb_bidsapp.models.card import WEIGHTS
 from cmb_bidsapp.models.registry import load_bundle, load_card, load_lesion_model, packaged_models
 from cmb_bidsapp.preprocess.brain import synthstrip_command
 from cmb_bidsapp.report.participant import viewer_or_why
-from cmb_bidsapp.tools.licence import licence
+from cmb_bidsapp.tools.licence import freesurfer_license
 
 #: Room that a run needs at least, for a session and what its programs put aside, MB.
 LEAST_ROOM_MB = 1000
@@ -149,7 +149,7 @@ def _packages() -> Finding:
 
 
 def _models(request: DoctorRequest) -> Iterator[Finding]:
-    """Every packaged bundle with its licence, all its files verified, and the model asked for."""
+    """Every packaged bundle with its license, all its files verified, and the model asked for."""
     needed = {ANATOMY_MODEL, request.model}
     for name in (*packaged_models(), *({request.model} - {*packaged_models()})):
         try:
@@ -192,12 +192,12 @@ def _parcellation(request: DoctorRequest) -> Iterator[Finding]:
         yield _program_there(f"parcellation, {wanted}", shutil.which(command), key, needed=needed)
     needed = request.parcellation == "freesurfer"
     try:
-        with licence(request.fs_license_file) as path:
+        with freesurfer_license(request.fs_license_file) as path:
             # A path alone: the text is nobody's business.
-            yield _ok("FreeSurfer licence", f"{path}" if path.exists() else "there")
-    except LicenceError as error:
+            yield _ok("FreeSurfer license", f"{path}" if path.exists() else "there")
+    except LicenseError as error:
         yield Finding(
-            what="FreeSurfer licence",
+            what="FreeSurfer license",
             state="lacking" if needed else "absent",
             told=str(error),
             key="licence-absent",

@@ -29,7 +29,7 @@ from cmb_bidsapp.engine.pool import run_sessions
 from cmb_bidsapp.engine.progress import Display, say
 from cmb_bidsapp.levels.ledger import Ledger
 from cmb_bidsapp.levels.reports import keep_report
-from cmb_bidsapp.models.registry import check_lesion_model, licence_of, load_bundle
+from cmb_bidsapp.models.registry import check_lesion_model, license_of, load_bundle
 from cmb_bidsapp.phases.follow import sessions_with_results
 from cmb_bidsapp.report.participant import write_citation, write_participant_report
 from cmb_bidsapp.report.sessions import ReportedSession
@@ -64,8 +64,8 @@ def participant(settings: Settings, console: Console) -> Summary:
     if settings.reports_only and not settings.dry_run:
         return _write_reports(choice, settings, console)
     _check_files(settings)
-    licence = licence_of(settings.lesions.model)
-    console.print(f"lesion model {settings.lesions.model}, licence: {licence}", highlight=False)
+    terms = license_of(settings.lesions.model)
+    console.print(f"lesion model {settings.lesions.model}, license: {terms}", highlight=False)
     _check_spaces(settings, console)
     if settings.dry_run:
         return _foreseen(choice)

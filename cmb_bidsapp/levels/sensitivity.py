@@ -93,7 +93,7 @@ def _measure(
             told = in_words(read_table(files.sensitivity))
             say(
                 console,
-                f"{files.label}: {told or 'no location for a simulated microbleed of 2 to 5 mm'}",
+                f"{files.label}: {told or 'no place for a simulated microbleed of 2 to 5 mm'}",
             )
             refresh_report(files)
     for path in write_group(settings.out_dir)[1]:

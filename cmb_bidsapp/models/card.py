@@ -19,7 +19,7 @@ CARD = "model.json"
 WEIGHTS = "weights.pt"
 #: Weights of the network that judges candidates, in bundles that have one.
 SECOND_LOOK = "second_look.pt"
-#: Stands for a licence, or for training data, that nobody has stated.
+#: Stands for a license, or for training data, that nobody has stated.
 UNSTATED = "not stated"
 TASKS = ("anatomy", "lesions")
 
@@ -254,7 +254,7 @@ def is_count(value: Any) -> bool:
 
 
 def is_size(value: Any) -> bool:
-    """Whether a value is a size in mm: a positive number below a kilometre."""
+    """Whether a value is a size in mm: a positive number below a kilometer."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e6
 
 

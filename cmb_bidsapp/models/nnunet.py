@@ -11,6 +11,7 @@ from typing import Any
 from cmb_bidsapp.bids.stamps import sha256_of
 from cmb_bidsapp.core.errors import ModelError
 from cmb_bidsapp.models.card import (
+    CARD,
     SECOND_LOOK,
     UNSTATED,
     WEIGHTS,
@@ -172,8 +173,9 @@ class ResultFolder:
                 raise ModelError(f"{path} is from a different training than the other folds")
             if self.configuration not in (None, other.configuration):
                 raise ModelError(
-                    f"{path} is of configuration {other.configuration!r}, its folder's name "
-                    f"says {self.configuration!r}"
+                    f"{path} was trained with configuration {other.configuration!r}, but its "
+                    f"folder's name says {self.configuration!r}; rename the folder, or choose "
+                    "another model"
                 )
         return first
 
@@ -242,13 +244,16 @@ def check_bundle(folder: Path, card: Card) -> tuple[dict[str, Any], dict[str, An
     channels, labels, classes = dataset_facts(dataset, folder / DATASET)
     plans = checked_plans(read_json(path), card.configuration, len(channels), path)
     spacing = tuple(plans["configurations"][card.configuration]["spacing"])
-    for what, stated, used in (
-        ("channels", card.channels, channels),
-        ("labels", dict(card.labels), labels),
-        ("spacing", card.spacing, spacing),
+    for what, stated, used, where in (
+        ("channels", card.channels, channels, DATASET),
+        ("labels", dict(card.labels), labels, DATASET),
+        ("spacing", card.spacing, spacing, PLANS),
     ):
         if stated != used:
-            raise ModelError(f"{folder}: {what} of the card are {stated}, of the model {used}")
+            raise ModelError(
+                f"{folder / CARD} states {what} {stated}, but {where} has {used}; correct the "
+                "card, or install the model again"
+            )
     return plans, dataset, classes
 
 

@@ -198,8 +198,8 @@ def has_second_look(name_or_folder: str) -> bool:
     return packaged and SECOND_LOOK in load_card(name_or_folder).files
 
 
-def licence_of(name_or_folder: str) -> str:
-    """Licence of a lesion model, by its card; nnU-Net's own folders state none.
+def license_of(name_or_folder: str) -> str:
+    """License of a lesion model, by its card; nnU-Net's own folders state none.
 
     Raises
     ------

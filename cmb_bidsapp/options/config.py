@@ -47,7 +47,7 @@ def options_of_run(settings: Settings) -> dict[str, Any]:
         "parcellation": anatomy.parcellation,
         "derivatives": tuple(map(str, anatomy.derivatives)),
         "fs_subjects_dir": anatomy.subjects_dir,
-        "fs_license_file": anatomy.licence_file,
+        "fs_license_file": anatomy.license_file,
         "fs_no_reconall": not anatomy.run_reconall,
         "fs_no_resume": not anatomy.resume_reconall,
         "proxy_rules": anatomy.proxy_rules,

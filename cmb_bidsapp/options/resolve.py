@@ -113,7 +113,7 @@ def resolve(request: AppRequest, machine: Machine) -> Settings:
             jhu_atlas=_absolute(request.jhu_atlas),
             derivatives=derivatives,
             subjects_dir=_absolute(request.fs_subjects_dir),
-            licence_file=_absolute(request.fs_license_file),
+            license_file=_absolute(request.fs_license_file),
             run_reconall=not request.fs_no_reconall,
             resume_reconall=not request.fs_no_resume,
         ),

@@ -19,7 +19,7 @@ from cmb_bidsapp.bids.outputs import remove, sidecar_of, write_image
 from cmb_bidsapp.bids.provenance import read_notes
 from cmb_bidsapp.bids.tables import write_table
 from cmb_bidsapp.clinical.mars import FORM_COLUMNS, fill, form_rows
-from cmb_bidsapp.clinical.summary import SUMMARY_COLUMNS, summarise
+from cmb_bidsapp.clinical.summary import SUMMARY_COLUMNS, summarize
 from cmb_bidsapp.core.arrays import Affine, Points
 from cmb_bidsapp.lesions.candidates import Candidate
 from cmb_bidsapp.lesions.lesion import Lesion
@@ -69,17 +69,17 @@ def namer_of(settings: Settings) -> Namer | None:
 
 
 def in_mni152(candidates: Sequence[Candidate], files: SessionFiles) -> Points:
-    """Centres of candidates in MNI152 (mm), shape ``(n, 3)``.
+    """Centers of candidates in MNI152 (mm), shape ``(n, 3)``.
 
     Parameters
     ----------
     candidates
-        With their centres (RAS mm).
+        With their centers (RAS mm).
     files
         The session's derivatives, among them its way to MNI152.
     """
-    centres = np.array([(one.x, one.y, one.z) for one in candidates]).reshape(-1, 3)
-    return read_field(files.to_standard)(centres)
+    centers = np.array([(one.x, one.y, one.z) for one in candidates]).reshape(-1, 3)
+    return read_field(files.to_standard)(centers)
 
 
 def write_decisions(
@@ -133,7 +133,7 @@ def write_decisions(
     write_lesions(files.lesions, lesions)
     write_table(files.mars_form, list(FORM_COLUMNS), form_rows(fill(lesions)), FORM_COLUMNS)
     notes = (*session.notes, *read_notes(files))
-    summary = summarise(lesions, settings.clinical.baseline_limit, notes)
+    summary = summarize(lesions, settings.clinical.baseline_limit, notes)
     write_table(files.summary, list(SUMMARY_COLUMNS), [vars(summary)], SUMMARY_COLUMNS)
     tables = [files.lesions, files.mars_form, files.summary]
     return [files.raw_mask, files.mask, files.instances, *tables]

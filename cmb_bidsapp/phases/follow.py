@@ -43,7 +43,7 @@ class SessionRecord:
 
     Attributes
     ----------
-    lesions, centres
+    lesions, centers
         The microbleeds that count, and where they are (mm, world of the T2*w).
     processing
         Model and decisions that the lesions were found with.
@@ -51,7 +51,7 @@ class SessionRecord:
 
     files: SessionFiles
     lesions: list[Lesion]
-    centres: Points
+    centers: Points
     protocol: Protocol
     processing: Mapping[str, Any]
 
@@ -153,8 +153,8 @@ def read_followed(files: SessionFiles) -> SessionRecord:
     try:
         record, made = read_record(files), read_provenance(files)
         lesions = [lesion for lesion in record.lesions if lesion.counted]
-        centres = np.array([lesion.point for lesion in lesions]).reshape(-1, 3)
-        if not np.isfinite(centres).all():
+        centers = np.array([lesion.point for lesion in lesions]).reshape(-1, 3)
+        if not np.isfinite(centers).all():
             raise ValueError("x, y, z of a microbleed are not known")
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(
@@ -165,7 +165,7 @@ def read_followed(files: SessionFiles) -> SessionRecord:
     return SessionRecord(
         files=files,
         lesions=lesions,
-        centres=centres,
+        centers=centers,
         protocol=record.protocol,
         processing=processing,
     )
@@ -195,7 +195,7 @@ def visits_of(
 def _visit(record: SessionRecord, between: SessionRegistration | None) -> Visit:
     """Where the microbleeds of a session are, and how its head lies (``None``: as at baseline)."""
     pull = IDENTITY if between is None else between.pull
-    return Visit(record.centres, Grid.of_image(open_image(record.files.t2star)), pull)
+    return Visit(record.centers, Grid.of_image(open_image(record.files.t2star)), pull)
 
 
 def _numbers(record: SessionRecord) -> list[int]:

@@ -133,7 +133,7 @@ def measure_anatomy(
     t2star: PreparedHead,
     t1w: PreparedHead | None,
     registration: Registration | None,
-    labelled: Parcellation,
+    labeled: Parcellation,
 ) -> list[Measure]:
     """Numbers of masks, registration and regions, with their limits.
 
@@ -143,7 +143,7 @@ def measure_anatomy(
         Each on its own grid; ``None`` without a T1w.
     registration
         Of the T1w to the T2*w; ``None`` without a T1w.
-    labelled
+    labeled
         Regions of the T1w, or of the T2*w without one.
     """
     sure = certainty(t2star.anatomy)
@@ -160,7 +160,7 @@ def measure_anatomy(
         )
     head = t1w or t2star
     head_ml = float(head.brain.sum()) * math.prod(head.grid.spacing) / 1000
-    return measures + region_measures(labelled, head_ml)
+    return measures + region_measures(labeled, head_ml)
 
 
 def refuse_impossible(session: Session, measures: Sequence[Measure]) -> None:

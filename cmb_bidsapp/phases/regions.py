@@ -16,7 +16,7 @@ from cmb_bidsapp.anatomy.parcellation import Parcellation
 from cmb_bidsapp.anatomy.proxy import Capsules
 from cmb_bidsapp.anatomy.quality import COLUMNS, Measure
 from cmb_bidsapp.anatomy.reuse import check_same_head, has_lobes, read_parcellation
-from cmb_bidsapp.anatomy.standard import StandardTransforms, centres, write_field
+from cmb_bidsapp.anatomy.standard import StandardTransforms, centers, write_field
 from cmb_bidsapp.anatomy.talairach import MNI305_TO_MNI152, to_mni305, transform_files
 from cmb_bidsapp.anatomy.versions import with_version
 from cmb_bidsapp.bids.derivatives import SessionFiles
@@ -42,7 +42,7 @@ def request_of(settings: Settings) -> ParcellationRequest:
         given=given,
         subjects_dir=settings.subjects_dir,
         sourcedata=settings.out_dir / "sourcedata",
-        licence_file=asked.licence_file,
+        license_file=asked.license_file,
         run=asked.run_reconall,
         resume=asked.resume_reconall,
     )
@@ -85,7 +85,7 @@ def find_or_make(
     Parameters
     ----------
     session
-        Its T1w is what is labelled.
+        Its T1w is what is labeled.
     settings
         What is wanted, and what may run.
     step
@@ -146,16 +146,16 @@ def label_head(
         step("parcellation (deformable atlas)")
         return parcellate(head.anatomy, head.data, head.affine, seed=settings.seed)
     step(f"parcellation: {with_version(found.kind, found)}")
-    labelled = read_parcellation(found)
-    check_same_head(labelled, head.brain, head.affine)
-    nameless = not has_lobes(labelled.dseg)
+    labeled = read_parcellation(found)
+    check_same_head(labeled, head.brain, head.affine)
+    nameless = not has_lobes(labeled.dseg)
     if nameless:
         notes.append(f"{found.dseg} has no cortical areas; using the lobes of the atlas")
-    return aligned(labelled, names=nameless, seed=settings.seed)
+    return aligned(labeled, names=nameless, seed=settings.seed)
 
 
 def write_regions(
-    labelled: Parcellation,
+    labeled: Parcellation,
     t1w: PreparedHead | None,
     t2star: PreparedHead,
     registration: Registration | None,
@@ -166,7 +166,7 @@ def write_regions(
 
     Parameters
     ----------
-    labelled
+    labeled
         Regions of the T1w, or of the T2*w without one.
     t1w, t2star
         Each on its own grid; ``None`` without a T1w.
@@ -181,15 +181,15 @@ def write_regions(
     path = files.parcellation("T2starw" if t1w is None else "T1w")
     pull = IDENTITY if registration is None else registration.pull
     names = {index: (label.name, label.color) for index, label in table().items()}
-    made_by = {"Parcellation": labelled.source}
+    made_by = {"Parcellation": labeled.source}
     fine = {**head.about, "Resolution": "about 1 mm isotropic, around the brain", **made_by}
-    written = write_dseg(path, labelled.dseg, labelled.grid.affine, names, fine)
+    written = write_dseg(path, labeled.dseg, labeled.grid.affine, names, fine)
     atlas = settings.anatomy.jhu_atlas
     rules = settings.anatomy.proxy_rules
     regions = mars_labels(
-        labelled, capsules=None if atlas is None else _capsules(labelled, atlas), rules=rules
+        labeled, capsules=None if atlas is None else _capsules(labeled, atlas), rules=rules
     )
-    proxy, mars = on_grid(regions, labelled.grid, t2star.grid, pull=pull)
+    proxy, mars = on_grid(regions, labeled.grid, t2star.grid, pull=pull)
     about = {
         **t2star.about,
         "Sources": [files.uri(path)],
@@ -199,7 +199,7 @@ def write_regions(
     }
     for target, labels, look in ((files.proxy, proxy, PROXY_LOOK), (files.mars, mars, MARS_LOOK)):
         written += write_dseg(target, labels * t2star.brain, t2star.affine, look, about)
-    return written + _write_ways(_standard(labelled).seen_from(t2star.grid, pull), files)
+    return written + _write_ways(_standard(labeled).seen_from(t2star.grid, pull), files)
 
 
 def _write_ways(ways: StandardTransforms, files: SessionFiles) -> list[Path]:
@@ -210,20 +210,20 @@ def _write_ways(ways: StandardTransforms, files: SessionFiles) -> list[Path]:
     return list(fields)
 
 
-def _standard(labelled: Parcellation) -> StandardTransforms:
-    assert labelled.standard is not None, "label_head aligns every head"
-    return labelled.standard
+def _standard(labeled: Parcellation) -> StandardTransforms:
+    assert labeled.standard is not None, "label_head aligns every head"
+    return labeled.standard
 
 
-def _capsules(labelled: Parcellation, atlas: Path) -> Capsules:
-    subject = labelled.subject_dir
+def _capsules(labeled: Parcellation, atlas: Path) -> Capsules:
+    subject = labeled.subject_dir
     try:
         talairach = None if subject is None else to_mni305(subject)
     except DataError as error:
         raise DataError(f"{error}; fix the file, or omit --jhu-atlas") from error
-    points = centres(labelled.grid)
+    points = centers(labeled.grid)
     if talairach is None:
-        points = _standard(labelled).to_standard(points)
+        points = _standard(labeled).to_standard(points)
     else:
         points = apply_affine(MNI305_TO_MNI152 @ talairach, points)
     return Capsules(*capsules(read_jhu(atlas), points))

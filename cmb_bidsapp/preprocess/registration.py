@@ -54,7 +54,7 @@ class Registration:
     mask_dice
         Overlap of the two brain masks, within the field of view of the T2*w.
     start
-        Which start won: ``header``, ``centre`` or a rotation.
+        Which start won: ``header``, ``center`` or a rotation.
     attempts
         Number of starts tried.
     """
@@ -89,7 +89,7 @@ def register_rigid(
 ) -> Registration:
     """Register the T1w (moving) brain to the T2*w (fixed) brain.
 
-    The scanner's own coordinates are the first start, the centres of the brains the second; when
+    The scanner's own coordinates are the first start, the centers of the brains the second; when
     both end with poorly overlapping masks, tilted starts follow. The best of all is refined on the
     inside of the brain.
 
@@ -134,13 +134,13 @@ def register_rigid(
             attempts=attempts,
         )
 
-    fixed_centre = _centre(still_mask, working.affine)
-    moving_centre = _centre(move_mask, moving_grid.affine)
+    fixed_center = _center(still_mask, working.affine)
+    moving_center = _center(move_mask, moving_grid.affine)
     shift = IDENTITY.copy()
-    shift[:3, 3] = moving_centre - fixed_centre
-    starts = [("header", IDENTITY), ("centre", shift)]
+    shift[:3, 3] = moving_center - fixed_center
+    starts = [("header", IDENTITY), ("center", shift)]
     starts += [
-        (f"rotated {angles}", _about(fixed_centre, moving_centre, angles)) for angles in RESTARTS
+        (f"rotated {angles}", _about(fixed_center, moving_center, angles)) for angles in RESTARTS
     ]
     best: Registration | None = None
     for number, (name, start) in enumerate(starts, 1):
@@ -240,21 +240,21 @@ def _clip(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return np.clip(values, low, high)
 
 
-def _centre(mask: npt.NDArray[np.bool_], affine: Affine) -> npt.NDArray[np.float64]:
+def _center(mask: npt.NDArray[np.bool_], affine: Affine) -> npt.NDArray[np.float64]:
     index = np.argwhere(mask).mean(axis=0) if mask.any() else (np.array(mask.shape) - 1) / 2
-    centre: npt.NDArray[np.float64] = affine[:3, :3] @ index + affine[:3, 3]
-    return centre
+    center: npt.NDArray[np.float64] = affine[:3, :3] @ index + affine[:3, 3]
+    return center
 
 
 def _about(
-    fixed_centre: npt.NDArray[np.float64],
-    moving_centre: npt.NDArray[np.float64],
+    fixed_center: npt.NDArray[np.float64],
+    moving_center: npt.NDArray[np.float64],
     degrees: tuple[float, float, float],
 ) -> Affine:
-    """Rotate about the centre of the fixed brain, then move onto the centre of the other."""
+    """Rotate about the center of the fixed brain, then move onto the center of the other."""
     from scipy.spatial.transform import Rotation
 
     matrix = IDENTITY.copy()
     matrix[:3, :3] = Rotation.from_euler("xyz", degrees, degrees=True).as_matrix()
-    matrix[:3, 3] = moving_centre - matrix[:3, :3] @ fixed_centre
+    matrix[:3, 3] = moving_center - matrix[:3, :3] @ fixed_center
     return matrix

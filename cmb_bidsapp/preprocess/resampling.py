@@ -146,10 +146,10 @@ def isotropic_grid(grid: Grid, spacing: float, multiple: int = 1) -> Grid:
     size = np.array(grid.shape)[order] * np.array(grid.spacing)[order]
     shape = np.maximum(1, np.ceil(size / spacing / multiple)).astype(int) * multiple
     directions = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
-    centre = affine @ np.append((np.array(grid.shape)[order] - 1) / 2, 1)
+    center = affine @ np.append((np.array(grid.shape)[order] - 1) / 2, 1)
     result = np.eye(4)
     result[:3, :3] = directions * spacing
-    result[:3, 3] = centre[:3] - result[:3, :3] @ ((shape - 1) / 2)
+    result[:3, 3] = center[:3] - result[:3, :3] @ ((shape - 1) / 2)
     return Grid((int(shape[0]), int(shape[1]), int(shape[2])), result)
 
 
@@ -162,7 +162,7 @@ def resample(
     order: int = 1,
     smooth: bool = False,
 ) -> Float:
-    """Sample an image at the voxel centres of another grid.
+    """Sample an image at the voxel centers of another grid.
 
     Parameters
     ----------
@@ -173,7 +173,7 @@ def resample(
     pull
         World coordinates of the target to world coordinates of the source (mm).
     order
-        Spline order; 0 is nearest neighbour.
+        Spline order; 0 is nearest neighbor.
     smooth
         Average over the target voxel where it is the larger one (no aliasing).
     """
@@ -195,7 +195,7 @@ def resample(
     result: Float = ndimage.affine_transform(
         volume, to_source[:3, :3], to_source[:3, 3], target.shape, np.float32, order, "nearest"
     )
-    # A voxel reaches half its size beyond its centre (as in ITK): the outer half of a thick slice
+    # A voxel reaches half its size beyond its center (as in ITK): the outer half of a thick slice
     # is image, what lies farther out is not.
     axes = np.ogrid[tuple(slice(0, n) for n in target.shape)]
     for row, size in zip(to_source[:3], data.shape, strict=True):

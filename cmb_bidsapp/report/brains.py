@@ -27,7 +27,7 @@ from cmb_bidsapp.preprocess.resampling import Float, Grid
 FINER = 4
 #: Smoothing of the brain's surface, voxels: it takes off the steps and leaves the gyri.
 SURFACE_SIGMA = 1.2
-#: Where the light is, seen by the viewer: to the right, up, and towards the viewer.
+#: Where the light is, seen by the viewer: to the right, up, and toward the viewer.
 LIGHT = (-0.35, 0.45, 0.82)
 
 Labels = npt.NDArray[np.uint8]

@@ -28,11 +28,11 @@ from cmb_bidsapp.report.painting import (
     GUTTER_PIXELS,
     PLANES,
     RGB,
-    Grey,
+    Gray,
     dashed,
     edge,
     fit,
-    grey_to_rgb,
+    gray_to_rgb,
     plane,
     ring,
     tiled,
@@ -40,7 +40,7 @@ from cmb_bidsapp.report.painting import (
     write,
 )
 
-#: Millimetres around a candidate that a panel shows, and pixels on a side.
+#: Millimeters around a candidate that a panel shows, and pixels on a side.
 SHOWN_MM, SIDE = 36.0, 180
 SHELL_COLOR, OUTSIDE_COLOR = "#f0e442", "#cc79a7"
 #: Outline of candidates nearby.
@@ -63,7 +63,7 @@ class Scene:
     Attributes
     ----------
     t2star, t1w
-        Grey levels; no T1w where there is none.
+        Gray levels; no T1w where there is none.
     numbers
         0, or the number of the candidate.
     labels
@@ -71,15 +71,15 @@ class Scene:
     zooms
         Voxel size, mm.
     phase
-        Grey levels of the filtered phase, where there is one.
+        Gray levels of the filtered phase, where there is one.
     """
 
-    t2star: Grey
-    t1w: Grey | None
+    t2star: Gray
+    t1w: Gray | None
     numbers: npt.NDArray[np.integer]
     labels: npt.NDArray[np.integer]
     zooms: tuple[float, float, float]
-    phase: Grey | None = None
+    phase: Gray | None = None
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Periphery:
 
 
 def closeups(
-    scene: Scene, periphery: Periphery, colours: Mapping[int, str]
+    scene: Scene, periphery: Periphery, colors: Mapping[int, str]
 ) -> Iterator[tuple[int, RGB]]:
     """Draw candidates.
 
@@ -101,8 +101,8 @@ def closeups(
         Images of the session.
     periphery
         Voxels around each candidate that are marked; the radius is in mm.
-    colours
-        Colour of the outline by number, of the candidates to draw.
+    colors
+        Color of the outline by number, of the candidates to draw.
 
     Yields
     ------
@@ -110,12 +110,12 @@ def closeups(
     """
     margin = [max(1, ceil(periphery.radius / step)) for step in scene.zooms]
     for number, window, own in windows(scene.numbers, margin):
-        if number in colours:
+        if number in colors:
             # Of this only what is written and what is cut takes memory.
             marks = np.zeros(scene.numbers.shape, np.uint8)
             marks[window] = _marks(scene, window, own, periphery)
             voxels = np.argwhere(own) + [s.start for s in window]
-            yield number, _picture(scene, marks, voxels, number, colours[number])
+            yield number, _picture(scene, marks, voxels, number, colors[number])
 
 
 def panels_of(path: Path) -> tuple[int, int]:
@@ -131,7 +131,7 @@ def panels_of(path: Path) -> tuple[int, int]:
     return across // (SIDE + GUTTER_PIXELS), down // (SIDE + GUTTER_PIXELS)
 
 
-def _marks(scene: Scene, window: Window, own: Mask, periphery: Periphery) -> Grey:
+def _marks(scene: Scene, window: Window, own: Mask, periphery: Periphery) -> Gray:
     """What the voxels of a candidate and of its periphery are."""
     if periphery.mode == "reference":
         first = [s.start for s in window]
@@ -143,30 +143,30 @@ def _marks(scene: Scene, window: Window, own: Mask, periphery: Periphery) -> Gre
 
 
 def _picture(
-    scene: Scene, marks: Grey, voxels: npt.NDArray[np.integer], number: int, colour: str
+    scene: Scene, marks: Gray, voxels: npt.NDArray[np.integer], number: int, color: str
 ) -> RGB:
     """Draw one candidate, ``voxels`` its indices, shape (n, 3)."""
     rows = []
     for name, axis in PLANES.items():
         view = _View(axis, voxels, scene.zooms)
-        plain, kinds = grey_to_rgb(view.near(scene.t2star)), view.near(marks, smooth=False)
+        plain, kinds = gray_to_rgb(view.near(scene.t2star)), view.near(marks, smooth=False)
         numbers, marked = view.near(scene.numbers.astype(np.int32), smooth=False), plain.copy()
         tint(marked, ring((numbers > 0) & (numbers != number), 1), OTHER_COLOR)
         tint(marked, dashed(kinds == _OUTSIDE, 3), OUTSIDE_COLOR, 0.8)
         tint(marked, dashed(edge(kinds > 0), 5), SHELL_COLOR)
-        tint(marked, ring(kinds == _OWN), colour)
+        tint(marked, ring(kinds == _OWN), color)
         panels = [_whole(scene, view, name), _ticks(plain), marked]
         more = {"T1w": scene.t1w, "phase": scene.phase}
         there = {head: shades for head, shades in more.items() if shades is not None}
-        panels += [_ticks(grey_to_rgb(view.near(shades))) for shades in there.values()]
+        panels += [_ticks(gray_to_rgb(view.near(shades))) for shades in there.values()]
         rows.append(panels)
-    rows.append(_neighbours(scene, voxels, len(panels)))
+    rows.append(_neighbors(scene, voxels, len(panels)))
     heads = ("T2*w", "T2*w, outlined", *there)
     words = {(k * (SIDE + GUTTER_PIXELS) + 5, 3): text for k, text in enumerate(heads, 1)}
     return write(tiled(rows), words)
 
 
-def _neighbours(scene: Scene, voxels: npt.NDArray[np.integer], count: int) -> list[RGB]:
+def _neighbors(scene: Scene, voxels: npt.NDArray[np.integer], count: int) -> list[RGB]:
     """Surroundings on ``count`` slices about the candidate's own, which an even count leaves out.
 
     Thin slices are as far apart as those that the second look sees.
@@ -177,7 +177,7 @@ def _neighbours(scene: Scene, voxels: npt.NDArray[np.integer], count: int) -> li
     offsets = [k for k in range(-reach, reach + 1) if k or count % 2]
     panels = []
     for offset in offsets:
-        panel = _ticks(grey_to_rgb(view.near(scene.t2star, beyond=offset * step)))
+        panel = _ticks(gray_to_rgb(view.near(scene.t2star, beyond=offset * step)))
         away = f"{abs(offset) * step * scene.zooms[axis]:.1f} mm {_TOWARDS[axis][offset > 0]}"
         panels.append(write(panel, {(5, 3): away if offset else "here"}))
     return panels
@@ -193,7 +193,7 @@ class _View:
         # The slice that shows most of it.
         self.level = int(np.bincount(voxels[:, axis]).argmax())
         self.along = [a for a in range(3) if a != axis]
-        self.centre = voxels.mean(axis=0)[self.along]
+        self.center = voxels.mean(axis=0)[self.along]
         self.zooms = [zooms[a] for a in self.along]
 
     def cut(self, volume: npt.NDArray[Any], beyond: int = 0) -> npt.NDArray[Any]:
@@ -211,7 +211,7 @@ class _View:
         reach = [SHOWN_MM / 2 / step for step in self.zooms]
         pad = [ceil(r) for r in reach]
         # Columns begin at the right, rows at the front or top.
-        x, y = (n - 0.5 - c + p for n, c, p in zip(cut.shape[::-1], self.centre, pad, strict=True))
+        x, y = (n - 0.5 - c + p for n, c, p in zip(cut.shape[::-1], self.center, pad, strict=True))
         box = (x - reach[0], y - reach[1], x + reach[0], y + reach[1])
         return fit(np.pad(cut, [(p, p) for p in pad[::-1]]), (SIDE, SIDE), box, smooth=smooth)
 
@@ -224,13 +224,13 @@ def _whole(scene: Scene, view: _View, name: str) -> RGB:
     size = [max(1, round(extent[a] * scale)) for a in view.along]
     left, top = ((SIDE - n) // 2 for n in size)
     picture = np.zeros((SIDE, SIDE, 3), np.uint8)
-    picture[top : top + size[1], left : left + size[0]] = grey_to_rgb(
+    picture[top : top + size[1], left : left + size[0]] = gray_to_rgb(
         fit(cut, (size[0], size[1]), smooth=True)
     )
     x, y = (
         round(start + (n - 0.5 - c) * step * scale)
         for start, n, c, step in zip(
-            (left, top), cut.shape[::-1], view.centre, view.zooms, strict=True
+            (left, top), cut.shape[::-1], view.center, view.zooms, strict=True
         )
     )
     cross = np.zeros((SIDE, SIDE), np.bool_)
@@ -242,7 +242,7 @@ def _whole(scene: Scene, view: _View, name: str) -> RGB:
 
 
 def _ticks(picture: RGB) -> RGB:
-    """Mark the middle of each side: where they meet is the centre of the candidate."""
+    """Mark the middle of each side: where they meet is the center of the candidate."""
     marked, middle = picture.copy(), SIDE // 2
     for line in (marked[middle], marked[:, middle]):
         line[:_TICK] = line[-_TICK:] = 255

@@ -24,7 +24,7 @@ from cmb_bidsapp.preprocess.resampling import Float
 from cmb_bidsapp.report import brains
 from cmb_bidsapp.report.brains import Extent, Labels, View
 from cmb_bidsapp.report.cohort_figures import page_figure
-from cmb_bidsapp.report.evaluation_figures import GREY
+from cmb_bidsapp.report.evaluation_figures import GRAY
 
 #: What each figure shows, for those who do not see it.
 ALT = MappingProxyType(
@@ -32,21 +32,21 @@ ALT = MappingProxyType(
         "glass_brain": "Density of microbleeds, seen through the brain from the right, from the "
         "left, from the front and from below.",
         "region_heat": "The regions of the MARS form on the brain and in a table, left and right, "
-        "coloured by their microbleeds.",
+        "colored by their microbleeds.",
     }
 )
 CONVENTION = "Radiological convention: the right side of the patient is on the left."
 
-#: From few to many; a region without any is grey.
+#: From few to many; a region without any is gray.
 HEAT = colormaps["YlOrRd"]
-NONE_COLOUR = (0.90, 0.91, 0.92)
+NONE_COLOR = (0.90, 0.91, 0.92)
 WORDS = MappingProxyType({"dpwm": "deep white matter"})
 #: Slices that cut every deep region: y and z, mm.
 CORONAL_MM, AXIAL_MM = -14.0, 10.0
 #: Room that an abbreviation needs to each side, by its letters, and a line from the next, mm.
 LETTERS_MM, LINE_MM = MappingProxyType({1: 4.0, 2: 5.0, 4: 10.0}), 11.0
 
-Colours = npt.NDArray[np.float64]
+Colors = npt.NDArray[np.float64]
 
 
 def glass_brain(density: Float, affine: Affine, title: str = "") -> Figure:
@@ -68,15 +68,15 @@ def glass_brain(density: Float, affine: Affine, title: str = "") -> Figure:
         _show(ax, np.stack([light, light, light, outside.cover], axis=-1), outside.extent)
         seen = scale(brains.through(density, affine, view))
         # Faint where there is little, so that the brain stays in sight.
-        colours = np.concatenate([HEAT(seen)[..., :3], np.clip(3 * seen, 0, 0.9)[..., None]], -1)
-        _show(ax, colours, view.plane(affine, density.shape))
+        colors = np.concatenate([HEAT(seen)[..., :3], np.clip(3 * seen, 0, 0.9)[..., None]], -1)
+        _show(ax, colors, view.plane(affine, density.shape))
         _frame(ax, view, view.title)
     _finish(figure, scale, UNIT, title)
     return figure
 
 
 def region_heat(lesions: Mapping[tuple[str, str], int], scans: int, title: str = "") -> Figure:
-    """The regions of the MARS form coloured by their microbleeds per scan, beside their numbers.
+    """The regions of the MARS form colored by their microbleeds per scan, beside their numbers.
 
     Parameters
     ----------
@@ -92,18 +92,18 @@ def region_heat(lesions: Mapping[tuple[str, str], int], scans: int, title: str =
         side + MARS[name]: lesions.get((name, SIDES[side]), 0) for side in SIDES for name in MARS
     }
     scale = Normalize(0, max(numbers.values()) / max(scans, 1))
-    colours = np.ones((256, 3))
+    colors = np.ones((256, 3))
     for value, number in numbers.items():
-        colours[value] = HEAT(scale(number / scans))[:3] if number else NONE_COLOUR
+        colors[value] = HEAT(scale(number / scans))[:3] if number else NONE_COLOR
     figure = page_figure(6.8)
     grid = figure.add_gridspec(2, 3, width_ratios=(1, 1, 1.2))
     for column, view in enumerate((brains.RIGHT, brains.LEFT)):
         ax = figure.add_subplot(grid[0, column])
         outside = brains.surface(view)
         labels, extent = brains.outside(view)
-        picture = _painted(labels, colours) * (0.62 + 0.42 * outside.light)[..., None]
+        picture = _painted(labels, colors) * (0.62 + 0.42 * outside.light)[..., None]
         _show(ax, np.concatenate([picture.clip(0, 1), outside.cover[..., None]], -1), extent)
-        _letters(ax, labels, extent, colours, cut=False)
+        _letters(ax, labels, extent, colors, cut=False)
         _frame(ax, view, view.title)
     for column, (view, mm, name) in enumerate(
         ((brains.FRONT, CORONAL_MM, "Coronal, y"), (brains.BELOW, AXIAL_MM, "Axial, z"))
@@ -111,23 +111,23 @@ def region_heat(lesions: Mapping[tuple[str, str], int], scans: int, title: str =
         ax = figure.add_subplot(grid[1, column])
         labels, extent = brains.section(view, mm)
         cover = (labels > 0).astype(float)[..., None]
-        _show(ax, np.concatenate([_painted(labels, colours), cover], -1), extent)
-        _letters(ax, labels, extent, colours, cut=True)
+        _show(ax, np.concatenate([_painted(labels, colors), cover], -1), extent)
+        _letters(ax, labels, extent, colors, cut=True)
         _frame(ax, view, f"{name} = {mm:g} mm")
     left_out = sum(lesions.values()) - sum(numbers.values())
-    _form(figure.add_subplot(grid[:, 2]), numbers, colours, left_out)
+    _form(figure.add_subplot(grid[:, 2]), numbers, colors, left_out)
     _finish(figure, scale, "microbleeds per scan", title)
     return figure
 
 
-def _painted(labels: Labels, colours: Colours) -> Colours:
-    """Regions in their colours, with dark borders."""
+def _painted(labels: Labels, colors: Colors) -> Colors:
+    """Regions in their colors, with dark borders."""
     border = ndimage.morphological_gradient(labels, size=3) > 0
-    painted: Colours = colours[labels] * np.where(border, 0.55, 1.0)[..., None]
+    painted: Colors = colors[labels] * np.where(border, 0.55, 1.0)[..., None]
     return painted
 
 
-def _letters(ax: Axes, labels: Labels, extent: Extent, colours: Colours, *, cut: bool) -> None:
+def _letters(ax: Axes, labels: Labels, extent: Extent, colors: Colors, *, cut: bool) -> None:
     """Write the abbreviation of each region where it has most room.
 
     In a slice (``cut``) those without room stand beside the brain, on their own side.
@@ -143,7 +143,7 @@ def _letters(ax: Axes, labels: Labels, extent: Extent, colours: Colours, *, cut:
         corner = np.array([along.start for along in box]) - 1
         x, y = (corner + place + 0.5) / brains.FINER + (extent[0], extent[2])
         if room[place] >= LETTERS_MM[len(text)] * brains.FINER:
-            ink = _ink(colours[value])
+            ink = _ink(colors[value])
             ax.text(x, y, text, ha="center", va="center", fontsize=8.5, color=ink)
         elif cut:
             beside[side].append((y, x, text))
@@ -154,18 +154,18 @@ def _letters(ax: Axes, labels: Labels, extent: Extent, colours: Colours, *, cut:
             ax.annotate(
                 text, (x, y), (extent[1] if side == RIGHT else extent[0], line), fontsize=8.5,
                 ha="right" if side == RIGHT else "left", va="center", annotation_clip=False,
-                arrowprops={"arrowstyle": "-", "linewidth": 0.6, "color": GREY, "shrinkB": 0},
+                arrowprops={"arrowstyle": "-", "linewidth": 0.6, "color": GRAY, "shrinkB": 0},
             )  # fmt: skip
-            ax.plot(x, y, ".", markersize=3, color=GREY)
+            ax.plot(x, y, ".", markersize=3, color=GRAY)
 
 
-def _form(ax: Axes, numbers: Mapping[int, int], colours: Colours, left_out: int) -> None:
+def _form(ax: Axes, numbers: Mapping[int, int], colors: Colors, left_out: int) -> None:
     """The form itself: a row for each region, the patient's right first, and totals."""
     ax.set_axis_off()
     ax.set_xlim(-4.9, 2)
     line = 0.0
     for column, side in enumerate((RIGHT, LEFT)):
-        ax.text(column + 0.5, line, SIDES[side], ha="center", va="center", color=GREY)
+        ax.text(column + 0.5, line, SIDES[side], ha="center", va="center", color=GRAY)
     group = ""
     for name, (letters, proxy, _) in MARS_FORM.items():
         if proxy != group:
@@ -174,14 +174,14 @@ def _form(ax: Axes, numbers: Mapping[int, int], colours: Colours, left_out: int)
             ax.text(-4.9, line, group.capitalize(), va="center", weight="bold")
         line += 1
         ax.text(-4.75, line, WORDS.get(name, name.replace("-", " ")), va="center", fontsize=9)
-        ax.text(-0.12, line, letters, ha="right", va="center", fontsize=9, color=GREY)
+        ax.text(-0.12, line, letters, ha="right", va="center", fontsize=9, color=GRAY)
         for column, side in enumerate((RIGHT, LEFT)):
             value = side + MARS[name]
             corner = (column + 0.04, line - 0.44)
-            ax.add_patch(Rectangle(corner, 0.92, 0.88, facecolor=colours[value]))
+            ax.add_patch(Rectangle(corner, 0.92, 0.88, facecolor=colors[value]))
             ax.text(
                 column + 0.5, line, f"{numbers[value]:,}", ha="center", va="center",
-                color=_ink(colours[value]),
+                color=_ink(colors[value]),
             )  # fmt: skip
     line += 1.35
     ax.text(-4.9, line, "Total", va="center", weight="bold")
@@ -190,11 +190,11 @@ def _form(ax: Axes, numbers: Mapping[int, int], colours: Colours, left_out: int)
         ax.text(column + 0.5, line, f"{total:,}", ha="center", va="center", weight="bold")
     if left_out:
         line += 1
-        ax.text(-4.9, line, f"no region or side: {left_out:,}, not drawn", va="center", color=GREY)
+        ax.text(-4.9, line, f"no region or side: {left_out:,}, not drawn", va="center", color=GRAY)
     ax.set_ylim(line + 0.6, -0.6)
 
 
-def _show(ax: Axes, picture: Colours, extent: Extent) -> None:
+def _show(ax: Axes, picture: Colors, extent: Extent) -> None:
     ax.imshow(picture.swapaxes(0, 1), extent=extent, origin="lower", interpolation="bilinear")
 
 
@@ -207,7 +207,7 @@ def _frame(ax: Axes, view: View, title: str) -> None:
     for place, text in zip((0.0, 1.0), view.ends, strict=True):
         ax.text(
             place, 0.06, text, transform=ax.transAxes, ha="left" if place == 0 else "right",
-            color=GREY,
+            color=GRAY,
         )  # fmt: skip
 
 
@@ -219,9 +219,9 @@ def _finish(figure: Figure, scale: Normalize, unit: str, title: str) -> None:
         )  # fmt: skip
         bar.outline.set_visible(False)
     figure.suptitle(title, fontsize=11.5)
-    figure.supxlabel(CONVENTION, fontsize=9, color=GREY)
+    figure.supxlabel(CONVENTION, fontsize=9, color=GRAY)
 
 
-def _ink(colour: Colours) -> str:
-    """Black or white, whichever is read better on a colour."""
-    return "black" if colour @ (0.299, 0.587, 0.114) > 0.5 else "white"
+def _ink(color: Colors) -> str:
+    """Black or white, whichever is read better on a color."""
+    return "black" if color @ (0.299, 0.587, 0.114) > 0.5 else "white"

@@ -22,7 +22,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
 from cmb_bidsapp.group.cohort import Share
 from cmb_bidsapp.group.flow import Step
-from cmb_bidsapp.report.evaluation_figures import GREY, STYLES
+from cmb_bidsapp.report.evaluation_figures import GRAY, STYLES
 
 Numbers = npt.NDArray[Any]
 
@@ -55,8 +55,8 @@ UK_BIOBANK = MappingProxyType(
 UK_BIOBANK_NAME = "UK Biobank (SWI at 3 T, 8,159 scans)"
 
 PERCENT = PercentFormatter(1, decimals=0, symbol=" %")
-COLOURS = tuple(colour for colour, _ in STYLES)
-PRIOR, NEW, GONE, PERSISTENT = "#b8bec4", COLOURS[1], COLOURS[0], "#9aa1a8"
+COLORS = tuple(color for color, _ in STYLES)
+PRIOR, NEW, GONE, PERSISTENT = "#b8bec4", COLORS[1], COLORS[0], "#9aa1a8"
 #: So many follow-ups side by side are told apart, and so many are room for at least.
 FEW, ROOM = 80, 4
 
@@ -83,11 +83,11 @@ def distribution(counts: Mapping[str, Mapping[int, int]]) -> Figure:
     highest = max((count for of in counts.values() for count in of), default=0)
     classes = [(low, high) for low, high in CLASSES if low <= max(highest, 5)]
     figure, panels = _panels(counts, 2.3)
-    for ax, (sequence, of), colour in zip(panels, counts.items(), cycle(COLOURS), strict=False):
+    for ax, (sequence, of), color in zip(panels, counts.items(), cycle(COLORS), strict=False):
         numbers = [sum(n for k, n in of.items() if low <= k <= high) for low, high in classes]
         scans, positive = sum(of.values()), sum(numbers)
         shares = [n / max(positive, 1) for n in numbers]
-        bars = ax.bar([_class(*ends) for ends in classes], shares, width=0.72, color=colour)
+        bars = ax.bar([_class(*ends) for ends in classes], shares, width=0.72, color=color)
         ax.bar_label(bars, [f"{n:,}" if n else "" for n in numbers], padding=2)
         most = f", at most {max(of):,} in one" if positive else ""
         _title(
@@ -123,8 +123,8 @@ def by_region(scans: Mapping[str, Mapping[str, int]]) -> Figure:
             shares = [Share(of[kind], whole) for kind in kinds]
             places = first + (row + 1) * width
             name = f"{sequence} ({_plural(of['scans'], 'participant')}, {of['any']:,} positive)"
-            colour = COLOURS[row % len(COLOURS)]
-            _bars(ax, places, [share.value for share in shares], width, colour, name)
+            color = COLORS[row % len(COLORS)]
+            _bars(ax, places, [share.value for share in shares], width, color, name)
             ax.vlines(places, *zip(*(share.interval for share in shares), strict=True), color="k")
         ax.set_xticks(range(len(kinds)), kinds)
         ax.tick_params(axis="x", pad=16)
@@ -163,8 +163,8 @@ def flow(rows: Sequence[Mapping[str, Any]]) -> Figure:
     sessions = [row["sessions"] for row in rows]
     figure = page_figure(0.5 + 0.3 * len(rows))
     ax = figure.subplots()
-    colours = [COLOURS[min(depth[row["step"]], len(COLOURS) - 1)] for row in rows]
-    bars = ax.barh(range(len(rows)), sessions, color=colours, height=0.7)
+    colors = [COLORS[min(depth[row["step"]], len(COLORS) - 1)] for row in rows]
+    bars = ax.barh(range(len(rows)), sessions, color=colors, height=0.7)
     labels = [
         f"{_plural(row['sessions'], 'session')}, {_plural(row['participants'], 'participant')}"
         for row in rows
@@ -226,24 +226,24 @@ def _panels(of: Sized, height: float) -> tuple[Figure, list[Axes]]:
 
 
 def _bars(
-    ax: Axes, places: Numbers, shares: Sequence[float], width: float, colour: str, name: str
+    ax: Axes, places: Numbers, shares: Sequence[float], width: float, color: str, name: str
 ) -> None:
     """Bars with their percentage underneath, where no interval is in the way."""
-    ax.bar(places, np.nan_to_num(shares), width=0.92 * width, color=colour, label=name)
+    ax.bar(places, np.nan_to_num(shares), width=0.92 * width, color=color, label=name)
     for place, share in zip(places, shares, strict=True):
         ax.annotate(
             f"{100 * share:.1f}" if math.isfinite(share) else "n/a", (place, 0), xytext=(0, -3),
-            textcoords="offset points", ha="center", va="top", fontsize=9, color=GREY,
+            textcoords="offset points", ha="center", va="top", fontsize=9, color=GRAY,
         )  # fmt: skip
 
 
-def _columns(ax: Axes, base: Numbers, top: Numbers, colour: str, name: str) -> None:
+def _columns(ax: Axes, base: Numbers, top: Numbers, color: str, name: str) -> None:
     """Columns side by side as one shape, however many; few of them with gaps between."""
     half = 0.44 if len(top) <= FEW else 0.5
     number = np.arange(1, len(top) + 1)
     edges = np.stack([number - half, number + half], axis=-1).ravel()
     heights, baseline = (np.stack([ends, 0 * ends], -1).ravel()[:-1] for ends in (top, base))
-    ax.stairs(heights, edges, baseline=baseline, fill=True, color=colour, label=name)
+    ax.stairs(heights, edges, baseline=baseline, fill=True, color=color, label=name)
 
 
 def _class(low: int, high: int) -> str:

@@ -23,7 +23,7 @@ from cmb_bidsapp.group.reading import Reading
 Row = Mapping[str, Any]
 Tables = Mapping[str, Sequence[Row]]
 
-#: Colours of Okabe and Ito, told apart by people with any colour vision, and marks for print.
+#: Colors of Okabe and Ito, told apart by people with any color vision, and marks for print.
 STYLES = (
     ("#0072b2", "o"),
     ("#d55e00", "s"),
@@ -33,7 +33,7 @@ STYLES = (
     ("#56b4e9", "P"),
     ("#000000", "X"),
 )
-GREY = "#666666"
+GRAY = "#666666"
 DPI = 160
 #: Panels in a row of the figure of counts.
 ACROSS = 3
@@ -77,13 +77,13 @@ def froc(tables: Tables) -> Figure | None:
         "markeredgewidth": 2,
         "linestyle": "none",
     }
-    for method, (colour, mark) in _styles(tables).items():
+    for method, (color, mark) in _styles(tables).items():
         own = sorted(rows.get(method, []), key=lambda row: row["threshold"])
         x, y = ([row[key] for row in own] for key in ("fp_per_scan", "recall"))
-        ax.plot(x, y, color=colour, marker=mark, markersize=5, label=method)
+        ax.plot(x, y, color=color, marker=mark, markersize=5, label=method)
         for row in _last_word(tables, method):
-            ax.plot(row["fp_per_scan"], row["recall"], color=colour, marker=mark, **last_word)
-    ax.plot([], [], color=GREY, marker="o", label="final result of a method", **last_word)
+            ax.plot(row["fp_per_scan"], row["recall"], color=color, marker=mark, **last_word)
+    ax.plot([], [], color=GRAY, marker="o", label="final result of a method", **last_word)
     shown = [row for row in (*tables["froc"], *tables["summary"]) if row["group"] == EVERYBODY]
     most = max(row["fp_per_scan"] for row in shown)
     ticks = [tick for tick in (0, 0.1, 0.25, 0.5, *(2.0**n for n in range(20))) if tick <= most]
@@ -172,15 +172,15 @@ def raters(readings: Sequence[Reading], seed: int = 0) -> Figure | None:
     return drawn
 
 
-def _agreement(ax: Axes, scans: Sequence[Row], summaries: Sequence[Row], colour: str) -> None:
+def _agreement(ax: Axes, scans: Sequence[Row], summaries: Sequence[Row], color: str) -> None:
     points = Counter(
         ((row["predicted"] + row["reference"]) / 2, row["predicted"] - row["reference"])
         for row in scans
     )
     x, y = zip(*points, strict=True)
-    ax.axhline(0, color=GREY, linewidth=0.8)
+    ax.axhline(0, color=GRAY, linewidth=0.8)
     size = DISC * min(1.0, LARGEST_DISC / max(points.values()))
-    ax.scatter(x, y, s=size * np.array(list(points.values())) + 4, color=colour, alpha=0.55)
+    ax.scatter(x, y, s=size * np.array(list(points.values())) + 4, color=color, alpha=0.55)
     for (mean, difference), count in points.items():
         if count > 1:
             # Above the disc, whose radius in points is half the root of its size.
@@ -222,16 +222,16 @@ def radii(tables: Tables) -> Figure | None:
         panels, ("dice_mean", "session_f1_mean"), ("Dice", "F1"), strict=True
     ):
         for method, own in rows.items():
-            colour, mark = styles[method]
+            color, mark = styles[method]
             own = sorted(own, key=lambda row: row["radius"])
             x = [row["radius"] for row in own]
             ends = ([row[f"{column}_{end}"] for row in own] for end in ("low", "high"))
-            ax.fill_between(x, *ends, color=colour, alpha=0.15, linewidth=0)
+            ax.fill_between(x, *ends, color=color, alpha=0.15, linewidth=0)
             ax.plot(
-                x, [row[column] for row in own], color=colour, marker=mark, markersize=5,
+                x, [row[column] for row in own], color=color, marker=mark, markersize=5,
                 label=method,
             )  # fmt: skip
-        ax.axvline(CFPR_RADIUS_MM, color=GREY, linestyle=":", label="the paper's choice: 2 mm")
+        ax.axvline(CFPR_RADIUS_MM, color=GRAY, linestyle=":", label="the paper's choice: 2 mm")
         ax.set(
             xlabel="Radius of the periphery in CFPR (mm); 0: no CFPR",
             ylabel=f"{text}, mean of scans with microbleeds",
@@ -261,7 +261,7 @@ def _last_word(tables: Tables, method: str) -> list[Row]:
 
 
 def _styles(tables: Tables) -> dict[str, tuple[str, str]]:
-    """Colour and mark of every method, the same in all figures."""
+    """Color and mark of every method, the same in all figures."""
     methods = dict.fromkeys(row["method"] for row in tables["summary"])
     return {name: STYLES[number % len(STYLES)] for number, name in enumerate(methods)}
 

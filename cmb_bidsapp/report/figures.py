@@ -1,6 +1,6 @@
 """Pictures of a session for the reports, as WebP: overviews in axial slices, every candidate.
 
-Colours are those of Okabe and Ito, told apart by people with any colour vision.
+Colors are those of Okabe and Ito, told apart by people with any color vision.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from cmb_bidsapp.lesions.lesion import Lesion
 from cmb_bidsapp.report.closeups import Periphery, Scene, closeups
 from cmb_bidsapp.report.painting import (
     RGB,
-    Grey,
+    Gray,
     Slices,
     box_around,
     edge,
     fit,
-    grey,
-    grey_to_rgb,
+    gray,
+    gray_to_rgb,
     plane,
     ring,
     save,
@@ -39,9 +39,9 @@ from cmb_bidsapp.report.painting import (
 from cmb_bidsapp.report.viewer import write_volumes
 
 MASK_COLOR, KEPT_COLOR, REJECTED_COLOR = "#f0e442", PROXY_COLORS[CMB], "#56b4e9"
-#: Part of a filled voxel that is colour; where colours are many they must be purer.
+#: Part of a filled voxel that is color; where colors are many they must be purer.
 FEW_COLORS, MANY_COLORS = 0.45, 0.6
-#: Microbleeds among the regions of the MARS form, one of which has their usual colour.
+#: Microbleeds among the regions of the MARS form, one of which has their usual color.
 ON_MARS_COLOR = "#ffffff"
 #: Filtered phase (rad) that is black, and white.
 PHASE_SHOWN = (-1.5, 1.5)
@@ -80,7 +80,7 @@ def chosen_slices(brain: Mask, lesions: Mask) -> list[int]:
 
 
 def mosaic(
-    shades: Grey,
+    shades: Gray,
     zooms: Sequence[float],
     slices: Sequence[int],
     *,
@@ -94,13 +94,13 @@ def mosaic(
     Parameters
     ----------
     shades, zooms
-        Grey levels with RAS axes, cut to the brain; voxel size, mm.
+        Gray levels with RAS axes, cut to the brain; voxel size, mm.
     slices
         Positions on the third axis of the slices, in the order in which they are shown.
     regions, edges, rings
-        Masks by colour, shown filled, and with a line along their inner and their outer edge.
+        Masks by color, shown filled, and with a line along their inner and their outer edge.
     share
-        Part that the colour has in a filled voxel; the rest is image.
+        Part that the color has in a filled voxel; the rest is image.
     """
     wide, high = (n * step for n, step in zip(shades.shape[:2], zooms, strict=False))
     size = MOSAIC_WIDTH, max(1, round(MOSAIC_WIDTH * high / wide))
@@ -111,11 +111,11 @@ def mosaic(
     ]
     tiles = []
     for index in slices:
-        tile = grey_to_rgb(fit(plane(shades, 2, index), size, smooth=True))
+        tile = gray_to_rgb(fit(plane(shades, 2, index), size, smooth=True))
         for masks, shape, strength in layers:
-            for colour, mask in (masks or {}).items():
+            for color, mask in (masks or {}).items():
                 cut = fit(plane(mask, 2, index), size, smooth=False)
-                tint(tile, shape(cut), colour, strength)
+                tint(tile, shape(cut), color, strength)
         tiles.append(tile)
     while len(tiles) % LINE:
         tiles.append(np.zeros_like(tiles[0]))
@@ -149,7 +149,7 @@ def session_figures(files: SessionFiles, lesions: Sequence[Lesion], cfpr: Periph
     images = {
         name: read(path)[box].astype(np.float32) for name, path in paths.items() if path.exists()
     }
-    shades = {name: grey(data, window(data, brain)) for name, data in images.items()}
+    shades = {name: gray(data, window(data, brain)) for name, data in images.items()}
     t2star = shades["T2starw"]
     proxy, mars = read(files.proxy)[box], read(files.mars)[box]
     kept = np.isin(numbers, [one.number for one in lesions if one.kept])
@@ -167,7 +167,7 @@ def session_figures(files: SessionFiles, lesions: Sequence[Lesion], cfpr: Periph
     }
     phase = None
     if files.phase.exists():
-        phase = grey(read(files.phase)[box].astype(np.float32), PHASE_SHOWN)
+        phase = gray(read(files.phase)[box].astype(np.float32), PHASE_SHOWN)
     classified = read(files.network_labels)[box]
     scene = Scene(
         t2star=t2star,
@@ -179,7 +179,7 @@ def session_figures(files: SessionFiles, lesions: Sequence[Lesion], cfpr: Periph
     )
     _forget(files)
     written = [save(picture, files.figure(name)) for name, picture in overviews.items()]
-    for number, picture in closeups(scene, cfpr, _colours(lesions)):
+    for number, picture in closeups(scene, cfpr, _colors(lesions)):
         written.append(save(picture, files.figure(closeup_name(number))))
     affine = slices.affine(image.shape, box)
     return written + write_volumes(files, images, brain, mars, numbers, kept, affine)
@@ -197,7 +197,7 @@ def best_first(lesions: Sequence[Lesion]) -> list[Lesion]:
     return sorted(lesions, key=lambda one: (not one.kept, -(one.probability_max or 0)))
 
 
-def _colours(lesions: Sequence[Lesion]) -> dict[int, str]:
+def _colors(lesions: Sequence[Lesion]) -> dict[int, str]:
     """Outline of the candidates that get a picture."""
     return {
         one.number: KEPT_COLOR if one.kept else REJECTED_COLOR

@@ -1,4 +1,4 @@
-"""Slices as pictures: radiological convention, true proportions, masks painted over grey."""
+"""Slices as pictures: radiological convention, true proportions, masks painted over gray."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from cmb_bidsapp.bids.outputs import atomic
 from cmb_bidsapp.core.arrays import Affine, Mask
 
 RGB = npt.NDArray[np.uint8]
-Grey = npt.NDArray[np.uint8]
+Gray = npt.NDArray[np.uint8]
 Volume = npt.NDArray[np.float32]
 #: A part of a picture: left, upper, right, lower edge, in pixels and their fractions.
 Box = tuple[float, float, float, float]
 
 #: WebP quality, and effort of the encoder (0 to 6).
 QUALITY, EFFORT = 78, 2
-#: Black after each picture that is joined with others: rows, columns, colours.
+#: Black after each picture that is joined with others: rows, columns, colors.
 GUTTER_PIXELS = 2
 GUTTER = ((0, GUTTER_PIXELS), (0, GUTTER_PIXELS), (0, 0))
 #: Axis that each plane leaves out.
@@ -91,8 +91,8 @@ def plane(volume: npt.NDArray[Any], axis: int, index: int) -> npt.NDArray[Any]:
     return cut
 
 
-def grey(image: Volume, window: tuple[float, float]) -> Grey:
-    """Scale an image to grey levels.
+def gray(image: Volume, window: tuple[float, float]) -> Gray:
+    """Scale an image to gray levels.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def fit(
     Parameters
     ----------
     picture
-        Shape ``(rows, columns)``, with or without colours.
+        Shape ``(rows, columns)``, with or without colors.
     size
         Width and height that are wanted, pixels.
     box
@@ -141,12 +141,12 @@ def fit(
     return np.asarray(Image.fromarray(np.ascontiguousarray(picture)).resize(size, way, box))
 
 
-def grey_to_rgb(shade: Grey) -> RGB:
-    """A grey picture to paint on."""
+def gray_to_rgb(shade: Gray) -> RGB:
+    """A gray picture to paint on."""
     return np.repeat(shade[..., None], 3, axis=-1)
 
 
-def colour(code: str) -> npt.NDArray[np.uint8]:
+def color(code: str) -> npt.NDArray[np.uint8]:
     """Red, green and blue of ``#rrggbb``."""
     return np.frombuffer(bytes.fromhex(code[1:]), np.uint8)
 
@@ -199,18 +199,18 @@ def dashed(mask: Mask, length: int = 4) -> Mask:
 
 
 def tint(picture: RGB, mask: Mask, code: str, share: float = 1.0) -> None:
-    """Blend a colour over a mask.
+    """Blend a color over a mask.
 
     Parameters
     ----------
     picture, mask
         Picture that is changed, shape ``(rows, columns, 3)``, and its pixels that are.
     code
-        Colour, ``#rrggbb``.
+        Color, ``#rrggbb``.
     share
-        Of the colour; the rest is what was there.
+        Of the color; the rest is what was there.
     """
-    picture[mask] = (picture[mask] * (1 - share) + colour(code) * share).astype(np.uint8)
+    picture[mask] = (picture[mask] * (1 - share) + color(code) * share).astype(np.uint8)
 
 
 @cache

@@ -136,8 +136,8 @@ def _page(
         | {"reading": page_data(counts, changes, mars_words, ways)},
         mars_key=mars_key(),
         mars_words=mars_words,
-        proxy_key={PROXY_NAMES[n]: colour for n, colour in PROXY_COLORS.items() if n != CMB},
-        colours={"kept": PROXY_COLORS[CMB], "rejected": REJECTED_COLOR},
+        proxy_key={PROXY_NAMES[n]: color for n, color in PROXY_COLORS.items() if n != CMB},
+        colors={"kept": PROXY_COLORS[CMB], "rejected": REJECTED_COLOR},
         methods=_methods(settings, made),
         models=_models(settings, made),
         settings=settings.to_toml(),
@@ -203,7 +203,7 @@ def _viewer_data(views: Iterable[SessionView], ways: Mapping[str, list[float]]) 
         ],
         "regions": regions,
         "looks": {
-            "mars": {number: colour for number, (_, colour) in MARS_LOOK.items()},
+            "mars": {number: color for number, (_, color) in MARS_LOOK.items()},
             "proxy": {
                 number: proxy[MARS_FORM[MARS_NAMES[number % 100]][1]] for number in MARS_LOOK
             },
@@ -253,11 +253,11 @@ def _methods(settings: Settings, made: Sequence[Provenance]) -> Methods | None:
 
 
 def _models(settings: Settings, made: Sequence[Provenance]) -> list[tuple[str, str, str, str]]:
-    """Task, name, licence and SHA-256 of the weights of the models that were used."""
+    """Task, name, license and SHA-256 of the weights of the models that were used."""
     anatomy = load_card(settings.anatomy.model)
     used = [("anatomy", one.anatomy_model, anatomy.licence, anatomy.files[WEIGHTS]) for one in made]
     used += [
-        ("lesions", one.lesion_model, one.lesion_model_licence, one.lesion_model_sha256)
+        ("lesions", one.lesion_model, one.lesion_model_license, one.lesion_model_sha256)
         for one in made
     ]
     return sorted(set(used))

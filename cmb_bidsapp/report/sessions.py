@@ -17,7 +17,7 @@ from cmb_bidsapp.bids.typed import encode
 from cmb_bidsapp.clinical.counts import SURE, unsure
 from cmb_bidsapp.clinical.doubts import Doubt, doubts_of
 from cmb_bidsapp.clinical.mars import fill, form_rows
-from cmb_bidsapp.clinical.summary import CUTOFFS, ClinicalSummary, summarise
+from cmb_bidsapp.clinical.summary import CUTOFFS, ClinicalSummary, summarize
 from cmb_bidsapp.core.labels import MARS_FORM
 from cmb_bidsapp.lesions.grading import DEFINITE_ROUNDNESS
 from cmb_bidsapp.lesions.lesion import UNASSIGNED, Grade, Lesion
@@ -157,7 +157,7 @@ def session_view(
     share
         Part of the usual number of cards and lines that there may be.
     limit
-        Microbleeds at baseline, see :func:`cmb_bidsapp.clinical.summary.summarise`.
+        Microbleeds at baseline, see :func:`cmb_bidsapp.clinical.summary.summarize`.
     with_volumes
         Whether the page has a viewer, which needs the volumes.
     """
@@ -183,7 +183,7 @@ def session_view(
     volumes = fitted(files, room.left) if ok and with_volumes else NO_VOLUMES
     room.left -= volumes.size
     left_out = (f"{room.left_out} pictures are left out" if room.left_out else "", volumes.note)
-    summary = summarise(lesions, limit) if ok else None
+    summary = summarize(lesions, limit) if ok else None
     rejected_count = sum(not lesion.kept for lesion in lesions)
     found = candidates(lesions, ranked[:cards])
     return SessionView(
@@ -364,10 +364,10 @@ def _shape(lesion: Lesion) -> str:
 
 
 def mars_key() -> dict[str, list[tuple[str, str, str]]]:
-    """Name, abbreviation and colour of the regions of the MARS form, by class."""
+    """Name, abbreviation and color of the regions of the MARS form, by class."""
     key: dict[str, list[tuple[str, str, str]]] = {}
-    for name, (abbreviation, group, colour) in MARS_FORM.items():
-        key.setdefault(group, []).append((in_words(name), abbreviation, colour))
+    for name, (abbreviation, group, color) in MARS_FORM.items():
+        key.setdefault(group, []).append((in_words(name), abbreviation, color))
     return key
 
 

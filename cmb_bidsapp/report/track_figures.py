@@ -15,7 +15,7 @@ from cmb_bidsapp.lesions.longitudinal import Track, Visit
 from cmb_bidsapp.lesions.presence import History
 from cmb_bidsapp.preprocess.resampling import Grid, isotropic_grid
 from cmb_bidsapp.report.closeups import SHOWN_MM, SIDE
-from cmb_bidsapp.report.painting import RGB, Volume, grey, grey_to_rgb, ring, tint, window, write
+from cmb_bidsapp.report.painting import RGB, Volume, gray, gray_to_rgb, ring, tint, window, write
 
 #: Pixels between two panels.
 GUTTER = 4
@@ -58,7 +58,7 @@ def panels(
     for track in tracks:
         here = track[order]
         voxels = np.moveaxis(apply_affine(to_voxel, _plane(here.place, baseline)), -1, 0)
-        picture = grey_to_rgb(grey(ndimage.map_coordinates(t2star, voxels, order=1), limits))
+        picture = gray_to_rgb(gray(ndimage.map_coordinates(t2star, voxels, order=1), limits))
         if here.lesion is not None:
             own = (instances == numbers[here.lesion]).astype(np.float32)
             shape = ndimage.map_coordinates(own, voxels, order=1) >= 0.5

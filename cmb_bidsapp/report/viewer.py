@@ -2,7 +2,7 @@
 
 ``ipyniivue`` (of which no Python is imported) holds one script with all of NiiVue; as it hands out
 a notebook widget only, a line at its end hands out the class as well. Volumes are written beside
-the figures when a session is finished: grey levels, regions and outlines as 8-bit NIfTI, cut to the
+the figures when a session is finished: gray levels, regions and outlines as 8-bit NIfTI, cut to the
 brain. A report takes them in as they are, or coarser where it would grow too large.
 """
 
@@ -29,7 +29,7 @@ from cmb_bidsapp.bids.outputs import atomic
 from cmb_bidsapp.core.arrays import Affine, Mask
 from cmb_bidsapp.lesions.cfpr import THICK_SLICE_MM
 from cmb_bidsapp.lesions.windows import windows
-from cmb_bidsapp.report.painting import Volume, grey
+from cmb_bidsapp.report.painting import Volume, gray
 
 PACKAGE = "ipyniivue"
 #: Where the script makes its viewer; the group is the name of the class.
@@ -40,7 +40,7 @@ IMAGES = ("T2starw", "T1w")
 LABELS = ("regions", "outlines")
 #: Values of ``outlines``.
 KEPT, REJECTED = 1, 2
-#: Value and colour of the ring that the page draws around a lesion that a reader added.
+#: Value and color of the ring that the page draws around a lesion that a reader added.
 ADDED, ADDED_COLOR = 3, "#009e73"
 #: Part of the brain's voxels that are not brighter than white.
 WHITE = 99.9
@@ -58,14 +58,14 @@ class Script:
     ----------
     packed
         The module, compressed with gzip, in base64. Its export ``Niivue`` is the class.
-    licence
+    license
         Under which it is passed on.
     version
         Of the package it comes from.
     """
 
     packed: str
-    licence: str
+    license: str
     version: str
 
 
@@ -84,9 +84,9 @@ def script() -> Script:
     path = Path(spec.origin).parent / "static" / "widget.js"
     if not path.is_file():
         raise LookupError(f"{PACKAGE} has no {path.name}")
-    licence, version = _licence()
+    terms, version = _license()
     whole = with_export(path.read_text(encoding="utf-8"))
-    return Script(packed(gzip.compress(whole.encode(), mtime=0)), licence, version)
+    return Script(packed(gzip.compress(whole.encode(), mtime=0)), terms, version)
 
 
 def with_export(code: str) -> str:
@@ -105,7 +105,7 @@ def with_export(code: str) -> str:
     raise LookupError(f"this version of {PACKAGE} does not expose the NiiVue class")
 
 
-def _licence() -> tuple[str, str]:
+def _license() -> tuple[str, str]:
     try:
         found = distribution(PACKAGE)
     except PackageNotFoundError as error:
@@ -166,7 +166,7 @@ def write_volumes(
         if name in images:
             inside = images[name][brain]
             white = float(np.percentile(inside, WHITE)) if inside.size else 1.0
-            shades = grey(images[name], (0.0, white))
+            shades = gray(images[name], (0.0, white))
             target = max(T1W_MM, float(steps.min())) if name == "T1w" else 0.0
             written.append(_write(volume_file(files, name), *coarser(shades, affine, target)))
     outlines = _outlines(numbers, kept, steps)

@@ -58,9 +58,9 @@ class Background:
     marks
         What the app marked, before false-positive reduction; nothing where it has not decided.
     lesions
-        Labelled microbleeds, ``None`` where nobody has labelled them.
+        Labeled microbleeds, ``None`` where nobody has labeled them.
     doubtful
-        What those who labelled called neither.
+        What those who labeled called neither.
     mimics
         What is dark in each voxel if it is no microbleed: the number of a member of
         :class:`~cmb_bidsapp.lesions.lesion.Mimic`; ``None`` where nobody knows.
@@ -87,18 +87,18 @@ class Background:
         return x, y, z
 
     @property
-    def millilitres(self) -> float:
+    def milliliters(self) -> float:
         """Volume of the brain that is in the image."""
         return float((self.t2star > 0).sum() * np.prod(self.voxel) / 1000)
 
 
 def suspected_places(probability: Image, lesions: Mask | None) -> Mask:
-    """Pieces that a lesion model suspects, without those at labelled microbleeds.
+    """Pieces that a lesion model suspects, without those at labeled microbleeds.
 
     Parameters
     ----------
     probability, lesions
-        CMB probability, and labelled microbleeds where there are any, on one grid.
+        CMB probability, and labeled microbleeds where there are any, on one grid.
     """
     found, count = ndimage.label(probability >= SUSPECTED_EXTENT, CONNECTIVITY_26)
     if not count:
@@ -156,15 +156,15 @@ def mimics_of(
     return mimics
 
 
-def read_background(files: SessionFiles, labelled: SessionFiles | None) -> Background:
-    """Read what the app wrote about a session, and the masks of its labelled microbleeds.
+def read_background(files: SessionFiles, labeled: SessionFiles | None) -> Background:
+    """Read what the app wrote about a session, and the masks of its labeled microbleeds.
 
     Parameters
     ----------
     files
         The session's derivatives.
-    labelled
-        Those of its truth, or of labelled masks; ``None`` where nothing is labelled.
+    labeled
+        Those of its truth, or of labeled masks; ``None`` where nothing is labeled.
     """
     t2star, affine = read_derivative(files.t2star)
     orientation = nib.orientations.io_orientation(affine)
@@ -179,10 +179,10 @@ def read_background(files: SessionFiles, labelled: SessionFiles | None) -> Backg
     source = files.proxy if files.proxy.exists() else files.network_labels
     regions = without_lesions(ras(read_labels(source)[0]).astype(np.uint8), image > 0)
     lesions, doubtful = None, np.zeros(image.shape, np.bool_)
-    if labelled is not None:
-        lesions = ras(read_labels(labelled.mask)[0]).astype(bool)
-        if labelled.ignored.exists():
-            doubtful = ras(read_labels(labelled.ignored)[0]).astype(bool)
+    if labeled is not None:
+        lesions = ras(read_labels(labeled.mask)[0]).astype(bool)
+        if labeled.ignored.exists():
+            doubtful = ras(read_labels(labeled.ignored)[0]).astype(bool)
     marks = np.zeros(image.shape, np.bool_)
     if files.raw_mask.exists():
         marks = ras(read_labels(files.raw_mask)[0]).astype(bool)
@@ -191,10 +191,10 @@ def read_background(files: SessionFiles, labelled: SessionFiles | None) -> Backg
         probability = ras(read_derivative(files.probability)[0]).astype(np.float32)
         suspected = suspected_places(probability, lesions)
     mimics = None
-    if labelled is not None and labelled.mimics.exists():
-        known = ras(read_labels(labelled.mimics)[0]).astype(np.uint8)
+    if labeled is not None and labeled.mimics.exists():
+        known = ras(read_labels(labeled.mimics)[0]).astype(np.uint8)
         suspected |= known > 0
-        mars = ras(read_labels(labelled.mars)[0]).astype(np.int16)
+        mars = ras(read_labels(labeled.mars)[0]).astype(np.int16)
         mimics = mimics_of(known, mars, image > 0, ras_zooms(affine))
     b0, te_ms = _acquisition(files.t2star)
     return Background(

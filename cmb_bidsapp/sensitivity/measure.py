@@ -17,7 +17,7 @@ from scipy import ndimage
 from cmb_bidsapp.core.arrays import Affine, Mask
 from cmb_bidsapp.core.defaults import CFPR_MODE, CFPR_RADIUS_MM, CFPR_RATIO, CfprMode
 from cmb_bidsapp.core.labels import PROXY
-from cmb_bidsapp.evaluation.matching import HIT_MM, centres_of, lesions_of, match
+from cmb_bidsapp.evaluation.matching import HIT_MM, centers_of, lesions_of, match
 from cmb_bidsapp.lesions.cfpr import judge
 from cmb_bidsapp.lesions.instances import find_instances
 from cmb_bidsapp.lesions.segment import Segmentation, with_regions
@@ -215,7 +215,7 @@ def draw_into(
     t2star, instances = scan.t2star.copy(), np.zeros(scan.t2star.shape, np.int16)
     rows: list[dict[str, Any]] = []
     around = []
-    for centre, box, core in _windows(scan, free, window, rng):
+    for center, box, core in _windows(scan, free, window, rng):
         affine = (
             Grid.of(scan.t2star, scan.affine)
             .part(np.array([part.start for part in box]), np.array(instances[box].shape))
@@ -242,7 +242,7 @@ def draw_into(
             for row in implants.rows
             if row["lesion_id"] is not None
         ]
-        around.append(centre)
+        around.append(center)
     return Drawn(t2star, instances, rows, np.array(around, np.float64).reshape(-1, 3))
 
 
@@ -260,7 +260,7 @@ def _windows(
         if not places.size:
             continue
         middle = np.unravel_index(int(rng.choice(places)), free.shape)
-        centre, box, core = [], [], []
+        center, box, core = [], [], []
         for low, high, at, span in zip(lows, highs, middle, window, strict=True):
             extent = min(round(min(span, high - low)), high - low)
             start = int(np.clip(round(int(at) - extent / 2), low, high - extent))
@@ -268,12 +268,12 @@ def _windows(
             # What lies at an end of the image is at the end of every window.
             first = start if start == low else start + round(extent * (1 - CORE) / 2)
             last = stop if stop == high else stop - round(extent * (1 - CORE) / 2)
-            centre.append((start + stop - 1) / 2)
+            center.append((start + stop - 1) / 2)
             box.append(slice(start, stop))
             core.append(slice(first, last))
         own: Window = (core[0], core[1], core[2])
         if (free[own] & ~taken[own]).any():
-            yield tuple(centre), (box[0], box[1], box[2]), own
+            yield tuple(center), (box[0], box[1], box[2]), own
             taken[own] = True
 
 
@@ -292,7 +292,7 @@ def found_numbers(
         From voxels to RAS mm.
     """
     drawn, kept = lesions_of(instances, affine), lesions_of(not_touching(final, marks), affine)
-    pairs = match(centres_of(drawn), centres_of(kept))
+    pairs = match(centers_of(drawn), centers_of(kept))
     return {drawn[pair.reference].number for pair in pairs}
 
 

@@ -101,7 +101,7 @@ class Measured:
     contrast
         Largest share of the magnitude that is lost, 0..1.
     region
-        Class of the centre.
+        Class of the center.
     found
         Whether each was found.
     """

@@ -202,7 +202,7 @@ def _shim(field: Volume, brain: npt.NDArray[np.bool_]) -> Volume:
 def _box(
     source: Source, grid: ScanGrid, reach: float
 ) -> tuple[tuple[slice, slice, slice], Axes] | None:
-    """Part of the sub-slice grid a source acts on, and finer voxel centres inside it."""
+    """Part of the sub-slice grid a source acts on, and finer voxel centers inside it."""
     low, high = source.path.min(axis=0) - reach, source.path.max(axis=0) + reach
     window: list[slice] = []
     axes: list[npt.NDArray[np.float64]] = []

@@ -138,12 +138,12 @@ def deform(head: Head, rng: np.random.Generator, strength: float = 1.0) -> Head:
     shape = head.dseg.shape
     axes = [torch.arange(n, dtype=torch.float32) for n in shape]
     points = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1)
-    centre = torch.from_numpy(np.argwhere(head.brain).mean(axis=0).astype(np.float32))
+    center = torch.from_numpy(np.argwhere(head.brain).mean(axis=0).astype(np.float32))
     matrix = torch.from_numpy(rotation(rng.normal(0, 6 * strength, 3)).astype(np.float32))
     scale = torch.from_numpy((1 + rng.uniform(-0.1, 0.1, 3) * strength).astype(np.float32))
     knots = torch.from_numpy(rng.normal(0, 3 * strength, (1, 3, 7, 7, 7)).astype(np.float32))
     shift = F.interpolate(knots, shape, mode="trilinear", align_corners=True)[0]
-    moved = (points - centre) @ (matrix * scale).T + centre + shift.permute(1, 2, 3, 0)
+    moved = (points - center) @ (matrix * scale).T + center + shift.permute(1, 2, 3, 0)
     grid = (moved / (torch.tensor(shape) - 1) * 2 - 1).flip(-1)[None]
     labels = torch.from_numpy(head.dseg.astype(np.float32))[None, None]
     found = F.grid_sample(labels, grid, mode="nearest", align_corners=True)[0, 0]

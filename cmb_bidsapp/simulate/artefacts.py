@@ -66,7 +66,7 @@ def ghost(signal: Complex, voxel_mm: float, rng: np.random.Generator) -> Complex
     time = np.arange(lines) / lines
     cycles, start = rng.uniform(3, 20), rng.uniform(0, 2 * np.pi)
     position = rng.uniform(0, PERIODIC_MM) * np.sin(2 * np.pi * cycles * time + start)
-    # The head stays away from where it was, seldom around the centre of k-space.
+    # The head stays away from where it was, seldom around the center of k-space.
     position += rng.uniform(-JUMP_MM, JUMP_MM) * (time > rng.choice([0.15, 0.3, 0.7, 0.85]))
     k = np.fft.fftfreq(lines)
     order = np.fft.ifftshift(np.arange(lines))

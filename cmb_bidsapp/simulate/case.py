@@ -76,7 +76,7 @@ def simulate_case(
     texture
         Real texture for the brain; without it there is only noise of several scales.
     """
-    head, centre = person.head, person.origin
+    head, center = person.head, person.origin
     grid = ScanGrid.around(head, protocol)
     filled = shares(person.inclusions, head, of_tissues or rng)
     scan = scan_t2star(
@@ -90,7 +90,7 @@ def simulate_case(
         texture=texture,
         filled=filled,
     )
-    affine = grid.affine(centre)
+    affine = grid.affine(center)
 
     brain = (grid.to_slices(head.brain.astype(np.float32)) > 0.5).astype(np.uint8)
     tissue = np.where(head.brain, head.dseg, 0)
@@ -98,15 +98,15 @@ def simulate_case(
     fine_proxy = to_proxy(fine_mars)
     votes = np.stack([grid.to_slices((fine_proxy == k).astype(np.float32)) for k in PROXY_NAMES])
     proxy = (votes.argmax(axis=0) * brain).astype(np.uint8)
-    head_grid = Grid.of(tissue, _translation(-centre))
+    head_grid = Grid.of(tissue, _translation(-center))
     _, mars = on_grid(fine_mars, head_grid, Grid.of(brain, affine))
     instances, ignore, lesions = lesion_truth(
-        scan.loss, brain, proxy, affine, person.microbleeds, fine_mars, centre
+        scan.loss, brain, proxy, affine, person.microbleeds, fine_mars, center
     )
 
     t1w = scan_t1w(head, rng, filled)
     motion = random_rigid(rng, degrees=4, mm=5)
-    t1w_affine = np.linalg.inv(motion) @ _translation(-centre)
+    t1w_affine = np.linalg.inv(motion) @ _translation(-center)
     return Case(
         t2star=scan.magnitude,
         phase=scan.phase,
@@ -123,7 +123,7 @@ def simulate_case(
         ignore=ignore,
         mimic_dseg=mimic_truth(scan.mimic_loss, brain),
         lesions=lesions,
-        mimics=mimic_rows(person.mimics, centre),
+        mimics=mimic_rows(person.mimics, center),
         protocol=protocol,
     )
 
@@ -135,8 +135,8 @@ def _translation(offset: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def _t1w_on(t1w: Volume, grid: ScanGrid, rng: np.random.Generator) -> Volume:
-    """T1w at the T2*w voxel centres, up to half a millimetre off as after registration."""
+    """T1w at the T2*w voxel centers, up to half a millimeter off as after registration."""
     x, y, z = (
-        interpolation_matrix(t1w.shape[a], grid.centres(a) + rng.normal(0, 0.3)) for a in range(3)
+        interpolation_matrix(t1w.shape[a], grid.centers(a) + rng.normal(0, 0.3)) for a in range(3)
     )
     return resample(t1w, (x, y, z))

@@ -62,8 +62,8 @@ class ScanGrid:
             max(1, int(np.ceil(protocol.voxel[0] / FINE_IN_PLANE))),
         )
 
-    def centres(self, axis: int, parts: int = 1) -> npt.NDArray[np.float64]:
-        """Centres of the voxels along an axis, head space (mm); shape ``(voxels * parts,)``.
+    def centers(self, axis: int, parts: int = 1) -> npt.NDArray[np.float64]:
+        """Centers of the voxels along an axis, head space (mm); shape ``(voxels * parts,)``.
 
         Parameters
         ----------
@@ -94,11 +94,11 @@ class ScanGrid:
 
     def matrices(self, shape: tuple[int, ...]) -> tuple[Volume, Volume, Volume]:
         """Interpolation from head space onto voxel columns and sub-slices."""
-        x, y = (interpolation_matrix(shape[a], self.centres(a)) for a in (0, 1))
-        return x, y, interpolation_matrix(shape[2], self.centres(2, self.slab))
+        x, y = (interpolation_matrix(shape[a], self.centers(a)) for a in (0, 1))
+        return x, y, interpolation_matrix(shape[2], self.centers(2, self.slab))
 
-    def affine(self, centre: npt.NDArray[np.float64]) -> Affine:
-        """Voxel to world (RAS mm); ``centre`` of head space is the world's origin."""
+    def affine(self, center: npt.NDArray[np.float64]) -> Affine:
+        """Voxel to world (RAS mm); ``center`` of head space is the world's origin."""
         affine = np.diag([*self.voxel, 1.0])
-        affine[:3, 3] = np.array(self.origin) - centre
+        affine[:3, 3] = np.array(self.origin) - center
         return affine

@@ -124,8 +124,8 @@ def draw_implants(
     loss: Volume = np.clip(1 - np.abs(factor), 0, 1)
     brain = proxy > 0
     scaling = np.diag([*voxel, 1.0])
-    centres = np.array([source.path[0] for source in sources]).reshape(-1, 3)
-    instances, numbers = visible_lesions(loss, brain, scaling, centres)
+    centers = np.array([source.path[0] for source in sources]).reshape(-1, 3)
+    instances, numbers = visible_lesions(loss, brain, scaling, centers)
     ignore = darkened(loss, brain, instances)
     rows = [
         _row(source, number, loss, instances, proxy, affine, voxel)
@@ -176,14 +176,14 @@ def choose_sources(
         if len(chosen) >= count:
             break
         voxels = places[int(rng.choice(list(places), p=shares))]
-        centre = (voxels[rng.integers(len(voxels))] + rng.uniform(-0.5, 0.5, 3)) * size
-        if any(np.linalg.norm(centre - other.path[0]) < APART_MM for other in chosen):
+        center = (voxels[rng.integers(len(voxels))] + rng.uniform(-0.5, 0.5, 3)) * size
+        if any(np.linalg.norm(center - other.path[0]) < APART_MM for other in chosen):
             continue
-        chosen.append(_source(centre, rng))
+        chosen.append(_source(center, rng))
         if rng.random() < CLUSTERED:
             for _ in range(int(rng.integers(1, COMPANIONS + 1))):
                 way = rng.standard_normal(3)
-                beside = centre + rng.uniform(*COMPANION_MM) * way / np.linalg.norm(way)
+                beside = center + rng.uniform(*COMPANION_MM) * way / np.linalg.norm(way)
                 index = np.round(beside / size).astype(int)
                 if (index >= 0).all() and (index < proxy.shape).all() and proxy[tuple(index)]:
                     chosen.append(_source(beside, rng))
@@ -249,9 +249,9 @@ def _shares(places: Mapping[int, npt.NDArray[np.intp]]) -> npt.NDArray[np.float6
     return normalized
 
 
-def _source(centre: npt.NDArray[np.float64], rng: np.random.Generator) -> Source:
+def _source(center: npt.NDArray[np.float64], rng: np.random.Generator) -> Source:
     shape = uneven(rng)
-    return Source("cmb", log_uniform(rng, *CHI_PPM), shape, centre[None])
+    return Source("cmb", log_uniform(rng, *CHI_PPM), shape, center[None])
 
 
 def _blurred(factor: Complex, voxel: Sequence[float], sigma_mm: float) -> Complex:
@@ -271,12 +271,12 @@ def _row(
     affine: Affine,
     voxel: Sequence[float],
 ) -> dict[str, Any]:
-    centre = source.path[0] / np.array(voxel)
-    index = tuple(np.clip(np.round(centre).astype(int), 0, np.array(proxy.shape) - 1))
+    center = source.path[0] / np.array(voxel)
+    index = tuple(np.clip(np.round(center).astype(int), 0, np.array(proxy.shape) - 1))
     mask = instances == number if number else np.zeros(loss.shape, np.bool_)
     return {
         "lesion_id": number,
-        **dict(zip("xyz", apply_affine(affine, centre).tolist(), strict=True)),
+        **dict(zip("xyz", apply_affine(affine, center).tolist(), strict=True)),
         "chi": source.chi,
         "true_diameter": source.diameter,
         "apparent_diameter": in_plane_diameter(mask, voxel) if number else None,
@@ -312,7 +312,7 @@ def with_implants(
 
 
 def noise_level(t2star: Volume) -> float:
-    """Standard deviation of the noise, from the differences of neighbours along the first axis.
+    """Standard deviation of the noise, from the differences of neighbors along the first axis.
 
     Anatomy is smooth at that distance almost everywhere, which the median relies on.
     """

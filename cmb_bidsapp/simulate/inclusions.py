@@ -91,11 +91,11 @@ def _space(sites: Sites, rng: np.random.Generator) -> Source | None:
 def _blob(
     kind: str, site: str, sites: Sites, rng: np.random.Generator, radius_mm: tuple[float, float]
 ) -> Source | None:
-    centre = sites.draw(site, rng)
-    if centre is None:
+    center = sites.draw(site, rng)
+    if center is None:
         return None
     a, b, c = (float(rng.uniform(*radius_mm) * share) for share in rng.uniform(0.6, 1, 3))
-    return Source(kind, 0.0, (a, b, c), centre[None])
+    return Source(kind, 0.0, (a, b, c), center[None])
 
 
 def shares(inclusions: Sequence[Source], head: Head, rng: np.random.Generator) -> dict[str, Volume]:

@@ -1,6 +1,6 @@
 """Iron-rich nuclei that head label maps do not name: dentate, red nucleus, substantia nigra.
 
-They are placed by their neighbours: the dentate as a shell deep in the cerebellar white matter,
+They are placed by their neighbors: the dentate as a shell deep in the cerebellar white matter,
 the other two as ellipsoids in the ventral diencephalon and the upper brainstem.
 """
 
@@ -29,7 +29,7 @@ VENTRAL_DC, CEREBELLAR_WM, BRAINSTEM = (28, 60), (7, 46), 16
 
 
 def iron_nuclei(dseg: Dseg) -> dict[str, Mask]:
-    """Masks of the nuclei of a head (1 mm voxels, RAS axes); absent neighbours, no nuclei."""
+    """Masks of the nuclei of a head (1 mm voxels, RAS axes); absent neighbors, no nuclei."""
     masks = {name: np.zeros(dseg.shape, np.bool_) for name in NUCLEI}
     middle = np.argwhere(dseg == BRAINSTEM)
     if len(middle) == 0:
@@ -56,12 +56,12 @@ def _midbrain(
     """Red nucleus near the midline, substantia nigra a flat plate in front and to its side."""
     side = np.sign(voxels[:, 0].mean() - midline)
     low = float(np.percentile(voxels[:, 2], 30))
-    centre = np.array([midline + side * 4.5, float(np.percentile(voxels[:, 1], 35)), low])
+    center = np.array([midline + side * 4.5, float(np.percentile(voxels[:, 1], 35)), low])
     inside = (dseg == label) | (dseg == BRAINSTEM)
-    red = centre, np.eye(3), (2.8, 3.0, 3.5)
+    red = center, np.eye(3), (2.8, 3.0, 3.5)
     turn = np.radians(40) * side
     plate = np.array([[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1]])
-    nigra = centre + np.array([side * 4.0, 5.5, -2.0]), plate, (6.0, 1.8, 4.0)
+    nigra = center + np.array([side * 4.0, 5.5, -2.0]), plate, (6.0, 1.8, 4.0)
     for name, (middle, axes, semi) in (("red-nucleus", red), ("substantia-nigra", nigra)):
         box = tuple(slice(max(0, int(c) - 8), int(c) + 9) for c in middle)
         grid = np.stack(np.meshgrid(*(np.arange(s.start, s.stop) for s in box), indexing="ij"), -1)

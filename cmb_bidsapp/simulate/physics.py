@@ -50,7 +50,7 @@ class Source:
     semi_axes
         Half lengths of an ellipsoid in mm; a vessel repeats its radius.
     path
-        Centre, or the course of a vessel, in mm; shape ``(n, 3)``.
+        Center, or the course of a vessel, in mm; shape ``(n, 3)``.
     """
 
     kind: str
@@ -90,7 +90,7 @@ def draw(source: Source, axes: Axes, rng: np.random.Generator | None = None) -> 
     source
         In the coordinates of the axes (mm).
     axes
-        Voxel centres of the box along each axis, mm, evenly spaced.
+        Voxel centers of the box along each axis, mm, evenly spaced.
     rng
         Turns an ellipsoid at random and makes its surface uneven; without it the ellipsoid is
         smooth and axis-aligned. Vessels do not use it.

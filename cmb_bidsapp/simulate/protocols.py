@@ -17,7 +17,7 @@ class ScanProtocol:
     te_ms
         Echo time in ms.
     voxel
-        Distance of the voxel centres in mm; along z the slice thickness and the gap.
+        Distance of the voxel centers in mm; along z the slice thickness and the gap.
     snr
         Signal of white matter over the standard deviation of the noise.
     gap

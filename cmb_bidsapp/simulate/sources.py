@@ -68,15 +68,15 @@ def choose_microbleeds(
         if len(chosen) == count:
             break
         site = str(rng.choice(list(SITES), p=list(SITES.values())))
-        centre = sites.draw(site, rng)
-        if centre is None or any(
-            np.linalg.norm(centre - other.path[0]) < 6 for other in (*present, *chosen)
+        center = sites.draw(site, rng)
+        if center is None or any(
+            np.linalg.norm(center - other.path[0]) < 6 for other in (*present, *chosen)
         ):
             continue
         shape = uneven(rng)
         faint = rng.random() < FAINT_SHARE
         chi = log_uniform(rng, 0.05, min_chi) if faint else log_uniform(rng, min_chi, 2.0)
-        chosen.append(Source("cmb", chi, shape, centre[None]))
+        chosen.append(Source("cmb", chi, shape, center[None]))
     return chosen
 
 
@@ -160,7 +160,7 @@ def _short(
     *,
     rising: bool = False,
 ) -> Source | None:
-    """A nearly straight vessel of a few millimetres that starts in a site."""
+    """A nearly straight vessel of a few millimeters that starts in a site."""
     start = sites.draw(site, rng)
     if start is None:
         return None
@@ -187,11 +187,11 @@ def choose_calcifications(sites: Sites, rng: np.random.Generator) -> list[Source
             continue
         for site in together:
             for _ in range(int(rng.integers(1, most + 1))):
-                centre = sites.draw(site, rng)
-                if centre is not None:
+                center = sites.draw(site, rng)
+                if center is not None:
                     radius = float(rng.uniform(0.5, 2.5))
                     chi = -log_uniform(rng, 0.1, 3.0)
-                    chosen.append(Source("calcification", chi, (radius,) * 3, centre[None]))
+                    chosen.append(Source("calcification", chi, (radius,) * 3, center[None]))
     return chosen
 
 

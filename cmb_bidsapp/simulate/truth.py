@@ -22,7 +22,7 @@ LESION_LOSS = 0.15
 #: ... and a lesion is visible where it takes this share somewhere and is as large in plane as this:
 #: the faintest and the smallest that raters of real scans mark.
 VISIBLE_LOSS, VISIBLE_DIAMETER_MM = 0.28, 1.7
-#: How far from its centre a lesion may show, mm (half a thick slice, and the lobes of its field).
+#: How far from its center a lesion may show, mm (half a thick slice, and the lobes of its field).
 NEAR_MM = 2.0
 
 _WORLD = {"Description": "Center in world coordinates of the T2*w image", "Units": "mm"}
@@ -57,14 +57,14 @@ MIMIC_COLUMNS: dict[str, dict[str, Any]] = {
         "Units": "mm",
     },
 }
-#: Names and colours of the MARS map: label maps without cortical parcels know no lobes.
+#: Names and colors of the MARS map: label maps without cortical parcels know no lobes.
 MARS_TRUTH_LOOK = MappingProxyType(
     {
         **MARS_LOOK,
         **{side + UNNAMED_LOBE: (f"{name}-lobar", PROXY_COLORS[1]) for side, name in SIDES.items()},
     }
 )
-#: Names and colours of the values of the mimics dseg.
+#: Names and colors of the values of the mimics dseg.
 MIMIC_LOOK = MappingProxyType(
     {
         number: (kind, color)
@@ -107,7 +107,7 @@ def visible_lesions(
     loss: Volume,
     brain: npt.NDArray[np.bool_],
     affine: Affine,
-    centres: npt.NDArray[np.float64],
+    centers: npt.NDArray[np.float64],
 ) -> tuple[npt.NDArray[np.int16], list[int | None]]:
     """Masks of the lesions that a rater would draw.
 
@@ -117,7 +117,7 @@ def visible_lesions(
         Share of the magnitude that lesions take, and brain mask.
     affine
         Voxel to world (mm) of their grid.
-    centres
+    centers
         World coordinates (mm) of the sources, shape ``(n, 3)``.
 
     Returns
@@ -133,7 +133,7 @@ def visible_lesions(
     near = np.ceil(NEAR_MM / voxel).astype(int)
     numbers: list[int | None] = []
     count = 0
-    for index in voxels_of(centres, affine, loss.shape):
+    for index in voxels_of(centers, affine, loss.shape):
         numbers.append(None)
         window = tuple(slice(max(0, c - r), c + r + 1) for c, r in zip(index, near, strict=True))
         found = pieces[window]
@@ -152,20 +152,20 @@ def visible_lesions(
 
 
 def voxels_of(
-    centres: npt.NDArray[np.float64], affine: Affine, shape: tuple[int, ...]
+    centers: npt.NDArray[np.float64], affine: Affine, shape: tuple[int, ...]
 ) -> npt.NDArray[np.intp]:
     """Voxels nearest to points, moved into an image that ends before them; shape ``(n, 3)``.
 
     Parameters
     ----------
-    centres
+    centers
         World coordinates (RAS mm), shape ``(n, 3)``.
     affine
         From voxels to RAS mm.
     shape
         That of the image.
     """
-    index = np.round(apply_affine(np.linalg.inv(affine), centres.reshape(-1, 3))).astype(int)
+    index = np.round(apply_affine(np.linalg.inv(affine), centers.reshape(-1, 3))).astype(int)
     nearest: npt.NDArray[np.intp] = np.clip(index, 0, np.array(shape) - 1)
     return nearest
 
@@ -198,7 +198,7 @@ def lesion_truth(
     affine: Affine,
     microbleeds: Sequence[Source],
     mars: npt.NDArray[np.uint8],
-    centre: npt.NDArray[np.float64],
+    center: npt.NDArray[np.float64],
 ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.uint8], list[dict[str, Any]]]:
     """Masks and table of the microbleeds.
 
@@ -210,7 +210,7 @@ def lesion_truth(
         Voxel to world (mm) of that grid.
     microbleeds
         In head space (mm).
-    mars, centre
+    mars, center
         MARS regions with their side in head space, and its point that is the world's origin.
 
     Returns
@@ -220,7 +220,7 @@ def lesion_truth(
         order of ``microbleeds``.
     """
     inside = brain > 0
-    world = np.array([source.path[0] - centre for source in microbleeds]).reshape(-1, 3)
+    world = np.array([source.path[0] - center for source in microbleeds]).reshape(-1, 3)
     instances, numbers = visible_lesions(loss, inside, affine, world)
     voxel = np.linalg.norm(affine[:3, :3], axis=0)
     boxes = ndimage.find_objects(instances)
@@ -273,20 +273,20 @@ def mimic_truth(
     return mimics
 
 
-def mimic_rows(mimics: Sequence[Source], centre: npt.NDArray[np.float64]) -> list[dict[str, Any]]:
+def mimic_rows(mimics: Sequence[Source], center: npt.NDArray[np.float64]) -> list[dict[str, Any]]:
     """One row per mimic; see :data:`MIMIC_COLUMNS`.
 
     Parameters
     ----------
     mimics
         In head space (mm).
-    centre
+    center
         Point of head space that is the origin of the world (mm).
     """
     return [
         {
             "kind": mimic.kind,
-            **dict(zip("xyz", (mimic.path.mean(axis=0) - centre).tolist(), strict=True)),
+            **dict(zip("xyz", (mimic.path.mean(axis=0) - center).tolist(), strict=True)),
             "chi": mimic.chi,
             "diameter": mimic.diameter,
         }

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cmb_bidsapp.core.errors import DataError, TemporaryError
 from cmb_bidsapp.tools import external
-from cmb_bidsapp.tools.licence import TEXT_VARIABLE, licence
+from cmb_bidsapp.tools.licence import TEXT_VARIABLE, freesurfer_license
 
 LOG = logging.getLogger(__name__)
 
@@ -38,12 +38,12 @@ def run_recon_all(
     subjects_dir: Path,
     *,
     threads: int,
-    licence_file: Path | None,
+    license_file: Path | None,
     resume: bool = True,
 ) -> Path:
     """Label a head with ``recon-all -all``, which takes hours.
 
-    A finished subject is returned at once; neither program nor licence is asked for then. A
+    A finished subject is returned at once; neither program nor license is asked for then. A
     run that was cut off goes on where it stopped.
 
     Parameters
@@ -54,8 +54,8 @@ def run_recon_all(
         Name of the subject's folder, and the folder it lies in, which is made.
     threads
         Threads of recon-all; with more than one the hemispheres are worked on side by side.
-    licence_file
-        FreeSurfer's licence, where it is not in the environment.
+    license_file
+        FreeSurfer's license, where it is not in the environment.
     resume
         Whether a run may go on in a folder that is there.
 
@@ -68,8 +68,8 @@ def run_recon_all(
     ------
     CommandMissingError
         recon-all is not installed.
-    LicenceError
-        There is no licence.
+    LicenseError
+        There is no license.
     TemporaryError
         recon-all is at work on this subject already, or it or a step of it was killed.
     DataError
@@ -87,9 +87,9 @@ def run_recon_all(
     argv += ["-all", *(["-parallel"] if threads > 1 else []), "-openmp", str(threads)]
     log = folder / "scripts" / "recon-all.log"
     subjects_dir.mkdir(parents=True, exist_ok=True)
-    with licence(licence_file) as licence_path:
+    with freesurfer_license(license_file) as license_path:
         environment = {
-            "FS_LICENSE": str(licence_path),
+            "FS_LICENSE": str(license_path),
             # recon-all writes its whole environment into the subject's folder.
             TEXT_VARIABLE: "",
             "SUBJECTS_DIR": str(subjects_dir.absolute()),

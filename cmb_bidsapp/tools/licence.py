@@ -1,4 +1,4 @@
-"""FreeSurfer's licence: a file or a text, from the command line or the environment."""
+"""FreeSurfer's license: a file or a text, from the command line or the environment."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from cmb_bidsapp.core.errors import LicenceError
+from cmb_bidsapp.core.errors import LicenseError
 
-#: Where a licence is got, free of charge.
+#: Where a license is available, free of charge.
 REGISTRATION = "https://surfer.nmr.mgh.harvard.edu/registration.html"
 
 #: FreeSurfer's own variable, a path; and the text itself, as Brainlife hands it over.
@@ -21,8 +21,8 @@ HOME_NAMES = ("license.txt", ".license")
 
 
 @contextlib.contextmanager
-def licence(given: Path | None) -> Iterator[Path]:
-    """Path of a licence file, to be called only where a program that asks for it is to run.
+def freesurfer_license(given: Path | None) -> Iterator[Path]:
+    """Path of a license file; call this only if a program that needs it is to run.
 
     Looked at in this order: the path given, ``FS_LICENSE`` (a path; several lines that name no
     file are the text), ``FREESURFER_LICENSE`` (the text; a backslash and an n are a line break
@@ -36,7 +36,7 @@ def licence(given: Path | None) -> Iterator[Path]:
 
     Raises
     ------
-    LicenceError
+    LicenseError
         There is none, or a path that was given names no file with a text.
     """
     found = _find(given)
@@ -44,7 +44,7 @@ def licence(given: Path | None) -> Iterator[Path]:
         yield found.absolute()
         return
     with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", prefix="cmb-licence-", suffix=".txt"
+        "w", encoding="utf-8", prefix="cmb-license-", suffix=".txt"
     ) as stream:
         stream.write(found + "\n")
         stream.flush()
@@ -52,7 +52,7 @@ def licence(given: Path | None) -> Iterator[Path]:
 
 
 def _find(given: Path | None) -> Path | str:
-    """Path or text of the licence."""
+    """Path or text of the license."""
     if given is not None:
         return _checked(given, "--fs-license-file")
     value = os.environ.get(PATH_VARIABLE, "").strip()
@@ -70,8 +70,8 @@ def _find(given: Path | None) -> Path | str:
         if _problem(path) is None:
             return path
     places = ", ".join(map(str, paths)) if home else "FREESURFER_HOME (not set)"
-    raise LicenceError(
-        "no FreeSurfer licence: neither --fs-license-file nor "
+    raise LicenseError(
+        "no FreeSurfer license: neither --fs-license-file nor "
         f"{PATH_VARIABLE} nor {TEXT_VARIABLE} is set, and there is none in {places}; "
         f"get one at {REGISTRATION}"
     )
@@ -85,14 +85,14 @@ def _with_line_breaks(text: str) -> str:
 def _checked(path: Path, origin: str) -> Path:
     problem = _problem(path)
     if problem is not None:
-        raise LicenceError(
+        raise LicenseError(
             f"{origin}: {path} is not a FreeSurfer license ({problem}); get one at {REGISTRATION}"
         )
     return path
 
 
 def _problem(path: Path) -> str | None:
-    """Why a path cannot name a licence."""
+    """Why a path cannot name a license."""
     try:
         return None if path.read_bytes().strip() else "it is empty"
     except OSError as error:

@@ -1,4 +1,4 @@
-"""FreeSurfer's SynthSeg, which asks for no licence."""
+"""FreeSurfer's SynthSeg, which asks for no license."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ FIRST_INSIDE = 10_000
 
 
 @dataclass(frozen=True)
-class LabelledHead:
+class LabeledHead:
     """A label map made ready for synthesis, 1 mm, RAS axis order.
 
     Attributes
@@ -70,8 +70,8 @@ class LabelledHead:
         Dense tissue index per voxel; tissues share one intensity distribution.
     structure
         Class of :data:`~cmb_bidsapp.core.labels.STRUCTURES` per tissue, shape ``(n_tissues,)``.
-    centre
-        Centre of the brain in voxels.
+    center
+        Center of the brain in voxels.
     properties
         MR properties per tissue index.
     gradient
@@ -80,12 +80,12 @@ class LabelledHead:
 
     tissue: torch.Tensor
     structure: torch.Tensor
-    centre: torch.Tensor
+    center: torch.Tensor
     properties: tuple[Tissue, ...]
     gradient: torch.Tensor
 
 
-def load_anatomy(path: Path) -> LabelledHead:
+def load_anatomy(path: Path) -> LabeledHead:
     """Read a FreeSurfer-numbered label map of 1 mm voxels (any orientation)."""
     dseg = read_head(path).dseg.astype(np.int32)
     structures = to_structures(dseg)
@@ -94,7 +94,7 @@ def load_anatomy(path: Path) -> LabelledHead:
     inside = FIRST_INSIDE + structures.astype(np.int32)
     keys, tissue = np.unique(np.where(structures > 0, inside, dseg), return_inverse=True)
     structure = np.where(keys > FIRST_INSIDE, keys - FIRST_INSIDE, 0)
-    centre = np.argwhere(structures > 0).mean(axis=0)
+    center = np.argwhere(structures > 0).mean(axis=0)
     properties = tuple(
         TISSUES[STRUCTURES[number]] if number else EXTRACEREBRAL.get(int(key), SOFT_TISSUE)
         for key, number in zip(keys.tolist(), structure.tolist(), strict=True)
@@ -102,17 +102,17 @@ def load_anatomy(path: Path) -> LabelledHead:
     tissue = tissue.reshape(dseg.shape)
     chi = np.array([one.chi for one in properties], np.float32)
     gradient = np.gradient(dipole_field(chi[tissue], (1.0, 1.0, 1.0)), axis=2)
-    return LabelledHead(
+    return LabeledHead(
         tissue=torch.from_numpy(tissue.astype(np.float32)),
         structure=torch.from_numpy(structure.astype(np.int64)),
-        centre=torch.from_numpy(centre.astype(np.float32)),
+        center=torch.from_numpy(center.astype(np.float32)),
         properties=properties,
         gradient=torch.from_numpy(gradient.astype(np.float32)),
     )
 
 
 def random_intensities(
-    anatomy: LabelledHead, contrast: Contrast, rng: np.random.Generator
+    anatomy: LabeledHead, contrast: Contrast, rng: np.random.Generator
 ) -> torch.Tensor:
     """Mean intensity per tissue, 0..1: roughly like the contrast, now and then at random.
 
@@ -169,7 +169,7 @@ def _smooth_field(
 
 
 def _sample(volume: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
-    """Values of a volume of 1 mm voxels at points (mm), nearest neighbour; 0 beyond it."""
+    """Values of a volume of 1 mm voxels at points (mm), nearest neighbor; 0 beyond it."""
     extent = torch.tensor(volume.shape, dtype=torch.float32) - 1
     grid = (points / extent * 2 - 1).flip(-1)[None]
     return F.grid_sample(volume[None, None], grid, mode="nearest", align_corners=True)[0, 0]
@@ -193,7 +193,7 @@ def _degrade(image: torch.Tensor, contrast: Contrast, rng: np.random.Generator) 
 
 
 def synthesize(
-    anatomy: LabelledHead, shape: Shape, rng: np.random.Generator
+    anatomy: LabeledHead, shape: Shape, rng: np.random.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Draw one training pair, voxels of 2 mm.
 
@@ -204,7 +204,7 @@ def synthesize(
     shape
         Voxels along x, y and z.
     rng
-        Draws pose, shape, contrast and artefacts.
+        Draws pose, shape, contrast and artifacts.
 
     Returns
     -------
@@ -219,7 +219,7 @@ def synthesize(
     # A part may lie anywhere in the field.
     reach = SHIFT_MM + (np.array(FIELD_VOXELS) - shape) * SPACING_MM / 2
     shift = torch.from_numpy(rng.uniform(-reach, reach).astype(np.float32))
-    points = (offset + warp + shift) @ _random_affine(rng).T + anatomy.centre
+    points = (offset + warp + shift) @ _random_affine(rng).T + anatomy.center
 
     target = anatomy.structure[_sample(anatomy.tissue, points).long()]
 
@@ -276,7 +276,7 @@ def segmentation_loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tenso
     return 1 - log_right.mean() - dice.mean()
 
 
-def start_from_shares(network: torch.nn.Module, anatomies: Sequence[LabelledHead]) -> None:
+def start_from_shares(network: torch.nn.Module, anatomies: Sequence[LabeledHead]) -> None:
     """Set the last bias to the share of each class, which Adam would take hundreds of steps for.
 
     Parameters

@@ -23,7 +23,7 @@ SESSION_COLUMNS = ("participant_id", "stage", "status", "reference")
 COLUMNS = ("participant_id", "stage", "side", "fate", "x", "y", "z", "probability_max")
 OPTIONAL = ("session_id", "method")
 #: What tells sessions apart, and where a lesion is.
-SESSION, CENTRE = ["participant_id", "session_id"], ("x", "y", "z")
+SESSION, CENTER = ["participant_id", "session_id"], ("x", "y", "z")
 #: True and false candidates, and participants, that are needed.
 EACH, PARTICIPANTS = 5, 5
 
@@ -159,8 +159,8 @@ def candidates_of(
         )
     try:
         true = _microbleeds(
-            predicted.astype(dict.fromkeys([*CENTRE, "probability_max"], float)),
-            reference.astype(dict.fromkeys(CENTRE, float)),
+            predicted.astype(dict.fromkeys([*CENTER, "probability_max"], float)),
+            reference.astype(dict.fromkeys(CENTER, float)),
         )
     except ValueError as error:
         raise DataError(f"{table}: probability_max, x, y, z must be numbers ({error})") from error
@@ -181,7 +181,7 @@ def _microbleeds(predicted: pd.DataFrame, reference: pd.DataFrame) -> Truth:
     known = dict(iter(reference.groupby(SESSION)))
     for session, own in predicted.groupby(SESSION):
         if session in known:
-            there, found = (rows[[*CENTRE]].to_numpy() for rows in (known[session], own))
+            there, found = (rows[[*CENTER]].to_numpy() for rows in (known[session], own))
             for pair in match_by_rank(there, found, own["probability_max"].to_numpy()):
                 true.loc[own.index[pair.predicted]] = True
     hits: Truth = true.to_numpy()

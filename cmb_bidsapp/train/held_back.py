@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cmb_bidsapp.core.arrays import Points
-from cmb_bidsapp.evaluation.matching import centres_of, lesions_of, match
+from cmb_bidsapp.evaluation.matching import centers_of, lesions_of, match
 from cmb_bidsapp.lesions.proposals import Proposals
 from cmb_bidsapp.lesions.second_look import Image, SecondLook, Viewer, Views, judge_views
 from cmb_bidsapp.lesions.segment import Segmentation
@@ -44,7 +44,7 @@ class Trial:
     mark
         Which mark each candidate makes, as a row of ``marks``.
     marks, implants
-        Centres (RAS mm), shape ``(n, 3)``; simulated microbleeds that a rater would see.
+        Centers (RAS mm), shape ``(n, 3)``; simulated microbleeds that a rater would see.
     """
 
     views: Views
@@ -98,18 +98,18 @@ def trial_of(
     viewer = Viewer.of(t2star, scan.voxel)
     if spots is not None:
         proposed = proposed.with_spots(spots, viewer, found.labels > 0)
-    certain = proposed.judged(np.ones(len(proposed.centres), np.float32))
+    certain = proposed.judged(np.ones(len(proposed.centers), np.float32))
     kept = chain.kept(scan, t2star, Segmentation(found.labels, certain))
     if drawn is not None:
         kept = not_touching(kept, scan.marks)
     lesions = lesions_of(kept, scan.affine)
-    belongs = kept[tuple(proposed.centres.T)]
+    belongs = kept[tuple(proposed.centers.T)]
     return Trial(
-        views=viewer.views(proposed.centres[belongs > 0]),
+        views=viewer.views(proposed.centers[belongs > 0]),
         voxel=np.array(viewer.log_voxel()),
         mark=np.searchsorted([lesion.number for lesion in lesions], belongs[belongs > 0]),
-        marks=centres_of(lesions),
-        implants=centres_of([] if drawn is None else lesions_of(drawn.instances, scan.affine)),
+        marks=centers_of(lesions),
+        implants=centers_of([] if drawn is None else lesions_of(drawn.instances, scan.affine)),
     )
 
 

@@ -45,8 +45,8 @@ class Draw:
 def draw_case(background: Background, count: int, rng: np.random.Generator) -> Draw:
     """Implant sources into a whole brain, fewer into a part of one.
 
-    Where microbleeds are labelled, what is suspected elsewhere is a mimic: patches are centred on
-    it. Where nobody has labelled, it may be a microbleed, and is ignored.
+    Where microbleeds are labeled, what is suspected elsewhere is a mimic: patches are centered on
+    it. Where nobody has labeled, it may be a microbleed, and is ignored.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def draw_case(background: Background, count: int, rng: np.random.Generator) -> D
         Draws them.
     """
     seen = background
-    number = max(1, round(count * min(1.0, seen.millilitres / BRAIN_ML)))
+    number = max(1, round(count * min(1.0, seen.milliliters / BRAIN_ML)))
     implants = draw_implants(
         seen.t2star, seen.regions, seen.affine, number, rng, b0=seen.b0, te_ms=seen.te_ms
     )
@@ -131,9 +131,9 @@ def run_implants(
     out
         Folder of the cases, laid out as derivatives.
     masks
-        Derivatives with the CMB masks of labelled sessions, and masks of what is to be ignored
-        (``desc-ignore``). All microbleeds of these are labelled; sessions without a mask there are
-        left out. Without it nothing is taken for labelled.
+        Derivatives with the CMB masks of labeled sessions, and masks of what is to be ignored
+        (``desc-ignore``). All microbleeds of these are labeled; sessions without a mask there are
+        left out. Without it nothing is taken for labeled.
     draws
         Number of cases of each session.
     microbleeds
@@ -149,8 +149,8 @@ def run_implants(
         No session can be used.
     """
     sessions = chosen_sessions(derivatives, masks, participants=participants, excluded=excluded)
-    for files, labelled in sessions:
-        seen = read_background(files, labelled)
+    for files, labeled in sessions:
+        seen = read_background(files, labeled)
         for number in range(draws):
             case = SessionFiles(out, files.participant, f"{files.session or ''}draw{number}")
             if not case.mask.exists():
@@ -171,14 +171,14 @@ def chosen_sessions(
     """Sessions of the participants asked for, each with its labels.
 
     Sessions without a mask in ``masks`` are named and left out; without ``masks`` nobody has
-    labelled any.
+    labeled any.
 
     Parameters
     ----------
     derivatives
         Output folder of the app.
     masks
-        Folder of labelled masks; ``None``: there are none.
+        Folder of labeled masks; ``None``: there are none.
     participants, excluded
         Labels of those that are wanted (all where none is given), and of those not.
 
@@ -197,11 +197,11 @@ def chosen_sessions(
     for files in sessions:
         if files.participant not in wanted:
             continue
-        labelled = SessionFiles(masks, files.participant, files.session) if masks else None
-        if labelled is not None and not labelled.mask.exists():
-            log.warning("%s is left out: %s does not exist", files.label, labelled.mask)
+        labeled = SessionFiles(masks, files.participant, files.session) if masks else None
+        if labeled is not None and not labeled.mask.exists():
+            log.warning("%s is left out: %s does not exist", files.label, labeled.mask)
             continue
-        chosen.append((files, labelled))
+        chosen.append((files, labeled))
     if not chosen:
         raise NoInputError(f"{masks}: no mask of any session of {derivatives}")
     return chosen

@@ -38,7 +38,7 @@ TISSUE_PER_ML = 4
 CLEAR_MM = 5.0
 #: What a reader rated is darkest no farther (mm) from its point, in plane.
 NEAR_MM = 1.5
-#: Tissue is clear where nothing within so many millimetres in plane is darker than this, relative
+#: Tissue is clear where nothing within so many millimeters in plane is darker than this, relative
 #: to its surroundings.
 CLEAR_TISSUE_MM, CLEAR_TISSUE = 1.5, 0.75
 #: Microbleeds that take less than this share of the signal teach little but noise.
@@ -58,7 +58,7 @@ class Kind(IntEnum):
     LESION = 1
     TISSUE = 2
     SUSPECTED = 3
-    """By a lesion model, where nobody has labelled."""
+    """By a lesion model, where nobody has labeled."""
 
 
 @dataclass(frozen=True)
@@ -119,9 +119,9 @@ def _widths(reach: float, voxel: Sequence[float]) -> list[int]:
 
 
 def places_of(seen: Background, acquisition: int, rng: np.random.Generator) -> Places:
-    """Labelled lesions of a scan, dark places that are none, and clear tissue.
+    """Labeled lesions of a scan, dark places that are none, and clear tissue.
 
-    What a lesion model suspects is none where all lesions are labelled, and elsewhere a kind of its
+    What a lesion model suspects is none where all lesions are labeled, and elsewhere a kind of its
     own, which may be either.
 
     Parameters
@@ -140,19 +140,19 @@ def places_of(seen: Background, acquisition: int, rng: np.random.Generator) -> P
     tissue = ndimage.minimum_filter(relative, (*_widths(CLEAR_TISSUE_MM, voxel[:2]), 1)) > (
         CLEAR_TISSUE
     )
-    suspects = _centres(seen.t2star, seen.suspected)
+    suspects = _centers(seen.t2star, seen.suspected)
     lesions = unknown = np.zeros((0, 3), np.intp)
     if seen.lesions is None:
         known = known | seen.suspected
         suspects, unknown = unknown, suspects
     else:
-        lesions = _centres(seen.t2star, seen.lesions)
+        lesions = _centers(seen.t2star, seen.lesions)
     near = ndimage.maximum_filter(known, _widths(CLEAR_MM, voxel))
     others = np.concatenate(
         [rng.permutation(suspects)[:SUSPECTED], rng.permutation(spots)[:SPOTS], spots[:DARKEST]]
     )
     others = others[~near[tuple(others.T)]]
-    count = round(min(TISSUE, TISSUE_PER_ML * seen.millilitres))
+    count = round(min(TISSUE, TISSUE_PER_ML * seen.milliliters))
     clear = tissue_places(seen.t2star, seen.regions, count, rng, within=tissue & ~near)
     kinds = {
         Kind.LESION: lesions,
@@ -214,12 +214,12 @@ def _darkest_near(seen: Background, points: Points) -> npt.NDArray[np.intp]:
 
 
 def _places_at(
-    seen: Background, centres: Mapping[Kind, npt.NDArray[np.intp]], acquisition: int
+    seen: Background, centers: Mapping[Kind, npt.NDArray[np.intp]], acquisition: int
 ) -> Places:
     """Views of voxels, by what they are."""
     viewer = Viewer.of(seen.t2star, seen.voxel)
-    voxels = np.concatenate(list(centres.values()))
-    kind = np.repeat(np.array(list(centres), np.int8), [len(some) for some in centres.values()])
+    voxels = np.concatenate(list(centers.values()))
+    kind = np.repeat(np.array(list(centers), np.int8), [len(some) for some in centers.values()])
     mimic = np.full(len(voxels), UNKNOWN, np.int8)
     if seen.mimics is not None:
         mimic[kind == Kind.OTHER] = seen.mimics[tuple(voxels[kind == Kind.OTHER].T)]
@@ -232,7 +232,7 @@ def _places_at(
     )
 
 
-def _centres(t2star: Image, mask: Mask) -> npt.NDArray[np.intp]:
+def _centers(t2star: Image, mask: Mask) -> npt.NDArray[np.intp]:
     """Darkest voxel of every piece of a mask."""
     pieces, count = ndimage.label(mask, CONNECTIVITY_26)
     return darkest(t2star, pieces, count)
@@ -284,8 +284,8 @@ def shadows_of(acquisition: Acquisition, count: int, rng: np.random.Generator) -
             continue
         factor = np.pad(np.abs(drawn.factor).astype(np.float32), room, constant_values=1)
         pieces = np.pad(drawn.instances, room)
-        centres = darkest(factor, pieces, int(pieces.max()))[np.array(strong) - 1]
+        centers = darkest(factor, pieces, int(pieces.max()))[np.array(strong) - 1]
         viewer = Viewer.of(factor, acquisition.voxel)
-        found.append(viewer.views(centres, PIXELS + 2 * MARGIN).astype(np.float16))
+        found.append(viewer.views(centers, PIXELS + 2 * MARGIN).astype(np.float16))
     size = (0, 2 * SLICES, PIXELS + 2 * MARGIN, PIXELS + 2 * MARGIN)
     return np.concatenate(found) if found else np.zeros(size, np.float16)

@@ -136,8 +136,8 @@ def backgrounds(request: SecondLookRequest) -> Iterator[tuple[str, Background]]:
         sessions = [one for one in sessions if one[0].label in kept]
     for folder in request.also:
         sessions += chosen_sessions(folder, folder)
-    for files, labelled in sessions:
-        yield files.label, read_background(files, labelled)
+    for files, labeled in sessions:
+        yield files.label, read_background(files, labeled)
 
 
 def run_lesion_training(request: LesionsRequest) -> int:

@@ -18,9 +18,9 @@ from cmb_bidsapp.train.places import MARGIN, Image, Kind, Places, Stored
 BATCH, LEARNING_RATE = 128, 2e-3
 #: Of a judge that is trained further: it shall not forget what it was trained on before.
 TUNING_RATE = 3e-4
-#: Share of a batch that is microbleeds; of these, the share that somebody labelled, where anybody
+#: Share of a batch that is microbleeds; of these, the share that somebody labeled, where anybody
 #: did; of the rest of the batch, the share that is clear tissue.
-POSITIVE, LABELLED, TISSUE = 0.4, 0.15, 0.1
+POSITIVE, LABELED, TISSUE = 0.4, 0.15, 0.1
 #: Of that rest, the share that is suspected, where a judge is trained further.
 SUSPECTED = 0.25
 #: What a judge shall say of what is a microbleed, and of what is none: nobody is that sure.
@@ -133,14 +133,14 @@ class _Sampler:
         if not len(of[Kind.OTHER]):
             raise NoInputError("no dark places, or no tissue around them, to learn from")
         positives = round(BATCH * POSITIVE)
-        labelled = round(positives * LABELLED) if len(of[Kind.LESION]) else 0
+        labeled = round(positives * LABELED) if len(of[Kind.LESION]) else 0
         rest = BATCH - positives
         plain = round(rest * TISSUE)
         unknown = round(rest * SUSPECTED) if judge and len(of[Kind.SUSPECTED]) else 0
-        self._mixed = positives - labelled
+        self._mixed = positives - labeled
         #: The rest of a batch: places to choose from, and how many.
         self._plain = (
-            (of[Kind.LESION], labelled),
+            (of[Kind.LESION], labeled),
             (of[Kind.OTHER], rest - plain - unknown),
             (self._mixer.tissue, plain),
             (of[Kind.SUSPECTED], unknown),

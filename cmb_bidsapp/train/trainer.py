@@ -24,16 +24,16 @@ TOP_K, WEIGHT_DICE, WEIGHT_TOPK = 10.0, 0.5, 0.5
 #: of the voxels, the hardest, that it is the mean of. A trained model knows the regions, whose
 #: borders fill the hardest tenth of the joint loss; what it marks wrongly is among this hundredth.
 WEIGHT_LESION, LESION_TOP_K = 0.5, 1.0
-#: Share of the patches without a forced microbleed that are centred on a mimic.
+#: Share of the patches without a forced microbleed that are centered on a mimic.
 MIMIC_SHARE = 0.5
 #: Classes of few voxels, and their weight in the cross-entropy when they start untrained.
 RARE, FIRST_RARE_WEIGHT = ("CMB", "mimic"), 30.0
 
 
 class _MicrobleedLoader(nnUNetDataLoader):  # type: ignore[misc]
-    """Centre the forced patches on microbleeds where the case has any, many others on mimics."""
+    """Center the forced patches on microbleeds where the case has any, many others on mimics."""
 
-    centre: int
+    center: int
     mimic: int | None
 
     def get_bbox(
@@ -46,7 +46,7 @@ class _MicrobleedLoader(nnUNetDataLoader):  # type: ignore[misc]
     ) -> Any:
         # nnU-Net seeds the legacy generator of its workers.
         if force_fg:
-            overwrite_class = self._present(class_locations, self.centre)
+            overwrite_class = self._present(class_locations, self.center)
         elif np.random.uniform() < MIMIC_SHARE:  # noqa: NPY002
             overwrite_class = self._present(class_locations, self.mimic)
         force_fg = force_fg or overwrite_class is not None
@@ -193,7 +193,7 @@ class MicrobleedTrainer(nnUNetTrainer):  # type: ignore[misc]
         """nnU-Net's loaders, with ours in their place: it names the class, so that is exchanged."""
         original = nnunet_module.nnUNetDataLoader
         labels = self.dataset_json["labels"]
-        _MicrobleedLoader.centre = labels["CMB"]
+        _MicrobleedLoader.center = labels["CMB"]
         _MicrobleedLoader.mimic = labels.get("mimic")
         nnunet_module.nnUNetDataLoader = _MicrobleedLoader
         try:

@@ -14,11 +14,11 @@ def read_bert(bert):
 
 
 @pytest.fixture
-def backend(tmp_path, licence_file):
+def backend(tmp_path, license_file):
     """Ask for a backend; its own folders are ``freesurfer`` and ``synthseg``."""
 
     def make(wanted, *given, **options):
-        options = {"licence_file": licence_file, **options}
+        options = {"license_file": license_file, **options}
         return ParcellationRequest(
             wanted=wanted,
             given=given,

@@ -8,7 +8,7 @@ import numpy as np
 
 from cmb_bidsapp.anatomy.existing import ExistingParcellation, parcellations_in
 
-#: FreeSurfer's axes (L, I, A), 4 mm, off-centre.
+#: FreeSurfer's axes (L, I, A), 4 mm, off-center.
 AFFINE = np.array([[-4.0, 0, 0, 85], [0, 0, 4, -60], [0, -4, 0, 92], [0, 0, 0, 1]])
 SHAPE = (40, 44, 42)
 

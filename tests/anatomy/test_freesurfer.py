@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cmb_bidsapp.anatomy.reuse import read_parcellation
-from cmb_bidsapp.core.errors import DataError, LicenceError
+from cmb_bidsapp.core.errors import DataError, LicenseError
 from tests.anatomy.subjects import LAYOUTS, head, write
 
 
@@ -32,14 +32,14 @@ def test_where_recon_all_may_not_run_the_folders_are_named(
     assert machine.runs == []
 
 
-def test_the_licence_is_asked_for_where_recon_all_is_to_run_only(
+def test_the_license_is_asked_for_where_recon_all_is_to_run_only(
     install_recon_all, tmp_path, backend, obtain
 ):
     install_recon_all()
-    with pytest.raises(LicenceError):
-        obtain(backend("freesurfer", licence_file=None))
+    with pytest.raises(LicenseError):
+        obtain(backend("freesurfer", license_file=None))
     write(tmp_path / "given" / LAYOUTS["sMRIPrep"])
-    found, _ = obtain(backend("freesurfer", tmp_path / "given", licence_file=None))
+    found, _ = obtain(backend("freesurfer", tmp_path / "given", license_file=None))
     assert found.kind == "sMRIPrep"
 
 
@@ -65,9 +65,9 @@ def test_recon_all_labels_the_head_and_its_subject_is_found(
     (run,) = machine.runs
     assert run.argv[run.argv.index("-i") + 1] == str(t1w)
     assert run.argv[run.argv.index("-openmp") + 1] == "2"
-    labelled = read_parcellation(found)
-    assert labelled.source == "FreeSurfer"
-    np.testing.assert_array_equal(labelled.dseg[labelled.dseg > 0], head()[head() > 0])
+    labeled = read_parcellation(found)
+    assert labeled.source == "FreeSurfer"
+    np.testing.assert_array_equal(labeled.dseg[labeled.dseg > 0], head()[head() > 0])
     # The second time nothing is run, and nothing told.
     assert obtain(asked, session) == (found, [])
     assert len(machine.runs) == 1
@@ -75,7 +75,7 @@ def test_recon_all_labels_the_head_and_its_subject_is_found(
 
 # A recon-all that has not ended
 @pytest.mark.parametrize("done", [None, "1\n"], ids=["cut off", "failed"])
-def test_recon_all_goes_on_though_the_cortex_is_labelled(
+def test_recon_all_goes_on_though_the_cortex_is_labeled(
     machine, install_recon_all, tmp_path, backend, obtain, done
 ):
     install_recon_all()

@@ -9,7 +9,7 @@ from nibabel.affines import apply_affine
 from scipy import ndimage
 
 from cmb_bidsapp.anatomy.jhu import Jhu, capsules, read_jhu
-from cmb_bidsapp.anatomy.standard import centres
+from cmb_bidsapp.anatomy.standard import centers
 from cmb_bidsapp.anatomy.talairach import MNI305_TO_MNI152, to_mni305
 from cmb_bidsapp.bids.images import read_labels
 from cmb_bidsapp.core.errors import DataError
@@ -39,8 +39,8 @@ def atlas():
     labels = np.zeros(SHAPE, np.uint8)
     for odd, (x, y, z) in PAIRS.items():
         for label, side in ((odd, 1), (odd + 1, -1)):
-            centre = np.linalg.inv(AFFINE) @ [side * x, y, z, 1]
-            i, j, k = np.rint(centre[:3]).astype(int)
+            center = np.linalg.inv(AFFINE) @ [side * x, y, z, 1]
+            i, j, k = np.rint(center[:3]).astype(int)
             labels[i - 1 : i + 2, j - 1 : j + 2, k - 1 : k + 2] = label
     return labels
 
@@ -143,7 +143,7 @@ def test_capsules_are_what_their_labels_say_wherever_the_head_lies():
     grid = Grid(
         (60, 70, 50), np.array([[0, 0, 2.5, -60], [2.2, 0, 0, -60], [0, -2, 0, 55], [0, 0, 0, 1]])
     )
-    internal, external = capsules(jhu, apply_affine(move, centres(grid)))
+    internal, external = capsules(jhu, apply_affine(move, centers(grid)))
     assert internal.any()
     assert external.any()
     near = np.argwhere(ndimage.binary_dilation(internal | external, iterations=2))
@@ -171,7 +171,7 @@ def test_a_head_elsewhere_has_no_capsules():
     jhu = Jhu(atlas(), AFFINE, mirrored=False)
     far = np.eye(4)
     far[2, 3] = 500
-    internal, external = capsules(jhu, centres(Grid((20, 20, 20), far)))
+    internal, external = capsules(jhu, centers(Grid((20, 20, 20), far)))
     assert not internal.any()
     assert not external.any()
 
@@ -206,7 +206,7 @@ def test_the_public_copy_is_mirrored_and_comes_to_lie_on_fsls_grid(real):
 def test_capsules_agree_with_those_of_the_mars_map(real, mars, number, region, least):
     """Measured: Dice .974 (internal) and .992 (external); x 1 mm off, .83 and .78."""
     labels, affine = mars
-    found = capsules(real, centres(Grid.of(labels, affine)))[number]
+    found = capsules(real, centers(Grid.of(labels, affine)))[number]
     expected = labels == region
     assert 2 * (found & expected).sum() / (found.sum() + expected.sum()) > least
     assert found[ndimage.binary_dilation(expected)].sum() > 0.99 * found.sum()
@@ -219,7 +219,7 @@ def test_capsules_of_a_real_head_are_right_voxel_by_voxel(real, data_dir):
     dseg, affine = read_labels(path)
     grid = Grid.of(dseg, affine)
     to_mni152 = MNI305_TO_MNI152 @ to_mni305(path.parents[1])
-    internal, external = capsules(real, apply_affine(to_mni152, centres(grid)))
+    internal, external = capsules(real, apply_affine(to_mni152, centers(grid)))
     # Half of the voxels from the capsules and 2 mm around, half from the head.
     near = np.argwhere(ndimage.binary_dilation(internal | external, iterations=2))
     rng = np.random.default_rng(0)

@@ -139,7 +139,7 @@ def test_capsules_of_an_atlas_replace_those_between_the_nuclei():
     internal[26:40], external[10:16] = True, True
     mars = mars_labels(parcellation(dseg), capsules=Capsules(internal, external))
     assert (mars[26:28] == left("internal-capsule")).all()
-    assert (mars[28:32] == left("basal-ganglia")).all()  # an atlas turns no grey matter white
+    assert (mars[28:32] == left("basal-ganglia")).all()  # an atlas turns no gray matter white
     assert (mars[32:40] == left("internal-capsule")).all()
     assert (mars[10:16] == left("external-capsule")).all()
     assert (mars[24:26] != left("internal-capsule")).all()
@@ -248,20 +248,20 @@ def test_algorithm_1_on_a_real_freesurfer_subject_voxel_by_voxel(bert, rules):
     proxy = to_proxy(mars)
     dseg = bert.dseg
     deep, tissue = expected_deep(bert, rules)
-    # The bridge of white matter beside the labelled callosum is ours.
+    # The bridge of white matter beside the labeled callosum is ours.
     certain = np.isin(dseg, (2, 41, 77)) & (mars % 100 != MARS["corpus-callosum"])
     certain &= np.isin(bert.white, range(3000, 5003))
-    lobar_grey = np.isin(dseg, (3, 17, 18, 42, 53, 54)) | ((dseg >= 1000) & (dseg < 2100))
+    lobar_gray = np.isin(dseg, (3, 17, 18, 42, 53, 54)) | ((dseg >= 1000) & (dseg < 2100))
     infratentorial = np.isin(dseg, (7, 8, 16, 46, 47))
     fluid = np.isin(dseg, (0, 4, 5, 14, 15, 24, 30, 31, 43, 44, 62, 63, 72, 80, 85))
     assert (proxy[certain & deep] == PROXY["deep"]).all()
     assert (proxy[certain & ~deep] == PROXY["lobar"]).all()
     assert certain.sum() > 0.97 * tissue.sum()
     assert (proxy[deep & ~tissue] == PROXY["deep"]).all()
-    assert (proxy[lobar_grey] == PROXY["lobar"]).all()
+    assert (proxy[lobar_gray] == PROXY["lobar"]).all()
     assert (proxy[infratentorial] == PROXY["infratentorial"]).all()
     assert not proxy[fluid].any()
-    known = tissue | deep | lobar_grey | infratentorial | fluid
+    known = tissue | deep | lobar_gray | infratentorial | fluid
     assert known.all()
     assert (proxy[~fluid] > 0).all()  # no brain voxel is left unassigned
 

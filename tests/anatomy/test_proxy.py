@@ -140,7 +140,7 @@ def test_nuclei_far_apart_have_no_capsule_between_them(medial):
     assert (proxy_labels(capsule(12, medial=medial), ONE)[6:18, 14, 1:6] == LOBAR).all()
 
 
-def test_the_capsule_is_measured_in_millimetres():
+def test_the_capsule_is_measured_in_millimeters():
     assert (proxy_labels(capsule(9), (2.0, 1.0, 1.0))[6:15, 14, 1:6] == LOBAR).all()
     assert (proxy_labels(capsule(5), (2.0, 1.0, 1.0))[6:11, 14, 1:6] == DEEP).all()
 
@@ -164,7 +164,7 @@ def test_with_an_insula_other_cortex_makes_no_external_capsule():
     assert (proxy_labels(dseg, ONE)[6:11, :10, :10] == LOBAR).all()
 
 
-def test_the_callosum_as_labelled_is_deep():
+def test_the_callosum_as_labeled_is_deep():
     dseg = white_block((20, 20, 20))
     dseg[:, :, :10] = LEFT_CORTEX
     dseg[9:11, 9:11, 10:12] = 253

@@ -25,8 +25,8 @@ from cmb_bidsapp.preprocess.resampling import Grid
 from tests.anatomy.subjects import find_parcellation
 
 #: Voxels of 1 ml.
-CENTIMETRE = (10.0, 10.0, 10.0)
-#: A usual head: millilitres of every FreeSurfer id.
+CENTIMETER = (10.0, 10.0, 10.0)
+#: A usual head: milliliters of every FreeSurfer id.
 ADULT = {
     **{2: 230, 41: 230, 251: 4, 77: 2, 3: 3, 42: 3, 1028: 250, 2028: 250},
     **{7: 14, 46: 14, 8: 55, 47: 55, 4: 10, 43: 9, 5: 1, 72: 1},
@@ -35,9 +35,9 @@ ADULT = {
 }
 
 
-def parcellation(millilitres, spacing=CENTIMETRE):
+def parcellation(milliliters, spacing=CENTIMETER):
     """A row of voxels with so many of every id."""
-    dseg = np.repeat(*np.array([*millilitres.items()], np.int32).T)[:, None, None]
+    dseg = np.repeat(*np.array([*milliliters.items()], np.int32).T)[:, None, None]
     return Parcellation(dseg, Grid(dseg.shape, np.diag([*spacing, 1.0])))
 
 
@@ -93,10 +93,10 @@ def test_rows_have_the_columns_and_survive_the_table(tmp_path):
 @pytest.mark.parametrize(
     ("voxels", "flag"), [(899, "low"), (900, "ok"), (2400, "ok"), (2401, "high"), (0, "low")]
 )
-def test_the_volume_of_a_brain_is_in_millilitres(voxels, flag):
+def test_the_volume_of_a_brain_is_in_milliliters(voxels, flag):
     mask = np.zeros((20, 20, 20), bool)
     mask.flat[:voxels] = True
-    volume, *_ = brain_measures("T1w", mask, CENTIMETRE, 0.98)
+    volume, *_ = brain_measures("T1w", mask, CENTIMETER, 0.98)
     assert (volume.measure, volume.value, volume.units) == ("T1w brain volume", voxels, "ml")
     assert volume.flag == flag
     # The same head in voxels of another shape.
@@ -200,7 +200,7 @@ def test_a_t1w_as_bright_and_dark_as_the_t2star_is_told_with_the_file():
     assert flagged(other) == {"ventricles by white matter in the T1w": "high"}
     assert f"{name} may be a T2*w" in warnings(other)[0]
     (told,) = warnings(found)
-    assert f"{name} may be a T2*w; look at it" in told
+    assert f"{name} may be a T2*w image; check it" in told
     assert contrast_measures(math.nan, math.nan, name) == [], "unknown is not told"
 
 

@@ -48,7 +48,7 @@ def test_the_registration_is_not_taken_the_wrong_way_round():
     assert share_shown(cube(), HEAD, image, pull=IDENTITY) < 0.5
 
 
-def test_thick_slices_reach_half_their_thickness_beyond_their_centres():
+def test_thick_slices_reach_half_their_thickness_beyond_their_centers():
     image = image_over((10, 10, 10), (20, 20, 2), spacing=(1.0, 1.0, 5.0))
     assert share_shown(cube(), HEAD, image, pull=IDENTITY) == pytest.approx(0.5)
 

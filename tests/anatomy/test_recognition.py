@@ -40,8 +40,8 @@ def never(*_):
     raise AssertionError("the image need not be looked at again")
 
 
-def judged(found, recognise=never, data=DATA, brain=BRAIN, contrast="T2starw"):
-    return why_not(data, AFFINE, contrast, recognise, anatomy=found, brain=brain)
+def judged(found, recognize=never, data=DATA, brain=BRAIN, contrast="T2starw"):
+    return why_not(data, AFFINE, contrast, recognize, anatomy=found, brain=brain)
 
 
 def test_certainty_is_the_mean_of_what_is_brain():

@@ -56,13 +56,13 @@ def test_an_image_without_contrast_changes_nothing():
     assert wrong(found) == pytest.approx(wrong(plain(anatomy)), abs=0.03)
 
 
-def test_brightness_is_learnt_in_the_neighbourhood(monkeypatch):
+def test_brightness_is_learnt_in_the_neighborhood(monkeypatch):
     # The image gets three times as bright from one side to the other: one mean would not do.
     ramp = np.linspace(0.5, 1.5, FINE.shape[1], dtype=np.float32)[None, :, None]
     image = picture(dark=35.0) * ramp
-    monkeypatch.setattr(refine, "NEIGHBOURHOOD_MM", 1000.0)
+    monkeypatch.setattr(refine, "NEIGHBORHOOD_MM", 1000.0)
     everywhere = refined_structures(unsure(), image, FINE.affine, FINE)
-    monkeypatch.setattr(refine, "NEIGHBOURHOOD_MM", 8.0)
+    monkeypatch.setattr(refine, "NEIGHBORHOOD_MM", 8.0)
     nearby = refined_structures(unsure(), image, FINE.affine, FINE)
     assert wrong(nearby) < 0.8 * wrong(everywhere)
 

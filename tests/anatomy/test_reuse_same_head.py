@@ -17,9 +17,9 @@ def parcellation(dseg=None, affine=AFFINE):
     return Parcellation(dseg, Grid.of(dseg, affine), source="FreeSurfer")
 
 
-def moved_by(millimetres):
+def moved_by(millimeters):
     affine = AFFINE.copy()
-    affine[:3, 3] += millimetres
+    affine[:3, 3] += millimeters
     return affine
 
 

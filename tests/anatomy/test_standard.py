@@ -11,7 +11,7 @@ from cmb_bidsapp.anatomy.standard import (
     FIELD_MM,
     Field,
     StandardTransforms,
-    centres,
+    centers,
     in_space,
     read_field,
     sample,
@@ -45,7 +45,7 @@ def unbent(points):
 
 
 def field_of(function, grid=GRID):
-    points = centres(grid)
+    points = centers(grid)
     return Field((function(points) - points).astype(np.float32), grid)
 
 
@@ -73,7 +73,7 @@ def test_ants_understands_the_file(tmp_path: Path):
     path = tmp_path / "field.nii.gz"
     write_field(field_of(bent), path)
     # An image that holds its own x, y or z, resampled through the field, tells where it came from.
-    points = centres(GRID)
+    points = centers(GRID)
     for axis in range(3):
         image = to_ants(points[..., axis], GRID.affine)
         moved = ants.apply_transforms(image, image, [str(path)]).numpy()
@@ -118,12 +118,12 @@ def test_any_transform_of_itk_becomes_a_field(tmp_path: Path):
     turned = Grid(GRID.shape, GRID.affine @ np.diag([-1.0, 1, 1, 1]))
     for grid in (GRID, turned):
         found = tabulate(path, grid)
-        expected = apply_affine(RIGID, centres(grid))
-        np.testing.assert_allclose(centres(grid) + found.displacement, expected, atol=1e-4)
+        expected = apply_affine(RIGID, centers(grid))
+        np.testing.assert_allclose(centers(grid) + found.displacement, expected, atol=1e-4)
 
 
 def test_images_are_looked_up_linearly_and_end_at_their_border():
-    ramp = centres(GRID)[..., 0]
+    ramp = centers(GRID)[..., 0]
     np.testing.assert_allclose(sample(ramp, GRID.affine, POINTS), POINTS[:, 0], atol=1e-4)
     assert sample(ramp + 100, GRID.affine, np.array([[300.0, 0, 0]])) == [0]
 
@@ -134,9 +134,9 @@ def test_no_lesion_gets_lost_in_larger_voxels():
     instances[20:30, 20:30, 3:7] = 3
     fine = np.diag([0.5, 0.5, 2.0, 1.0])
     coarse = Grid((6, 6, 6), np.diag([4.0, 4.0, 4.0, 1.0]))
-    mask = in_space(instances, fine, centres(coarse))
+    mask = in_space(instances, fine, centers(coarse))
     assert mask.dtype == np.uint8
     assert mask[1, 1, 2] or mask[1, 1, 3]
     assert mask[3, 3, 2] == 1
     assert mask.sum() < 8
-    assert in_space(instances * 0, fine, centres(coarse)).sum() == 0
+    assert in_space(instances * 0, fine, centers(coarse)).sum() == 0

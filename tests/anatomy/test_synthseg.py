@@ -19,7 +19,7 @@ def test_synthseg_labels_the_head_and_its_image_is_found(
     labels = save(tmp_path / "labels.nii.gz", head(full=False))
     machine.install("mri_synthseg", SYNTHSEG.format(labels=str(labels)))
     write(tmp_path / "given" / LAYOUTS["FreeSurfer"])
-    asked = backend("synthseg", tmp_path / "given", licence_file=None)
+    asked = backend("synthseg", tmp_path / "given", license_file=None)
     found, steps = obtain(asked, session)
     assert found.kind == "SynthSeg"
     assert found.dseg == tmp_path / "synthseg" / f"{name}_desc-synthseg_dseg.nii.gz"
@@ -28,8 +28,8 @@ def test_synthseg_labels_the_head_and_its_image_is_found(
     assert run.argv[run.argv.index("--i") + 1] == str(t1w)
     assert run.argv[run.argv.index("--threads") + 1] == "2"
     assert "--cpu" in run.argv
-    labelled = read_parcellation(found)
-    assert labelled.source == "SynthSeg"
-    assert has_lobes(labelled.dseg)
+    labeled = read_parcellation(found)
+    assert labeled.source == "SynthSeg"
+    assert has_lobes(labeled.dseg)
     assert obtain(asked, session) == (found, [])
     assert len(machine.runs) == 1

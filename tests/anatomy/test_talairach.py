@@ -24,7 +24,7 @@ Transform_Type = Linear;
 Linear_Transform =
 {};
 """
-#: Voxels of the source: 0.7 mm, axes L, I, A, off-centre; of the destination: FreeSurfer's 1 mm.
+#: Voxels of the source: 0.7 mm, axes L, I, A, off-center; of the destination: FreeSurfer's 1 mm.
 SOURCE = np.array([[-0.7, 0, 0, 80.0], [0, 0, 0.7, -90.0], [0, -0.7, 0, 100.0], [0, 0, 0, 1]])
 TARGET = np.array([[-1.0, 0, 0, 128.0], [0, 0, 1.0, -128.0], [0, -1.0, 0, 128.0], [0, 0, 0, 1]])
 
@@ -42,7 +42,7 @@ def write_xfm(path, text=None):
 def volume(affine, shape, name, valid=1):
     size = np.linalg.norm(affine[:3, :3], axis=0)
     axes = [rows([axis]) for axis in (affine[:3, :3] / size).T]
-    centre = affine[:3, :3] @ (np.array(shape) / 2) + affine[:3, 3]
+    center = affine[:3, :3] @ (np.array(shape) / 2) + affine[:3, 3]
     return f"""valid = {valid}  # volume info
 filename = {name}
 volume = {" ".join(map(str, shape))}
@@ -50,7 +50,7 @@ voxelsize = {rows([size])}
 xras   = {axes[0]}
 yras   = {axes[1]}
 zras   = {axes[2]}
-cras   = {rows([centre])}
+cras   = {rows([center])}
 """
 
 
@@ -83,7 +83,7 @@ def test_a_point_in_mni152_has_its_published_place_in_mni305():
 
 
 def test_the_way_back_is_the_published_one():
-    """FreeSurfer publishes it rounded to four digits, 2 micrometres away."""
+    """FreeSurfer publishes it rounded to four digits, 2 micrometers away."""
     published = [
         [1.0022, 0.0071, -0.0177, 0.0528],
         [-0.0146, 0.9990, 0.0027, -1.5519],

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from nibabel.affines import apply_affine
 
-from cmb_bidsapp.anatomy.standard import centres
+from cmb_bidsapp.anatomy.standard import centers
 from cmb_bidsapp.anatomy.templates import Space, find_template
 from cmb_bidsapp.core.errors import UnavailableError, UsageError
 from cmb_bidsapp.core.labels import STANDARD_SPACE
@@ -78,7 +78,7 @@ def test_another_space_comes_from_templateflow(home: Path):
     template = find_template(Space(OTHER, 2))
     assert template.grid.shape == (20, 30, 10)
     np.testing.assert_allclose(
-        template.points(), apply_affine(WAY, centres(template.grid)), atol=1e-4
+        template.points(), apply_affine(WAY, centers(template.grid)), atol=1e-4
     )
 
 

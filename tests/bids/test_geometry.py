@@ -66,14 +66,14 @@ REFUSED = {
     "mirrored qform": (mirrored, "disagree"),
     "turned qform": (turned, "disagree"),
     "sheared sform": (sheared, "sheared"),
-    "micrometres": (unit("micron"), "micrometres"),
-    "metres": (unit("meter"), "metres"),
+    "micrometers": (unit("micron"), "micrometers"),
+    "meters": (unit("meter"), "meters"),
     "voxels of 4 m": (scaled(1000), "4e+03 x 4e+03 x 4e+03 mm"),
     "voxels of 40 mm": (scaled(10), "40 x 40 x 40 mm"),
     "voxels of 4 um": (scaled(1e-3), "0.004 x 0.004 x 0.004 mm"),
     "a head of 1 m": (scaled(4.5), "field of view of 1.73e+03"),
     "another voxel size": (another_voxel_size, "4 x 4 x 4 mm by its sform and 4 x 4 x 3 mm"),
-    "nowhere": (far_away, "lies 1e+03 m from the centre"),
+    "nowhere": (far_away, "lies 1e+03 m from the center"),
     "no voxel size": (no_voxel_size, "voxel size of 4 x 0 x 4"),
 }
 

@@ -136,9 +136,9 @@ def test_a_damaged_header_is_bad_data(tmp_path, offset, damage):
         read_image(path)
 
 
-def test_a_colour_image_is_bad_data(tmp_path):
-    colours = np.zeros((3, 3, 3), dtype=[("R", "u1"), ("G", "u1"), ("B", "u1")])
-    nib.save(nib.Nifti1Image(colours, np.eye(4)), tmp_path / "a.nii.gz")
+def test_a_color_image_is_bad_data(tmp_path):
+    colors = np.zeros((3, 3, 3), dtype=[("R", "u1"), ("G", "u1"), ("B", "u1")])
+    nib.save(nib.Nifti1Image(colors, np.eye(4)), tmp_path / "a.nii.gz")
     with pytest.raises(DataError):
         read_image(tmp_path / "a.nii.gz")
 

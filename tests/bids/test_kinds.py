@@ -120,7 +120,7 @@ def test_magnitudes_may_have_a_few_negative_values(tmp_path, low):
     assert len(choose(root).sessions) == 1
 
 
-def test_standardised_values_of_a_head_are_not_signed():
+def test_standardized_values_of_a_head_are_not_signed():
     head = np.concatenate([np.full(700, 0.0), np.random.default_rng(0).normal(400, 80, 300)])
     assert not is_signed((head - head.mean()) / head.std())
     assert not is_signed(np.zeros(5))

@@ -193,7 +193,7 @@ def test_the_container_sees_what_it_needs_and_no_more(cluster, dataset, image, t
 
 
 @pytest.mark.parametrize(("parcellation", "handed"), [("freesurfer", "a\nb"), ("atlas", None)])
-def test_the_licence_is_handed_over_and_in_no_script(
+def test_the_license_is_handed_over_and_in_no_script(
     cluster, dataset, image, monkeypatch, parcellation, handed
 ):
     monkeypatch.setenv("FREESURFER_LICENSE", "a\nb")

@@ -42,6 +42,6 @@ def test_one_lesion_without_a_probability_makes_them_unknown_but_not_the_class()
     assert all(math.isnan(row[f"new_at_least_{least}_probability"]) for least in (1, 5, 10))
 
 
-def test_every_class_is_a_described_level_and_the_words_are_labelled():
+def test_every_class_is_a_described_level_and_the_words_are_labeled():
     assert set(NEW_COLUMNS["aria_h"]["Levels"]) == {new_lesion_class(n)[0] for n in range(12)}
     assert "imaging summary, not a diagnosis" in NEW_COLUMNS["aria_h"]["Description"]

@@ -4,7 +4,7 @@ import pytest
 
 from cmb_bidsapp.clinical.counts import at_least, turning, unsure
 from cmb_bidsapp.clinical.doubts import doubts_of
-from cmb_bidsapp.clinical.summary import summarise
+from cmb_bidsapp.clinical.summary import summarize
 from cmb_bidsapp.lesions.lesion import Grade, Lesion, Status
 
 
@@ -43,16 +43,16 @@ def test_once_they_are_decided_the_answer_is_sure_and_fewer_do_not_do(count):
 
 def test_five_counted_of_which_two_are_doubtful():
     found = lesions(0.99, 0.6, 0.99, 0.62, 0.99)
-    (doubt,) = doubts_of(found, summarise(found))
+    (doubt,) = doubts_of(found, summarize(found))
     assert (doubt.least, doubt.candidates) == (5, (2, 4))
     assert doubt.chance == pytest.approx(0.99**3 * 0.6 * 0.62)
 
 
 def test_a_limit_of_its_own_is_a_cut_off_too():
     found = lesions(0.99, 0.99, 0.5)
-    assert [doubt.least for doubt in doubts_of(found, summarise(found, limit=2))] == [3]
+    assert [doubt.least for doubt in doubts_of(found, summarize(found, limit=2))] == [3]
 
 
 def test_without_probabilities_nothing_is_said_to_be_in_doubt():
     found = lesions(0.5, None)
-    assert doubts_of(found, summarise(found)) == []
+    assert doubts_of(found, summarize(found)) == []

@@ -49,7 +49,7 @@ def test_there_is_no_compiler_and_no_pip(docker, app):
     assert docker.python(app, code).strip() == "[]"
 
 
-def test_every_part_has_the_text_of_its_licence_in_the_image(docker, app):
+def test_every_part_has_the_text_of_its_license_in_the_image(docker, app):
     code = """
 import csv, json, pathlib
 folder = pathlib.Path("/usr/share/cmb_bidsapp")

@@ -72,7 +72,7 @@ print(json.dumps([str(p.relative_to(home)) for p in home.rglob("*") if p.is_file
     assert {"bin/mri_synthstrip", "models/synthstrip.1.pt"} <= have
 
 
-def test_the_labels_tell_of_freesurfers_licence(docker, full):
+def test_the_labels_tell_of_freesurfers_license(docker, full):
     labels = docker.inspect(full)["Config"]["Labels"]
     assert labels["org.opencontainers.image.licenses"] == "Apache-2.0 AND LicenseRef-FreeSurfer"
     bill = "print(open('/usr/share/cmb_bidsapp/licences.tsv').read())"

@@ -11,10 +11,10 @@ THICK = np.array([[0.5, 0, 0, -10], [0, 0.5, 0, -12], [0, 0, 4, -20], [0, 0, 0, 
 
 def turned(affine, degrees, about=(20, 25, 6)):
     """The affine after a rotation about a voxel."""
-    centre = nib.affines.apply_affine(affine, about)
+    center = nib.affines.apply_affine(affine, about)
     motion = np.eye(4)
     motion[:3, :3] = Rotation.from_euler("z", degrees, degrees=True).as_matrix()
-    motion[:3, 3] = centre - motion[:3, :3] @ centre
+    motion[:3, 3] = center - motion[:3, :3] @ center
     return motion @ affine
 
 
@@ -42,7 +42,7 @@ def test_a_shift_is_counted_in_voxels_of_the_axis_it_is_along():
     assert header_difference(SHAPE, THICK, shifted(THICK, 0.2, 0, 0)).voxels == pytest.approx(0.4)
 
 
-def test_a_rotation_about_the_centre_shifts_nothing():
+def test_a_rotation_about_the_center_shifts_nothing():
     found = header_difference(SHAPE, THICK, turned(THICK, 0.7, about=(19.5, 24.5, 5.5)))
     assert found.degrees == pytest.approx(0.7, abs=1e-3)
     assert found.voxels < 1e-6
@@ -99,7 +99,7 @@ def test_another_single_value_marks_too():
         assert f"marks with {value}" in note
 
 
-def test_grey_values_up_to_255_are_cut_at_half():
+def test_gray_values_up_to_255_are_cut_at_half():
     for edge in (100.0, 127.2):
         instances, note = lesion_instances(mask(255, edge, 200))
         assert instances.max() == 2

@@ -18,7 +18,7 @@ CODES = {
     "TEMPORARY": 75,
     "PERMISSION": 77,
     "CONFIG": 78,
-    "LICENCE": 126,
+    "LICENSE": 126,
     "COMMAND_MISSING": 127,
     "INTERRUPTED": 130,
 }

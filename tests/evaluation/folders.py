@@ -16,10 +16,10 @@ SHAPE = (16, 16, 4)
 AFFINE = np.diag([1.0, 1.0, 5.0, 1.0])
 
 
-def blobs(*centres, shape=SHAPE) -> np.ndarray:
+def blobs(*centers, shape=SHAPE) -> np.ndarray:
     """Lesions of 3 x 3 voxels in one slice, numbered from 1."""
     instances = np.zeros(shape, np.int32)
-    for number, (x, y, z) in enumerate(centres, 1):
+    for number, (x, y, z) in enumerate(centers, 1):
         instances[x - 1 : x + 2, y - 1 : y + 2, z] = number
     return instances
 

@@ -49,7 +49,7 @@ def test_found_missed_and_false_lesions():
         assert fates[key].dice == pytest.approx(2 * 3 / 18)
     assert np.isnan(fates["reference", 2].distance)
     assert fates["predicted", 2].partner is None
-    assert fates["reference", 2].centre == (12.0, 12.0, 10.0)
+    assert fates["reference", 2].center == (12.0, 12.0, 10.0)
 
 
 def test_a_second_prediction_on_one_lesion_is_false():
@@ -89,7 +89,7 @@ def test_a_voxel_on_the_ignore_mask_makes_a_lesion_neither_right_nor_wrong(voxel
     assert names_of(blobs(), predicted, ignore=beside)["predicted", 1] == "false-positive"
 
 
-def test_the_centre_of_a_curved_lesion_counts_although_it_is_no_voxel_of_it():
+def test_the_center_of_a_curved_lesion_counts_although_it_is_no_voxel_of_it():
     ring = blobs((8, 8, 1))
     ring[8, 8, 1] = 0
     names = names_of(blobs(), ring, ignore=image_with(1, (8, 8, 1)))

@@ -49,7 +49,7 @@ def test_boxes_of_nndetection_hold_the_lesion_they_were_drawn_around(tmp_path_fa
     (lesion,) = read_marks(path, GRID).lesions
     assert voxels(lesion) == box(low, high)
     assert lesion.score == 0.7
-    np.testing.assert_allclose(lesion.centre, apply_affine(AFFINE, (low + high) / 2), atol=1e-6)
+    np.testing.assert_allclose(lesion.center, apply_affine(AFFINE, (low + high) / 2), atol=1e-6)
 
 
 def test_the_json_of_nndet_boxes2nii_is_read(tmp_path):
@@ -67,7 +67,7 @@ def test_a_box_in_voxels_has_both_its_ends(tmp_path):
     assert marks.extent
 
 
-def test_a_box_in_millimetres_holds_the_voxels_whose_centres_it_holds(tmp_path):
+def test_a_box_in_millimeters_holds_the_voxels_whose_centers_it_holds(tmp_path):
     # x = 20 - i / 2: 17.9 to 19.1 are i = 2 to 4; z = 5 + 4 k.
     columns = "x_min y_min z_min x_max y_max z_max"
     path = table(tmp_path, columns, (17.9, -8, 8.5, 19.1, -7, 9.5))
@@ -77,14 +77,14 @@ def test_a_box_in_millimetres_holds_the_voxels_whose_centres_it_holds(tmp_path):
 def test_a_point_is_the_voxel_it_lies_in_and_has_no_extent(tmp_path):
     marks = read_marks(table(tmp_path, "x y z", (18.1, -7.6, 10.0)), GRID)
     (lesion,) = marks.lesions
-    assert (lesion.centre, voxels(lesion)) == ((18.1, -7.6, 10.0), [(4, 2, 1)])
+    assert (lesion.center, voxels(lesion)) == ((18.1, -7.6, 10.0), [(4, 2, 1)])
     assert not marks.extent
     assert np.isnan(lesion.score)
 
 
-def test_a_point_in_voxels_is_told_in_millimetres(tmp_path):
+def test_a_point_in_voxels_is_told_in_millimeters(tmp_path):
     (lesion,) = read_marks(table(tmp_path, "i j k", (3, 4.5, 2)), GRID).lesions
-    assert lesion.centre == (18.5, -5.5, 13.0)
+    assert lesion.center == (18.5, -5.5, 13.0)
 
 
 def test_a_diameter_makes_a_sphere(tmp_path):

@@ -10,7 +10,7 @@ from scipy import ndimage
 from cmb_bidsapp.evaluation.matching import (
     HIT_MM,
     Mark,
-    centres_of,
+    centers_of,
     in_common,
     lesions_of,
     match,
@@ -74,7 +74,7 @@ def test_more_pairs_win_over_a_nearer_one():
 
 
 @pytest.mark.parametrize(("gap", "hit"), [(4.9, True), (5.0, True), (5.01, False)])
-def test_five_millimetres_are_within_reach(gap, hit):
+def test_five_millimeters_are_within_reach(gap, hit):
     assert bool(pairs_of([[0, 0, 0]], [[gap, 0, 0]])) is hit
 
 
@@ -93,7 +93,7 @@ def oblique(zooms, degrees=25):
     return affine
 
 
-def test_centres_are_world_coordinates_of_an_oblique_anisotropic_image():
+def test_centers_are_world_coordinates_of_an_oblique_anisotropic_image():
     affine = oblique((0.5, 0.5, 6.5))
     instances = np.zeros((12, 12, 6), np.int32)
     instances[2:4, 5, 1:3] = 3
@@ -101,24 +101,24 @@ def test_centres_are_world_coordinates_of_an_oblique_anisotropic_image():
     lesions = lesions_of(instances, affine)
     assert [(lesion.number, len(lesion.voxels)) for lesion in lesions] == [(3, 4), (7, 1)]
     expected = nib.affines.apply_affine(affine, [[2.5, 5, 1.5], [8, 8, 4]])
-    np.testing.assert_allclose(centres_of(lesions), expected)
+    np.testing.assert_allclose(centers_of(lesions), expected)
 
 
-def test_distances_are_millimetres_not_voxels():
+def test_distances_are_millimeters_not_voxels():
     affine = oblique((0.5, 0.5, 6.5))
     reference, beside, above = (np.zeros((30, 12, 6), np.int32) for _ in range(3))
     reference[5, 5, 2] = 1
     beside[14, 5, 2] = 1  # nine voxels, 4.5 mm
     above[5, 5, 3] = 1  # one voxel, 6.5 mm
-    centre, near, far = (
-        centres_of(lesions_of(image, affine)) for image in (reference, beside, above)
+    center, near, far = (
+        centers_of(lesions_of(image, affine)) for image in (reference, beside, above)
     )
-    assert match(centre, near)[0].distance == pytest.approx(4.5)
-    assert match(centre, far) == []
+    assert match(center, near)[0].distance == pytest.approx(4.5)
+    assert match(center, far) == []
 
 
-def test_an_image_without_lesions_has_no_centres():
-    assert centres_of(lesions_of(np.zeros((4, 4, 4), np.int32), np.eye(4))).shape == (0, 3)
+def test_an_image_without_lesions_has_no_centers():
+    assert centers_of(lesions_of(np.zeros((4, 4, 4), np.int32), np.eye(4))).shape == (0, 3)
 
 
 SHAPE = (8, 8, 1)
@@ -179,9 +179,9 @@ def test_common_voxels_count_and_near_ones_do_not():
     assert [(pair.reference, pair.predicted) for pair in pairs] == [(0, 0), (1, 2)]
 
 
-def marks(*centres):
+def marks(*centers):
     voxel = np.zeros((1, 3), np.intp)
-    return [Mark(n, centre, voxel) for n, centre in enumerate(centres, 1)]
+    return [Mark(n, center, voxel) for n, center in enumerate(centers, 1)]
 
 
 def taken(own, found):
@@ -196,7 +196,7 @@ def test_every_prediction_takes_its_nearest_lesion_though_that_leaves_another_al
 
 
 @pytest.mark.parametrize(("gap", "hit"), [(4.99, True), (5.0, False), (5.01, False)])
-def test_the_nearest_must_be_closer_than_five_millimetres(gap, hit):
+def test_the_nearest_must_be_closer_than_five_millimeters(gap, hit):
     assert bool(taken([(0, 0, 0)], [(gap, 0, 0)])[0]) is hit
 
 
@@ -221,7 +221,7 @@ def test_pieces_meet_at_faces_or_also_at_edges_and_corners():
 
 @pytest.mark.parametrize(("connectivity", "kind"), [(6, 1), (26, 3)])
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_pieces_are_those_of_an_independent_labelling(connectivity, kind, order):
+def test_pieces_are_those_of_an_independent_labeling(connectivity, kind, order):
     mask = np.asarray(np.random.default_rng(4).random((9, 8, 7)) < 0.18, order=order)
     structure = ndimage.generate_binary_structure(3, kind)
     expected, count = ndimage.label(np.ascontiguousarray(mask), structure)
@@ -229,7 +229,7 @@ def test_pieces_are_those_of_an_independent_labelling(connectivity, kind, order)
     assert [piece.number for piece in pieces] == list(range(1, count + 1))
     for piece in pieces:
         np.testing.assert_array_equal(piece.voxels, np.argwhere(expected == piece.number))
-        np.testing.assert_allclose(piece.centre, piece.voxels.mean(axis=0))
+        np.testing.assert_allclose(piece.center, piece.voxels.mean(axis=0))
 
 
 def test_a_mask_without_voxels_has_no_pieces():

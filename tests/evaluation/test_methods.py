@@ -151,7 +151,7 @@ def test_counts_and_burden_are_compared(folders):
     assert found == [one, ["0"] * 5, two, ["0"] * 5, ["0"] * 5]
 
 
-def test_volumes_are_compared_in_cubic_millimetres(folders):
+def test_volumes_are_compared_in_cubic_millimeters(folders):
     _, out = side_by_side(folders)
     (row,) = table(out, "sessions", method="masks", participant_id="sub-01")
     assert row["volume_error"] == "-45"

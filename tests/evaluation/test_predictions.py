@@ -198,8 +198,8 @@ def test_axes_in_another_order_are_turned(tmp_path):
     assert turned.shape != image.shape
     given = given_image(tmp_path, np.asarray(turned.dataobj), affine=turned.affine)
     plain = given_image(tmp_path / "plain", TWO.astype(np.uint8))
-    centres = [[one.centre for one in read(g).stages[GIVEN]] for g in (given, plain)]
-    np.testing.assert_allclose(*centres)
+    centers = [[one.center for one in read(g).stages[GIVEN]] for g in (given, plain)]
+    np.testing.assert_allclose(*centers)
 
 
 def test_another_grid_is_refused(tmp_path):
@@ -244,5 +244,5 @@ def test_the_app_s_output_is_swept_as_the_app_finds_lesions(tmp_path, threshold)
     grid = Grid(shape, affine)
     swept = read_prediction(PredictionFiles(tmp_path, "01", None, files.mask), grid, Rules())
     found = lesions_of(find_instances(probability, t2star, affine, threshold), affine)
-    assert [one.centre for one in swept.scored(threshold)] == [one.centre for one in found]
+    assert [one.center for one in swept.scored(threshold)] == [one.center for one in found]
     assert len(found) == {0.3: 4, 0.5: 3, 0.85: 2, 0.95: 0}[threshold]

@@ -86,18 +86,18 @@ def valdo(reference, predicted, zooms, connectivity):
     if not found:
         return (0.0, 0.0, elements, float(volume)), events
 
-    def centre(component):
+    def center(component):
         means = (Fraction(sum(axis), len(component)) for axis in zip(*component, strict=True))
         return [step * mean for step, mean in zip(size, means, strict=True)]
 
-    centres = [centre(component) for component in own]
+    centers = [center(component) for component in own]
     chosen = {}
     for number, component in enumerate(found):
-        at = centre(component)
-        squares = [sum((a - b) ** 2 for a, b in zip(at, other, strict=True)) for other in centres]
+        at = center(component)
+        squares = [sum((a - b) ** 2 for a, b in zip(at, other, strict=True)) for other in centers]
         nearest = squares.index(min(squares))
         events["tie of references"] += squares.count(min(squares)) > 1 and min(squares) < 25
-        events["five millimetres"] += min(squares) == 25
+        events["five millimeters"] += min(squares) == 25
         if squares[nearest] < 25:
             chosen.setdefault(nearest, []).append((squares[nearest], number))
     for takers in chosen.values():
@@ -169,5 +169,5 @@ def test_the_cases_have_what_the_rules_are_about():
         seen["no prediction"] += not predicted.any()
         sizes = {n: len(components(reference > 0, n)) for n in (6, 26)}
         seen["connectivity matters"] += sizes[6] != sizes[26]
-    wanted = ("tie of references", "tie of predictions", "five millimetres", "contested")
+    wanted = ("tie of references", "tie of predictions", "five millimeters", "contested")
     assert min(seen[name] for name in (*wanted, *list(seen)[-4:])) >= 5

@@ -13,9 +13,9 @@ LEFT_THALAMUS = "left-thalamus"
 
 def matched(*pairs):
     """Fates of lesions that are found, by their place in the reference and in the prediction."""
-    centre, voxels = (0.0, 0.0, 0.0), 9
+    center, voxels = (0.0, 0.0, 0.0), 9
     return [
-        Fate(side, number, centre, voxels, place, fate, number)
+        Fate(side, number, center, voxels, place, fate, number)
         for number, pair in enumerate(pairs, 1)
         for side, place, fate in zip(
             ("reference", "predicted"), pair, ("found", "true-positive"), strict=True

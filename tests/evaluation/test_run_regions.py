@@ -75,7 +75,7 @@ def test_mars_regions_are_compared_in_each_session_and_on_average(folders, capsy
     rows = {row["participant_id"]: row for row in table(out, "sessions", stage="after-cfpr")}
     assert picked(rows["sub-01"], *columns) == ["1", "n/a", "n/a"]
     assert picked(rows["sub-02"], *columns) == ["0", "n/a", "n/a"]
-    # In sub-01 one of three parts changes sides; in sub-02 only one half is labelled in both.
+    # In sub-01 one of three parts changes sides; in sub-02 only one half is labeled in both.
     assert float(rows["sub-01"]["side_errors"]) == pytest.approx(1 / 3, rel=1e-5)
     assert rows["sub-02"]["side_errors"] == "1"
     (row,) = table(out, "summary", group="all", stage="after-cfpr")

@@ -13,9 +13,9 @@ from cmb_bidsapp.evaluation.summary import (
     confuse_regions,
     false_positives_by_place,
     groups_of,
-    summarise,
-    summarise_froc,
-    summarise_radii,
+    summarize,
+    summarize_froc,
+    summarize_radii,
     volume_error,
     with_intervals,
 )
@@ -30,7 +30,7 @@ RESULTS = [
 
 
 def test_sums_are_of_lesions_and_means_of_sessions_that_have_a_value():
-    figures = summarise(RESULTS, AFTER, seed=0)
+    figures = summarize(RESULTS, AFTER, seed=0)
     assert [figures[name] for name in ("tp", "fp", "fn", "reference", "predicted")] == [
         3, 3, 1, 4, 6,
     ]  # fmt: skip
@@ -42,24 +42,24 @@ def test_sums_are_of_lesions_and_means_of_sessions_that_have_a_value():
 
 
 def test_scans_without_microbleeds_stand_apart():
-    figures = summarise(RESULTS, AFTER, seed=0)
+    figures = summarize(RESULTS, AFTER, seed=0)
     assert (figures["sessions_free"], figures["sessions_free_right"]) == (1, 0)
     assert figures["fp_per_scan"] == pytest.approx(1)
     assert figures["fp_per_scan_free"] == pytest.approx(2)
-    alone = summarise(RESULTS[2:], AFTER, seed=0)
+    alone = summarize(RESULTS[2:], AFTER, seed=0)
     assert math.isnan(alone["session_f1_mean"])
     assert math.isnan(alone["dice_median"])
 
 
 def test_of_a_structure_the_worst_session_is_told():
-    figures = summarise(RESULTS, AFTER, seed=0)
+    figures = summarize(RESULTS, AFTER, seed=0)
     assert figures["proxy_deep_dice_mean"] == pytest.approx(0.8)
     assert (figures["proxy_deep_dice_lowest"], figures["proxy_deep_dice_n"]) == (0.7, 2)
     assert figures["brain_t1w_dice_n"] == 0
 
 
 def test_counts_and_volumes_are_compared_scan_by_scan():
-    figures = summarise(RESULTS, AFTER, seed=0)
+    figures = summarize(RESULTS, AFTER, seed=0)
     assert figures["count_error_mean"] == pytest.approx((0 + 0 + 2) / 3)
     # Scans of 3 and 1 are in their class, the one of 0 is called 2.
     assert figures["burden_agreement"] == pytest.approx(2 / 3)
@@ -67,9 +67,9 @@ def test_counts_and_volumes_are_compared_scan_by_scan():
 
 
 def test_intervals_hold_the_figure_and_lack_where_there_is_one_participant():
-    figures = summarise(RESULTS, AFTER, seed=0)
+    figures = summarize(RESULTS, AFTER, seed=0)
     assert figures["f1_low"] <= figures["f1"] <= figures["f1_high"]
-    again = summarise(RESULTS, AFTER, seed=0)
+    again = summarize(RESULTS, AFTER, seed=0)
     assert again["f1_low"] == figures["f1_low"]
     (one,) = [with_intervals({"f1": ([1.0, 2.0], [2.0, 2.0])}, ["01", "01"], 0)]
     assert one["f1"] == 0.75
@@ -101,13 +101,13 @@ def test_places_of_false_positives_are_told_where_mimics_are_known():
     }  # fmt: skip
     unknown = result("02", *false(1))
     assert set(false_positives_by_place(unknown, AFTER).values()) == {None}
-    figures = summarise([known, unknown], AFTER, seed=0)
+    figures = summarize([known, unknown], AFTER, seed=0)
     assert (figures["fp_vein"], figures["fp_nothing_known"]) == (2, 1)
-    assert summarise([unknown], AFTER, seed=0)["fp_vein"] is None
+    assert summarize([unknown], AFTER, seed=0)["fp_vein"] is None
 
 
 def test_the_froc_has_the_sessions_that_have_a_threshold():
-    rows = summarise_froc(
+    rows = summarize_froc(
         [
             result("01", froc={0.5: Counts(tp=2, fp=3), 0.9: Counts(tp=1, fn=1)}),
             result("02", froc={0.5: Counts(fp=5)}),
@@ -121,7 +121,7 @@ def test_the_froc_has_the_sessions_that_have_a_threshold():
 
 def test_a_radius_has_the_sessions_that_were_swept():
     point = Point(Counts(tp=1, fp=1), 0.4)
-    rows = summarise_radii([result("01", radii={2.0: point}), result("02")], seed=0)
+    rows = summarize_radii([result("01", radii={2.0: point}), result("02")], seed=0)
     (row,) = rows
     assert (row["radius"], row["sessions"], row["dice_n"]) == (2.0, 1, 1)
     assert row["dice_mean"] == pytest.approx(0.4)

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from cmb_bidsapp.anatomy.templates import Space, find_template
-from cmb_bidsapp.group.density import Density, brain, centres_of, write_density
+from cmb_bidsapp.group.density import Density, brain, centers_of, write_density
 from cmb_bidsapp.lesions.lesion import Lesion, Status
 
 SPACE = Space("MNI152NLin6Asym", 2)
-MILLILITRES = 0.008
+MILLILITERS = 0.008
 #: Grid points (mm) in and below the cortex, in the thalamus, the pons and the cerebellum.
 PLACES = [(-38, 40, 12), (40, -70, 20), (62, -20, 4), (-10, -18, 8), (0, -28, -34), (20, -66, -40)]
 
@@ -28,11 +28,11 @@ def test_one_lesion_is_densest_where_it_lies_and_comes_to_one(place):
     data, affine = density([place]).image()
     peak = np.unravel_index(data.argmax(), data.shape)
     assert nib.affines.apply_affine(affine, peak).tolist() == list(place)
-    assert data.sum() * MILLILITRES == pytest.approx(1, rel=1e-5)
+    assert data.sum() * MILLILITERS == pytest.approx(1, rel=1e-5)
     assert not data[~brain()].any()
 
 
-def test_half_of_the_height_is_four_millimetres_away():
+def test_half_of_the_height_is_four_millimeters_away():
     data, affine = density([(24, 0, 30)]).image()
     x, y, z = np.rint(nib.affines.apply_affine(np.linalg.inv(affine), (24, 0, 30))).astype(int)
     assert data[x, y, z + 2] / data[x, y, z] == pytest.approx(0.5, abs=0.01)
@@ -42,7 +42,7 @@ def test_sum_is_the_mean_number_of_a_scan():
     made = density(PLACES[:3], PLACES[2:], [], [])
     data, _ = made.image()
     assert (made.scans, made.placed) == (4, 7)
-    assert data.sum() * MILLILITRES == pytest.approx(7 / 4, rel=1e-5)
+    assert data.sum() * MILLILITERS == pytest.approx(7 / 4, rel=1e-5)
 
 
 def test_lesions_at_one_place_add_up():
@@ -67,7 +67,7 @@ def test_what_is_not_in_the_map_is_counted():
     above = [top + np.array([0, 0, up]) for up in (4, 6, 500)]
     made = density([*above, (np.nan, 0, 0), (np.nan, np.nan, np.nan)])
     assert (made.placed, made.outside, made.unplaced) == (1, 2, 2)
-    assert made.image()[0].sum() * MILLILITRES == pytest.approx(1, rel=1e-5)
+    assert made.image()[0].sum() * MILLILITERS == pytest.approx(1, rel=1e-5)
 
 
 @pytest.mark.parametrize("scans", [(), ([],), ([], [])])
@@ -79,12 +79,12 @@ def test_no_lesions_are_zeros(scans):
     assert not data.any()
 
 
-def test_centres_of_lesions():
+def test_centers_of_lesions():
     placed = Lesion(status=Status.KEPT, mni_x=-38.5, mni_y=40.0, mni_z=12.0)
-    found = centres_of([placed, Lesion(status=Status.KEPT, x=1.0, y=2.0, z=3.0)])
+    found = centers_of([placed, Lesion(status=Status.KEPT, x=1.0, y=2.0, z=3.0)])
     assert found[0].tolist() == [-38.5, 40, 12]
     assert np.isnan(found[1:]).all()
-    assert centres_of([]).shape == (0, 3)
+    assert centers_of([]).shape == (0, 3)
 
 
 def test_file_says_what_it_holds(tmp_path):
@@ -95,7 +95,7 @@ def test_file_says_what_it_holds(tmp_path):
     template = find_template(SPACE).grid
     assert image.shape == template.shape
     assert np.array_equal(image.affine, template.affine)
-    assert image.get_fdata().sum() * MILLILITRES == pytest.approx(len(PLACES) / 2, rel=1e-5)
+    assert image.get_fdata().sum() * MILLILITERS == pytest.approx(len(PLACES) / 2, rel=1e-5)
     sidecar = json.loads((tmp_path / "group_density.json").read_text())
     assert sidecar["SpatialReference"] == "MNI152NLin6Asym:res-2"
     assert sidecar["Units"] == "microbleeds per scan and ml"

@@ -43,9 +43,9 @@ def test_who_is_unlike_the_others_is_noted_within_the_limits_too():
     values[17] = 24
     (row,) = gathered(values).rows()
     assert (row["participant_id"], row["flag"]) == ("sub-17", "ok")
-    centre = np.median(values)
-    spread = 1.4826 * np.median(np.abs(values - centre))
-    assert row["robust_z"] == pytest.approx((24 - centre) / spread, rel=1e-4)
+    center = np.median(values)
+    spread = 1.4826 * np.median(np.abs(values - center))
+    assert row["robust_z"] == pytest.approx((24 - center) / spread, rel=1e-4)
 
 
 def test_few_sessions_tell_no_outliers():

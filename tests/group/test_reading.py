@@ -223,7 +223,7 @@ def test_every_column_that_readers_add_is_described(applied, record):
 @pytest.mark.parametrize(
     ("changes", "cause"),
     [
-        ({"place": (10, 20, 30.6)}, "candidate 1: not at its location in the lesion table"),
+        ({"place": (10, 20, 30.6)}, "candidate 1: not at its place in the lesion table"),
         ({"lesion_id": "9"}, "candidate 9: not in the lesion table"),
     ],
 )
@@ -253,5 +253,5 @@ def test_ratings_made_on_other_outputs_are_used_where_they_can_be_and_it_is_said
     assert problem.files == record.files
     assert problem.reason == (
         f"sub-01: made on other outputs (ba9876543210; the lesion table is now {present}). "
-        "Ratings are used if the lesion is still at the same location; check the current report"
+        "Ratings are used if the lesion is still at the same place; check the current report"
     )

@@ -41,10 +41,10 @@ def box(*slices, shape=SHAPE):
     return mask
 
 
-def disc(diameter_mm, spacing=GRE, centre=(20, 20), at=6):
+def disc(diameter_mm, spacing=GRE, center=(20, 20), at=6):
     i, j = np.indices(SHAPE[:2])
     mask = np.zeros(SHAPE, bool)
-    distance = np.hypot((i - centre[0]) * spacing[0], (j - centre[1]) * spacing[1])
+    distance = np.hypot((i - center[0]) * spacing[0], (j - center[1]) * spacing[1])
     mask[:, :, at] = distance <= diameter_mm / 2
     return mask
 
@@ -53,7 +53,7 @@ def test_no_instances_no_candidates():
     assert measured(np.zeros((4, 4, 4), bool)) == []
 
 
-def test_centre_is_in_world_coordinates_of_an_oblique_image():
+def test_center_is_in_world_coordinates_of_an_oblique_image():
     mask = box(slice(10, 13), slice(20, 21), slice(5, 7))
     affine = affine_of(GRE, origin=(-30, 12, 7), degrees=(12, -8, 30))
     (found,) = measured(mask, affine=affine)
@@ -210,8 +210,8 @@ def test_region_is_the_majority_of_the_voxels():
 @pytest.mark.parametrize(
     ("rows", "region"), [((10, 14, 15, 17), "deep"), ((12, 14, 15, 19), "lobar")]
 )
-def test_a_tie_goes_to_the_region_at_the_centre(rows, region):
-    """Two voxels on each side; the centre of the four lies on row 14 or on row 15."""
+def test_a_tie_goes_to_the_region_at_the_center(rows, region):
+    """Two voxels on each side; the center of the four lies on row 14 or on row 15."""
     mars = np.full(SHAPE, LOBAR, np.uint8)
     mars[:15] = DEEP
     (found,) = measured(box(list(rows), 10, 5), mars=mars)

@@ -160,14 +160,14 @@ def test_a_radius_of_zero_has_no_periphery():
     assert (verdict.kept, verdict.reason) == (True, "no-periphery")
 
 
-def test_background_in_the_neighbouring_thick_slices_is_not_seen():
+def test_background_in_the_neighboring_thick_slices_is_not_seen():
     instances, labels = one_voxel()
     labels[:, :, [2, 4]] = 0
     (verdict,) = judge(instances, labels, PAPER)
     assert (verdict.kept, verdict.ratio, verdict.background) == (True, 1.0, 0)
 
 
-def test_background_in_the_neighbouring_thin_slices_is_seen():
+def test_background_in_the_neighboring_thin_slices_is_seen():
     instances, labels = one_voxel()
     labels[:, :, [1, 2, 4, 5]] = 0
     (verdict,) = judge(instances, labels, ISOTROPIC)
@@ -206,7 +206,7 @@ def test_voxels_of_other_candidates_are_neither_brain_nor_background():
 
 
 def test_a_cluster_does_not_reject_its_members():
-    """Nine lesions two voxels apart: counted as background, their neighbours would outvote."""
+    """Nine lesions two voxels apart: counted as background, their neighbors would outvote."""
     instances = np.zeros((15, 15, 5), np.int16)
     labels = np.zeros(instances.shape, np.uint8)
     for number, (i, j) in enumerate(itertools.product((5, 7, 9), repeat=2), 1):
@@ -286,7 +286,7 @@ def test_the_shell_is_reported_by_class():
 def test_at_a_corner_of_the_image_only_voxels_inside_it_count(at):
     instances, labels = one_voxel((7, 7, 5), at)
     (verdict,) = judge(instances, labels, ISOTROPIC)
-    # An eighth of the ball without its centre: 3 faces x 2 steps, 3 diagonals, 1 more at (1, 1, 1).
+    # An eighth of the ball without its center: 3 faces x 2 steps, 3 diagonals, 1 more at (1, 1, 1).
     assert (verdict.lobar, verdict.background) == (10, 0)
     assert verdict.kept
 

@@ -84,7 +84,7 @@ def test_no_probability_no_instances():
 def slices(*spots, voxel=(0.5, 0.5, 4.0), between=EVEN):
     """Probability and T2*w of dark spots of 3 x 3 voxels, each given by its middle voxel.
 
-    Where spots lie above each other in slices that are not neighbours, ``between`` is the signal
+    Where spots lie above each other in slices that are not neighbors, ``between`` is the signal
     of the slices between them.
     """
     t2star = np.full((40, 40, 9), EVEN, np.float32)
@@ -109,7 +109,7 @@ def slices(*spots, voxel=(0.5, 0.5, 4.0), between=EVEN):
         [(18, 20, 3), (20, 20, 4), (22, 20, 5)],
     ],
 )
-def test_a_microbleed_in_neighbouring_thick_slices_is_counted_once(spots, turned):
+def test_a_microbleed_in_neighboring_thick_slices_is_counted_once(spots, turned):
     scan = slices(*spots)
     affine = np.zeros((4, 4))
     affine[list(turned), range(3)] = [scan["spacing"][axis] for axis in turned]
@@ -120,7 +120,7 @@ def test_a_microbleed_in_neighbouring_thick_slices_is_counted_once(spots, turned
     assert (one > 0).sum() == 9 * len(spots)
 
 
-def test_spots_apart_in_plane_are_two_in_neighbouring_slices_as_in_one():
+def test_spots_apart_in_plane_are_two_in_neighboring_slices_as_in_one():
     for beside in ((26, 20, 4), (26, 20, 5)):
         assert found(threshold=0.7, **slices((20, 20, 4), beside)).max() == 2
 

@@ -31,8 +31,8 @@ def beside(place, *gap):
     return tuple(np.add(place, gap))
 
 
-def visit(*centres, thick=1.0, pull=IDENTITY, grid=None):
-    return Visit(np.reshape(centres, (-1, 3)), grid or grid_of(thick), pull)
+def visit(*centers, thick=1.0, pull=IDENTITY, grid=None):
+    return Visit(np.reshape(centers, (-1, 3)), grid or grid_of(thick), pull)
 
 
 def lesions(made):
@@ -62,7 +62,7 @@ def test_the_order_of_lesions_does_not_matter(known, found, random):
     shuffled = pair(known, found[order], UP, 1.0)
 
     def total(chosen, places):
-        """What is minimised; equally good choices may differ."""
+        """What is minimized; equally good choices may differ."""
         alone = sum(partner is None for partner in chosen)
         gaps = [
             np.linalg.norm(known[i] - places[partner])
@@ -105,7 +105,7 @@ def test_a_near_pair_is_not_parted_so_that_two_more_find_partners():
     assert pair(known, found, UP, 1.0) == [0, None]
 
 
-def test_across_thick_slices_a_centre_may_be_a_slice_away_in_plane_it_may_not():
+def test_across_thick_slices_a_center_may_be_a_slice_away_in_plane_it_may_not():
     here, above, along = np.array([[A], [beside(A, 0, 0, 6)], [beside(A, 6, 0, 0)]])
     assert pair(here, above, UP, 6.5) == [0]
     assert pair(here, above, UP, 3.0) == [None]

@@ -96,9 +96,9 @@ THICK, CUBIC = (
 def one(protocol, chi):
     """A source of 3 mm in the middle of a patch, and its mask."""
     shape = tuple(int(28 / side) for side in protocol.voxel)
-    centre = np.array([n // 2 for n in shape]) * np.array(protocol.voxel, float)
-    source = Source("any", chi, (1.5,) * 3, centre[None])
-    steps = (np.indices(shape).T * protocol.voxel - centre).T
+    center = np.array([n // 2 for n in shape]) * np.array(protocol.voxel, float)
+    source = Source("any", chi, (1.5,) * 3, center[None])
+    steps = (np.indices(shape).T * protocol.voxel - center).T
     instances = (np.linalg.norm(steps, axis=0) <= 2).astype(np.int32)
     return scan([source], protocol, shape), instances, np.diag([*map(float, protocol.voxel), 1.0])
 

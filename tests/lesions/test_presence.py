@@ -19,7 +19,7 @@ from cmb_bidsapp.lesions.presence import (
 from cmb_bidsapp.preprocess.resampling import Grid
 
 GRID = Grid((40, 40, 12), np.diag([1.0, 1.0, 3.0, 1.0]))
-CENTRE = (20, 20, 6)
+CENTER = (20, 20, 6)
 PLACE = np.array([[20.0, 20.0, 18.0]])
 RIGHT = np.array([[3.0, 0, 0]])
 RADIUS = 2.0
@@ -31,7 +31,7 @@ GRE = Protocol(
 SWI = replace(GRE, sequence=SequenceKind.SWI)
 
 
-def scan(contrast=0.0, probability=0.0, *, at=CENTRE, seed=0):
+def scan(contrast=0.0, probability=0.0, *, at=CENTER, seed=0):
     """Noisy tissue with a dark spot of 4 mm, and what the network says in its middle."""
     image = TISSUE + np.random.default_rng(seed).normal(0, NOISE, GRID.shape)
     x, y, z = np.indices(GRID.shape)
@@ -48,7 +48,7 @@ def scan(contrast=0.0, probability=0.0, *, at=CENTRE, seed=0):
     )
 
 
-def counted(of, number=1, at=CENTRE):
+def counted(of, number=1, at=CENTER):
     """The same scan, the voxels around ``at`` a counted lesion."""
     marked = of.counted.copy()
     marked[at[0] - 1 : at[0] + 2, at[1] - 1 : at[1] + 2, at[2]] = number
@@ -165,7 +165,7 @@ def test_the_contrast_is_the_share_of_the_signal_that_is_missing():
     assert abs(seen_in(scan(0.0)).contrast) < 0.05
 
 
-def test_the_registration_may_be_off_by_a_millimetre_and_not_by_five():
+def test_the_registration_may_be_off_by_a_millimeter_and_not_by_five():
     assert seen_in(scan(0.4), PLACE + RIGHT / 3).contrast > 0.3
     assert seen_in(scan(0.4), PLACE + 2 * RIGHT).contrast < 0.1
 
@@ -174,7 +174,7 @@ def test_a_dark_spot_much_fainter_than_the_microbleed_is_none():
     assert states(CLEAR, (scan(0.12, seed=5), False))[1][0] is State.GONE
 
 
-def test_neighbours_that_are_counted_are_neither_seen_nor_dark():
+def test_neighbors_that_are_counted_are_neither_seen_nor_dark():
     beside = (24, 20, 6)
     image = counted(scan(0.5, 1.0, at=beside), 2, beside)
     here = seen_in(image)
@@ -182,7 +182,7 @@ def test_neighbours_that_are_counted_are_neither_seen_nor_dark():
     assert seen_in(image, own=2).probability == 1
 
 
-def test_at_the_place_itself_a_neighbour_counts():
+def test_at_the_place_itself_a_neighbor_counts():
     assert seen_in(counted(scan(0.5, 1.0), 2)).probability == 1
 
 

@@ -99,7 +99,7 @@ def test_a_spot_that_the_network_proposed_is_one_candidate(scan, second_look):
     probability[60:64, 60:63, 6] = 0.3
     own = Proposals.of(scan, probability, VOXEL)
     both = own.with_spots(second_look, Viewer.of(scan, VOXEL), scan > 0)
-    assert len(own.centres) == len(both.centres) == 1
+    assert len(own.centers) == len(both.centers) == 1
     np.testing.assert_array_equal(own.pieces, both.pieces)
 
 
@@ -109,9 +109,9 @@ def test_near_spots_are_one_and_far_ones_two(scan, second_look):
     nothing = np.zeros(scan.shape, np.float32)
     viewer = Viewer.of(scan, VOXEL)
     spots = Proposals.of(scan, nothing, VOXEL).with_spots(second_look, viewer, scan > 0)
-    assert len(spots.centres) == 2
-    assert spots.pieces[tuple(spots.centres.T)].tolist() == [1, 2]
-    assert sorted(spots.centres[:, 0].tolist())[0] < 64 < sorted(spots.centres[:, 0].tolist())[1]
+    assert len(spots.centers) == 2
+    assert spots.pieces[tuple(spots.centers.T)].tolist() == [1, 2]
+    assert sorted(spots.centers[:, 0].tolist())[0] < 64 < sorted(spots.centers[:, 0].tolist())[1]
 
 
 def test_a_spot_likelier_than_the_candidate_beside_it_is_kept(scan, second_look):
@@ -119,8 +119,8 @@ def test_a_spot_likelier_than_the_candidate_beside_it_is_kept(scan, second_look)
     probability[56:58, 61, 6] = 0.6  # on even tissue, 2 mm beside the spot
     own = Proposals.of(scan, probability, VOXEL)
     both = own.with_spots(second_look, Viewer.of(scan, VOXEL), scan > 0)
-    assert len(own.centres) == 1
-    assert len(both.centres) == 2
+    assert len(own.centers) == 1
+    assert len(both.centers) == 2
     again = look_again(second_look, scan, probability, VOXEL, scan > 0)
     assert again[61, 61, 6] > 0.99
     assert again[56:58, 61, 6].max() < 0.01

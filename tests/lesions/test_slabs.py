@@ -21,7 +21,7 @@ def test_without_slabs_slices_are_taken_as_they_are():
     assert slices_in_slab(0.3, 0) == 1
 
 
-def test_groups_are_means_of_neighbours():
+def test_groups_are_means_of_neighbors():
     assert to_slabs(stack(6), 2, 0)[0, :, 0, 0].tolist() == [0.5, 2.5, 4.5]
     assert to_slabs(stack(6), 3, 0)[1, :, 0, 0].tolist() == [101, 104]
 

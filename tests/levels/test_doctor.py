@@ -22,7 +22,7 @@ Usage = namedtuple("Usage", "total used free")
 
 
 @pytest.fixture
-def healthy(monkeypatch, tmp_path, no_licence):
+def healthy(monkeypatch, tmp_path, no_license):
     """A machine that lacks nothing a run needs, and has nothing it does not."""
     monkeypatch.setattr(doctor, "load_bundle", lambda name: doctor.load_card(name))
     monkeypatch.setattr(resources, "cuda_devices", lambda: 0)
@@ -54,7 +54,7 @@ def test_a_machine_that_lacks_nothing_is_code_0(healthy, asked, tmp_path):
     assert found["memory"]["told"].startswith("64000 MB (ulimit -v)")
     assert "50000 MB free" in found["output folder"]["told"]
     assert "CC BY-NC-SA 4.0, SHA-256 " in found["model lesions-valdo"]["told"]
-    for name in ("parcellation, freesurfer", "brain extraction, synthstrip", "FreeSurfer licence"):
+    for name in ("parcellation, freesurfer", "brain extraction, synthstrip", "FreeSurfer license"):
         assert found[name]["state"] == "absent"
         assert found[name]["remedy"]
 
@@ -103,10 +103,10 @@ def test_several_things_that_are_lacking_are_code_1(healthy, asked):
     code, found = asked("--parcellation", "freesurfer")
     assert code == 1
     assert found["parcellation, freesurfer"]["code"] == 127
-    assert found["FreeSurfer licence"]["code"] == 126
+    assert found["FreeSurfer license"]["code"] == 126
 
 
-def test_programs_and_the_licence_are_found_and_the_licence_is_not_shown(
+def test_programs_and_the_license_are_found_and_the_license_is_not_shown(
     healthy, asked, tmp_path, monkeypatch
 ):
     for name in ("recon-all", "mri_synthseg"):
@@ -115,7 +115,7 @@ def test_programs_and_the_licence_are_found_and_the_licence_is_not_shown(
     code, found = asked("--parcellation", "freesurfer")
     assert code == 0
     assert found["parcellation, freesurfer"]["told"] == str(tmp_path / "recon-all")
-    assert found["FreeSurfer licence"]["state"] == "ok"
+    assert found["FreeSurfer license"]["state"] == "ok"
     assert "secret" not in json.dumps(found)
 
 

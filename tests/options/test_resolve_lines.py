@@ -173,17 +173,17 @@ def test_anatomy_options_reach_the_settings(settings_of, tmp_path):
     folders = [tmp_path / name for name in ("fs", "prep", "a=b")]
     for folder in folders:
         folder.mkdir()
-    atlas, licence = tmp_path / "jhu.nii.gz", tmp_path / "license.txt"
-    for file in (atlas, licence):
+    atlas, terms = tmp_path / "jhu.nii.gz", tmp_path / "license.txt"
+    for file in (atlas, terms):
         file.touch()
     anatomy = settings_of(
         "--parcellation", "freesurfer", "-d", f"freesurfer={folders[0]}", folders[1], folders[2],
-        "--proxy-rules", "reference", "--jhu-atlas", atlas, "--fs-license-file", licence,
+        "--proxy-rules", "reference", "--jhu-atlas", atlas, "--fs-license-file", terms,
         "--fs-subjects-dir", tmp_path / "subjects", "--fs-no-reconall", "--fs-no-resume",
     ).anatomy  # fmt: skip
     assert anatomy.derivatives == tuple(folders)
     assert (anatomy.parcellation, anatomy.proxy_rules) == ("freesurfer", "reference")
-    assert (anatomy.jhu_atlas, anatomy.licence_file) == (atlas, licence)
+    assert (anatomy.jhu_atlas, anatomy.license_file) == (atlas, terms)
     assert anatomy.subjects_dir == tmp_path / "subjects"
     assert not anatomy.run_reconall
     assert not anatomy.resume_reconall

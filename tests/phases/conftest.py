@@ -13,8 +13,8 @@ from tests.skeletons import session as session_of
 
 
 @pytest.fixture(scope="session")
-def labelled():
-    """A head in MNI152 that is labelled."""
+def labeled():
+    """A head in MNI152 that is labeled."""
     dseg = ellipsoid()
     return Parcellation(
         dseg, Grid(dseg.shape, AFFINE), source="FreeSurfer (7.4.1)", standard=shifted((0, 0, 0))

@@ -32,7 +32,7 @@ AFFINE = np.diag([1.0, 1.0, 4.0, 1.0])
 def segmented(tmp_path):
     """A session as the segment phase leaves it: a lesion in the brain, one among others.
 
-    The second has microbleeds to both sides: 4 of its 12 neighbours are brain, 5 are microbleed
+    The second has microbleeds to both sides: 4 of its 12 neighbors are brain, 5 are microbleed
     and 3 background, which is enough brain in ``paper`` mode alone.
     """
     raw = write_nifti(tmp_path / "bids" / "T2starw.nii.gz")

@@ -60,13 +60,13 @@ def seen(certainty):
 
 def test_how_sure_the_brain_is_is_measured_and_a_doubt_is_told():
     heads = [dataclasses.replace(head("T2starw"), anatomy=seen(sure)) for sure in (0.98, 0.93)]
-    labelled = Parcellation(
+    labeled = Parcellation(
         np.zeros((6, 5, 4), np.int32), Grid((6, 5, 4), AFFINE), source="x", standard=None
     )
-    told = [warnings(measure_anatomy(one, None, None, labelled)) for one in heads]
+    told = [warnings(measure_anatomy(one, None, None, labeled)) for one in heads]
     lines = [[line for line in one if "T2starw certainty" in line] for one in told]
     assert lines[0] == []
-    assert "may be incomplete, damaged or of another kind" in lines[1][0]
+    assert "may be incomplete, damaged or of the wrong kind" in lines[1][0]
 
 
 def test_regions_that_no_person_has_stop_the_session(session):

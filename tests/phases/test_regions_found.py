@@ -91,7 +91,7 @@ def notes_of(session, settings):
     return notes
 
 
-def test_a_t2star_alone_is_labelled_by_the_embedded_parcellation_and_it_is_said(
+def test_a_t2star_alone_is_labeled_by_the_embedded_parcellation_and_it_is_said(
     session, settings, tmp_path, monkeypatch
 ):
     # Nothing that is there is taken, and no program is started.

@@ -1,4 +1,4 @@
-"""A head is labelled as found, or by the embedded parcellation."""
+"""A head is labeled as found, or by the embedded parcellation."""
 
 import dataclasses
 import json
@@ -44,12 +44,12 @@ def named(monkeypatch):
 
 
 def test_a_cortex_without_names_is_named_from_the_atlas_and_it_is_said(
-    labelled, settings, tmp_path, named
+    labeled, settings, tmp_path, named
 ):
-    found = found_with(tmp_path, without_names(labelled.dseg))
+    found = found_with(tmp_path, without_names(labeled.dseg))
     notes, steps = [], []
     asked = dataclasses.replace(settings(), seed=7)
-    head = head_of(labelled.dseg, AFFINE)
+    head = head_of(labeled.dseg, AFFINE)
     made = label_head(head, found, asked, steps.append, notes)
     (note,) = notes
     assert str(found.dseg) in note
@@ -59,50 +59,50 @@ def test_a_cortex_without_names_is_named_from_the_atlas_and_it_is_said(
     assert steps == ["parcellation: sMRIPrep"]
 
 
-def test_a_cortex_with_names_keeps_them(labelled, settings, tmp_path, named):
+def test_a_cortex_with_names_keeps_them(labeled, settings, tmp_path, named):
     notes = []
-    found = found_with(tmp_path, labelled.dseg)
-    head = head_of(labelled.dseg, AFFINE)
+    found = found_with(tmp_path, labeled.dseg)
+    head = head_of(labeled.dseg, AFFINE)
     made = label_head(head, found, settings(), lambda text: None, notes)
     assert (notes, named) == ([], [])
-    np.testing.assert_array_equal(np.unique(made.dseg), np.unique(labelled.dseg))
+    np.testing.assert_array_equal(np.unique(made.dseg), np.unique(labeled.dseg))
 
 
-def test_the_version_of_what_made_it_is_kept_and_told(labelled, settings, tmp_path):
-    found = found_with(tmp_path, labelled.dseg)
+def test_the_version_of_what_made_it_is_kept_and_told(labeled, settings, tmp_path):
+    found = found_with(tmp_path, labeled.dseg)
     made_by = {"GeneratedBy": [{"Name": "fMRIPrep", "Version": "24.1.1"}]}
     write(tmp_path / "dataset_description.json", json.dumps(made_by))
     steps = []
-    made = label_head(head_of(labelled.dseg, AFFINE), found, settings(), steps.append, [])
+    made = label_head(head_of(labeled.dseg, AFFINE), found, settings(), steps.append, [])
     # Without a callosum it counts as SynthSeg's.
     assert steps == ["parcellation: sMRIPrep (fMRIPrep 24.1.1)"]
     assert made.source == "SynthSeg (fMRIPrep 24.1.1)"
 
 
 def test_labels_of_another_head_are_refused_before_they_are_named(
-    labelled, settings, tmp_path, named
+    labeled, settings, tmp_path, named
 ):
-    found = found_with(tmp_path, without_names(labelled.dseg))
+    found = found_with(tmp_path, without_names(labeled.dseg))
     elsewhere = AFFINE.copy()
     elsewhere[1, 3] += 40
-    head = head_of(labelled.dseg, elsewhere)
+    head = head_of(labeled.dseg, elsewhere)
     with pytest.raises(DataError, match="does not match this T1w"):
         label_head(head, found, settings(), lambda text: None, [])
     assert named == []
 
 
-def test_where_nothing_was_found_the_head_is_labelled_here(labelled, settings, monkeypatch):
+def test_where_nothing_was_found_the_head_is_labeled_here(labeled, settings, monkeypatch):
     seen = []
 
     def parcellate(anatomy, data, affine, *, seed):
         seen.append((data, affine, seed))
-        return labelled
+        return labeled
 
     monkeypatch.setattr("cmb_bidsapp.phases.regions.parcellate", parcellate)
     steps, notes = [], []
     asked = dataclasses.replace(settings(), seed=3)
-    head = head_of(labelled.dseg, AFFINE)
-    assert label_head(head, None, asked, steps.append, notes) is labelled
+    head = head_of(labeled.dseg, AFFINE)
+    assert label_head(head, None, asked, steps.append, notes) is labeled
     ((data, affine, seed),) = seen
     assert data is head.data
     assert affine is head.affine

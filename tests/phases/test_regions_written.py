@@ -29,20 +29,20 @@ from tests.phases.heads import AFFINE, MOVE, PULL, head_of, moved_atlas, shifted
 
 
 @pytest.fixture
-def t2star(labelled):
+def t2star(labeled):
     """Thick slices of the lower brain, turned against the T1w; the mask leaves a corner out."""
     affine = np.linalg.inv(PULL) @ np.array(
         [[2.0, 0, 0, -70], [0, 2, 0, -104], [0, 0, 6, -60], [0, 0, 0, 1]]
     )
     grid = Grid((70, 88, 16), affine)
-    brain = share_in_voxels(labelled.dseg > 0, AFFINE, grid, pull=PULL) > 0.5
+    brain = share_in_voxels(labeled.dseg > 0, AFFINE, grid, pull=PULL) > 0.5
     brain[:20] = 0
     about = {"Sources": ["raw"], "SpatialReference": "bids:raw:x"}
     return head_of(brain, affine, about)
 
 
-def write(labelled, t2star, files, settings, pull=PULL, about=None):
-    t1w = head_of(labelled.dseg, labelled.grid.affine, about)
+def write(labeled, t2star, files, settings, pull=PULL, about=None):
+    t1w = head_of(labeled.dseg, labeled.grid.affine, about)
     registration = Registration(
         pull=pull,
         mutual_information=1.0,
@@ -51,7 +51,7 @@ def write(labelled, t2star, files, settings, pull=PULL, about=None):
         start="header",
         attempts=1,
     )
-    return write_regions(labelled, t1w, t2star, registration, files, settings)
+    return write_regions(labeled, t1w, t2star, registration, files, settings)
 
 
 def subject(folder, to_mni152):
@@ -67,9 +67,9 @@ def sidecar(path):
 
 
 def test_classes_and_regions_agree_in_every_voxel_and_stay_in_the_brain(
-    labelled, t2star, files, settings
+    labeled, t2star, files, settings
 ):
-    written = write(labelled, t2star, files, settings())
+    written = write(labeled, t2star, files, settings())
     proxy, affine = read_labels(files.proxy)
     mars, _ = read_labels(files.mars)
     np.testing.assert_array_equal(to_proxy(mars), proxy)
@@ -92,33 +92,33 @@ def test_classes_and_regions_agree_in_every_voxel_and_stay_in_the_brain(
         }
 
 
-def test_regions_follow_the_registration(labelled, t2star, files, settings, tmp_path):
-    write(labelled, t2star, files, settings())
+def test_regions_follow_the_registration(labeled, t2star, files, settings, tmp_path):
+    write(labeled, t2star, files, settings())
     moved, _ = read_labels(files.mars)
     # The same slices in the world of the T1w need no registration.
     straight = dataclasses.replace(t2star, affine=PULL @ t2star.affine)
     other = SessionFiles(tmp_path / "straight", "01", None)
-    write(labelled, straight, other, settings(), pull=IDENTITY)
+    write(labeled, straight, other, settings(), pull=IDENTITY)
     np.testing.assert_array_equal(read_labels(other.mars)[0], moved)
     wrong = SessionFiles(tmp_path / "wrong", "01", None)
-    write(labelled, t2star, wrong, settings(), pull=IDENTITY)
+    write(labeled, t2star, wrong, settings(), pull=IDENTITY)
     assert (read_labels(wrong.mars)[0] != moved).mean() > 0.02
 
 
-def test_the_ways_to_mni152_start_from_the_t2star(labelled, t2star, files, settings):
+def test_the_ways_to_mni152_start_from_the_t2star(labeled, t2star, files, settings):
     by = np.array([3.0, -5.0, 8.0])
-    write(dataclasses.replace(labelled, standard=shifted(by)), t2star, files, settings())
+    write(dataclasses.replace(labeled, standard=shifted(by)), t2star, files, settings())
     points = np.random.default_rng(0).uniform(-30, 30, (20, 3))
     there = apply_affine(PULL, points) - by
     np.testing.assert_allclose(read_field(files.to_standard)(points), there, atol=1e-3)
     np.testing.assert_allclose(read_field(files.from_standard)(there), points, atol=1e-3)
 
 
-def test_the_parcellation_is_written_as_it_is_with_its_maker(labelled, t2star, files, settings):
-    write(labelled, t2star, files, settings(), about={"Sources": ["t1w"]})
+def test_the_parcellation_is_written_as_it_is_with_its_maker(labeled, t2star, files, settings):
+    write(labeled, t2star, files, settings(), about={"Sources": ["t1w"]})
     path = files.parcellation("T1w")
     dseg, affine = read_labels(path)
-    np.testing.assert_array_equal(dseg, labelled.dseg)
+    np.testing.assert_array_equal(dseg, labeled.dseg)
     np.testing.assert_allclose(affine, AFFINE, atol=1e-4)
     for written in (path, files.proxy, files.mars):
         assert sidecar(written)["Parcellation"] == "FreeSurfer (7.4.1)"
@@ -129,10 +129,10 @@ def test_the_parcellation_is_written_as_it_is_with_its_maker(labelled, t2star, f
 
 
 def test_capsules_of_a_given_atlas_are_written_and_named(
-    labelled, t2star, files, settings, tmp_path
+    labeled, t2star, files, settings, tmp_path
 ):
     jhu = write_jhu(tmp_path / "jhu-1mm.nii.gz", jhu_labels())
-    head = dataclasses.replace(labelled, subject_dir=subject(tmp_path / "sub-01", IDENTITY))
+    head = dataclasses.replace(labeled, subject_dir=subject(tmp_path / "sub-01", IDENTITY))
     write(head, t2star, files, settings(jhu_atlas=jhu))
     for path in (files.proxy, files.mars):
         assert sidecar(path)["Capsules"] == "JHU labels, jhu-1mm.nii.gz"
@@ -167,12 +167,12 @@ def test_where_there_is_no_talairach_transform_the_alignment_brings_the_atlas(
 
 
 def test_a_damaged_talairach_transform_matters_to_who_needs_it(
-    labelled, t2star, files, settings, tmp_path
+    labeled, t2star, files, settings, tmp_path
 ):
     xfm = write_text(
         tmp_path / "sub-01" / "mri" / "transforms" / "talairach.xfm", "Linear_Transform = 1 0 0;"
     )
-    head = dataclasses.replace(labelled, subject_dir=tmp_path / "sub-01")
+    head = dataclasses.replace(labeled, subject_dir=tmp_path / "sub-01")
     jhu = write_jhu(tmp_path / "jhu.nii.gz", jhu_labels())
     with pytest.raises(DataError, match=f"^{xfm} is damaged.*fix the file, or omit --jhu-atlas"):
         write(head, t2star, files, settings(jhu_atlas=jhu))
@@ -182,9 +182,9 @@ def test_a_damaged_talairach_transform_matters_to_who_needs_it(
 
 
 def test_without_an_atlas_capsules_lie_between_the_nuclei_and_it_is_said(
-    labelled, t2star, files, settings
+    labeled, t2star, files, settings
 ):
-    write(labelled, t2star, files, settings(proxy_rules="reference"))
+    write(labeled, t2star, files, settings(proxy_rules="reference"))
     for path in (files.proxy, files.mars):
         assert sidecar(path)["Capsules"] == "between the nuclei"
         assert sidecar(path)["ProxyRules"] == "reference"

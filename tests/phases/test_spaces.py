@@ -23,9 +23,9 @@ LESION, SPECK = np.array([-20.0, -40.0, 10.0]), np.array([30.0, 10.0, 14.0])
 SPACE = Space("MNI152NLin6Asym", 2)
 
 
-def ball(shape, affine, centre, radius):
+def ball(shape, affine, center, radius):
     points = apply_affine(affine, np.moveaxis(np.indices(shape), 0, -1))
-    return np.linalg.norm(points - centre, axis=-1) <= radius
+    return np.linalg.norm(points - center, axis=-1) <= radius
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def files(tmp_path: Path) -> SessionFiles:
     return files
 
 
-def centre_of(path):
+def center_of(path):
     image = nib.load(path)
     weights = image.get_fdata()
     points = apply_affine(image.affine, np.argwhere(weights > 0))
@@ -76,7 +76,7 @@ def test_images_and_masks_lie_where_they_are_in_the_standard_space(files: Sessio
     assert set(written) == set(targets.values())
     assert all(nib.load(path).shape == (91, 109, 91) for path in written)
     for native in (files.t2star, files.t1w, files.probability):
-        assert np.linalg.norm(centre_of(targets[native]) - LESION) < 0.7
+        assert np.linalg.norm(center_of(targets[native]) - LESION) < 0.7
     image = nib.load(targets[files.mask])
     mask = image.get_fdata()
     at = np.round(apply_affine(np.linalg.inv(image.affine), [LESION, SPECK])).astype(int)

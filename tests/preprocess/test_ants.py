@@ -46,9 +46,9 @@ def test_an_affine_transform_survives_as_well(tmp_path):
     np.testing.assert_allclose(read_linear(tmp_path / "affine.txt"), matrix, atol=1e-9)
 
 
-def test_a_centre_of_rotation_in_the_file_is_respected(tmp_path):
-    """ANTs writes transforms about the centre of an image."""
-    path = tmp_path / "centred.txt"
+def test_a_center_of_rotation_in_the_file_is_respected(tmp_path):
+    """ANTs writes transforms about the center of an image."""
+    path = tmp_path / "centered.txt"
     path.write_text(
         "#Insight Transform File V1.0\n#Transform 0\n"
         "Transform: AffineTransform_double_3_3\n"

@@ -21,7 +21,7 @@ from tests.preprocess.test_resampling import Grid, rigid, world
 ROOT = Path(__file__).parents[2]
 SIZE, STEP = 36, 3.0
 SEMI_AXES = (38.0, 46.0, 34.0)
-#: Centre, width and brightness of blobs inside the head.
+#: Center, width and brightness of blobs inside the head.
 BLOBS = (
     ((14, 17, 7), 10, 60),
     ((-15, -7, 10), 9, -50),
@@ -44,8 +44,8 @@ def head(points):
     """Brightness and brain mask of the head at world points (mm)."""
     brain = np.linalg.norm(points / np.array(SEMI_AXES), axis=-1) < 1
     image = np.full(points.shape[:-1], 100.0)
-    for centre, width, value in BLOBS:
-        image += value * np.exp(-0.5 * (np.linalg.norm(points - centre, axis=-1) / width) ** 4)
+    for center, width, value in BLOBS:
+        image += value * np.exp(-0.5 * (np.linalg.norm(points - center, axis=-1) / width) ** 4)
     return image * brain, brain
 
 
@@ -112,9 +112,9 @@ def test_a_good_start_needs_one_attempt(from_header):
 
 
 def test_scanner_coordinates_of_another_place_are_overcome():
-    """The heads lie 15 cm apart: the centres of the brains are the start that works."""
+    """The heads lie 15 cm apart: the centers of the brains are the start that works."""
     found, error = registered((150, 0, 0))
-    assert (found.start, found.attempts) == ("centre", 2)
+    assert (found.start, found.attempts) == ("center", 2)
     assert found.good
     assert error.max() < 1.5
 

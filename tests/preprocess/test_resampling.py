@@ -60,7 +60,7 @@ def corners(shape):
 
 
 def inside(grid, shape, affine, pull=None):
-    """Voxels of a grid whose centre lies between the voxel centres of a source."""
+    """Voxels of a grid whose center lies between the voxel centers of a source."""
     points = world(grid) if pull is None else apply_affine(pull, world(grid))
     index = apply_affine(np.linalg.inv(affine), points)
     return ((index >= 0.01) & (index <= np.array(shape) - 1.01)).all(axis=-1)
@@ -89,7 +89,7 @@ def test_isotropic_grid_is_ras_along_the_axes_of_the_image(order, signs, degrees
     np.testing.assert_allclose(np.sort(cosines, axis=0), [[0] * 3, [0] * 3, [1] * 3], atol=1e-9)
 
 
-def test_isotropic_grid_is_centred_on_the_image():
+def test_isotropic_grid_is_centerd_on_the_image():
     grid = Grid((31, 20, 7), affine_of((0.8, 1.1, 5.0), (2, 0, 1), (-1, 1, 1), (9, 8, 7)))
     found = isotropic_grid(grid, 3.0)
     middle = [apply_affine(g.affine, (np.array(g.shape) - 1) / 2) for g in (grid, found)]
@@ -117,8 +117,8 @@ def test_a_world_ramp_stays_one_on_any_grid(order, signs, degrees):
 def test_pull_leads_from_the_target_to_the_source():
     source = Grid((30, 30, 30), affine_of((1.0, 1.2, 1.1)))
     pull = rigid((10, -6, 14), (3, -4, 2))
-    centre = world(source).mean(axis=(0, 1, 2))
-    pull[:3, 3] += centre - pull[:3, :3] @ centre
+    center = world(source).mean(axis=(0, 1, 2))
+    pull[:3, 3] += center - pull[:3, :3] @ center
     found = resample(ramp(world(source)), source.affine, source, pull=pull)
     within = inside(source, source.shape, source.affine, pull)
     assert within.mean() > 0.3
@@ -154,9 +154,9 @@ def test_order_zero_takes_the_nearest_voxel():
 def test_smoothing_removes_what_larger_voxels_cannot_show():
     data = (np.indices((33, 33, 33)).sum(axis=0) % 2).astype(np.float32)
     target = isotropic_grid(Grid.of(data, np.eye(4)), 3.0)
-    centre = np.s_[3:-3, 3:-3, 3:-3]
-    assert resample(data, np.eye(4), target)[centre].std() > 0.1
-    smooth = resample(data, np.eye(4), target, smooth=True)[centre]
+    center = np.s_[3:-3, 3:-3, 3:-3]
+    assert resample(data, np.eye(4), target)[center].std() > 0.1
+    smooth = resample(data, np.eye(4), target, smooth=True)[center]
     np.testing.assert_allclose(smooth, 0.5, atol=0.02)
 
 

@@ -6,7 +6,7 @@ from jinja2 import ChoiceLoader, DictLoader, Environment, PackageLoader, StrictU
 
 from cmb_bidsapp.bids.tables import cell, write_table
 from cmb_bidsapp.bids.typed import decode
-from cmb_bidsapp.clinical.summary import summarise
+from cmb_bidsapp.clinical.summary import summarize
 from cmb_bidsapp.core.labels import MARS_FORM
 from cmb_bidsapp.lesions.lesion import Lesion
 from cmb_bidsapp.lesions.table import COLUMNS, fingerprint
@@ -77,7 +77,7 @@ def told(sessions, table, outputs) -> dict:
     """What a page with these candidates is told for its counts."""
     lesions = [lesion_of(*one) for one in table]
     rejected = sum(not lesion.kept for lesion in lesions)
-    own = session_data(candidates(lesions, lesions), rejected, summarise(lesions), outputs)
+    own = session_data(candidates(lesions, lesions), rejected, summarize(lesions), outputs)
     changes = ReportedChanges((), (), (), {}, (), 0)
     return page_data(dict.fromkeys(sessions, own), changes, {name: name for name in MARS_FORM}, {})
 

@@ -20,7 +20,7 @@ from cmb_bidsapp.report.figures import (
     KEPT_COLOR,
     REJECTED_COLOR,
 )
-from cmb_bidsapp.report.painting import colour, save
+from cmb_bidsapp.report.painting import color, save
 
 PAPER = Periphery("paper", 2.0)
 
@@ -54,7 +54,7 @@ def panel(picture, row, column):
 
 
 def of(code, part, near=8):
-    return (np.abs(part - colour(code).astype(int)).max(axis=-1) <= near).nonzero()
+    return (np.abs(part - color(code).astype(int)).max(axis=-1) <= near).nonzero()
 
 
 def extent(part):
@@ -103,7 +103,7 @@ def test_the_periphery_is_the_one_that_cfpr_looked_at(scene):
     def height(mode):
         return np.ptp(of(SHELL_COLOR, panel(draw(scene, Periphery(mode, 3.0)), 1, 2))[0])
 
-    # Slices of 3 mm are no neighbours for the paper, and are for its code.
+    # Slices of 3 mm are no neighbors for the paper, and are for its code.
     assert height("reference") > height("paper") + 20
     wide = np.ptp(of(SHELL_COLOR, panel(draw(scene, Periphery("paper", 6.0)), 0, 2))[1])
     assert wide == pytest.approx((5 + 12) * SIDE / 36, abs=6)

@@ -1,4 +1,4 @@
-"""Pictures: what they show, where, in which colours, and of whom there is one."""
+"""Pictures: what they show, where, in which colors, and of whom there is one."""
 
 from dataclasses import replace
 
@@ -133,7 +133,7 @@ def test_the_mars_figure_paints_regions_alike_on_both_sides(finished):
     assert other[row, left][2] > other[row, left][0] + 40  # blue
 
 
-def test_microbleeds_stand_out_in_regions_of_their_usual_colour(finished):
+def test_microbleeds_stand_out_in_regions_of_their_usual_color(finished):
     def white(status):
         figure = painted(finished, "basal-ganglia", "basal-ganglia", status)
         return (figure.min(axis=-1) > 200).sum()

@@ -46,7 +46,7 @@ def test_the_count_its_groups_and_what_was_rejected_come_first(report):
     assert "lobar 1 deep 1 infratentorial 0" in told
     assert "1 candidate rejected by CFPR" in told
     assert "mixed" in told
-    assert "Not assessed: superficial siderosis, haemorrhage above 1 cm, ARIA-E" in told
+    assert "Not assessed: superficial siderosis, hemorrhage above 1 cm, ARIA-E" in told
     assert "Before anti-amyloid treatment 1-4 microbleeds" in told
     assert "Expected true ones" in told
 
@@ -289,7 +289,7 @@ def test_where_nothing_was_finished_there_are_no_methods(tmp_path):
     assert 'id="methods"' not in page
 
 
-def test_models_have_their_licence_and_checksum_and_the_viewer_its_licence(report):
+def test_models_have_their_license_and_checksum_and_the_viewer_its_license(report):
     told = section(report, "settings")
     assert "0" * 64 in told
     assert re.search(r"anatomy-3</td><td>Apache-2.0</td><td><code>[0-9a-f]{64}</code>", told)

@@ -156,8 +156,8 @@ def test_axe_finds_nothing_wrong(tmp_path, open_page):
 #: Contrast (WCAG 2) of every text with the nearest opaque background.
 CONTRAST = """() => {
   const paint = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
-  const rgba = (colour) => {
-    paint.clearRect(0, 0, 1, 1); paint.fillStyle = colour; paint.fillRect(0, 0, 1, 1);
+  const rgba = (color) => {
+    paint.clearRect(0, 0, 1, 1); paint.fillStyle = color; paint.fillRect(0, 0, 1, 1);
     return [...paint.getImageData(0, 0, 1, 1).data];
   };
   const light = ([r, g, b]) => [r, g, b].map((v) => v / 255)

@@ -2,7 +2,7 @@
 
 import json
 
-from cmb_bidsapp.clinical.summary import CUTOFFS, summarise
+from cmb_bidsapp.clinical.summary import CUTOFFS, summarize
 from cmb_bidsapp.core.labels import MARS_FORM
 from cmb_bidsapp.report.changes import ReportedChanges
 from cmb_bidsapp.report.reading import candidates, page_data, session_data
@@ -37,7 +37,7 @@ def test_those_with_a_card_can_be_rated_so_all_of_them_is_told():
 
 def test_a_session_says_what_crosses_each_cut_off():
     lesions = numbered({}, {})
-    told = session_data(candidates(lesions, []), 3, summarise(lesions, 4), "abc")
+    told = session_data(candidates(lesions, []), 3, summarize(lesions, 4), "abc")
     assert (told["outputs"], told["rejected"]) == ("abc", 3)
     least = dict(zip(CUTOFFS, told["cutoffs"], strict=True))
     assert least["above_limit"] == 5

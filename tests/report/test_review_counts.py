@@ -10,7 +10,7 @@ from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.protocol import Protocol
 from cmb_bidsapp.clinical.follow_up import known_summary
 from cmb_bidsapp.clinical.mars import fill, form_rows
-from cmb_bidsapp.clinical.summary import CUTOFFS, summarise
+from cmb_bidsapp.clinical.summary import CUTOFFS, summarize
 from cmb_bidsapp.core.labels import MARS_FORM
 from cmb_bidsapp.group.rating import parse
 from cmb_bidsapp.group.reading import decide
@@ -37,7 +37,7 @@ WAYS = {
 COUNT = """([data, said]) => {
   const session = data.sessions["n/a"];
   const read = cmbCounts.read(session, said, data.places);
-  return [cmbCounts.summarise(read, session, data), cmbCounts.form(read.found, data.form)];
+  return [cmbCounts.summarize(read, session, data), cmbCounts.form(read.found, data.form)];
 }"""
 FOLLOW = """([data, found, denied = {}]) => {
   const given = [found, denied].map((by) => new Map(Object.entries(by)));
@@ -96,9 +96,9 @@ def agree(bare, tmp_path, chance):
     ratings = [parse(tmp_path / "x.tsv", as_text(row))[1] for row in rows]
     read, reading = decide(record, ratings)
     assert reading.problems == ()
-    summary, form = summarise(read.lesions), form_rows(fill(read.lesions))
+    summary, form = summarize(read.lesions), form_rows(fill(read.lesions))
     rejected = sum(not one.kept for one in table)
-    own = session_data(candidates(table, table), rejected, summarise(table), "")
+    own = session_data(candidates(table, table), rejected, summarize(table), "")
     told = [{"lesion": row["lesion_id"], "decision": row["decision"]} for row in rows]
     data = page_data({"n/a": own}, NO_CHANGES, WORDS, {})
     sums, lines = bare.evaluate(COUNT, [data, told])

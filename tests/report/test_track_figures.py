@@ -9,7 +9,7 @@ from cmb_bidsapp.core.labels import CMB, PROXY_COLORS
 from cmb_bidsapp.lesions.presence import Change, State
 from cmb_bidsapp.preprocess.resampling import Grid
 from cmb_bidsapp.report.closeups import SHOWN_MM, SIDE
-from cmb_bidsapp.report.painting import colour
+from cmb_bidsapp.report.painting import color
 from cmb_bidsapp.report.track_figures import GUTTER, panels, side_by_side, words_of
 
 SHAPE = (60, 60, 20)
@@ -42,12 +42,12 @@ def test_the_place_is_in_the_middle_and_outlined_where_it_was_found(image):
     assert found.shape == (SIDE, SIDE, 3)
     middle = SIDE // 2
     assert found[middle, middle].max() < 30
-    outline = (found == colour(PROXY_COLORS[CMB])).all(axis=-1)
+    outline = (found == color(PROXY_COLORS[CMB])).all(axis=-1)
     rows, columns = np.nonzero(outline)
     assert (rows.min() + rows.max()) / 2 == pytest.approx(middle, abs=2)
     pixels = 3 * SIDE / SHOWN_MM
     assert columns.max() - columns.min() == pytest.approx(pixels, abs=8)
-    assert not (absent == colour(PROXY_COLORS[CMB])).all(axis=-1).any()
+    assert not (absent == color(PROXY_COLORS[CMB])).all(axis=-1).any()
 
 
 def test_a_session_is_sampled_where_the_registration_says(image):

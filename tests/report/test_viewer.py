@@ -34,11 +34,11 @@ def at(path, place):
 # The script
 
 
-def test_the_installed_script_can_be_shown_with_its_licence():
+def test_the_installed_script_can_be_shown_with_its_license():
     found = script()
     code = gzip.decompress(viewer.base64.b64decode(found.packed)).decode()
     assert code.endswith("as Niivue };\n")
-    assert "Redistribution and use in source and binary forms" in found.licence
+    assert "Redistribution and use in source and binary forms" in found.license
     assert found.version[0].isdigit()
 
 
@@ -79,7 +79,7 @@ def test_what_lacks_of_the_package_is_said(unread, tmp_path):
         script()
 
 
-def test_a_script_without_its_licence_is_not_passed_on(unread):
+def test_a_script_without_its_license_is_not_passed_on(unread):
     class Bare:
         files = ()
         version = "1"
@@ -115,7 +115,7 @@ def test_outlines_surround_candidates_within_their_slice_and_tell_kept_from_reje
     assert at(outlines, (x + 2, y, z)) == REJECTED
 
 
-def test_of_thin_slices_the_outline_has_neighbours_too(tmp_path, finished):
+def test_of_thin_slices_the_outline_has_neighbors_too(tmp_path, finished):
     numbers = np.zeros((9, 9, 9), np.uint8)
     numbers[4, 4, 4] = 3
     image = np.ones(numbers.shape, np.float32)

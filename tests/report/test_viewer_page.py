@@ -104,7 +104,7 @@ def show(page, session, x, y, z):
 
 
 def ruler(page):
-    """Pixels that the ruler gives to a millimetre."""
+    """Pixels that the ruler gives to a millimeter."""
     rule = page.locator("#viewer .rule").first
     return rule.bounding_box()["width"] / float(rule.inner_text().removesuffix(" mm"))
 
@@ -190,16 +190,16 @@ def test_regions_outlines_and_the_other_image_are_switched_on_and_off(opened):
     page = opened(None)
     show(page, "n/a", *LEFT_THALAMUS)
 
-    def coloured():
+    def colored():
         shades = pixels(page)
         return (np.ptp(shades, axis=-1) > 40).mean()
 
-    plain = coloured()
+    plain = colored()
     set_to(page, "regions", "mars")
-    assert coloured() > plain + 0.05
+    assert colored() > plain + 0.05
     set_to(page, "regions", "")
     page.locator("#viewer [name=outlines]").uncheck()
-    assert coloured() < plain
+    assert colored() < plain
     before = pixels(page)
     set_to(page, "blend", "1")
     assert changed(pixels(page), before) > 0.1

@@ -54,8 +54,8 @@ class DarkSpots:
         if around is not None:
             self.looked.append(around)
             seen = np.zeros(dark.shape, bool)
-            for centre in around:
-                low = np.maximum(np.round(centre - np.array([15, 15, 5])), 0).astype(int)
+            for center in around:
+                low = np.maximum(np.round(center - np.array([15, 15, 5])), 0).astype(int)
                 seen[tuple(slice(a, a + n) for a, n in zip(low, (30, 30, 10), strict=True))] = True
             dark &= seen
         pieces, count = ndimage.label(dark, np.ones((3, 3, 3)))

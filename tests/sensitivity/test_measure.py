@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cmb_bidsapp.core.statistics import wilson
-from cmb_bidsapp.evaluation.matching import centres_of, lesions_of, match
+from cmb_bidsapp.evaluation.matching import centers_of, lesions_of, match
 from cmb_bidsapp.sensitivity.measure import (
     FROM_MARKS_MM,
     Chain,
@@ -54,7 +54,7 @@ def test_what_is_drawn_is_dark_where_its_number_is_and_nothing_else_changes(scan
 
 def test_every_microbleed_lies_in_the_middle_of_a_window(drawn):
     for lesion in lesions_of(drawn.instances, AFFINE):
-        voxel = (np.array(lesion.centre) - AFFINE[:3, 3]) / np.diag(AFFINE)[:3]
+        voxel = (np.array(lesion.center) - AFFINE[:3, 3]) / np.diag(AFFINE)[:3]
         off = np.abs(voxel - drawn.around)
         # An end of the image is an end of every window; in plane, sources reach 8 mm from theirs.
         assert (off[:, :2].max(axis=1) <= 15).any()
@@ -167,7 +167,7 @@ def test_a_simulated_scan_shows_the_sensitivity_that_its_truth_shows(share):
         final = chain.final(scan, scan.t2star)
         truth, marked = (lesions_of(one, case.affine) for one in (case.instances, final))
         visible += len(truth)
-        found += len(match(centres_of(truth), centres_of(marked)))
+        found += len(match(centers_of(truth), centers_of(marked)))
         known = background(image, case.proxy, case.affine, marks=(final > 0) | (case.instances > 0))
         rows += measure_scan(known, chain, 2, seed=seed)
     measured = Measured.of(rows)

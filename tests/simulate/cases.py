@@ -13,7 +13,7 @@ PROTOCOL = PROTOCOLS["gre3t3mm"]
 
 SITES = Sites(HEAD)
 
-CENTRE = np.argwhere(HEAD.brain).mean(axis=0)
+CENTER = np.argwhere(HEAD.brain).mean(axis=0)
 
 
 def case_of(seed=0, count=6, veins=5, microbleeds=None):

@@ -43,8 +43,6 @@ def test_noise_of_an_interpolated_image_is_coarse_but_as_strong():
     flat = np.zeros((128, 128, 4), np.complex64)
     fine, coarse = (add_noise(flat, 2.0, np.random.default_rng(0), share) for share in (1, 0.6))
     assert coarse.real.std() == pytest.approx(fine.real.std(), rel=0.25)
-    neighbours = [
-        np.corrcoef(n.real[1:].ravel(), n.real[:-1].ravel())[0, 1] for n in (fine, coarse)
-    ]
-    assert abs(neighbours[0]) < 0.02
-    assert neighbours[1] > 0.3
+    neighbors = [np.corrcoef(n.real[1:].ravel(), n.real[:-1].ravel())[0, 1] for n in (fine, coarse)]
+    assert abs(neighbors[0]) < 0.02
+    assert neighbors[1] > 0.3

@@ -6,7 +6,7 @@ from nibabel.affines import apply_affine
 
 from cmb_bidsapp.anatomy.proxy import UNNAMED_LOBE, to_proxy
 from cmb_bidsapp.simulate.grid import ScanGrid
-from tests.simulate.cases import CENTRE, PROTOCOL, case_of
+from tests.simulate.cases import CENTER, PROTOCOL, case_of
 from tests.simulate.heads import HEAD, SIZE
 
 
@@ -67,9 +67,9 @@ def test_the_t1w_image_does_not_show_it(strong):
 
 
 def test_the_transform_leads_from_t1w_to_t2star(case):
-    """Voxel (i, j, k) of the T1w is at (i, j, k) mm of the head; its centre is T2*w's origin."""
+    """Voxel (i, j, k) of the T1w is at (i, j, k) mm of the head; its center is T2*w's origin."""
     both = case.t1w_to_t2star @ case.t1w_affine
-    np.testing.assert_allclose(apply_affine(both, CENTRE), 0, atol=1e-9)
+    np.testing.assert_allclose(apply_affine(both, CENTER), 0, atol=1e-9)
     np.testing.assert_allclose(both[:3, :3], np.eye(3), atol=1e-9)
     assert np.abs(case.t1w_affine[:3, :3] - np.eye(3)).max() > 1e-3
 

@@ -34,15 +34,15 @@ def test_a_gap_leaves_the_slice_distance_and_what_lies_in_the_slice():
     gapped = read_protocol("b0=3,te=20,voxel=1x1x3,gap=3")
     grid = ScanGrid.around(HEAD, gapped)
     assert (grid.voxel[2], grid.slab, grid.excited) == (6.0, 12, 6)
-    centre = grid.origin[2] + 3 * grid.voxel[2]
-    _, contiguous = loss_at(centre, read_protocol("b0=3,te=20,voxel=1x1x6"))
-    _, loss = loss_at(centre, gapped)
+    center = grid.origin[2] + 3 * grid.voxel[2]
+    _, contiguous = loss_at(center, read_protocol("b0=3,te=20,voxel=1x1x6"))
+    _, loss = loss_at(center, gapped)
     assert loss[3] > contiguous[3] > 0.1
 
 
-def test_centres_lie_in_the_middle_of_voxels_and_of_their_parts():
-    assert SMALL.centres(0).tolist() == [1.0, 3.0]
-    assert SMALL.centres(2, 3).tolist() == [0.5, 1.5, 2.5, 3.5, 4.5, 5.5]
+def test_centers_lie_in_the_middle_of_voxels_and_of_their_parts():
+    assert SMALL.centers(0).tolist() == [1.0, 3.0]
+    assert SMALL.centers(2, 3).tolist() == [0.5, 1.5, 2.5, 3.5, 4.5, 5.5]
 
 
 def test_a_slice_is_the_mean_of_the_parts_that_are_excited():
@@ -51,12 +51,12 @@ def test_a_slice_is_the_mean_of_the_parts_that_are_excited():
 
 
 def test_a_volume_of_the_head_is_averaged_over_what_is_excited():
-    # Height in mm, at the centres of voxels of 1 mm.
+    # Height in mm, at the centers of voxels of 1 mm.
     height = np.broadcast_to(np.arange(8, dtype=np.float32), (5, 5, 8)).copy()
     np.testing.assert_allclose(SMALL.to_slices(height)[1, 1], [1.5, 4.5], atol=1e-5)
 
 
-def test_the_world_begins_at_the_centre_that_is_given():
+def test_the_world_begins_at_the_center_that_is_given():
     affine = SMALL.affine(np.array([1.0, 3.0, 4.5]))
     assert (affine @ [0, 1, 1, 1]).tolist() == [0, 0, 0, 1]
 
@@ -65,7 +65,7 @@ def test_the_world_begins_at_the_centre_that_is_given():
 def test_slices_cover_the_brain_and_its_margin(margin):
     grid = ScanGrid.around(HEAD, read_protocol("b0=3,te=20,voxel=1x1x5"), margin)
     brain = np.argwhere(HEAD.brain)
-    first, last = (np.array([grid.centres(axis)[end] for axis in range(3)]) for end in (0, -1))
+    first, last = (np.array([grid.centers(axis)[end] for axis in range(3)]) for end in (0, -1))
     half = np.array(grid.voxel) / 2
     beyond = np.array([margin, margin, 0.0])
     assert (first - half <= brain.min(axis=0) - beyond).all()

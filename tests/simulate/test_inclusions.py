@@ -12,7 +12,7 @@ from cmb_bidsapp.simulate.sites import Sites
 from tests.simulate.heads import HEAD
 
 SITES = Sites(HEAD)
-CENTRE = np.array([[34.0, 40.0, 40.0]])
+CENTER = np.array([[34.0, 40.0, 40.0]])
 
 
 def test_every_kind_is_drawn_and_how_many_differs_from_brain_to_brain():
@@ -23,8 +23,8 @@ def test_every_kind_is_drawn_and_how_many_differs_from_brain_to_brain():
 
 
 def test_shares_are_the_volume_that_was_asked_for():
-    blob = Source("lacune", 0.0, (4.0, 3.0, 3.0), CENTRE)
-    tube = Source("perivascular-space", 0.0, (0.5,) * 3, np.concatenate([CENTRE, CENTRE + 10]))
+    blob = Source("lacune", 0.0, (4.0, 3.0, 3.0), CENTER)
+    tube = Source("perivascular-space", 0.0, (0.5,) * 3, np.concatenate([CENTER, CENTER + 10]))
     found = shares([blob, tube], HEAD, np.random.default_rng(0))
     assert found["lacune"].sum() == pytest.approx(4 / 3 * np.pi * 36, rel=0.15)
     assert found["perivascular-space"].sum() == pytest.approx(
@@ -60,7 +60,7 @@ def test_values_are_mixed_by_the_share():
 
 
 def test_a_lacune_is_bright_in_t2star_and_dark_in_t1w():
-    lacune = Source("lacune", 0.0, (4.0,) * 3, CENTRE)
+    lacune = Source("lacune", 0.0, (4.0,) * 3, CENTER)
     filled = shares([lacune], HEAD, np.random.default_rng(0))
     core = filled["lacune"] > 0.8
     plain = background(HEAD, PROTOCOLS["paper"], np.random.default_rng(1))[0]

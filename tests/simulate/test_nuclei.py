@@ -14,7 +14,7 @@ def head_with_ventral_dc():
     return dseg
 
 
-def test_iron_nuclei_lie_with_their_neighbours_on_both_sides():
+def test_iron_nuclei_lie_with_their_neighbors_on_both_sides():
     dseg = head_with_ventral_dc()
     nuclei = iron_nuclei(dseg)
     for name, homes in (

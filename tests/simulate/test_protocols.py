@@ -28,7 +28,7 @@ def test_any_protocol_can_be_written_out():
         "b0=3,te=20,voxel=1x1xthick",
         "b0=-3,te=20,voxel=1x1x2",
         "b0=3,te=20,voxel=1x1x2,gap=-1",
-        "b0=3,te=20,voxel=1x1x2,colour=red",
+        "b0=3,te=20,voxel=1x1x2,color=red",
     ],
 )
 def test_what_is_no_protocol_is_named_with_what_is_expected(text):

@@ -29,8 +29,8 @@ SITES = Sites(HEAD)
 
 def test_microbleeds_keep_their_distance_and_range():
     chosen = choose_microbleeds(SITES, 12, np.random.default_rng(3))
-    centres = np.array([source.path[0] for source in chosen])
-    distance = np.linalg.norm(centres[:, None] - centres[None], axis=-1)
+    centers = np.array([source.path[0] for source in chosen])
+    distance = np.linalg.norm(centers[:, None] - centers[None], axis=-1)
     assert len(chosen) == 12
     assert distance[~np.eye(12, dtype=bool)].min() >= 6
     for source in chosen:

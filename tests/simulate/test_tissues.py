@@ -18,5 +18,5 @@ def test_iron_makes_nuclei_darker_and_more_paramagnetic_than_cortex():
     for name in IRON_RICH:
         assert TISSUES[name].t2star_ms < cortex.t2star_ms, name
         assert TISSUES[name].chi > cortex.chi, name
-    # Myelin is diamagnetic against grey matter.
+    # Myelin is diamagnetic against gray matter.
     assert TISSUES["cerebral-wm"].chi < cortex.chi

@@ -12,7 +12,7 @@ from cmb_bidsapp.simulate.truth import (
     LESION_LOSS,
     VISIBLE_DIAMETER_MM,
 )
-from tests.simulate.cases import CENTRE, PROTOCOL, SITES
+from tests.simulate.cases import CENTER, PROTOCOL, SITES
 from tests.simulate.heads import HEAD
 
 
@@ -58,14 +58,14 @@ def test_lesions_tell_their_side(case):
 def test_a_microbleed_lies_where_it_was_put(strong):
     point, case = strong
     (row,) = case.lesions
-    np.testing.assert_allclose([row["x"], row["y"], row["z"]], point - CENTRE, atol=1e-6)
+    np.testing.assert_allclose([row["x"], row["y"], row["z"]], point - CENTER, atol=1e-6)
     assert row["visible"]
     assert row["region"] == "lobar"
     assert row["true_diameter"] == pytest.approx(3.0)
     assert row["apparent_diameter"] > 3.0
     mask = case.instances == 1
     middle = apply_affine(case.affine, np.argwhere(mask).mean(axis=0))
-    assert np.linalg.norm(middle - (point - CENTRE)) < 2
+    assert np.linalg.norm(middle - (point - CENTER)) < 2
 
 
 def test_a_microbleed_is_dark(strong):

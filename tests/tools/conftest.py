@@ -12,11 +12,11 @@ def subjects(tmp_path):
 
 
 @pytest.fixture
-def recon(t1w, subjects, licence_file):
+def recon(t1w, subjects, license_file):
     """Run the stand-in on the subject ``sub-01``."""
 
     def run(**options):
-        options = {"threads": 1, "licence_file": licence_file, **options}
+        options = {"threads": 1, "license_file": license_file, **options}
         return run_recon_all(t1w, "sub-01", subjects, **options)
 
     return run

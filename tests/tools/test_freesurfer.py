@@ -16,7 +16,7 @@ import pytest
 from cmb_bidsapp.core.errors import (
     CommandMissingError,
     DataError,
-    LicenceError,
+    LicenseError,
     TemporaryError,
 )
 from cmb_bidsapp.tools.freesurfer import is_finished, run_recon_all
@@ -47,37 +47,37 @@ def test_a_new_subject_is_given_its_image(
 
 
 def test_relative_paths_are_made_whole(
-    machine, install_recon_all, tmp_path, licence_file, t1w, monkeypatch
+    machine, install_recon_all, tmp_path, license_file, t1w, monkeypatch
 ):
     install_recon_all()
     monkeypatch.chdir(tmp_path)
     folder = run_recon_all(
-        Path(t1w.name), "sub-01", Path("fs"), threads=1, licence_file=Path(licence_file.name)
+        Path(t1w.name), "sub-01", Path("fs"), threads=1, license_file=Path(license_file.name)
     )
     assert folder == Path("fs/sub-01")
     assert machine.runs[-1].argv[3:6] == [str(tmp_path / "fs"), "-i", str(t1w)]
-    assert machine.runs[-1].environment["FS_LICENSE"] == str(licence_file)
+    assert machine.runs[-1].environment["FS_LICENSE"] == str(license_file)
 
 
-def test_the_environment_has_licence_folder_and_threads(
-    machine, install_recon_all, recon, subjects, licence_file
+def test_the_environment_has_license_folder_and_threads(
+    machine, install_recon_all, recon, subjects, license_file
 ):
     install_recon_all()
     recon(threads=3)
     environment = machine.runs[-1].environment
-    assert environment["FS_LICENSE"] == str(licence_file)
+    assert environment["FS_LICENSE"] == str(license_file)
     assert environment["SUBJECTS_DIR"] == str(subjects)
     assert environment["OMP_NUM_THREADS"] == "3"
     assert environment["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] == "3"
 
 
-def test_a_licence_in_the_environment_reaches_it_as_a_file_only(
+def test_a_license_in_the_environment_reaches_it_as_a_file_only(
     machine, install_recon_all, recon, tmp_path, monkeypatch
 ):
     seen = tmp_path / "seen"
     install_recon_all(f"shutil.copy(os.environ['FS_LICENSE'], {str(seen)!r})\nlay_down()")
     monkeypatch.setenv("FREESURFER_LICENSE", "someone\\nsecret")
-    recon(licence_file=None)
+    recon(license_file=None)
     assert seen.read_text() == "someone\nsecret\n"
     # recon-all keeps a copy of its environment in the subject's folder.
     assert "secret" not in json.dumps(machine.runs[-1].environment)
@@ -87,15 +87,15 @@ def test_a_licence_in_the_environment_reaches_it_as_a_file_only(
 @pytest.mark.parametrize("resume", [True, False])
 def test_a_finished_subject_asks_for_nothing(machine, recon, subjects, outputs, resume):
     folder = finished(subjects / "sub-01", outputs)
-    assert recon(licence_file=None, resume=resume) == folder
+    assert recon(license_file=None, resume=resume) == folder
 
 
-def test_the_program_is_asked_for_before_the_licence(machine, install_recon_all, recon, subjects):
+def test_the_program_is_asked_for_before_the_license(machine, install_recon_all, recon, subjects):
     with pytest.raises(CommandMissingError, match=r"recon-all.*full.*--parcellation atlas"):
-        recon(licence_file=None)
+        recon(license_file=None)
     install_recon_all()
-    with pytest.raises(LicenceError):
-        recon(licence_file=None)
+    with pytest.raises(LicenseError):
+        recon(license_file=None)
     assert machine.runs == []
     assert not (subjects / "sub-01").exists()
 
@@ -129,13 +129,13 @@ import sys
 from pathlib import Path
 from cmb_bidsapp.tools.freesurfer import run_recon_all
 try:
-    run_recon_all(Path(sys.argv[1]), "sub-01", Path(sys.argv[2]), threads=1, licence_file=None)
+    run_recon_all(Path(sys.argv[1]), "sub-01", Path(sys.argv[2]), threads=1, license_file=None)
 except KeyboardInterrupt:
     print("stopped")
 """
 
 
-def test_being_stopped_leaves_neither_program_nor_lock_nor_licence(
+def test_being_stopped_leaves_neither_program_nor_lock_nor_license(
     machine, install_recon_all, subjects, t1w, tmp_path, monkeypatch
 ):
     pid = tmp_path / "pid"
@@ -201,4 +201,4 @@ def test_outputs_of_freesurfer_itself_arrive_whole(machine, recon, bert):
     assert "Linear_Transform" in (folder / "mri" / "transforms" / "talairach.xfm").read_text()
     # The second time nothing is run.
     machine.install("recon-all", standins.recon_all(bert, "fail('not again')"))
-    assert recon(licence_file=None) == folder
+    assert recon(license_file=None) == folder

@@ -34,10 +34,10 @@ def outputs(tmp_path_factory):
         write_image(files.t2star, image, AFFINE, sidecar)
         write_image(files.network_labels, classes, AFFINE)
         write_image(files.probability, probability, AFFINE)
-    labelled = SessionFiles(folder / "masks", "01", None)
+    labeled = SessionFiles(folder / "masks", "01", None)
     mask = np.zeros(SHAPE, np.uint8)
     mask[6, 20:23, 20:23] = 1
-    write_image(labelled.mask, mask, AFFINE)
+    write_image(labeled.mask, mask, AFFINE)
     return folder
 
 

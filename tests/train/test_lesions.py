@@ -110,7 +110,7 @@ def test_a_work_folder_serves_one_training(sessions: Path, tmp_path: Path):
         write_raw_dataset(cases[:2], tmp_path)
 
 
-def test_thin_slices_are_learnt_as_they_are_seen_later(tmp_path: Path):
+def test_thin_slices_are_learned_as_they_are_seen_later(tmp_path: Path):
     thin = tmp_path / "truth"
     write_session(thin, 1, affine=np.diag([0.5, 0.5, 0.8, 1.0]))
     write_raw_dataset(find_cases(thin), tmp_path / "raw", mimics=True)

@@ -26,7 +26,7 @@ WIDTH = PIXELS + 2 * MARGIN
 MIDDLE = slice(WIDTH // 2 - 2, WIDTH // 2 + 2)
 
 
-def background(*, labelled: bool) -> Background:
+def background(*, labeled: bool) -> Background:
     """A flat brain with two rows of spots: lesions at x = 20, what is suspected at x = 60."""
     t2star = np.zeros(SHAPE, np.float32)
     t2star[5:-5, 5:-5, 1:-1] = 400 + np.random.default_rng(0).normal(0, 8, (80, 80, 10))
@@ -42,7 +42,7 @@ def background(*, labelled: bool) -> Background:
         regions=(t2star > 0).astype(np.uint8),
         suspected=suspected,
         marks=np.zeros(SHAPE, bool),
-        lesions=lesions if labelled else None,
+        lesions=lesions if labeled else None,
         doubtful=np.zeros(SHAPE, bool),
         mimics=None,
         b0=3.0,
@@ -55,7 +55,7 @@ def darkest_in_the_middle(views):
 
 
 def test_lesions_what_is_none_and_clear_tissue():
-    places = places_of(background(labelled=True), 3, np.random.default_rng(0))
+    places = places_of(background(labeled=True), 3, np.random.default_rng(0))
     assert places.views.shape[1:] == (2 * SLICES, WIDTH, WIDTH)
     assert set(places.acquisition) == {3}
     lesions, others, tissue = (
@@ -68,23 +68,23 @@ def test_lesions_what_is_none_and_clear_tissue():
     assert (darkest_in_the_middle(tissue) > CLEAR_TISSUE).all()
 
 
-def test_where_nobody_has_labelled_what_is_suspected_may_be_either():
-    seen = background(labelled=False)
-    # Unlabelled and not suspected: nothing tells the first row from vessels.
+def test_where_nobody_has_labeled_what_is_suspected_may_be_either():
+    seen = background(labeled=False)
+    # Unlabeled and not suspected: nothing tells the first row from vessels.
     places = places_of(seen, 0, np.random.default_rng(0))
     assert not (places.kind == Kind.LESION).any()
     suspected = places.views[places.kind == Kind.SUSPECTED]
     assert len(suspected) == 6
     assert (darkest_in_the_middle(suspected) < 0.4).all()
     dark = darkest_in_the_middle(places.views[places.kind == Kind.OTHER]) < 0.4
-    everything = places_of(background(labelled=True), 0, np.random.default_rng(0))
+    everything = places_of(background(labeled=True), 0, np.random.default_rng(0))
     assert not (everything.kind == Kind.SUSPECTED).any()
     known = darkest_in_the_middle(everything.views[everything.kind != Kind.TISSUE]) < 0.4
     assert 0 < dark.sum() < known.sum()
 
 
 def test_what_readers_rated_is_learned_as_they_say():
-    seen = background(labelled=False)
+    seen = background(labeled=False)
     before = places_of(seen, 0, np.random.default_rng(0))
     # Points a voxel beside the darkest one: readers and masks are never quite in the middle.
     yes = np.array([[20.0, y, 5.0] for y in (15, 27)]) * VOXEL
@@ -107,7 +107,7 @@ def test_what_readers_rated_is_learned_as_they_say():
 def test_a_point_beyond_the_image_is_looked_for_inside():
     nothing = np.zeros((0, 3))
     places = with_ratings(
-        background(labelled=False), nothing, np.array([[-9.0, 30, 99]]), 0, np.random.default_rng(0)
+        background(labeled=False), nothing, np.array([[-9.0, 30, 99]]), 0, np.random.default_rng(0)
     )
     assert (places.kind == Kind.LESION).sum() == 0
 
@@ -132,11 +132,11 @@ def test_an_acquisition_that_shows_hardly_any_gives_none(monkeypatch):
 def test_mimics_are_known_where_the_truth_says_so():
     mimics = np.full(SHAPE, list(Mimic).index(Mimic.OTHER), np.int8)
     mimics[55:70] = list(Mimic).index(Mimic.VESSEL)
-    seen = replace(background(labelled=True), mimics=mimics)
+    seen = replace(background(labeled=True), mimics=mimics)
     places = places_of(seen, 0, np.random.default_rng(0))
     assert set(places.mimic[places.kind == Kind.LESION]) == {UNKNOWN}
     assert set(places.mimic[places.kind == Kind.TISSUE]) == {UNKNOWN}
     dark = (places.kind == Kind.OTHER) & (darkest_in_the_middle(places.views) < 0.4)
     assert set(places.mimic[dark]) == {list(Mimic).index(Mimic.VESSEL)}
-    nobody = places_of(background(labelled=True), 0, np.random.default_rng(0))
+    nobody = places_of(background(labeled=True), 0, np.random.default_rng(0))
     assert set(nobody.mimic[nobody.kind == Kind.OTHER]) == {UNKNOWN}

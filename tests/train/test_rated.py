@@ -40,7 +40,7 @@ def test_ratings_that_cannot_be_used_are_told(tmp_path, ratings):
     write_ratings(ratings, rating("1", "definite", place=(0, 0, 0)))
     rated, (problem,) = read_rated(ratings, [SessionFiles(tmp_path, "01", None)])
     assert rated == {}
-    assert "candidate 1: not at its location in the lesion table" in str(problem)
+    assert "candidate 1: not at its place in the lesion table" in str(problem)
 
 
 def test_without_ratings_or_a_lesion_table_there_is_nothing_to_read(tmp_path, ratings):

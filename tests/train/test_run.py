@@ -59,7 +59,7 @@ def folders(tmp_path, monkeypatch):
         label: str
 
     monkeypatch.setattr(run, "chosen_sessions", chosen)
-    monkeypatch.setattr(run, "read_background", lambda files, labelled: plain_scan())
+    monkeypatch.setattr(run, "read_background", lambda files, labeled: plain_scan())
     return ["second-look", "own", "bundle"]
 
 

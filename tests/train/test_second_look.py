@@ -77,8 +77,8 @@ def test_it_learns_to_tell_spots_from_lines(backgrounds):
 def test_no_label_is_needed(training, monkeypatch):
     monkeypatch.setattr("cmb_bidsapp.train.second_look.BATCH", 40)
     rng = np.random.default_rng(0)
-    (files, labelled), *_ = chosen_sessions(training, None)
-    seen = read_background(files, labelled)
+    (files, labeled), *_ = chosen_sessions(training, None)
+    seen = read_background(files, labeled)
     places = places_of(seen, 0, rng)
     assert set(places.kind) == {Kind.OTHER, Kind.TISSUE}
     shadows = shadows_of(Acquisition.of(seen), 20, rng)
@@ -98,7 +98,7 @@ def test_a_judge_that_is_trained_further_starts_from_what_it_was(backgrounds, mo
 
     monkeypatch.setattr("cmb_bidsapp.train.second_look.F.binary_cross_entropy_with_logits", loss)
     rng = np.random.default_rng(0)
-    # The scan's bleeds are suspected, and nobody has labelled them.
+    # The scan's bleeds are suspected, and nobody has labeled them.
     seen = dataclasses.replace(backgrounds[0], lesions=None, suspected=backgrounds[0].lesions)
     places = places_of(seen, 0, rng)
     torch.manual_seed(0)
@@ -159,7 +159,7 @@ def test_judges_that_are_added_come_before_those_of_the_bundle(training, tmp_pat
         assert all(map(torch.equal, found.state_dict().values(), expected.state_dict().values()))
 
 
-def test_mimics_alone_leave_the_judgement_as_it_is(training, tmp_path, capsys):
+def test_mimics_alone_leave_the_judgment_as_it_is(training, tmp_path, capsys):
     bundle = tmp_path / "bundle"
     shutil.copytree(PACKAGED / "lesions", bundle)
     arguments = ["train", "second-look", str(training), str(bundle), "--steps", "2"]

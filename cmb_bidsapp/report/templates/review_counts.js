@@ -108,7 +108,7 @@
     const denied = new Map([...read].map(([session, one]) => [session, one.denied]));
     const { counts, rows } = cmbTracks.follow(data, found, denied);
     const said = new Map([...read].map(([session, one]) => [session, texts(
-      cmbCounts.summarise(one, data.sessions[session], data),
+      cmbCounts.summarize(one, data.sessions[session], data),
       counts.has(session) ? { ...counts.get(session), session } : null)]));
     for (const { cell, own, session, name } of cells) {
       const text = said.get(session)?.[name];

@@ -187,7 +187,7 @@ const cmbCounts = (() => {
   const classOf = (names, count) => names[Math.min(count, names.length - 1)];
 
   // What the summary says of a session that was read.
-  function summarise({ found, ...rest }, session, { classes, sure }) {
+  function summarize({ found, ...rest }, session, { classes, sure }) {
     const groups = ["lobar", "deep", "infratentorial", "brainstem", "cerebellum"];
     return {
       count: found.length,
@@ -226,7 +226,7 @@ const cmbCounts = (() => {
       line("total", "total", found)];
   }
 
-  return { COUNTED, candidatesOf, read, summarise, form, category, lobarOnly, isDeep, number, classOf };
+  return { COUNTED, candidatesOf, read, summarize, form, category, lobarOnly, isDeep, number, classOf };
 })();
 
 // Microbleeds through time by a reader's words: a place that is found in no session is none.

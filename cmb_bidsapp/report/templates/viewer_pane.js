@@ -85,9 +85,9 @@ const cmbPanes = (() => {
     return import(URL.createObjectURL(new Blob([script], { type: "text/javascript" })));
   };
 
-  function lookup(colours) {
-    const entries = [[0, "#000000"], ...Object.entries(colours)];
-    const part = (from) => entries.map(([, colour]) => parseInt(colour.slice(from, from + 2), 16));
+  function lookup(colors) {
+    const entries = [[0, "#000000"], ...Object.entries(colors)];
+    const part = (from) => entries.map(([, color]) => parseInt(color.slice(from, from + 2), 16));
     return { R: part(1), G: part(3), B: part(5), A: entries.map(([, c], k) => (k ? 255 : 0)), I: entries.map(([n]) => Number(n)) };
   }
 
@@ -116,7 +116,7 @@ const cmbPanes = (() => {
       });
       await nv.attachToCanvas(this.canvas);
       this.nv = nv;
-      // Grey that covers what lies below, so that half of one image and half of another is a blend.
+      // Gray that covers what lies below, so that half of one image and half of another is a blend.
       nv.addColormap("plain", { R: [0, 255], G: [0, 255], B: [0, 255], A: [255, 255], I: [0, 255] });
       for (const name of this.session.volumes) {
         const buffer = await opened(this.session.key, name, this.way);
@@ -265,15 +265,15 @@ const cmbPanes = (() => {
       outlines.img.set(this.bare);
       const { toVoxel, shape, steps } = this.grids.outlines;
       for (const place of this.added) {
-        const centre = moved(toVoxel, this.shared(place));
+        const center = moved(toVoxel, this.shared(place));
         const [x, y, z] = steps.map((step, axis) => {
           const reach = Math.ceil((RING_MM + 1) / step);
-          const from = Math.round(centre[axis]) - reach;
+          const from = Math.round(center[axis]) - reach;
           return [...Array(2 * reach + 1).keys()].map((k) => from + k)
             .filter((k) => k >= 0 && k < shape[axis]);
         });
         for (const k of z) for (const j of y) for (const i of x) {
-          const away = Math.hypot(...[i, j, k].map((v, axis) => (v - centre[axis]) * steps[axis]));
+          const away = Math.hypot(...[i, j, k].map((v, axis) => (v - center[axis]) * steps[axis]));
           if (Math.abs(away - RING_MM) <= Math.min(...steps) / 2) outlines.img[i + shape[0] * (j + shape[1] * k)] = ADDED;
         }
       }
