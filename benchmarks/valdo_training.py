@@ -24,9 +24,13 @@ from cmb_bidsapp.bids.outputs import write_image
 from cmb_bidsapp.convert.points import grow
 from cmb_bidsapp.core.labels import PROXY
 from cmb_bidsapp.lesions.axes import ras_zooms
-from cmb_bidsapp.lesions.segment import LesionNetwork
+from cmb_bidsapp.lesions.cfpr import judge
+from cmb_bidsapp.lesions.instances import find_instances
+from cmb_bidsapp.lesions.segment import LesionNetwork, Segmentation
 from cmb_bidsapp.lesions.slabs import slices_in_slab
+from cmb_bidsapp.models.nnunet import LesionModel
 from cmb_bidsapp.models.registry import load_lesion_model
+from cmb_bidsapp.preprocess.resampling import Grid
 
 #: Slabs come without volumes: a slab's microbleed is about as wide as this (mm).
 SLAB_DIAMETER_MM = 3.0
@@ -86,8 +90,13 @@ def write_whole(folder: Path, app: Path, out: Path) -> None:
         print(f"{path.name}: {len(labels)} labels, {mask.sum()} voxels, {ignore.sum()} doubtful")
 
 
-def write_slabs(folder: Path, out: Path, network: LesionNetwork) -> None:
-    """The slabs of every participant as one scan, segmented, with the masks of its labels."""
+def write_slabs(folder: Path, out: Path, model: LesionModel) -> None:
+    """The slabs of every participant as one scan, segmented, with the masks of its labels.
+
+    ``cmb_bidsapp adapt`` takes them for sessions that the app has finished with this model.
+    """
+    network = LesionNetwork(model)
+    made = {"Model": model.name, "ModelSHA256": model.sha256, "Mirrored": True}
     paths = sorted(folder.glob("slabs/*.nii.gz"))
     for name, own in groupby(paths, lambda path: path.name.partition("_")[0]):
         files, masks = (
@@ -102,13 +111,28 @@ def write_slabs(folder: Path, out: Path, network: LesionNetwork) -> None:
             stem = path.name.removesuffix(".nii.gz")
             mask = label_mask(data, affine, slab_labels(folder, stem, affine))
             group = slices_in_slab(ras_zooms(affine)[2])
-            volumes = (data, found.labels, found.cmb_probability, mask.astype(np.uint8))
+            marks = marks_of(found, data, affine, model.card.threshold)
+            truth = mask.astype(np.uint8)
+            volumes = (data, found.labels, found.cmb_probability, *marks, truth)
             parts.append(tuple(_apart(volume, group) for volume in volumes))
         stacks = (np.concatenate(kind, axis=2) for kind in zip(*parts, strict=True))
-        places = (files.t2star, files.network_labels, files.probability, masks.mask)
+        places = (
+            *(files.t2star, files.network_labels, files.probability),
+            *(files.raw_mask, files.mask, masks.mask),
+        )
         for place, stack in zip(places, stacks, strict=True):
-            write_image(place, stack, affine)
+            write_image(place, stack, affine, made if place == files.probability else None)
         print(f"{name}: {len(parts)} slabs")
+
+
+def marks_of(
+    found: Segmentation, t2star: np.ndarray, affine: np.ndarray, threshold: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Masks of all marks of a slab, and of those that CFPR leaves."""
+    instances = find_instances(found.cmb_probability, t2star, affine, threshold)
+    verdicts = judge(instances, found.labels, Grid.of(t2star, affine).header_spacing)
+    kept = np.isin(instances, [verdict.lesion for verdict in verdicts if verdict.kept])
+    return (instances > 0).astype(np.uint8), kept.astype(np.uint8)
 
 
 def _apart(volume: np.ndarray, group: int) -> np.ndarray:
@@ -126,7 +150,7 @@ def main() -> None:
     parser.add_argument("--model", default="lesions")
     given = parser.parse_args()
     write_whole(given.folder, given.app_output, given.out)
-    write_slabs(given.folder, given.out, LesionNetwork(load_lesion_model(given.model)))
+    write_slabs(given.folder, given.out, load_lesion_model(given.model))
 
 
 if __name__ == "__main__":

@@ -65,10 +65,15 @@ def adapt_parser() -> Parser:
         within=COUNT,
         default=300,
         metavar="N",
-        help="training steps of 128 places for each network of the second look. Every 50 "
-        "steps the network is tested; the best one is used (default: %(default)s)",
+        help="most training steps of 128 places for each network of the second look. Every 25 "
+        "steps the networks are tested together; training stops when they no longer improve, and "
+        "the best state is used (default: %(default)s)",
     )
-    add_device(parser)
+    add_device(
+        parser,
+        "where the nnU-Net runs; the second look is always trained on the CPU. auto: the GPU if "
+        "there is one, otherwise the CPU",
+    )
     add_seed(parser)
     add_participants(parser)
     return parser

@@ -38,13 +38,14 @@ from cmb_bidsapp.sensitivity.background import Background, refuse_other_model
 from cmb_bidsapp.sensitivity.measure import Chain
 from cmb_bidsapp.train.adapted import Learned, card_changes
 from cmb_bidsapp.train.cases import split_participants
+from cmb_bidsapp.train.choice import best_state
 from cmb_bidsapp.train.export import export_adapted
-from cmb_bidsapp.train.gains import EqualMarks, Gain, HeldBack, Judged
+from cmb_bidsapp.train.gains import HeldBack, Judged
 from cmb_bidsapp.train.implants import chosen_sessions
 from cmb_bidsapp.train.places import Acquisition, Kind, Places, Stored
 from cmb_bidsapp.train.rated import Rated, read_rated
 from cmb_bidsapp.train.request import AdaptRequest
-from cmb_bidsapp.train.tuning import Pace, WorkFolder
+from cmb_bidsapp.train.tuning import Pace, WorkFolder, measured_at
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ log = logging.getLogger(__name__)
 PARTS = 3
 #: How often microbleeds are drawn into each scan held back, to choose a state of the judges and to
 #: check it.
-DRAWS = 2
+DRAWS = 4
 #: Fewer of the marks of before are worth a note.
 MOST = 0.5
 
@@ -84,8 +85,17 @@ def run_adaptation(request: AdaptRequest) -> int:
     places, shadows, protocols = _places(work, learning, rated)
     spots = second_look if model.card.dark_spots else None
     trials, others = _trials(work, held_back, model, spots, device)
-    states = work.states(second_look, places, shadows, request.steps, _say)
-    step, gain, way = _best(second_look, states, trials, bundle, request.random_seed)
+    points = [point["threshold"] for point in bundle.card.operating_points.values()]
+    best = best_state(
+        second_look,
+        work.states(second_look, places, shadows, request.steps),
+        trials,
+        [bundle.card.threshold, *points],
+        _say,
+        Pace(len(measured_at(request.steps))).next,
+    )
+    begun = Judged(second_look, trials)
+    gain = best.judged.gain_over(begun, bundle.card.threshold, request.random_seed)
     if not gain.better:
         raise NotBetterError(
             f"no bundle written, because the adapted model is no better: {gain}; keep using "
@@ -96,11 +106,12 @@ def run_adaptation(request: AdaptRequest) -> int:
         held_back=len({files.participant for files in held_back}),
         rated=sum(files.label in rated for files in learning),
         acquisitions=tuple(protocols + others),
-        step=step,
+        step=best.step,
+        halfway=best.halfway,
         seed=request.random_seed,
     )
-    changes = card_changes(bundle, learned, gain, way, request.name)
-    export_adapted(bundle, request.output_dir, states[step].state_dict(), **changes)
+    changes = card_changes(bundle, learned, gain, best.judged.way_from(begun), request.name)
+    export_adapted(bundle, request.output_dir, best.network.state_dict(), **changes)
     _say(str(gain))
     if gain.marks_per_scan:
         _say(f"of the marks of before {gain.same_marks:.0%} are still made")
@@ -205,7 +216,7 @@ def _parameters(
     request: AdaptRequest, learning: Sequence[SessionFiles], held_back: Sequence[SessionFiles]
 ) -> dict[str, Any]:
     return {
-        "version": 1,
+        "version": 2,
         "model": lesion_model_parameters(request.model),
         "learning": [files.label for files in learning],
         "held_back": [files.label for files in held_back],
@@ -297,25 +308,3 @@ def chain_of(model: LesionModel, device: str, mirrored: bool, scan: Background) 
     alone = LesionNetwork(replace(model, second_look=None), device, mirror=mirrored)
     own_regions = why_not_its_regions(model.classes, scan.affine) is None
     return Chain(network=alone, own_regions=own_regions, threshold=EXTENT)
-
-
-def _best(
-    start: SecondLook,
-    states: dict[int, SecondLook],
-    held_back: HeldBack,
-    bundle: Bundle,
-    seed: int,
-) -> tuple[int, Gain, EqualMarks]:
-    """Step of the state that finds most, what it gains, and where probabilities have moved."""
-    begun = Judged(start, held_back)
-    points = [point["threshold"] for point in bundle.card.operating_points.values()]
-    thresholds = [bundle.card.threshold, *points]
-    _say(f"step 0: {begun.share(begun, thresholds):.1%} of the simulated microbleeds are found")
-    judged = {}
-    for step, network in states.items():
-        judged[step] = Judged(network, held_back)
-        share = judged[step].share(begun, thresholds)
-        _say(f"step {step}: {share:.1%} at as many marks")
-    best = max(judged, key=lambda step: judged[step].share(begun, thresholds))
-    gain = judged[best].gain_over(begun, bundle.card.threshold, seed)
-    return best, gain, judged[best].way_from(begun)

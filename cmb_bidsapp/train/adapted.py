@@ -25,6 +25,8 @@ class Learned:
         Of each scan.
     step
         After which the judges were taken.
+    halfway
+        Whether their weights are the mean of those and of the start's.
     seed
         Of the random numbers.
     """
@@ -34,6 +36,7 @@ class Learned:
     rated: int
     acquisitions: tuple[Acquisition, ...]
     step: int
+    halfway: bool
     seed: int
 
     @property
@@ -96,6 +99,7 @@ def card_changes(
                 "rated_scans": learned.rated,
                 "protocols": learned.protocols,
                 "step": learned.step,
+                "halfway": learned.halfway,
                 "seed": learned.seed,
             },
         },

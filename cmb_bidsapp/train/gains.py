@@ -171,6 +171,19 @@ class Judged:
         found = [_found(self._held_back.choosing, self._choosing, one) for one in moved.tolist()]
         return float(np.mean(found))
 
+    def marks(self, start: Judged, thresholds: Sequence[float]) -> float:
+        """Marks per scan without what was drawn, mean over the thresholds of :meth:`share`.
+
+        As many as the start makes, but for candidates that either cannot tell apart.
+
+        Parameters
+        ----------
+        start, thresholds
+            See :meth:`share`.
+        """
+        moved, own = self.way_from(start)(thresholds), np.concatenate(self.own)
+        return float((own >= moved[:, None]).sum(axis=1).mean() / len(self.own))
+
     def gain_over(self, start: Judged, threshold: float, seed: int) -> Gain:
         """What is gained at a threshold of the start, by the simulated microbleeds for checking.
 

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 
 from cmb_bidsapp.lesions.lesion import Mimic
 from cmb_bidsapp.lesions.second_look import Namer
-from cmb_bidsapp.train.mixing import fitted
+from cmb_bidsapp.train.mixing import Fitting
 from cmb_bidsapp.train.places import Image, Places
 
 BATCH, LEARNING_RATE = 128, 2e-3
@@ -62,7 +62,8 @@ def train_namer(
         return places.views[chosen].astype(np.float32), places.voxel[chosen], truth
 
     loss = partial(F.cross_entropy, label_smoothing=SMOOTHED)
-    for step in fitted(namer, batch, loss, rng, steps=steps, rate=LEARNING_RATE):
-        progress(*step)
+    fitting = Fitting(namer, batch, loss, rng, steps=steps, rate=LEARNING_RATE)
+    for step in range(1, steps + 1):
+        progress(step, fitting.step())
     namer.eval()
     return namer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -88,16 +88,8 @@ def mixed(tissue: Image, shadows: Image, rng: np.random.Generator) -> Image:
     return views
 
 
-def fitted(
-    network: PlaceNetwork,
-    batch: Callable[[], tuple[Image, Image, npt.NDArray[Any]]],
-    loss_of: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
-    rng: np.random.Generator,
-    *,
-    steps: int,
-    rate: float,
-) -> Iterator[tuple[int, float]]:
-    """Train a network of places in place; number and loss of each step.
+class Fitting:
+    """Training of a network of places, in place, step by step.
 
     Parameters
     ----------
@@ -112,21 +104,65 @@ def fitted(
     steps, rate
         How many, and the highest learning rate.
     """
-    optimizer = torch.optim.AdamW(network.parameters(), rate, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
-    network.train()
-    for step in range(1, steps + 1):
-        seen, voxel, truth = batch()
-        views = augmented(torch.from_numpy(seen), rng)
+
+    def __init__(
+        self,
+        network: PlaceNetwork,
+        batch: Callable[[], tuple[Image, Image, npt.NDArray[Any]]],
+        loss_of: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+        rng: np.random.Generator,
+        *,
+        steps: int,
+        rate: float,
+    ) -> None:
+        self.network, self._batch, self._loss_of, self._rng = network, batch, loss_of, rng
+        self._optimizer = torch.optim.AdamW(network.parameters(), rate, weight_decay=1e-2)
+        self._schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self._optimizer, rate, total_steps=steps
+        )
+        network.train()
+
+    def step(self) -> float:
+        """Make another step.
+
+        Returns
+        -------
+        loss
+            Of its batch.
+        """
+        seen, voxel, truth = self._batch()
+        views = augmented(torch.from_numpy(seen), self._rng)
         views = views.contiguous(memory_format=torch.channels_last)
         with fast_arithmetic("cpu"):
-            said = network(views, torch.from_numpy(voxel)).float()
-        loss = loss_of(said, torch.from_numpy(truth))
-        optimizer.zero_grad(set_to_none=True)
+            said = self.network(views, torch.from_numpy(voxel)).float()
+        loss = self._loss_of(said, torch.from_numpy(truth))
+        self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        optimizer.step()
-        schedule.step()
-        yield step, float(loss.detach())
+        self._optimizer.step()
+        self._schedule.step()
+        return float(loss.detach())
+
+    def state(self) -> dict[str, Any]:
+        """All that the next steps depend on, but for the random numbers of torch."""
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "schedule": self._schedule.state_dict(),
+            "rng": self._rng.bit_generator.state,
+        }
+
+    def resume(self, state: Mapping[str, Any]) -> None:
+        """Go on where another training of the same network was.
+
+        Parameters
+        ----------
+        state
+            What :meth:`state` said there.
+        """
+        self.network.load_state_dict(state["network"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._schedule.load_state_dict(state["schedule"])
+        self._rng.bit_generator.state = state["rng"]
 
 
 def augmented(views: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:

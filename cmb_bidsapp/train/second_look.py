@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ import torch.nn.functional as F
 
 from cmb_bidsapp.core.errors import NoInputError
 from cmb_bidsapp.lesions.second_look import JUDGES, PIXELS, Judge, SecondLook, judge_views
-from cmb_bidsapp.train.mixing import Mixer, fitted
+from cmb_bidsapp.train.mixing import Fitting, Mixer
 from cmb_bidsapp.train.places import MARGIN, Image, Kind, Places, Stored
 
 BATCH, LEARNING_RATE = 128, 2e-3
@@ -64,18 +65,17 @@ def train_second_look(
         torch.manual_seed(own_seed)
         judge = Judge()
         sampler = _Sampler(places, shadows, np.random.default_rng(own_seed))
-        for step, loss in _trained(judge, sampler, steps, LEARNING_RATE):
-            progress(number * steps + step, loss)
+        fitting = _fitting(judge, sampler, steps, LEARNING_RATE)
+        for step in range(1, steps + 1):
+            progress(number * steps + step, fitting.step())
         judges.append(judge)
     network = SecondLook(judges)
     network.eval()
     return network
 
 
-def tuned(
-    judge: Judge, places: Places, shadows: Sequence[Stored], *, steps: int, seed: int
-) -> Iterator[tuple[Judge, float]]:
-    """Train a copy of a judge further, on places as for :func:`train_second_look`.
+class Tuning:
+    """Further training of a judge, on places as for :func:`train_second_look`.
 
     Of what is suspected nobody knows what it is: the judge shall go on saying what it says now, so
     that it does not forget what is hard to tell apart.
@@ -83,39 +83,75 @@ def tuned(
     Parameters
     ----------
     judge
-        It stays as it is.
+        It stays as it is; a copy is trained.
     places
         To learn from.
     shadows
         By acquisition, see :func:`cmb_bidsapp.train.places.shadows_of`.
     steps
-        How many there are.
+        How many there are at most.
     seed
         Of the random numbers.
-
-    Yields
-    ------
-    judge, loss
-        After every step, the same judge each time.
 
     Raises
     ------
     NoInputError
         There are no dark places, or no tissue, to learn from.
     """
-    torch.manual_seed(seed)
-    own = copy.deepcopy(judge)
-    sampler = _Sampler(places, shadows, np.random.default_rng(seed), judge)
-    for _, loss in _trained(own, sampler, steps, TUNING_RATE):
-        yield own, loss
+
+    def __init__(
+        self, judge: Judge, places: Places, shadows: Sequence[Stored], *, steps: int, seed: int
+    ) -> None:
+        self.judge = copy.deepcopy(judge)
+        sampler = _Sampler(places, shadows, np.random.default_rng(seed), judge)
+        self._fitting = _fitting(self.judge, sampler, steps, TUNING_RATE)
+        self._random = torch.Generator().manual_seed(seed).get_state()
+
+    def advance(self, steps: int) -> None:
+        """Make so many steps, whatever others have drawn of torch's random numbers."""
+        with torch.random.fork_rng(devices=()):
+            torch.set_rng_state(self._random)
+            for _ in range(steps):
+                self._fitting.step()
+            self._random = torch.get_rng_state()
+
+    def state(self) -> dict[str, Any]:
+        """All that the next steps depend on."""
+        return {**self._fitting.state(), "torch": self._random}
+
+    def resume(self, state: Mapping[str, Any]) -> None:
+        """Go on where another training of the judge was.
+
+        Parameters
+        ----------
+        state
+            What :meth:`state` said there.
+        """
+        self._fitting.resume(state)
+        self._random = state["torch"]
 
 
-def _trained(
-    judge: Judge, sampler: _Sampler, steps: int, rate: float
-) -> Iterator[tuple[int, float]]:
-    """Number and loss of each step of a training."""
+def halfway(start: SecondLook, end: SecondLook) -> SecondLook:
+    """A second look whose weights are the mean of two.
+
+    Parameters
+    ----------
+    start, end
+        Before a training and in it; both stay as they are.
+    """
+    network, before = copy.deepcopy(end), start.state_dict()
+    # Counts of batches are integers, and have no mean.
+    weights = {
+        name: (before[name] + value) / 2 if value.is_floating_point() else value
+        for name, value in end.state_dict().items()
+    }
+    network.load_state_dict(weights)
+    return network
+
+
+def _fitting(judge: Judge, sampler: _Sampler, steps: int, rate: float) -> Fitting:
     loss = F.binary_cross_entropy_with_logits
-    return fitted(judge, sampler.batch, loss, sampler.rng, steps=steps, rate=rate)
+    return Fitting(judge, sampler.batch, loss, sampler.rng, steps=steps, rate=rate)
 
 
 class _Sampler:

@@ -6,10 +6,12 @@ was interrupted gives the same bundle as one that was not.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,7 @@ from cmb_bidsapp.bids.outputs import atomic, write_json
 from cmb_bidsapp.bids.stamps import key_of, states
 from cmb_bidsapp.bids.text import read_json
 from cmb_bidsapp.core.errors import UsageError
-from cmb_bidsapp.lesions.second_look import Judge, SecondLook
-from cmb_bidsapp.models.weights import load_into, read_tensors
+from cmb_bidsapp.lesions.second_look import SecondLook
 from cmb_bidsapp.sensitivity.background import Background, read_background
 from cmb_bidsapp.sensitivity.measure import Chain
 from cmb_bidsapp.train.held_back import Trial, as_arrays, from_arrays, trials_of
@@ -37,12 +38,17 @@ from cmb_bidsapp.train.places import (
     with_ratings,
 )
 from cmb_bidsapp.train.rated import Rated
-from cmb_bidsapp.train.second_look import tuned
+from cmb_bidsapp.train.second_look import Tuning
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
-#: Steps from one state of the judges that is measured to the next.
-EVERY = 50
+#: Steps of the judges from one measurement to the next.
+EVERY = 25
+
+
+def measured_at(steps: int) -> list[int]:
+    """Steps after which a training of so many is measured; the last is one of them."""
+    return [*range(EVERY, steps, EVERY), steps]
 
 
 class Pace:
@@ -52,10 +58,13 @@ class Pace:
         self._parts, self._done, self._began = parts, 0, time.monotonic()
 
     def next(self) -> str:
-        """Say, after another part, how many are done and how long the rest takes."""
+        """Say, after another part, how many are done and how long the rest takes.
+
+        As long as the last one each: parts that an interrupted run had made took no time.
+        """
         self._done += 1
-        left = self._parts - self._done
-        minutes = (time.monotonic() - self._began) / self._done * left / 60
+        left, now = self._parts - self._done, time.monotonic()
+        minutes, self._began = (now - self._began) * left / 60, now
         told = f"{self._done} of {self._parts}"
         return f"{told}, about {max(1, round(minutes))} min left" if left else told
 
@@ -154,14 +163,11 @@ class WorkFolder:
         return kept["shadows"]
 
     def states(
-        self,
-        start: SecondLook,
-        places: Places,
-        shadows: Sequence[Stored],
-        steps: int,
-        say: Callable[[str], None],
-    ) -> dict[int, SecondLook]:
-        """Train the judges of a second look further; how they are every :data:`EVERY` steps.
+        self, start: SecondLook, places: Places, shadows: Sequence[Stored], steps: int
+    ) -> Iterator[tuple[int, SecondLook]]:
+        """Train the judges of a second look further, all together.
+
+        Training goes on when the next state is asked for, from the states that are kept.
 
         Parameters
         ----------
@@ -173,40 +179,29 @@ class WorkFolder:
             Views of microbleeds alone, for each acquisition of the places.
         steps
             Length of the training of each judge.
-        say
-            Is told what is done, and how long the rest takes.
 
-        Returns
-        -------
-        states
-            Second look by the number of steps.
+        Yields
+        ------
+        step, network
+            Number of steps that every judge has made, and the judges there.
         """
-        wanted = [*range(EVERY, steps, EVERY), steps]
         count = len(start.members)
-        todo = [number for number in range(count) if not self._state(number, steps).exists()]
-        pace = Pace(len(todo) * len(wanted))
-        for number in todo:
-            seed = number + count * self.seed
-            judge = start.members[number]
-            training = tuned(judge, places, shadows, steps=steps, seed=seed)
-            for step, (judge, loss) in enumerate(training, 1):
-                if step in wanted:
-                    with atomic(self._state(number, step)) as beside:
-                        torch.save(judge.state_dict(), beside)
-                    say(f"judge {number + 1}, step {step}: loss {loss:.4f} ({pace.next()})")
-        return {step: self._second_look(start, step) for step in wanted}
-
-    def _state(self, number: int, step: int) -> Path:
-        return self.path / f"judge-{number}_step-{step}.pt"
-
-    def _second_look(self, start: SecondLook, step: int) -> SecondLook:
-        judges = [Judge() for _ in start.members]
-        for number, judge in enumerate(judges):
-            path = self._state(number, step)
-            load_into(judge, read_tensors(path), path)
-        network = SecondLook(judges, start.namer)
-        network.eval()
-        return network
+        trainings = [
+            Tuning(judge, places, shadows, steps=steps, seed=number + count * self.seed)
+            for number, judge in enumerate(start.members)
+        ]
+        for before, step in pairwise((0, *measured_at(steps))):
+            for number, training in enumerate(trainings):
+                path = self.path / f"judge-{number}_step-{step}.pt"
+                if path.exists():
+                    training.resume(torch.load(path, weights_only=True))
+                    continue
+                training.advance(step - before)
+                with atomic(path) as beside:
+                    torch.save(training.state(), beside)
+            network = SecondLook([copy.deepcopy(one.judge) for one in trainings], start.namer)
+            network.eval()
+            yield step, network
 
     def _kept(self, name: str, make: Callable[[], Arrays]) -> Arrays:
         """Arrays of a file, which is made where it is not there."""

@@ -9,6 +9,7 @@ import pytest
 from cmb_bidsapp.bids.outputs import write_json
 from cmb_bidsapp.cli import main
 from cmb_bidsapp.models.registry import load_lesion_model
+from cmb_bidsapp.train.choice import PATIENCE
 from tests.group.readers import rating, write_ratings
 from tests.group.readers import write_session as write_reading
 from tests.skeletons import tree
@@ -81,6 +82,7 @@ def test_the_card_says_where_it_comes_from_and_what_it_learned(adapted, start):
     protocol = {"voxel_mm": [1.0, 1.0, 3.0], "field_t": 3.0, "te_ms": 20.0, "scans": 3}
     assert told["protocols"] == [protocol]
     assert told["step"] in (8, 16, 24)
+    assert isinstance(told["halfway"], bool)
     assert told["seed"] == 0
 
 
@@ -116,31 +118,36 @@ def test_an_interrupted_adaptation_goes_on_to_the_same_bundle(
 ):
     work = tmp_path / "work"
     shutil.copytree(adapted.with_name("mine-work"), work)
-    for path in (*work.glob("judge-1*"), next(iter(work.glob("*_places.npz")))):
-        path.unlink(missing_ok=True)
+    for path in (*work.glob("judge-1_step-[12]*"), next(iter(work.glob("*_places.npz")))):
+        path.unlink()
     kept = tree(work)
     assert adapt(out, start, tmp_path / "again", "--work-dir", work) == 0
     assert card_of(tmp_path / "again") == card_of(adapted)
     after = tree(work)
     arrays = [name for name in kept if name.endswith((".npz", ".pt"))]
     assert {name: after[name] for name in arrays} == {name: kept[name] for name in arrays}
-    assert "judge 1" not in capsys.readouterr().out
+    assert after.keys() == tree(adapted.with_name("mine-work")).keys()
+    weights = [bundle / "second_look.pt" for bundle in (tmp_path / "again", adapted)]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
+def test_where_nothing_improves_training_stops(out, start, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("cmb_bidsapp.train.second_look.TUNING_RATE", 1e-12)
+    monkeypatch.setattr("cmb_bidsapp.train.tuning.EVERY", 1)
+    assert adapt(out, start, tmp_path / "b") == 3
+    captured = capsys.readouterr()
+    assert f"{PATIENCE} measurements without a gain: training stops" in captured.out
+    states = {path.name.partition("_")[2] for path in (tmp_path / "b-work").glob("judge-*")}
+    assert states == {f"step-{step}.pt" for step in range(1, PATIENCE + 1)}
+    assert "no bundle written" in captured.err
+    assert "keep using toy-1" in captured.err
+    assert not (tmp_path / "b").exists()
 
 
 def test_a_work_folder_of_another_adaptation_is_refused(adapted, out, start, tmp_path, capsys):
     work = adapted.with_name("mine-work")
     assert adapt(out, start, tmp_path / "b", "--work-dir", work, "--random-seed", "1") == 2
     assert "belongs to another adaptation" in capsys.readouterr().err
-
-
-def test_where_nothing_is_gained_no_bundle_is_written(out, start, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("cmb_bidsapp.train.second_look.TUNING_RATE", 1e-12)
-    monkeypatch.setattr("cmb_bidsapp.train.tuning.EVERY", 1)
-    assert adapt(out, start, tmp_path / "b", "--steps", "1") == 3
-    said = capsys.readouterr().err
-    assert "no bundle written" in said
-    assert "keep using toy-1" in said
-    assert not (tmp_path / "b").exists()
 
 
 def test_ratings_are_learned_and_the_card_says_so(out, start, tmp_path, capsys):

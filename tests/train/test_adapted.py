@@ -19,6 +19,7 @@ LEARNED = Learned(
     rated=0,
     acquisitions=(RARE, COMMON, COMMON),
     step=50,
+    halfway=True,
     seed=7,
 )
 GAIN = Gain(
@@ -54,7 +55,7 @@ def test_it_is_called_after_its_start_unless_it_is_named(start, changes):
     assert card_changes(start, LEARNED, GAIN, WAY, "mine")["name"] == "mine"
     adaptation = changes["schedule"]["adaptation"]
     assert adaptation["start"]["sha256"] == start.card.files
-    assert (adaptation["step"], adaptation["seed"]) == (50, 7)
+    assert [adaptation[key] for key in ("step", "halfway", "seed")] == [50, True, 7]
 
 
 def test_it_says_what_it_has_learned_from_and_the_card_can_hold_it(start, changes):

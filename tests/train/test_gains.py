@@ -93,6 +93,7 @@ def test_what_is_gained_is_counted_at_as_many_marks(judged):
     own = judged(held_back, [[0.1, 0.6], [0.7, 0.7, 0.1], [0.7, 0.7, 0.7]])
     assert start.share(start, [0.5]) == 1 / 4
     assert own.share(start, [0.5]) == 2 / 4
+    assert own.marks(start, [0.5, 0.1]) == (1 + 2) / 2
     gain = own.gain_over(start, 0.5, seed=0)
     assert (gain.scans, gain.implants, gain.marks_per_scan) == (1, 4, 1)
     assert (gain.before, gain.after) == (1 / 4, 3 / 4)

@@ -21,7 +21,7 @@ from cmb_bidsapp.sensitivity.background import read_background
 from cmb_bidsapp.train import run
 from cmb_bidsapp.train.implants import chosen_sessions
 from cmb_bidsapp.train.places import MARGIN, Acquisition, Kind, Places, places_of, shadows_of
-from cmb_bidsapp.train.second_look import NO, YES, train_second_look, tuned
+from cmb_bidsapp.train.second_look import NO, YES, Tuning, halfway, train_second_look
 
 AFFINE = np.diag([0.8, 0.8, 3.0, 1.0])
 SHAPE = (90, 90, 12)
@@ -104,8 +104,10 @@ def test_a_judge_that_is_trained_further_starts_from_what_it_was(backgrounds, mo
     torch.manual_seed(0)
     start = Judge()
     before = copy.deepcopy(start.state_dict())
-    steps = list(tuned(start, places, [np.zeros((1, 10, 38, 38), np.float16)], steps=2, seed=0))
-    assert len(steps) == 2
+    tuning = Tuning(start, places, [np.zeros((1, 10, 38, 38), np.float16)], steps=2, seed=0)
+    tuning.advance(2)
+    assert len(told) == 2
+    assert any(not torch.equal(v, before[k]) for k, v in tuning.judge.state_dict().items())
     assert all(torch.equal(value, before[key]) for key, value in start.state_dict().items())
     suspected = places.kind == Kind.SUSPECTED
     views = places.views[suspected][..., MARGIN:-MARGIN, MARGIN:-MARGIN].astype(np.float32)
@@ -116,6 +118,40 @@ def test_a_judge_that_is_trained_further_starts_from_what_it_was(backgrounds, mo
         sure = np.isin(truth, np.float32([YES, NO]))
         assert 0 < (~sure).sum() < 10
         assert np.isin(truth[~sure], said).all()
+
+
+def test_a_training_that_is_gone_on_with_is_the_same_as_one_at_a_time(
+    backgrounds, tmp_path, monkeypatch
+):
+    """Also where others have drawn random numbers in between."""
+    monkeypatch.setattr("cmb_bidsapp.train.second_look.BATCH", 16)
+    places = places_of(backgrounds[0], 0, np.random.default_rng(0))
+    shadows = [np.full((3, 10, 38, 38), -0.5, np.float16)]
+    judge = Judge()
+    whole, first, second = (Tuning(judge, places, shadows, steps=4, seed=5) for _ in range(3))
+    whole.advance(4)
+    first.advance(2)
+    torch.save(first.state(), tmp_path / "state.pt")
+    torch.rand(7)
+    second.resume(torch.load(tmp_path / "state.pt", weights_only=True))
+    second.advance(2)
+    found, expected = (one.judge.state_dict() for one in (second, whole))
+    assert all(torch.equal(found[key], expected[key]) for key in expected)
+    early = first.judge.state_dict()
+    assert any(not torch.equal(early[key], expected[key]) for key in expected)
+
+
+def test_halfway_is_the_mean_of_the_weights():
+    start, end = (SecondLook([Judge()]) for _ in range(2))
+    end.judges[0].features[1].num_batches_tracked += 3
+    before, after = (copy.deepcopy(one.state_dict()) for one in (start, end))
+    middle = halfway(start, end).state_dict()
+    for key in before:
+        if before[key].is_floating_point():
+            torch.testing.assert_close(middle[key], (before[key] + after[key]) / 2)
+    assert middle["judges.0.features.1.num_batches_tracked"] == 3
+    for network, own in ((start, before), (end, after)):
+        assert all(torch.equal(value, own[key]) for key, value in network.state_dict().items())
 
 
 def test_scans_that_show_no_microbleed_are_refused(backgrounds):
