@@ -19,8 +19,8 @@ WORKING_MM = 2.0
 GOOD_DICE = 0.90
 #: Start rotations in degrees (x, y, z) that are tried when the plain ones end badly.
 RESTARTS = ((20.0, 0.0, 0.0), (-20.0, 0.0, 0.0), (0.0, 0.0, 20.0), (0.0, 0.0, -20.0))
-#: Share of the voxels that the metric is measured in. In 12 simulated sessions the error is 0.28 mm,
-#: as with three times as many.
+#: Share of the voxels that the metric is measured in. Three times as many leave the error in
+#: simulated sessions at 0.28 mm.
 SAMPLED = 0.1
 #: Width of the brain's rim that does not count at the end.
 RIM_MM = 4.0
