@@ -267,7 +267,7 @@ SEGMENT = Phase("segment", segment, segment_inputs, segment_parameters, version=
 DECIDE = Phase("decide", decide, decide_inputs, decide_parameters, version=14)
 FOLLOW = Phase("follow", follow, follow_inputs, follow_parameters, version=4)
 SENSITIVITY = Phase(
-    "sensitivity", sensitivity, sensitivity_inputs, sensitivity_parameters, version=2
+    "sensitivity", sensitivity, sensitivity_inputs, sensitivity_parameters, version=3
 )
 
 #: What runs in one process: the phases of a session, that of a participant with several, or the

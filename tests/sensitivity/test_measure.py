@@ -132,6 +132,22 @@ def test_what_false_positive_reduction_rejects_is_not_found(scan):
     assert rejected == 0
 
 
+def test_a_mark_whose_size_does_not_count_finds_nothing(scan):
+    def found(**other):
+        rows = measure_scan(scan, chain_of(DarkSpots(0.3), **other), 1, seed=0)
+        return {row["lesion_id"] for row in rows if row["found"]}
+
+    assert found(min_size=5.0) < found()
+
+
+@pytest.mark.parametrize(("width", "counted"), [(1, []), (2, [1]), (10, [1]), (11, [])])
+def test_marks_of_2_to_10_mm_are_counted_in_the_plane_of_the_slices(width, counted):
+    kept = np.zeros(SHAPE, np.int32)
+    kept[20 : 20 + width, 20, 5:7] = 1
+    final = chain_of(None).counted(kept, AFFINE)
+    assert np.unique(final[final > 0]).tolist() == counted
+
+
 def test_without_regions_of_its_own_those_of_the_anatomy_decide(scan):
     class NoRegions(DarkSpots):
         def __call__(self, t2star, t1w, affine, around=None):
