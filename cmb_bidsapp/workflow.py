@@ -264,7 +264,7 @@ def sensitivity(_: Session, files: SessionFiles, settings: Settings, step: Step)
 
 PREPARE = Phase("prepare", prepare, prepare_inputs, prepare_parameters, version=10)
 SEGMENT = Phase("segment", segment, segment_inputs, segment_parameters, version=9)
-DECIDE = Phase("decide", decide, decide_inputs, decide_parameters, version=14)
+DECIDE = Phase("decide", decide, decide_inputs, decide_parameters, version=15)
 FOLLOW = Phase("follow", follow, follow_inputs, follow_parameters, version=4)
 SENSITIVITY = Phase(
     "sensitivity", sensitivity, sensitivity_inputs, sensitivity_parameters, version=3
