@@ -126,7 +126,8 @@ def crops(folder: Path) -> None:
 
 
 def whole(bids_dir: Path) -> None:
-    """Print convention and signs of simulated heads."""
+    """Print the signs of simulated heads: with the true convention, and with the one found."""
+    every: dict[str, list[float]] = {}
     for folder in sorted(bids_dir.glob("sub-*")):
         label = folder.name.removeprefix("sub-")
         truth = SessionFiles(bids_dir / "derivatives" / "truth", label, None)
@@ -144,8 +145,14 @@ def whole(bids_dir: Path) -> None:
             ("calcification", calcium),
         ):
             own = [fit.evidence for _, fit in fit_sources(image, masks)]
-            if own:
-                print(f"  {kind:14} {len(own)}: {shares(own)}")
+            # Simulated phase rises with the field. Where no convention is found, none has a sign.
+            for how, sign in (("true convention", 1), ("end to end", found.sign)):
+                if own:
+                    signed = [sign * evidence for evidence in own]
+                    every.setdefault(f"{kind}, {how}", []).extend(signed)
+                    print(f"  {kind:14} {len(own)}, {how}: {shares(signed)}")
+    for name, signed in every.items():
+        print(f"all {name}: {shares(signed)} (n {len(signed)})")
 
 
 def main() -> None:

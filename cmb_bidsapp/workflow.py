@@ -264,10 +264,10 @@ def sensitivity(_: Session, files: SessionFiles, settings: Settings, step: Step)
 
 PREPARE = Phase("prepare", prepare, prepare_inputs, prepare_parameters, version=11)
 SEGMENT = Phase("segment", segment, segment_inputs, segment_parameters, version=9)
-DECIDE = Phase("decide", decide, decide_inputs, decide_parameters, version=14)
+DECIDE = Phase("decide", decide, decide_inputs, decide_parameters, version=15)
 FOLLOW = Phase("follow", follow, follow_inputs, follow_parameters, version=5)
 SENSITIVITY = Phase(
-    "sensitivity", sensitivity, sensitivity_inputs, sensitivity_parameters, version=2
+    "sensitivity", sensitivity, sensitivity_inputs, sensitivity_parameters, version=3
 )
 
 #: What runs in one process: the phases of a session, that of a participant with several, or the

@@ -128,6 +128,24 @@ def measure(
     return found
 
 
+def diameters(instances: npt.NDArray[np.integer], affine: Affine) -> dict[int, float]:
+    """Largest in-plane diameter of every candidate (mm), as :func:`measure` has it.
+
+    Parameters
+    ----------
+    instances
+        0, or the number of the candidate.
+    affine
+        Voxel to world (RAS mm).
+    """
+    grid = Grid.of(instances, affine)
+    spacing = np.array(grid.spacing)
+    return {
+        number: _cross_section(np.argwhere(mask), spacing, grid.slice_axis)[0]
+        for number, _, mask in windows(instances, (0, 0, 0))
+    }
+
+
 def _place(
     mask: npt.NDArray[np.bool_],
     mars: npt.NDArray[np.integer],

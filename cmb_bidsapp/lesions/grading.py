@@ -28,6 +28,26 @@ class Grading:
     reason: str
 
 
+def size_grading(diameter: float, min_diameter: float = MIN_DIAMETER_MM) -> Grading | None:
+    """Grade by size alone: of what is too small or too large to count; ``None`` for all else.
+
+    Parameters
+    ----------
+    diameter
+        Largest in-plane diameter, mm.
+    min_diameter
+        Smallest one (mm) that counts.
+    """
+    # Headers hold voxel sizes such as 0.99999 mm.
+    diameter = round(diameter, 3)
+    size = f"diameter {diameter:.3g} mm"
+    if diameter > MAX_DIAMETER_MM:
+        return Grading(Grade.MACRO, f"{size}, above {MAX_DIAMETER_MM:g} mm")
+    if diameter < min_diameter:
+        return Grading(Grade.BELOW_SIZE, f"{size}, below {min_diameter:g} mm")
+    return None
+
+
 def grade(
     candidate: Candidate,
     min_diameter: float = MIN_DIAMETER_MM,
@@ -44,13 +64,9 @@ def grade(
     calibrated
         Calibrated probability of the candidate, NaN where it has none.
     """
-    # Headers hold voxel sizes such as 0.99999 mm.
-    diameter = round(candidate.diameter, 3)
-    size = f"diameter {diameter:.3g} mm"
-    if diameter > MAX_DIAMETER_MM:
-        return Grading(Grade.MACRO, f"{size}, above {MAX_DIAMETER_MM:g} mm")
-    if diameter < min_diameter:
-        return Grading(Grade.BELOW_SIZE, f"{size}, below {min_diameter:g} mm")
+    not_counted = size_grading(candidate.diameter, min_diameter)
+    if not_counted is not None:
+        return not_counted
     probable = (
         ("calibrated probability", calibrated, DEFINITE_PROBABILITY)
         if math.isfinite(calibrated)
@@ -68,4 +84,5 @@ def grade(
     ]
     if doubts:
         return Grading(Grade.POSSIBLE, "; ".join(doubts))
+    size = f"diameter {round(candidate.diameter, 3):.3g} mm"
     return Grading(Grade.DEFINITE, "; ".join([size, *(f"{n} {v:.6g}" for n, v, _ in seen)]))

@@ -78,6 +78,7 @@ def chain_of(
         mode=decided["cfpr_mode"],
         radius=decided["cfpr_radius"],
         ratio=decided["cfpr_ratio"],
+        min_size=decided["min_size"],
     )
 
 

@@ -2,8 +2,8 @@
 
 A row per plane; from left to right the whole slice with a crosshair, the surroundings on T2*w, the
 same with outlines of the candidate, of others nearby and of the periphery that CFPR looked at, and,
-where there are such, T1w and phase. In the last row the surroundings on the slices before and after
-it: a vessel goes on there, a microbleed does not.
+where there are such, T1w, phase and susceptibility-weighted image. In the last row the
+surroundings on the slices before and after it: a vessel goes on there, a microbleed does not.
 """
 
 from __future__ import annotations
@@ -72,6 +72,8 @@ class Scene:
         Voxel size, mm.
     phase
         Gray levels of the filtered phase, where there is one.
+    swi
+        Those of the susceptibility-weighted image, where the sign of the phase is certain.
     """
 
     t2star: Gray
@@ -80,6 +82,7 @@ class Scene:
     labels: npt.NDArray[np.integer]
     zooms: tuple[float, float, float]
     phase: Gray | None = None
+    swi: Gray | None = None
 
 
 @dataclass(frozen=True)
@@ -156,7 +159,7 @@ def _picture(
         tint(marked, dashed(edge(kinds > 0), 5), SHELL_COLOR)
         tint(marked, ring(kinds == _OWN), color)
         panels = [_whole(scene, view, name), _ticks(plain), marked]
-        more = {"T1w": scene.t1w, "phase": scene.phase}
+        more = {"T1w": scene.t1w, "phase": scene.phase, "SWI-like": scene.swi}
         there = {head: shades for head, shades in more.items() if shades is not None}
         panels += [_ticks(gray_to_rgb(view.near(shades))) for shades in there.values()]
         rows.append(panels)

@@ -165,9 +165,12 @@ def session_figures(files: SessionFiles, lesions: Sequence[Lesion], cfpr: Periph
             for name, data in shades.items()
         },
     }
-    phase = None
-    if files.phase.exists():
-        phase = gray(read(files.phase)[box].astype(np.float32), PHASE_SHOWN)
+    # Shown as the T2*w is: what is darker in the weighted image was darkened by the phase.
+    windows = {files.phase: PHASE_SHOWN, files.swi: window(images["T2starw"], brain)}
+    phase, swi = (
+        gray(read(path)[box].astype(np.float32), shown) if path.exists() else None
+        for path, shown in windows.items()
+    )
     classified = read(files.network_labels)[box]
     scene = Scene(
         t2star=t2star,
@@ -176,6 +179,7 @@ def session_figures(files: SessionFiles, lesions: Sequence[Lesion], cfpr: Periph
         labels=classified,
         zooms=zooms,
         phase=phase,
+        swi=swi,
     )
     _forget(files)
     written = [save(picture, files.figure(name)) for name, picture in overviews.items()]

@@ -90,6 +90,7 @@ class SessionView:
     notes: tuple[str, ...]
     with_t1w: bool
     with_phase: bool
+    with_swi: bool
     inputs: tuple[tuple[str, str, str], ...]
     unused: tuple[tuple[str, str], ...]
     made: Provenance
@@ -193,6 +194,7 @@ def session_view(
         notes=(*session.notes, *made.notes),
         with_t1w=session.t1w is not None,
         with_phase=any(lesion.phase_sign is not None for lesion in lesions),
+        with_swi=files.swi.exists(),
         inputs=tuple(_inputs(session, bids_dir)),
         unused=tuple((one.path.name, one.reason) for one in session.rejected),
         made=made,

@@ -6,7 +6,7 @@ microbleeds, where the network judges them in full context.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,10 +15,18 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from cmb_bidsapp.core.arrays import Affine, Mask
-from cmb_bidsapp.core.defaults import CFPR_MODE, CFPR_RADIUS_MM, CFPR_RATIO, CfprMode
+from cmb_bidsapp.core.defaults import (
+    CFPR_MODE,
+    CFPR_RADIUS_MM,
+    CFPR_RATIO,
+    MIN_DIAMETER_MM,
+    CfprMode,
+)
 from cmb_bidsapp.core.labels import PROXY
 from cmb_bidsapp.evaluation.matching import HIT_MM, centers_of, lesions_of, match
+from cmb_bidsapp.lesions.candidates import diameters
 from cmb_bidsapp.lesions.cfpr import judge
+from cmb_bidsapp.lesions.grading import size_grading
 from cmb_bidsapp.lesions.instances import find_instances
 from cmb_bidsapp.lesions.segment import Segmentation, with_regions
 from cmb_bidsapp.preprocess.resampling import Grid
@@ -75,7 +83,7 @@ class Chain:
     ----------
     own_regions
         Whether CFPR goes by the regions that the network predicts, else by those of the anatomy.
-    threshold, cfpr, mode, radius, ratio
+    threshold, cfpr, mode, radius, ratio, min_size
         See :class:`cmb_bidsapp.settings.Decisions`.
     """
 
@@ -86,6 +94,7 @@ class Chain:
     mode: CfprMode = CFPR_MODE
     radius: float = CFPR_RADIUS_MM
     ratio: float = CFPR_RATIO
+    min_size: float = MIN_DIAMETER_MM
 
     def final(
         self,
@@ -93,7 +102,7 @@ class Chain:
         t2star: Image,
         around: npt.NDArray[np.floating[Any]] | None = None,
     ) -> npt.NDArray[np.int32]:
-        """Microbleeds that are kept, by number, in a scan whose T2*w is ``t2star``.
+        """Microbleeds that are counted, by number, in a scan whose T2*w is ``t2star``.
 
         Parameters
         ----------
@@ -104,7 +113,8 @@ class Chain:
         around
             Voxels, shape ``(n, 3)``, about which alone is looked; the whole scan by default.
         """
-        return self.kept(scan, t2star, self.network(t2star, scan.t1w, scan.affine, around))
+        found = self.network(t2star, scan.t1w, scan.affine, around)
+        return self.counted(self.kept(scan, t2star, found), scan.affine)
 
     def kept(self, scan: Background, t2star: Image, found: Segmentation) -> npt.NDArray[np.int32]:
         """Microbleeds that are kept, by number, of what the network found in a scan.
@@ -131,8 +141,26 @@ class Chain:
             radius=self.radius,
             min_ratio=self.ratio,
         )
-        kept = np.isin(instances, [verdict.lesion for verdict in verdicts if verdict.kept])
-        return np.where(kept, instances, 0).astype(np.int32)
+        return _only(instances, [verdict.lesion for verdict in verdicts if verdict.kept])
+
+    def counted(self, kept: npt.NDArray[np.int32], affine: Affine) -> npt.NDArray[np.int32]:
+        """Those of the microbleeds that are kept whose size counts, by number.
+
+        Parameters
+        ----------
+        kept
+            Number of the microbleed of each voxel.
+        affine
+            From voxels to RAS mm.
+        """
+        sizes = diameters(kept, affine)
+        numbers = [n for n, size in sizes.items() if size_grading(size, self.min_size) is None]
+        return _only(kept, numbers)
+
+
+def _only(instances: npt.NDArray[np.int32], numbers: Sequence[int]) -> npt.NDArray[np.int32]:
+    """Instances of these numbers alone."""
+    return np.where(np.isin(instances, numbers), instances, 0).astype(np.int32)
 
 
 @dataclass(frozen=True)
@@ -285,14 +313,14 @@ def found_numbers(
     Parameters
     ----------
     instances, final
-        Visible simulated microbleeds, and what the app keeps, by number.
+        Visible simulated microbleeds, and what the app counts, by number.
     marks
         What it marks without them: nothing that touches it counts as found.
     affine
         From voxels to RAS mm.
     """
-    drawn, kept = lesions_of(instances, affine), lesions_of(not_touching(final, marks), affine)
-    pairs = match(centers_of(drawn), centers_of(kept))
+    drawn, counted = lesions_of(instances, affine), lesions_of(not_touching(final, marks), affine)
+    pairs = match(centers_of(drawn), centers_of(counted))
     return {drawn[pair.reference].number for pair in pairs}
 
 

@@ -52,7 +52,7 @@ IMPLANTS = MappingProxyType(
         "draw": describe("Number of the draw; all microbleeds of a draw were in the scan together"),
         **implants.COLUMNS,
         "lesion_id": describe("Number of the simulated microbleed within its draw"),
-        "found": describe("Whether the app kept a microbleed within 5 mm (one to one)"),
+        "found": describe("Whether the app counts a microbleed within 5 mm (one to one)"),
     }
 )
 _SHARES = {
@@ -65,7 +65,7 @@ _SHARES = {
     ),
     "level": describe("Group; n/a for all"),
     "implants": describe("Visible simulated microbleeds below 10 mm"),
-    "found": describe("Of these, found and kept by all decisions"),
+    "found": describe("Of these, found, kept by all decisions and of a size that counts"),
     "sensitivity": describe("found / implants"),
     "sensitivity_low": describe("Lower limit of its 95 % interval (Wilson)"),
     "sensitivity_high": describe("Upper limit of its 95 % interval (Wilson)"),

@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from cmb_bidsapp.lesions.candidates import measure
+from cmb_bidsapp.lesions.candidates import diameters, measure
 
 #: Left frontal lobe, left thalamus, right cerebellum.
 LOBAR, DEEP, INFRATENTORIAL = 109, 104, 202
@@ -87,6 +87,16 @@ def test_a_disc_has_its_diameter_and_is_round(diameter):
 def test_the_diameter_is_in_plane_only():
     (found,) = measured(box(slice(10, 12), slice(10, 12), slice(2, 9)))
     assert found.diameter == pytest.approx(math.hypot(0.5, 0.5) + 0.5)
+
+
+def test_diameters_alone_are_those_of_the_candidates():
+    instances = np.zeros(SHAPE, np.int16)
+    instances[disc(4.0)], instances[5:8, 5:15, 2] = 2, 5
+    found = measured(instances > 0, instances=instances)
+    assert diameters(instances, affine_of(GRE)) == pytest.approx(
+        {one.lesion: one.diameter for one in found}
+    )
+    assert found[0].diameter < found[1].diameter
 
 
 @pytest.mark.parametrize("axis", range(3))

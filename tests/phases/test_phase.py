@@ -12,6 +12,7 @@ from cmb_bidsapp.bids.scans import Scan
 from cmb_bidsapp.lesions.phase import Convention, source_field
 from cmb_bidsapp.phases import phase as steps
 from cmb_bidsapp.preprocess.resampling import Grid
+from cmb_bidsapp.report.closeups import panels_of
 from cmb_bidsapp.settings import Settings
 from cmb_bidsapp.workflow import DECIDE
 from tests.phases.test_decide import AFFINE, SHAPE, run, segmented
@@ -52,6 +53,7 @@ def test_calcium_is_told_by_its_phase_and_rejected_when_asked(calcium, sure):
     assert rows[0]["status"] == "kept"
     _, files = calcium
     assert {files.phase, files.swi} <= set(result.outputs)
+    assert panels_of(files.figure("lesion001"))[0] == 5
     about = json.loads(sidecar_of(files.phase).read_text())
     assert about["PhaseConvention"] == "rises with the field"
     assert about["PhaseStructuresAgreeing"] == 0.9
@@ -68,6 +70,7 @@ def test_without_a_sure_convention_signs_are_undecided_and_that_is_told(calcium)
     assert "convention is not sure" in result.notes[0]
     assert result.notes[0] in read_notes(calcium[1])
     assert not calcium[1].swi.exists()
+    assert panels_of(calcium[1].figure("lesion001"))[0] == 4
 
 
 @pytest.mark.parametrize(

@@ -25,14 +25,11 @@ def test_decisions_are_those_of_the_session_not_of_the_run(files, tmp_path):
     write_image(files.mask, nothing, np.eye(4), {})
     with pytest.raises(DataError, match="Decisions"):
         decisions_of(files)
-    write_image(files.mask, nothing, np.eye(4), {"Decisions": {**DECISIONS, "threshold": 0.77}})
+    decided = {**DECISIONS, "threshold": 0.77, "min_size": 3.0}
+    write_image(files.mask, nothing, np.eye(4), {"Decisions": decided})
     write_image(files.probability, nothing, np.eye(4), {"Mirrored": False})
     model = load_lesion_model(str(toy_bundle(tmp_path / "bundle")))
     settings = Settings(tmp_path, tmp_path / "out", ("participant",), sensitivity=1)
     chain = chain_of(model, plain_scan(), files, settings)
-    assert (chain.threshold, chain.cfpr, chain.mode, chain.own_regions) == (
-        0.77,
-        True,
-        "paper",
-        True,
-    )
+    assert (chain.threshold, chain.min_size) == (0.77, 3.0)
+    assert (chain.cfpr, chain.mode, chain.own_regions) == (True, "paper", True)

@@ -130,6 +130,17 @@ def test_without_a_t1w_there_is_no_panel_for_it(scene):
     assert draw(scene).shape[1] - draw(t2star_only).shape[1] == SIDE + 2
 
 
+def test_phase_and_weighted_image_have_a_panel_each_where_there_are_such(scene):
+    def gray_levels(**more):
+        picture = draw(replace(scene, **more))
+        return [int(np.median(panel(picture, 0, n))) for n in range(3, picture.shape[1] // SIDE)]
+
+    phase, swi = (np.full_like(scene.t2star, level) for level in (40, 150))
+    assert gray_levels() == [90]
+    assert gray_levels(phase=phase) == [90, 40]
+    assert gray_levels(phase=phase, swi=swi) == [90, 40, 150]
+
+
 def test_a_candidate_at_the_edge_of_the_image_stays_in_the_middle_of_its_picture(scene):
     numbers = np.zeros_like(scene.numbers)
     numbers[58:61, 0:3, 0] = 7

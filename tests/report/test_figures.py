@@ -22,7 +22,7 @@ from cmb_bidsapp.report.figures import (
 )
 from cmb_bidsapp.report.painting import Slices
 from tests.report.heads import LEFT_THALAMUS, RIGHT_FRONTAL, RIM, finish_session
-from tests.report.test_closeups import PAPER, ZOOMS
+from tests.report.test_closeups import PAPER, ZOOMS, panel
 
 
 # Overviews
@@ -92,6 +92,20 @@ def test_every_candidate_and_overview_has_a_file(finished):
 def test_without_a_t1w_there_is_no_picture_of_it(tmp_path):
     files = finish_session(tmp_path, t1w=False)
     assert not any("T1w" in name for name in names(files))
+
+
+def test_the_weighted_image_is_shown_as_the_t2star_is_where_the_session_has_one(finished):
+    def drawn():
+        session_figures(finished, read_lesions(finished.lesions), PAPER)
+        return np.asarray(Image.open(finished.figure("lesion001"))).astype(int)
+
+    t2star = nib.load(finished.t2star)
+    write_image(finished.swi, np.asarray(t2star.dataobj) / 2, t2star.affine)
+    picture = drawn()
+    assert picture.shape[1] == 5 * (SIDE + 2)
+    assert panel(picture, 0, 4).mean() < 0.7 * panel(picture, 0, 1).mean()
+    finished.swi.unlink()
+    assert drawn().shape[1] == 4 * (SIDE + 2)
 
 
 def test_figures_of_an_earlier_run_are_gone(tmp_path, finished):

@@ -325,6 +325,15 @@ def test_every_picture_has_words(report):
         assert re.search(r' alt="[^"]{20,}"', one)
 
 
+def test_words_of_a_picture_name_the_weighted_image_where_there_is_one(tmp_path, finished):
+    def named():
+        return ", T1w, SWI-like;" in write_report(tmp_path, session_of(tmp_path)).read_text()
+
+    assert not named()
+    finished.swi.touch()
+    assert named()
+
+
 def test_nothing_is_asked_of_elsewhere(report):
     page = re.sub(r"<pre>.*?</pre>", "", report, flags=re.DOTALL)
     assert not re.search(r'(src|href|action)="(?!data:|#)', page.partition("<script")[0])

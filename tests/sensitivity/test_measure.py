@@ -1,10 +1,11 @@
 """Microbleeds drawn into a scan, and which of them are found."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
-from cmb_bidsapp.core.statistics import wilson
-from cmb_bidsapp.evaluation.matching import centers_of, lesions_of, match
+from cmb_bidsapp.evaluation.matching import lesions_of
 from cmb_bidsapp.sensitivity.measure import (
     FROM_MARKS_MM,
     Chain,
@@ -13,7 +14,7 @@ from cmb_bidsapp.sensitivity.measure import (
     free_places,
     measure_scan,
 )
-from cmb_bidsapp.sensitivity.tables import Measured
+from cmb_bidsapp.sensitivity.tables import Measured, share_rows
 from cmb_bidsapp.simulate.case import simulate_case
 from cmb_bidsapp.simulate.implants import CHI_PPM
 from cmb_bidsapp.simulate.person import Person
@@ -24,6 +25,8 @@ from tests.sensitivity.scans import AFFINE, SHAPE, DarkSpots, background, plain_
 from tests.simulate.heads import HEAD
 
 WINDOW = DarkSpots(0.3).window(AFFINE)
+#: Microbleeds of a size that say something of it.
+ENOUGH = 8
 
 
 def chain_of(network, **other):
@@ -132,6 +135,22 @@ def test_what_false_positive_reduction_rejects_is_not_found(scan):
     assert rejected == 0
 
 
+def test_a_mark_whose_size_does_not_count_finds_nothing(scan):
+    def found(**other):
+        rows = measure_scan(scan, chain_of(DarkSpots(0.3), **other), 1, seed=0)
+        return {row["lesion_id"] for row in rows if row["found"]}
+
+    assert found(min_size=5.0) < found()
+
+
+@pytest.mark.parametrize(("width", "counted"), [(1, []), (2, [1]), (10, [1]), (11, [])])
+def test_marks_of_2_to_10_mm_are_counted_in_the_plane_of_the_slices(width, counted):
+    kept = np.zeros(SHAPE, np.int32)
+    kept[20 : 20 + width, 20, 5:7] = 1
+    final = chain_of(None).counted(kept, AFFINE)
+    assert np.unique(final[final > 0]).tolist() == counted
+
+
 def test_without_regions_of_its_own_those_of_the_anatomy_decide(scan):
     class NoRegions(DarkSpots):
         def __call__(self, t2star, t1w, affine, around=None):
@@ -150,29 +169,52 @@ def test_a_scan_without_tissue_has_no_place_for_any():
     assert measure_scan(empty, chain_of(DarkSpots(0.3)), 1, seed=0) == []
 
 
-@pytest.mark.parametrize("share", [0.2, 0.45])
-def test_a_simulated_scan_shows_the_sensitivity_that_its_truth_shows(share):
+def agreeing(truth, measured):
+    """Whether the shares of two tables may be one, by size where both have enough to say."""
+    return {
+        one["level"]: max(one["sensitivity_low"], other["sensitivity_low"])
+        <= min(one["sensitivity_high"], other["sensitivity_high"])
+        for one, other in zip(share_rows(truth, None), share_rows(measured, None), strict=True)
+        if one["by"] in ("all", "diameter") and min(one["implants"], other["implants"]) >= ENOUGH
+    }
+
+
+def truth_and_measured(case, bare, share):
+    """What a network finds of the microbleeds of a case, and of those drawn into its bare twin."""
+    chain = chain_of(DarkSpots(share))
+    scan, empty = (
+        background(np.where(one.brain, one.t2star, 0), one.proxy, one.affine)
+        for one in (case, bare)
+    )
+    found = found_numbers(case.instances, chain.final(scan, scan.t2star), scan.marks, case.affine)
+    true = [
+        {**row, "contrast": np.nan, "found": row["lesion_id"] in found}
+        for row in case.lesions
+        if row["visible"]
+    ]
+    known = dataclasses.replace(empty, marks=chain.final(empty, empty.t2star) > 0)
+    return true, measure_scan(known, chain, 2, seed=0)
+
+
+def test_a_simulated_scan_shows_the_sensitivity_that_its_truth_shows():
     """The network is the same; what differs is who put the microbleeds there."""
-    network, sites = DarkSpots(share), Sites(HEAD)
-    found = visible = 0
-    rows = []
-    for seed in range(3):
+    sites = Sites(HEAD)
+    true, drawn = {0.2: [], 0.45: []}, {0.2: [], 0.45: []}
+    for seed in range(2):
         rng = np.random.default_rng(seed)
         # As faint as implants may be.
-        sources = choose_microbleeds(sites, 14, rng, min_chi=CHI_PPM[0])
-        case = simulate_case(Person.of(HEAD, sources, []), PROTOCOLS["gre3t3mm"], rng)
-        image = np.where(case.brain, case.t2star, 0)
-        scan = background(image, case.proxy, case.affine)
-        chain = chain_of(network)
-        final = chain.final(scan, scan.t2star)
-        truth, marked = (lesions_of(one, case.affine) for one in (case.instances, final))
-        visible += len(truth)
-        found += len(match(centers_of(truth), centers_of(marked)))
-        known = background(image, case.proxy, case.affine, marks=(final > 0) | (case.instances > 0))
-        rows += measure_scan(known, chain, 2, seed=seed)
-    measured = Measured.of(rows)
-    low, high = wilson(found, visible)
-    own_low, own_high = wilson(int(measured.found.sum()), len(measured.found))
-    assert visible >= 15
-    assert len(measured.found) >= 25
-    assert max(low, own_low) <= min(high, own_high)
+        sources = choose_microbleeds(sites, 45, rng, min_chi=CHI_PPM[0])
+        case, bare = (
+            simulate_case(Person.of(HEAD, some, []), PROTOCOLS["gre3t3mm"], rng)
+            for some in (sources, [])
+        )
+        for share in true:
+            own, measured = truth_and_measured(case, bare, share)
+            true[share] += own
+            drawn[share] += measured
+    for share, rows in true.items():
+        agree = agreeing(Measured.of(rows), Measured.of(drawn[share]))
+        assert set(agree) >= {None, "2 to 3 mm", "3 to 5 mm", "5 to 10 mm"}
+        assert all(agree.values()), agree
+    # They are enough to tell a keen network from a dull one.
+    assert not all(agreeing(Measured.of(true[0.2]), Measured.of(drawn[0.45])).values())
