@@ -150,7 +150,7 @@ def _around_deep_structures(anatomy: AnatomySegmentation) -> Grid | None:
     size = np.array(FIELD_VOXELS)
     shape = np.array(anatomy.grid.shape)
     deep = np.isin(anatomy.probabilities.argmax(axis=0), structure_classes(DEEP_STRUCTURES))
-    if (shape <= size).all() or not deep.any():
+    if not deep.any():
         return None
     largest = largest_piece(deep)
     middle = np.argwhere(largest).mean(axis=0) + np.array([0, 0, FIELD_LIFT_MM / SPACING_MM])
@@ -186,18 +186,29 @@ class AnatomyNetwork:
         """
         # 16: four halvings inside the network.
         grid = isotropic_grid(Grid.of(data, affine), SPACING_MM, multiple=16)
-        overview = self._segment(data, affine, grid, contrast)
-        closer = _around_deep_structures(overview)
+        if (np.array(grid.shape) <= FIELD_VOXELS).all():
+            return self._segment(data, affine, grid, contrast)
+        # Where the brain lies needs no second opinion.
+        overview = self._segment(data, affine, grid, contrast, mirrored=False)
         # Necks and shoulders mislead; a second look is at a field like those of the training.
-        return overview if closer is None else self._segment(data, affine, closer, contrast)
+        closer = _around_deep_structures(overview)
+        return self._segment(data, affine, grid if closer is None else closer, contrast)
 
     def _segment(
-        self, data: npt.NDArray[np.float32], affine: Affine, grid: Grid, contrast: Contrast
+        self,
+        data: npt.NDArray[np.float32],
+        affine: Affine,
+        grid: Grid,
+        contrast: Contrast,
+        *,
+        mirrored: bool = True,
     ) -> AnatomySegmentation:
         volume = torch.from_numpy(resample(data, affine, grid, smooth=True))
         image = as_input(normalize(volume), contrast).to(self.device)[None]
         with torch.inference_mode(), inference_on(self.device):
-            # The classes have no side, so the mirror image is a second opinion.
-            logits = self.network(image) + self.network(image.flip(2)).flip(2)
-        probabilities = (logits[0].float() / 2).softmax(0)
+            logits = self.network(image)
+            if mirrored:
+                # The classes have no side, so the mirror image is a second opinion.
+                logits = (logits + self.network(image.flip(2)).flip(2)) / 2
+        probabilities = logits[0].float().softmax(0)
         return AnatomySegmentation(probabilities.cpu().numpy(), grid)
