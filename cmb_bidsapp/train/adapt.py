@@ -86,15 +86,14 @@ def run_adaptation(request: AdaptRequest) -> int:
     spots = second_look if model.card.dark_spots else None
     trials, others = _trials(work, held_back, model, spots, device)
     points = [point["threshold"] for point in bundle.card.operating_points.values()]
+    begun = Judged(second_look, trials)
     best = best_state(
-        second_look,
+        begun,
         work.states(second_look, places, shadows, request.steps),
-        trials,
         [bundle.card.threshold, *points],
         _say,
         Pace(len(measured_at(request.steps))).next,
     )
-    begun = Judged(second_look, trials)
     gain = best.judged.gain_over(begun, bundle.card.threshold, request.random_seed)
     if not gain.better:
         raise NotBetterError(
@@ -111,7 +110,7 @@ def run_adaptation(request: AdaptRequest) -> int:
         seed=request.random_seed,
     )
     changes = card_changes(bundle, learned, gain, best.judged.way_from(begun), request.name)
-    export_adapted(bundle, request.output_dir, best.network.state_dict(), **changes)
+    export_adapted(bundle, request.output_dir, best.judged.network.state_dict(), **changes)
     _say(str(gain))
     if gain.marks_per_scan:
         _say(f"of the marks of before {gain.same_marks:.0%} are still made")

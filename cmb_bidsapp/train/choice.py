@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from cmb_bidsapp.lesions.second_look import SecondLook
-from cmb_bidsapp.train.gains import HeldBack, Judged
+from cmb_bidsapp.train.gains import Judged
 from cmb_bidsapp.train.second_look import halfway
 
 #: So many measurements in a row that do not improve on the best one end a training.
@@ -23,8 +23,8 @@ class State:
         That every judge has made.
     halfway
         Whether the weights are the mean of those and of the weights that training started from.
-    network, judged
-        The judges, and what they say.
+    judged
+        The judges' networks, and what they say.
     share
         Of the simulated microbleeds for choosing that is found, mean over the thresholds.
     marks
@@ -33,7 +33,6 @@ class State:
 
     step: int
     halfway: bool
-    network: SecondLook
     judged: Judged
     share: float
     marks: float
@@ -44,9 +43,8 @@ class State:
 
 
 def best_state(
-    start: SecondLook,
+    start: Judged,
     states: Iterable[tuple[int, SecondLook]],
-    held_back: HeldBack,
     thresholds: Sequence[float],
     say: Callable[[str], None],
     pace: Callable[[], str],
@@ -59,11 +57,9 @@ def best_state(
     Parameters
     ----------
     start
-        Judges that training starts from.
+        Judges that training starts from, in the scans to measure in.
     states
         Steps and judges; the next ones are asked for as long as there is hope.
-    held_back
-        Scans to measure in.
     thresholds
         Of the start; a state's own mean as many marks.
     say
@@ -71,18 +67,20 @@ def best_state(
     pace
         Says how long the rest takes.
     """
-    begun = Judged(start, held_back)
 
-    def measured(step: int, network: SecondLook, *, half: bool = False) -> State:
-        judged = Judged(network, held_back)
-        share, marks = judged.share(begun, thresholds), judged.marks(begun, thresholds)
-        return State(step, half, network, judged, share, marks)
+    def measured(step: int, judged: Judged, *, half: bool = False) -> State:
+        share, marks = judged.share(start, thresholds), judged.marks(start, thresholds)
+        return State(step, half, judged, share, marks)
 
     best, idle = measured(0, start), 0
     say(f"step 0: {best}")
     for step, network in states:
         # Of equals the first is taken, which is nearer to the start.
-        pair = measured(step, halfway(start, network), half=True), measured(step, network)
+        between = Judged(halfway(start.network, network), start.held_back)
+        pair = (
+            measured(step, between, half=True),
+            measured(step, Judged(network, start.held_back)),
+        )
         say(f"step {step}: {pair[1]}; halfway to it: {pair[0]} ({pace()})")
         top = max(pair, key=lambda state: state.share)
         best, idle = (top, 0) if top.share > best.share else (best, idle + 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -145,13 +146,17 @@ class Gain:
 
 
 class Judged:
-    """What a second look says of scans held back."""
+    """What a second look, which must not change any more, says of scans held back."""
 
     def __init__(self, network: SecondLook, held_back: HeldBack) -> None:
-        self._held_back = held_back
+        self.network, self.held_back = network, held_back
         self.own = [trial.scores(network) for trial in held_back.scans]
         self._choosing = [trial.scores(network) for trial in held_back.choosing]
-        self._checking = [trial.scores(network) for trial in held_back.checking]
+
+    @cached_property
+    def _checking(self) -> list[Image]:
+        """Asked for of the start and of what was chosen alone, which saves time."""
+        return [trial.scores(self.network) for trial in self.held_back.checking]
 
     def way_from(self, start: Judged) -> EqualMarks:
         """From the start's scores to one's own, at as many marks in the scans as they are."""
@@ -168,7 +173,7 @@ class Judged:
             Of the start; one's own mean as many marks.
         """
         moved = self.way_from(start)(thresholds)
-        found = [_found(self._held_back.choosing, self._choosing, one) for one in moved.tolist()]
+        found = [_found(self.held_back.choosing, self._choosing, one) for one in moved.tolist()]
         return float(np.mean(found))
 
     def marks(self, start: Judged, thresholds: Sequence[float]) -> float:
@@ -197,7 +202,7 @@ class Judged:
             Of the resampling behind the interval.
         """
         (moved,) = self.way_from(start)([threshold]).tolist()
-        trials = self._held_back.checking
+        trials = self.held_back.checking
         before = _found(trials, start._checking, threshold)
         after = _found(trials, self._checking, moved)
         marked = np.concatenate(start.own) >= threshold

@@ -131,13 +131,15 @@ def test_an_interrupted_adaptation_goes_on_to_the_same_bundle(
     assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
-def test_where_nothing_improves_training_stops(out, start, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("cmb_bidsapp.train.second_look.TUNING_RATE", 1e-12)
+def test_where_nothing_improves_training_stops(adapted, out, start, tmp_path, monkeypatch, capsys):
+    work = tmp_path / "work"
+    shutil.copytree(adapted.with_name("mine-work"), work, ignore=shutil.ignore_patterns("judge-*"))
+    monkeypatch.setattr("cmb_bidsapp.train.gains.Judged.share", lambda *_: 0.5)
     monkeypatch.setattr("cmb_bidsapp.train.tuning.EVERY", 1)
-    assert adapt(out, start, tmp_path / "b") == 3
+    assert adapt(out, start, tmp_path / "b", "--work-dir", work) == 3
     captured = capsys.readouterr()
     assert f"{PATIENCE} measurements without a gain: training stops" in captured.out
-    states = {path.name.partition("_")[2] for path in (tmp_path / "b-work").glob("judge-*")}
+    states = {path.name.partition("_")[2] for path in work.glob("judge-*")}
     assert states == {f"step-{step}.pt" for step in range(1, PATIENCE + 1)}
     assert "no bundle written" in captured.err
     assert "keep using toy-1" in captured.err

@@ -6,7 +6,7 @@ import torch
 
 from cmb_bidsapp.lesions.second_look import Judge, SecondLook
 from cmb_bidsapp.train.choice import PATIENCE, best_state
-from cmb_bidsapp.train.gains import HeldBack
+from cmb_bidsapp.train.gains import HeldBack, Judged
 from cmb_bidsapp.train.held_back import Trial
 
 IMPLANTS = 10
@@ -51,7 +51,8 @@ def chosen(monkeypatch):
                 asked.append(number)
                 yield 10 * number, worth(value)
 
-        best = best_state(worth(0), states(), held_back, [0.5], said.append, lambda: "soon")
+        start = Judged(worth(0), held_back)
+        best = best_state(start, states(), [0.5], said.append, lambda: "soon")
         return best, asked, said
 
     return choose
@@ -59,9 +60,19 @@ def chosen(monkeypatch):
 
 def test_halfway_is_taken_where_it_finds_most(chosen):
     best, _, said = chosen({0: 3, 1: 5, 0.5: 4, 2: 4, 4: 6, 3: 2}, [1, 4])
-    assert (best.step, best.halfway, value_of(best.network), best.share) == (20, False, 4, 0.6)
+    assert (best.step, best.halfway, value_of(best.judged.network), best.share) == (
+        20,
+        False,
+        4,
+        0.6,
+    )
     best, _, said = chosen({0: 3, 1: 5, 0.5: 4, 4: 6, 2: 7}, [1, 4])
-    assert (best.step, best.halfway, value_of(best.network), best.share) == (20, True, 2, 0.7)
+    assert (best.step, best.halfway, value_of(best.judged.network), best.share) == (
+        20,
+        True,
+        2,
+        0.7,
+    )
     assert said == [
         "step 0: 30.0% found at 1.00 marks per scan",
         "step 10: 50.0% found at 1.00 marks per scan; halfway to it: 40.0% found at 1.00 marks per "
@@ -89,5 +100,5 @@ def test_patience_begins_anew_with_every_gain(chosen):
 
 def test_the_start_remains_where_nothing_finds_more(chosen):
     best, asked, _ = chosen({0: 3, 1: 3, 2: 1}, [1] * 9)
-    assert (best.step, value_of(best.network)) == (0, 0)
+    assert (best.step, value_of(best.judged.network)) == (0, 0)
     assert len(asked) == PATIENCE

@@ -23,14 +23,9 @@ def trial(marks, implants):
 
 @pytest.fixture
 def judged(monkeypatch):
-    """A second look that says what it is told of each trial."""
-
-    def make(held_back, scores):
-        told = iter(scores)
-        monkeypatch.setattr(Trial, "scores", lambda *_: np.array(next(told), np.float32))
-        return Judged(None, held_back)
-
-    return make
+    """A second look that says what it is told of each trial, in turn."""
+    monkeypatch.setattr(Trial, "scores", lambda _, told: np.array(next(told), np.float32))
+    return lambda held_back, scores: Judged(iter(scores), held_back)
 
 
 @pytest.mark.parametrize("threshold", [0.001, 0.2, 0.5, 0.9, 0.999])
