@@ -85,10 +85,12 @@ class ChangeCounts:
     count: int | None = column("Microbleeds found in this session")
     persistent: int | None = column("Of these, found in an earlier session")
     new: int | None = column(
-        "Of these, new: no earlier session shows anything dark at the location"
+        "Of these, new: found here first, and nothing dark at the location in the first session "
+        "that can show it"
     )
     already_there: int | None = column(
-        "Of these, visible below the threshold in an earlier session, but not found there"
+        "Of these, found here first, but visible below the threshold in the first session that "
+        "can show the location"
     )
     open: int | None = column(
         "Of these, found here first, and no earlier session covers the location with the same "

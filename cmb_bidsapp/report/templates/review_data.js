@@ -234,6 +234,7 @@ const cmbTracks = (() => {
   "use strict";
   const THERE = ["present", "below-threshold"];
   const UNSEEN = ["not-covered", "not-comparable"];
+  const BEFORE = { "not-yet": "new", "below-threshold": "already-there" };  // the first one decides
   const UNKNOWN = "unknown";  // the page does not look at images: what only the reader counts was not looked for
 
   // Places of a session in the world of the first one; null where the way is not known.
@@ -296,7 +297,7 @@ const cmbTracks = (() => {
       const seen = row.denied || row.state === "present" || row.state === "gone" || row.state === "not-yet";
       const state = has(row) ? "present" : seen ? (known ? "gone" : "not-yet") : row.state;
       const change = state !== "present" ? null : !before.length ? "baseline" : known ? "persistent"
-        : before.includes("below-threshold") ? "already-there" : before.includes("not-yet") ? "new" : "open";
+        : BEFORE[before.find((one) => one in BEFORE)] ?? "open";
       before.push(state);
       since ??= THERE.includes(state) ? row.session : null;
       return { ...row, state, change, since, known };
@@ -333,9 +334,10 @@ const cmbTracks = (() => {
   }
 
   // A badge in a word or two, as the page has them.
-  function badge({ state, change, since }) {
+  function badge({ session, state, change, since }) {
     if (state !== "present") return state.replace("-", " ");
-    return { "new": "new", "already-there": `since ${since}, below threshold until now`, "open": "new or not: open",
+    const hidden = since && since !== session ? `; below the threshold in ${since}` : "";
+    return { "new": `new${hidden}`, "already-there": `since ${since}, below threshold until now`, "open": "new or not: open",
       "persistent": `since ${since}` }[change] ?? "baseline";
   }
 
