@@ -58,7 +58,7 @@ _FOLLOWED = {
 #: Microbleeds of a fate, by group of regions and by grade.
 _KINDS = {
     f"{fate}_{kind}": describe(f"Of {fate}, {kind}; n/a where there is no table of tracks")
-    for fate in (TrackFate.NEW, TrackFate.BELOW_THRESHOLD, TrackFate.GONE)
+    for fate in TrackFate
     for kind in KINDS
 }
 
