@@ -80,7 +80,8 @@ def decide(record: Record, given: Sequence[Rating]) -> tuple[Record, Reading]:
     files = record.files
     unusable = _on_other_outputs(record, given)
     judged, late = _latest(one for one in given if one.track is not None)
-    record = dataclasses.replace(record, on_tracks=tuple(chain.from_iterable(judged.values())))
+    if judged:
+        record = dataclasses.replace(record, on_tracks=tuple(chain.from_iterable(judged.values())))
     given = [one for one in given if one.track is None]
     places, unread = _places(record, given)
     valid, wrong = _valid(record, given, places)
