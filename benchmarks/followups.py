@@ -106,6 +106,7 @@ class Figures:
         unchanged = all(len(v.sources) == len(baseline.sources) for v in visits.values())
         kind = "unchanged" if unchanged else "changed"
         self.counts[f"{kind} heads, follow-ups"] += len(names) - 1
+        self._count_new(list(visits.values()), tracks)
         for position, name in enumerate(names[1:], 1):
             visit, before = visits[name], [visits[n] for n in names[:position]]
             pull = read_linear(visit.files.to_session(baseline.files.session))
@@ -113,13 +114,6 @@ class Figures:
             carried = apply_affine(pull, [baseline.sources[s] for s in common])
             gaps = carried - [visit.sources[s] for s in common]
             self.errors += np.linalg.norm(gaps, axis=1).tolist()
-            rows = {row["lesion_id"]: row for row in tracks if row["session_id"] == name}
-            for source in visit.visible - set(before[-1].sources):
-                self.counts["really new, visible"] += 1
-                for lesion, of in visit.source_of.items():
-                    if of == source:
-                        self.counts["really new, found"] += 1
-                        self.counts["really new, told so"] += rows[lesion]["change"] == Change.NEW
             for row in tracks:
                 if row["session_id"] != name:
                     continue
@@ -136,6 +130,20 @@ class Figures:
                 else:
                     self.counts[f"found: {row['change']}"] += 1
 
+    def _count_new(self, visits: list[Visit], tracks: list[dict[str, str]]) -> None:
+        """Count microbleeds that came after the baseline, whichever session finds them."""
+        change_of = {(row["session_id"], row["lesion_id"]): row["change"] for row in tracks}
+        for source in set().union(*(v.visible for v in visits[1:])) - set(visits[0].sources):
+            told = [
+                change_of[f"ses-{visit.files.session}", lesion]
+                for visit in visits[1:]
+                for lesion, of in visit.source_of.items()
+                if of == source
+            ]
+            self.counts["really new, visible"] += 1
+            self.counts["really new, found"] += bool(told)
+            self.counts["really new, told so"] += Change.NEW in told
+
     @staticmethod
     def _in_both(one: Visit, other: Visit) -> Iterator[tuple[str, str, str]]:
         """Microbleeds that are found in two sessions, and the lesions that they are."""
@@ -147,8 +155,6 @@ class Figures:
     @staticmethod
     def _why_new(row: dict[str, str], visit: Visit, before: list[Visit]) -> str:
         place, source = visit.found[row["lesion_id"]], visit.source_of.get(row["lesion_id"])
-        if source is not None and source not in before[-1].sources:
-            return "really new"
         for earlier in before:
             there = apply_affine(true_motion(visit, earlier), place)
             near = [n for n, at in earlier.found.items() if np.linalg.norm(at - there) < REACH_MM]
@@ -158,6 +164,8 @@ class Figures:
                 return "WRONG, found before and not matched (registration)"
         if source is None:
             return "WRONG, no microbleed"
+        if source not in before[0].sources:
+            return "really new"
         if any(source in earlier.visible for earlier in before):
             return "WRONG, missed before (network)"
         return "WRONG, too faint before to be visible"

@@ -10,11 +10,13 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from types import MappingProxyType
 
 import numpy as np
 
 from cmb_bidsapp.bids.protocol import Protocol
 from cmb_bidsapp.bids.typed import decode, encode
+from cmb_bidsapp.clinical.judged import Judgments, judge, told_there
 from cmb_bidsapp.clinical.tracks import FOUND, KEPT, TrackRow, track_rows
 from cmb_bidsapp.core.arrays import Points
 from cmb_bidsapp.lesions.lesion import Lesion, Reason, Status
@@ -69,6 +71,13 @@ class _Followed:
         self.there[session] = None
         self.denied.add(session)
 
+    def judge(self, said: Mapping[int, bool]) -> None:
+        """Take readers' words on the sessions that do not count it."""
+        self.there = judge(self.there, said)
+        for session, yes in said.items():
+            if self.there[session] is not State.PRESENT:
+                (self.denied.discard if yes else self.denied.add)(session)
+
 
 def lesions_of(rows: Iterable[TrackRow], session: str) -> list[Lesion]:
     """Counted lesions of a session as the tracks know them, where its own table cannot be read.
@@ -114,6 +123,7 @@ def decide_tracks(
     sessions: Sequence[Decided],
     order: Sequence[str],
     look: Look = lambda _: {},
+    judgments: Judgments = MappingProxyType({}),
 ) -> list[TrackRow]:
     """Carry readers' decisions into the tracks.
 
@@ -127,6 +137,8 @@ def decide_tracks(
         Names of all sessions, those among them that could not be registered.
     look
         For the places that only readers know.
+    judgments
+        What readers say of the tracks at follow-ups, over what the lesions tell.
 
     Returns
     -------
@@ -144,11 +156,15 @@ def decide_tracks(
     if len(visits) == len(sessions):
         apart = [loose(rows, session) for session in sessions]
         _place(followed, sessions, visits, apart, look)
+    positions = {session.name: n for n, session in enumerate(sessions)}
+    for number, said in judgments.items():
+        if number in followed:
+            own = {positions[name]: word for name, word in said.items() if name in positions}
+            followed[number].judge(told_there(own))
     left = {number: one for number, one in followed.items() if State.PRESENT in one.there}
     protocols = [session.protocol for session in sessions]
     histories = [history_of(one.points, one.seen, one.there, protocols) for one in left.values()]
     lesions = {session.name: session.lesions for session in sessions}
-    positions = {session.name: n for n, session in enumerate(sessions)}
     decided = []
     for row in track_rows(histories, lesions, order, list(left)):
         no = positions.get(row.session_id) in left[row.track_id].denied

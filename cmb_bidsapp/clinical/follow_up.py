@@ -84,9 +84,13 @@ class ChangeCounts:
     baseline_count: int | None = column("Microbleeds found at baseline")
     count: int | None = column("Microbleeds found in this session")
     persistent: int | None = column("Of these, found in an earlier session")
-    new: int | None = column("Of these, new: no earlier session shows anything dark at the place")
+    new: int | None = column(
+        "Of these, new: found here first, and nothing dark at the place in the first session "
+        "that can show it"
+    )
     already_there: int | None = column(
-        "Of these, visible below the threshold in an earlier session, but not found there"
+        "Of these, found here first, but visible below the threshold in the first session that "
+        "can show the place"
     )
     open: int | None = column(
         "Of these, found here first, and no earlier session covers the place with the same protocol"

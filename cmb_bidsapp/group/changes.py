@@ -124,8 +124,8 @@ class Changes:
 class Intervals:
     """Times between the sessions of one participant, and the microbleeds that are new in them.
 
-    What is new was not there in any session before, so it came since the last one that was
-    compared.
+    What is new is counted where it is first found. It came since the last session that was
+    compared, or before, where it was below the threshold: the years of all intervals are the same.
 
     Attributes
     ----------

@@ -231,7 +231,7 @@ class _Collector:
             else:
                 yield Step.FAILED
         self.cohort.participants += bool(read)
-        if rows:
+        if rows or any(record.on_tracks for record in read.values()):
             tracks = self._of_participant(first, lambda one: one.tracks, tables.read_tracks)
             yield from self._follow(FollowUps(rows, tracks), first, read, visits)
 
@@ -267,6 +267,10 @@ class _Collector:
         for (pool, changed), own in intervals.found.items():
             read_too = source.source != ALGORITHM
             self.cohort.rates.add(pool, changed=changed, intervals=own, read=read_too)
+        for opinion in decided.opinions:
+            name = opinion.row.session_id
+            for said in tables.opinion_rows(opinion, read[name], visits[name]):
+                self._add["decisions"](said)
         for seen in tracks or ():
             name = seen.session_id
             if name in read:

@@ -17,8 +17,16 @@ from cmb_bidsapp.bids.protocol import protocol_of, read_protocol
 from cmb_bidsapp.bids.typed import column
 from cmb_bidsapp.clinical.decided import Decided, decide_tracks, lesions_of, loose
 from cmb_bidsapp.clinical.follow_up import ChangeRow, change_row, circumstances_of
+from cmb_bidsapp.clinical.judged import Judgments
 from cmb_bidsapp.clinical.tracks import TRACK_COLUMNS, TrackRow
 from cmb_bidsapp.core.errors import DataError
+from cmb_bidsapp.group.judgments import (
+    TrackOpinion,
+    contradictions,
+    deciders,
+    judgments_of,
+    opinions_on,
+)
 from cmb_bidsapp.group.records import ALGORITHM, Problem, Record
 from cmb_bidsapp.lesions.lesion import Grade, Lesion
 from cmb_bidsapp.lesions.longitudinal import Track, Visit
@@ -70,11 +78,14 @@ class FollowUps:
         A row per microbleed and session; ``None`` where there is no table of them.
     source
         Whose decisions they rest on.
+    opinions
+        What readers say of the microbleeds through time.
     """
 
     changes: Sequence[ChangeRow]
     tracks: Sequence[TrackRow] | None
     source: DecisionSource = DecisionSource()
+    opinions: Sequence[TrackOpinion] = ()
 
     @property
     def order(self) -> list[str]:
@@ -112,18 +123,30 @@ def after_readers(
     """
     records = {name: sessions.get(name) for name in found.compared}
     sources = {name: one.source if one else ALGORITHM for name, one in records.items()}
-    if found.tracks is None or set(sources.values()) <= {ALGORITHM}:
-        return found, []
+    opinions, unusable = opinions_on(found.tracks or (), sessions, files)
+    if found.tracks is None or (set(sources.values()) <= {ALGORITHM} and not opinions):
+        return found, unusable
     own = [_decided(name, files, sessions, found.tracks) for name in found.compared]
     try:
-        tracks, problems = _decide(found.tracks, own, found.order, files)
+        tracks, problems = _decide(found.tracks, own, found.order, files, judgments_of(opinions))
     except ValueError as error:
-        return found, [Problem.of(error, files.tracks, files)]
+        return found, [*unusable, Problem.of(error, files.tracks, files)]
     changes = [change_row(circumstances_of(row), tracks, knots) for row in found.changes]
     modes = {name: one.mode if one else None for name, one in records.items()}
-    return FollowUps(
-        changes, tracks, DecisionSource(str(_in_words(sources)), _in_words(modes))
-    ), problems
+    source = DecisionSource(str(_in_words(sources)), _in_words(modes))
+    problems += [*unusable, *contradictions(tracks, opinions, files)]
+    return FollowUps(changes, tracks, _with_changes(source, opinions), opinions), problems
+
+
+def _with_changes(source: DecisionSource, opinions: Sequence[TrackOpinion]) -> DecisionSource:
+    """The source, and whose words on the changes decide where it does not tell them."""
+    if not opinions:
+        return source
+    who, mode = deciders(opinions)
+    return DecisionSource(
+        source.source if source.source == who else f"{source.source}; changes: {who}",
+        source.mode if source.mode == mode else f"{source.mode or 'n/a'}; changes: {mode or 'n/a'}",
+    )
 
 
 def _in_words(told: Mapping[str, str | None]) -> str | None:
@@ -150,27 +173,32 @@ def _decided(
 
 
 def _decide(
-    tracks: Sequence[TrackRow], own: Sequence[Decided], order: Sequence[str], files: SessionFiles
+    tracks: Sequence[TrackRow],
+    own: Sequence[Decided],
+    order: Sequence[str],
+    files: SessionFiles,
+    judgments: Judgments,
 ) -> tuple[list[TrackRow], list[Problem]]:
     """Decide on the tracks; images and transforms are read where a lesion has to be placed.
 
     Where they cannot be, what readers say of lesions in no track is left out.
     """
+    decide = partial(decide_tracks, tracks, order=order, judgments=judgments)
     if not any(loose(tracks, session) for session in own):
-        return decide_tracks(tracks, own, order), []
+        return decide(own), []
     paths = [_files_of(session.name, files) for session in own]
     try:
         placed = [
             dataclasses.replace(one, visit=_visit(one.lesions, path, paths[0].session))
             for one, path in zip(own, paths, strict=True)
         ]
-        return decide_tracks(tracks, placed, order, partial(_look, placed, paths)), []
+        return decide(placed, look=partial(_look, placed, paths)), []
     except DataError as error:
         cause = (
             f"{error}: follow-ups do not use ratings of lesions that were not tracked; run the "
             "participant level again"
         )
-        return decide_tracks(tracks, own, order), [Problem(files.changes, cause, files)]
+        return decide(own), [Problem(files.changes, cause, files)]
 
 
 def _visit(lesions: Sequence[Lesion], files: SessionFiles, baseline: str | None) -> Visit:

@@ -36,7 +36,9 @@ RATE_COLUMNS = {
         "that was compared",
         "y",
     ),
-    "new": describe("New microbleeds: no earlier session shows anything dark at the place"),
+    "new": describe(
+        "New microbleeds: nothing dark at the place in the first session that can show it"
+    ),
     "participants_with_new": describe("Participants with a new microbleed"),
     "rate": describe("new / years, a rate per person-time", "1/y"),
     "rate_low": describe(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cmb_bidsapp.bids.tables import Row
 from cmb_bidsapp.bids.typed import NOT_KNOWN
+from cmb_bidsapp.clinical.judged import Judgment
 from cmb_bidsapp.group.consensus import DECISIONS
 from cmb_bidsapp.group.records import ALGORITHM
 from cmb_bidsapp.lesions.lesion import Point
@@ -32,7 +33,7 @@ RATING_COLUMNS = (
     "version",
 )
 #: Columns that exports of earlier reports do not have.
-LATER_COLUMNS = ("mode", "seconds", "outputs")
+LATER_COLUMNS = ("mode", "seconds", "outputs", "track_id")
 #: Mode of who decides where readers disagree, and what such a reader's name begins with: their
 #: words rule over those of all others.
 ADJUDICATED, ADJUDICATOR = "adjudicated", "adjudicator "
@@ -56,9 +57,14 @@ class Rating:
     reader
         The name; of who adjudicated after :data:`ADJUDICATOR`, as the same person may have read.
     lesion
-        Number of the candidate; ``None`` for an added lesion, or where ``decision`` is ``read``.
+        Number of the candidate; ``None`` for an added lesion, for a microbleed through time, or
+        where ``decision`` is ``read``.
+    decision
+        Of the lesion or the session; of a microbleed through time a
+        :class:`~cmb_bidsapp.clinical.judged.Judgment`.
     point
-        Where it is; NaN where ``decision`` is ``read``.
+        Where it is; NaN where ``decision`` is ``read``. That of a microbleed through time in the
+        world of the baseline.
     date
         With its time zone; UTC where the file names none.
     version
@@ -69,6 +75,8 @@ class Rating:
         Spent on the candidate; ``None`` of an added lesion, or where the export does not say so.
     outputs
         Fingerprint of the lesion table that was read; ``None`` where the export does not say so.
+    track
+        Number of the microbleed through time that it is about; ``None`` where it is not.
     """
 
     path: Path
@@ -82,8 +90,11 @@ class Rating:
     mode: str | None = None
     seconds: float | None = None
     outputs: str | None = None
+    track: int | None = None
 
     def __str__(self) -> str:
+        if self.track is not None:
+            return f"microbleed {self.track}"
         if self.lesion is not None:
             return f"candidate {self.lesion}"
         if self.decision == READ:
@@ -91,7 +102,9 @@ class Rating:
         return f"the lesion added at {in_words(self.point)}"
 
     def same_place(self, other: Rating) -> bool:
-        """Whether both are about the same candidate, added lesion or session."""
+        """Whether both are about the same microbleed, candidate, added lesion or session."""
+        if self.track is not None or other.track is not None:
+            return self.track == other.track
         if self.lesion is not None or other.lesion is not None:
             return self.lesion == other.lesion
         if READ in (self.decision, other.decision):
@@ -135,12 +148,15 @@ def parse(path: Path, row: Row) -> tuple[Key, Rating]:
     taken = reader.casefold() == ALGORITHM or reader.casefold().startswith(ADJUDICATOR)
     if reader in ("", NOT_KNOWN) or taken:
         raise ValueError(f"rater {row['rater']!r}: expected the name of a reader")
-    try:
-        lesion = None if row["lesion_id"] == NOT_KNOWN else int(row["lesion_id"])
-    except ValueError:
-        raise ValueError(f"lesion_id {row['lesion_id']!r}: expected a number") from None
+    lesion, track = _whole(row, "lesion_id"), _whole(row, "track_id")
     decision = row["decision"]
-    if decision not in (*DECISIONS, READ) or (decision == READ and lesion is not None):
+    if track is not None:
+        if decision not in Judgment.levels() or lesion is not None:
+            raise ValueError(
+                f"decision {decision!r}: expected {', '.join(Judgment)} for a track_id, and no "
+                "lesion_id"
+            )
+    elif decision not in (*DECISIONS, READ) or (decision == READ and lesion is not None):
         raise ValueError(
             f"decision {decision!r}: expected {', '.join(DECISIONS)}, or {READ} for a session"
         )
@@ -156,19 +172,30 @@ def parse(path: Path, row: Row) -> tuple[Key, Rating]:
     later = _later(row)
     if later[0] == ADJUDICATED:
         reader = f"{ADJUDICATOR}{reader}"
-    rating = Rating(path, reader, lesion, decision, point, note, zoned, row["version"], *later)
+    rating = Rating(
+        path, reader, lesion, decision, point, note, zoned, row["version"], *later, track
+    )
     return (participant.group(1), session.group(1)), rating
 
 
 def _later(row: Row) -> tuple[str | None, float | None, str | None]:
     """Mode, seconds and outputs, as far as the export has them."""
-    mode, seconds, outputs = (row.get(name, NOT_KNOWN) for name in LATER_COLUMNS)
+    mode, seconds, outputs = (row.get(name, NOT_KNOWN) for name in ("mode", "seconds", "outputs"))
     if mode not in (*MODES, NOT_KNOWN):
         raise ValueError(f"mode {mode!r}: expected {', '.join(MODES)} or {NOT_KNOWN}")
     spent = None if seconds == NOT_KNOWN else _number(seconds)
     if spent is not None and not 0 <= spent < math.inf:
         raise ValueError(f"seconds {seconds!r}: expected a number of 0 or more, or {NOT_KNOWN}")
     return None if mode == NOT_KNOWN else mode, spent, None if outputs == NOT_KNOWN else outputs
+
+
+def _whole(row: Row, column: str) -> int | None:
+    """Number in a cell; ``None`` where there is none, or no such column."""
+    text = row.get(column, NOT_KNOWN)
+    try:
+        return None if text == NOT_KNOWN else int(text)
+    except ValueError:
+        raise ValueError(f"{column} {text!r}: expected a number") from None
 
 
 def _point_of(row: Row) -> Point:

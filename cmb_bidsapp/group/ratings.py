@@ -28,6 +28,7 @@ The rules, in ``docs/review.md`` as well:
 - A lesion that a reader added is one more lesion. Readers who finished the session (rated all kept
   candidates) and did not add it say no; a tie leaves it out. ``not-cmb`` takes it back.
 - Of two decisions of one reader on one place the later date wins.
+- Decisions on microbleeds through time are kept apart; :mod:`.judgments` reads them.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -77,10 +78,16 @@ def decide(record: Record, given: Sequence[Rating]) -> tuple[Record, Reading]:
         What was said, and what was wrong.
     """
     files = record.files
+    unusable = _on_other_outputs(record, given)
+    judged, late = _latest(one for one in given if one.track is not None)
+    if judged:
+        record = dataclasses.replace(record, on_tracks=tuple(chain.from_iterable(judged.values())))
+    given = [one for one in given if one.track is None]
     places, unread = _places(record, given)
-    valid, unusable = _valid(record, given, places)
-    unusable += _on_other_outputs(record, given)
+    valid, wrong = _valid(record, given, places)
+    unusable = wrong + unusable
     by_reader, notes = _latest(valid)
+    notes += late
     kept = {lesion.lesion_id for lesion in record.lesions if lesion.kept}
     rated = {name: {rating.lesion for rating in own} for name, own in by_reader.items()}
     finished = tuple(name for name, lesions in rated.items() if kept <= lesions)

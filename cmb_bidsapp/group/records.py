@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import sidecar_of
@@ -20,6 +21,9 @@ from cmb_bidsapp.core.errors import ExitCode
 from cmb_bidsapp.core.outcome import UNFINISHED
 from cmb_bidsapp.lesions.lesion import Lesion
 from cmb_bidsapp.lesions.table import read_lesions
+
+if TYPE_CHECKING:  # which knows of records
+    from cmb_bidsapp.group.rating import Rating
 
 #: Whose decisions a count rests on, where no reader has looked.
 ALGORITHM = "algorithm"
@@ -64,6 +68,8 @@ class Record:
         How those readers read; ``None`` where nobody did, or their exports do not say so.
     said
         What was decided on each place: rows of ``group_decisions.tsv``.
+    on_tracks
+        What readers say of microbleeds through time at this session, each reader once.
     """
 
     files: SessionFiles
@@ -73,6 +79,7 @@ class Record:
     warnings: tuple[str, ...] = ()
     mode: str | None = None
     said: tuple[Mapping[str, object], ...] = ()
+    on_tracks: tuple[Rating, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,13 @@ from cmb_bidsapp.bids.tables import IDENTITY, describe, identity, read_table
 from cmb_bidsapp.bids.typed import columns_of, decode
 from cmb_bidsapp.clinical.fates import KINDS, TrackFate, by_kind, place_of_track
 from cmb_bidsapp.clinical.follow_up import CHANGE_COLUMNS, ChangeRow
+from cmb_bidsapp.clinical.judged import Judgment
 from cmb_bidsapp.clinical.mars import Form, MarsPlace, wide_columns, wide_row
 from cmb_bidsapp.clinical.summary import SUMMARY_COLUMNS
 from cmb_bidsapp.clinical.tracks import TrackRow
 from cmb_bidsapp.core.labels import MARS_FORM
 from cmb_bidsapp.group.follow_ups import DecisionSource, ReadTrack
+from cmb_bidsapp.group.judgments import TrackOpinion
 from cmb_bidsapp.group.opinion import ReadLesion
 from cmb_bidsapp.group.records import Problem, Record
 from cmb_bidsapp.group.visits import VISIT_COLUMNS, GroupVisit
@@ -60,7 +62,7 @@ _KINDS = {
     f"{fate}_{kind}": describe(
         f"Microbleeds in {fate} that are {kind}; n/a without a table of tracks"
     )
-    for fate in (TrackFate.NEW, TrackFate.BELOW_THRESHOLD, TrackFate.GONE)
+    for fate in TrackFate
     for kind in KINDS
 }
 
@@ -101,8 +103,18 @@ TABLES: Mapping[str, Columns] = MappingProxyType(
         },
         "decisions": {
             **_SESSION,
-            "lesion_id": describe("Candidate; n/a for a lesion that readers added"),
-            **{axis: describe("World coordinate of the T2*w", "mm") for axis in "xyz"},
+            "lesion_id": describe(
+                "Candidate; n/a for a lesion that readers added, and for a rated change"
+            ),
+            "track_id": describe(
+                "Microbleed whose change at this session was rated; n/a for a lesion"
+            ),
+            **{
+                axis: describe(
+                    "World coordinate of the T2*w; for a rated change, that of the baseline", "mm"
+                )
+                for axis in "xyz"
+            },
             "reader": describe("Name of the reader; adjudicator NAME for an adjudicator"),
             "decision": describe(
                 "Decision of this reader. A reader who finished a session without adding a "
@@ -110,13 +122,16 @@ TABLES: Mapping[str, Columns] = MappingProxyType(
                 definite="a microbleed",
                 possible="possibly a microbleed",
                 **{"not-cmb": "not a microbleed"},
+                **Judgment.levels(),
             ),
             "mode": describe("Reading mode of this reader: aided, blinded or adjudicated"),
             "seconds": describe("Time that this reader spent on the candidate", "s"),
             "note": describe("Note of this reader"),
             "date": describe("Date and time of the decision, ISO 8601"),
             "outputs": describe("Fingerprint of the lesion table that this reader rated"),
-            "algorithm": describe("Decision of the algorithm: its grade, or not-cmb"),
+            "algorithm": describe(
+                "Decision of the algorithm: its grade, or not-cmb; for a rated change, its own"
+            ),
             "verdict": describe("Final decision, by the rules for several readers; n/a for a tie"),
         },
         "problems": {
@@ -174,6 +189,24 @@ def decision_rows(record: Record, visit: GroupVisit) -> Iterator[dict[str, Any]]
     """
     first = about(record, visit)
     return ({**first, **row} for row in record.said)
+
+
+def opinion_rows(
+    opinion: TrackOpinion, record: Record, visit: GroupVisit
+) -> Iterator[dict[str, Any]]:
+    """What each reader said of a microbleed at a follow-up.
+
+    Parameters
+    ----------
+    opinion
+        What is said.
+    record
+        The session.
+    visit
+        Place of the session in its participant's follow-up.
+    """
+    first = about(record, visit)
+    return ({**first, **row} for row in opinion.rows())
 
 
 def mars_row(record: Record, visit: GroupVisit, form: Form) -> dict[str, Any]:

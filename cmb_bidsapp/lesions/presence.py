@@ -61,14 +61,24 @@ class Change(Level):
     """Change of a found microbleed relative to earlier sessions."""
 
     BASELINE = "baseline", "found in the first session"
-    NEW = "new", "found here first; no earlier session shows anything dark at the place"
-    ALREADY_THERE = "already-there", "found here first, but visible earlier below the threshold"
+    NEW = (
+        "new",
+        "found here first; nothing dark at the place in the first session that can show it",
+    )
+    ALREADY_THERE = (
+        "already-there",
+        "found here first, but visible below the threshold in the first session that can show it",
+    )
     OPEN = (
         "open",
         "found here first; no earlier session covers the place with the same protocol, so it "
         "is unknown whether it is new",
     )
     PERSISTENT = "persistent", "found here and in an earlier session"
+
+
+#: What a microbleed is where it is found, by what was there before.
+_BEFORE = {State.NOT_YET: Change.NEW, State.BELOW_THRESHOLD: Change.ALREADY_THERE}
 
 
 @dataclass(frozen=True)
@@ -321,14 +331,11 @@ def _change(before: Sequence[State]) -> Change:
     """What a microbleed that is found is, by its states in the sessions before."""
     if not before:
         return Change.BASELINE
-    for state, change in (
-        (State.PRESENT, Change.PERSISTENT),
-        (State.BELOW_THRESHOLD, Change.ALREADY_THERE),
-        (State.NOT_YET, Change.NEW),
-    ):
-        if state in before:
-            return change
-    return Change.OPEN
+    if State.PRESENT in before:
+        return Change.PERSISTENT
+    # The first session that can show the place decides: what was not there then and came up below
+    # the threshold is new where it is found, or no session would ever have it as new.
+    return next((_BEFORE[state] for state in before if state in _BEFORE), Change.OPEN)
 
 
 class _Place:

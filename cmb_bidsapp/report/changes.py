@@ -95,8 +95,11 @@ def badge(row: TrackRow) -> str:
     """What a session says of a microbleed, in a word or two."""
     if row.state is not State.PRESENT:
         return row.state.replace("-", " ")
+    hidden = (
+        f"; below the threshold in {row.since}" if row.since not in (None, row.session_id) else ""
+    )
     words = {
-        Change.NEW: "new",
+        Change.NEW: f"new; below the threshold in {row.since}" if hidden else "new",
         Change.ALREADY_THERE: f"since {row.since}, below threshold until now",
         Change.OPEN: "new or not: open",
         Change.PERSISTENT: f"since {row.since}",

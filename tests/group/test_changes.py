@@ -13,6 +13,8 @@ def test_changes_are_told_apart_by_place_and_grade(trial):
     assert (third["gone_lobar"], third["below_threshold_deep"]) == ("1", "1")
     assert third["new_infratentorial"] == "1"
     assert told["gone_definite"] == "0"
+    # One of ses-B is still there in ses-C: new since baseline, not since the last session.
+    assert (third["new_lobar"], third["new_since_baseline_lobar"]) == ("0", "1")
 
 
 def test_the_long_table_adds_up_to_the_changes_and_has_zeros(trial):

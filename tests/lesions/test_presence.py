@@ -110,6 +110,30 @@ def test_where_nothing_dark_was_it_is_new():
     ]
 
 
+@pytest.mark.parametrize("there", [FAINT, DARK])
+def test_what_comes_up_under_the_threshold_is_new_where_it_is_found(there):
+    assert states(NOTHING, there, CLEAR, CLEAR) == [
+        (State.NOT_YET, None),
+        (State.BELOW_THRESHOLD, None),
+        (State.PRESENT, Change.NEW),
+        (State.PRESENT, Change.PERSISTENT),
+    ]
+
+
+def test_the_first_session_that_can_show_it_decides():
+    assert states(FAINT, NOTHING, CLEAR)[2][1] is Change.ALREADY_THERE
+    # What could not be compared or is not in the image tells nothing.
+    protocols = [SWI, GRE, GRE, GRE]
+    assert states(NOTHING, NOTHING, FAINT, CLEAR, protocols=protocols) == [
+        (State.NOT_COMPARABLE, None),
+        (State.NOT_YET, None),
+        (State.BELOW_THRESHOLD, None),
+        (State.PRESENT, Change.NEW),
+    ]
+    outside = replace(scan(), brain=np.zeros(GRID.shape, bool))
+    assert states((outside, False), FAINT, NOTHING, CLEAR)[3][1] is Change.ALREADY_THERE
+
+
 def test_gone_and_back_again_is_persistent():
     assert [state for state, _ in states(CLEAR, NOTHING, CLEAR)] == [
         State.PRESENT,

@@ -175,7 +175,7 @@ class Reader:
     @property
     def message(self):
         """What the bar says."""
-        return self.page.get_by_role("status").inner_text()
+        return self.page.locator(".review-message [role=status]").inner_text()
 
     @property
     def progress(self):

@@ -20,7 +20,6 @@ def row(state=State.PRESENT, change=None, **more):
     ("state", "change", "text"),
     [
         (State.PRESENT, Change.BASELINE, "baseline"),
-        (State.PRESENT, Change.NEW, "new"),
         (State.PRESENT, Change.PERSISTENT, "since ses-A"),
         (State.PRESENT, Change.ALREADY_THERE, "since ses-A, below threshold until now"),
         (State.PRESENT, Change.OPEN, "new or not: open"),
@@ -30,6 +29,11 @@ def row(state=State.PRESENT, change=None, **more):
 )
 def test_a_badge_says_what_a_session_has_of_a_microbleed(state, change, text):
     assert badge(row(state, change)) == text
+
+
+def test_a_badge_of_a_new_one_says_where_it_was_below_the_threshold():
+    assert badge(row(change=Change.NEW, since="ses-B")) == "new"
+    assert badge(row(change=Change.NEW)) == "new; below the threshold in ses-A"
 
 
 def test_a_track_is_looked_at_where_it_first_changes():

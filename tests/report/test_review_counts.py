@@ -39,8 +39,8 @@ COUNT = """([data, said]) => {
   const read = cmbCounts.read(session, said, data.places);
   return [cmbCounts.summarize(read, session, data), cmbCounts.form(read.found, data.form)];
 }"""
-FOLLOW = """([data, found, denied = {}]) => {
-  const given = [found, denied].map((by) => new Map(Object.entries(by)));
+FOLLOW = """([data, found, denied = {}, judged = {}]) => {
+  const given = [found, denied, judged].map((by) => new Map(Object.entries(by)));
   const { counts, rows } = cmbTracks.follow(data, ...given);
   return [Object.fromEntries(counts), rows];
 }"""

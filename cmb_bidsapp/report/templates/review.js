@@ -28,10 +28,12 @@
     const wanted = cmbReading.toRate();
     const own = added().filter(({ agreed }) => !agreed).length;
     const rated = ratedOf(wanted);
+    const judged = [...now.decisions.values()].filter(({ track, agreed }) => track && !agreed).length;
     find("progress").max = wanted.length || 1;
     find("progress").value = wanted.length ? rated : 1;
     find(".review-count").textContent = `${rated} of ${wanted.length} rated`
-      + (own && !cmbReading.adjudicating() ? `, ${own} added` : "");
+      + (own && !cmbReading.adjudicating() ? `, ${own} added` : "")
+      + (judged && !cmbReading.adjudicating() ? `, ${plural(judged, "change")}` : "");
     find(".review-undo").disabled = !past.length;
     find(".review-export").classList.toggle("review-due", !now.exported);
     find(".review-summary").textContent = now.decisions.size
@@ -59,7 +61,7 @@
   const items = new Map();
 
   // Lesions that were added, by this reader or by those between whom this one decides.
-  const placed = () => new Map([...cmbReading.disputed().filter(({ lesion }) => lesion === NONE), ...added()]
+  const placed = () => new Map([...cmbReading.disputed().filter(cmbReading.isAdded), ...added()]
     .map((d) => [keyOf(d), d]));
 
   function showAdded() {
@@ -81,7 +83,7 @@
   }
 
   function addedItem(place) {
-    const item = find("template").content.cloneNode(true).firstElementChild;
+    const item = find(".review-lesion").content.cloneNode(true).firstElementChild;
     item.querySelector("b").textContent = inWords(place) + ofSession(place.session);
     item.querySelector("button").onclick = () => send(place);
     for (const radio of item.querySelectorAll("[type=radio]")) radio.name = keyOf(place);
@@ -237,7 +239,7 @@
   find(".review-more").addEventListener("click", () => more(find(".review-panel").hidden));
   // The keys that follow are those of the cards.
   document.getElementById("review-start").addEventListener("close", () => {
-    if (cmbReading.disputed().some(({ lesion }) => lesion === NONE)) more(true);
+    if (cmbReading.disputed().some(cmbReading.isAdded)) more(true);
     if (current && now.reader) turnTo(current);
   });
   document.addEventListener("cmb:reading", show);

@@ -37,6 +37,14 @@
     nowhere ? `${plural(nowhere, "added lesion")} unassigned, because the page does not know the region` : "",
   ].filter(Boolean).join("; ") + ".";
 
+  // Who is counted by, and how much of all sessions up to this one is not rated: a follow-up rests on them.
+  function counter(session, read) {
+    const own = data.compared.slice(0, data.compared.indexOf(session) + 1).filter((one) => read.has(one));
+    const left = own.reduce((sum, one) => sum + read.get(one).unrated, 0);
+    const all = own.flatMap((one) => cmbCounts.candidatesOf(data.sessions[one])).filter((one) => one.kept).length;
+    return left ? `${now.reader}; ${left} of ${plural(all, "candidate")} unrated` : now.reader;
+  }
+
   // Texts by the names of the cells, of a session that was read.
   function texts(sums, change) {
     const words = { ...sums, microbleeds: sums.count === 1 ? "microbleed" : "microbleeds",
@@ -102,14 +110,16 @@
   // Everything anew, by the reader's decisions or as it was.
   function draw() {
     const byReader = Boolean(now.decisions.size) && wanted !== "algorithm";
-    const read = new Map(byReader ? sessions.map((session) => [session, cmbCounts.read(data.sessions[session],
-      [...now.decisions.values()].filter((d) => d.session === session), data.places)]) : []);
+    const decisions = byReader ? [...now.decisions.values()] : [];
+    const read = new Map(sessions.map((session) => [session, cmbCounts.read(data.sessions[session],
+      decisions.filter((d) => d.session === session), data.places)]));
     const found = new Map([...read].map(([session, one]) => [session, one.found]));
     const denied = new Map([...read].map(([session, one]) => [session, one.denied]));
-    const { counts, rows } = cmbTracks.follow(data, found, denied);
-    const said = new Map([...read].map(([session, one]) => [session, texts(
+    const judged = new Map(decisions.filter(({ track }) => track).map((d) => [`${d.session} ${d.track}`, d.decision]));
+    const { counts, rows } = cmbTracks.follow(data, found, denied, judged);
+    const said = new Map(!byReader ? [] : [...read].map(([session, one]) => [session, texts(
       cmbCounts.summarize(one, data.sessions[session], data),
-      counts.has(session) ? { ...counts.get(session), session } : null)]));
+      counts.has(session) ? { ...counts.get(session), session, by: counter(session, read) } : null)]));
     for (const { cell, own, session, name } of cells) {
       const text = said.get(session)?.[name];
       cell.replaceChildren(...(text === undefined ? own : [text instanceof Node ? text.cloneNode(true) : text]));
@@ -124,15 +134,10 @@
     for (const card of cards) card.classList.toggle("counted", counted(card.dataset, found));
     for (const part of document.querySelectorAll("[data-algorithm]")) part.classList.toggle("unsaid", byReader);
     show(byReader);
+    document.dispatchEvent(new CustomEvent("cmb:followed", { detail: rows }));
   }
 
-  const byAlgorithm = new Map(sessions.map((session) => [session, cmbCounts.candidatesOf(data.sessions[session])
-    .filter((one) => one.kept && cmbCounts.COUNTED.includes(one.grade))]));
-
-  function counted({ session, lesion }, found) {
-    const all = found.get(session) ?? byAlgorithm.get(session);
-    return all.some((one) => String(one.lesion) === lesion);
-  }
+  const counted = ({ session, lesion }, found) => found.get(session).some((one) => String(one.lesion) === lesion);
 
   function show(byReader) {
     if (!control) return;

@@ -6,7 +6,7 @@ const cmbRatings = (() => {
   "use strict";
   const COLUMNS = ["participant_id", "session_id", "rater", "lesion_id", "decision",
     "x", "y", "z", "note", "date", "version"];
-  const MORE = ["mode", "seconds", "outputs"];  // earlier exports do not have them
+  const MORE = ["mode", "seconds", "outputs", "track_id"];  // earlier exports do not have them
 
   const cell = (value) => {
     const flat = String(value || "n/a").replace(/[\t\r\n]+/g, " ");
@@ -83,11 +83,17 @@ const cmbDisputes = (() => {
         .filter((d) => d.session === where.session && d.lesion === where.lesion).map((d) => ({ ...d, reader })));
       return said.length ? [place(where, said, kept ? "not rated" : "not-cmb")] : [];
     });
+    const changes = sides.flatMap(({ reader, decisions }) =>
+      decisions.filter(({ track }) => track).map((d) => ({ ...d, reader })));
+    const isOf = (one) => (other) => one.session === other.session && one.track === other.track;
+    const judged = changes.filter((one, k) => changes.findIndex(isOf(one)) === k)
+      .map(({ session, lesion, track, x, y, z, ...one }) =>
+        place({ session, lesion, track, x, y, z }, changes.filter(isOf({ session, track })), "not rated"));
     const added = addedBy(sides).map((group) => {
       const at = Object.entries(middle(group)).map(([axis, mm]) => [axis, String(Number(mm.toFixed(2)))]);
       return place({ session: group[0].session, lesion: "n/a", ...Object.fromEntries(at) }, group, "not added");
     });
-    return [...rated, ...added];
+    return [...rated, ...added, ...judged];
   }
 
   return { find };
@@ -234,6 +240,7 @@ const cmbTracks = (() => {
   "use strict";
   const THERE = ["present", "below-threshold"];
   const UNSEEN = ["not-covered", "not-comparable"];
+  const BEFORE = { "not-yet": "new", "below-threshold": "already-there" };  // the first one decides
   const UNKNOWN = "unknown";  // the page does not look at images: what only the reader counts was not looked for
 
   // Places of a session in the world of the first one; null where the way is not known.
@@ -283,20 +290,37 @@ const cmbTracks = (() => {
   const isFound = ({ session, lesion, met }, found) => met || (lesion !== null
     && (found.get(session) ?? []).some((one) => one.lesion === lesion));
 
+  // Whether sessions have a microbleed by the reader's words on it at follow-ups, as far as they say so.
+  // An earlier follow-up knows better what was before it.
+  function toldThere(track, compared, judged) {
+    const there = new Map();
+    compared.forEach((session, n) => {
+      const word = judged.get(`${session} ${track}`);
+      if (!word || word === "not-sure") return;
+      for (const one of word === "gone" ? [] : compared.slice(0, n)) {
+        if (!there.has(one)) there.set(one, word === "there-before");
+      }
+      there.set(session, word !== "gone");
+    });
+    return there;
+  }
+
   // The rows of a track as they are when only microbleeds of found (by session) are present.
-  function rows(track, compared, found) {
+  function rows(track, compared, found, judged) {
     const has = (row) => isFound(row, found);
     if (!track.some(has)) return [];
+    const there = toldThere(track[0].track, compared, judged);
     const before = [];
     let since = null;
     return track.map((row) => {
       if (!compared.includes(row.session)) return { ...row, change: null };
       const known = before.includes("present");
       // A place that the reader decided against is seen, and nothing is there.
-      const seen = row.denied || row.state === "present" || row.state === "gone" || row.state === "not-yet";
-      const state = has(row) ? "present" : seen ? (known ? "gone" : "not-yet") : row.state;
+      const said = there.get(row.session);
+      const seen = said === false || row.denied || row.state === "present" || row.state === "gone" || row.state === "not-yet";
+      const state = has(row) ? "present" : said ? "below-threshold" : seen ? (known ? "gone" : "not-yet") : row.state;
       const change = state !== "present" ? null : !before.length ? "baseline" : known ? "persistent"
-        : before.includes("below-threshold") ? "already-there" : before.includes("not-yet") ? "new" : "open";
+        : BEFORE[before.find((one) => one in BEFORE)] ?? "open";
       before.push(state);
       since ??= THERE.includes(state) ? row.session : null;
       return { ...row, state, change, since, known };
@@ -305,9 +329,10 @@ const cmbTracks = (() => {
 
   // What the changes say of each session that was compared, and the rows that it rests on.
   // found, denied: by session the lesions that count, and those that the reader says are none.
-  function follow(data, found, denied = new Map()) {
+  // judged: by session and number of the track what the reader says of it there.
+  function follow(data, found, denied = new Map(), judged = new Map()) {
     const { compared, classes } = data;
-    const all = place(data, found, denied).map((track) => rows(track, compared, found));
+    const all = place(data, found, denied).map((track) => rows(track, compared, found, judged));
     const counts = new Map(compared.map((session) => {
       const here = all.flat().filter((row) => row.session === session);
       const of = (name, value) => here.filter((row) => row[name] === value);
@@ -333,9 +358,10 @@ const cmbTracks = (() => {
   }
 
   // A badge in a word or two, as the page has them.
-  function badge({ state, change, since }) {
+  function badge({ session, state, change, since }) {
     if (state !== "present") return state.replace("-", " ");
-    return { "new": "new", "already-there": `since ${since}, below threshold until now`, "open": "new or not: open",
+    const hidden = since && since !== session ? `; below the threshold in ${since}` : "";
+    return { "new": `new${hidden}`, "already-there": `since ${since}, below threshold until now`, "open": "new or not: open",
       "persistent": `since ${since}` }[change] ?? "baseline";
   }
 

@@ -2,7 +2,7 @@
 const cmbFile = (() => {
   "use strict";
   const { bar, find, say, plural } = cmbBar;
-  const { WORDS, NONE, READ, SAME_PLACE, participant, sessions, cards, now } = cmbReading;
+  const { WORDS, CHANGES, NONE, READ, SAME_PLACE, participant, sessions, cards, now } = cmbReading;
   const { keyOf, placeOf, distance } = cmbReading;
 
   const { sessions: told } = JSON.parse(document.getElementById("page-data").textContent).reading;
@@ -15,7 +15,7 @@ const cmbFile = (() => {
     const rows = [...now.decisions.values()].sort((a, b) => order(a) - order(b) || 0);
     return cmbRatings.write(rows.map((d) => [participant, d.session, now.reader, d.lesion, d.decision,
       d.x, d.y, d.z, d.note, d.date, bar.dataset.version,
-      d.mode ?? now.mode, seconds(d), d.outputs ?? told[d.session].outputs]));
+      d.mode ?? now.mode, seconds(d), d.outputs ?? told[d.session].outputs, d.track]));
   }
 
   function save() {
@@ -45,6 +45,7 @@ const cmbFile = (() => {
 
   function isHere(d) {
     if (!sessions.includes(d.session)) return false;
+    if (d.track) return Object.hasOwn(CHANGES, d.decision) && cmbReading.isTracked(d);
     if (d.decision === READ) return d.lesion === NONE;
     if (!Object.hasOwn(WORDS, d.decision)) return false;
     if (d.lesion === NONE) return [d.x, d.y, d.z].every((mm) => Number.isFinite(parseFloat(mm)));
@@ -63,6 +64,7 @@ const cmbFile = (() => {
     const mode = [cmbReading.ADJUDICATED, "blinded"].find((one) => rows.some((row) => row.mode === one)) ?? "aided";
     const found = rows.filter((row) => row.participant_id === participant).map((row) => ({
       session: row.session_id, lesion: row.lesion_id, decision: row.decision,
+      track: [undefined, NONE].includes(row.track_id) ? undefined : row.track_id,
       x: row.x, y: row.y, z: row.z, note: row.note === NONE ? "" : row.note, date: row.date,
       mode: row.mode ?? NONE, outputs: row.outputs ?? NONE, seconds: row.seconds,
     }));

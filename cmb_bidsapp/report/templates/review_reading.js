@@ -4,6 +4,7 @@
 const cmbReading = (() => {
   "use strict";
   const WORDS = { "definite": "definite", "possible": "possible", "not-cmb": "not a CMB" };
+  const CHANGES = { "new": "new", "there-before": "there before", "gone": "gone", "not-sure": "not sure" };
   const ADJUDICATED = "adjudicated";
   const NONE = "n/a";
   const READ = "read";  // decision on a session that has no candidate to rate
@@ -13,21 +14,30 @@ const cmbReading = (() => {
   const cards = [...document.querySelectorAll(".card[data-lesion]")]
     .filter((card) => card.querySelector(".review"));
   const { participant } = bar.dataset;
+  const { compared, tracks } = JSON.parse(document.getElementById("page-data").textContent).reading;
+  // Microbleeds at follow-ups, each with its place in the world of the first session.
+  const tracked = tracks.flat().filter(({ session, at }) => at && compared.indexOf(session) > 0)
+    .map(({ track, session, at: [x, y, z] }) =>
+      ({ session, lesion: NONE, track: String(track), x: String(x), y: String(y), z: String(z) }));
   const sessions = [...new Set([...bar.dataset.sessions.split(" ").filter(Boolean),
     ...cards.map((card) => card.dataset.session)])];
 
   // decisions: by place {session, lesion, decision, x, y, z, note, date}, all text; of added lesions
-  // also region, the number of the MARS region where the volume has told it.
+  // also region, the number of the MARS region where the volume has told it; of a microbleed at a
+  // follow-up also track, its number.
   // seconds: by key of the candidate, while its card was the current one and the page in sight.
   // sides: what the readers said between whom this one decides, as [{reader, decisions}].
   const now = { reader: "", mode: "", decisions: new Map(), exported: true, locked: false, seconds: {}, sides: [] };
   const past = [];  // earlier decisions, for undo
 
-  const keyOf = ({ session, lesion, decision, x, y, z }) =>
-    [session, lesion, ...(decision === READ ? [READ] : lesion === NONE ? [x, y, z] : [])].join(" ");
-  const placeOf = ({ session, lesion, x, y, z }) => ({ session, lesion, x, y, z });
+  const keyOf = ({ session, lesion, track, decision, x, y, z }) => [session, lesion, ...(track ? ["track", track]
+    : decision === READ ? [READ] : lesion === NONE ? [x, y, z] : [])].join(" ");
+  const placeOf = ({ session, lesion, track, x, y, z }) => ({ session, lesion, track, x, y, z });
   const distance = (a, b) => Math.hypot(a.x - b.x, a.y - b.y, a.z - b.z);
-  const added = () => [...now.decisions.values()].filter((d) => d.lesion === NONE && d.decision !== READ);
+  const isAdded = ({ lesion, track, decision }) => lesion === NONE && !track && decision !== READ;
+  const added = () => [...now.decisions.values()].filter(isAdded);
+  // Of another page's microbleeds nothing is known here.
+  const isTracked = (d) => tracked.some((one) => keyOf(one) === keyOf(d) && distance(one, d) <= SAME_PLACE);
   const decided = (card) => now.decisions.get(keyOf(card.dataset));
   const ratedOf = (places) => places.filter((place) => now.decisions.has(keyOf(place))).length;
 
@@ -56,7 +66,7 @@ const cmbReading = (() => {
   const last = () => JSON.parse(cmbStore.get(`cmb_bidsapp reading\n${page}`) ?? "null");
   const text = () => JSON.stringify([...now.decisions.values()]);
   const restore = (json) => {
-    now.decisions = new Map(JSON.parse(json).map((d) => [keyOf(d), d]));
+    now.decisions = new Map(JSON.parse(json).filter((d) => !d.track || isTracked(d)).map((d) => [keyOf(d), d]));
   };
 
   function keep() {
@@ -183,7 +193,7 @@ const cmbReading = (() => {
 
   addEventListener("beforeunload", (event) => { if (!now.exported) event.preventDefault(); });
 
-  return { WORDS, NONE, READ, ADJUDICATED, SAME_PLACE, participant, sessions, cards, now, past, keyOf, placeOf,
+  return { WORDS, CHANGES, compared, tracked, isTracked, isAdded, NONE, READ, ADJUDICATED, SAME_PLACE, participant, sessions, cards, now, past, keyOf, placeOf,
     distance, added, decided, ratedOf, adjudicating, disputed, blinded, toRate, kept, last, leave, text, restore, start, change, open, undo, decide,
     annotate, exported, spend, turn };
 })();
