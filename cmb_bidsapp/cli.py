@@ -13,6 +13,7 @@ from pathlib import Path
 
 from cmb_bidsapp.core.errors import UsageError
 from cmb_bidsapp.core.home import provide_home
+from cmb_bidsapp.core.logs import show_logs
 from cmb_bidsapp.core.outcome import carried_out
 from cmb_bidsapp.core.resources import this_machine
 from cmb_bidsapp.options.adapt import read_adaptation
@@ -84,6 +85,7 @@ def _long_version() -> int:
 
 def _bids_app(arguments: list[str]) -> int:
     request = read_request(arguments)
+    show_logs(request.verbose)
     from cmb_bidsapp.levels.run import run_app
     from cmb_bidsapp.options.resolve import resolve
 
