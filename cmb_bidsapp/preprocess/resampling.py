@@ -52,8 +52,18 @@ class Grid:
 
     @property
     def header_spacing(self) -> tuple[float, float, float]:
-        """Voxel size (mm) in single precision, as NIfTI holds it and other programs read it."""
+        """Voxel size (mm) in single precision, as other programs read it: what lesions measure by."""
         x, y, z = (float(np.float32(step)) for step in self.spacing)
+        return x, y, z
+
+    @property
+    def rounded_spacing(self) -> tuple[float, float, float]:
+        """Voxel size (mm) as it was meant, where distances are compared with whole millimeters.
+
+        At 0.99999994 mm, which a header may hold, ten voxels would be less than 10 mm, and of two
+        equally near areas another one would be the nearest.
+        """
+        x, y, z = (round(step, 4) for step in self.spacing)
         return x, y, z
 
     @property
