@@ -52,7 +52,7 @@ class Grid:
 
     @property
     def header_spacing(self) -> tuple[float, float, float]:
-        """Voxel size (mm) in single precision, as other programs read it: what lesions measure by."""
+        """Voxel size (mm) in single precision, as other programs read it; lesions go by it."""
         x, y, z = (float(np.float32(step)) for step in self.spacing)
         return x, y, z
 
