@@ -188,8 +188,8 @@ def _parcellation(request: DoctorRequest) -> Iterator[Finding]:
         if backend.program is None:
             yield _ok(what, backend.help)
         else:
-            path = shutil.which(backend.program)
-            yield _program_there(what, path, "parcellation-absent", needed=needed)
+            found = shutil.which(backend.program)
+            yield _program_there(what, found, "parcellation-absent", needed=needed)
     needed = BACKENDS[request.parcellation].licensed
     try:
         with freesurfer_license(request.fs_license_file) as path:
