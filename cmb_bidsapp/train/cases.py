@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cmb_bidsapp.bids.filters import select_participants
 from cmb_bidsapp.bids.derivatives import ending
+from cmb_bidsapp.bids.filters import select_participants
 from cmb_bidsapp.bids.images import UNREADABLE, open_image
 from cmb_bidsapp.core.errors import DataError, NoInputError, UsageError
 from cmb_bidsapp.preprocess.resampling import Grid
@@ -92,8 +92,7 @@ def find_cases(derivatives: Path, truth: Path | None = None) -> list[TrainingCas
         t2star, t1w, proxy, mask = files
         _check_grid(mask, t2star)
         known = [
-            path if (path := masks / f"{session}{end}").exists() else None
-            for end in KNOWN_ENDINGS
+            path if (path := masks / f"{session}{end}").exists() else None for end in KNOWN_ENDINGS
         ]
         cases.append(TrainingCase(session.name, t2star, t1w, proxy, mask, *known))
     if not cases:
