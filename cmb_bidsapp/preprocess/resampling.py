@@ -58,11 +58,7 @@ class Grid:
 
     @property
     def rounded_spacing(self) -> tuple[float, float, float]:
-        """Voxel size (mm) as it was meant, where distances are compared with whole millimeters.
-
-        At 0.99999994 mm, which a header may hold, ten voxels would be less than 10 mm, and of two
-        equally near areas another one would be the nearest.
-        """
+        """Voxel size (mm) as it was meant: ten voxels that a header calls 0.99999994 are 10 mm."""
         x, y, z = (round(step, 4) for step in self.spacing)
         return x, y, z
 
