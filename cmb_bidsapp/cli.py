@@ -13,7 +13,9 @@ from pathlib import Path
 
 from cmb_bidsapp.core.errors import UsageError
 from cmb_bidsapp.core.home import provide_home
+from cmb_bidsapp.core.logs import show_logs
 from cmb_bidsapp.core.outcome import carried_out
+from cmb_bidsapp.core.resources import this_machine
 from cmb_bidsapp.options.adapt import read_adaptation
 from cmb_bidsapp.options.doctor import read_doctor
 from cmb_bidsapp.options.parser import LEVELS
@@ -83,7 +85,7 @@ def _long_version() -> int:
 
 def _bids_app(arguments: list[str]) -> int:
     request = read_request(arguments)
-    from cmb_bidsapp.core.resources import this_machine
+    show_logs(request.verbose)
     from cmb_bidsapp.levels.run import run_app
     from cmb_bidsapp.options.resolve import resolve
 
@@ -137,7 +139,6 @@ def _evaluate(arguments: list[str]) -> int:
 
 def _sensitivity(arguments: list[str]) -> int:
     request = read_sensitivity(arguments)
-    from cmb_bidsapp.core.resources import this_machine
     from cmb_bidsapp.levels.sensitivity import run_sensitivity
 
     return run_sensitivity(request, this_machine())
@@ -152,7 +153,6 @@ def _adapt(arguments: list[str]) -> int:
 
 def _doctor(arguments: list[str]) -> int:
     request = read_doctor(arguments)
-    from cmb_bidsapp.core.resources import this_machine
     from cmb_bidsapp.levels.doctor import run_doctor
 
     return run_doctor(request, this_machine())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from types import MappingProxyType
 
-from cmb_bidsapp.bids.derivatives import SessionFiles
+from cmb_bidsapp.bids.derivatives import SessionFiles, ending
 from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.evaluation.results import AFTER
 from cmb_bidsapp.evaluation.session import evaluate_session, find_sessions
@@ -89,7 +89,7 @@ def compare_with_truth(truth: Path, out_dir: Path) -> list[str]:
 def changes_in_words(out_dir: Path) -> list[str]:
     """Say of every follow-up what became of the microbleeds."""
     lines = []
-    for table in sorted(out_dir.glob("sub-*/sub-*_label-CMB_changes.tsv")):
+    for table in sorted(out_dir.glob(f"sub-*/sub-*{ending(lambda files: files.changes)}")):
         for row in read_table(table):
             counts = ", ".join(f"{row[name]} {word}" for name, word in CHANGES.items())
             lines.append(f"{table.parent.name}_{row['session_id']}: {counts}")

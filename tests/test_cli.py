@@ -69,6 +69,16 @@ def test_cuda_without_a_gpu_is_unavailable(bids, tmp_path, capsys, device):
         choose_device(device, cuda_devices)
 
 
+@pytest.mark.parametrize("level", ["participant", "group"])
+def test_every_level_logs_by_verbosity(level, bids, tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr("cmb_bidsapp.cli.show_logs", shown.append)
+    monkeypatch.setattr("cmb_bidsapp.levels.run.run_app", lambda _: 0)
+    for options in ([], ["-v"], ["-vv"]):
+        assert main([str(bids), str(tmp_path), level, *options]) == 0
+    assert shown == [0, 1, 2]
+
+
 @pytest.mark.parametrize("option", ["--version", "--help"])
 def test_version_and_help_import_nothing_heavy(option):
     code = (

@@ -1,6 +1,7 @@
 """The whole app on a simulated dataset: one good participant and one with a damaged image."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -217,15 +218,20 @@ def test_group_tables_count_the_lesions(result: tuple[Path, int, dict]) -> None:
     assert int(mars["lobar"]) == sum(row["region"] == "lobar" for row in counted)
 
 
-def test_the_logs_hold_nothing_that_the_group_level_needs(
-    result: tuple[Path, int, dict], tmp_path: Path
-) -> None:
+@pytest.fixture
+def without_logs(result: tuple[Path, int, dict], tmp_path: Path) -> Path:
     out_dir = tmp_path / "out"
-    shutil.copytree(result[0], out_dir)
+    shutil.copytree(result[0], out_dir, ignore=shutil.ignore_patterns("logs"))
+    return out_dir
+
+
+def test_the_logs_hold_nothing_that_the_group_level_needs(
+    result: tuple[Path, int, dict], without_logs: Path, tmp_path: Path
+) -> None:
+    out_dir = without_logs
     for table in out_dir.glob("group*"):
         if table.is_file():
             table.unlink()
-    shutil.rmtree(out_dir / "logs")
     # Who failed is in the logs alone: the code is 1 only where a folder without results is left.
     assert main([str(tmp_path / "absent"), str(out_dir), "group"]) in (0, 1)
     (protocol,) = read_table(out_dir / "group_protocols.tsv")
@@ -241,6 +247,21 @@ def test_the_logs_hold_nothing_that_the_group_level_needs(
     )
     for step in now.keys() - {"scanned", "no-t2star", "failed"}:
         assert now[step] == before[step]
+
+
+def test_the_logs_hold_nothing_that_a_report_needs_but_the_time_it_took(
+    dataset: Path, without_logs: Path
+) -> None:
+    page = without_logs / "sub-01.html"
+    before = page.read_text()
+    page.unlink()
+    words = [str(dataset), str(without_logs), "participant", "--reports-only"]
+    assert main([*words, "--participant-label", "01"]) == 0
+    # The settings are those of the run that writes the page.
+    settings = re.compile(r"(?<=<pre>).*?(?=</pre>)", re.DOTALL)
+    expected = re.sub(r"<dt>Time</dt><dd>.*?</dd>", "", before)
+    assert expected != before
+    assert settings.sub("", page.read_text()) == settings.sub("", expected)
 
 
 def test_pages_need_nothing_from_elsewhere(result: tuple[Path, int, dict]) -> None:

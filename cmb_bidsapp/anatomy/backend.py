@@ -64,7 +64,8 @@ class Backend(Protocol):
     """A way to a parcellation.
 
     A new one is a module with such a class, and an entry of
-    :data:`cmb_bidsapp.anatomy.backends.BACKENDS`; nothing else knows their names.
+    :data:`cmb_bidsapp.anatomy.backends.BACKENDS`; nothing else knows their names. Where the output
+    of a program lies that others may have run is in :mod:`cmb_bidsapp.anatomy.existing`.
     """
 
     @property
@@ -76,8 +77,8 @@ class Backend(Protocol):
         """The kinds of outputs that satisfy it, each with what a text cites for it."""
 
     @property
-    def makes(self) -> bool:
-        """Whether it runs a program where there is nothing to reuse."""
+    def program(self) -> str | None:
+        """The program that it runs where there is nothing to reuse; ``None``: it runs none."""
 
     @property
     def licensed(self) -> bool:

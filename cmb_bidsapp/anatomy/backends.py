@@ -10,8 +10,9 @@ from cmb_bidsapp.anatomy.synthseg import SynthSeg
 from cmb_bidsapp.core.reference import Reference
 
 #: Values of ``--parcellation``. Imports of these modules are light: ``--help`` shows the table.
-BACKENDS: dict[str, Backend] = {
-    "auto": Reuse(),
+BACKENDS: dict[str, Backend] = {}
+BACKENDS |= {
+    "auto": Reuse(BACKENDS),
     "freesurfer": FreeSurfer(),
     "synthseg": SynthSeg(),
     "atlas": Embedded(),
@@ -54,7 +55,7 @@ def obtain_parcellation(
     """
     backend = BACKENDS[request.wanted]
     found = backend.find(request, source.participant, source.session)
-    if found is None and backend.makes:
+    if found is None and backend.program:
         backend.make(request, source)
         found = backend.find(request, source.participant, source.session)
     return found

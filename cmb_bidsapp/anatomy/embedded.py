@@ -6,12 +6,15 @@ finds anything (:func:`cmb_bidsapp.anatomy.atlas.parcellate`).
 
 from __future__ import annotations
 
-from types import MappingProxyType
+from collections.abc import Mapping
 
-from cmb_bidsapp.anatomy.backend import ParcellationRequest, ParcellationSource, first_of
+from cmb_bidsapp.anatomy.backend import (
+    Backend,
+    ParcellationRequest,
+    ParcellationSource,
+    first_of,
+)
 from cmb_bidsapp.anatomy.existing import ExistingParcellation
-from cmb_bidsapp.anatomy.freesurfer import FreeSurfer
-from cmb_bidsapp.anatomy.synthseg import SynthSeg
 from cmb_bidsapp.core.reference import Reference
 
 
@@ -19,9 +22,13 @@ class Embedded:
     """The app's own parcellation, whatever there is to reuse."""
 
     help = "embedded network and a deformable atlas"
-    cite: MappingProxyType[str, tuple[Reference, ...]] = MappingProxyType({})
-    makes = False
+    program: str | None = None
     licensed = False
+
+    @property
+    def cite(self) -> Mapping[str, tuple[Reference, ...]]:
+        """Outputs of no kind satisfy it."""
+        return {}
 
     def find(
         self, request: ParcellationRequest, participant: str, session: str | None
@@ -48,7 +55,21 @@ class Embedded:
 
 
 class Reuse(Embedded):
-    """What -d and --fs-subjects-dir hold, else the app's own parcellation."""
+    """What -d and --fs-subjects-dir hold, else the app's own parcellation.
+
+    Parameters
+    ----------
+    backends
+        Those whose outputs satisfy it, by name; it may be among them.
+    """
 
     help = "reuse what -d or --fs-subjects-dir holds, otherwise atlas"
-    cite = MappingProxyType({**FreeSurfer.cite, **SynthSeg.cite})
+
+    def __init__(self, backends: Mapping[str, Backend]) -> None:
+        self._backends = backends
+
+    @property
+    def cite(self) -> Mapping[str, tuple[Reference, ...]]:
+        """The kinds of outputs that satisfy any of the others."""
+        others = (one for one in self._backends.values() if one is not self)
+        return {kind: texts for other in others for kind, texts in other.cite.items()}

@@ -8,7 +8,7 @@ from cmb_bidsapp.anatomy.backend import ParcellationRequest, ParcellationSource
 from cmb_bidsapp.anatomy.existing import ExistingParcellation, parcellations_in
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.core.reference import Reference
-from cmb_bidsapp.tools.freesurfer import ended_well, run_recon_all
+from cmb_bidsapp.tools.freesurfer import COMMAND, ended_well, run_recon_all
 
 FREESURFER = Reference(
     "Fischl, 2012",
@@ -37,7 +37,7 @@ class FreeSurfer:
             "sMRIPrep": (FMRIPREP, FREESURFER),
         }
     )
-    makes = True
+    program: str | None = COMMAND
     licensed = True
 
     def find(

@@ -14,7 +14,6 @@ from cmb_bidsapp.anatomy.proxy import (
     Capsules,
     Spacing,
     distance,
-    rounded_spacing,
     tissue_regions,
     to_proxy,
 )
@@ -73,7 +72,7 @@ def mars_labels(
     boxes = ndimage.find_objects((parcellation.dseg > 0).astype(np.uint8))
     if not boxes:
         return mars
-    spacing = rounded_spacing(parcellation.grid.spacing)
+    spacing = parcellation.grid.rounded_spacing
     regions = tissue_regions(
         parcellation.dseg, spacing, white=parcellation.white, capsules=capsules, rules=rules
     )

@@ -98,7 +98,7 @@ def tissue_regions(
     box = ndimage.find_objects(brain.astype(np.uint8))[0]
     regions[box] = _tissue_regions(
         dseg[box],
-        rounded_spacing(spacing),
+        spacing,
         None if white is None else white[box],
         None if capsules is None else Capsules(capsules.internal[box], capsules.external[box]),
         rules,
@@ -154,16 +154,6 @@ def _tissue_regions(
 
 def _has(dseg: npt.NDArray[np.integer], *structures: str) -> Mask:
     return where(dseg, [index for name in structures for index in ids(structure=name)])
-
-
-def rounded_spacing(spacing: Spacing) -> Spacing:
-    """Voxel size without the rounding of headers.
-
-    They hold single precision: at 0.99999994 mm, ten voxels would be less than 10 mm, and of two
-    equally near areas another one would be the nearest.
-    """
-    x, y, z = (round(side, 4) for side in spacing)
-    return x, y, z
 
 
 def distance(mask: Mask, spacing: Spacing) -> npt.NDArray[np.float32]:

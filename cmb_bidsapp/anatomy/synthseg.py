@@ -21,7 +21,7 @@ class SynthSeg:
 
     help = "reuse SynthSeg outputs, otherwise run mri_synthseg"
     cite = MappingProxyType({"SynthSeg": (SYNTHSEG,)})
-    makes = True
+    program: str | None = "mri_synthseg"
     licensed = False
 
     def find(

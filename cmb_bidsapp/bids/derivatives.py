@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,6 +64,15 @@ class SessionFiles:
         """
         folder = self.out_dir / f"sub-{self.participant}" / "figures"
         return folder / f"{self.label}_desc-{name}{extension}"
+
+    def track_figure(self, number: int) -> Path:
+        """Pictures of a microbleed through the sessions of the participant."""
+        return self.figure(f"track{number:03d}")
+
+    def track_figures(self) -> Iterator[Path]:
+        """Those that are there, of all microbleeds."""
+        pattern = self.figure("track*", "")
+        return pattern.parent.glob(pattern.name)
 
     def stamp(self, phase: str) -> Path:
         """The stamp of a phase."""
@@ -245,6 +255,23 @@ class SessionFiles:
     def uri(self, path: Path) -> str:
         """BIDS URI of one of our outputs."""
         return f"bids::{path.relative_to(self.out_dir).as_posix()}"
+
+
+def ending(of: Callable[[SessionFiles], Path]) -> str:
+    """End of a derivative's name, after the labels of participant and session.
+
+    Parameters
+    ----------
+    of
+        Path of the derivative of a session.
+
+    Examples
+    --------
+    >>> ending(lambda files: files.mask)
+    '_space-T2starw_label-CMB_mask.nii.gz'
+    """
+    anyone = SessionFiles(Path(), "x", None)
+    return of(anyone).name.removeprefix(anyone.label)
 
 
 def raw_uri(bids_dir: Path, path: Path) -> str:

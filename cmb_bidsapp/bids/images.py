@@ -71,11 +71,12 @@ def _corrections() -> Iterator[Collection[str]]:
 
     # nibabel's own way to silence it takes its handlers away for good.
     logger = nib.imageglobals.logger
-    handlers, logger.handlers = logger.handlers, [Listener(logging.WARNING)]
+    before = logger.handlers, logger.propagate
+    logger.handlers, logger.propagate = [Listener(logging.WARNING)], False
     try:
         yield told
     finally:
-        logger.handlers = handlers
+        logger.handlers, logger.propagate = before
 
 
 def _check_fetched(path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import MISSING, field, fields
 from enum import Enum, StrEnum
 from functools import cache
@@ -21,20 +21,21 @@ Parse = Callable[[str], object]
 
 
 class Level(StrEnum):
-    """A value of a column, with what it means."""
+    """A value of a column, with what it means, and the column that it depends on, if any."""
 
     description: str
+    needs: str | None
 
-    def __new__(cls, value: str, description: str = "") -> Self:
+    def __new__(cls, value: str, description: str = "", needs: str | None = None) -> Self:
         """Make the member ``value`` of that meaning."""
         member = str.__new__(cls, value)
-        member._value_, member.description = value, description
+        member._value_, member.description, member.needs = value, description, needs
         return member
 
     @classmethod
     def levels(cls) -> dict[str, str]:
         """All values and what they mean."""
-        return {str(member): member.description for member in cls}
+        return {member: member.description for member in cls}
 
 
 def column(
@@ -43,6 +44,7 @@ def column(
     levels: Levels = MappingProxyType({}),
     *,
     required: bool = False,
+    needs: str | None = None,
 ) -> Any:
     """A field that is a column; unless ``required`` it is ``None`` where it is not known.
 
@@ -56,19 +58,39 @@ def column(
         What each of its words means.
     required
         Whether every row has it.
+    needs
+        Column, maybe this one, that a row must know; else the table does without this one.
     """
-    told = {"description": description, "units": units, "levels": levels}
+    told = {"description": description, "units": units, "levels": levels, "needs": needs}
     return field(metadata=told) if required else field(default=None, metadata=told)
 
 
-def columns_of(of: type) -> dict[str, dict[str, Any]]:
-    """Columns of a dataclass in their order, with their JSON dictionary."""
+def columns_of(of: type, rows: Sequence[object] | None = None) -> dict[str, dict[str, Any]]:
+    """Columns of a dataclass in their order, with their JSON dictionary.
+
+    Parameters
+    ----------
+    of
+        A dataclass whose fields are columns.
+    rows
+        Of the table: what needs a column that none of them knows is left out. Without them, all
+        columns.
+    """
+
+    def stays(needed: str | None) -> bool:
+        if needed is None or rows is None:
+            return True
+        return any(getattr(row, needed) is not None for row in rows)
+
     columns = {}
     for one in fields(of):
+        if not stays(one.metadata["needs"]):
+            continue
         levels = one.metadata["levels"]
-        meant = levels() if callable(levels) else levels
+        every = levels() if callable(levels) else levels
+        meant = {str(it): told for it, told in every.items() if stays(getattr(it, "needs", None))}
         entry = describe(one.metadata["description"], one.metadata["units"])
-        columns[one.name] = entry | ({"Levels": dict(meant)} if meant else {})
+        columns[one.name] = entry | ({"Levels": meant} if meant else {})
     return columns
 
 

@@ -37,6 +37,7 @@ from cmb_bidsapp.bids.stamps import (
     write_stamp,
 )
 from cmb_bidsapp.core.errors import CannotWriteError, ExitCode, RefusedScanError, classify
+from cmb_bidsapp.core.logs import show_logs
 from cmb_bidsapp.core.resources import take_blas_buffer
 from cmb_bidsapp.phases.base import Phase
 from cmb_bidsapp.settings import Settings
@@ -244,6 +245,7 @@ def main() -> int:
         events.write(json.dumps(event) + "\n")
 
     job: Job = pickle.load(sys.stdin.buffer)  # noqa: S301 (written by our own parent)
+    show_logs(job.settings.verbosity)
     try:
         emit({"event": "done", "ran": run(job, emit)})
     except BaseException as error:  # noqa: BLE001 (the parent is told of every end)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cmb_bidsapp import __version__
-from cmb_bidsapp.bids.derivatives import SessionFiles
+from cmb_bidsapp.bids.derivatives import SessionFiles, ending
 from cmb_bidsapp.bids.filters import select_participants
 from cmb_bidsapp.bids.outputs import write_json
 from cmb_bidsapp.bids.tables import identity
@@ -120,7 +120,7 @@ def evaluate_methods(
         raise NoInputError(
             f"{counts} and {reference} ({len(truths)}) have no session in common; each needs "
             "files with sub-LABEL[_ses-LABEL] in their names, such as "
-            "*_space-T2starw_label-CMB_mask.nii.gz"
+            f"*{ending(lambda files: files.mask)}"
         )
     results, failures = evaluate_all(tasks, nprocs)
     results.sort(key=lambda result: list(found).index(result.method))

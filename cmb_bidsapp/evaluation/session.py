@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cmb_bidsapp.bids.derivatives import SessionFiles
+from cmb_bidsapp.bids.derivatives import SessionFiles, ending
 from cmb_bidsapp.bids.outputs import sidecar_of
 from cmb_bidsapp.core.defaults import CFPR_MODE, CFPR_RATIO
 from cmb_bidsapp.evaluation.anatomy import compare_anatomy
@@ -93,8 +93,8 @@ def _choose(
     stems |= {one.path.stem for one in found if one.path.suffix == ".tsv"}
     ours = next((one for one in found if one.path == one.mask), None)
     if ours is not None and not every:
-        ending = "_space-T2starw_label-CMB_mask.nii.gz"
-        return ours, [one for one in found if one.path.name.endswith(ending) and one is not ours]
+        end = ending(lambda files: files.mask)
+        return ours, [one for one in found if one.path.name.endswith(end) and one is not ours]
     possible = [
         one
         for one in found

@@ -137,8 +137,7 @@ def _mask_and_instances(
 
 
 def _ignored(files: PredictionFiles, grid: Grid) -> Labels | None:
-    path = files.anat("mask", space="T2starw", label="CMB", desc="ignore")
-    return optional_labels_on(grid, path)
+    return optional_labels_on(grid, files.ignored)
 
 
 def _weight(lesion: Mark, values: Values) -> float:

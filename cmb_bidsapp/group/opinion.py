@@ -53,7 +53,7 @@ class ReadLesion(Lesion):
         levels=MappingProxyType(
             {
                 **dict.fromkeys(map(str, Grade), "kept, with this grade"),
-                "rejected": "rejected by CFPR",
+                "rejected": "rejected by a rule",
                 "absent": "nothing: readers added the lesion",
             }
         ),

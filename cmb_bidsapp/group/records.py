@@ -70,6 +70,8 @@ class Record:
         What was decided on each place: rows of ``group_decisions.tsv``.
     on_tracks
         What readers say of microbleeds through time at this session, each reader once.
+    checked
+        Whether stamps vouch that nobody has changed the results since.
     """
 
     files: SessionFiles
@@ -80,6 +82,7 @@ class Record:
     mode: str | None = None
     said: tuple[Mapping[str, object], ...] = ()
     on_tracks: tuple[Rating, ...] = ()
+    checked: bool = True
 
 
 @dataclass(frozen=True)
@@ -201,12 +204,18 @@ def read_record(files: SessionFiles) -> Record:
         The table or the sidecar of the T2*w cannot be read, is none, or is not as it was written.
     """
     lesions = read_lesions(files.lesions, NEEDED)
-    check_as_written(files, "prepare", sidecar_of(files.t2star))
-    check_as_written(files, "decide", files.lesions, files.summary)
-    return Record(files, tuple(lesions), read_protocol(files), warnings=read_warnings(files))
+    image = check_as_written(files, "prepare", sidecar_of(files.t2star))
+    decisions = check_as_written(files, "decide", files.lesions, files.summary)
+    return Record(
+        files,
+        tuple(lesions),
+        read_protocol(files),
+        warnings=read_warnings(files),
+        checked=image and decisions,
+    )
 
 
-def check_as_written(files: SessionFiles, phase: str, *paths: Path) -> None:
+def check_as_written(files: SessionFiles, phase: str, *paths: Path) -> bool:
     """Refuse results of a phase that somebody or something has changed since.
 
     Parameters
@@ -218,13 +227,20 @@ def check_as_written(files: SessionFiles, phase: str, *paths: Path) -> None:
     paths
         Outputs that are read; those that are there are checked.
 
+    Returns
+    -------
+    checked
+        Whether a stamp tells; where none does, as in a folder without ``logs``, all are taken.
+
     Raises
     ------
     ValueError
-        Which one; where no stamp tells, as in a folder without ``logs``, all are taken.
+        Which one was changed.
     """
-    for path in altered(read_stamp(files.stamp(phase)), files.out_dir, paths):
+    stamp = read_stamp(files.stamp(phase))
+    for path in altered(stamp, files.out_dir, paths):
         raise ValueError(f"{path.name} was changed after the run wrote it")
+    return stamp is not None
 
 
 @dataclass

@@ -36,8 +36,8 @@ class Reason(Level):
         "periphery-not-brain",
         "rejected: too little of its periphery is brain",
     )
-    DIAMAGNETIC = "diamagnetic", "rejected: the phase shows calcium, not blood"
-    CFPR_OFF = "cfpr-off", "CFPR was switched off"
+    DIAMAGNETIC = "diamagnetic", "rejected: the phase shows calcium, not blood", "phase_sign"
+    CFPR_OFF = "cfpr-off", "kept: CFPR was switched off, and no other rule rejects it"
     READER = "reader", "decided by readers, see source"
 
     @classmethod
@@ -188,14 +188,20 @@ class Lesion:
         "Sign of the susceptibility, from the phase image; the phase columns exist only if the "
         "session has a usable one",
         levels=PhaseSign.levels,
+        needs="phase_sign",
     )
     phase_evidence: float | None = column(
         "Fraction of the misfit between the measured phase and a dipole model that the better "
-        "sign removes; positive if the source raises the phase beyond its poles"
+        "sign removes; positive if the source raises the phase beyond its poles",
+        needs="phase_sign",
     )
-    phase_strength: float | None = column("Phase of the source that fits best, signed", "rad")
+    phase_strength: float | None = column(
+        "Phase of the source that fits best, signed", "rad", needs="phase_sign"
+    )
     phase_core: float | None = column(
-        "Median high-pass filtered phase of the candidate in its middle slice", "rad"
+        "Median high-pass filtered phase of the candidate in its middle slice",
+        "rad",
+        needs="phase_sign",
     )
 
     @property

@@ -12,8 +12,9 @@ import numpy.typing as npt
 from cmb_bidsapp.core.arrays import Affine
 from cmb_bidsapp.lesions.axes import network_order
 from cmb_bidsapp.lesions.lesion import Mimic
+from cmb_bidsapp.lesions.spots import darkest
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # torch
     from cmb_bidsapp.lesions.second_look import Namer
 
 
@@ -51,7 +52,6 @@ def mimics_of(
     """
     # torch, which is slow to import.
     from cmb_bidsapp.lesions.second_look import Viewer, name_views
-    from cmb_bidsapp.lesions.spots import darkest
 
     ordered, (across, down, along) = network_order(t2star, affine, None)
     image = ordered.transpose(2, 1, 0).astype(np.float32)

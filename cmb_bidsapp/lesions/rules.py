@@ -1,7 +1,8 @@
 """Rules that keep or reject candidates, one after the other.
 
-A new rule is a function here, its reasons members of :class:`Reason`, and its place in the list
-that ``workflow.py`` hands over. Tables, their dictionaries and reports follow by themselves.
+A new rule is a function here, its reasons members of :class:`Reason`, what it measured columns of
+:class:`Lesion`, and its place in the list that ``workflow.py`` hands over. Tables, their
+dictionaries and reports follow by themselves.
 """
 
 from __future__ import annotations

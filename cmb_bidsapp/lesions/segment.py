@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,12 +23,10 @@ from cmb_bidsapp.lesions.axes import (
 from cmb_bidsapp.lesions.slabs import SLAB_MM, from_slabs, slices_in_slab, to_slabs
 from cmb_bidsapp.models.classes import Classes
 from cmb_bidsapp.models.nnunet import LesionModel
+from cmb_bidsapp.models.weights import Tensors, load_into
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+if TYPE_CHECKING:  # torch
     from cmb_bidsapp.lesions.second_look import SecondLook
-    from cmb_bidsapp.models.weights import Tensors
 
 #: Dark spots are looked for where the background is less probable than this.
 TISSUE = 0.5
@@ -118,6 +117,7 @@ class LesionNetwork:
         mirror: bool = True,
         slab_mm: float = SLAB_MM,
     ) -> None:
+        # torch: the parent process, which only compares stamps, does without it.
         import torch
 
         from cmb_bidsapp.lesions.tiles import make_predictor
@@ -201,7 +201,7 @@ class LesionNetwork:
 
         The voxel size (mm) is that of the axes the other way round: across the slices last.
         """
-        # Keeps torch off the command line's path.
+        # torch, as above.
         from cmb_bidsapp.lesions.proposals import look_again
 
         assert self._second_look is not None
@@ -252,7 +252,7 @@ class LesionNetwork:
         spacing: tuple[float, float, float],
         centers: npt.NDArray[np.float64] | None,
     ) -> npt.NDArray[np.floating[Any]]:
-        # Keeps torch off the command line's path.
+        # torch, as above.
         from cmb_bidsapp.lesions.tiles import shares_of
 
         self._predictor.places = None if centers is None else shares_of(centers, stack)
@@ -298,9 +298,8 @@ def second_look_of(read: tuple[Path, Tensors] | None) -> SecondLook | None:
     """
     if read is None:
         return None
-    # Keeps torch off the command line's path.
+    # torch, as above.
     from cmb_bidsapp.lesions.second_look import Judge, Namer, SecondLook
-    from cmb_bidsapp.models.weights import load_into
 
     path, weights = read
     judges = {key.split(".")[1] for key in weights if key.startswith("judges.")}

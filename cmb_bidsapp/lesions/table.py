@@ -11,7 +11,7 @@ from cmb_bidsapp.bids.stamps import sha256_of
 from cmb_bidsapp.bids.tables import read_table, write_table
 from cmb_bidsapp.bids.typed import columns_of, decode, encode
 from cmb_bidsapp.core.labels import MARS_FORM
-from cmb_bidsapp.lesions.lesion import Lesion, Reason
+from cmb_bidsapp.lesions.lesion import Lesion
 
 #: Columns of ``*_label-CMB_lesions.tsv`` with their JSON dictionary.
 COLUMNS = MappingProxyType(columns_of(Lesion))
@@ -68,10 +68,8 @@ def write_lesions(path: Path, lesions: Iterable[Lesion]) -> None:
     lesions
         Candidates, kept or rejected, in the order of the rows.
     """
-    rows, columns = list(lesions), columns_of(Lesion)
-    if all(one.phase_sign is None for one in rows):
-        columns = {name: told for name, told in columns.items() if not name.startswith("phase_")}
-        del columns["reason"]["Levels"][Reason.DIAMAGNETIC]
+    rows = list(lesions)
+    columns = columns_of(Lesion, rows)
     write_table(path, list(columns), map(vars, rows), columns)
 
 

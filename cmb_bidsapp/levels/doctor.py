@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from cmb_bidsapp import __version__
+from cmb_bidsapp.anatomy.backends import BACKENDS
 from cmb_bidsapp.core import resources
 from cmb_bidsapp.core.defaults import ANATOMY_MODEL
 from cmb_bidsapp.core.errors import AppError, ExitCode, LicenseError
@@ -36,8 +37,7 @@ PACKAGES = ("torch", "antspyx", "nnunetv2")
 REMEDIES = {
     "package-absent": "reinstall the app in its own environment",
     "model-damaged": "reinstall the app, or choose another model with --model",
-    "recon-all-absent": "use the image with FreeSurfer, or --parcellation auto",
-    "synthseg-absent": "use the image with FreeSurfer, or --parcellation auto",
+    "parcellation-absent": "use the image with FreeSurfer, or --parcellation auto",
     "synthstrip-absent": "use the image with FreeSurfer, or --brain-extraction auto",
     "licence-absent": "give --fs-license-file FILE; only recon-all needs it",
     "gpu-absent": "run the container with --gpus all (docker) or --nv (apptainer), or use the CPU",
@@ -183,14 +183,14 @@ def _brain_extraction(request: DoctorRequest) -> Iterator[Finding]:
 
 
 def _parcellation(request: DoctorRequest) -> Iterator[Finding]:
-    yield _ok("parcellation, atlas", "embedded network and a deformable atlas")
-    for wanted, command, key in (
-        ("freesurfer", "recon-all", "recon-all-absent"),
-        ("synthseg", "mri_synthseg", "synthseg-absent"),
-    ):
-        needed = request.parcellation == wanted
-        yield _program_there(f"parcellation, {wanted}", shutil.which(command), key, needed=needed)
-    needed = request.parcellation == "freesurfer"
+    for name, backend in BACKENDS.items():
+        what, needed = f"parcellation, {name}", request.parcellation == name
+        if backend.program is None:
+            yield _ok(what, backend.help)
+        else:
+            found = shutil.which(backend.program)
+            yield _program_there(what, found, "parcellation-absent", needed=needed)
+    needed = BACKENDS[request.parcellation].licensed
     try:
         with freesurfer_license(request.fs_license_file) as path:
             # A path alone: the text is nobody's business.

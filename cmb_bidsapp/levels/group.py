@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 
 from rich.console import Console
@@ -18,7 +18,7 @@ from cmb_bidsapp.group.agreement import write_agreement
 from cmb_bidsapp.group.collect import apply_ratings, collect, table_of, write_sums
 from cmb_bidsapp.group.people import Demographics, find_people, read_people
 from cmb_bidsapp.group.ratings import read_ratings
-from cmb_bidsapp.group.records import Problem, ReadSession, records
+from cmb_bidsapp.group.records import Problem, ReadSession, Record, records
 from cmb_bidsapp.levels.evaluation import evaluate_output
 from cmb_bidsapp.models.registry import calibration_of
 from cmb_bidsapp.report.group import write_group_report
@@ -56,7 +56,7 @@ def _collected(settings: Settings, console: Console) -> Summary:
     out_dir = settings.out_dir
     say(console, f"group: reading the results in {out_dir}")
     ratings = read_ratings(settings.ratings) if settings.ratings else None
-    found: Iterable[ReadSession] = records(out_dir)
+    found: Iterable[ReadSession] = _told_of_stamps(records(out_dir), console)
     people, unread = _people(settings)
     if unread:
         found = chain(found, [unread])
@@ -87,6 +87,20 @@ def _collected(settings: Settings, console: Console) -> Summary:
     say(console, f"group: {', '.join(path.name for path in written[:-1])}")
     say(console, f"group: report written to {written[-1]}")
     return Summary(ok=cohort.total.sessions, failed=failed, code=code)
+
+
+def _told_of_stamps(found: Iterable[ReadSession], console: Console) -> Iterator[ReadSession]:
+    """Sessions as they come; then say how many have no stamp to check their results against."""
+    unchecked = 0
+    for one in found:
+        unchecked += isinstance(one, Record) and not one.checked
+        yield one
+    if unchecked:
+        say(
+            console,
+            f"note: {unchecked} sessions have no stamps in logs/stamps: whether their results were "
+            "changed since they were written could not be checked",
+        )
 
 
 def _people(settings: Settings) -> tuple[Mapping[str, Demographics], Problem | None]:

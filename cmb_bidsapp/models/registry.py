@@ -29,7 +29,7 @@ from cmb_bidsapp.models.nnunet import (
 )
 from cmb_bidsapp.models.weights import Tensors, load_into, read_tensors
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # slow to import
     import torch
 
 #: Folder of the packaged bundles.

@@ -12,7 +12,7 @@ import numpy as np
 from cmb_bidsapp.core.errors import ModelError
 from cmb_bidsapp.models.card import is_mirroring
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # slow to import
     import torch
 
 Tensors = Mapping[str, "torch.Tensor"]

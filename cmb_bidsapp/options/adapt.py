@@ -74,7 +74,9 @@ def adapt_parser() -> Parser:
         "where the nnU-Net runs; the second look is always trained on the CPU. auto: the GPU if "
         "there is one, otherwise the CPU",
     )
-    add_seed(parser)
+    add_seed(
+        parser, "random seed of who is held back, implants and training (default: %(default)s)"
+    )
     add_participants(parser)
     return parser
 

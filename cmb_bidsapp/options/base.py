@@ -6,6 +6,7 @@ import argparse
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from cmb_bidsapp.core.errors import UsageError
@@ -120,6 +121,18 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> Any:
         """Turn a parsing problem into ours."""
         raise UsageError(f"{message}\nusage: see {self.prog} --help")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Name the nearest choice where a word is none."""
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            near = get_close_matches(str(value), [str(one) for one in action.choices or ()], n=1)
+            if not near:
+                raise
+            raise argparse.ArgumentError(
+                action, f"{error.message}; did you mean {near[0]}?"
+            ) from None
 
     def request(self, kind: type[R], arguments: Sequence[str]) -> R:
         """Parse and check the command line of a verb.

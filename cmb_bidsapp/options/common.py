@@ -25,8 +25,10 @@ def add_participants(options: Options) -> None:
         )
 
 
-def add_seed(options: Options, what: str | None = None) -> None:
-    """Option for the seed of the random numbers; ``what`` says of which.
+def add_seed(
+    options: Options, what: str = "seed of the random numbers (default: %(default)s)"
+) -> None:
+    """Option for the seed of the random numbers.
 
     Parameters
     ----------

@@ -37,8 +37,13 @@ def doctor_parser() -> Parser:
         metavar="NAME|DIR",
         help="lesion model (default: %(default)s)",
     )
-    wanted.add_argument("--brain-extraction", choices=BRAIN_EXTRACTIONS, default="auto")
-    wanted.add_argument("--parcellation", choices=tuple(BACKENDS), default="auto")
+    for option, choices, what in (
+        ("--brain-extraction", BRAIN_EXTRACTIONS, "method of the brain extraction"),
+        ("--parcellation", tuple(BACKENDS), "source of the parcellation"),
+    ):
+        wanted.add_argument(
+            option, choices=choices, default="auto", help=f"{what} (default: %(default)s)"
+        )
     wanted.add_argument(
         "--fs-license-file", type=Path, metavar="FILE", help="FreeSurfer license file"
     )

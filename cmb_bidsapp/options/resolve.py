@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from cmb_bidsapp.anatomy.backends import BACKENDS
 from cmb_bidsapp.anatomy.templates import Space
 from cmb_bidsapp.bids.filters import plain_labels, read_filters
 from cmb_bidsapp.core import resources
@@ -27,6 +28,7 @@ from cmb_bidsapp.settings import (
     Selection,
     Settings,
 )
+from cmb_bidsapp.tools.freesurfer import COMMAND as RECON_ALL
 
 T = TypeVar("T")
 Filters = dict[str, dict[str, Any]]
@@ -203,8 +205,9 @@ def _contradictions(request: AppRequest) -> Iterator[str]:
             "--scheduler-without-tls requires --scheduler or --scheduler-file",
         ),
         (
-            request.fs_no_reconall and request.parcellation == "synthseg",
-            "--fs-no-reconall has no effect with --parcellation synthseg; remove it",
+            request.fs_no_reconall
+            and BACKENDS[request.parcellation].program not in (None, RECON_ALL),
+            f"--fs-no-reconall has no effect with --parcellation {request.parcellation}; remove it",
         ),
         (
             request.clean_workdir and request.work_dir is None,

@@ -177,8 +177,8 @@ def add_control(control: argparse._ArgumentGroup) -> None:
         "--verbose",
         action="count",
         default=0,
-        help="-v: log which images were chosen for every session, and why; -vv: also log the "
-        "output of libraries and external programs",
+        help="-v: log which images were chosen for every session and why, and what libraries "
+        "say; -vv: also log the output of external programs and all details",
     )
     control.add_argument("--debug", action="store_true", help="show tracebacks of errors")
     add_without_effect(control, "notrack", "use_plugin")

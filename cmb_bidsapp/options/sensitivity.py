@@ -49,7 +49,7 @@ def sensitivity_parser() -> Parser:
     parser.add_argument(
         "--force", action="store_true", help="repeat measurements that are up to date"
     )
-    add_seed(parser)
+    add_seed(parser, "random seed of the simulated microbleeds (default: %(default)s)")
     add_participants(parser)
     return parser
 

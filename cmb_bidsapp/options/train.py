@@ -32,8 +32,22 @@ def train_parser() -> Parser:
     anatomy = verbs.add_parser(
         "anatomy", help="train the anatomy network (brain and structures) from label maps alone"
     )
-    anatomy.add_argument("label_maps", nargs="+", type=Path, metavar="LABEL_MAP")
-    anatomy.add_argument("--steps", action=Number, type=int, within=COUNT, default=5400)
+    anatomy.add_argument(
+        "label_maps",
+        nargs="+",
+        type=Path,
+        metavar="LABEL_MAP",
+        help="heads labeled with FreeSurfer ids, to simulate images from",
+    )
+    anatomy.add_argument(
+        "--steps",
+        action=Number,
+        type=int,
+        within=COUNT,
+        default=5400,
+        metavar="N",
+        help="number of training steps (default: %(default)s)",
+    )
     add_seed(anatomy)
     lesions = verbs.add_parser(
         "lesions", help="train the lesion network (microbleeds and proxy regions) with nnU-Net"
@@ -116,7 +130,9 @@ def train_parser() -> Parser:
     implants.add_argument(
         "derivatives", type=Path, metavar="DERIVATIVES", help="output folder of the app"
     )
-    implants.add_argument("output_dir", type=Path, metavar="OUTPUT_DIR")
+    implants.add_argument(
+        "output_dir", type=Path, metavar="OUTPUT_DIR", help="folder for the training set"
+    )
     implants.add_argument(
         "--masks",
         type=Path,

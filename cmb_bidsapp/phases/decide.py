@@ -30,7 +30,7 @@ from cmb_bidsapp.phases.phase import phase_facts
 from cmb_bidsapp.preprocess.resampling import Float, Grid
 from cmb_bidsapp.settings import Settings
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # torch
     from cmb_bidsapp.lesions.second_look import Namer
 
 

@@ -112,9 +112,8 @@ def register_sessions(
 
 def remove_results(files: SessionFiles) -> None:
     """What an earlier run made must not outlive a failure of this one."""
-    pictures = files.figure("track").parent.glob(f"{files.label}_desc-track*")
     tables = (files.tracks, files.changes)
-    for path in (*tables, *map(sidecar_of, tables), *pictures):
+    for path in (*tables, *map(sidecar_of, tables), *files.track_figures()):
         path.unlink(missing_ok=True)
 
 
@@ -342,7 +341,7 @@ def draw_tracks(
     """
     names = [record.name for record in compared]
     return [
-        save(side_by_side(own, words_of(history, names)), files.figure(f"track{number:03d}"))
+        save(side_by_side(own, words_of(history, names)), files.track_figure(number))
         for number, (history, *own) in enumerate(zip(histories, *pictures, strict=True), 1)
     ]
 

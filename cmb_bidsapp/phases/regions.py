@@ -95,9 +95,9 @@ def find_or_make(
     """
     asked = request_of(settings)
     backend = BACKENDS[asked.wanted]
-    reuses = asked.given and backend.cite and not backend.makes
+    reuses = asked.given and backend.cite and not backend.program
     if session.t1w is None:
-        if backend.makes:
+        if backend.program:
             notes.append(f"no T1w, so {asked.wanted} cannot run; using the embedded parcellation")
         elif reuses:
             notes.append("no T1w, so no parcellation can be reused; using the embedded one")

@@ -11,7 +11,7 @@ from nibabel.affines import voxel_sizes
 
 from cmb_bidsapp.core.arrays import Affine
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # slow to import
     from ants import ANTsImage
 
 #: RAS to LPS and back.

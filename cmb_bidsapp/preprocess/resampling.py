@@ -52,8 +52,14 @@ class Grid:
 
     @property
     def header_spacing(self) -> tuple[float, float, float]:
-        """Voxel size (mm) in single precision, as NIfTI holds it and other programs read it."""
+        """Voxel size (mm) in single precision, as other programs read it; lesions go by it."""
         x, y, z = (float(np.float32(step)) for step in self.spacing)
+        return x, y, z
+
+    @property
+    def rounded_spacing(self) -> tuple[float, float, float]:
+        """Voxel size (mm) as it was meant: ten voxels that a header calls 0.99999994 are 10 mm."""
+        x, y, z = (round(step, 4) for step in self.spacing)
         return x, y, z
 
     @property

@@ -133,8 +133,7 @@ def read_changes(files: SessionFiles, room: SizeBudget) -> ReportedChanges:
     views = [TrackView(track, None) for track in own_rows]
     views.sort(key=lambda track: not track.changed)
     tracks = [
-        replace(track, picture=own.picture(files.figure(f"track{track.number:03d}")))
-        for track in views
+        replace(track, picture=own.picture(files.track_figure(track.number))) for track in views
     ]
     room.left -= given - own.left
     names = [row.baseline_session_id for row in changes[:1]]

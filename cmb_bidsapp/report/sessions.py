@@ -89,8 +89,6 @@ class SessionView:
     error: str
     notes: tuple[str, ...]
     with_t1w: bool
-    with_phase: bool
-    with_swi: bool
     inputs: tuple[tuple[str, str, str], ...]
     unused: tuple[tuple[str, str], ...]
     made: Provenance
@@ -193,8 +191,6 @@ def session_view(
         error=shown.error,
         notes=(*session.notes, *made.notes),
         with_t1w=session.t1w is not None,
-        with_phase=any(lesion.phase_sign is not None for lesion in lesions),
-        with_swi=files.swi.exists(),
         inputs=tuple(_inputs(session, bids_dir)),
         unused=tuple((one.path.name, one.reason) for one in session.rejected),
         made=made,

@@ -11,7 +11,6 @@ VERDICTS = {
     Reason.PARENCHYMA: "Kept",
     Reason.NO_PERIPHERY: "Kept: there is no periphery to judge by",
     Reason.PERIPHERY_NOT_BRAIN: "Rejected",
-    Reason.CFPR_OFF: "Not applied",
 }
 #: What a card says a candidate may be instead, from this share on.
 MIMICS: Mapping[Mimic, str] = {
@@ -28,7 +27,9 @@ def verdict_in_words(lesion: Lesion) -> str:
     if lesion.reason in VERDICTS:
         return VERDICTS[lesion.reason]
     word = "Kept" if lesion.kept else "Rejected"
-    return word if lesion.reason is None else f"{word} ({lesion.reason.description})"
+    if lesion.reason is None:
+        return word
+    return f"{word} ({lesion.reason.description.removeprefix(f'{word.lower()}: ')})"
 
 
 def instead_in_words(lesion: Lesion) -> str:

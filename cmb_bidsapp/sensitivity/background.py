@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from cmb_bidsapp.bids.derivatives import SessionFiles
+from cmb_bidsapp.bids.derivatives import SessionFiles, ending
 from cmb_bidsapp.bids.images import read_derivative, read_labels
 from cmb_bidsapp.bids.outputs import read_sidecar
 from cmb_bidsapp.core.arrays import Affine, Mask
@@ -246,10 +246,10 @@ def _acquisition(image: Path) -> tuple[float, float]:
 
 def processed_sessions(derivatives: Path) -> list[SessionFiles]:
     """Sessions of an output folder that have a preprocessed T2*w, by participant and session."""
-    ending = "_desc-preproc_T2starw.nii.gz"
+    end = ending(lambda files: files.t2star)
     found = []
-    for path in sorted(derivatives.glob(f"sub-*/**/*{ending}")):
-        entities = dict(part.split("-", 1) for part in path.name.removesuffix(ending).split("_"))
+    for path in sorted(derivatives.glob(f"sub-*/**/*{end}")):
+        entities = dict(part.split("-", 1) for part in path.name.removesuffix(end).split("_"))
         if entities.keys() <= {"sub", "ses"}:
             found.append(SessionFiles(derivatives, entities["sub"], entities.get("ses")))
     return found

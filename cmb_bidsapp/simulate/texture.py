@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import nibabel as nib
 import numpy as np
@@ -13,11 +12,9 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from cmb_bidsapp.bids.images import read_derivative
+from cmb_bidsapp.simulate.anatomy import Head
+from cmb_bidsapp.simulate.grid import ScanGrid
 from cmb_bidsapp.simulate.physics import Volume, resample
-
-if TYPE_CHECKING:
-    from cmb_bidsapp.simulate.anatomy import Head
-    from cmb_bidsapp.simulate.grid import ScanGrid
 
 #: Brightness is relative to that of the surroundings of this width (standard deviation, mm).
 SURROUNDINGS_MM = 4.0

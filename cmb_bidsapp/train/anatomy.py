@@ -343,7 +343,7 @@ def train_anatomy(
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
         first, smoothed = state["step"], state["loss"]
-        log.info("resumed %s at step %d", checkpoint, first)
+        log.warning("resumed %s at step %d", checkpoint, first)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer,
         rate,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cmb_bidsapp.bids.derivatives import ending
 from cmb_bidsapp.bids.filters import select_participants
 from cmb_bidsapp.bids.images import UNREADABLE, open_image
 from cmb_bidsapp.core.errors import DataError, NoInputError, UsageError
@@ -18,16 +19,13 @@ log = logging.getLogger(__name__)
 
 #: File names of a session after ``sub-..[_ses-..]``: T2*w, T1w, proxy labels; and the mask.
 IMAGE_ENDINGS = (
-    "_desc-preproc_T2starw.nii.gz",
-    "_space-T2starw_desc-preproc_T1w.nii.gz",
-    "_space-T2starw_desc-proxy_dseg.nii.gz",
+    ending(lambda files: files.t2star),
+    ending(lambda files: files.t1w_on_t2star),
+    ending(lambda files: files.proxy),
 )
-MASK_ENDING = "_space-T2starw_label-CMB_mask.nii.gz"
+MASK_ENDING = ending(lambda files: files.mask)
 #: What may lie beside the mask: lesions too faint to count, and mimics.
-KNOWN_ENDINGS = (
-    "_space-T2starw_label-CMB_desc-ignore_mask.nii.gz",
-    "_space-T2starw_desc-mimics_dseg.nii.gz",
-)
+KNOWN_ENDINGS = (ending(lambda files: files.ignored), ending(lambda files: files.mimics))
 
 
 @dataclass(frozen=True)
@@ -79,13 +77,13 @@ def find_cases(derivatives: Path, truth: Path | None = None) -> list[TrainingCas
     """
     masks = truth or derivatives
     sessions = {
-        path.relative_to(root).with_name(path.name.removesuffix(ending))
-        for root, ending in ((masks, MASK_ENDING), (derivatives, IMAGE_ENDINGS[0]))
-        for path in root.glob(f"sub-*/**/*{ending}")
+        path.relative_to(root).with_name(path.name.removesuffix(end))
+        for root, end in ((masks, MASK_ENDING), (derivatives, IMAGE_ENDINGS[0]))
+        for path in root.glob(f"sub-*/**/*{end}")
     }
     cases = []
     for session in sorted(sessions):
-        files = [derivatives / f"{session}{ending}" for ending in IMAGE_ENDINGS]
+        files = [derivatives / f"{session}{end}" for end in IMAGE_ENDINGS]
         files.append(masks / f"{session}{MASK_ENDING}")
         missing = [str(path) for path in files if not path.exists()]
         if missing:
@@ -94,8 +92,7 @@ def find_cases(derivatives: Path, truth: Path | None = None) -> list[TrainingCas
         t2star, t1w, proxy, mask = files
         _check_grid(mask, t2star)
         known = [
-            path if (path := masks / f"{session}{ending}").exists() else None
-            for ending in KNOWN_ENDINGS
+            path if (path := masks / f"{session}{end}").exists() else None for end in KNOWN_ENDINGS
         ]
         cases.append(TrainingCase(session.name, t2star, t1w, proxy, mask, *known))
     if not cases:

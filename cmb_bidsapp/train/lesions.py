@@ -6,11 +6,12 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import nibabel as nib
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from cmb_bidsapp.bids.images import open_image, read_derivative, read_labels
 from cmb_bidsapp.bids.outputs import write_json
@@ -21,9 +22,6 @@ from cmb_bidsapp.lesions.slabs import label_slabs, slices_in_slab, to_slabs
 from cmb_bidsapp.models.nnunet import LesionModel
 from cmb_bidsapp.models.weights import load_into
 from cmb_bidsapp.train.cases import TrainingCase, check_fold, chosen_cases, split_participants
-
-if TYPE_CHECKING:
-    import torch
 
 DATASET = "Dataset001_CMB"
 CONFIGURATION = "3d_fullres"
@@ -168,6 +166,7 @@ def plan_and_preprocess(work: Path, *, memory_gb: float, processes: int) -> None
     processes
         How many work at a time.
     """
+    # As below: only this training needs them.
     from nnunetv2.experiment_planning.dataset_fingerprint.fingerprint_extractor import (
         DatasetFingerprintExtractor,
     )
@@ -257,8 +256,7 @@ def train_lesions(
     folder
         nnU-Net's result folder, to be exported with :mod:`cmb_bidsapp.train.export`.
     """
-    import torch
-
+    # nnU-Net's own training takes seconds to import, which the other trainings do without.
     from cmb_bidsapp.train.trainer import TRAINERS
 
     set_folders(work)

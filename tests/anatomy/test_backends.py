@@ -16,6 +16,7 @@ from cmb_bidsapp.cli import main
 from cmb_bidsapp.core.errors import CommandMissingError, DataError
 from cmb_bidsapp.core.reference import Reference
 from cmb_bidsapp.options.resolve import read_settings
+from cmb_bidsapp.options.version import long_version
 from cmb_bidsapp.phases.regions import request_of
 from tests.anatomy.subjects import LAYOUTS, head, save, write
 
@@ -104,7 +105,7 @@ class Toy:
 
     help = "a toy"
     cite = MappingProxyType({"Toy": (Reference("Maker, 2031", "Maker M. A toy. J Toys 2031."),)})
-    makes = True
+    program = "toy-labels"
     licensed = False
 
     def find(self, request, participant, session):
@@ -133,6 +134,10 @@ def test_a_new_backend_is_its_class_and_its_place_in_the_table(
     assert (found.kind, steps) == ("Toy", ["toy"])
     assert obtain(asked) == (found, [])
     assert references_of("Toy")[0].short == "Maker, 2031"
+    assert BACKENDS["auto"].cite["Toy"] == Toy.cite["Toy"]
+    assert f"{Toy.program}: not installed" in long_version().splitlines()
+    assert main(["doctor", "--parcellation", "toy"]) != 0
+    assert "lacking  parcellation, toy: not installed" in capsys.readouterr().out
 
 
 def test_the_labels_of_a_new_backend_bear_its_name(monkeypatch, tmp_path):

@@ -43,6 +43,26 @@ def test_a_longer_row_keeps_the_order_and_has_its_own_texts():
     assert columns["note"] == {"Description": "Another text"}
 
 
+class Why(Level):
+    DARK = "dark", "it is dark"
+    HEAVY = "heavy", "it is heavy", "mass"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weighed:
+    why: Why | None = column("Why it is there", levels=Why.levels)
+    mass: float | None = column("How heavy", "kg", needs="mass")
+    scale: str | None = column("What weighed it", needs="mass")
+
+
+@pytest.mark.parametrize(("mass", "columns"), [(None, ["why"]), (2.0, ["why", "mass", "scale"])])
+def test_what_needs_a_column_that_no_row_knows_is_left_out(mass, columns):
+    left = columns_of(Weighed, [Weighed(), Weighed(mass=mass)])
+    assert list(left) == columns
+    assert ("heavy" in left["why"]["Levels"]) == (mass is not None)
+    assert list(columns_of(Weighed)) == ["why", "mass", "scale"]
+
+
 def test_cells_are_what_a_table_has():
     row = Row(color=Color.RED, size=float("nan"), count=3, seen=True)
     cells = {"color": "red", "size": "n/a", "count": "3", "seen": "true", "note": "n/a"}

@@ -62,7 +62,7 @@ def test_a_machine_that_lacks_nothing_is_code_0(healthy, asked, tmp_path):
 @pytest.mark.parametrize(
     ("options", "what", "key", "code"),
     [
-        (["--parcellation", "synthseg"], "parcellation, synthseg", "synthseg-absent", 127),
+        (["--parcellation", "synthseg"], "parcellation, synthseg", "parcellation-absent", 127),
         (["--brain-extraction", "synthstrip"], "brain extraction, synthstrip", None, 127),
         (["--device", "cuda"], "GPU", "gpu-absent", 69),
         (["--mem", "1G"], "memory", "memory-short", 75),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from cmb_bidsapp.bids.stamps import Stamp, write_stamp
 from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.cli import main
 from tests.group import readers
@@ -47,6 +48,18 @@ def test_what_is_left_out_is_printed_counted_and_makes_the_exit_code(run, tmp_pa
     assert "sub-04: session failed in the last run: out of memory" in told[2]
     table = read_table(out / "group_problems.tsv")
     assert [row["participant_id"] for row in table] == ["sub-02", "sub-03", "sub-04"]
+
+
+@pytest.mark.parametrize("lacking", [(), ("prepare",), ("prepare", "decide")])
+def test_results_without_stamps_are_taken_and_told_of_in_one_note(run, tmp_path, lacking):
+    for label in ("01", "02"):
+        files = write_session(tmp_path / "out", label, None, 2, GRE)
+        for phase in {"prepare", "decide"} - {*lacking}:
+            write_stamp(files.stamp(phase), Stamp("key", {}, {}))
+    code, counts, lines = run()
+    assert (code, counts) == (0, (2, 0, 0, 0))
+    told = [line for line in lines if "could not be checked" in line]
+    assert [line.split()[1] for line in told] == (["2"] if lacking else [])
 
 
 def test_without_an_output_folder_there_is_nothing_to_collect(run, tmp_path, capsys):

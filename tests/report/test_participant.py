@@ -44,7 +44,7 @@ def test_the_count_its_groups_and_what_was_rejected_come_first(report):
     assert told.startswith("Summary Cerebral microbleeds on T2*-weighted MRI, found by an alg")
     assert "2 microbleeds" in told
     assert "lobar 1 deep 1 infratentorial 0" in told
-    assert "1 candidate rejected by CFPR" in told
+    assert "1 candidate rejected." in told
     assert "mixed" in told
     assert "Not assessed: superficial siderosis, hemorrhage above 1 cm, ARIA-E" in told
     assert "Before anti-amyloid treatment 1-4 microbleeds" in told
