@@ -9,10 +9,13 @@ from cmb_bidsapp.report.painting import save
 from tests.report.heads import finish_session, section, session_of, words, write_report
 
 
-def compared(tmp_path):
-    """Two sessions whose microbleeds were followed; times are not in the order of the labels."""
-    files = finish_session(tmp_path, session="A")
-    finish_session(tmp_path, session="B")
+def compared(tmp_path, **options):
+    """Two sessions whose microbleeds were followed; times are not in the order of the labels.
+
+    Options are those of :func:`finish_session`.
+    """
+    files = finish_session(tmp_path, session="A", **options)
+    finish_session(tmp_path, session="B", **options)
     together = type(files)(files.out_dir, "01", None)
     place = {"x": 1, "y": 2, "z": 3, "mars_region": "frontal", "side": "left", "region": "lobar"}
     place |= {"grade": "definite", "contrast": 0.25}
