@@ -16,7 +16,7 @@ NAN = float("nan")
 #: Samples of the bootstrap, and the share of them that an interval holds.
 SAMPLES = 2000
 SHARE = 0.95
-#: Tables of a cohort tell numbers of fewer participants without an interval.
+#: Numbers of fewer participants have no interval, and no percentage where people read them.
 LEAST_PEOPLE = 10
 #: Samples drawn at once: bounds the memory, whatever the number of participants.
 _BLOCK = 100
@@ -114,10 +114,10 @@ def resample(sums: Floats, participants: Sequence[str], seed: int) -> Floats:
     Returns
     -------
     sampled
-        Shape ``(samples, sums)``; no samples with fewer than two participants.
+        Shape ``(samples, sums)``; no samples of fewer than :data:`LEAST_PEOPLE` participants.
     """
     people, owner = np.unique(np.asarray(participants), return_inverse=True)
-    if len(people) < 2:
+    if len(people) < LEAST_PEOPLE:
         return np.zeros((0, sums.shape[1]))
     each = np.zeros((len(people), sums.shape[1]))
     np.add.at(each, owner, sums)
@@ -164,7 +164,7 @@ class Agreement:
         Intraclass correlation, two-way random effects, absolute agreement, single measurement:
         ICC(2,1) of Shrout and Fleiss 1979, ICC(A,1) of McGraw and Wong 1996.
     icc_low, icc_high
-        Its bootstrap interval.
+        Its bootstrap interval; NaN of fewer than :data:`LEAST_PEOPLE` participants.
     """
 
     bias: float

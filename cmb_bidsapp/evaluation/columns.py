@@ -10,6 +10,7 @@ from typing import Any
 from cmb_bidsapp.bids.tables import IDENTITY, describe
 from cmb_bidsapp.core.burden import BURDEN_NAMES
 from cmb_bidsapp.core.labels import MIMICS
+from cmb_bidsapp.core.statistics import LEAST_PEOPLE
 from cmb_bidsapp.evaluation.comparison import NOTHING_KNOWN
 from cmb_bidsapp.evaluation.paper import EXTERNAL_N, INTERNAL_N, MEASURED
 from cmb_bidsapp.evaluation.results import ANATOMY, REGIONS
@@ -23,7 +24,7 @@ def _with_interval(name: str, text: str) -> Columns:
     ends = {
         f"{name}_{side}": describe(
             f"{end} limit of the 95 % interval of {name} (bootstrap over participants); n/a for "
-            "fewer than two participants"
+            f"fewer than {LEAST_PEOPLE} participants"
         )
         for side, end in (("low", "Lower"), ("high", "Upper"))
     }

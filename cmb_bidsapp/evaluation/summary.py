@@ -156,6 +156,8 @@ def with_intervals(
 ) -> dict[str, Figure]:
     """Ratios of sums over sessions with 95 % intervals, by column (participants drawn again).
 
+    Fewer than :data:`cmb_bidsapp.core.statistics.LEAST_PEOPLE` participants have no interval.
+
     Parameters
     ----------
     parts

@@ -21,7 +21,7 @@ import numpy as np
 
 from cmb_bidsapp.bids.tables import describe, write_table
 from cmb_bidsapp.core.arrays import Floats
-from cmb_bidsapp.core.statistics import Agreement, interval, resample
+from cmb_bidsapp.core.statistics import LEAST_PEOPLE, Agreement, interval, resample
 from cmb_bidsapp.group.consensus import DECISIONS
 from cmb_bidsapp.group.reading import Reading
 from cmb_bidsapp.group.records import ALGORITHM
@@ -48,7 +48,8 @@ def _with_ends(name: str, text: str) -> Row:
         name: describe(text),
         **{
             f"{name}_{side}": describe(
-                f"{end} end of the 95 % bootstrap interval of {name}, over participants"
+                f"{end} end of the 95 % bootstrap interval of {name}, over participants; "
+                f"n/a below {LEAST_PEOPLE} participants"
             )
             for side, end in ends.items()
         },

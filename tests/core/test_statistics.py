@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cmb_bidsapp.core.statistics import Agreement, interval, ratios, resample, rising_line
+from cmb_bidsapp.core.statistics import (
+    LEAST_PEOPLE,
+    Agreement,
+    interval,
+    ratios,
+    resample,
+    rising_line,
+)
 
 counts = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), min_size=3, max_size=12)
 
@@ -32,21 +39,28 @@ def test_the_seed_decides_the_interval():
 
 
 def test_sessions_of_one_participant_are_drawn_together():
-    values = [0.0] * 10 + [1.0] * 10
+    values = [0.0] * 50 + [1.0] * 50
     alone = interval_of(values)
-    together = interval_of(values, ["a"] * 10 + ["b"] * 10)
-    assert together == (0.0, 1.0)
-    assert 0.2 < alone[0] < alone[1] < 0.8
+    together = interval_of(values, [str(n // 10) for n in range(100)])
+    assert 0.4 <= alone[0] < alone[1] <= 0.6
+    assert together[0] <= 0.2
+    assert together[1] >= 0.8
 
 
 def test_sessions_without_a_value_do_not_move_the_interval_of_equal_ones():
-    low, high = interval_of([2.0, 0.0, 4.0], ["a", "b", "c"], below=[1, 0, 2])
+    low, high = interval_of([2.0, 0.0, 4.0] * 4, below=[1, 0, 2] * 4)
     assert (low, high) == (2.0, 2.0)
 
 
-@pytest.mark.parametrize(("values", "below"), [([1.0], [1]), ([], []), ([0.0, 0.0], [0, 0])])
+@pytest.mark.parametrize(("values", "below"), [([1.0], [1]), ([], []), ([0.0] * 20, [0] * 20)])
 def test_there_is_no_interval_of_one_participant_or_of_nothing(values, below):
     assert np.isnan(interval_of(values, below=below)).all()
+
+
+@pytest.mark.parametrize(("number", "known"), [(LEAST_PEOPLE - 1, False), (LEAST_PEOPLE, True)])
+def test_few_participants_have_no_interval_however_many_sessions(number, known):
+    people = [str(n % number) for n in range(60)]
+    assert np.isfinite(interval_of(range(60), people)).all() == known
 
 
 def agreement(own, found, people=None, seed=0):

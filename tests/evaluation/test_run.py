@@ -93,8 +93,8 @@ def test_groups_are_all_sessions_and_each_protocol(folders):
     assert picked(everybody, "sessions_free", "sessions_free_right") == ["1", "0"]
     assert float(everybody["dice_mean"]) == pytest.approx(12 / 45, rel=1e-5)
     assert float(everybody["dice_pooled"]) == pytest.approx(12 / 54, rel=1e-5)
-    assert float(everybody["f1_low"]) <= 0.4 <= float(everybody["f1_high"])
-    assert rows["thick"]["f1_low"] == "n/a"
+    # Two participants are too few for an interval.
+    assert everybody["f1_low"] == "n/a"
 
 
 def test_anatomy_is_compared_by_name(folders):

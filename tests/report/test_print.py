@@ -75,7 +75,9 @@ def test_each_session_has_one_sheet_and_everything_has_more(reader):
 def test_five_microbleeds_and_a_warning_leave_room_on_the_sheet(tmp_path, open_page):
     """Text is wider on other machines: a sheet that just holds it has an empty one after it."""
     more = [(-10, 12, 8), (10, -12, 8), (-10, -12, 4)]
-    note = "voxels are 6.5 mm apart, the lesion model was trained on 0.8 to 4 mm: expect more errors"
+    note = (
+        "voxels are 6.5 mm apart, the lesion model was trained on 0.8 to 4 mm: expect more errors"
+    )
     path = compared(tmp_path, places=(RIGHT_FRONTAL, LEFT_THALAMUS, *more), notes=[note])
     page = open_page(path, viewport=SHEET)
     page.add_style_tag(content=".paper .sign { padding-top: 6mm; }")
