@@ -21,6 +21,7 @@ from cmb_bidsapp.core.statistics import LEAST_PEOPLE
 from cmb_bidsapp.group import agreement, quality
 from cmb_bidsapp.group.cohort import MOST, Cohort, Pool, Share
 from cmb_bidsapp.group.collect import density_of, table_of
+from cmb_bidsapp.group.people import ALL_ARMS
 from cmb_bidsapp.group.ratings import Ratings
 from cmb_bidsapp.group.tables import problem_row
 from cmb_bidsapp.group.visits import POOLS
@@ -100,6 +101,8 @@ def write_group_report(
         {**row, "share": Share(row["positive"], row["participants"])}
         for row in cohort.protocol_rows()
     ]
+    flow = [row for row in cohort.flow.rows() if row["arm"] == ALL_ARMS]
+    rates = [row for row in cohort.rates.rows() if row["follow_ups"]]
     evaluation = Path(GROUP_FOLDER, "evaluation.html")
     write_page(
         path,
@@ -108,8 +111,9 @@ def write_group_report(
         pools=[_pool(name, pool, out_dir, protocols) for name, pool in pools.items()],
         not_a_diagnosis=NOT_A_DIAGNOSIS,
         not_assessed=NOT_ASSESSED,
-        figures=_figures(pools, list(cohort.flow.rows())) if pools else {},
-        rates=[row for row in cohort.rates.rows() if row["follow_ups"]],
+        figures=_figures(pools, flow) if pools else {},
+        rates=rates,
+        by_arm=any(row["arm"] != ALL_ARMS for row in rates),
         least=LEAST_PEOPLE,
         published=cohort_figures.UK_BIOBANK,
         sessions=[_with_link(row, out_dir) for row in cohort.shown.rows],
