@@ -95,7 +95,7 @@ def test_what_is_printed_is_as_the_reader_decided(reader):
     told = " ".join(paper.inner_text().split())
     assert "1 microbleed" in told
     assert "new 0" in told
-    assert paper.locator(".paper-pictures figcaption b").all_inner_texts() == ["3"]
+    assert paper.locator(".paper-pictures figcaption b").all_inner_texts() == ["Microbleed 1."]
     assert "Read by AB, aided: 1 of 4 rated. Signature" in told
 
 
