@@ -271,6 +271,13 @@ def _class(low: int, high: int) -> str:
 def plural(number: int, noun: str) -> str:
     """A number of something, in words.
 
+    Parameters
+    ----------
+    number
+        How many.
+    noun
+        Of what, in the singular.
+
     >>> plural(1, "participant"), plural(1200, "scan")
     ('1 participant', '1,200 scans')
     """
