@@ -91,10 +91,11 @@ def main() -> None:
 
 
 def interval(row: dict[str, str], name: str) -> str:
-    """A figure with its bootstrap interval."""
-    return "{:.3f} [{:.3f}, {:.3f}]".format(
-        *(float(row[key]) for key in (name, f"{name}_low", f"{name}_high"))
-    )
+    """A figure with its bootstrap interval, where it has one."""
+    value, *ends = (row[key] for key in (name, f"{name}_low", f"{name}_high"))
+    if "n/a" in (value, *ends):
+        return value
+    return "{:.3f} [{:.3f}, {:.3f}]".format(*map(float, (value, *ends)))
 
 
 if __name__ == "__main__":

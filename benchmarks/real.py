@@ -18,6 +18,7 @@ Usage: python benchmarks/real.py FOLDER --out DIR [--fast] [--model NAME|DIR ...
 from __future__ import annotations
 
 import argparse
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -198,8 +199,10 @@ def side_by_side(rows: Iterable[Row]) -> list[Row]:
     for row in rows:
         line = found.setdefault((row["cohort"], row["threshold"]), {})
         line |= {key: row[key] for key in ("cohort", "threshold", "scans", "labels")}
-        interval = f"{row['f1']:.2f} ({row['f1_low']:.2f}-{row['f1_high']:.2f})"
-        own = {"found": row["found"], "false/scan": row["false_per_scan"], "F1": interval}
+        f1 = f"{row['f1']:.2f}"
+        if math.isfinite(row["f1_low"]):
+            f1 += f" ({row['f1_low']:.2f}-{row['f1_high']:.2f})"
+        own = {"found": row["found"], "false/scan": row["false_per_scan"], "F1": f1}
         line |= {key if row["cfpr"] else f"{key}, no CFPR": value for key, value in own.items()}
     order = ("cohort", "threshold", "scans", "labels", "found", "false/scan", "F1")
     without = tuple(f"{key}, no CFPR" for key in order[4:])

@@ -15,6 +15,8 @@ from cmb_bidsapp.simulate.anatomy import atlas_head
 from cmb_bidsapp.simulate.dataset import SimulatedCohort, simulate_dataset
 from cmb_bidsapp.simulate.protocols import PROTOCOLS
 
+#: Its voxels are such as the lesion models know: a first run has nothing to warn of.
+PROTOCOL = PROTOCOLS["gre3t3mm"]
 #: Columns of the table of changes that are told, and the words for them.
 CHANGES = MappingProxyType(
     {
@@ -32,7 +34,7 @@ def make_demo_dataset(folder: Path) -> Path:
     cohort = SimulatedCohort(
         heads=[atlas_head()],
         participants=2,
-        protocols=[PROTOCOLS["paper"]],
+        protocols=[PROTOCOL],
         microbleeds=(6, 11),
         sessions={0: ("A", "B")},
         new=(2, 4),

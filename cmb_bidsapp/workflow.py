@@ -262,7 +262,7 @@ def sensitivity(_: Session, files: SessionFiles, settings: Settings, step: Step)
     return Result(tuple(write_session(files, found, chain.threshold)))
 
 
-PREPARE = Phase("prepare", prepare, prepare_inputs, prepare_parameters, version=11)
+PREPARE = Phase("prepare", prepare, prepare_inputs, prepare_parameters, version=12)
 SEGMENT = Phase("segment", segment, segment_inputs, segment_parameters, version=9)
 DECIDE = Phase("decide", decide, decide_inputs, decide_parameters, version=15)
 FOLLOW = Phase("follow", follow, follow_inputs, follow_parameters, version=6)

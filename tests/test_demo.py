@@ -1,9 +1,23 @@
 """What the demo says about its own result."""
 
+import json
+from importlib.resources import files
+
+import numpy as np
+import pytest
+
+from cmb_bidsapp import models
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.tables import write_table
-from cmb_bidsapp.demo import changes_in_words, compare_with_truth
+from cmb_bidsapp.demo import PROTOCOL, changes_in_words, compare_with_truth
+from cmb_bidsapp.lesions.axes import unfamiliar_voxels
 from tests.evaluation.folders import blobs, write_prediction, write_reference
+
+
+@pytest.mark.parametrize("model", ["lesions", "lesions-valdo"])
+def test_a_first_run_has_no_note_on_its_voxels(model):
+    known = json.loads((files(models) / model / "dataset.json").read_text())
+    assert unfamiliar_voxels(np.diag([*PROTOCOL.voxel, 1.0]), known) == []
 
 
 def test_every_simulated_session_gets_a_line(tmp_path):

@@ -43,6 +43,8 @@ class Display:
         self._lock = threading.Lock()
         self._total, self._ended, self._since = total, 0, time.monotonic()
         self._tasks: dict[str, TaskID] = {}
+        # The first session that had a note, by its text.
+        self._noted: dict[str, str] = {}
         self._live: Progress | None = None
         if console.is_terminal and total:
             self._live = Progress(
@@ -73,6 +75,8 @@ class Display:
     def event(self, session: Unit, kind: str, text: str) -> None:
         """A session begins a ``step``, or has a ``note`` for the person, which stays.
 
+        A note that an earlier session had is not told again in full.
+
         Parameters
         ----------
         session
@@ -83,9 +87,13 @@ class Display:
             Name of the step, or the note.
         """
         with self._lock:
-            if self._live is None or kind == "note":
-                shown = f"note: {text}" if kind == "note" else text
-                say(self._console, f"{session.label}: {shown}")
+            if kind == "note":
+                first = self._noted.setdefault(text, session.label)
+                shown = text if first == session.label else f"as of {first}"
+                say(self._console, f"{session.label}: note: {shown}")
+                return
+            if self._live is None:
+                say(self._console, f"{session.label}: {text}")
                 return
             text = f"{escape(session.label)}: {escape(text)}"
             if session.label in self._tasks:

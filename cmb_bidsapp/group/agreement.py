@@ -21,7 +21,7 @@ import numpy as np
 
 from cmb_bidsapp.bids.tables import describe, write_table
 from cmb_bidsapp.core.arrays import Floats
-from cmb_bidsapp.core.statistics import Agreement, interval, resample
+from cmb_bidsapp.core.statistics import LEAST_PEOPLE, NAN, Agreement, interval, resample
 from cmb_bidsapp.group.consensus import DECISIONS
 from cmb_bidsapp.group.reading import Reading
 from cmb_bidsapp.group.records import ALGORITHM
@@ -48,7 +48,8 @@ def _with_ends(name: str, text: str) -> Row:
         name: describe(text),
         **{
             f"{name}_{side}": describe(
-                f"{end} limit of the 95 % bootstrap interval of {name}; participants are resampled"
+                f"{end} limit of the 95 % bootstrap interval of {name}; participants are "
+                f"resampled; n/a for fewer than {LEAST_PEOPLE} participants"
             )
             for side, end in ends.items()
         },
@@ -166,7 +167,11 @@ def _row(readings: Sequence[Reading], first: str, second: str, seed: int) -> Row
     own, other, theirs = counts(readings, first, second)
     found = Agreement.of(own, other, theirs, seed)
     figures = {f"count_{name}": value for name, value in vars(found).items()}
-    return {**row, "sessions": len(own), **figures}
+    row |= {"sessions": len(own), **figures}
+    if len(set(people)) < LEAST_PEOPLE:
+        intervals = (f"{name}_{end}" for name in (*WEIGHTS, "count_icc") for end in ("low", "high"))
+        row |= dict.fromkeys(intervals, NAN)
+    return row
 
 
 def _table(reading: Reading, first: str, second: str) -> Floats:

@@ -68,9 +68,14 @@ class Share:
         return self.part / self.whole if self.whole else math.nan
 
     @property
+    def few(self) -> bool:
+        """Whether it is of fewer than :data:`LEAST_PEOPLE`: told in numbers, without interval."""
+        return self.whole < LEAST_PEOPLE
+
+    @property
     def interval(self) -> tuple[float, float]:
-        """Its 95 % interval (Wilson 1927); NaN of fewer than :data:`LEAST_PEOPLE`."""
-        if self.whole < LEAST_PEOPLE:
+        """Its 95 % interval (Wilson 1927); NaN of few."""
+        if self.few:
             return math.nan, math.nan
         return wilson(self.part, self.whole)
 
@@ -145,6 +150,8 @@ class Pool(Tally):
         Participants with at least one microbleed, by its group and grade; ``None`` is any.
     places
         Microbleeds by region and side; ``unassigned`` among both.
+    regions
+        Participants with at least one microbleed, by its region.
     classes
         Participants by class of each of :data:`CLASSES`.
     density
@@ -153,6 +160,7 @@ class Pool(Tally):
 
     carriers: Counter[tuple[str | None, str | None]] = field(default_factory=Counter)
     places: Counter[tuple[str, str]] = field(default_factory=Counter)
+    regions: Counter[str] = field(default_factory=Counter)
     classes: dict[str, Counter[str]] = field(
         default_factory=lambda: {name: Counter() for name in CLASSES}
     )
@@ -173,6 +181,7 @@ class Pool(Tally):
                 self.carriers[group, grade] += form.count(group, grade=grade) > 0
         for (place, _), number in form.counts.items():
             self.places[place.region, place.side] += number
+        self.regions.update({place.region for (place, _), number in form.counts.items() if number})
         for name, classes in self.classes.items():
             classes[getattr(summary, name)] += 1
         self.density.add(centers)

@@ -93,11 +93,9 @@ def collect(
             name: stack.enter_context(open_table(paths[name], list(columns), columns))
             for name, columns in tables.TABLES.items()
         }
-        collector = _Collector(
-            out_dir=out_dir, limit=limit, people=people, knots=knots, tell=tell, adds=adds
-        )
-        for _, own in groupby(found, key=_participant):
-            collector.participant(own)
+        collector = _Collector(out_dir=out_dir, limit=limit, knots=knots, tell=tell, adds=adds)
+        for participant, own in groupby(found, key=_participant):
+            collector.participant(own, people.get(participant or "", NOBODY))
     return collector.cohort, list(paths.values())
 
 
@@ -184,17 +182,24 @@ class _Collector:
         self,
         out_dir: Path,
         limit: int,
-        people: Mapping[str, Demographics],
         knots: Knots,
         tell: Callable[[Problem], object],
         adds: Mapping[str, Add],
     ) -> None:
         self.cohort = Cohort()
         self._out_dir, self._limit, self._tell, self._add = out_dir, limit, tell, adds
-        self._people, self._knots = people, knots
+        self._knots = knots
 
-    def participant(self, own: Iterable[ReadSession]) -> None:
-        """Take the sessions of a participant."""
+    def participant(self, own: Iterable[ReadSession], person: Demographics) -> None:
+        """Take the sessions of a participant.
+
+        Parameters
+        ----------
+        own
+            The sessions.
+        person
+            Age, sex and arm of the participant.
+        """
         sessions: dict[str | None, Record] = {}
         steps: list[Step] = []
         for one in own:
@@ -207,10 +212,10 @@ class _Collector:
                 name = identity(one.files.participant, one.files.session)["session_id"]
                 sessions[name] = one
         if sessions:
-            steps += self._read(sessions)
-        self.cohort.flow.add(steps)
+            steps += self._read(sessions, person)
+        self.cohort.flow.add(steps, person.arm)
 
-    def _read(self, sessions: Mapping[str | None, Record]) -> Iterator[Step]:
+    def _read(self, sessions: Mapping[str | None, Record], person: Demographics) -> Iterator[Step]:
         """Take the sessions of a participant that could be read; tells steps of the flow."""
         first = next(iter(sessions.values())).files
         rows = self._of_participant(first, lambda one: one.changes, changes.read_changes) or []
@@ -218,7 +223,7 @@ class _Collector:
         visits = visits_of(
             {name: record.protocol.sequence for name, record in sessions.items()},
             rows,
-            self._people.get(first.participant, NOBODY),
+            person,
         )
         kinds: set[Any] = set()
         read: dict[str | None, Record] = {}
@@ -266,7 +271,8 @@ class _Collector:
                 yield _step_of(row)
         for (pool, changed), own in intervals.found.items():
             read_too = source.source != ALGORITHM
-            self.cohort.rates.add(pool, changed=changed, intervals=own, read=read_too)
+            arm = next(iter(visits.values())).arm
+            self.cohort.rates.add(pool, changed=changed, intervals=own, read=read_too, arm=arm)
         for opinion in decided.opinions:
             name = opinion.row.session_id
             for said in tables.opinion_rows(opinion, read[name], visits[name]):
@@ -289,7 +295,7 @@ class _Collector:
         count, name, protocol = form.count(), visit.pool, protocol_of(record)
         first = tables.about(record, visit)
         wide = tables.mars_row(record, visit, form)
-        clinical = {**first, **vars(record.protocol), **vars(summary)}
+        clinical = tables.summary_row(record, visit, summary)
         for row in tables.lesion_rows(record, visit):
             self._add["lesions"](row)
         for row in tables.decision_rows(record, visit):

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 from cmb_bidsapp.bids.tables import describe
 from cmb_bidsapp.bids.typed import Level
+from cmb_bidsapp.group.people import ALL_ARMS, ARM_OF_SUMS, arm_rank, arms_of
 
 
 class Step(Level):
@@ -44,6 +46,7 @@ _ABOVE = {
 
 #: Columns of ``group_flow.tsv`` with their JSON dictionary.
 FLOW_COLUMNS = {
+    "arm": ARM_OF_SUMS,
     "step": describe("Step of the flow") | {"Levels": Step.levels()},
     "of": describe("Step that includes this one; n/a for the first step"),
     "participants": describe(
@@ -57,23 +60,34 @@ FLOW_COLUMNS = {
 class Flow:
     """Participants and sessions by step, added one participant after the other."""
 
-    participants: Counter[Step] = field(default_factory=Counter)
-    sessions: Counter[Step] = field(default_factory=Counter)
+    participants: Counter[tuple[str, Step]] = field(default_factory=Counter)
+    sessions: Counter[tuple[str, Step]] = field(default_factory=Counter)
 
-    def add(self, steps: Iterable[Step]) -> None:
-        """Add a participant, with the steps of all sessions; what each is a part of follows."""
+    def add(self, steps: Iterable[Step], arm: str | None = None) -> None:
+        """Add a participant; what each step is a part of follows.
+
+        Parameters
+        ----------
+        steps
+            Of all sessions.
+        arm
+            Of the participant, if known: they also count in its rows.
+        """
         own = Counter(steps)
         for whole in (Step.SCANNED, Step.FOLLOW_UPS):
             own[whole] = sum(own[step] for step in Step if step.above is whole)
-        self.sessions += own
-        self.participants += Counter(step for step in own if own[step])
+        for name in arms_of(arm):
+            self.sessions.update({(name, step): number for step, number in own.items()})
+            self.participants.update((name, step) for step, number in own.items() if number)
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Rows of ``group_flow.tsv``, zeros among them."""
-        for step in Step:
+        """Rows of ``group_flow.tsv``, zeros among them: those of all participants, then by arm."""
+        arms = {ALL_ARMS, *(arm for arm, _ in self.sessions)}
+        for arm, step in product(sorted(arms, key=arm_rank), Step):
             yield {
+                "arm": arm,
                 "step": step,
                 "of": step.above,
-                "participants": self.participants[step],
-                "sessions": self.sessions[step],
+                "participants": self.participants[arm, step],
+                "sessions": self.sessions[arm, step],
             }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from cmb_bidsapp.bids.tables import Row, read_table
+from cmb_bidsapp.bids.tables import Row, describe, read_table
 from cmb_bidsapp.bids.typed import NOT_KNOWN, column
 
 #: Columns of ``participants.tsv`` that are taken, by the column they go to; the first that is
@@ -30,6 +30,27 @@ class Demographics:
 
 
 NOBODY = Demographics()
+
+#: Instead of an arm: sums of all participants, of whatever arm.
+ALL_ARMS = "all"
+#: The column that parts sums by arm, with its JSON dictionary.
+ARM_OF_SUMS = describe(
+    "Arm or group of participants.tsv; all for all participants, also those without an arm"
+)
+
+
+def arms_of(arm: str | None) -> tuple[str, ...]:
+    """Rows of sums that a participant belongs to: that of all, and that of the arm, if known.
+
+    >>> arms_of("drug"), arms_of(None)
+    (('all', 'drug'), ('all',))
+    """
+    return tuple(dict.fromkeys(filter(None, (ALL_ARMS, arm))))
+
+
+def arm_rank(arm: str) -> tuple[bool, str]:
+    """Order of the rows of arms: all participants first, then each arm by name."""
+    return arm != ALL_ARMS, arm
 
 
 def find_people(*folders: Path) -> Path | None:

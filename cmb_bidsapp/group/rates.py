@@ -11,6 +11,7 @@ from typing import Any
 from cmb_bidsapp.bids.tables import describe
 from cmb_bidsapp.clinical.fates import KINDS
 from cmb_bidsapp.core.statistics import LEAST_PEOPLE, poisson
+from cmb_bidsapp.group.people import ARM_OF_SUMS, arm_rank, arms_of
 from cmb_bidsapp.group.records import summed_source
 
 DAYS_A_YEAR = 365.25
@@ -23,6 +24,7 @@ RATE_COLUMNS = {
     "changed": describe(
         "Whether the protocol or the processing changed, which alone can make microbleeds look new"
     ),
+    "arm": ARM_OF_SUMS,
     "source": describe(
         "Source of the decisions behind the numbers: algorithm, readers or both. Readers count as "
         "the source of all follow-ups of a participant if they read any of the sessions"
@@ -85,7 +87,7 @@ class _Followed:
 class Rates:
     """New microbleeds and time of all participants, added one participant after the other."""
 
-    _strata: dict[tuple[str, bool, str], _Followed] = field(
+    _strata: dict[tuple[str, bool, str, str], _Followed] = field(
         default_factory=lambda: defaultdict(_Followed)
     )
 
@@ -96,6 +98,7 @@ class Rates:
         changed: bool,
         intervals: list[tuple[float | None, Mapping[str, int]]],
         read: bool = False,
+        arm: str | None = None,
     ) -> None:
         """Add the follow-ups of a participant in one stratum.
 
@@ -109,26 +112,33 @@ class Rates:
             out.
         read
             Whether they rest on decisions of readers.
+        arm
+            Of the participant, if known: they also count in its rows.
         """
         for kind in (ANY, *KINDS):
             known = [(days, new[kind]) for days, new in intervals if kind in new]
             timed = [(days, new) for days, new in known if days is not None and days > 0]
             if not known:
                 continue
-            stratum = self._strata[pool, changed, kind]
             news = sum(new for _, new in timed)
-            stratum.participants += bool(timed)
-            stratum.follow_ups += len(timed)
-            stratum.untimed += len(known) - len(timed)
-            stratum.years += sum(days for days, _ in timed) / DAYS_A_YEAR
-            stratum.new += news
-            stratum.with_new += news > 0
-            stratum.read += len(known) * read
+            for name in arms_of(arm):
+                stratum = self._strata[pool, changed, name, kind]
+                stratum.participants += bool(timed)
+                stratum.follow_ups += len(timed)
+                stratum.untimed += len(known) - len(timed)
+                stratum.years += sum(days for days, _ in timed) / DAYS_A_YEAR
+                stratum.new += news
+                stratum.with_new += news > 0
+                stratum.read += len(known) * read
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Rows of ``group_rates.tsv``."""
         order = (ANY, *KINDS)
-        for (pool, changed, kind), stratum in sorted(
-            self._strata.items(), key=lambda item: (*item[0][:2], order.index(item[0][2]))
-        ):
-            yield {"pool": pool, "changed": changed, "kind": kind, **stratum.row()}
+
+        def rank(item: tuple[tuple[str, bool, str, str], _Followed]) -> tuple[Any, ...]:
+            pool, changed, arm, kind = item[0]
+            return pool, changed, arm_rank(arm), order.index(kind)
+
+        for (pool, changed, arm, kind), stratum in sorted(self._strata.items(), key=rank):
+            first = {"pool": pool, "changed": changed, "arm": arm, "kind": kind}
+            yield {**first, **stratum.row()}

@@ -15,7 +15,7 @@ from cmb_bidsapp.clinical.fates import KINDS, TrackFate, by_kind, place_of_track
 from cmb_bidsapp.clinical.follow_up import CHANGE_COLUMNS, ChangeRow
 from cmb_bidsapp.clinical.judged import Judgment
 from cmb_bidsapp.clinical.mars import Form, MarsPlace, wide_columns, wide_row
-from cmb_bidsapp.clinical.summary import SUMMARY_COLUMNS
+from cmb_bidsapp.clinical.summary import SUMMARY_COLUMNS, ClinicalSummary
 from cmb_bidsapp.clinical.tracks import TrackRow
 from cmb_bidsapp.core.labels import MARS_FORM
 from cmb_bidsapp.group.follow_ups import DecisionSource, ReadTrack
@@ -57,6 +57,12 @@ _FOLLOWED = {
     )
     | {"Levels": SOURCE["source"]["Levels"]},
 }
+#: What is said of the session before a treatment; n/a of follow-ups.
+_AT_BASELINE = {
+    name: SUMMARY_COLUMNS[name]
+    | {"Description": f"{SUMMARY_COLUMNS[name]['Description']}; n/a for follow-ups"}
+    for name in ("aria_h_baseline", "aria_h_baseline_code")
+}
 #: Microbleeds of a fate, by group of regions and by grade.
 _KINDS = {
     f"{fate}_{kind}": describe(
@@ -82,7 +88,7 @@ TABLES: Mapping[str, Columns] = MappingProxyType(
                 "are any"
             ),
         },
-        "summary": {**_SESSION, **PROTOCOL, **SUMMARY_COLUMNS},
+        "summary": {**_SESSION, **PROTOCOL, **SUMMARY_COLUMNS, **_AT_BASELINE},
         "changes": {**_FOLLOWED, **PROTOCOL, **CHANGE_COLUMNS, **_KINDS},
         "changes_long": {
             **_FOLLOWED,
@@ -253,6 +259,22 @@ def mars_long_rows(record: Record, visit: GroupVisit, form: Form) -> Iterator[di
                 "grade": grade,
                 "count": form.counts.get((place, grade), 0),
             }
+
+
+def summary_row(record: Record, visit: GroupVisit, summary: ClinicalSummary) -> dict[str, Any]:
+    """The clinical summary of a session; a follow-up has no class before treatment.
+
+    Parameters
+    ----------
+    record
+        Lesions and protocol of the session.
+    visit
+        Place of the session in its participant's follow-up.
+    summary
+        Of the same lesions.
+    """
+    row = {**about(record, visit), **vars(record.protocol), **vars(summary)}
+    return row | dict.fromkeys(_AT_BASELINE) if visit.baseline is False else row
 
 
 def read_tracks(path: Path) -> list[TrackRow]:

@@ -55,7 +55,7 @@ def interval(row: Row, name: str, digits: int = 4) -> str:
     if value == "n/a":
         return value
     low, high = (number(row[f"{name}_{side}"], min(digits, 3)) for side in ("low", "high"))
-    return f"{value} [{low}, {high}]"
+    return value if "n/a" in (low, high) else f"{value} [{low}, {high}]"
 
 
 def yes(value: Figure | str) -> str:

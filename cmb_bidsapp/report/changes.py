@@ -86,6 +86,20 @@ class ReportedChanges:
         )
         return next(found, None)
 
+    def numbers(self, session: str, lesions: Sequence[int]) -> list[int]:
+        """Numbers of microbleeds through all sessions; empty unless all of them are followed.
+
+        Parameters
+        ----------
+        session
+            Session as the rows of the tracks name it (``ses-A``).
+        lesions
+            Numbers of the candidates.
+        """
+        rows = [self.of_candidate(session, str(lesion)) for lesion in lesions]
+        known = [row.track_id for row in rows if row is not None]
+        return known if len(known) == len(rows) else []
+
 
 def _turns(row: TrackRow) -> bool:
     return row.change in TURNS or row.state in OUT_OF_SIGHT

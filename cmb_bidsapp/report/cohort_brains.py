@@ -57,7 +57,7 @@ def glass_brain(density: Float, affine: Affine, title: str = "") -> Figure:
     density, affine
         As :meth:`cmb_bidsapp.group.density.Density.image` gives them.
     title
-        Whose it is, such as ``swi, 42 scans``.
+        Whose it is, such as ``swi, 42 participants``.
     """
     figure = page_figure(7.4)
     panels = figure.subplots(2, 2).ravel()
@@ -75,26 +75,26 @@ def glass_brain(density: Float, affine: Affine, title: str = "") -> Figure:
     return figure
 
 
-def region_heat(lesions: Mapping[tuple[str, str], int], scans: int, title: str = "") -> Figure:
-    """The regions of the MARS form colored by their microbleeds per scan, beside their numbers.
+def region_heat(lesions: Mapping[tuple[str, str], int], people: int, title: str = "") -> Figure:
+    """The regions of the MARS form colored by their microbleeds per participant, beside numbers.
 
     Parameters
     ----------
     lesions
         Counted microbleeds by region (name of :data:`cmb_bidsapp.core.labels.MARS_FORM`) and side
         (``left``, ``right``); what has other names (``unassigned``) is told, not drawn.
-    scans
-        Number of scans they were found in.
+    people
+        Number of participants they were found in.
     title
-        Whose they are, such as ``swi, 42 scans``.
+        Whose they are, such as ``swi, 42 participants``.
     """
     numbers = {
         side + MARS[name]: lesions.get((name, SIDES[side]), 0) for side in SIDES for name in MARS
     }
-    scale = Normalize(0, max(numbers.values()) / max(scans, 1))
+    scale = Normalize(0, max(numbers.values()) / max(people, 1))
     colors = np.ones((256, 3))
     for value, number in numbers.items():
-        colors[value] = HEAT(scale(number / scans))[:3] if number else NONE_COLOR
+        colors[value] = HEAT(scale(number / people))[:3] if number else NONE_COLOR
     figure = page_figure(6.8)
     grid = figure.add_gridspec(2, 3, width_ratios=(1, 1, 1.2))
     for column, view in enumerate((brains.RIGHT, brains.LEFT)):
@@ -116,7 +116,7 @@ def region_heat(lesions: Mapping[tuple[str, str], int], scans: int, title: str =
         _frame(ax, view, f"{name} = {mm:g} mm")
     left_out = sum(lesions.values()) - sum(numbers.values())
     _form(figure.add_subplot(grid[:, 2]), numbers, colors, left_out)
-    _finish(figure, scale, "microbleeds per scan", title)
+    _finish(figure, scale, "microbleeds per participant", title)
     return figure
 
 

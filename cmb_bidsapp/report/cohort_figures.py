@@ -7,7 +7,6 @@ pixels and brings its own white ground. Those of the brain are in
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence, Sized
 from itertools import cycle
 from types import MappingProxyType
@@ -73,58 +72,61 @@ def page_figure(height: float) -> Figure:
 
 
 def distribution(counts: Mapping[str, Mapping[int, int]]) -> Figure:
-    """How many microbleeds the scans have that have any, a panel for each sequence.
+    """How many microbleeds the participants have that have any, a panel for each sequence.
 
     Parameters
     ----------
     counts
-        By sequence (as ``T2starw``, ``swi``): number of scans by their number of microbleeds.
+        By sequence (as ``T2starw``, ``swi``): participants by their number of microbleeds.
     """
     highest = max((count for of in counts.values() for count in of), default=0)
     classes = [(low, high) for low, high in CLASSES if low <= max(highest, 5)]
     figure, panels = _panels(counts, 2.3)
     for ax, (sequence, of), color in zip(panels, counts.items(), cycle(COLORS), strict=False):
         numbers = [sum(n for k, n in of.items() if low <= k <= high) for low, high in classes]
-        scans, positive = sum(of.values()), sum(numbers)
-        shares = [n / max(positive, 1) for n in numbers]
-        bars = ax.bar([_class(*ends) for ends in classes], shares, width=0.72, color=color)
+        people, positive = sum(of.values()), sum(numbers)
+        bars = ax.bar([_class(*ends) for ends in classes], numbers, width=0.72, color=color)
         ax.bar_label(bars, [f"{n:,}" if n else "" for n in numbers], padding=2)
         most = f", at most {max(of):,} in one" if positive else ""
         _title(
             ax,
-            f"{sequence}: {positive:,} of {_plural(scans, 'participant')} with microbleeds{most}",
+            f"{sequence}: {positive:,} of {plural(people, 'participant')} with microbleeds{most}",
         )
-        ax.set_ylim(0, 1.2 * max(shares) or 1)
-        ax.yaxis.set_major_formatter(PERCENT)
-        ax.set_ylabel("Share of these")
-    panels[-1].set_xlabel("Microbleeds of a scan (above the bars: number of scans)")
+        ax.set_ylim(0, 1.2 * max(numbers) or 1)
+        ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.set_ylabel("Participants")
+    panels[-1].set_xlabel("Microbleeds per participant")
     return figure
 
 
-def by_region(scans: Mapping[str, Mapping[str, int]]) -> Figure:
-    """Prevalence, and the classes of region that positive scans have, beside UK Biobank.
+def by_region(people: Mapping[str, Mapping[str, int]]) -> Figure:
+    """Prevalence, and the classes of region that carriers have, beside UK Biobank.
 
-    With 95 % intervals (Wilson), which take scans for independent.
+    With 95 % intervals (Wilson), where there are participants enough.
 
     Parameters
     ----------
-    scans
-        By sequence: number of ``scans``, and of those with at least one counted microbleed:
-        ``any``, ``lobar``, ``deep``, ``infratentorial``.
+    people
+        By sequence: number of ``participants``, and of those with at least one counted
+        microbleed: ``any``, ``lobar``, ``deep``, ``infratentorial``.
     """
     figure = page_figure(4.4)
     panels = figure.subplots(1, 2, width_ratios=(1, 2.7))
-    width = 0.84 / (1 + len(scans))
+    width = 0.84 / (1 + len(people))
     for ax, kinds in zip(panels, (("any",), ("lobar", "deep", "infratentorial")), strict=True):
-        first = np.arange(len(kinds)) - width * len(scans) / 2
-        _bars(ax, first, [UK_BIOBANK[kind] for kind in kinds], width, PRIOR, UK_BIOBANK_NAME)
-        for row, (sequence, of) in enumerate(scans.items()):
-            whole = of["scans" if kinds == ("any",) else "any"]
+        first = np.arange(len(kinds)) - width * len(people) / 2
+        published = [UK_BIOBANK[kind] for kind in kinds]
+        labels = [f"{100 * value:.1f}" for value in published]
+        _bars(ax, first, published, labels, width=width, color=PRIOR, label=UK_BIOBANK_NAME)
+        for row, (sequence, of) in enumerate(people.items()):
+            whole = of["participants" if kinds == ("any",) else "any"]
             shares = [Share(of[kind], whole) for kind in kinds]
             places = first + (row + 1) * width
-            name = f"{sequence} ({_plural(of['scans'], 'participant')}, {of['any']:,} positive)"
+            scanned = plural(of["participants"], "participant")
+            name = f"{sequence} ({scanned}, {of['any']:,} positive)"
             color = COLORS[row % len(COLORS)]
-            _bars(ax, places, [share.value for share in shares], width, color, name)
+            values, labels = [share.value for share in shares], list(map(_told, shares))
+            _bars(ax, places, values, labels, width=width, color=color, label=name)
             ax.vlines(places, *zip(*(share.interval for share in shares), strict=True), color="k")
         ax.set_xticks(range(len(kinds)), kinds)
         ax.tick_params(axis="x", pad=16)
@@ -134,7 +136,7 @@ def by_region(scans: Mapping[str, Mapping[str, int]]) -> Figure:
     # Prevalence may be anything from a few per cent on.
     panels[0].set_ylim(0, min(1.1 * panels[0].dataLim.y1, 1.02))
     _title(panels[0], "With microbleeds")
-    _title(panels[1], "Of these, with at least one of a class (lines: 95 % intervals)")
+    _title(panels[1], "Of these, with at least one of a class")
     bars, names = panels[0].get_legend_handles_labels()
     figure.legend(bars, names, loc="outside lower center", ncols=2, frameon=False)
     return figure
@@ -166,7 +168,7 @@ def flow(rows: Sequence[Mapping[str, Any]]) -> Figure:
     colors = [COLORS[min(depth[row["step"]], len(COLORS) - 1)] for row in rows]
     bars = ax.barh(range(len(rows)), sessions, color=colors, height=0.7)
     labels = [
-        f"{_plural(row['sessions'], 'session')}, {_plural(row['participants'], 'participant')}"
+        f"{plural(row['sessions'], 'session')}, {plural(row['participants'], 'participant')}"
         for row in rows
     ]
     ax.bar_label(bars, labels, padding=4)
@@ -207,7 +209,7 @@ def changes(follow_ups: Mapping[str, Sequence[tuple[int, int, int]]]) -> Figure:
         ax.set_ylabel("Microbleeds")
         ax.legend(loc="upper right", framealpha=0.9)
         grown = f"{(new > 0).sum():,} with new microbleeds"
-        _title(ax, f"{sequence}: {_plural(len(ordered), 'follow-up')}, {grown}")
+        _title(ax, f"{sequence}: {plural(len(ordered), 'follow-up')}, {grown}")
     panels[-1].set_xlabel("Follow-ups, those with most microbleeds first")
     return figure
 
@@ -225,14 +227,28 @@ def _panels(of: Sized, height: float) -> tuple[Figure, list[Axes]]:
     return figure, panels
 
 
+def _told(share: Share) -> str:
+    """A share in per cent; of few participants in numbers."""
+    if not share.whole:
+        return "n/a"
+    return f"{share.part} of {share.whole}" if share.few else f"{100 * share.value:.1f}"
+
+
 def _bars(
-    ax: Axes, places: Numbers, shares: Sequence[float], width: float, color: str, name: str
+    ax: Axes,
+    places: Numbers,
+    shares: Sequence[float],
+    labels: Sequence[str],
+    *,
+    width: float,
+    color: str,
+    label: str,
 ) -> None:
-    """Bars with their percentage underneath, where no interval is in the way."""
-    ax.bar(places, np.nan_to_num(shares), width=0.92 * width, color=color, label=name)
-    for place, share in zip(places, shares, strict=True):
+    """Bars with a label underneath, where no interval is in the way."""
+    ax.bar(places, np.nan_to_num(shares), width=0.92 * width, color=color, label=label)
+    for place, text in zip(places, labels, strict=True):
         ax.annotate(
-            f"{100 * share:.1f}" if math.isfinite(share) else "n/a", (place, 0), xytext=(0, -3),
+            text, (place, 0), xytext=(0, -3),
             textcoords="offset points", ha="center", va="top", fontsize=9, color=GRAY,
         )  # fmt: skip
 
@@ -252,7 +268,19 @@ def _class(low: int, high: int) -> str:
     return f"{low} or more" if high == CLASSES[-1][1] else f"{low}-{high}"
 
 
-def _plural(number: int, noun: str) -> str:
+def plural(number: int, noun: str) -> str:
+    """A number of something, in words.
+
+    Parameters
+    ----------
+    number
+        How many.
+    noun
+        Of what, in the singular.
+
+    >>> plural(1, "participant"), plural(1200, "scan")
+    ('1 participant', '1,200 scans')
+    """
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 

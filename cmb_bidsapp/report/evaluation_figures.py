@@ -239,7 +239,8 @@ def radii(tables: Tables) -> Figure | None:
         _tidy(ax)
     lines, texts = panels[0].get_legend_handles_labels()
     figure.legend(lines, texts, loc="outside lower center", ncols=4)
-    figure.suptitle("Radius of CFPR, with 95 % intervals")
+    measured = any(math.isfinite(row["dice_mean_low"]) for row in tables["radii"])
+    figure.suptitle("Radius of CFPR" + (", with 95 % intervals" if measured else ""))
     return figure
 
 

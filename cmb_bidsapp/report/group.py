@@ -16,16 +16,19 @@ from cmb_bidsapp.anatomy.quality import readable
 from cmb_bidsapp.clinical.summary import SUMMARY_COLUMNS
 from cmb_bidsapp.core.burden import BURDEN_NAMES
 from cmb_bidsapp.core.defaults import GROUP_FOLDER, NOT_A_DIAGNOSIS, NOT_ASSESSED
+from cmb_bidsapp.core.labels import MARS_FORM
 from cmb_bidsapp.core.statistics import LEAST_PEOPLE
 from cmb_bidsapp.group import agreement, quality
 from cmb_bidsapp.group.cohort import MOST, Cohort, Pool, Share
 from cmb_bidsapp.group.collect import density_of, table_of
+from cmb_bidsapp.group.people import ALL_ARMS
 from cmb_bidsapp.group.ratings import Ratings
 from cmb_bidsapp.group.tables import problem_row
 from cmb_bidsapp.group.visits import POOLS
 from cmb_bidsapp.report import cohort_brains, cohort_figures, evaluation_figures
 from cmb_bidsapp.report.pages import write_page
 from cmb_bidsapp.report.sensitivity import found_by_kind
+from cmb_bidsapp.report.sessions import in_words
 from cmb_bidsapp.sensitivity.tables import SessionKind
 
 #: Sessions that the page shows as unlike the others; ``group_qc.tsv`` has them all.
@@ -98,6 +101,8 @@ def write_group_report(
         {**row, "share": Share(row["positive"], row["participants"])}
         for row in cohort.protocol_rows()
     ]
+    flow = [row for row in cohort.flow.rows() if row["arm"] == ALL_ARMS]
+    rates = [row for row in cohort.rates.rows() if row["follow_ups"]]
     evaluation = Path(GROUP_FOLDER, "evaluation.html")
     write_page(
         path,
@@ -106,8 +111,9 @@ def write_group_report(
         pools=[_pool(name, pool, out_dir, protocols) for name, pool in pools.items()],
         not_a_diagnosis=NOT_A_DIAGNOSIS,
         not_assessed=NOT_ASSESSED,
-        figures=_figures(pools, list(cohort.flow.rows())) if pools else {},
-        rates=[row for row in cohort.rates.rows() if row["follow_ups"]],
+        figures=_figures(pools, flow) if pools else {},
+        rates=rates,
+        by_arm=any(row["arm"] != ALL_ARMS for row in rates),
         least=LEAST_PEOPLE,
         published=cohort_figures.UK_BIOBANK,
         sessions=[_with_link(row, out_dir) for row in cohort.shown.rows],
@@ -127,6 +133,7 @@ def write_group_report(
         percent=percent,
         ranged=ranged,
         signed=signed,
+        in_words=in_words,
         readable=readable,
     )
     return path
@@ -178,7 +185,8 @@ def _pool(
     name: str, pool: Pool, out_dir: Path, protocols: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
     """What the page says of a pool of sequences."""
-    title = f"{name}, {pool.participants:,} participants at their first session"
+    people = cohort_figures.plural(pool.participants, "participant")
+    title = f"{name}, {people}, first session each"
     density, affine = pool.density.image()
     heat = glass = None
     if pool.lesions:
@@ -204,6 +212,7 @@ def _pool(
             (title, {name: pool.classes[column][name] for name in names})
             for title, column, names in CLASSES
         ],
+        "regions": {region: Share(pool.regions[region], pool.participants) for region in MARS_FORM},
         "heat": heat,
         "glass": glass,
         "protocols": sum(row["pool"] == name for row in protocols),
@@ -212,20 +221,22 @@ def _pool(
 
 
 def _figures(pools: Mapping[str, Pool], flow: Sequence[Mapping[str, Any]]) -> dict[str, Picture]:
-    """Figures that have every pool beside the others."""
-    scans = {
+    """Figures that have every pool beside the others; shares of pools with few stay in tables."""
+    people = {
         name: {
-            "scans": pool.participants,
+            "participants": pool.participants,
             "any": pool.positive,
             **{group: pool.carriers[group, None] for group in GROUPS},
         }
         for name, pool in pools.items()
+        if not pool.prevalence.few
     }
     drawn = {
         "distribution": cohort_figures.distribution({k: p.counts for k, p in pools.items()}),
-        "by_region": cohort_figures.by_region(scans),
         "flow": cohort_figures.flow(flow),
     }
+    if people:
+        drawn["by_region"] = cohort_figures.by_region(people)
     return {name: _inline(one, cohort_figures.ALT[name]) for name, one in drawn.items()}
 
 

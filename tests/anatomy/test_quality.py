@@ -91,7 +91,8 @@ def test_rows_have_the_columns_and_survive_the_table(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("voxels", "flag"), [(899, "low"), (900, "ok"), (2400, "ok"), (2401, "high"), (0, "low")]
+    ("voxels", "flag"),
+    [(899, "low"), (900, "ok"), (2100, "ok"), (2101, "high"), (2305, "high"), (0, "low")],
 )
 def test_the_volume_of_a_brain_is_in_milliliters(voxels, flag):
     mask = np.zeros((20, 20, 20), bool)

@@ -23,6 +23,18 @@ def test_notes_stay_and_markup_in_them_is_text(terminal):
     assert ("sub-01: segmentation" in shown) or terminal
 
 
+def test_a_note_of_several_sessions_is_told_in_full_once():
+    out = io.StringIO()
+    with Display(Console(file=out, width=60), total=3) as display:
+        for label, note in (("01", "thick slices"), ("02", "thick slices"), ("03", "no T1w")):
+            display.event(session(label), "note", note)
+    assert out.getvalue().splitlines() == [
+        "sub-01: note: thick slices",
+        "sub-02: note: as of sub-01",
+        "sub-03: note: no T1w",
+    ]
+
+
 def test_of_several_it_says_how_many_have_ended_and_how_long_the_others_take(monkeypatch):
     now = [100.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])

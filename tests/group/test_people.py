@@ -14,7 +14,7 @@ from tests.group.sessions import (
     GRE,
     write_session,
 )
-from tests.group.trial import rows
+from tests.group.trial import rows, write_trial
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "group.md"
 
@@ -56,12 +56,17 @@ def test_arm_is_the_first_column_of_those_that_tell_it(tmp_path):
     assert read_people(path) == {"01": Demographics(arm="lecanemab"), "02": Demographics()}
 
 
-def test_the_examples_of_the_document_make_the_tables_of_a_paper(trial, monkeypatch):
-    monkeypatch.chdir(trial)
+def examples():
+    """What the examples of the document make in the current folder."""
     made = {}
     for code in re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL):
         exec(code, made)
-    baseline, new = made["baseline"], made["new"]
+    return made["baseline"], made["new"]
+
+
+def test_the_examples_of_the_document_make_the_tables_of_a_paper(trial, monkeypatch):
+    monkeypatch.chdir(trial)
+    baseline, new = examples()
     assert list(baseline.index) == ["drug", "placebo"]
     assert list(baseline["participants"]) == [1, 1]
     assert list(baseline["with microbleeds"]) == [1, 1]
@@ -69,3 +74,15 @@ def test_the_examples_of_the_document_make_the_tables_of_a_paper(trial, monkeypa
     assert new.loc["lobar", ("drug", 2)] == 1
     assert new.loc["infratentorial", ("drug", 3)] == 1
     assert isinstance(new, pd.DataFrame)
+
+
+def test_the_examples_hold_without_participants_tsv(tmp_path, monkeypatch):
+    out = write_trial(tmp_path / "out")
+    (out / "participants.tsv").unlink()
+    main([str(tmp_path / "absent"), str(out), "group"])
+    monkeypatch.chdir(out)
+    baseline, new = examples()
+    assert list(baseline["participants"]) == [2]
+    assert list(baseline["women"]) == [0]
+    assert new.loc["lobar"].tolist() == [1, 0]
+    assert new.loc["infratentorial"].tolist() == [0, 1]

@@ -4,6 +4,7 @@ import pytest
 
 from cmb_bidsapp.core.statistics import poisson
 from cmb_bidsapp.group.collect import collect, write_sums
+from cmb_bidsapp.group.people import ALL_ARMS
 from cmb_bidsapp.group.rates import ANY, Rates
 from cmb_bidsapp.group.records import records
 from tests.group.sessions import (
@@ -16,10 +17,26 @@ from tests.group.trial import rows
 
 
 def test_rates_are_new_ones_by_the_years_between_visits_without_interval_of_few(trial):
-    every = {row["kind"]: row for row in rows(trial, "rates")}
+    every = {row["kind"]: row for row in rows(trial, "rates", arm="all")}
     assert [every["any"][name] for name in ("new", "years", "rate")] == ["3", "4", "0.75"]
     assert every["lobar"]["new"] == "1"
     assert every["any"]["rate_low"] == "n/a"
+
+
+def test_each_arm_has_rates_of_its_own(trial):
+    assert {row["arm"] for row in rows(trial, "rates")} == {"all", "drug"}
+    assert rows(trial, "rates", arm="drug", kind="any", new="3")
+
+
+def test_who_has_no_arm_counts_among_all():
+    rates = Rates()
+    for arm in ("drug", "placebo", None, "drug", ALL_ARMS):
+        rates.add("GRE", changed=False, intervals=[(365.25, {ANY: 1})], arm=arm)
+    assert [(row["arm"], row["years"], row["new"]) for row in rates.rows()] == [
+        ("all", 5, 5),
+        ("drug", 2, 2),
+        ("placebo", 1, 1),
+    ]
 
 
 def test_who_has_no_microbleed_has_zeros_and_is_in_the_time_of_every_kind(tmp_path):

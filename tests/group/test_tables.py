@@ -146,6 +146,12 @@ def test_the_summary_has_a_row_for_every_session(tables):
     assert float(rows[0]["at_least_1_probability"]) > 0.99
 
 
+def test_follow_ups_have_no_class_before_treatment(tables):
+    told = [(row["baseline"], row["aria_h_baseline"]) for row in tables["summary"]]
+    assert told == [("true", ">4"), ("false", "n/a"), ("true", "1-4")]
+    assert tables["summary"][1]["aria_h_baseline_code"] == "n/a"
+
+
 def test_tracks_have_a_row_per_microbleed_and_session_and_its_protocol(tables):
     told = ("participant_id", "session_id", "sequence", "baseline_session_id", "days")
     told += ("track_id", "state", "change", "region", "probability_max")

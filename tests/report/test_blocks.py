@@ -35,8 +35,9 @@ def test_a_figure_has_its_digits(value, digits, text):
 
 
 def test_an_interval_stands_behind_its_figure():
-    row = {"f1": 0.66667, "f1_low": 0.5, "f1_high": None}
-    assert interval(row, "f1") == "0.6667 [0.500, n/a]"
+    row = {"f1": 0.66667, "f1_low": 0.5, "f1_high": 0.75}
+    assert interval(row, "f1") == "0.6667 [0.500, 0.750]"
+    assert interval({**row, "f1_low": math.nan, "f1_high": math.nan}, "f1") == "0.6667"
     assert interval({"f1": None}, "f1") == "n/a"
 
 

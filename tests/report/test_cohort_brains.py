@@ -90,7 +90,7 @@ def test_darkest_is_the_region_with_most():
     axes = region_heat({("frontal", "left"): 9, ("parietal", "left"): 1}, 3).axes
     frontal, parietal = (color(axes[1], y, z)[:3].sum() for y, z in ((40, 12), (-55, 45)))
     assert frontal < parietal
-    (bar,) = (ax for ax in axes if ax.get_xlabel() == "Microbleeds per scan")
+    (bar,) = (ax for ax in axes if ax.get_xlabel() == "Microbleeds per participant")
     assert bar.get_xlim() == (0, 3)
 
 

@@ -18,8 +18,8 @@ from cmb_bidsapp.report.cohort_figures import (
 )
 
 SCANS = {
-    "swi": {"scans": 20, "any": 10, "lobar": 8, "deep": 4, "infratentorial": 0},
-    "T2starw": {"scans": 8, "any": 0, "lobar": 0, "deep": 0, "infratentorial": 0},
+    "swi": {"participants": 20, "any": 10, "lobar": 8, "deep": 4, "infratentorial": 0},
+    "T2starw": {"participants": 8, "any": 0, "lobar": 0, "deep": 0, "infratentorial": 0},
 }
 
 
@@ -31,12 +31,12 @@ def words(ax):
     return [text.get_text() for text in ax.texts]
 
 
-def test_distribution_is_of_positive_scans_by_sequence():
+def test_distribution_is_of_participants_with_microbleeds_by_sequence():
     figure = distribution({"swi": {0: 6, 1: 2, 7: 1, 30: 1}, "T2starw": {0: 3, 2: 1}})
     swi, gre = figure.axes
     #                              1    2  3  4  5-9  10-19  20-49
-    assert heights(swi) == pytest.approx([0.5, 0, 0, 0, 0.25, 0, 0.25])
-    assert heights(gre) == pytest.approx([0, 1, 0, 0, 0, 0, 0])
+    assert heights(swi) == [2, 0, 0, 0, 1, 0, 1]
+    assert heights(gre) == [0, 1, 0, 0, 0, 0, 0]
     assert words(swi) == ["2", "", "", "", "1", "", "1"]
     assert swi.get_title("left") == "swi: 4 of 10 participants with microbleeds, at most 30 in one"
     assert (
@@ -59,7 +59,16 @@ def test_shares_stand_beside_the_published_ones():
     assert not gre.any()
     # Of no positive scan there is no share, and so no interval.
     assert words(classes)[-3:] == ["n/a"] * 3
-    assert words(prevalence) == ["7.0", "50.0", "0.0"]
+    assert words(prevalence) == ["7.0", "50.0", "0 of 8"]
+
+
+def test_shares_of_few_are_told_in_numbers_without_an_interval():
+    few = {"participants": 30, "any": 3, "lobar": 2, "deep": 1, "infratentorial": 0}
+    prevalence, classes = by_region({"swi": few}).axes
+    assert words(prevalence) == ["7.0", "10.0"]
+    assert words(classes)[3:] == ["2 of 3", "1 of 3", "0 of 3"]
+    assert [len(lines.get_segments()) for lines in prevalence.collections] == [1]
+    assert not any(len(ends) for ends in classes.collections[0].get_segments())
 
 
 def test_intervals_hold_the_shares():

@@ -79,9 +79,40 @@ def test_the_page_shows_every_part_of_a_cohort(page):
         assert image.get_attribute("alt")
         assert image.evaluate("image => image.complete && image.naturalWidth > 900")
     assert "Not assessed: superficial siderosis" in text
-    assert "SWI 1 of 1 participants have microbleeds" in text
+    assert "SWI 1 of 1 participant has microbleeds" in text
     assert "sub-07 1 thalamus volume 2 ml ▼ too low" in text
     assert "sub-95/anat/sub-95_label-CMB_lesions.tsv: not a text file" in text
+
+
+def test_each_region_has_its_prevalence(page):
+    table = page.locator("h3:text-is('The thirteen regions of the MARS form') + div table")
+    regions = table.locator("tbody tr").all_inner_texts()
+    assert len(regions) == 13
+    told = dict(row.split("\t", 1) for row in regions)
+    # All lobar ones are frontal, and 20 of 25 have one.
+    assert told["frontal"] == "80.0 % (60.9 to 91.1)\t1 of 1"
+    assert told["thalamus"].split("\t")[1] == "0 of 1"
+    assert told["insula"] == "0.0 % (0.0 to 13.3)\t0 of 1"
+
+
+def test_few_participants_have_numbers_alone(open_page, tmp_path):
+    for label in ("01", "02", "03"):
+        write_session(tmp_path / "out", label, None, int(label) - 1, GRE)
+    page = open_page(run(tmp_path / "out"))
+    text = words(page)
+    assert "2 of 3 participants have microbleeds" in text
+    # Of the cohort itself: UK Biobank has percentages.
+    assert page.locator("#where ~ figure img[alt^='Bars: percentage']").count() == 0
+    assert "%" not in words(page, ".three")
+    assert "Lines: 95 % intervals" not in text
+    assert "(95 % interval)" not in text
+
+
+def test_one_is_singular(open_page, tmp_path):
+    write_session(tmp_path / "out", "01", None, 1, GRE)
+    text = words(open_page(run(tmp_path / "out")))
+    assert "1 participant, 1 session." in text
+    assert "1 microbleed, 1.0 per participant who has any 1 session of 1 protocol" in text
 
 
 def test_swi_and_gre_stand_apart_and_the_page_says_so(page):

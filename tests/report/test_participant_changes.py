@@ -1,5 +1,7 @@
 """What the report of a participant says of microbleeds through time."""
 
+import re
+
 import numpy as np
 
 from cmb_bidsapp.bids.tables import write_table
@@ -9,10 +11,13 @@ from cmb_bidsapp.report.painting import save
 from tests.report.heads import finish_session, section, session_of, words, write_report
 
 
-def compared(tmp_path):
-    """Two sessions whose microbleeds were followed; times are not in the order of the labels."""
-    files = finish_session(tmp_path, session="A")
-    finish_session(tmp_path, session="B")
+def compared(tmp_path, **options):
+    """Two sessions whose microbleeds were followed; times are not in the order of the labels.
+
+    Options are those of :func:`finish_session`.
+    """
+    files = finish_session(tmp_path, session="A", **options)
+    finish_session(tmp_path, session="B", **options)
     together = type(files)(files.out_dir, "01", None)
     place = {"x": 1, "y": 2, "z": 3, "mars_region": "frontal", "side": "left", "region": "lobar"}
     place |= {"grade": "definite", "contrast": 0.25}
@@ -76,10 +81,25 @@ def test_what_is_known_of_all_sessions_counts_and_says_so(tmp_path):
 
 def test_cards_say_what_a_candidate_is_through_time(tmp_path):
     page = compared(tmp_path).read_text()
-    cards = words(section(page, "lesions"))
-    assert "microbleed 2 new" in cards
-    assert "microbleed 1 since ses-B" in cards
-    assert "microbleed 3 baseline" in cards
+    found = re.findall(r"<header>.*?</header>", section(page, "lesions"), re.DOTALL)
+    cards = [words(card) for card in found]
+    told = {card.partition(". ")[0]: card for card in cards if card.startswith("Microbleed")}
+    # The number of the candidate is for blinded readers.
+    assert "Microbleed 2. 1 Definite" in told["Microbleed 2"]
+    said = {name: card.partition(" Show")[0].split(") ")[-1] for name, card in told.items()}
+    assert {name: text.split(". ")[-1] for name, text in said.items()} == {
+        "Microbleed 1": "since ses-B",
+        "Microbleed 2": "new",
+        "Microbleed 3": "baseline",
+    }
+
+
+def test_the_first_table_tells_follow_ups_what_is_new_since_the_baseline(tmp_path):
+    first = section(compared(tmp_path).read_text(), "summary")
+    assert "new new since ses-B ARIA-H below threshold" in words(first)
+    row = words(first.partition("<tbody>")[2].partition("</tbody>")[0].split("<tr ")[2])
+    assert " mixed 1 0 mild 0 0 3, strictly lobar " in row
+    assert row.endswith("no 0.00")
 
 
 def test_tables_of_changes_that_cannot_be_read_are_told(tmp_path):

@@ -11,6 +11,7 @@ from tests.report.heads import (
     session_of,
     write_report,
 )
+from tests.report.reviewing import Reader
 from tests.report.test_participant_changes import compared
 
 
@@ -142,10 +143,29 @@ def test_text_stands_out_from_what_is_behind_it(page):
         assert {text: ratio for text, ratio in ratios if ratio < 4.5} == {}
 
 
-def test_axe_finds_nothing_wrong(tmp_path, open_page):
-    page = open_page(
-        compared(tmp_path), color_scheme="dark", viewport={"width": 390, "height": 800}
-    )
+@pytest.fixture(scope="module")
+def two_sessions(tmp_path_factory):
+    """A report with changes, made once."""
+    return compared(tmp_path_factory.mktemp("compared"))
+
+
+def test_columns_of_changes_without_a_number_are_left_out(two_sessions, open_page):
+    page = open_page(two_sessions, to_read=True, viewport={"width": 1366, "height": 800})
+    heads = page.locator("#changes thead th:visible")
+    reader = Reader(page)
+    assert heads.all_inner_texts()[:6] == [
+        "Session", "days", "found", "persistent", "new", "new since ses-B",
+    ]  # fmt: skip
+    # With a decision, the counts are of the tracks, which have one below the threshold.
+    reader.rate(1, "Definite", "ses-A")
+    assert "below threshold now" in heads.all_inner_texts()
+    assert "gone" not in heads.all_inner_texts()
+
+
+@pytest.mark.parametrize("width", [1366, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_wrong(two_sessions, open_page, scheme, width):
+    page = open_page(two_sessions, color_scheme=scheme, viewport={"width": width, "height": 800})
     page.get_by_role("button", name="More", exact=True).click()
     assert violations(page) == []
     page.get_by_role("button", name="Start reading").click()

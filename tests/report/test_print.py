@@ -4,12 +4,12 @@ import re
 
 import pytest
 
-from tests.report.heads import session_of, write_report
+from tests.report.heads import LEFT_THALAMUS, RIGHT_FRONTAL, session_of, write_report
 from tests.report.reviewing import Reader
 from tests.report.test_participant_changes import compared
 
 #: An A4 sheet without its margins, in pixels.
-SHEET = {"width": 703, "height": 1032}
+SHEET = {"width": 718, "height": 1047}
 #: What ends beyond the right edge of the sheet.
 CUT = """width => [...document.querySelectorAll("body *")].filter((element) => {
   const { right, width: own } = element.getBoundingClientRect();
@@ -72,6 +72,22 @@ def test_each_session_has_one_sheet_and_everything_has_more(reader):
     assert sheets(reader.page) > 6
 
 
+def test_five_microbleeds_and_a_warning_leave_room_on_the_sheet(tmp_path, open_page):
+    """Text is wider on other machines: a sheet that just holds it has an empty one after it."""
+    more = [(-10, 12, 8), (10, -12, 8), (-10, -12, 4)]
+    note = (
+        "voxels are 6.5 mm apart, the lesion model was trained on 0.8 to 4 mm: expect more errors"
+    )
+    path = compared(tmp_path, places=(RIGHT_FRONTAL, LEFT_THALAMUS, *more), notes=[note])
+    page = open_page(path, viewport=SHEET)
+    page.add_style_tag(content=".paper .sign { padding-top: 6mm; }")
+    assert sheets(page) == 2
+    printing(page)
+    paper = page.locator(".paper").nth(1)
+    assert paper.locator(".paper-pictures figure").count() == 5
+    assert note in paper.inner_text()
+
+
 def test_what_is_printed_is_as_the_reader_decided(reader):
     reader.rate(1, "Not a CMB", "ses-A")
     printing(reader.page)
@@ -79,7 +95,7 @@ def test_what_is_printed_is_as_the_reader_decided(reader):
     told = " ".join(paper.inner_text().split())
     assert "1 microbleed" in told
     assert "new 0" in told
-    assert paper.locator(".paper-pictures figcaption b").all_inner_texts() == ["3"]
+    assert paper.locator(".paper-pictures figcaption b").all_inner_texts() == ["Microbleed 1."]
     assert "Read by AB, aided: 1 of 4 rated. Signature" in told
 
 

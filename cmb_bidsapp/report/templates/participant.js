@@ -14,7 +14,7 @@
     large.parentElement.style.cssText = button.style.cssText;
     large.style.setProperty("--ratio", image.naturalWidth / image.naturalHeight);
     const about = button.closest(".card")?.querySelector("header p") ?? button.parentElement.querySelector("figcaption");
-    const number = button.closest(".card")?.dataset.lesion ?? "";
+    const number = button.closest(".card")?.querySelector("h4").innerText ?? "";
     enlarged.querySelector("p").textContent = `${number} ${about.innerText.replace(/\s+/g, " ")}`.trim();
     if (!enlarged.open) enlarged.showModal();
   }
@@ -51,6 +51,24 @@
     }
   }
   order?.addEventListener("change", sort);
+
+  // Columns of changes that say nothing of any session are left out, until a decision fills them.
+  const RARE = ["already_there", "open", "below_threshold", "gone", "not_covered", "not_comparable"];
+  function leaveOut(table) {
+    const full = [...table.rows].filter((row) => row.cells.length === table.rows[0].cells.length).slice(1);
+    if (!full.length) return;
+    const empty = [...full[0].cells].map((cell, k) => RARE.includes(cell.dataset.n)
+      && full.every((row) => row.cells[k].textContent.trim() === "0"));
+    for (const row of [table.rows[0], ...full]) empty.forEach((out, k) => { row.cells[k].hidden = out; });
+    for (const cell of table.querySelectorAll("td[colspan]")) {
+      cell.colSpan = table.rows[0].cells.length - 3 - empty.filter(Boolean).length;
+    }
+  }
+  const changes = document.querySelector("#changes table");
+  if (changes) {
+    leaveOut(changes);
+    new MutationObserver(() => leaveOut(changes)).observe(changes, { childList: true, subtree: true });
+  }
 
   // Who reads blinded sees one list of a session's candidates, whatever the algorithm made of them.
   const homes = [...document.querySelectorAll(".cards")].map((list) => [list, [...list.children]]);

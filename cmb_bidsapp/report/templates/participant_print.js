@@ -30,7 +30,7 @@
     const list = element("dl", { class: "paper-changes" });
     if (row.cells.length < heads.length) return element("p", { class: "bad" }, row.textContent);
     [...row.cells].forEach((cell, k) => {
-      if (!k || cell.innerText === "n/a") return;
+      if (!k || cell.hidden || cell.innerText === "n/a") return;
       list.append(element("div", {}, element("dt", {}, heads[k]), element("dd", {}, cell.innerText)));
     });
     list.prepend(element("h4", {}, "Changes"));
@@ -41,6 +41,7 @@
     const counted = [...document.querySelectorAll(".card.counted")].filter((card) => card.dataset.session === session);
     return element("div", { class: "paper-pictures" }, ...counted.map((card) => {
       const about = card.querySelector("header p").cloneNode(true);
+      const name = card.querySelector("h4 [data-verdict]") ?? card.querySelector("h4");
       const said = card.querySelector(".review-said").textContent;
       // What the reader says of it takes the place of what the algorithm says.
       if (said) for (const one of about.querySelectorAll("[data-verdict]:not(:has(.badge))")) one.remove();
@@ -50,7 +51,7 @@
       // How many columns it has.
       if (picture) picture.setAttribute("style", zoom.getAttribute("style"));
       return element("figure", {}, picture,
-        element("figcaption", {}, element("b", {}, card.dataset.lesion), ` ${words}`));
+        element("figcaption", {}, element("b", {}, name.textContent), ` ${words}`));
     }));
   }
 
