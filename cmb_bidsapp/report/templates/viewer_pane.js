@@ -116,6 +116,9 @@ const cmbPanes = (() => {
       });
       await nv.attachToCanvas(this.canvas);
       this.nv = nv;
+      // NiiVue adds the padding to the box of a slice, and to its letters once more.
+      const letters = nv.drawSliceOrientationText.bind(nv);
+      nv.drawSliceOrientationText = (box, plane) => letters(box, plane);
       // Grey that covers what lies below, so that half of one image and half of another is a blend.
       nv.addColormap("plain", { R: [0, 255], G: [0, 255], B: [0, 255], A: [255, 255], I: [0, 255] });
       for (const name of this.session.volumes) {
