@@ -22,7 +22,8 @@ LISTEN = """() => {
     pane.nv.drawText = (spot, text) => found.push([text, ...spot]);
     pane.nv.drawScene();
     pane.nv.drawText = write;
-    return { found, slices: pane.nv.screenSlices.map((one) => [one.axCorSag, ...one.leftTopWidthHeight]) };
+    const slices = pane.nv.screenSlices.map((one) => [one.axCorSag, ...one.leftTopWidthHeight]);
+    return { found, slices };
   });
   const { prototype } = cmbPanes.Pane;
   const rule = prototype.rule;
