@@ -124,6 +124,7 @@ def _page(
     mars_words = {name: in_words(name) for name in MARS_FORM}
     counts = {view.key: view.counts for view in views if not view.error}
     ways = _ways(ordered, changes, settings.out_dir)
+    told = _viewer_data(shown, ways, changes)
     return render(
         "participant.html",
         participant=f"sub-{participant}",
@@ -132,8 +133,9 @@ def _page(
         badge=badge,
         viewer=viewer if shown else None,
         why_no_viewer=why_not,
-        page_data=_viewer_data(shown, ways)
-        | {"reading": page_data(counts, changes, mars_words, ways)},
+        page_data=told | {"reading": page_data(counts, changes, mars_words, ways)},
+        volumes=[view.key for view in shown],
+        paired=[one["key"] for one in told["sessions"] if one["to_first"]],
         mars_key=mars_key(),
         mars_words=mars_words,
         proxy_key={PROXY_NAMES[n]: colour for n, colour in PROXY_COLORS.items() if n != CMB},
@@ -197,7 +199,9 @@ def _ways(
     return ways
 
 
-def _viewer_data(views: Iterable[SessionView], ways: Mapping[str, list[float]]) -> dict[str, Any]:
+def _viewer_data(
+    views: Iterable[SessionView], ways: Mapping[str, list[float]], changes: ReportedChanges
+) -> dict[str, Any]:
     """What the script of the viewer is told, as JSON."""
     proxy = {group: PROXY_COLORS[number] for number, group in PROXY_NAMES.items() if number}
     regions = {
@@ -211,6 +215,7 @@ def _viewer_data(views: Iterable[SessionView], ways: Mapping[str, list[float]]) 
                 "volumes": list(view.volumes.packed),
                 "note": view.volumes.note,
                 "to_first": ways.get(view.key),
+                "beside": changes.beside(view.key),
             }
             for view in views
         ],

@@ -6,6 +6,7 @@ const cmbPanes = (() => {
   const IMAGES = ["T2starw", "T1w"];
   const LABELS = ["regions", "outlines"];
   const CROSSHAIR_MM = 0.3;
+  const LINE_PIXELS = 1.1;  // a cylinder of 20 sides is seen a little thinner than it is
   const ADDED = 3;  // value of the ring around an added lesion, in the outlines
   const RING_MM = 4;
   const REACH_MM = 12;  // as far as a lesion may lie from its region
@@ -235,8 +236,11 @@ const cmbPanes = (() => {
       const middle = nv.frac2mm([0.5, 0.5, 0.5]);
       const here = nv.frac2mm(nv.scene.crosshairPos);
       const pan = factor === 1 ? [0, 0, 0] : [0, 1, 2].map((axis) => middle[axis] - factor * here[axis]);
-      nv.opts.crosshairWidth = crosshair ? CROSSHAIR_MM / factor : 0;
-      nv.setPan2Dxyzmm([...pan, factor]);
+      // Lines that are thinner than a pixel fall between pixels.
+      const pixel = Math.max(...nv.screenSlices.map(({ leftTopWidthHeight: [, , width], fovMM: [mm] }) => Math.abs(mm) / width))
+        * nv.scene.pan2Dxyzmm[3] / factor;
+      nv.scene.pan2Dxyzmm = [...pan, factor];
+      nv.setCrosshairWidth(crosshair ? Math.max(CROSSHAIR_MM / factor, LINE_PIXELS * pixel) : 0);
     }
 
     // A ruler of the first slice, as it is enlarged now; NiiVue's own does not follow the zoom.
