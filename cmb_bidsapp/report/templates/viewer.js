@@ -99,6 +99,7 @@
     active = shown.at(-1);
     await shown[0].sliceLike(null);
     if (both) await active.sliceLike(shown[0]);
+    paint();
     for (const pane of shown) {
       pane.planes(number("planes"));
       pane.nv.resizeListener();
@@ -106,7 +107,6 @@
       pane.zoom(number("zoom"), tool("crosshair").checked);
     }
     if (focused) active.canvas.focus({ preventScroll: true });
-    paint();
     settle();
     say("");
   }
