@@ -100,6 +100,32 @@ class ReportedChanges:
         known = [row.track_id for row in rows if row is not None]
         return known if len(known) == len(rows) else []
 
+    def beside(self, session: str) -> str | None:
+        """Session that another one is looked at with: the one before it, of the first one the next.
+
+        Parameters
+        ----------
+        session
+            As the rows of the tracks name it (``ses-A``).
+        """
+        names = [f"ses-{label}" for label in self.order]
+        if session not in names or len(names) < 2:
+            return None
+        return names[abs(names.index(session) - 1)]
+
+    def partner(self, row: TrackRow) -> str | None:
+        """Session that a microbleed is looked at with where it changes.
+
+        What no session showed before is looked at with the baseline.
+
+        Parameters
+        ----------
+        row
+            Of the microbleed in the session in which it changes.
+        """
+        new = row.change is Change.NEW and row.session_id != f"ses-{self.order[0]}"
+        return f"ses-{self.order[0]}" if new else self.beside(row.session_id)
+
 
 def _turns(row: TrackRow) -> bool:
     return row.change in TURNS or row.state in OUT_OF_SIGHT

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from cmb_bidsapp.preprocess.ants import read_linear
 from cmb_bidsapp.preprocess.resampling import IDENTITY
 from cmb_bidsapp.report.changes import ReportedChanges, badge, read_changes
 from cmb_bidsapp.report.figures import REJECTED_COLOR
+from cmb_bidsapp.report.fitting import fitted
 from cmb_bidsapp.report.methods import Facts, Methods, methods
 from cmb_bidsapp.report.pages import SizeBudget, render
 from cmb_bidsapp.report.reading import page_data
@@ -102,28 +104,27 @@ def _page(
     room = SizeBudget(int(share * (LIMIT - TEXT - (len(viewer.packed) if viewer else 0))))
     together = SessionFiles.together(settings.out_dir, participant)
     changes = read_changes(together, room)
-    views = []
     ordered = _in_order(sessions, changes.order)
-    for position, one in enumerate(ordered):
-        own = SizeBudget(room.left // (len(ordered) - position))
-        given = own.left
-        views.append(
-            session_view(
-                one,
-                settings.bids_dir,
-                settings.out_dir,
-                own,
-                share,
-                limit=settings.clinical.baseline_limit,
-                with_volumes=viewer is not None,
-            )
+    own = [SizeBudget(room.left // len(ordered)) for _ in ordered]
+    views = [
+        session_view(
+            one,
+            settings.bids_dir,
+            settings.out_dir,
+            left,
+            share,
+            limit=settings.clinical.baseline_limit,
         )
-        room.left -= given - own.left
+        for one, left in zip(ordered, own, strict=True)
+    ]
+    if viewer is not None:
+        views = _with_volumes(views, ordered, settings.out_dir, sum(one.left for one in own))
     shown = [view for view in views if view.volumes.packed]
     made = _provenances(settings, sessions)
     mars_words = {name: in_words(name) for name in MARS_FORM}
     counts = {view.key: view.counts for view in views if not view.error}
     ways = _ways(ordered, changes, settings.out_dir)
+    told = _viewer_data(shown, ways, changes)
     return render(
         "participant.html",
         participant=f"sub-{participant}",
@@ -132,8 +133,9 @@ def _page(
         badge=badge,
         viewer=viewer if shown else None,
         why_no_viewer=why_not,
-        page_data=_viewer_data(shown, ways)
-        | {"reading": page_data(counts, changes, mars_words, ways)},
+        page_data=told | {"reading": page_data(counts, changes, mars_words, ways)},
+        volumes=[view.key for view in shown],
+        paired=[one["key"] for one in told["sessions"] if one["to_first"]],
         mars_key=mars_key(),
         mars_words=mars_words,
         proxy_key={PROXY_NAMES[n]: color for n, color in PROXY_COLORS.items() if n != CMB},
@@ -144,6 +146,19 @@ def _page(
         not_a_diagnosis=NOT_A_DIAGNOSIS,
         not_assessed=NOT_ASSESSED,
     )
+
+
+def _with_volumes(
+    views: Sequence[SessionView], sessions: Sequence[ReportedSession], out_dir: Path, room: int
+) -> list[SessionView]:
+    """Give the sessions that did not fail their volumes, of which all have what pictures leave."""
+    files = [
+        SessionFiles(out_dir, one.session.participant, one.session.session)
+        for one in sessions
+        if not one.error
+    ]
+    volumes = iter(fitted(files, room))
+    return [view if view.error else replace(view, volumes=next(volumes)) for view in views]
 
 
 @cache
@@ -184,7 +199,9 @@ def _ways(
     return ways
 
 
-def _viewer_data(views: Iterable[SessionView], ways: Mapping[str, list[float]]) -> dict[str, Any]:
+def _viewer_data(
+    views: Iterable[SessionView], ways: Mapping[str, list[float]], changes: ReportedChanges
+) -> dict[str, Any]:
     """What the script of the viewer is told, as JSON."""
     proxy = {group: PROXY_COLORS[number] for number, group in PROXY_NAMES.items() if number}
     regions = {
@@ -198,6 +215,7 @@ def _viewer_data(views: Iterable[SessionView], ways: Mapping[str, list[float]]) 
                 "volumes": list(view.volumes.packed),
                 "note": view.volumes.note,
                 "to_first": ways.get(view.key),
+                "beside": changes.beside(view.key),
             }
             for view in views
         ],

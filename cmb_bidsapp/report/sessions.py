@@ -24,10 +24,10 @@ from cmb_bidsapp.lesions.lesion import UNASSIGNED, Grade, Lesion
 from cmb_bidsapp.lesions.table import fingerprint, read_lesions
 from cmb_bidsapp.report.closeups import panels_of
 from cmb_bidsapp.report.figures import OVERVIEWS, best_first, closeup_name
+from cmb_bidsapp.report.fitting import NO_VOLUMES, Volumes
 from cmb_bidsapp.report.pages import SizeBudget
 from cmb_bidsapp.report.reading import candidates, session_data
 from cmb_bidsapp.report.sensitivity import Found, found_in
-from cmb_bidsapp.report.viewer import NO_VOLUMES, Volumes, fitted
 from cmb_bidsapp.report.words import instead_in_words, verdict_in_words
 
 #: Columns of the table of the anatomy, and of the lesion table, that are numbers a person reads.
@@ -80,8 +80,10 @@ class SessionView:
         Candidates that have a card, and those that have a line alone.
     unlisted, rejected_count
         Number of candidates that have neither, and of all that are rejected.
-    left_out
-        What was left out so that the page does not grow too large.
+    without_pictures
+        Number of pictures that found no room in the page.
+    volumes
+        What the page takes in once it is known what the pictures of all sessions leave.
     """
 
     key: str
@@ -107,8 +109,14 @@ class SessionView:
     lines: Sequence[Mapping[str, Any]]
     unlisted: int
     rejected_count: int
-    volumes: Volumes
-    left_out: tuple[str, ...]
+    without_pictures: int
+    volumes: Volumes = NO_VOLUMES
+
+    @property
+    def left_out(self) -> list[str]:
+        """What was left out so that the page does not grow too large."""
+        pictures = f"{self.without_pictures} pictures are left out" if self.without_pictures else ""
+        return [*filter(None, (pictures, self.volumes.note))]
 
     @property
     def anchor(self) -> str:
@@ -139,9 +147,8 @@ def session_view(
     share: float,
     *,
     limit: int,
-    with_volumes: bool,
 ) -> SessionView:
-    """Read a session.
+    """Read a session, all but its volumes.
 
     Parameters
     ----------
@@ -152,13 +159,11 @@ def session_view(
     out_dir
         Output folder of the app.
     room
-        What its pictures and volumes may take; what they do not is left.
+        What its pictures may take; what they do not is left.
     share
         Part of the usual number of cards and lines that there may be.
     limit
         Microbleeds at baseline, see :func:`cmb_bidsapp.clinical.summary.summarize`.
-    with_volumes
-        Whether the page has a viewer, which needs the volumes.
     """
     session, ok = shown.session, not shown.error
     files = SessionFiles(out_dir, session.participant, session.session)
@@ -179,9 +184,6 @@ def session_view(
     kept = with_pictures([lesion for lesion in ranked[:cards] if lesion.kept])
     figures = {name: room.picture(files.figure(name)) for name in OVERVIEWS if ok}
     rejected = with_pictures([lesion for lesion in ranked[:cards] if not lesion.kept])
-    volumes = fitted(files, room.left) if ok and with_volumes else NO_VOLUMES
-    room.left -= volumes.size
-    left_out = (f"{room.left_out} pictures are left out" if room.left_out else "", volumes.note)
     summary = summarize(lesions, limit) if ok else None
     rejected_count = sum(not lesion.kept for lesion in lesions)
     found = candidates(lesions, ranked[:cards])
@@ -211,8 +213,7 @@ def session_view(
         lines=[_card(lesion) for lesion in ranked[cards:]],
         unlisted=len(lesions) - len(ranked),
         rejected_count=rejected_count,
-        volumes=volumes,
-        left_out=tuple(filter(None, left_out)),
+        without_pictures=room.left_out,
     )
 
 

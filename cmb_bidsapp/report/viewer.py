@@ -3,7 +3,7 @@
 ``ipyniivue`` (of which no Python is imported) holds one script with all of NiiVue; as it hands out
 a notebook widget only, a line at its end hands out the class as well. Volumes are written beside
 the figures when a session is finished: gray levels, regions and outlines as 8-bit NIfTI, cut to the
-brain. A report takes them in as they are, or coarser where it would grow too large.
+brain.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -46,8 +45,6 @@ ADDED, ADDED_COLOR = 3, "#009e73"
 WHITE = 99.9
 #: A T1w has seldom smaller voxels (mm): what is finer is interpolated.
 T1W_MM = 0.9
-#: Coarsest voxel in plane (mm) at which microbleeds can be looked at.
-COARSEST_MM = 1.6
 
 
 @dataclass(frozen=True)
@@ -221,71 +218,20 @@ def coarser(
 
 def _write(path: Path, data: npt.NDArray[np.uint8], affine: Affine) -> Path:
     with atomic(path) as beside:
-        beside.write_bytes(_nifti(data, affine))
+        beside.write_bytes(nifti(data, affine))
     return path
 
 
-def _nifti(data: npt.NDArray[np.uint8], affine: Affine) -> bytes:
-    image = nib.Nifti1Image(data, affine)
-    image.header.set_xyzt_units("mm")
-    return gzip.compress(image.to_bytes(), 6, mtime=0)
-
-
-@dataclass(frozen=True)
-class Volumes:
-    """What a page holds of a session's volumes.
-
-    Attributes
-    ----------
-    packed
-        NIfTI by name, compressed with gzip, in base64; empty where nothing fits or is there.
-    note
-        What was done so that they fit; empty where nothing was.
-    """
-
-    packed: Mapping[str, str]
-    note: str
-
-    @property
-    def size(self) -> int:
-        """Characters."""
-        return sum(map(len, self.packed.values()))
-
-
-NO_VOLUMES = Volumes({}, "")
-
-
-def fitted(files: SessionFiles, room: int) -> Volumes:
-    """Take in the volumes of a session, as coarse as they need to be.
-
-    Images get coarser, by a voxel of the T2*w at a time, until they fit; labels are small and stay.
+def nifti(data: npt.NDArray[np.uint8], affine: Affine) -> bytes:
+    """A volume as a compressed file.
 
     Parameters
     ----------
-    files
-        The session's derivatives.
-    room
-        Characters that they may take in the page.
+    data
+        Shape ``(x, y, z)``.
+    affine
+        Voxel to world (RAS mm).
     """
-    paths = {name: volume_file(files, name) for name in (*IMAGES, *LABELS)}
-    content = {name: path.read_bytes() for name, path in paths.items() if path.is_file()}
-    if not {IMAGES[0], *LABELS} <= set(content):
-        return NO_VOLUMES
-    opened = {name: _open(content[name]) for name in IMAGES if name in content}
-    first = step = float(nib.affines.voxel_sizes(opened[IMAGES[0]][1]).min())
-    while _length(content) > room:
-        step += first
-        if step > max(first, COARSEST_MM):
-            return Volumes({}, "the volumes are omitted")
-        content |= {name: _nifti(*coarser(*opened[name], step)) for name in opened}
-    note = f"the volumes are downsampled to {step:.2g} mm in plane" if step > first else ""
-    return Volumes({name: packed(gz) for name, gz in content.items()}, note)
-
-
-def _length(content: Mapping[str, bytes]) -> int:
-    return sum(4 * ((len(gz) + 2) // 3) for gz in content.values())
-
-
-def _open(content: bytes) -> tuple[npt.NDArray[Any], Affine]:
-    image = nib.Nifti1Image.from_bytes(gzip.decompress(content))
-    return np.asarray(image.dataobj), np.asarray(image.affine)
+    image = nib.Nifti1Image(data, affine)
+    image.header.set_xyzt_units("mm")
+    return gzip.compress(image.to_bytes(), 6, mtime=0)

@@ -6,7 +6,13 @@ from cmb_bidsapp.bids.tables import write_table
 from cmb_bidsapp.clinical.follow_up import CHANGE_COLUMNS
 from cmb_bidsapp.clinical.tracks import TRACK_COLUMNS, TrackRow
 from cmb_bidsapp.lesions.presence import Change, State
-from cmb_bidsapp.report.changes import FOR_CHANGES, TrackView, badge, read_changes
+from cmb_bidsapp.report.changes import (
+    FOR_CHANGES,
+    ReportedChanges,
+    TrackView,
+    badge,
+    read_changes,
+)
 from cmb_bidsapp.report.pages import SizeBudget
 from tests.report.heads import finish_session
 
@@ -34,6 +40,16 @@ def test_a_badge_says_what_a_session_has_of_a_microbleed(state, change, text):
 def test_a_badge_of_a_new_one_says_where_it_was_below_the_threshold():
     assert badge(row(change=Change.NEW, since="ses-B")) == "new"
     assert badge(row(change=Change.NEW)) == "new; below the threshold in ses-A"
+
+
+def test_a_session_is_looked_at_with_the_one_before_and_what_is_new_with_the_baseline():
+    changes = ReportedChanges((), (), ("A", "C", "B"), {}, (), 0)
+    found = [changes.beside(f"ses-{label}") for label in "ACBX"]
+    assert found == ["ses-C", "ses-A", "ses-C", None]
+    assert changes.partner(row(change=Change.NEW)) == "ses-A"
+    assert changes.partner(row(State.GONE)) == "ses-C"
+    alone = ReportedChanges((), (), ("A",), {}, (), 0)
+    assert alone.beside("ses-A") is None
 
 
 def test_a_track_is_looked_at_where_it_first_changes():

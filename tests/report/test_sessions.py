@@ -26,7 +26,7 @@ def view(tmp_path):
         session = replace(session_of(tmp_path, notes=["a note of the choice"]), **changes)
         return session_view(
             ReportedSession(session, error), tmp_path / "bids", tmp_path / "out",
-            SizeBudget(room), share, limit=4, with_volumes=False,
+            SizeBudget(room), share, limit=4,
         )  # fmt: skip
 
     read.scan = session_of(tmp_path).t2star

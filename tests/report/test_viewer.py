@@ -13,13 +13,12 @@ from cmb_bidsapp.report.viewer import (
     KEPT,
     REJECTED,
     coarser,
-    fitted,
     script,
     volume_file,
     with_export,
     write_volumes,
 )
-from tests.report.heads import AFFINE, LEFT_THALAMUS, RIGHT_FRONTAL, RIM, finish_session, loaded
+from tests.report.heads import AFFINE, LEFT_THALAMUS, RIGHT_FRONTAL, RIM, loaded
 
 MADE = 'log.debug("Creating new Niivue instance");let B=A.get("opts")??{},C=Yg(B);vA=new q2(C)}'
 
@@ -146,39 +145,3 @@ def test_coarser_voxels_are_means_and_stay_in_their_place():
     assert np.argwhere(shrunk > 0).tolist() == [[1, 1, 1]]
     assert apply_affine(affine, (1, 1, 1)) == pytest.approx(apply_affine(AFFINE, (2.5, 2.5, 1)))
     assert coarser(data, AFFINE, 1.2)[0] is data
-
-
-def volumes_of(found):
-    return {
-        name: nib.Nifti1Image.from_bytes(gzip.decompress(viewer.base64.b64decode(text)))
-        for name, text in found.packed.items()
-    }
-
-
-def test_what_fits_is_taken_in_as_it_is(finished):
-    found = fitted(finished, 10**7)
-    assert set(found.packed) == {"T2starw", "T1w", "regions", "outlines"}
-    assert found.note == ""
-    assert found.size == sum(len(text) for text in found.packed.values())
-    whole, _ = loaded(volume_file(finished, "T2starw"))
-    assert np.array_equal(volumes_of(found)["T2starw"].dataobj, whole)
-
-
-def test_without_room_images_get_coarser_and_at_last_are_left_out(finished, monkeypatch):
-    monkeypatch.setattr(viewer, "COARSEST_MM", 3.0)
-    full = fitted(finished, 10**7)
-    coarse = fitted(finished, full.size - 1)
-    assert coarse.size < full.size
-    assert coarse.note == "the volumes are downsampled to 2 mm in plane"
-    steps = nib.affines.voxel_sizes(volumes_of(coarse)["T2starw"].affine)
-    assert steps == pytest.approx([2, 2, 4])
-    assert coarse.packed["regions"] == full.packed["regions"]
-    none = fitted(finished, 100)
-    assert (none.packed, none.note) == ({}, "the volumes are omitted")
-
-
-def test_outputs_without_volumes_have_none(tmp_path):
-    files = finish_session(tmp_path, t1w=False)
-    assert "T1w" not in fitted(files, 10**7).packed
-    volume_file(files, "regions").unlink()
-    assert fitted(files, 10**7).packed == {}

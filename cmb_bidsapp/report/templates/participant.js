@@ -26,11 +26,17 @@
     const button = target.closest(".show");
     if (button) {
       const { session, x, y, z, first } = button.closest("[data-x]").dataset;
-      const detail = { session, first: first !== undefined, x: Number(x), y: Number(y), z: Number(z), both: "both" in button.dataset };
+      const detail = { session, first: first !== undefined, x: Number(x), y: Number(y), z: Number(z) };
+      // Two sessions stand over the page, wherever it is.
+      if ("both" in button.dataset) Object.assign(detail, { both: true, with: button.dataset.with, from: button });
+      else document.getElementById("viewer").scrollIntoView({ block: "nearest" });
       document.dispatchEvent(new CustomEvent("cmb:show", { detail }));
-      document.getElementById("viewer").scrollIntoView({ block: "nearest" });
     }
   });
+
+  // What is below the head of the page knows its height, which grows with what it holds.
+  const head = document.querySelector(".top");
+  new ResizeObserver(() => document.documentElement.style.setProperty("--top", `${head.offsetHeight}px`)).observe(head);
 
   enlarged.addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
@@ -73,8 +79,7 @@
   // Who reads blinded sees one list of a session's candidates, whatever the algorithm made of them.
   const homes = [...document.querySelectorAll(".cards")].map((list) => [list, [...list.children]]);
   document.addEventListener("cmb:blinded", ({ detail: blinded }) => {
-    if (blinded && order.value === "probability") order.value = "lesion";
-    order.querySelector("[value=probability]").hidden = blinded;
+    if (blinded) order.value = "lesion";
     for (const [list, cards] of homes) {
       (blinded ? document.querySelector(`.cards[data-of="${list.dataset.of}"]`) : list).append(...cards);
     }

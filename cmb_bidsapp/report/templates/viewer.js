@@ -1,8 +1,8 @@
 // The volume viewer: NiiVue, unpacked and started when it is asked for or comes into sight; a pane
 // per session, kept once it is open, two of them side by side where sessions are compared.
 // Events, detail {session, x, y, z} in world mm of the T2*w: it listens to "cmb:show" (detail.both:
-// beside another session; detail.with: which), "cmb:added" (detail: places of added lesions) and
-// "cmb:blinded", and sends "cmb:place" where the crosshair goes (detail.asked: the reader moved it;
+// beside another session; detail.with: which; detail.from: the button, to which the reader returns),
+// "cmb:added" (detail: places of added lesions) and "cmb:blinded", and sends "cmb:place" where the crosshair goes (detail.asked: the reader moved it;
 // detail.region) and "cmb:regions" (detail: places of added lesions, each with its region).
 (() => {
   "use strict";
@@ -14,6 +14,7 @@
   const number = (name) => Number(tool(name).value);
   // 0.5-99.5 % of the brain are far apart on T1w, and microbleeds need the dark end of T2*w.
   const WINDOWS = { T2starw: [25, 215], T1w: [20, 250] };
+  const CLOSE = 4;  // zoom at which a microbleed is compared
 
   const boxes = [...screen.querySelectorAll(".pane")];
   const panes = new Map(data.sessions.map((one, k) => [one.key, new cmbPanes.Pane(one, boxes[k])]));
@@ -23,10 +24,12 @@
   let active = null;  // the pane that was shown or touched last
   let pair = null;  // keys of two sessions side by side, the earlier one first
   let alone = null;  // the one of the pair that is flipped to
+  let beside = null;  // the session that the reader wants others to be shown with
+  let opener = null;  // the button that put two sessions side by side
   let queue = null;  // loading goes one after the other
   let last = null;  // the place that was asked for
   let following = false;
-  let blinded = false;  // outlines tell what the algorithm made of a candidate
+  let blinded = false;  // outlines and regions tell what the algorithm made of a candidate
 
   const visible = () => (pair && !alone ? pair : [active?.session.key])
     .map((key) => panes.get(key)).filter((pane) => pane?.nv);
@@ -36,12 +39,13 @@
     message.textContent = text;
   }
 
-  function ready() {
-    queue ??= start().catch(fail);
+  function ready(keys) {
+    queue ??= start(keys).catch(fail);
     return queue;
   }
 
-  async function start() {
+  // Opens the sessions that are asked for, else the first one at its first candidate.
+  async function start(keys) {
     const lacking = !document.createElement("canvas").getContext("webgl2") ? "WebGL2"
       : typeof DecompressionStream === "undefined" ? "DecompressionStream" : "";
     if (lacking) {
@@ -49,11 +53,12 @@
     }
     say("Opening the volume…");
     ({ Niivue } = await cmbPanes.code());
-    await turn([data.sessions[0].key]);
-    go(document.querySelector(`.card[data-session="${active.session.key}"]`)?.dataset);
+    await turn(keys ?? [data.sessions[0].key]);
+    if (!keys) go(document.querySelector(`.card[data-session="${active.session.key}"]`)?.dataset);
   }
 
   function fail(error) {
+    lay(false);
     say(error.message);
     for (const control of root.querySelectorAll(".viewer-tools :is(input, select, button)")) control.disabled = true;
     active = null;
@@ -70,20 +75,31 @@
     return pane;
   }
 
+  // Two sessions stand over the page, which makes room for them above its content; what is on the
+  // screen stays there.
+  function lay(both) {
+    const gallery = root.previousElementSibling;
+    const { top } = gallery.getBoundingClientRect();
+    root.classList.toggle("both", both);
+    scrollBy({ top: gallery.getBoundingClientRect().top - top, behavior: "instant" });
+  }
+
   // Shows one session, or two side by side; the last one is the active one.
   async function turn(keys) {
     const here = active?.place();
     const focused = boxes.some((box) => box.contains(document.activeElement));
     const both = keys.length > 1;
-    root.classList.toggle("both", both);
+    lay(both);
     for (const pane of panes.values()) pane.box.hidden = !keys.includes(pane.session.key);
     const shown = [];
     for (const key of keys) shown.push(await opened(key));
     pair = both ? keys : null;
     alone = null;
+    if (!both) opener = null;
     active = shown.at(-1);
     await shown[0].sliceLike(null);
     if (both) await active.sliceLike(shown[0]);
+    paint();
     for (const pane of shown) {
       pane.planes(number("planes"));
       pane.nv.resizeListener();
@@ -91,16 +107,18 @@
       pane.zoom(number("zoom"), tool("crosshair").checked);
     }
     if (focused) active.canvas.focus({ preventScroll: true });
-    paint();
     settle();
     say("");
   }
 
   // What is around the canvases.
   function settle() {
-    tool("session").value = active.session.key;
+    const { key } = active.session;
+    tool("session").value = key;
+    for (const option of tool("with").options) option.disabled = option.value === key || !placed.includes(option.value);
+    tool("with").value = partner(key) ?? "";
     tool("both").setAttribute("aria-pressed", String(Boolean(pair)));
-    root.dataset.session = active.session.key;
+    root.dataset.session = key;
     root.dataset.shown = visible().map((pane) => pane.session.key).join(" ");
     tool("blend").disabled = !active.layers.T1w;
     tool("flip").disabled = placed.length < 2;
@@ -117,22 +135,36 @@
     for (const key of two) panes.get(key).box.hidden = key !== alone;
     active = panes.get(alone);
     active.nv.resizeListener();
+    zoom();
     paint();
     settle();
   }
 
-  // A session and the one before it; of the first one the one after it.
-  function pairOf(key, other) {
-    const at = placed.indexOf(key);
-    if (at < 0 || placed.length < 2) return null;
-    const second = placed.includes(other) && other !== key ? placed.indexOf(other) : at ? at - 1 : 1;
-    return [at, second].sort((a, b) => a - b).map((k) => placed[k]);
+  // One session again, and the reader where the two were asked for.
+  async function close() {
+    const back = opener;
+    await turn([active.session.key]);
+    back?.focus({ preventScroll: true });
+    back?.scrollIntoView({ block: "center" });
+  }
+
+  // With which session another one is shown: the one the reader chose, else the one before it; if the
+  // page has no volume of that one, with any other.
+  function partner(key) {
+    if (pair?.includes(key)) return pair.find((one) => one !== key);
+    return [beside, panes.get(key).session.beside, ...placed].find((one) => one !== key && placed.includes(one));
+  }
+
+  // A session and another one, in the order of time.
+  function pairOf(key, other = partner(key)) {
+    const two = placed.filter((one) => one === key || one === other);
+    return two.length === 2 ? two : null;
   }
 
   // Painting: every control is read anew.
   function paint() {
     for (const pane of visible()) {
-      pane.paint({ look: tool("regions").value, opacity: number("opacity"), blend: number("blend"), windows,
+      pane.paint({ look: blinded ? "" : tool("regions").value, opacity: number("opacity"), blend: number("blend"), windows,
         outlines: tool("outlines").checked && !blinded, ruler: tool("ruler").checked });
     }
   }
@@ -151,7 +183,7 @@
     const own = pane.own();
     const [x, y, z] = own.map((mm) => mm.toFixed(1));
     const label = pane.region();
-    const region = data.regions[label];
+    const region = blinded ? "" : data.regions[label];
     tool("place").textContent = `x ${x}, y ${y}, z ${z} mm` + (region ? `, ${region}` : "")
       + visible().map((one) => `; ${visible().length > 1 ? `${one.session.key} ` : ""}${one.slice()}`).join("");
     send(pane, own, label, asked);
@@ -169,13 +201,22 @@
     document.dispatchEvent(new CustomEvent("cmb:regions", { detail }));
   }
 
-  async function show({ session: key, both, with: other, first, ...where }) {
-    await ready();
-    if (!Niivue || !panes.has(key)) return;
+  async function show({ session: key, both, with: other, from, first, ...where }) {
+    if (!panes.has(key)) return;
+    const wanted = both ? pairOf(key, other) : null;
+    if (wanted && from) {
+      tool("zoom").value = Math.max(number("zoom"), CLOSE);
+      lay(true);
+      from.parentElement.scrollIntoView({ block: "start" });
+    }
+    await ready(wanted ?? [key]);
+    if (!Niivue) return;
     queue = queue.then(async () => {
-      const wanted = both ? pairOf(key, other) : null;
-      if (wanted) { if (String(wanted) !== String(pair) || alone) await turn(wanted); }
-      else if (pair?.includes(key) && !alone) active = panes.get(key);
+      if (wanted) {
+        if (String(wanted) !== String(pair) || alone) await turn(wanted);
+        active = panes.get(key);
+        opener = from ?? opener;
+      } else if (pair?.includes(key) && !alone) active = panes.get(key);
       else if (active?.session.key !== key || pair) await turn([key]);
     }).catch(fail);
     await queue;
@@ -208,8 +249,10 @@
 
   document.addEventListener("cmb:blinded", ({ detail }) => {
     blinded = detail;
-    tool("outlines").disabled = blinded;
-    if (active) paint();
+    for (const name of ["outlines", "regions", "opacity"]) tool(name).disabled = blinded;
+    if (!active) return;
+    paint();
+    told(active);
   });
 
   // Candidates, one after the other, in the order of their cards.
@@ -238,7 +281,7 @@
     else if (candidate) walk(candidate);
     else if (key === "f") flip();
     else if (key === "x") tool("crosshair").click();
-    else if (key === "escape" && pair) turn([active.session.key]);
+    else if (key === "escape" && pair) close();
     else return;
     event.preventDefault();
     event.stopPropagation();
@@ -268,7 +311,11 @@
   }
   root.addEventListener("input", ({ target: { name, value } }) => {
     if (!active) return;
-    if (name === "session") show({ session: value, first: true, ...origin() });
+    if (name === "session") show({ session: value, both: Boolean(pair), first: true, ...origin() });
+    else if (name === "with") {
+      beside = value;
+      if (pair) show({ session: active.session.key, with: value, both: true, first: true, ...origin() });
+    }
     else if (name === "planes") visible().forEach((pane) => pane.planes(number("planes")));
     else if (name === "zoom" || name === "crosshair") zoom();
     else if (name === "contrast") fromWindow();
@@ -284,9 +331,9 @@
     return { x, y, z };
   }
   const acts = {
-    open: ready, previous: () => walk(-1), next: () => walk(1), flip,
+    open: () => ready(), previous: () => walk(-1), next: () => walk(1), flip,
     both: () => {
-      if (pair) return turn([active.session.key]);
+      if (pair) return close();
       const wanted = pairOf(active.session.key);
       return wanted && turn(wanted);
     },
@@ -300,10 +347,10 @@
   };
   root.addEventListener("click", ({ target }) => {
     const act = target.closest("button") && acts[target.closest("button").name];
-    if (act && (active || act === ready)) act();
+    if (act && (active || act === acts.open)) act();
   });
   addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && pair && !event.defaultPrevented && !document.querySelector("dialog[open]")) turn([active.session.key]);
+    if (event.key === "Escape" && pair && !event.defaultPrevented && !document.querySelector("dialog[open]")) close();
   });
 
   new IntersectionObserver((entries, observer) => {

@@ -5,7 +5,9 @@ const cmbPanes = (() => {
   const IDENTITY = [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1];
   const IMAGES = ["T2starw", "T1w"];
   const LABELS = ["regions", "outlines"];
+  const DRAWING = ["updateGLVolume", "drawScene"];
   const CROSSHAIR_MM = 0.3;
+  const LINE_PIXELS = 1.1;  // a cylinder of 20 sides is seen a little thinner than it is
   const ADDED = 3;  // value of the ring around an added lesion, in the outlines
   const RING_MM = 4;
   const REACH_MM = 12;  // as far as a lesion may lie from its region
@@ -116,6 +118,10 @@ const cmbPanes = (() => {
       });
       await nv.attachToCanvas(this.canvas);
       this.nv = nv;
+      this.hold();
+      // NiiVue adds the padding to the box of a slice, and to its letters once more.
+      const letters = nv.drawSliceOrientationText.bind(nv);
+      nv.drawSliceOrientationText = (box, plane) => letters(box, plane);
       // Gray that covers what lies below, so that half of one image and half of another is a blend.
       nv.addColormap("plain", { R: [0, 255], G: [0, 255], B: [0, 255], A: [255, 255], I: [0, 255] });
       for (const name of this.session.volumes) {
@@ -133,21 +139,22 @@ const cmbPanes = (() => {
     // (NiiVue takes the nearest voxel of an overlay, so that slices would be cut at steps.)
     async sliceLike(other) {
       if ((other ?? null) === (this.like ?? null)) return;
-      const here = this.place();
       this.like = other;
       if (other && !this.made.has(other)) this.made.set(other, await this.resample(other));
       this.resampled = this.made.get(other) ?? {};
       const images = IMAGES.map((name) => this.resampled[name] ?? this.layers[name]).filter(Boolean);
       const { volumes } = this.nv;
-      // At once: every volume that is put in by itself has all of them drawn anew.
       volumes.splice(0, volumes.length, ...images, ...LABELS.map((name) => this.layers[name]));
       [this.nv.back, ...this.nv.overlays] = volumes;
-      this.nv.updateGLVolume();
-      this.go(here);
     }
+
+    // Every volume that is put in has all of them drawn anew: nothing is drawn until they are painted.
+    hold() { for (const name of DRAWING) this.nv[name] = () => {}; }
+    release() { for (const name of DRAWING) delete this.nv[name]; }
 
     async resample(other) {
       const made = {};
+      this.hold();
       for (const name of IMAGES.filter((one) => this.layers[one])) {
         const [own, grid] = [opened(this.session.key, name, this.way),
           opened(other.session.key, other.layers[name] ? name : IMAGES[0], other.way)];
@@ -214,6 +221,7 @@ const cmbPanes = (() => {
       layers.outlines.opacity = want.outlines || this.added.length ? 1 : 0;
       layers.outlines.setColormapLabel(lookup(want.outlines ? this.looks.outlines : { [ADDED]: this.looks.outlines[ADDED] }));
       this.measured = want.ruler;
+      this.release();
       nv.updateGLVolume();
     }
 
@@ -232,8 +240,11 @@ const cmbPanes = (() => {
       const middle = nv.frac2mm([0.5, 0.5, 0.5]);
       const here = nv.frac2mm(nv.scene.crosshairPos);
       const pan = factor === 1 ? [0, 0, 0] : [0, 1, 2].map((axis) => middle[axis] - factor * here[axis]);
-      nv.opts.crosshairWidth = crosshair ? CROSSHAIR_MM / factor : 0;
-      nv.setPan2Dxyzmm([...pan, factor]);
+      // Lines that are thinner than a pixel fall between pixels.
+      const pixel = Math.max(...nv.screenSlices.map(({ leftTopWidthHeight: [, , width], fovMM: [mm] }) => Math.abs(mm) / width))
+        * nv.scene.pan2Dxyzmm[3] / factor;
+      nv.scene.pan2Dxyzmm = [...pan, factor];
+      nv.setCrosshairWidth(crosshair ? Math.max(CROSSHAIR_MM / factor, LINE_PIXELS * pixel) : 0);
     }
 
     // A ruler of the first slice, as it is enlarged now; NiiVue's own does not follow the zoom.
