@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 from cmb_bidsapp import models
+from cmb_bidsapp.anatomy.quality import BRAIN_ML
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.tables import write_table
-from cmb_bidsapp.demo import PROTOCOL, changes_in_words, compare_with_truth
+from cmb_bidsapp.demo import PROTOCOL, SEED, changes_in_words, compare_with_truth
 from cmb_bidsapp.lesions.axes import unfamiliar_voxels
+from cmb_bidsapp.simulate.anatomy import atlas_head, deform
 from tests.evaluation.folders import blobs, write_prediction, write_reference
 
 
@@ -18,6 +20,14 @@ from tests.evaluation.folders import blobs, write_prediction, write_reference
 def test_a_first_run_has_no_note_on_its_voxels(model):
     known = json.loads((files(models) / model / "dataset.json").read_text())
     assert unfamiliar_voxels(np.diag([*PROTOCOL.voxel, 1.0]), known) == []
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_heads_are_within_the_limits_of_quality(number):
+    head = deform(atlas_head(), np.random.default_rng((SEED, number)))
+    low, high = BRAIN_ML
+    # Masks of simulated heads may be a tenth larger than the brains.
+    assert low < head.brain.sum() / 1000 < high / 1.1
 
 
 def test_every_simulated_session_gets_a_line(tmp_path):
