@@ -275,8 +275,9 @@ class _Collector:
             self.cohort.rates.add(pool, changed=changed, intervals=own, read=read_too, arm=arm)
         for opinion in decided.opinions:
             name = opinion.row.session_id
-            for said in tables.opinion_rows(opinion, read[name], visits[name]):
-                self._add["decisions"](said)
+            session = tables.about(read[name], visits[name])
+            for said in opinion.rows():
+                self._add["decisions"]({**session, **said})
         for seen in tracks or ():
             name = seen.session_id
             if name in read:

@@ -19,7 +19,6 @@ from cmb_bidsapp.clinical.summary import SUMMARY_COLUMNS, ClinicalSummary
 from cmb_bidsapp.clinical.tracks import TrackRow
 from cmb_bidsapp.core.labels import MARS_FORM
 from cmb_bidsapp.group.follow_ups import DecisionSource, ReadTrack
-from cmb_bidsapp.group.judgments import TrackOpinion
 from cmb_bidsapp.group.opinion import ReadLesion
 from cmb_bidsapp.group.records import Problem, Record
 from cmb_bidsapp.group.visits import VISIT_COLUMNS, GroupVisit
@@ -195,24 +194,6 @@ def decision_rows(record: Record, visit: GroupVisit) -> Iterator[dict[str, Any]]
     """
     first = about(record, visit)
     return ({**first, **row} for row in record.said)
-
-
-def opinion_rows(
-    opinion: TrackOpinion, record: Record, visit: GroupVisit
-) -> Iterator[dict[str, Any]]:
-    """What each reader said of a microbleed at a follow-up.
-
-    Parameters
-    ----------
-    opinion
-        What is said.
-    record
-        The session.
-    visit
-        Place of the session in its participant's follow-up.
-    """
-    first = about(record, visit)
-    return ({**first, **row} for row in opinion.rows())
 
 
 def mars_row(record: Record, visit: GroupVisit, form: Form) -> dict[str, Any]:

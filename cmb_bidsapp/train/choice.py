@@ -14,7 +14,7 @@ PATIENCE = 3
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class Milestone:
     """Judges in a training, and what they say of the scans held back.
 
     Attributes
@@ -48,7 +48,7 @@ def best_state(
     thresholds: Sequence[float],
     say: Callable[[str], None],
     pace: Callable[[], str],
-) -> Checkpoint:
+) -> Milestone:
     """The state that finds most at as many marks per scan; it is the start if nothing finds more.
 
     The mean of a state's weights and those of the start is measured as well: it may find more than
@@ -68,9 +68,9 @@ def best_state(
         Says how long the rest takes.
     """
 
-    def measured(step: int, judged: Judged, *, half: bool = False) -> Checkpoint:
+    def measured(step: int, judged: Judged, *, half: bool = False) -> Milestone:
         share, marks = judged.share(start, thresholds), judged.marks(start, thresholds)
-        return Checkpoint(step, half, judged, share, marks)
+        return Milestone(step, half, judged, share, marks)
 
     best, idle = measured(0, start), 0
     say(f"step 0: {best}")
