@@ -91,6 +91,7 @@ class SessionView:
     error: str
     notes: tuple[str, ...]
     with_t1w: bool
+    with_swi: bool
     inputs: tuple[tuple[str, str, str], ...]
     unused: tuple[tuple[str, str], ...]
     made: Provenance
@@ -193,6 +194,7 @@ def session_view(
         error=shown.error,
         notes=(*session.notes, *made.notes),
         with_t1w=session.t1w is not None,
+        with_swi=files.swi.exists(),
         inputs=tuple(_inputs(session, bids_dir)),
         unused=tuple((one.path.name, one.reason) for one in session.rejected),
         made=made,
