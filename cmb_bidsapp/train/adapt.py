@@ -116,6 +116,8 @@ def run_adaptation(request: AdaptRequest) -> int:
         _say(f"of the marks of before {gain.same_marks:.0%} are still made")
     if gain.same_marks < MOST:
         _say("note: most marks differ from before; compare the reports of both models")
+    if gain.scans == 1:
+        _say("note: one scan was held back; what it gains, others may not (docs/adapt.md)")
     if bundle.card.calibration and not changes["calibration"]:
         _say("no calibration: the scans held back have too few candidates to carry it over")
     _say(f"bundle: {request.output_dir}")

@@ -140,7 +140,8 @@ class Gain:
         """Return the figures for a person."""
         return (
             f"{self.after:.1%} of {self.implants} simulated microbleeds are found, before "
-            f"{self.before:.1%}, at {self.marks_per_scan:.2f} marks per scan in {self.scans} scans "
+            f"{self.before:.1%}, at {self.marks_per_scan:.2f} marks per scan in {self.scans} "
+            f"{'scan' if self.scans == 1 else 'scans'} "
             f"held back (difference {self.low:+.1%} to {self.high:+.1%})"
         )
 
