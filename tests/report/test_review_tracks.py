@@ -119,7 +119,7 @@ def test_what_is_said_of_a_microbleed_is_counted_at_once_and_exported(reader, tm
     assert reader.badge(2) == "since ses-b, below threshold until now"
     row = reader.row
     assert (row["new"], row["new since ses-B"], row["ARIA-H"][:4]) == ("0", "0", "none")
-    assert row["there before, below threshold"] == "1"
+    assert row["already there, below threshold"] == "1"
     reader.judge(3, "Gone")
     assert (reader.row["gone"], reader.badge(3)) == ("1", "gone")
     rows = read_table(reader.export(tmp_path))
@@ -141,7 +141,7 @@ def test_a_no_to_a_persistent_lesion_in_one_session_can_be_told_from_a_new_one(r
     assert reader.row["counts by"] == "AB; 3 of 4 candidates unrated"
     page.get_by_text("without a change").click()
     reader.judge(1, "There before")
-    assert (reader.row["new"], reader.row["there before, below threshold"]) == ("1", "1")
+    assert (reader.row["new"], reader.row["already there, below threshold"]) == ("1", "1")
     for lesion, session in ((3, "ses-B"), (1, "ses-A"), (3, "ses-A")):
         reader.rate(lesion, "Definite", session)
     assert reader.row["counts by"] == "AB"
