@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cmb_bidsapp.preprocess.dipole import dipole_field
+from cmb_bidsapp.preprocess.resampling import along_axes
 
 Volume = npt.NDArray[np.float32]
 Complex = npt.NDArray[np.complex64]
@@ -207,9 +208,5 @@ def resample(volume: Volume, matrices: tuple[Volume, Volume, Volume]) -> Volume:
     """
     used = [np.flatnonzero(matrix.any(axis=0)) for matrix in matrices]
     parts = tuple(slice(int(u[0]), int(u[-1]) + 1) for u in used)
-    x, y, z = (matrix[:, part] for matrix, part in zip(matrices, parts, strict=True))
-    # In this order nothing is transposed in memory.
-    along_z = np.matmul(volume[parts], z.T)
-    along_y = np.matmul(y, along_z)
-    resampled: Volume = x @ along_y.reshape(len(along_y), -1)
-    return resampled.reshape(len(x), len(y), len(z))
+    weights = [matrix[:, part] for matrix, part in zip(matrices, parts, strict=True)]
+    return along_axes(volume[parts], weights)
