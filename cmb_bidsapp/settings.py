@@ -27,6 +27,7 @@ from cmb_bidsapp.core.defaults import (
     PhaseRule,
     ProxyRules,
 )
+from cmb_bidsapp.core.resources import share
 
 #: Stands for an absent entity in the filters of a TOML file.
 NULL = "null"
@@ -117,10 +118,12 @@ class Clinical:
 class Resources:
     """What the run may use; none of it changes results."""
 
+    cores: int = 1
+    """Cores that the sessions share."""
     processes: int = 1
-    """Sessions that run at the same time."""
-    threads: int = 1
-    """Threads of each."""
+    """Sessions that run at the same time, at most."""
+    threads: int | None = None
+    """Threads of each; ``None``: cores are shared out once it is known how many sessions run."""
     device: str = "cpu"
     """``cpu``, ``cuda`` or ``cuda:N``."""
     memory_mb: int = 0
@@ -136,12 +139,24 @@ class Resources:
 
     def __str__(self) -> str:
         """Return one line for a person."""
+        each = "" if self.threads is None else f", threads each: {self.threads}"
         if self.scheduler is not None:
-            return f"sessions run on the workers of {self.scheduler}, threads each: {self.threads}"
+            return f"sessions run on the workers of {self.scheduler}{each}"
         return (
-            f"on {self.device}, sessions at a time: {self.processes}, threads each: "
-            f"{self.threads} ({self.reason})"
+            f"on {self.device}, cores: {self.cores}, sessions at a time: up to {self.processes}"
+            f"{each} ({self.reason})"
         )
+
+    def shared_by(self, participants: int) -> Resources:
+        """Resources of a stage: how many of its sessions run at a time, and threads of each.
+
+        Parameters
+        ----------
+        participants
+            Whose sessions run; those of one participant run one after the other.
+        """
+        processes, threads = share(self.cores, self.processes, self.threads, participants)
+        return replace(self, processes=processes, threads=threads)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from cmb_bidsapp.core.errors import UnavailableError, UsageError
 
 #: Memory to set aside for a session, in MB: twice what one takes on the paper's grid.
 SESSION_MB = 4000
+#: Threads of a session, unless somebody asks for a number: more hardly make it faster.
+MOST_THREADS = 4
 
 
 @dataclass(frozen=True)
@@ -179,8 +181,8 @@ def parse_memory(text: str) -> int:
     return int(float(found.group(1)) * factor[found.group(2).upper()])
 
 
-def share(cpus: int, memory_mb: int, threads: int | None) -> tuple[int, int]:
-    """Sessions at a time, and threads of each, for what is available.
+def most_sessions(cpus: int, memory_mb: int, threads: int | None) -> int:
+    """Sessions that can run at the same time.
 
     Parameters
     ----------
@@ -189,5 +191,25 @@ def share(cpus: int, memory_mb: int, threads: int | None) -> tuple[int, int]:
     threads
         Of a session, where somebody asks for a number.
     """
-    each = min(cpus, threads or min(cpus, 4))
-    return max(1, min(cpus // each, memory_mb // SESSION_MB)), each
+    return max(1, min(cpus // (threads or 1), memory_mb // SESSION_MB))
+
+
+def share(cpus: int, processes: int, threads: int | None, participants: int) -> tuple[int, int]:
+    """Sessions at a time, and threads of each, for those that are to run.
+
+    Sessions side by side make better use of cores than several threads of one session, so a session
+    gets more than one thread only where there are fewer participants than cores.
+
+    Parameters
+    ----------
+    cpus
+        Cores that all sessions share.
+    processes
+        Sessions at a time, at most; see :func:`most_sessions`.
+    threads
+        Of a session, where somebody asks for a number.
+    participants
+        Whose sessions run; those of one participant run one after the other.
+    """
+    at_a_time = max(1, min(processes, participants))
+    return at_a_time, min(cpus, threads or max(1, min(cpus // at_a_time, MOST_THREADS)))

@@ -117,7 +117,7 @@ class Children:
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=errors,
-                    env=_environment(settings.resources.threads) | scratch.environment,
+                    env=_environment(settings.resources.threads or 1) | scratch.environment,
                 )
                 self._running.add(child)
             code, message, ran = ExitCode.INTERNAL, "", ()

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from cmb_bidsapp.bids.scans import Unit
@@ -63,6 +64,8 @@ def _run_here(
     sessions: Sequence[Unit], settings: Settings, logs: Path, on_event: OnEvent, stage: Stage
 ) -> Generator[Outcome, None, None]:
     children, waiting = Children(), _Waiting(sessions)
+    resources = settings.resources.shared_by(len({session.participant for session in sessions}))
+    settings = replace(settings, resources=resources)
 
     def work() -> Outcome:
         with waiting.turn() as session:
@@ -72,7 +75,7 @@ def _run_here(
         return outcome
 
     # One thread waits for each child.
-    pool = ThreadPoolExecutor(settings.resources.processes)
+    pool = ThreadPoolExecutor(resources.processes)
     try:
         for future in as_completed([pool.submit(work) for _ in sessions]):
             yield future.result()

@@ -228,8 +228,9 @@ def _machine(request: DoctorRequest, machine: Machine) -> Iterator[Finding]:
         )
     else:
         yield _ok("memory", told)
-    processes, threads = resources.share(cpus.value, memory.value, None)
-    yield _ok("sessions at a time", f"{processes}, {threads} thread(s) each")
+    processes = resources.most_sessions(cpus.value, memory.value, None)
+    _, alone = resources.share(cpus.value, processes, None, 1)
+    yield _ok("sessions at a time", f"up to {processes}; one alone has {alone} thread(s)")
 
 
 def _folders(request: DoctorRequest) -> Iterator[Finding]:

@@ -78,7 +78,7 @@ def _collected(settings: Settings, console: Console) -> Summary:
     failed = cohort.failed
     code: int = ExitCode.SOME_FAILED if failed else ExitCode.OK
     if settings.reference is not None:
-        cores = settings.resources.processes * settings.resources.threads
+        cores = settings.resources.cores
         ended = evaluate_output(out_dir, settings.reference, cores, settings.seed)
         failed, code = max(failed, ended.failed), code or ended.code
     measured, tables = write_group(out_dir)

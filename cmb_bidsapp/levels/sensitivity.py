@@ -102,7 +102,6 @@ def _measure(
 
 def _settings(request: SensitivityRequest, machine: Machine) -> Settings:
     cores = request.nprocs or machine.cpus.value
-    processes, threads = resources.share(cores, machine.memory.value, None)
     out_dir = request.output_dir.resolve()
     return Settings(
         # The raw data are not needed.
@@ -111,8 +110,8 @@ def _settings(request: SensitivityRequest, machine: Machine) -> Settings:
         levels=(),
         sensitivity=request.draws,
         resources=Resources(
-            processes=processes,
-            threads=threads,
+            cores=cores,
+            processes=resources.most_sessions(cores, machine.memory.value, None),
             device=choose_device(request.device, machine.gpus),
         ),
         force=request.force,

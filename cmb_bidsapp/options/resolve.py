@@ -247,20 +247,23 @@ def _share(request: AppRequest, machine: Machine, memory: int | None, device: st
     """How the cores and the memory that there are go to sessions."""
     cpus = request.nprocs or machine.cpus.value
     megabytes = memory or machine.memory.value
-    processes, threads = resources.share(cpus, megabytes, request.omp_nthreads)
+    scheduler = _scheduler(request)
+    processes = resources.most_sessions(cpus, megabytes, request.omp_nthreads)
     of_cpus = "--nprocs" if request.nprocs else machine.cpus.reason
     of_memory = "as asked" if memory else machine.memory.reason
     reason = f"{of_cpus}; {megabytes} MB: {of_memory}"
     if request.low_mem:
         processes, reason = 1, f"{reason}; --low-mem"
     return Resources(
+        cores=cpus,
         processes=processes,
-        threads=threads,
+        # Nobody knows here how many cores the workers of a cluster have.
+        threads=request.omp_nthreads or (1 if scheduler else None),
         device=device,
         memory_mb=megabytes,
         step_timeout=request.step_timeout,
         reason=reason,
-        scheduler=_scheduler(request),
+        scheduler=scheduler,
         without_tls=request.scheduler_without_tls,
     )
 

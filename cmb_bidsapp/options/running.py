@@ -74,7 +74,8 @@ def add_resources(machine: argparse._ArgumentGroup) -> None:
         type=int,
         within=COUNT,
         metavar="N",
-        help="number of cores per session (default: up to 4)",
+        help="number of cores per session (default: 1, or up to 4 if there are fewer "
+        "participants than cores)",
     )
     machine.add_argument(
         "--mem",

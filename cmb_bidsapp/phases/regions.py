@@ -109,7 +109,7 @@ def find_or_make(
             t1w=session.t1w.path,
             participant=participant,
             session=label,
-            threads=settings.resources.threads,
+            threads=settings.resources.threads or 1,
             device=settings.resources.device,
             step=step,
         ),

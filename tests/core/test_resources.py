@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from cmb_bidsapp.core import resources
 from cmb_bidsapp.core.errors import UsageError
 from cmb_bidsapp.core.resources import (
+    MOST_THREADS,
     SESSION_MB,
     choose_device,
     cuda_devices,
+    most_sessions,
     parse_memory,
     share,
 )
@@ -119,9 +121,9 @@ def test_the_address_space_is_a_limit(machine, monkeypatch):
 
 def test_a_real_limit_of_the_shell_admits_as_many_sessions_as_fit():
     code = (
-        "from cmb_bidsapp.core.resources import available_memory_mb, share\n"
+        "from cmb_bidsapp.core.resources import available_memory_mb, most_sessions\n"
         "memory = available_memory_mb()\n"
-        "print(memory.value, memory.reason.replace(' ', ''), *share(8, memory.value, 1))"
+        "print(memory.value, memory.reason.replace(' ', ''), most_sessions(8, memory.value, 1))"
     )
     limited = f'ulimit -v {2 * SESSION_MB * 1024} && exec {sys.executable} -c "$CODE"'
     told = subprocess.run(
@@ -131,9 +133,9 @@ def test_a_real_limit_of_the_shell_admits_as_many_sessions_as_fit():
         text=True,
         check=True,
     ).stdout.split()
-    memory, reason, processes, threads = int(told[0]), told[1], int(told[2]), int(told[3])
+    memory, reason, processes = int(told[0]), told[1], int(told[2])
     assert memory <= 2 * SESSION_MB
-    assert (processes, threads) == (max(1, memory // SESSION_MB), 1)
+    assert processes == max(1, memory // SESSION_MB)
     # Where less memory is free than that, it is the limit.
     assert reason == "ulimit-v" or memory < 2 * SESSION_MB
 
@@ -181,28 +183,35 @@ def test_what_is_no_amount_of_memory_is_refused_with_what_is(text):
 
 
 @quick
-@given(st.integers(1, 512), st.integers(0, 10**7), st.none() | st.integers(1, 512))
-def test_shares_fit_into_what_there_is(cpus, memory, threads):
-    processes, each = share(cpus, memory, threads)
-    assert processes >= 1
-    assert 1 <= each <= (threads or 4)
+@given(
+    st.integers(1, 512), st.integers(0, 10**7), st.none() | st.integers(1, 512), st.integers(1, 99)
+)
+def test_shares_fit_into_what_there_is(cpus, memory, threads, participants):
+    processes, each = share(cpus, most_sessions(cpus, memory, threads), threads, participants)
+    assert 1 <= processes <= participants
+    assert 1 <= each <= (threads or MOST_THREADS)
     assert processes * each <= cpus
     assert processes == 1 or processes * SESSION_MB <= memory
 
 
 @pytest.mark.parametrize(
-    ("cpus", "memory", "threads", "expected"),
+    ("cpus", "memory", "threads", "participants", "expected"),
     [
-        (16, 10**6, None, (4, 4)),
-        (2, 10**6, None, (1, 2)),
-        (16, 2 * SESSION_MB, None, (2, 4)),
-        (16, 10**6, 1, (16, 1)),
-        (4, 10**6, 8, (1, 4)),
-        (16, 100, None, (1, 4)),
+        (16, 10**6, None, 100, (16, 1)),
+        (16, 10**6, None, 5, (5, 3)),
+        (16, 10**6, None, 1, (1, 4)),
+        (2, 10**6, None, 1, (1, 2)),
+        (2, 10**6, None, 2, (2, 1)),
+        (16, 2 * SESSION_MB, None, 100, (2, 4)),
+        (16, 100, None, 100, (1, 4)),
+        (16, 10**6, 1, 100, (16, 1)),
+        (16, 10**6, 2, 100, (8, 2)),
+        (4, 10**6, 8, 100, (1, 4)),
     ],
 )
-def test_shares_use_what_there_is(cpus, memory, threads, expected):
-    assert share(cpus, memory, threads) == expected
+def test_shares_use_what_there_is(cpus, memory, threads, participants, expected):
+    most = most_sessions(cpus, memory, threads)
+    assert share(cpus, most, threads, participants) == expected
 
 
 @pytest.mark.parametrize(

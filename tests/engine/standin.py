@@ -67,11 +67,11 @@ WORDS = (
 )
 
 
-def settings_of(folder, processes, **options):
+def settings_of(folder, processes, *, threads=3, **options):
     return Settings(
         bids_dir=folder,
         out_dir=folder / "out",
         levels=("participant",),
-        resources=Resources(processes=processes, threads=3),
+        resources=Resources(cores=6, processes=processes, threads=threads),
         **options,
     )

@@ -47,6 +47,20 @@ def test_the_next_session_is_of_somebody_whom_nobody_is_at(tmp_path, marks):
     assert marks().count("end slow") == 2
 
 
+@pytest.mark.parametrize(
+    ("sessions", "threads"),
+    [
+        ([session("isenv")], "4"),
+        ([session("isenv", "A"), session("isenv", "B")], "4"),
+        ([session("isenv"), session("isgood")], "3"),
+    ],
+)
+def test_cores_are_shared_by_the_participants_that_are_left(tmp_path, marks, sessions, threads):
+    given = settings_of(tmp_path, 6, threads=None), tmp_path / "logs", lambda *_: None
+    outcomes = run_sessions(sessions, *given)
+    assert {one.message for one in outcomes if not one.ok} == {threads}
+
+
 def test_nothing_to_run_is_no_outcome(run):
     assert list(run()) == []
 

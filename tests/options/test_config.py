@@ -71,7 +71,7 @@ def test_resources_and_control_are_those_of_each_run(place):
         place, "bids", "out", "participant", "--nprocs", "2", "--dry-run", "--force", "-w", "work"
     )
     again = settings_of("--config-file", path)
-    assert (again.resources.processes, again.resources.threads) == (2, 4)
+    assert (again.resources.cores, again.resources.processes) == (8, 8)
     assert not again.dry_run
     assert not again.force
 
