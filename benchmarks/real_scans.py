@@ -23,6 +23,7 @@ from cmb_bidsapp.bids.images import read_derivative, read_image, read_labels
 from cmb_bidsapp.bids.outputs import write_image
 from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.lesions.segment import LesionNetwork, Segmentation, with_regions
+from cmb_bidsapp.lesions.tissues import tissues_on
 from cmb_bidsapp.models.nnunet import LesionModel
 from cmb_bidsapp.models.registry import (
     lesion_model_parameters,
@@ -175,14 +176,24 @@ class Networks:
         self._opened: dict[str, tuple[LesionNetwork, LesionNetwork | None]] = {}
 
     def __call__(
-        self, model: str, cache: SessionFiles, t2star: Image, t1w: Image | None, affine: Affine
+        self,
+        model: str,
+        cache: SessionFiles,
+        t2star: Image,
+        t1w: Image | None,
+        affine: Affine,
+        structures: Labels | None = None,
     ) -> Segmentation:
         """Segment as the app does, or read what was found before."""
         if not cache.network_labels.exists():
             if model not in self._opened:
                 self._opened = {model: self._open(load_lesion_model(model))}
             network, regions_of = self._opened[model]
-            found = network(t2star, t1w, affine)
+            tissues = None
+            if structures is not None:
+                grid = Grid.of(t2star, affine)
+                tissues = tissues_on(structures, affine, grid, t2star > 0)
+            found = network(t2star, t1w, affine, tissues=tissues)
             labels = found.labels
             if regions_of is not None:
                 known = regions_of(t2star, t1w, affine).labels
@@ -234,8 +245,7 @@ def prepare(dataset: Path, participant: str, out: Path, device: str) -> SessionF
             write_image(files.t1w_on_t2star, correct_bias(other, affine, brain) * brain, affine)
         else:
             print(f"{participant}: the T1w lies on a grid of its own and is left out", flush=True)
-    classes = anatomy.probabilities.argmax(axis=0).astype(np.uint8)
-    structures = resample(classes, anatomy.grid.affine, grid, order=0) * brain
+    structures = resample(anatomy.structures, anatomy.grid.affine, grid, order=0) * brain
     write_image(done, structures.astype(np.uint8), affine)
     return files
 
@@ -256,7 +266,8 @@ def fast_scans(request: Request, labels: Labeller = whole_labels) -> Iterator[Sc
         there = files.t1w_on_t2star.exists()
         t1w = read_derivative(files.t1w_on_t2star)[0] if there else None
         cache = SessionFiles(segmented_in(request.out, model), files.participant, None)
-        found = networks(model, cache, t2star, t1w, affine)
+        structures = read_labels(structures_file(files))[0]
+        found = networks(model, cache, t2star, t1w, affine, structures)
         yield Scan(
             participant,
             participant,
@@ -268,7 +279,7 @@ def fast_scans(request: Request, labels: Labeller = whole_labels) -> Iterator[Sc
             found.cmb_probability,
             found.labels,
             np.where(found.labels <= 3, found.labels, 0),
-            read_labels(structures_file(files))[0],
+            structures,
             labels(request.folder, participant),
         )
 

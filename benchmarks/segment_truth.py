@@ -15,9 +15,12 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
+from cmb_bidsapp.anatomy.network import AnatomyNetwork
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import write_image
 from cmb_bidsapp.bids.tables import read_table, write_dseg
+from cmb_bidsapp.core.contrast import Contrast
+from cmb_bidsapp.core.defaults import ANATOMY_MODEL
 from cmb_bidsapp.core.labels import PROXY_LOOK
 from cmb_bidsapp.lesions.axes import ras_zooms
 from cmb_bidsapp.lesions.candidates import measure
@@ -27,7 +30,9 @@ from cmb_bidsapp.lesions.rules import cfpr_rule, to_lesions
 from cmb_bidsapp.lesions.segment import LesionNetwork, with_regions
 from cmb_bidsapp.lesions.slabs import SLAB_MM
 from cmb_bidsapp.lesions.table import write_lesions
-from cmb_bidsapp.models.registry import load_lesion_model
+from cmb_bidsapp.lesions.tissues import tissues_on
+from cmb_bidsapp.models.registry import load_bundle, load_lesion_model
+from cmb_bidsapp.preprocess.resampling import Grid
 
 
 def segment(session: Path, given: argparse.Namespace) -> str:
@@ -49,7 +54,10 @@ def segment(session: Path, given: argparse.Namespace) -> str:
     affine, t2star = image.affine, image.get_fdata(dtype=np.float32)
     t1w = None if given.without_t1w else nib.load(truth.t1w_on_t2star).get_fdata(dtype=np.float32)
     spacing = ras_zooms(affine)
-    result = network(t2star, t1w, affine)
+    anatomy = AnatomyNetwork(load_bundle(ANATOMY_MODEL))(t2star, affine, Contrast.T2STARW)
+    grid = Grid.of(t2star, affine)
+    tissues = tissues_on(anatomy.structures, anatomy.grid.affine, grid, t2star > 0)
+    result = network(t2star, t1w, affine, tissues=tissues)
     instances = find_instances(
         result.cmb_probability, t2star, affine, given.threshold or model.card.threshold
     )

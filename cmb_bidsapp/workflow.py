@@ -126,7 +126,7 @@ def prepare(session: Session, files: SessionFiles, settings: Settings, step: Ste
 
 
 def segment(session: Session, files: SessionFiles, settings: Settings, step: Step) -> Result:
-    """Preprocessed images -> CMB probability and predicted classes (paper, 2.1).
+    """Preprocessed images, tissues -> CMB probability and predicted classes (paper, 2.1).
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def segment(session: Session, files: SessionFiles, settings: Settings, step: Ste
     network = LesionNetwork(model, settings.resources.device, mirror=settings.lesions.tta)
     step("segmentation")
     images = read_channels(model, session, files)
-    found = network(images.t2star, images.t1w, images.affine)
+    found = network(images.t2star, images.t1w, images.affine, tissues=images.tissues)
     return write_segmentation(found, model, images, session, files, settings)
 
 
@@ -262,12 +262,12 @@ def sensitivity(_: Session, files: SessionFiles, settings: Settings, step: Step)
     return Result(tuple(write_session(files, found, chain.threshold)))
 
 
-PREPARE = Phase("prepare", prepare, prepare_inputs, prepare_parameters, version=12)
-SEGMENT = Phase("segment", segment, segment_inputs, segment_parameters, version=9)
+PREPARE = Phase("prepare", prepare, prepare_inputs, prepare_parameters, version=13)
+SEGMENT = Phase("segment", segment, segment_inputs, segment_parameters, version=10)
 DECIDE = Phase("decide", decide, decide_inputs, decide_parameters, version=15)
 FOLLOW = Phase("follow", follow, follow_inputs, follow_parameters, version=6)
 SENSITIVITY = Phase(
-    "sensitivity", sensitivity, sensitivity_inputs, sensitivity_parameters, version=3
+    "sensitivity", sensitivity, sensitivity_inputs, sensitivity_parameters, version=4
 )
 
 #: What runs in one process: the phases of a session, that of a participant with several, or the

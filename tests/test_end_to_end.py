@@ -28,6 +28,7 @@ SESSION_FILES = {
     "t1w_brain": "sub-01_space-T1w_desc-brain_mask",
     "t1w_on_t2star": "sub-01_space-T2starw_desc-preproc_T1w",
     "parcellation": "sub-01_space-T1w_res-1mm_desc-aparcaseg_dseg",
+    "structures": "sub-01_space-T2starw_res-2mm_desc-structures_dseg",
     "proxy": "sub-01_space-T2starw_desc-proxy_dseg",
     "mars": "sub-01_space-T2starw_desc-mars_dseg",
     "classes": "sub-01_space-T2starw_desc-nnunet_dseg",

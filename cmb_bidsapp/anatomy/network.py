@@ -125,6 +125,12 @@ class AnatomySegmentation:
     probabilities: npt.NDArray[np.float32]
     grid: Grid
 
+    @property
+    def structures(self) -> npt.NDArray[np.uint8]:
+        """The most likely class of every voxel."""
+        classes: npt.NDArray[np.intp] = self.probabilities.argmax(axis=0)
+        return classes.astype(np.uint8)
+
     def brain_mask(self, target: Grid) -> npt.NDArray[np.bool_]:
         """Brain with its CSF on another grid: the largest compact piece, holes filled."""
         brain = 1 - self.probabilities[0]
@@ -149,7 +155,7 @@ def _around_deep_structures(anatomy: AnatomySegmentation) -> Grid | None:
     """A field around the middle of the brain, where the image shows much more than a head."""
     size = np.array(FIELD_VOXELS)
     shape = np.array(anatomy.grid.shape)
-    deep = np.isin(anatomy.probabilities.argmax(axis=0), structure_classes(DEEP_STRUCTURES))
+    deep = np.isin(anatomy.structures, structure_classes(DEEP_STRUCTURES))
     if not deep.any():
         return None
     largest = largest_piece(deep)

@@ -50,7 +50,7 @@ def certainty(anatomy: AnatomySegmentation) -> float:
 
 def structure_certainty(anatomy: AnatomySegmentation) -> float:
     """Mean probability of the likeliest structure where that is one of the brain; 0 without."""
-    structure = anatomy.probabilities.argmax(axis=0) > 0
+    structure = anatomy.structures > 0
     return _mean(anatomy.probabilities.max(axis=0)[structure])
 
 
@@ -69,7 +69,7 @@ def fluid_brightness(data: Data, affine: Affine, anatomy: AnatomySegmentation) -
     brightness
         NaN where fewer than :data:`LEAST_FLUID` voxels (2 mm) of either are seen.
     """
-    found = anatomy.probabilities.argmax(axis=0)
+    found = anatomy.structures
     values = resample(data, affine, anatomy.grid)
     fluid, white = (
         values[ndimage.binary_erosion(found == STRUCTURES.index(name))]

@@ -159,6 +159,11 @@ class SessionFiles:
         return self.anat("dseg", space=space, res="1mm", desc="aparcaseg")
 
     @property
+    def structures(self) -> Path:
+        """Structures that the anatomy network sees in the T2*w, 2 mm."""
+        return self.anat("dseg", space="T2starw", res="2mm", desc="structures")
+
+    @property
     def quality(self) -> Path:
         """Numbers of the anatomy with their limits."""
         return self.anat("qc", ".tsv", desc="anatomy")

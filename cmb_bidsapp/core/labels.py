@@ -209,6 +209,15 @@ def to_structures(dseg: npt.NDArray[np.integer]) -> npt.NDArray[np.uint8]:
     return translate(dseg, _structure_of())
 
 
+@cache
+def structure_look() -> Mapping[int, tuple[str, str]]:
+    """Name and color of the classes of :data:`STRUCTURES`, without the background."""
+    colors: dict[str, str] = {}
+    for label in table().values():
+        colors.setdefault(label.structure, label.color)
+    return {n: (name, colors[name]) for n, name in enumerate(STRUCTURES) if n}
+
+
 def structure_classes(names: Iterable[str]) -> list[int]:
     """Classes of the named structures."""
     return [STRUCTURES.index(name) for name in names]

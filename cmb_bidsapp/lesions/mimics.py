@@ -51,7 +51,8 @@ def mimics_of(
         By the number of the candidate.
     """
     # torch, which is slow to import.
-    from cmb_bidsapp.lesions.second_look import Viewer, name_views
+    from cmb_bidsapp.lesions.second_look import name_views
+    from cmb_bidsapp.lesions.views import Viewer
 
     ordered, (across, down, along) = network_order(t2star, affine, None)
     image = ordered.transpose(2, 1, 0).astype(np.float32)

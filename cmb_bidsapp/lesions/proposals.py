@@ -16,13 +16,9 @@ from scipy.spatial import cKDTree
 
 from cmb_bidsapp.lesions.extent import HALF, depth
 from cmb_bidsapp.lesions.instances import EXTENT, PEAK_MM, peak_values, split_at_peaks
-from cmb_bidsapp.lesions.second_look import (
-    Image,
-    SecondLook,
-    Viewer,
-    judge_views,
-)
+from cmb_bidsapp.lesions.second_look import SecondLook, judge_views
 from cmb_bidsapp.lesions.spots import dark_places, darkest, relative_brightness
+from cmb_bidsapp.lesions.views import Image, Viewer
 
 Mask = npt.NDArray[np.bool_]
 
@@ -180,6 +176,7 @@ def look_again(
     probability: Image,
     voxel: Sequence[float],
     within: Mask | None = None,
+    tissues: npt.NDArray[np.uint8] | None = None,
 ) -> Image:
     """CMB probability in which every candidate peaks at what the second look says.
 
@@ -198,13 +195,17 @@ def look_again(
         Voxel size, mm.
     within
         Where any dark spot is a candidate as well; nowhere without it.
+    tissues
+        Numbered as in :data:`~cmb_bidsapp.lesions.tissues.TISSUES`; without them judges go by
+        brightness alone.
 
     Returns
     -------
     probability
         See :meth:`Proposals.judged`.
     """
-    found, viewer = Proposals.of(t2star, probability, voxel), Viewer.of(t2star, voxel)
+    found = Proposals.of(t2star, probability, voxel)
+    viewer = Viewer.of(t2star, voxel, tissues)
     if within is not None:
         found = found.with_spots(network, viewer, within)
     return found.judged(judge_views(network, viewer.views(found.centers), viewer.log_voxel()))

@@ -1,40 +1,28 @@
 """A second look at every candidate: is it a microbleed, a vessel, iron or a border.
 
 The segmentation network judges voxels, most of which are easy. A small network of its own judges
-places, each in two views of its surroundings, and has seen far more of them in the same time.
+places, each in two views of its surroundings and of the tissues there, and has seen far more of
+them in the same time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from scipy import ndimage
 from torch import nn
 
 from cmb_bidsapp.lesions.lesion import Mimic
-from cmb_bidsapp.lesions.slabs import slices_in_slab
+from cmb_bidsapp.lesions.views import BRIGHTNESS, CHANNELS, Image, Views
 
-Image = npt.NDArray[np.float32]
-#: Shape ``(candidates, slices of both views, PIXELS, PIXELS)``.
-Views = npt.NDArray[np.float32]
-
-#: Pixel size (mm) of the near and of the far view.
-PIXEL_MM = (0.5, 1.5)
-#: Pixels of a view along both axes.
-PIXELS = 32
-#: Slices of a view, the candidate's in the middle; thin ones are averaged as for segmentation.
-SLICES = 5
 #: Features of the three stages.
 FEATURES = (16, 32, 64)
 #: Judges that are trained together.
 JUDGES = 3
-#: Candidates that are judged, and looked at, at a time.
-BATCH, VIEWED = 256, 32
+#: Candidates that are judged at a time.
+BATCH = 256
 
 
 class PlaceNetwork(nn.Module):
@@ -44,12 +32,15 @@ class PlaceNetwork(nn.Module):
     ----------
     figures
         How many, of each candidate.
+    channels
+        How many of the views it sees, the first ones.
     """
 
-    def __init__(self, figures: int) -> None:
+    def __init__(self, figures: int, channels: int) -> None:
         super().__init__()
+        self.channels = channels
         layers: list[nn.Module] = []
-        before = len(PIXEL_MM) * SLICES
+        before = channels
         for features in FEATURES:
             for channels in (before, features):
                 layers += [
@@ -73,12 +64,12 @@ class PlaceNetwork(nn.Module):
         Parameters
         ----------
         views
-            Shape ``(n, slices, rows, columns)``, brightness as :class:`Viewer` makes it.
+            Shape ``(n, channels, rows, columns)``, as :class:`Viewer` makes them.
         voxel
             Logarithms of the in-plane voxel size and of the slice distance (mm), shape ``(n,
             2)``.
         """
-        seen = self.features(views)
+        seen = self.features(views[:, : self.channels])
         middle = seen.shape[-1] // 2
         center = seen[..., middle - 1 : middle + 1, middle - 1 : middle + 1].mean(dim=(-2, -1))
         pooled = torch.cat([seen.mean(dim=(-2, -1)), center, voxel], dim=1)
@@ -87,10 +78,16 @@ class PlaceNetwork(nn.Module):
 
 
 class Judge(PlaceNetwork):
-    """Log-odds of candidates."""
+    """Log-odds of candidates.
 
-    def __init__(self) -> None:
-        super().__init__(1)
+    Parameters
+    ----------
+    channels
+        :data:`CHANNELS`, or :data:`BRIGHTNESS` of a judge that does not see tissues.
+    """
+
+    def __init__(self, channels: int = CHANNELS) -> None:
+        super().__init__(1, channels)
 
     def forward(self, views: torch.Tensor, voxel: torch.Tensor) -> torch.Tensor:
         """Log-odds of a microbleed in the middle of each view; shape ``(n,)``.
@@ -107,7 +104,7 @@ class Namer(PlaceNetwork):
     """Scores of what candidates resemble if they are none, by the members of :class:`Mimic`."""
 
     def __init__(self) -> None:
-        super().__init__(len(Mimic))
+        super().__init__(len(Mimic), BRIGHTNESS)
 
 
 class SecondLook(nn.Module):
@@ -141,142 +138,6 @@ class SecondLook(nn.Module):
             As of :meth:`PlaceNetwork.forward`.
         """
         return torch.stack([judge(views, voxel) for judge in self.members]).mean(dim=0)
-
-
-@dataclass(frozen=True)
-class Viewer:
-    """A scan, prepared for looking at places in it.
-
-    Attributes
-    ----------
-    near, far
-        The image at the resolution of each view; 0 outside the brain.
-    voxel
-        Voxel size along x, y and z, mm.
-    step
-        Slices from one slice of a view to the next.
-    """
-
-    near: Image
-    far: Image
-    voxel: tuple[float, float, float]
-    step: int
-
-    @classmethod
-    def of(cls, t2star: Image, voxel: Sequence[float]) -> Viewer:
-        """Prepare a scan: average its slices to slabs, and blur it for the surroundings.
-
-        Parameters
-        ----------
-        t2star
-            Brain-extracted T2*w, shape ``(x, y, z)``, axes in RAS order.
-        voxel
-            Voxel size in mm, ``(x, y, z)``.
-        """
-        x, y, z = (float(size) for size in voxel)
-        step = slices_in_slab(z)
-        near = (
-            ndimage.uniform_filter1d(t2star, step, axis=2, mode="nearest") if step > 1 else t2star
-        )
-        blur = [PIXEL_MM[1] / 2.5 / x, PIXEL_MM[1] / 2.5 / y, 0]
-        far = ndimage.gaussian_filter(near, blur)
-        # Slices in one piece each, which is how they are looked at.
-        return cls(np.asfortranarray(near), np.asfortranarray(far), (x, y, z), step)
-
-    def views(self, centers: npt.NDArray[np.integer], pixels: int = PIXELS) -> Views:
-        """Both views of places, relative to the brightness around each.
-
-        Parameters
-        ----------
-        centers
-            Voxels, shape ``(n, 3)``.
-        pixels
-            Width of the views.
-        """
-        seen = np.empty((len(centers), len(PIXEL_MM) * SLICES, pixels, pixels), np.float32)
-        for first in range(0, len(centers), VIEWED):
-            part = slice(first, first + VIEWED)
-            for order, (image, pixel) in enumerate(
-                zip((self.near, self.far), PIXEL_MM, strict=True)
-            ):
-                of_view = slice(order * SLICES, (order + 1) * SLICES)
-                seen[part, of_view] = self._sampled(image, pixel, centers[part], pixels)
-        for view in seen:
-            around = view[SLICES:]
-            tissue = around[around > 0]
-            view /= _median(tissue) if tissue.size else 1
-        np.clip(seen, 0, 3, out=seen)
-        seen -= 1
-        return seen
-
-    def _sampled(
-        self, image: Image, pixel: float, centers: npt.NDArray[np.integer], pixels: int
-    ) -> Views:
-        """One view of each place, pixels of so many mm, interpolated linearly; 0 beyond the image.
-
-        Places are voxels, so pixels lie between voxels alike in all of them: two products with
-        matrices take their place.
-        """
-        offset = (np.arange(pixels) - (pixels - 1) / 2) * pixel
-        x, y = (_linear(offset / size) for size in self.voxel[:2])
-        levels = (np.arange(SLICES) - SLICES // 2) * self.step
-        stack = image.T
-        around = np.zeros(
-            (len(centers), SLICES, y.weights.shape[1], x.weights.shape[1]), np.float32
-        )
-        for window, (column, row, level) in zip(around, centers.tolist(), strict=True):
-            here = level + levels
-            inside = np.flatnonzero((here >= 0) & (here < len(stack)))
-            rows, of_rows = y.overlap(row, stack.shape[1])
-            columns, of_columns = x.overlap(column, stack.shape[2])
-            window[inside, of_rows, of_columns] = stack[here[inside], rows, columns]
-        along = (around @ x.weights.T).swapaxes(2, 3)
-        return np.asarray(along @ y.weights.T, np.float32)
-
-    def log_voxel(self) -> tuple[float, float]:
-        """Logarithms of the in-plane voxel size and of the slice distance (mm)."""
-        return float(np.log(max(self.voxel[:2]))), float(np.log(self.voxel[2]))
-
-
-def _median(values: Image) -> np.float32:
-    """Their median, five times faster than numpy's own, which partitions at several places."""
-    middle = len(values) // 2
-    parted = np.partition(values, middle)
-    # Of an even number the mean of both in the middle.
-    before = parted[:middle].max() if len(values) % 2 == 0 else parted[middle]
-    return np.float32((before + parted[middle]) / 2)
-
-
-@dataclass(frozen=True)
-class _Linear:
-    """Linear interpolation along an axis, at the same offsets from any voxel.
-
-    Attributes
-    ----------
-    first
-        Where the voxels that it needs begin, from the voxel in the middle.
-    weights
-        Of these voxels, shape ``(pixels, voxels)``.
-    """
-
-    first: int
-    weights: Image
-
-    def overlap(self, middle: int, size: int) -> tuple[slice, slice]:
-        """What there is of these voxels in an axis so long, and where it lies among them."""
-        start, count = middle + self.first, self.weights.shape[1]
-        low, high = max(start, 0), max(min(start + count, size), max(start, 0))
-        return slice(low, high), slice(low - start, high - start)
-
-
-def _linear(offsets: npt.NDArray[np.floating[Any]]) -> _Linear:
-    """Interpolation at offsets (voxels) from the middle."""
-    below = np.floor(offsets).astype(int)
-    first, pixels = int(below[0]), np.arange(len(offsets))
-    weights = np.zeros((len(offsets), int(below[-1]) - first + 2), np.float32)
-    weights[pixels, below - first] = 1 - (offsets - below)
-    weights[pixels, below - first + 1] = offsets - below
-    return _Linear(first, weights)
 
 
 def judge_views(

@@ -134,6 +134,7 @@ class LesionNetwork:
         t1w: npt.NDArray[np.float32] | None,
         affine: Affine,
         around: npt.NDArray[np.floating[Any]] | None = None,
+        tissues: npt.NDArray[np.uint8] | None = None,
     ) -> Segmentation:
         """Segment one session.
 
@@ -147,6 +148,9 @@ class LesionNetwork:
         around
             Voxels, shape ``(n, 3)``: one window around each is all that is looked at, the rest
             becomes background. Without it, the whole image.
+        tissues
+            What surrounds a place, for the second look (:mod:`cmb_bidsapp.lesions.tissues`), on the
+            same grid; ``None`` where nobody knows.
         """
         given = {"T2starw": t2star, "T1w": np.zeros_like(t2star) if t1w is None else t1w}
         ordered = [
@@ -160,7 +164,8 @@ class LesionNetwork:
             image = ordered[self._card.channels.index("T2starw")][0]
             zooms = ras_zooms(affine)
             across, down, along = (zooms[axis] for axis in network_axes(affine))
-            again = self._look_again(image, probabilities, (along, down, across))
+            known = None if tissues is None else network_order(tissues, affine)[0]
+            again = self._look_again(image, probabilities, (along, down, across), known)
             probabilities = with_lesions(probabilities, self._classes.cmb, again)
         return Segmentation(
             image_order(class_map(probabilities, self._classes), affine),
@@ -196,6 +201,7 @@ class LesionNetwork:
         t2star: npt.NDArray[np.floating[Any]],
         probabilities: npt.NDArray[np.floating[Any]],
         voxel: tuple[float, float, float],
+        tissues: npt.NDArray[np.uint8] | None,
     ) -> npt.NDArray[np.float32]:
         """CMB probability after the second look; arrays in network order.
 
@@ -212,7 +218,9 @@ class LesionNetwork:
             # Places that a network of regions was not asked about are background to it.
             known = probabilities[0].transpose(2, 1, 0) < TISSUE
             within = known if self._classes.regions else image > 0
-        return look_again(self._second_look, image, seen, voxel, within).transpose(2, 1, 0)
+        tissues = None if tissues is None else tissues.transpose(2, 1, 0)
+        again = look_again(self._second_look, image, seen, voxel, within, tissues)
+        return again.transpose(2, 1, 0)
 
     def _in_slabs(
         self,
@@ -300,11 +308,18 @@ def second_look_of(read: tuple[Path, Tensors] | None) -> SecondLook | None:
         return None
     # torch, as above.
     from cmb_bidsapp.lesions.second_look import Judge, Namer, SecondLook
+    from cmb_bidsapp.lesions.views import BRIGHTNESS, CHANNELS
 
     path, weights = read
-    judges = {key.split(".")[1] for key in weights if key.startswith("judges.")}
+    count = len({key.split(".")[1] for key in weights if key.startswith("judges.")})
+    first = [weights.get(f"judges.{number}.features.0.weight") for number in range(count)]
+    # Judges that were trained before tissues were shown go by brightness alone.
+    channels = [
+        BRIGHTNESS if one is not None and one.shape[1:2] == (BRIGHTNESS,) else CHANNELS
+        for one in first
+    ]
     named = any(key.startswith("namer.") for key in weights)
-    network = SecondLook([Judge() for _ in judges], Namer() if named else None)
+    network = SecondLook([Judge(some) for some in channels], Namer() if named else None)
     load_into(network, weights, path)
     network.eval()
     return network

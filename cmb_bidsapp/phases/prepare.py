@@ -25,9 +25,11 @@ from cmb_bidsapp.bids.images import read_image
 from cmb_bidsapp.bids.inputs import Scan, Session
 from cmb_bidsapp.bids.outputs import atomic, write_image
 from cmb_bidsapp.bids.protocol import acquisition_of, kind_of, t2star_acquisition
+from cmb_bidsapp.bids.tables import write_dseg
 from cmb_bidsapp.core.arrays import Affine
 from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.core.errors import RefusedScanError
+from cmb_bidsapp.core.labels import structure_look
 from cmb_bidsapp.models.registry import load_bundle, load_card
 from cmb_bidsapp.phases.base import PreparedHead, Step
 from cmb_bidsapp.phases.regions import reused_files
@@ -227,7 +229,15 @@ def write_heads(
         }
         written += _write_head(files.t1w, files.t1w_brain, t1w, acquisition_of(session.t1w))
         written += _write_moved(t2star, t1w, registration.pull, files)
+    written += _write_structures(t2star, files)
     return [*_write_head(files.t2star, files.t2star_brain, t2star, facts), *written]
+
+
+def _write_structures(t2star: PreparedHead, files: SessionFiles) -> list[Path]:
+    """Write what the second look goes by: the T2*w's own structures, whatever labeled the T1w."""
+    seen = t2star.anatomy
+    about = {**t2star.about, "Resolution": "2 mm isotropic"}
+    return write_dseg(files.structures, seen.structures, seen.grid.affine, structure_look(), about)
 
 
 def _write_head(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from cmb_bidsapp.bids.derivatives import SessionFiles, raw_uri
 from cmb_bidsapp.bids.images import read_derivative, read_labels
@@ -19,10 +20,11 @@ from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.core.labels import PROXY_LOOK
 from cmb_bidsapp.lesions.axes import unfamiliar_voxels
 from cmb_bidsapp.lesions.segment import Segmentation, why_not_its_regions, with_regions
+from cmb_bidsapp.lesions.tissues import tissues_on
 from cmb_bidsapp.models.nnunet import LesionModel
 from cmb_bidsapp.models.registry import lesion_model_parameters
 from cmb_bidsapp.phases.base import Result
-from cmb_bidsapp.preprocess.resampling import Float
+from cmb_bidsapp.preprocess.resampling import Float, Grid
 from cmb_bidsapp.settings import Settings
 
 #: Lower probabilities are written as 0: their noise would fill a hundred times the disk space.
@@ -31,16 +33,17 @@ NEGLIGIBLE = 1e-3
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Channels:
-    """What a lesion model is given: images on the T2*w grid, and their files by contrast."""
+    """What a lesion model is given on the T2*w grid, and the files of the images by contrast."""
 
     t2star: Float
     t1w: Float | None
+    tissues: npt.NDArray[np.uint8]
     affine: Affine
     used: Mapping[str, Path]
 
 
 def read_channels(model: LesionModel, session: Session, files: SessionFiles) -> Channels:
-    """Read the T2*w, and the T1w where there is one and the model takes it.
+    """Read the T2*w with its tissues, and the T1w where there is one and the model takes it.
 
     Parameters
     ----------
@@ -56,7 +59,9 @@ def read_channels(model: LesionModel, session: Session, files: SessionFiles) -> 
     available = {str(contrast): on_grid[contrast] for contrast in session.scans}
     used = {name: available[name] for name in model.card.channels if name in available}
     t1w = read_derivative(used[Contrast.T1W])[0] if Contrast.T1W in used else None
-    return Channels(t2star=t2star, t1w=t1w, affine=affine, used=used)
+    grid = Grid.of(t2star, affine)
+    tissues = tissues_on(*read_labels(files.structures), grid, t2star > 0)
+    return Channels(t2star=t2star, t1w=t1w, tissues=tissues, affine=affine, used=used)
 
 
 def write_segmentation(
@@ -87,7 +92,7 @@ def write_segmentation(
     # torch: the parent process, which only compares stamps, does without it.
     from cmb_bidsapp.models.device import arithmetic_of
 
-    sources = [files.uri(path) for path in images.used.values()]
+    sources = [files.uri(path) for path in (*images.used.values(), files.structures)]
     labels, notes = found.labels, list(model.notes)
     why = why_not_its_regions(model.classes, images.affine)
     if why:
@@ -116,7 +121,7 @@ def write_segmentation(
 
 
 def segment_inputs(session: Session, files: SessionFiles, _: Settings) -> list[Path]:
-    """Images on the T2*w grid, and their regions.
+    """Images on the T2*w grid, their structures, and their regions.
 
     Parameters
     ----------
@@ -125,7 +130,7 @@ def segment_inputs(session: Session, files: SessionFiles, _: Settings) -> list[P
     files
         Paths of the session's derivatives.
     """
-    made = [files.t2star, files.proxy]
+    made = [files.t2star, files.structures, files.proxy]
     return made + ([files.t1w_on_t2star] if session.t1w is not None else [])
 
 

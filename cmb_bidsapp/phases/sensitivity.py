@@ -84,7 +84,14 @@ def chain_of(
 
 def sensitivity_inputs(_session: Session, files: SessionFiles, _: Settings) -> list[Path]:
     """What a session's results are, and the images they were made of."""
-    made = [files.t2star, files.proxy, files.probability, files.raw_mask, files.mask]
+    made = [
+        files.t2star,
+        files.structures,
+        files.proxy,
+        files.probability,
+        files.raw_mask,
+        files.mask,
+    ]
     made += [sidecar_of(path) for path in (files.t2star, files.probability, files.mask)]
     return made + ([files.t1w_on_t2star] if files.t1w_on_t2star.exists() else [])
 

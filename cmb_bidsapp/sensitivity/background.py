@@ -22,7 +22,9 @@ from cmb_bidsapp.core.labels import CMB, LEFT, MARS, MIMICS
 from cmb_bidsapp.lesions.axes import ras_zooms
 from cmb_bidsapp.lesions.instances import CONNECTIVITY_26, peak_values
 from cmb_bidsapp.lesions.lesion import Mimic
+from cmb_bidsapp.lesions.tissues import tissues_on
 from cmb_bidsapp.models.nnunet import LesionModel
+from cmb_bidsapp.preprocess.resampling import Grid
 
 Image = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.uint8]
@@ -53,6 +55,8 @@ class Background:
         Voxel to world, mm.
     regions
         Proxy classes 1 to 3, 0 outside the brain.
+    tissues
+        What surrounds a place, see :mod:`cmb_bidsapp.lesions.tissues`; ``None`` where nobody knows.
     suspected
         Pieces that the present lesion model suspects, and mimics that are known.
     marks
@@ -72,6 +76,7 @@ class Background:
     t1w: Image
     affine: Affine
     regions: Labels
+    tissues: Labels | None
     suspected: Mask
     marks: Mask
     lesions: Mask | None
@@ -178,6 +183,10 @@ def read_background(files: SessionFiles, labeled: SessionFiles | None) -> Backgr
         t1w = ras(read_derivative(files.t1w_on_t2star)[0]).astype(np.float32)
     source = files.proxy if files.proxy.exists() else files.network_labels
     regions = without_lesions(ras(read_labels(source)[0]).astype(np.uint8), image > 0)
+    tissues = None
+    if files.structures.exists():
+        grid, brain = Grid.of(t2star, affine), t2star > 0
+        tissues = ras(tissues_on(*read_labels(files.structures), grid, brain)).astype(np.uint8)
     lesions, doubtful = None, np.zeros(image.shape, np.bool_)
     if labeled is not None:
         lesions = ras(read_labels(labeled.mask)[0]).astype(bool)
@@ -202,6 +211,7 @@ def read_background(files: SessionFiles, labeled: SessionFiles | None) -> Backgr
         t1w=t1w,
         affine=affine @ nib.orientations.inv_ornt_aff(orientation, t2star.shape),
         regions=regions,
+        tissues=tissues,
         suspected=suspected,
         marks=marks,
         lesions=lesions,

@@ -55,6 +55,7 @@ class Segmenter(Protocol):
         t1w: Image | None,
         affine: Affine,
         around: npt.NDArray[np.floating[Any]] | None = None,
+        tissues: npt.NDArray[np.uint8] | None = None,
     ) -> Segmentation:
         """Segment a scan, or windows around voxels of it.
 
@@ -67,6 +68,8 @@ class Segmenter(Protocol):
         around
             Voxel indices, shape ``(n, 3)``, about which windows are segmented; ``None``: all of
             it.
+        tissues
+            What surrounds a place; ``None`` where nobody knows.
         """
         ...
 
@@ -113,7 +116,7 @@ class Chain:
         around
             Voxels, shape ``(n, 3)``, about which alone is looked; the whole scan by default.
         """
-        found = self.network(t2star, scan.t1w, scan.affine, around)
+        found = self.network(t2star, scan.t1w, scan.affine, around, scan.tissues)
         return self.counted(self.kept(scan, t2star, found), scan.affine)
 
     def kept(self, scan: Background, t2star: Image, found: Segmentation) -> npt.NDArray[np.int32]:

@@ -16,8 +16,9 @@ import numpy.typing as npt
 from cmb_bidsapp.core.arrays import Points
 from cmb_bidsapp.evaluation.matching import centers_of, lesions_of, match
 from cmb_bidsapp.lesions.proposals import Proposals
-from cmb_bidsapp.lesions.second_look import Image, SecondLook, Viewer, Views, judge_views
+from cmb_bidsapp.lesions.second_look import SecondLook, judge_views
 from cmb_bidsapp.lesions.segment import Segmentation
+from cmb_bidsapp.lesions.views import Image, Viewer, Views
 from cmb_bidsapp.sensitivity.background import Background
 from cmb_bidsapp.sensitivity.measure import (
     Chain,
@@ -40,7 +41,7 @@ class Trial:
     views
         Of each candidate that CFPR would keep if the judges were certain of it.
     voxel
-        Logarithms of the voxel sizes, as :class:`~cmb_bidsapp.lesions.second_look.Viewer` has them.
+        Logarithms of the voxel sizes, as :class:`~cmb_bidsapp.lesions.views.Viewer` has them.
     mark
         Which mark each candidate makes, as a row of ``marks``.
     marks, implants
@@ -93,9 +94,10 @@ def trial_of(
         Says which dark spots are candidates besides; none are without it.
     """
     t2star = scan.t2star if drawn is None else drawn.t2star
-    found = chain.network(t2star, scan.t1w, scan.affine, None if drawn is None else drawn.around)
+    around = None if drawn is None else drawn.around
+    found = chain.network(t2star, scan.t1w, scan.affine, around, scan.tissues)
     proposed = Proposals.of(t2star, found.cmb_probability, scan.voxel)
-    viewer = Viewer.of(t2star, scan.voxel)
+    viewer = Viewer.of(t2star, scan.voxel, scan.tissues)
     if spots is not None:
         proposed = proposed.with_spots(spots, viewer, found.labels > 0)
     certain = proposed.judged(np.ones(len(proposed.centers), np.float32))

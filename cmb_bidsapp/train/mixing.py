@@ -11,12 +11,15 @@ import torch
 import torch.nn.functional as F
 
 from cmb_bidsapp.core.errors import NoInputError
-from cmb_bidsapp.lesions.second_look import PIXELS, PlaceNetwork
+from cmb_bidsapp.lesions.second_look import PlaceNetwork
+from cmb_bidsapp.lesions.views import BRIGHTNESS, PIXELS
 from cmb_bidsapp.models.device import fast_arithmetic
 from cmb_bidsapp.train.places import MARGIN, Image, Kind, Places, Stored
 
 #: Brightness of what is not brain, or next to nothing else.
 OUTSIDE = -0.98
+#: Share of places whose tissues a judge is not shown: it shall do without where nobody knows them.
+UNKNOWN_TISSUES = 0.25
 
 
 class Mixer:
@@ -45,7 +48,7 @@ class Mixer:
             raise NoInputError("no dark places, or no tissue around them, to learn from")
 
     def batch(self, mixed_in: int, plain: Sequence[npt.NDArray[np.intp]]) -> tuple[Image, Image]:
-        """Views ``(n, slices, rows, columns)`` and voxel sizes ``(n, 2)``.
+        """Views ``(n, channels, rows, columns)`` and voxel sizes ``(n, 2)``.
 
         Parameters
         ----------
@@ -56,8 +59,10 @@ class Mixer:
         """
         tissue = self.rng.choice(self.tissue, mixed_in)
         chosen = np.concatenate([tissue, *plain])
-        views = self._places.views[chosen].astype(np.float32)
-        views[:mixed_in] = mixed(views[:mixed_in], self._drawn(tissue), self.rng)
+        views = self._places.views(chosen)
+        brightness = views[:mixed_in, :BRIGHTNESS]
+        brightness[:] = mixed(brightness, self._drawn(tissue), self.rng)
+        views[self.rng.random(len(chosen)) < UNKNOWN_TISSUES, BRIGHTNESS:] = -1
         return views, self._places.voxel[chosen]
 
     def _drawn(self, tissue: npt.NDArray[np.intp]) -> Image:
@@ -181,6 +186,7 @@ def augmented(views: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
         As wide as a network wants them.
     """
     views = _moved(views, rng)
+    views, tissues = views[:, :BRIGHTNESS], views[:, BRIGHTNESS:]
     if rng.random() < 0.5:
         # The slices of either view in reverse order.
         views = views.unflatten(1, (2, -1)).flip(2).flatten(1, 2)
@@ -195,7 +201,7 @@ def augmented(views: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     blocks = torch.randn(*views.shape[:2], PIXELS // 2, PIXELS // 2)
     coarse = coarse * F.interpolate(blocks, scale_factor=2, mode="bilinear", align_corners=False)
     changed = changed + torch.randn_like(views) * fine + coarse
-    return torch.where(inside, changed, views).clamp(-1, 2)
+    return torch.cat([torch.where(inside, changed, views).clamp(-1, 2), tissues], dim=1)
 
 
 def _each(values: npt.NDArray[np.float64]) -> torch.Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +14,8 @@ from scipy import ndimage
 
 from cmb_bidsapp.core.arrays import Points
 from cmb_bidsapp.lesions.instances import CONNECTIVITY_26
-from cmb_bidsapp.lesions.second_look import PIXELS, SLICES, Viewer
 from cmb_bidsapp.lesions.spots import dark_places, darkest, relative_brightness
+from cmb_bidsapp.lesions.views import PIXELS, SLICES, Viewer, as_channels
 from cmb_bidsapp.sensitivity.background import Background
 from cmb_bidsapp.simulate.implants import draw_implants, tissue_places
 
@@ -82,8 +83,10 @@ class Places:
 
     Attributes
     ----------
-    views
-        Wider than the network's by twice :data:`MARGIN`.
+    brightness
+        Of both views, which are wider than the network's by twice :data:`MARGIN`.
+    tissues
+        Of both views, see :meth:`~cmb_bidsapp.lesions.views.Viewer.tissues_around`.
     voxel
         Logarithms of the voxel sizes, shape ``(n, 2)``.
     kind
@@ -95,17 +98,24 @@ class Places:
         :class:`~cmb_bidsapp.lesions.lesion.Mimic`; :data:`UNKNOWN` where nobody knows.
     """
 
-    views: Stored
+    brightness: Stored
+    tissues: npt.NDArray[np.uint8]
     voxel: Image
     kind: npt.NDArray[np.int8]
     acquisition: npt.NDArray[np.int16]
     mimic: npt.NDArray[np.int8]
 
+    def views(self, chosen: npt.NDArray[Any] | slice) -> Image:
+        """Views of the places with these numbers, as :meth:`Viewer.views` makes them, but wider."""
+        brightness = self.brightness[chosen].astype(np.float32)
+        return np.concatenate([brightness, as_channels(self.tissues[chosen])], axis=1)
+
     @classmethod
     def joined(cls, parts: Sequence[Places]) -> Places:
         """All places of several scans."""
         return cls(
-            np.concatenate([p.views for p in parts]),
+            np.concatenate([p.brightness for p in parts]),
+            np.concatenate([p.tissues for p in parts]),
             np.concatenate([p.voxel for p in parts]),
             np.concatenate([p.kind for p in parts]),
             np.concatenate([p.acquisition for p in parts]),
@@ -217,14 +227,15 @@ def _places_at(
     seen: Background, centers: Mapping[Kind, npt.NDArray[np.intp]], acquisition: int
 ) -> Places:
     """Views of voxels, by what they are."""
-    viewer = Viewer.of(seen.t2star, seen.voxel)
+    viewer = Viewer.of(seen.t2star, seen.voxel, seen.tissues)
     voxels = np.concatenate(list(centers.values()))
     kind = np.repeat(np.array(list(centers), np.int8), [len(some) for some in centers.values()])
     mimic = np.full(len(voxels), UNKNOWN, np.int8)
     if seen.mimics is not None:
         mimic[kind == Kind.OTHER] = seen.mimics[tuple(voxels[kind == Kind.OTHER].T)]
     return Places(
-        viewer.views(voxels, PIXELS + 2 * MARGIN).astype(np.float16),
+        viewer.brightness(voxels, PIXELS + 2 * MARGIN).astype(np.float16),
+        viewer.tissues_around(voxels, PIXELS + 2 * MARGIN),
         np.tile(np.array(viewer.log_voxel(), np.float32), (len(voxels), 1)),
         kind,
         np.full(len(voxels), acquisition, np.int16),
@@ -286,6 +297,6 @@ def shadows_of(acquisition: Acquisition, count: int, rng: np.random.Generator) -
         pieces = np.pad(drawn.instances, room)
         centers = darkest(factor, pieces, int(pieces.max()))[np.array(strong) - 1]
         viewer = Viewer.of(factor, acquisition.voxel)
-        found.append(viewer.views(centers, PIXELS + 2 * MARGIN).astype(np.float16))
+        found.append(viewer.brightness(centers, PIXELS + 2 * MARGIN).astype(np.float16))
     size = (0, 2 * SLICES, PIXELS + 2 * MARGIN, PIXELS + 2 * MARGIN)
     return np.concatenate(found) if found else np.zeros(size, np.float16)

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from cmb_bidsapp.anatomy.network import AnatomyNetwork
+from cmb_bidsapp.core.contrast import Contrast
+from cmb_bidsapp.core.defaults import ANATOMY_MODEL
 from cmb_bidsapp.core.errors import ExitCode, UsageError
 from cmb_bidsapp.core.resources import choose_device, cuda_devices
 from cmb_bidsapp.lesions.second_look import JUDGES, Judge, SecondLook
 from cmb_bidsapp.lesions.segment import second_look_of
+from cmb_bidsapp.lesions.tissues import tissues_on
 from cmb_bidsapp.models.card import text_problems
 from cmb_bidsapp.models.registry import load_bundle, load_lesion_model
+from cmb_bidsapp.preprocess.resampling import Grid
 from cmb_bidsapp.sensitivity.background import Background, read_background
 from cmb_bidsapp.train.anatomy import train_anatomy
 from cmb_bidsapp.train.cases import check_fold, split_participants
@@ -36,6 +42,9 @@ from cmb_bidsapp.train.request import (
     SecondLookRequest,
 )
 from cmb_bidsapp.train.second_look import train_second_look
+
+#: Brain (ml) below which the anatomy network is not asked about tissues: it knows heads, not crops.
+LEAST_ML = 300
 
 
 def run_implanting(request: ImplantsRequest) -> int:
@@ -136,8 +145,26 @@ def backgrounds(request: SecondLookRequest) -> Iterator[tuple[str, Background]]:
         sessions = [one for one in sessions if one[0].label in kept]
     for folder in request.also:
         sessions += chosen_sessions(folder, folder)
+    anatomy = AnatomyNetwork(load_bundle(ANATOMY_MODEL))
     for files, labeled in sessions:
-        yield files.label, read_background(files, labeled)
+        yield files.label, with_tissues(read_background(files, labeled), anatomy)
+
+
+def with_tissues(seen: Background, anatomy: AnatomyNetwork) -> Background:
+    """A scan with its tissues as the app would see them, where they are not known yet.
+
+    Parameters
+    ----------
+    seen
+        Of a part of a brain (see :data:`LEAST_ML`) nobody knows them.
+    anatomy
+        The network that the app goes by.
+    """
+    if seen.tissues is not None or seen.milliliters < LEAST_ML:
+        return seen
+    found = anatomy(seen.t2star, seen.affine, Contrast.T2STARW)
+    grid, brain = Grid.of(seen.t2star, seen.affine), seen.t2star > 0
+    return replace(seen, tissues=tissues_on(found.structures, found.grid.affine, grid, brain))
 
 
 def run_lesion_training(request: LesionsRequest) -> int:

@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 
 from cmb_bidsapp.core.errors import NoInputError
-from cmb_bidsapp.lesions.second_look import JUDGES, PIXELS, Judge, SecondLook, judge_views
+from cmb_bidsapp.lesions.second_look import JUDGES, Judge, SecondLook, judge_views
+from cmb_bidsapp.lesions.views import PIXELS
 from cmb_bidsapp.train.mixing import Fitting, Mixer
 from cmb_bidsapp.train.places import MARGIN, Image, Kind, Places, Stored
 
@@ -200,6 +201,6 @@ def _said(judge: Judge, places: Places, chosen: npt.NDArray[np.intp]) -> Image:
     said = np.empty(len(chosen), np.float32)
     for voxel in np.unique(places.voxel[chosen], axis=0):
         own = (places.voxel[chosen] == voxel).all(axis=1)
-        views = places.views[chosen[own]][..., middle, middle].astype(np.float32)
+        views = places.views(chosen[own])[..., middle, middle]
         said[own] = judge_views(network, views, (float(voxel[0]), float(voxel[1])))
     return said

@@ -12,6 +12,7 @@ from cmb_bidsapp.bids.derivatives import SessionFiles, raw_uri
         ("t1w_brain", "space-T1w_desc-brain_mask.nii.gz"),
         ("t1w_on_t2star", "space-T2starw_desc-preproc_T1w.nii.gz"),
         ("transform", "from-T1w_to-T2starw_mode-image_xfm.txt"),
+        ("structures", "space-T2starw_res-2mm_desc-structures_dseg.nii.gz"),
         ("proxy", "space-T2starw_desc-proxy_dseg.nii.gz"),
         ("network_labels", "space-T2starw_desc-nnunet_dseg.nii.gz"),
         ("probability", "space-T2starw_label-CMB_probseg.nii.gz"),

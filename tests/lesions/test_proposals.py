@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from cmb_bidsapp.lesions.proposals import Proposals, likely, look_again
-from cmb_bidsapp.lesions.second_look import SLICES, Judge, SecondLook, Viewer
+from cmb_bidsapp.lesions.second_look import Judge, SecondLook
+from cmb_bidsapp.lesions.views import SLICES, Viewer
 
 VOXEL = (0.5, 0.5, 3.0)
 

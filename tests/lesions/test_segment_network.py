@@ -243,8 +243,8 @@ def second_looks(monkeypatch):
     """What the second look is shown: image, probability, voxel size, where spots are looked for."""
     shown = []
 
-    def look_again(_, t2star, probability, voxel, within):
-        shown.append((t2star, voxel, within))
+    def look_again(_, t2star, probability, voxel, within, tissues):
+        shown.append((t2star, voxel, within, tissues))
         return probability
 
     monkeypatch.setattr("cmb_bidsapp.lesions.proposals.look_again", look_again)
@@ -258,12 +258,15 @@ def test_the_second_look_is_shown_slices_whichever_way_they_lie(tmp_path, second
     sizes = np.array([0.7, 0.8, 0.9])
     sizes[across] = SPACING[0]
     image = np.moveaxis(volume(), 2, across)
-    LesionNetwork(load_lesion_model(str(bundle)))(image, None, np.diag([*sizes, 1.0]))
-    ((seen, voxel, within),) = second_looks
+    tissues = np.random.default_rng(0).integers(0, 6, image.shape).astype(np.uint8)
+    network = LesionNetwork(load_lesion_model(str(bundle)))
+    network(image, None, np.diag([*sizes, 1.0]), tissues=tissues)
+    ((seen, voxel, within, around),) = second_looks
     plane = [axis for axis in range(3) if axis != across]
     np.testing.assert_array_equal(seen, image.transpose(*plane, across))
     assert voxel == pytest.approx((*sizes[plane], SPACING[0]))
     assert within.shape == seen.shape
+    np.testing.assert_array_equal(around, tissues.transpose(*plane, across))
 
 
 def test_dark_spots_are_looked_for_where_the_network_sees_brain(tmp_path, second_looks):
@@ -274,6 +277,6 @@ def test_dark_spots_are_looked_for_where_the_network_sees_brain(tmp_path, second
     network(volume(), None, affine_of())
     plain = dataclasses.replace(model, card=dataclasses.replace(model.card, dark_spots=False))
     LesionNetwork(plain)(volume(), None, affine_of())
-    (*_, within), (*_, nowhere) = second_looks
+    (*_, within, _), (*_, nowhere, _) = second_looks
     assert 0 < within.mean() < 1
     assert nowhere is None

@@ -35,6 +35,7 @@ def finished(tmp_path_factory, bundle):
     nothing = np.zeros(SHAPE, np.uint8)
     acquired = {"MagneticFieldStrength": 3, "EchoTime": 0.02}
     write_image(files.t2star, scan.t2star, AFFINE, acquired)
+    write_image(files.structures, scan.regions, AFFINE, {})
     write_image(files.proxy, scan.regions, AFFINE, {})
     write_image(files.probability, nothing.astype(np.float32), AFFINE, made)
     write_image(files.raw_mask, nothing, AFFINE, {})

@@ -34,6 +34,7 @@ def prepared(tmp_path):
     about = {"SkullStripped": True}
     for path in (files.t2star, files.t1w_on_t2star):
         write_image(path, rng.uniform(50, 150, SHAPE).astype(np.float32), AFFINE, about)
+    write_image(files.structures, rng.integers(0, 18, SHAPE).astype(np.uint8), AFFINE, {})
     write_image(files.proxy, rng.integers(0, 4, SHAPE).astype(np.uint8), AFFINE, {})
     return session, files
 

@@ -17,6 +17,7 @@ def background(t2star, regions, affine=AFFINE, marks=None):
         t1w=np.zeros(t2star.shape, np.float32),
         affine=affine,
         regions=regions.astype(np.uint8),
+        tissues=None,
         suspected=nothing,
         marks=nothing if marks is None else marks,
         lesions=None,
@@ -47,7 +48,7 @@ class DarkSpots:
     def window(self, affine):
         return (30.0, 30.0, 10.0)
 
-    def __call__(self, t2star, t1w, affine, around=None):
+    def __call__(self, t2star, t1w, affine, around=None, tissues=None):
         inside = t2star > 0
         usual = ndimage.median_filter(t2star, (11, 11, 1))
         dark = inside & (t2star < (1 - self.share) * usual)

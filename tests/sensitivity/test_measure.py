@@ -94,7 +94,7 @@ def test_what_is_marked_already_is_never_found(scan):
     marks[20:60:8, 20:60:8, 4:14:3] = True
 
     class Stubborn(DarkSpots):
-        def __call__(self, t2star, t1w, affine, around=None):
+        def __call__(self, t2star, t1w, affine, around=None, tissues=None):
             found = super().__call__(t2star, t1w, affine, around)
             found.cmb_probability[:] = np.where(marks, 0.9, 0)
             return found
@@ -153,7 +153,7 @@ def test_marks_of_2_to_10_mm_are_counted_in_the_plane_of_the_slices(width, count
 
 def test_without_regions_of_its_own_those_of_the_anatomy_decide(scan):
     class NoRegions(DarkSpots):
-        def __call__(self, t2star, t1w, affine, around=None):
+        def __call__(self, t2star, t1w, affine, around=None, tissues=None):
             found = super().__call__(t2star, t1w, affine, around)
             found.labels[:] = 0
             return found

@@ -8,8 +8,9 @@ import torch
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import write_image
 from cmb_bidsapp.core.defaults import OPERATING_POINTS
-from cmb_bidsapp.lesions.second_look import SecondLook, Viewer, judge_views
+from cmb_bidsapp.lesions.second_look import SecondLook, judge_views
 from cmb_bidsapp.lesions.spots import dark_places, relative_brightness
+from cmb_bidsapp.lesions.views import Viewer
 from cmb_bidsapp.models.card import CARD, read_card, write_card
 from cmb_bidsapp.models.registry import load_lesion_model
 from cmb_bidsapp.train.export import add_second_look

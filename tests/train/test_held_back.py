@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cmb_bidsapp.lesions.second_look import PIXELS, SLICES
+from cmb_bidsapp.lesions.views import CHANNELS, PIXELS
 from cmb_bidsapp.sensitivity.measure import Chain, Drawn
 from cmb_bidsapp.train.held_back import Trial, as_arrays, from_arrays, trial_of, trials_of
 from tests.lesions.test_proposals import Verdict
@@ -33,7 +33,7 @@ def trials():
 
 def test_every_candidate_has_its_views_and_a_mark(trials):
     own = trials[0]
-    assert own.views.shape == (2, 2 * SLICES, PIXELS, PIXELS)
+    assert own.views.shape == (2, CHANNELS, PIXELS, PIXELS)
     assert own.voxel.tolist() == pytest.approx([0, np.log(3)])
     assert own.mark.tolist() == [0, 1]
     expected = [world(21, 21, 5), world(51, 61, 9)]
@@ -56,7 +56,7 @@ def test_a_second_look_is_all_that_a_score_needs(trials):
 
 
 def test_of_candidates_of_one_mark_the_likeliest_counts():
-    views = np.zeros((3, 2 * SLICES, PIXELS, PIXELS), np.float32)
+    views = np.zeros((3, CHANNELS, PIXELS, PIXELS), np.float32)
     trial = Trial(views, np.zeros(2), np.array([0, 1, 0]), np.zeros((2, 3)), np.zeros((0, 3)))
     assert trial.scores(Verdict(-20.0, -20.0, 20.0)) == pytest.approx([1, 0], abs=1e-3)
 

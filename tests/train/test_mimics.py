@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 
 from cmb_bidsapp.lesions.lesion import Mimic
-from cmb_bidsapp.lesions.second_look import SLICES, name_views
+from cmb_bidsapp.lesions.second_look import name_views
+from cmb_bidsapp.lesions.views import SLICES
 from cmb_bidsapp.train.mimics import FEWEST, train_namer
 from cmb_bidsapp.train.places import MARGIN, UNKNOWN, Kind, Places
 from tests.train.test_mixing import WIDTH
@@ -22,6 +23,7 @@ def made_up(rng, count=FEWEST):
     mimic = [UNKNOWN, NAMES.index(Mimic.VESSEL), NAMES.index(Mimic.EDGE)]
     return Places(
         tissue,
+        np.zeros((3 * count, 2, WIDTH, WIDTH), np.uint8),
         np.zeros((3 * count, 2), np.float32),
         np.repeat([Kind.TISSUE, Kind.OTHER, Kind.OTHER], count).astype(np.int8),
         np.zeros(3 * count, np.int16),
@@ -36,7 +38,7 @@ def test_it_learns_to_tell_vessels_from_edges():
     )
     assert [step for step, _ in told] == list(range(1, 41))
     unseen = made_up(np.random.default_rng(1), 10)
-    views = unseen.views[10:, :, MARGIN:-MARGIN, MARGIN:-MARGIN].astype(np.float32)
+    views = unseen.views(slice(10, None))[..., MARGIN:-MARGIN, MARGIN:-MARGIN]
     shares = name_views(namer, views, (0.0, 0.0))
     assert np.allclose(shares.sum(axis=1), 1, atol=1e-5)
     assert (shares.argmax(axis=1) == unseen.mimic[10:]).mean() > 0.9

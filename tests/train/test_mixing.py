@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from cmb_bidsapp.core.errors import NoInputError
-from cmb_bidsapp.lesions.second_look import PIXELS, SLICES
+from cmb_bidsapp.lesions.views import BRIGHTNESS, CHANNELS, PIXELS, SLICES
 from cmb_bidsapp.train.mixing import Mixer, augmented, mixed
 from cmb_bidsapp.train.places import MARGIN, UNKNOWN, Kind, Places
 
@@ -25,6 +25,7 @@ def places(kinds, acquisition):
     bright = np.arange(count, dtype=np.float16)[:, None, None, None] / 100
     return Places(
         np.zeros((count, 2 * SLICES, WIDTH, WIDTH), np.float16) + bright,
+        np.full((count, 2, WIDTH, WIDTH), 3, np.uint8),
         np.arange(2 * count, dtype=np.float32).reshape(count, 2),
         np.array(kinds, np.int8),
         np.array(acquisition, np.int16),
@@ -48,9 +49,30 @@ def test_a_batch_has_what_is_mixed_in_first():
     mixer = Mixer(known, shadows, np.random.default_rng(0))
     assert mixer.tissue.tolist() == [0], "the other acquisition shows no microbleed"
     views, voxel = mixer.batch(4, [np.array([2])])
-    assert views[:4].min(axis=(1, 2, 3)) == pytest.approx(-0.5)
-    assert views[4].min() > 0
+    assert views[:4, :BRIGHTNESS].min(axis=(1, 2, 3)) == pytest.approx(-0.5)
+    assert views[4, :BRIGHTNESS].min() > 0
     assert voxel.tolist() == [[0, 1]] * 4 + [[4, 5]]
+
+
+def test_some_places_are_shown_without_their_tissues():
+    known = places([Kind.TISSUE, Kind.OTHER], [0, 0])
+    mixer = Mixer(known, [np.stack([shadow(0.5)]).astype(np.float16)], np.random.default_rng(0))
+    views, _ = mixer.batch(200, [np.ones(200, np.intp)])
+    shown = (views[:, BRIGHTNESS + 2] == 0).all(axis=(1, 2))
+    assert 0.6 < shown.mean() < 0.9
+    assert (views[~shown, BRIGHTNESS:] == -1).all()
+
+
+def test_tissues_move_with_the_views_and_are_not_otherwise_changed():
+    views = torch.full((40, CHANNELS, WIDTH, WIDTH), -1.0)
+    views[:, BRIGHTNESS + 2, :, WIDTH // 2 :] = 0
+    changed = augmented(views, np.random.default_rng(0))
+    tissues = changed[:, BRIGHTNESS:]
+    assert changed.shape == (40, CHANNELS, PIXELS, PIXELS)
+    assert tissues[:, [0, 1, 3, 4]].max() == -1
+    assert tissues.min() == -1
+    assert tissues.max() == pytest.approx(0, abs=1e-6)
+    assert 0.3 < (tissues[:, 2] > -0.5).float().mean() < 0.7
 
 
 def test_tissue_that_shows_no_microbleed_is_refused():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cmb_bidsapp.lesions.lesion import Mimic
-from cmb_bidsapp.lesions.second_look import PIXELS, SLICES
+from cmb_bidsapp.lesions.views import PIXELS, SLICES
 from cmb_bidsapp.sensitivity.background import Background
 from cmb_bidsapp.train.places import (
     CLEAR_TISSUE,
@@ -40,6 +40,7 @@ def background(*, labeled: bool) -> Background:
         t1w=np.zeros(SHAPE, np.float32),
         affine=np.diag([*VOXEL, 1.0]),
         regions=(t2star > 0).astype(np.uint8),
+        tissues=np.where(np.indices(SHAPE)[0] < 30, 2, 3).astype(np.uint8),
         suspected=suspected,
         marks=np.zeros(SHAPE, bool),
         lesions=lesions if labeled else None,
@@ -56,10 +57,13 @@ def darkest_in_the_middle(views):
 
 def test_lesions_what_is_none_and_clear_tissue():
     places = places_of(background(labeled=True), 3, np.random.default_rng(0))
-    assert places.views.shape[1:] == (2 * SLICES, WIDTH, WIDTH)
+    assert places.brightness.shape[1:] == (2 * SLICES, WIDTH, WIDTH)
     assert set(places.acquisition) == {3}
+    lesions = places.tissues[places.kind == Kind.LESION]
+    assert (lesions[:, :, WIDTH // 2, WIDTH // 2] == 2).all()
+    assert set(np.unique(lesions)) == {0, 2, 3}, "the far view reaches beyond the image"
     lesions, others, tissue = (
-        places.views[places.kind == kind] for kind in (Kind.LESION, Kind.OTHER, Kind.TISSUE)
+        places.brightness[places.kind == kind] for kind in (Kind.LESION, Kind.OTHER, Kind.TISSUE)
     )
     assert len(lesions) == 6
     assert (darkest_in_the_middle(lesions) < 0.4).all()
@@ -73,13 +77,13 @@ def test_where_nobody_has_labeled_what_is_suspected_may_be_either():
     # Unlabeled and not suspected: nothing tells the first row from vessels.
     places = places_of(seen, 0, np.random.default_rng(0))
     assert not (places.kind == Kind.LESION).any()
-    suspected = places.views[places.kind == Kind.SUSPECTED]
+    suspected = places.brightness[places.kind == Kind.SUSPECTED]
     assert len(suspected) == 6
     assert (darkest_in_the_middle(suspected) < 0.4).all()
-    dark = darkest_in_the_middle(places.views[places.kind == Kind.OTHER]) < 0.4
+    dark = darkest_in_the_middle(places.brightness[places.kind == Kind.OTHER]) < 0.4
     everything = places_of(background(labeled=True), 0, np.random.default_rng(0))
     assert not (everything.kind == Kind.SUSPECTED).any()
-    known = darkest_in_the_middle(everything.views[everything.kind != Kind.TISSUE]) < 0.4
+    known = darkest_in_the_middle(everything.brightness[everything.kind != Kind.TISSUE]) < 0.4
     assert 0 < dark.sum() < known.sum()
 
 
@@ -91,14 +95,14 @@ def test_what_readers_rated_is_learned_as_they_say():
     no = np.array([[62.0, 15.0, 7.0]]) * VOXEL
     places = with_ratings(seen, yes, no, 2, np.random.default_rng(0))
     assert set(places.acquisition) == {2}
-    lesions = places.views[places.kind == Kind.LESION]
+    lesions = places.brightness[places.kind == Kind.LESION]
     assert len(lesions) == 2
     assert (darkest_in_the_middle(lesions) < 0.4).all()
-    rated = places.views[places.kind == Kind.OTHER][-1:]
+    rated = places.brightness[places.kind == Kind.OTHER][-1:]
     assert (darkest_in_the_middle(rated) < 0.4).all(), "suspected, but rated as none"
     assert (places.kind == Kind.SUSPECTED).sum() == 5
     dark = [
-        (darkest_in_the_middle(one.views[one.kind == Kind.OTHER]) < 0.4).sum()
+        (darkest_in_the_middle(one.brightness[one.kind == Kind.OTHER]) < 0.4).sum()
         for one in (before, places)
     ]
     assert dark[1] < dark[0], "the two microbleeds are no longer among what is none"
@@ -136,7 +140,7 @@ def test_mimics_are_known_where_the_truth_says_so():
     places = places_of(seen, 0, np.random.default_rng(0))
     assert set(places.mimic[places.kind == Kind.LESION]) == {UNKNOWN}
     assert set(places.mimic[places.kind == Kind.TISSUE]) == {UNKNOWN}
-    dark = (places.kind == Kind.OTHER) & (darkest_in_the_middle(places.views) < 0.4)
+    dark = (places.kind == Kind.OTHER) & (darkest_in_the_middle(places.brightness) < 0.4)
     assert set(places.mimic[dark]) == {list(Mimic).index(Mimic.VESSEL)}
     nobody = places_of(background(labeled=True), 0, np.random.default_rng(0))
     assert set(nobody.mimic[nobody.kind == Kind.OTHER]) == {UNKNOWN}

@@ -68,7 +68,7 @@ def test_it_learns_to_tell_spots_from_lines(backgrounds):
     parts = [places_of(seen, 0, rng) for seen in backgrounds]
     network = train_second_look(Places.joined(parts[:2]), [shadows], steps=60)
     unseen = parts[2]
-    views = unseen.views[..., MARGIN:-MARGIN, MARGIN:-MARGIN].astype(np.float32)
+    views = unseen.views(slice(None))[..., MARGIN:-MARGIN, MARGIN:-MARGIN]
     judged = judge_views(network, views, tuple(unseen.voxel[0]))
     lesions, others = (judged[unseen.kind == kind] for kind in (Kind.LESION, Kind.OTHER))
     assert lesions.mean() > others.mean() + 0.3
@@ -110,7 +110,7 @@ def test_a_judge_that_is_trained_further_starts_from_what_it_was(backgrounds, mo
     assert any(not torch.equal(v, before[k]) for k, v in tuning.judge.state_dict().items())
     assert all(torch.equal(value, before[key]) for key, value in start.state_dict().items())
     suspected = places.kind == Kind.SUSPECTED
-    views = places.views[suspected][..., MARGIN:-MARGIN, MARGIN:-MARGIN].astype(np.float32)
+    views = places.views(suspected)[..., MARGIN:-MARGIN, MARGIN:-MARGIN]
     said = judge_views(SecondLook([start]), views, tuple(places.voxel[0]))
     for batch in told:
         truth = np.array(batch)
