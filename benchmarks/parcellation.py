@@ -47,7 +47,7 @@ def atlas_alone(data: np.ndarray, affine: np.ndarray) -> Parcellation:
         found["fwdtransforms"],
         interpolator="nearestNeighbor",
     ).numpy()
-    return Parcellation(labels.round().astype(np.int32), Grid.of(data, affine))
+    return Parcellation(dseg=labels.round().astype(np.int32), grid=Grid.of(data, affine))
 
 
 def compare(labeled: Parcellation, reference: Parcellation) -> None:

@@ -144,7 +144,7 @@ class Resources:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """Everything a run depends on."""
 

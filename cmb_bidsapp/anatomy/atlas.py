@@ -104,7 +104,9 @@ def parcellate(
     seen = np.tensordot(_brightness(), anatomy.probabilities, axes=1)
     atlas, standard = _deform_atlas(seen, anatomy.grid.affine, grid, seed)
     structures = refined_structures(anatomy, image, affine, grid)
-    return Parcellation(merge(structures, atlas, _x(standard, grid)), grid, standard=standard)
+    return Parcellation(
+        dseg=merge(structures, atlas, _x(standard, grid)), grid=grid, standard=standard
+    )
 
 
 def aligned(parcellation: Parcellation, *, names: bool, seed: int = 0) -> Parcellation:

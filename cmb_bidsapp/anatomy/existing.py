@@ -35,7 +35,7 @@ DERIVATIVES = MappingProxyType(
 EXTENSIONS = (".nii.gz", ".nii", ".mgz")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ExistingParcellation:
     """A parcellation on disk.
 
@@ -99,7 +99,9 @@ def _subjects(
         white = next((mri / file for file in WHITE_FILES if _is_listed(mri / file)), None)
         for kind, file in SUBJECT_FILES:
             if _is_listed(mri / file):
-                yield ExistingParcellation(mri / file, kind, white, subject)
+                yield ExistingParcellation(
+                    dseg=mri / file, kind=kind, white=white, subject_dir=subject
+                )
                 break
 
 
@@ -125,4 +127,4 @@ def _derivatives(
         if look in DERIVATIVES and native and entities.get("ses") == session:
             ranked.append(([*DERIVATIVES].index(look), "space" in entities, path))
     for rank, _, path in sorted(ranked):
-        yield ExistingParcellation(path, [*DERIVATIVES.values()][rank])
+        yield ExistingParcellation(dseg=path, kind=[*DERIVATIVES.values()][rank])

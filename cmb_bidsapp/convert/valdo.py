@@ -51,7 +51,7 @@ COHORTS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ValdoParticipant:
     """Images of one participant on one grid, and what was put right on the way.
 

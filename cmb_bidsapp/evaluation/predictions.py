@@ -58,7 +58,7 @@ SAYS_CMB = re.compile(r"cmb|microbleed", re.IGNORECASE)
 LARGEST_ML = 50.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PredictionFiles(SessionFiles):
     """A session's files, and the one among them that holds the lesions."""
 
@@ -70,7 +70,7 @@ class PredictionFiles(SessionFiles):
         return self.path == self.mask and (self.instances.exists() or self.lesions.exists())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Prediction:
     """Lesions of a session as a method has them.
 
@@ -150,17 +150,17 @@ def _app(files: SessionFiles, grid: Grid, rules: Rules) -> Prediction:
     scored = None
     if rules.thresholds and files.probability.exists():
         scored = _as_the_app(files, values_on(grid, files.probability), grid)
-    return Prediction(stages, scored=scored, instances=instances)
+    return Prediction(stages=stages, scored=scored, instances=instances)
 
 
 def _image(path: Path, grid: Grid, rules: Rules) -> Prediction:
     values = values_on(grid, path)
     if is_soft(path, values):
         lesions = pieces_of(values >= EXTENT, grid.affine, rules.connectivity)
-        return Prediction({GIVEN: lesions}, scored=_by_probability(values, grid.affine))
+        return Prediction(stages={GIVEN: lesions}, scored=_by_probability(values, grid.affine))
     mask, numbers = mask_and_numbers(path, values, grid)
     if numbers is None or rules.preset.pieces:
-        return Prediction({GIVEN: pieces_of(mask, grid.affine, rules.connectivity)})
+        return Prediction(stages={GIVEN: pieces_of(mask, grid.affine, rules.connectivity)})
     scores = _scores_beside(path)
     lesions = [
         replace(lesion, score=scores.get(lesion.number, lesion.score))
@@ -227,12 +227,12 @@ def mask_and_numbers(path: Path, values: Values, grid: Grid) -> tuple[Mask, Labe
 def _by_score(lesions: Sequence[Mark], rules: Rules, *, extent: bool = True) -> Prediction:
     """Lesions that reach the score that counts; those without a score all do."""
     if not lesions or any(np.isnan(lesion.score) for lesion in lesions):
-        return Prediction({GIVEN: lesions}, extent)
+        return Prediction(stages={GIVEN: lesions}, extent=extent)
 
     def scored(threshold: float) -> list[Mark]:
         return [lesion for lesion in lesions if lesion.score >= threshold]
 
-    return Prediction({GIVEN: scored(rules.min_score)}, extent, scored)
+    return Prediction(stages={GIVEN: scored(rules.min_score)}, extent=extent, scored=scored)
 
 
 def _as_the_app(

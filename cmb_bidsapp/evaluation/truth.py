@@ -31,7 +31,7 @@ from cmb_bidsapp.lesions.axes import ras_zooms
 from cmb_bidsapp.preprocess.resampling import Grid
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Truth:
     """The reference of a session.
 

@@ -81,7 +81,7 @@ class Change(Level):
 _BEFORE = {State.NOT_YET: Change.NEW, State.BELOW_THRESHOLD: Change.ALREADY_THERE}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class VisitImages:
     """Images of a session, on one grid.
 
@@ -139,7 +139,7 @@ class Evidence:
     contrast: float = float("nan")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sighting:
     """A microbleed in one session.
 

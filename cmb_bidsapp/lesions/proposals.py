@@ -38,7 +38,7 @@ REACH_MM = 3.0
 SPOTS = 512
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Proposals:
     """Candidates of a scan, to be judged.
 
@@ -79,7 +79,9 @@ class Proposals:
         x, y, z = (float(mm) for mm in voxel)
         pieces = split_at_peaks(within, SEED, (x, y, z))
         centers = darkest(t2star, pieces, int(pieces.max()))
-        return cls(t2star, within, (x, y, z), pieces, centers)
+        return cls(
+            t2star=t2star, probability=within, voxel=(x, y, z), pieces=pieces, centers=centers
+        )
 
     def with_spots(self, network: SecondLook, viewer: Viewer, within: Mask) -> Proposals:
         """Add the dark spots that a second look calls likely.

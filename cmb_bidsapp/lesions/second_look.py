@@ -143,7 +143,7 @@ class SecondLook(nn.Module):
         return torch.stack([judge(views, voxel) for judge in self.members]).mean(dim=0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Viewer:
     """A scan, prepared for looking at places in it.
 
@@ -181,7 +181,9 @@ class Viewer:
         blur = [PIXEL_MM[1] / 2.5 / x, PIXEL_MM[1] / 2.5 / y, 0]
         far = ndimage.gaussian_filter(near, blur)
         # Slices in one piece each, which is how they are looked at.
-        return cls(np.asfortranarray(near), np.asfortranarray(far), (x, y, z), step)
+        return cls(
+            near=np.asfortranarray(near), far=np.asfortranarray(far), voxel=(x, y, z), step=step
+        )
 
     def views(self, centers: npt.NDArray[np.integer], pixels: int = PIXELS) -> Views:
         """Both views of places, relative to the brightness around each.

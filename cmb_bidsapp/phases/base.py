@@ -33,7 +33,7 @@ class Result:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Phase(Generic[U]):
     """A phase of a session, or of a participant, with what its result depends on."""
 
@@ -57,7 +57,7 @@ class Phase(Generic[U]):
         return {"version": self.version, **self.parameters(settings, unit)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PreparedHead:
     """An image after brain extraction and bias correction, on its own grid."""
 

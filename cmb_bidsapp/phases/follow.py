@@ -37,7 +37,7 @@ from cmb_bidsapp.report.track_figures import panels, side_by_side, words_of
 from cmb_bidsapp.settings import Settings
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class SessionRecord:
     """What is known of a session.
 

@@ -35,7 +35,7 @@ Volume = TypeVar("Volume", bound=npt.NDArray[Any])
 Extent = tuple[float, float, float, float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class View:
     """A way to look at the brain.
 
@@ -110,10 +110,18 @@ class View:
 
 
 #: Each half from its own side, then both from the front and from below.
-RIGHT = View("Right half, from the right", ("back", "front"), 0, upwards=False, mirrored=False)
-LEFT = View("Left half, from the left", ("front", "back"), 0, upwards=True, mirrored=True)
-FRONT = View("From the front", ("R", "L"), 1, upwards=False, mirrored=True)
-BELOW = View("From below", ("R", "L"), 2, upwards=True, mirrored=True)
+RIGHT = View(
+    title="Right half, from the right",
+    ends=("back", "front"),
+    axis=0,
+    upwards=False,
+    mirrored=False,
+)
+LEFT = View(
+    title="Left half, from the left", ends=("front", "back"), axis=0, upwards=True, mirrored=True
+)
+FRONT = View(title="From the front", ends=("R", "L"), axis=1, upwards=False, mirrored=True)
+BELOW = View(title="From below", ends=("R", "L"), axis=2, upwards=True, mirrored=True)
 VIEWS = (RIGHT, LEFT, FRONT, BELOW)
 
 
@@ -135,7 +143,7 @@ def mars_map() -> tuple[Labels, Affine]:
         As :func:`cmb_bidsapp.anatomy.mars.mars_labels`: 100 (left) or 200 (right) + the region.
     """
     dseg, affine = _atlas()
-    return mars_labels(Parcellation(dseg, Grid.of(dseg, affine))), affine
+    return mars_labels(Parcellation(dseg=dseg, grid=Grid.of(dseg, affine))), affine
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ EDGE_MM = 1.5
 ASSUMED = (3.0, 20.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Background:
     """A processed scan, axes in RAS order.
 

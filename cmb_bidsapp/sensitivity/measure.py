@@ -163,7 +163,7 @@ def _only(instances: npt.NDArray[np.int32], numbers: Sequence[int]) -> npt.NDArr
     return np.where(np.isin(instances, numbers), instances, 0).astype(np.int32)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Drawn:
     """A scan with simulated microbleeds, the visible ones by number, and a row of each."""
 
@@ -271,7 +271,12 @@ def draw_into(
             if row["lesion_id"] is not None
         ]
         around.append(center)
-    return Drawn(t2star, instances, rows, np.array(around, np.float64).reshape(-1, 3))
+    return Drawn(
+        t2star=t2star,
+        instances=instances,
+        rows=rows,
+        around=np.array(around, np.float64).reshape(-1, 3),
+    )
 
 
 def _windows(

@@ -57,7 +57,7 @@ MINERAL_MM, MINERAL = 1.0, 2.0
 TWO_D_MM = 2.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class T2starScan:
     """A simulated T2*w scan and what is known of it, all on the T2*w grid."""
 
@@ -336,7 +336,7 @@ def scan_t2star(
     measured = measured * receive_field(grid.shape, rng) * np.float32(600 / white)
     if protocol.voxel[2] >= TWO_D_MM:
         measured *= slice_gains(grid.shape[2], rng)
-    return T2starScan(measured, phase, loss, mimic_loss)
+    return T2starScan(magnitude=measured, phase=phase, loss=loss, mimic_loss=mimic_loss)
 
 
 def _loss(before: Complex, after: Complex) -> Volume:

@@ -25,7 +25,7 @@ from cmb_bidsapp.simulate.truth import lesion_truth, mimic_rows, mimic_truth
 ONE_MM = (1.0, 1.0, 1.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Case:
     """One simulated session: images, transform and truth.
 

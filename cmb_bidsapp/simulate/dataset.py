@@ -169,7 +169,7 @@ def describe_dataset(folder: Path, name: str, *, derivative_of: Path | None = No
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SimulatedCohort:
     """What a simulated dataset is made of.
 

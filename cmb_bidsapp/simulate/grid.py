@@ -16,7 +16,7 @@ from cmb_bidsapp.simulate.protocols import ScanProtocol
 FINE_IN_PLANE, FINE_THROUGH_PLANE = 0.25, 0.5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ScanGrid:
     """The T2*w voxels in head space (mm), and how finely each is subdivided."""
 
@@ -54,12 +54,12 @@ class ScanGrid:
         # Both sides of a slice lose as much.
         excited = max(1, slab - gap - (gap % 2))
         return cls(
-            (float(first[0]), float(first[1]), float(first[2])),
-            protocol.voxel,
-            (int(shape[0]), int(shape[1]), int(shape[2])),
-            slab,
-            excited,
-            max(1, int(np.ceil(protocol.voxel[0] / FINE_IN_PLANE))),
+            origin=(float(first[0]), float(first[1]), float(first[2])),
+            voxel=protocol.voxel,
+            shape=(int(shape[0]), int(shape[1]), int(shape[2])),
+            slab=slab,
+            excited=excited,
+            in_plane=max(1, int(np.ceil(protocol.voxel[0] / FINE_IN_PLANE))),
         )
 
     def centers(self, axis: int, parts: int = 1) -> npt.NDArray[np.float64]:

@@ -42,7 +42,7 @@ FLUID = 1.3
 BLUR_MM = 0.5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Implants:
     """Sources in a scan, and what a rater would draw of them; arrays on the grid of the scan.
 
@@ -116,7 +116,7 @@ def draw_implants(
     voxel = tuple(float(size) for size in np.linalg.norm(affine[:3, :3], axis=0))
     grid = _grid(t2star.shape, voxel)
     sources = choose_sources(t2star, proxy, voxel, count, rng, within)
-    protocol = ScanProtocol("implant", b0, te_ms, grid.voxel, snr=1)
+    protocol = ScanProtocol(name="implant", b0=b0, te_ms=te_ms, voxel=grid.voxel, snr=1)
     fine = np.ones((*grid.shape[:2], grid.shape[2] * grid.slab), np.complex64)
     for source in sources:
         apply_source(fine, source, grid, protocol, rng)
@@ -131,7 +131,7 @@ def draw_implants(
         _row(source, number, loss, instances, proxy, affine, voxel)
         for source, number in zip(sources, numbers, strict=True)
     ]
-    return Implants(factor, instances, ignore, rows)
+    return Implants(factor=factor, instances=instances, ignore=ignore, rows=rows)
 
 
 def _grid(shape: Sequence[int], voxel: Sequence[float]) -> ScanGrid:
@@ -140,7 +140,14 @@ def _grid(shape: Sequence[int], voxel: Sequence[float]) -> ScanGrid:
     slab = max(1, round(z / FINE_THROUGH_PLANE))
     in_plane = max(1, int(np.ceil(x / FINE_IN_PLANE)))
     i, j, k = (int(n) for n in shape)
-    return ScanGrid((0.0, 0.0, 0.0), (x, y, z), (i, j, k), slab, slab, in_plane)
+    return ScanGrid(
+        origin=(0.0, 0.0, 0.0),
+        voxel=(x, y, z),
+        shape=(i, j, k),
+        slab=slab,
+        excited=slab,
+        in_plane=in_plane,
+    )
 
 
 def choose_sources(
@@ -251,7 +258,7 @@ def _shares(places: Mapping[int, npt.NDArray[np.intp]]) -> npt.NDArray[np.float6
 
 def _source(center: npt.NDArray[np.float64], rng: np.random.Generator) -> Source:
     shape = uneven(rng)
-    return Source("cmb", log_uniform(rng, *CHI_PPM), shape, center[None])
+    return Source(kind="cmb", chi=log_uniform(rng, *CHI_PPM), semi_axes=shape, path=center[None])
 
 
 def _blurred(factor: Complex, voxel: Sequence[float], sigma_mm: float) -> Complex:

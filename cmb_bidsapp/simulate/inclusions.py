@@ -35,8 +35,12 @@ LOOKS: Mapping[str, Look] = MappingProxyType(
     {
         "perivascular-space": Look(TISSUES["csf"]),
         "lacune": Look(TISSUES["csf"]),
-        "white-matter-lesion": Look(Tissue(0.80, 66, -0.010, 86), "cerebral-wm"),
-        "choroid-plexus": Look(Tissue(0.86, 70, 0.020, 62), "lateral-ventricle"),
+        "white-matter-lesion": Look(
+            Tissue(proton_density=0.80, t2star_ms=66, chi=-0.010, t1w=86), "cerebral-wm"
+        ),
+        "choroid-plexus": Look(
+            Tissue(proton_density=0.86, t2star_ms=70, chi=0.020, t1w=62), "lateral-ventricle"
+        ),
     }
 )
 #: The most of each in a brain of the highest burden; half of all brains have less than a third.
@@ -85,7 +89,9 @@ def _space(sites: Sites, rng: np.random.Generator) -> Source | None:
     length = rng.uniform(*SPACE_LENGTH_MM)
     end = start + length * direction / np.linalg.norm(direction)
     radius = float(rng.uniform(*SPACE_MM))
-    return Source("perivascular-space", 0.0, (radius,) * 3, np.stack([start, end]))
+    return Source(
+        kind="perivascular-space", chi=0.0, semi_axes=(radius,) * 3, path=np.stack([start, end])
+    )
 
 
 def _blob(
@@ -95,7 +101,7 @@ def _blob(
     if center is None:
         return None
     a, b, c = (float(rng.uniform(*radius_mm) * share) for share in rng.uniform(0.6, 1, 3))
-    return Source(kind, 0.0, (a, b, c), center[None])
+    return Source(kind=kind, chi=0.0, semi_axes=(a, b, c), path=center[None])
 
 
 def shares(inclusions: Sequence[Source], head: Head, rng: np.random.Generator) -> dict[str, Volume]:

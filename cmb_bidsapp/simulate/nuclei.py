@@ -19,9 +19,9 @@ Mask = npt.NDArray[np.bool_]
 
 NUCLEI = MappingProxyType(
     {
-        "red-nucleus": Tissue(0.74, 33, 0.100, 98),
-        "substantia-nigra": Tissue(0.74, 30, 0.111, 98),
-        "dentate": Tissue(0.74, 30, 0.152, 100),
+        "red-nucleus": Tissue(proton_density=0.74, t2star_ms=33, chi=0.100, t1w=98),
+        "substantia-nigra": Tissue(proton_density=0.74, t2star_ms=30, chi=0.111, t1w=98),
+        "dentate": Tissue(proton_density=0.74, t2star_ms=30, chi=0.152, t1w=100),
     }
 )
 #: Ventral diencephalon and cerebellar white matter of each side, and the brainstem.

@@ -38,7 +38,7 @@ def phase_per_ppm(b0: float, te_ms: float) -> float:
     return float(2 * np.pi * GAMMA_BAR * b0 * te_ms * 1e-3)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Source:
     """A source of susceptibility in the head.
 

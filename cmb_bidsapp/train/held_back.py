@@ -31,7 +31,7 @@ from cmb_bidsapp.simulate.implants import noise_level
 Found = npt.NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Trial:
     """Candidates of one image.
 
@@ -157,6 +157,6 @@ def from_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> list[Trial]:
     """Inverse of :func:`as_arrays`; other arrays are ignored."""
     trials: list[Trial] = []
     while f"{len(trials)}_views" in arrays:
-        names = [f"{len(trials)}_{field.name}" for field in fields(Trial)]
-        trials.append(Trial(*(arrays[name] for name in names)))
+        names = [field.name for field in fields(Trial)]
+        trials.append(Trial(**{name: arrays[f"{len(trials)}_{name}"] for name in names}))
     return trials

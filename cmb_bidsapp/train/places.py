@@ -76,7 +76,7 @@ class Acquisition:
         return cls((x, y, z), seen.b0, seen.te_ms)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Places:
     """Views of places with what they are.
 
@@ -105,11 +105,11 @@ class Places:
     def joined(cls, parts: Sequence[Places]) -> Places:
         """All places of several scans."""
         return cls(
-            np.concatenate([p.views for p in parts]),
-            np.concatenate([p.voxel for p in parts]),
-            np.concatenate([p.kind for p in parts]),
-            np.concatenate([p.acquisition for p in parts]),
-            np.concatenate([p.mimic for p in parts]),
+            views=np.concatenate([p.views for p in parts]),
+            voxel=np.concatenate([p.voxel for p in parts]),
+            kind=np.concatenate([p.kind for p in parts]),
+            acquisition=np.concatenate([p.acquisition for p in parts]),
+            mimic=np.concatenate([p.mimic for p in parts]),
         )
 
 
@@ -224,11 +224,11 @@ def _places_at(
     if seen.mimics is not None:
         mimic[kind == Kind.OTHER] = seen.mimics[tuple(voxels[kind == Kind.OTHER].T)]
     return Places(
-        viewer.views(voxels, PIXELS + 2 * MARGIN).astype(np.float16),
-        np.tile(np.array(viewer.log_voxel(), np.float32), (len(voxels), 1)),
-        kind,
-        np.full(len(voxels), acquisition, np.int16),
-        mimic,
+        views=viewer.views(voxels, PIXELS + 2 * MARGIN).astype(np.float16),
+        voxel=np.tile(np.array(viewer.log_voxel(), np.float32), (len(voxels), 1)),
+        kind=kind,
+        acquisition=np.full(len(voxels), acquisition, np.int16),
+        mimic=mimic,
     )
 
 

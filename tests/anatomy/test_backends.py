@@ -110,7 +110,7 @@ class Toy:
 
     def find(self, request, participant, session):
         path = request.sourcedata / "toy" / f"sub-{participant}.nii.gz"
-        return ExistingParcellation(path, "Toy") if path.exists() else None
+        return ExistingParcellation(dseg=path, kind="Toy") if path.exists() else None
 
     def make(self, request, source):
         source.step("toy")
@@ -142,4 +142,4 @@ def test_a_new_backend_is_its_class_and_its_place_in_the_table(
 
 def test_the_labels_of_a_new_backend_bear_its_name(monkeypatch, tmp_path):
     labels = save(tmp_path / "toy.nii.gz", head(full=False))
-    assert read_parcellation(ExistingParcellation(labels, "Toy")).source == "Toy"
+    assert read_parcellation(ExistingParcellation(dseg=labels, kind="Toy")).source == "Toy"

@@ -14,7 +14,7 @@ from tests.anatomy.subjects import AFFINE, find_parcellation, head, save
 
 def parcellation(dseg=None, affine=AFFINE):
     dseg = head() if dseg is None else dseg
-    return Parcellation(dseg, Grid.of(dseg, affine), source="FreeSurfer")
+    return Parcellation(dseg=dseg, grid=Grid.of(dseg, affine), source="FreeSurfer")
 
 
 def moved_by(millimeters):

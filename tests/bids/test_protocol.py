@@ -16,7 +16,12 @@ from cmb_bidsapp.bids.protocol import (
 
 
 def scan(metadata=(), **entities):
-    return Scan("raw.nii.gz", {"suffix": "T2starw", **entities}, dict(metadata), 1.0)
+    return Scan(
+        path="raw.nii.gz",
+        entities={"suffix": "T2starw", **entities},
+        metadata=dict(metadata),
+        voxel_mm3=1.0,
+    )
 
 
 @pytest.mark.parametrize(

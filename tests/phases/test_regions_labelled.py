@@ -18,7 +18,7 @@ from tests.phases.heads import AFFINE, MOVE, head_of, moved_atlas
 
 def found_with(tmp_path, dseg, affine=AFFINE):
     return ExistingParcellation(
-        save(tmp_path / "sub-01_desc-aseg_dseg.nii.gz", dseg, affine), "sMRIPrep"
+        dseg=save(tmp_path / "sub-01_desc-aseg_dseg.nii.gz", dseg, affine), kind="sMRIPrep"
     )
 
 

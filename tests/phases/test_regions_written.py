@@ -154,7 +154,9 @@ def test_where_there_is_no_talairach_transform_the_alignment_brings_the_atlas(
     for folder in (subject(tmp_path / "sub-01", np.linalg.inv(MOVE)), tmp_path / "sub-02", None):
         # The alignment is 2 mm off, to be told from the transform.
         ways = shifted(MOVE[:3, 3] + [0, 2, 0])
-        head = Parcellation(dseg, Grid(dseg.shape, affine), subject_dir=folder, standard=ways)
+        head = Parcellation(
+            dseg=dseg, grid=Grid(dseg.shape, affine), subject_dir=folder, standard=ways
+        )
         write(head, t2star, files, settings(jhu_atlas=jhu), pull=MOVE @ PULL)
         mars, _ = read_labels(files.mars)
         found.append(np.isin(mars % 100, [MARS["internal-capsule"], MARS["external-capsule"]]))
@@ -194,7 +196,7 @@ def test_without_an_atlas_capsules_lie_between_the_nuclei_and_it_is_said(
 
 
 def test_the_quality_is_a_table_with_its_dictionary(files):
-    measures = [Measure("thalamus volume", 30.0, "ml", 8.0, 27.0)]
+    measures = [Measure(measure="thalamus volume", value=30.0, units="ml", low=8.0, high=27.0)]
     assert write_quality(measures, files) == [files.quality]
     (row,) = read_table(files.quality)
     assert (row["measure"], row["value"], row["flag"]) == ("thalamus volume", "30", "high")

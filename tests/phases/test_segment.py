@@ -27,7 +27,7 @@ BINARY = toy_dataset({"0": "T2starw"}, {"background": 0, "microbleed": 1, "mimic
 def prepared(tmp_path):
     """A session as the prepare phase leaves it, and the files around it."""
     raw = write_nifti(tmp_path / "bids" / "T2starw.nii.gz")
-    t1w = Scan(raw, {"suffix": "T1w"}, {}, 1.0)
+    t1w = Scan(path=raw, entities={"suffix": "T1w"}, metadata={}, voxel_mm3=1.0)
     session = rescanned(session_of("01", None, raw), t1w=t1w)
     files = SessionFiles(tmp_path / "out", "01", None)
     rng = np.random.default_rng(0)
@@ -42,7 +42,10 @@ def run(prepared, model, **options):
     session, files = prepared
     bids = session.t2star.path.parent
     settings = Settings(
-        bids, files.out_dir, ("participant",), lesions=Lesions(str(model), False, **options)
+        bids_dir=bids,
+        out_dir=files.out_dir,
+        levels=("participant",),
+        lesions=Lesions(str(model), False, **options),
     )
     result = SEGMENT.run(session, files, settings, lambda text: None)
     sidecar = json.loads(files.network_labels.with_suffix("").with_suffix(".json").read_text())
@@ -108,7 +111,9 @@ def test_the_folds_are_part_of_what_a_stamp_depends_on(prepared, tmp_path):
 
     def settings(*folds):
         lesions = Lesions(str(folder), folds=folds)
-        return Settings(tmp_path, files.out_dir, ("participant",), lesions=lesions)
+        return Settings(
+            bids_dir=tmp_path, out_dir=files.out_dir, levels=("participant",), lesions=lesions
+        )
 
     def parameters(*folds):
         return SEGMENT.parameters(settings(*folds), session)
