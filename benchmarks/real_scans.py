@@ -22,6 +22,7 @@ from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.images import read_derivative, read_image, read_labels
 from cmb_bidsapp.bids.outputs import write_image
 from cmb_bidsapp.bids.tables import read_table
+from cmb_bidsapp.core.arrays import Image
 from cmb_bidsapp.lesions.segment import LesionNetwork, Segmentation, with_regions
 from cmb_bidsapp.models.nnunet import LesionModel
 from cmb_bidsapp.models.registry import (
@@ -34,7 +35,6 @@ from cmb_bidsapp.phases.segment import NEGLIGIBLE
 from cmb_bidsapp.preprocess.bias import correct_bias
 from cmb_bidsapp.preprocess.resampling import Affine, Grid, resample
 
-Image = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.integer]
 #: Whose regions CFPR goes by where a model was trained without.
 REGIONS_OF = "lesions"

@@ -23,7 +23,7 @@ from cmb_bidsapp.anatomy.parcellation import Parcellation
 from cmb_bidsapp.anatomy.refine import refined_structures
 from cmb_bidsapp.anatomy.standard import StandardTransforms, centers
 from cmb_bidsapp.bids.images import open_image
-from cmb_bidsapp.core.arrays import Affine
+from cmb_bidsapp.core.arrays import Affine, Image
 from cmb_bidsapp.core.labels import (
     STRUCTURES,
     ids,
@@ -35,7 +35,7 @@ from cmb_bidsapp.core.labels import (
 )
 from cmb_bidsapp.core.scratch import scratch_folder
 from cmb_bidsapp.preprocess.ants import register, to_ants
-from cmb_bidsapp.preprocess.resampling import Float, Grid, isotropic_grid, resample
+from cmb_bidsapp.preprocess.resampling import Grid, isotropic_grid, resample
 
 if TYPE_CHECKING:  # torch
     from cmb_bidsapp.anatomy.network import AnatomySegmentation
@@ -87,7 +87,7 @@ def load_atlas() -> Atlas:
 
 
 def parcellate(
-    anatomy: AnatomySegmentation, image: Float, affine: Affine, *, seed: int = 0
+    anatomy: AnatomySegmentation, image: Image, affine: Affine, *, seed: int = 0
 ) -> Parcellation:
     """Label a head in FreeSurfer ids, 1 mm, along the axes of its image.
 
@@ -132,7 +132,7 @@ def aligned(parcellation: Parcellation, *, names: bool, seed: int = 0) -> Parcel
     return replace(parcellation, dseg=dseg, standard=standard)
 
 
-def _x(standard: StandardTransforms, grid: Grid) -> Float:
+def _x(standard: StandardTransforms, grid: Grid) -> Image:
     """MNI x coordinate of the voxels of a grid, mm; left is negative."""
     field = standard.to_standard
     there = centers(field.grid)[..., 0] + field.displacement[..., 0]
@@ -158,7 +158,7 @@ def _around_brain(anatomy: AnatomySegmentation) -> Grid:
 
 
 def _deform_atlas(
-    picture: Float, affine: Affine, grid: Grid, seed: int
+    picture: Image, affine: Affine, grid: Grid, seed: int
 ) -> tuple[npt.NDArray[np.int32], StandardTransforms]:
     """Atlas labels on a grid of the head, and the way to them.
 

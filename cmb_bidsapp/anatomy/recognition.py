@@ -17,7 +17,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from cmb_bidsapp.anatomy.quality import BEYOND, POSSIBLE_BRAIN_ML, SURE_OF_BRAIN, share_beyond
-from cmb_bidsapp.core.arrays import Affine
+from cmb_bidsapp.core.arrays import Affine, Image
 from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.core.labels import STRUCTURES
 from cmb_bidsapp.preprocess.resampling import Grid, resample
@@ -38,8 +38,7 @@ LEAST_VALUES = 16
 #: Least number of voxels (2 mm) that a brightness is a median of.
 LEAST_FLUID = 20
 
-Data = npt.NDArray[np.float32]
-Recognize = Callable[[Data, Affine, Contrast], "AnatomySegmentation"]
+Recognize = Callable[[Image, Affine, Contrast], "AnatomySegmentation"]
 
 
 def certainty(anatomy: AnatomySegmentation) -> float:
@@ -54,7 +53,7 @@ def structure_certainty(anatomy: AnatomySegmentation) -> float:
     return _mean(anatomy.probabilities.max(axis=0)[structure])
 
 
-def fluid_brightness(data: Data, affine: Affine, anatomy: AnatomySegmentation) -> float:
+def fluid_brightness(data: Image, affine: Affine, anatomy: AnatomySegmentation) -> float:
     """Median of the lateral ventricles by that of the white matter, off their borders.
 
     Parameters
@@ -81,7 +80,7 @@ def fluid_brightness(data: Data, affine: Affine, anatomy: AnatomySegmentation) -
 
 
 def why_not(
-    data: Data,
+    data: Image,
     affine: Affine,
     contrast: Contrast,
     recognize: Recognize,
@@ -127,8 +126,8 @@ def why_not(
 
 
 def _other_ways(
-    data: Data, affine: Affine, contrast: Contrast
-) -> Iterator[tuple[str, tuple[Data, Affine, Contrast]]]:
+    data: Image, affine: Affine, contrast: Contrast
+) -> Iterator[tuple[str, tuple[Image, Affine, Contrast]]]:
     """What an image may be instead, in words, with what would put it right."""
     other = Contrast.T2STARW if contrast == Contrast.T1W else Contrast.T1W
     yield f"a {other}", (data, affine, other)

@@ -15,14 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from cmb_bidsapp.core.arrays import Affine
-from cmb_bidsapp.preprocess.resampling import (
-    Float,
-    Grid,
-    along_axes,
-    gaussian_weights,
-    resample,
-)
+from cmb_bidsapp.core.arrays import Affine, Image
+from cmb_bidsapp.preprocess.resampling import Grid, along_axes, gaussian_weights, resample
 
 if TYPE_CHECKING:  # torch
     from cmb_bidsapp.anatomy.network import AnatomySegmentation
@@ -40,7 +34,7 @@ LEAST_VOXELS = 50
 
 
 def refined_structures(
-    anatomy: AnatomySegmentation, image: Float, affine: Affine, target: Grid
+    anatomy: AnatomySegmentation, image: Image, affine: Affine, target: Grid
 ) -> npt.NDArray[np.uint8]:
     """Most probable class at the voxels of another grid, given the image.
 
@@ -83,8 +77,8 @@ def refined_structures(
 
 
 def _brightness(
-    anatomy: AnatomySegmentation, image: Float, affine: Affine
-) -> Iterator[tuple[Float, float]]:
+    anatomy: AnatomySegmentation, image: Image, affine: Affine
+) -> Iterator[tuple[Image, float]]:
     """Local mean and overall deviation of each class but the background, on the network's grid.
 
     The deviation is 0 where a class has none.

@@ -16,9 +16,9 @@ from nibabel.affines import apply_affine
 from scipy import ndimage
 
 from cmb_bidsapp.bids.images import read_derivative
-from cmb_bidsapp.core.arrays import Affine, Points
+from cmb_bidsapp.core.arrays import Affine, Image, Points
 from cmb_bidsapp.preprocess.ants import FLIP, read_linear
-from cmb_bidsapp.preprocess.resampling import IDENTITY, Float, Grid, isotropic_grid
+from cmb_bidsapp.preprocess.resampling import IDENTITY, Grid, isotropic_grid
 
 #: Voxels of a field that is stored: the deformation is smoother than that.
 FIELD_MM = 4.0
@@ -36,7 +36,7 @@ class Field:
         Its voxels, in the space the points come from.
     """
 
-    displacement: Float
+    displacement: Image
     grid: Grid
 
     def __call__(self, points: Points) -> Points:
@@ -143,7 +143,7 @@ def voxels_at(points: Points, affine: Affine) -> Points:
     return found
 
 
-def sample(data: npt.NDArray[np.generic], affine: Affine, points: Points) -> Float:
+def sample(data: npt.NDArray[np.generic], affine: Affine, points: Points) -> Image:
     """Look an image up at points, linearly; 0 beyond it.
 
     Parameters
@@ -153,7 +153,7 @@ def sample(data: npt.NDArray[np.generic], affine: Affine, points: Points) -> Flo
     points
         World coordinates (mm), shape ``(n, ..., 3)``.
     """
-    found: Float = ndimage.map_coordinates(
+    found: Image = ndimage.map_coordinates(
         data.astype(np.float32), voxels_at(points, affine), order=1, mode="grid-constant"
     )
     return found

@@ -15,10 +15,10 @@ from cmb_bidsapp.anatomy.atlas import load_atlas
 from cmb_bidsapp.anatomy.standard import voxels_at
 from cmb_bidsapp.anatomy.templates import Space, find_template
 from cmb_bidsapp.bids.outputs import write_image
-from cmb_bidsapp.core.arrays import Affine, Points
+from cmb_bidsapp.core.arrays import Affine, Image, Points
 from cmb_bidsapp.core.labels import STANDARD_SPACE
 from cmb_bidsapp.lesions.lesion import Lesion
-from cmb_bidsapp.preprocess.resampling import Float, Grid, share_in_voxels
+from cmb_bidsapp.preprocess.resampling import Grid, share_in_voxels
 
 #: The space and the voxels of the map.
 SPACE = Space(STANDARD_SPACE, 2)
@@ -54,7 +54,7 @@ def brain() -> npt.NDArray[np.bool_]:
 
 
 @cache
-def _nearest() -> tuple[Float, npt.NDArray[np.int32]]:
+def _nearest() -> tuple[Image, npt.NDArray[np.int32]]:
     """Distance (mm) of every voxel from the brain, and its nearest voxel."""
     distance, index = ndimage.distance_transform_edt(~brain(), grid().spacing, return_indices=True)
     return distance, index
@@ -107,7 +107,7 @@ class Density:
         self.outside += len(known) - voxels.shape[1]
         self.unplaced += len(centers) - len(known)
 
-    def image(self) -> tuple[Float, Affine]:
+    def image(self) -> tuple[Image, Affine]:
         """Make the map.
 
         Returns

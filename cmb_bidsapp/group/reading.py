@@ -11,9 +11,9 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from cmb_bidsapp import __version__
+from cmb_bidsapp.core.arrays import Floats
 from cmb_bidsapp.group.consensus import NOT_CMB, SAME_LESION_MM, same_lesions
 from cmb_bidsapp.group.opinion import Opinion, modes_of
 from cmb_bidsapp.group.places import LesionPlaces
@@ -28,8 +28,6 @@ from cmb_bidsapp.lesions.lesion import (
     Status,
 )
 from cmb_bidsapp.lesions.table import as_written, fingerprint
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)

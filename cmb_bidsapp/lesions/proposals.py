@@ -14,17 +14,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
+from cmb_bidsapp.core.arrays import Image, Mask
 from cmb_bidsapp.lesions.extent import HALF, depth
 from cmb_bidsapp.lesions.instances import EXTENT, PEAK_MM, peak_values, split_at_peaks
-from cmb_bidsapp.lesions.second_look import (
-    Image,
-    SecondLook,
-    Viewer,
-    judge_views,
-)
+from cmb_bidsapp.lesions.second_look import SecondLook, Viewer, judge_views
 from cmb_bidsapp.lesions.spots import dark_places, darkest, relative_brightness
-
-Mask = npt.NDArray[np.bool_]
 
 #: A place is a candidate from this probability of the segmentation network on.
 SEED = 0.1

@@ -16,10 +16,10 @@ import torch
 from scipy import ndimage
 from torch import nn
 
+from cmb_bidsapp.core.arrays import Image
 from cmb_bidsapp.lesions.lesion import Mimic
 from cmb_bidsapp.lesions.slabs import slices_in_slab
 
-Image = npt.NDArray[np.float32]
 #: Shape ``(candidates, slices of both views, PIXELS, PIXELS)``.
 Views = npt.NDArray[np.float32]
 

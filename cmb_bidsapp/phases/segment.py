@@ -14,7 +14,7 @@ from cmb_bidsapp.bids.images import read_derivative, read_labels
 from cmb_bidsapp.bids.inputs import Session
 from cmb_bidsapp.bids.outputs import write_image
 from cmb_bidsapp.bids.tables import write_dseg
-from cmb_bidsapp.core.arrays import Affine
+from cmb_bidsapp.core.arrays import Affine, Image
 from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.core.labels import PROXY_LOOK
 from cmb_bidsapp.lesions.axes import unfamiliar_voxels
@@ -22,7 +22,6 @@ from cmb_bidsapp.lesions.segment import Segmentation, why_not_its_regions, with_
 from cmb_bidsapp.models.nnunet import LesionModel
 from cmb_bidsapp.models.registry import lesion_model_parameters
 from cmb_bidsapp.phases.base import Result
-from cmb_bidsapp.preprocess.resampling import Float
 from cmb_bidsapp.settings import Settings
 
 #: Lower probabilities are written as 0: their noise would fill a hundred times the disk space.
@@ -33,8 +32,8 @@ NEGLIGIBLE = 1e-3
 class Channels:
     """What a lesion model is given: images on the T2*w grid, and their files by contrast."""
 
-    t2star: Float
-    t1w: Float | None
+    t2star: Image
+    t1w: Image | None
     affine: Affine
     used: Mapping[str, Path]
 

@@ -17,12 +17,11 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from scipy import ndimage
 
-from cmb_bidsapp.core.arrays import Affine
+from cmb_bidsapp.core.arrays import Affine, Image, Regions
 from cmb_bidsapp.core.labels import LEFT, MARS, MARS_FORM, RIGHT, SIDES
 from cmb_bidsapp.group.density import UNIT
-from cmb_bidsapp.preprocess.resampling import Float
 from cmb_bidsapp.report import brains
-from cmb_bidsapp.report.brains import Extent, Labels, View
+from cmb_bidsapp.report.brains import Extent, View
 from cmb_bidsapp.report.cohort_figures import page_figure
 from cmb_bidsapp.report.evaluation_figures import GRAY
 
@@ -49,7 +48,7 @@ LETTERS_MM, LINE_MM = MappingProxyType({1: 4.0, 2: 5.0, 4: 10.0}), 11.0
 Colors = npt.NDArray[np.float64]
 
 
-def glass_brain(density: Float, affine: Affine, title: str = "") -> Figure:
+def glass_brain(density: Image, affine: Affine, title: str = "") -> Figure:
     """Density map seen through the brain: the highest value along each line of sight.
 
     Parameters
@@ -120,14 +119,14 @@ def region_heat(lesions: Mapping[tuple[str, str], int], people: int, title: str 
     return figure
 
 
-def _painted(labels: Labels, colors: Colors) -> Colors:
+def _painted(labels: Regions, colors: Colors) -> Colors:
     """Regions in their colors, with dark borders."""
     border = ndimage.morphological_gradient(labels, size=3) > 0
     painted: Colors = colors[labels] * np.where(border, 0.55, 1.0)[..., None]
     return painted
 
 
-def _letters(ax: Axes, labels: Labels, extent: Extent, colors: Colors, *, cut: bool) -> None:
+def _letters(ax: Axes, labels: Regions, extent: Extent, colors: Colors, *, cut: bool) -> None:
     """Write the abbreviation of each region where it has most room.
 
     In a slice (``cut``) those without room stand beside the brain, on their own side.

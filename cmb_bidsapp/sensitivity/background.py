@@ -16,16 +16,13 @@ from scipy import ndimage
 from cmb_bidsapp.bids.derivatives import SessionFiles, ending
 from cmb_bidsapp.bids.images import read_derivative, read_labels
 from cmb_bidsapp.bids.outputs import read_sidecar
-from cmb_bidsapp.core.arrays import Affine, Mask
+from cmb_bidsapp.core.arrays import Affine, Image, Mask, Regions
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.core.labels import CMB, LEFT, MARS, MIMICS
 from cmb_bidsapp.lesions.axes import ras_zooms
 from cmb_bidsapp.lesions.instances import CONNECTIVITY_26, peak_values
 from cmb_bidsapp.lesions.lesion import Mimic
 from cmb_bidsapp.models.nnunet import LesionModel
-
-Image = npt.NDArray[np.float32]
-Labels = npt.NDArray[np.uint8]
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +68,7 @@ class Background:
     t2star: Image
     t1w: Image
     affine: Affine
-    regions: Labels
+    regions: Regions
     suspected: Mask
     marks: Mask
     lesions: Mask | None
@@ -110,7 +107,7 @@ def suspected_places(probability: Image, lesions: Mask | None) -> Mask:
     return places
 
 
-def without_lesions(classes: Labels, brain: Mask) -> Labels:
+def without_lesions(classes: Regions, brain: Mask) -> Regions:
     """Proxy classes of a lesion network, microbleeds given the class nearest to them.
 
     Parameters
@@ -124,12 +121,12 @@ def without_lesions(classes: Labels, brain: Mask) -> Labels:
     if (known | ~brain).all():
         return np.where(brain, classes, 0).astype(np.uint8)
     nearest = ndimage.distance_transform_edt(~known, return_distances=False, return_indices=True)
-    regions: Labels = np.where(brain, np.where(known, classes, classes[tuple(nearest)]), 0)
+    regions: Regions = np.where(brain, np.where(known, classes, classes[tuple(nearest)]), 0)
     return regions.astype(np.uint8)
 
 
 def mimics_of(
-    known: Labels, mars: npt.NDArray[np.integer], brain: Mask, voxel: Sequence[float]
+    known: Regions, mars: npt.NDArray[np.integer], brain: Mask, voxel: Sequence[float]
 ) -> npt.NDArray[np.int8]:
     """What is dark in each voxel if it is no microbleed: numbers of the members of :class:`Mimic`.
 

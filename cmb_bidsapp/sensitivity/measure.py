@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from cmb_bidsapp.core.arrays import Affine, Mask
+from cmb_bidsapp.core.arrays import Affine, Image, Mask
 from cmb_bidsapp.core.defaults import (
     CFPR_MODE,
     CFPR_RADIUS_MM,
@@ -30,7 +30,7 @@ from cmb_bidsapp.lesions.grading import size_grading
 from cmb_bidsapp.lesions.instances import find_instances
 from cmb_bidsapp.lesions.segment import Segmentation, with_regions
 from cmb_bidsapp.preprocess.resampling import Grid
-from cmb_bidsapp.sensitivity.background import Background, Image
+from cmb_bidsapp.sensitivity.background import Background
 from cmb_bidsapp.simulate.implants import draw_implants, noise_level, with_implants
 
 Window = tuple[slice, slice, slice]

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cmb_bidsapp.core.arrays import Affine
+from cmb_bidsapp.core.arrays import Affine, Image
 from cmb_bidsapp.simulate.anatomy import Head
-from cmb_bidsapp.simulate.physics import Complex, Volume, interpolation_matrix, resample
+from cmb_bidsapp.simulate.physics import Complex, interpolation_matrix, resample
 from cmb_bidsapp.simulate.protocols import ScanProtocol
 
 #: Sources are drawn at this voxel size or finer, in plane and through plane (mm).
@@ -85,14 +85,14 @@ class ScanGrid:
         averaged: Complex = sub_slices[..., first : first + self.excited].mean(-1).numpy()
         return averaged
 
-    def to_slices(self, volume: Volume) -> Volume:
+    def to_slices(self, volume: Image) -> Image:
         """Average a 1 mm head-space volume over the slab of each voxel."""
         x, y, z = self.matrices(volume.shape)
         first = (self.slab - self.excited) // 2
         sub_slices = z.reshape(-1, self.slab, volume.shape[2])
         return resample(volume, (x, y, sub_slices[:, first : first + self.excited].mean(axis=1)))
 
-    def matrices(self, shape: tuple[int, ...]) -> tuple[Volume, Volume, Volume]:
+    def matrices(self, shape: tuple[int, ...]) -> tuple[Image, Image, Image]:
         """Interpolation from head space onto voxel columns and sub-slices."""
         x, y = (interpolation_matrix(shape[a], self.centers(a)) for a in (0, 1))
         return x, y, interpolation_matrix(shape[2], self.centers(2, self.slab))

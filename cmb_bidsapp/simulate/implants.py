@@ -16,16 +16,14 @@ import numpy.typing as npt
 from nibabel.affines import apply_affine
 from scipy import ndimage
 
-from cmb_bidsapp.core.arrays import Affine
+from cmb_bidsapp.core.arrays import Affine, Image, Regions
 from cmb_bidsapp.core.labels import PROXY_NAMES
 from cmb_bidsapp.simulate.acquisition import apply_source
 from cmb_bidsapp.simulate.grid import FINE_IN_PLANE, FINE_THROUGH_PLANE, ScanGrid
-from cmb_bidsapp.simulate.physics import Complex, Source, Volume
+from cmb_bidsapp.simulate.physics import Complex, Source
 from cmb_bidsapp.simulate.protocols import ScanProtocol
 from cmb_bidsapp.simulate.sources import log_uniform, uneven
 from cmb_bidsapp.simulate.truth import darkened, in_plane_diameter, visible_lesions
-
-Regions = npt.NDArray[np.uint8]
 
 #: Share of the sources by proxy class. Deep ones are more frequent than in people: bleeds between
 #: the mineral of the basal ganglia are what networks miss.
@@ -83,7 +81,7 @@ COLUMNS: dict[str, dict[str, Any]] = {
 
 
 def draw_implants(
-    t2star: Volume,
+    t2star: Image,
     proxy: Regions,
     affine: Affine,
     count: int,
@@ -121,7 +119,7 @@ def draw_implants(
     for source in sources:
         apply_source(fine, source, grid, protocol, rng)
     factor = _blurred(grid.mean_of_slices(fine), voxel, rng.uniform(0, BLUR_MM))
-    loss: Volume = np.clip(1 - np.abs(factor), 0, 1)
+    loss: Image = np.clip(1 - np.abs(factor), 0, 1)
     brain = proxy > 0
     scaling = np.diag([*voxel, 1.0])
     centers = np.array([source.path[0] for source in sources]).reshape(-1, 3)
@@ -151,7 +149,7 @@ def _grid(shape: Sequence[int], voxel: Sequence[float]) -> ScanGrid:
 
 
 def choose_sources(
-    t2star: Volume,
+    t2star: Image,
     proxy: Regions,
     voxel: Sequence[float],
     count: int,
@@ -198,7 +196,7 @@ def choose_sources(
 
 
 def tissue_places(
-    t2star: Volume,
+    t2star: Image,
     proxy: Regions,
     count: int,
     rng: np.random.Generator,
@@ -234,7 +232,7 @@ def tissue_places(
 
 
 def _tissue_by_class(
-    t2star: Volume, proxy: Regions, within: npt.NDArray[np.bool_] | None = None
+    t2star: Image, proxy: Regions, within: npt.NDArray[np.bool_] | None = None
 ) -> dict[int, npt.NDArray[np.intp]]:
     """Voxels of each class that has any: not at its edge, and not in fluid."""
     if not (proxy > 0).any():
@@ -272,7 +270,7 @@ def _blurred(factor: Complex, voxel: Sequence[float], sigma_mm: float) -> Comple
 def _row(
     source: Source,
     number: int | None,
-    loss: Volume,
+    loss: Image,
     instances: npt.NDArray[np.int16],
     proxy: Regions,
     affine: Affine,
@@ -292,9 +290,7 @@ def _row(
     }
 
 
-def with_implants(
-    t2star: Volume, factor: Complex, noise: float, rng: np.random.Generator
-) -> Volume:
+def with_implants(t2star: Image, factor: Complex, noise: float, rng: np.random.Generator) -> Image:
     """Magnitude of a scan with implants, in whose voids there is noise as in any other.
 
     Parameters
@@ -313,12 +309,12 @@ def with_implants(
     share = np.abs(factor.flat[reach])
     sigma = noise * np.sqrt(np.clip(1 - share**2, 0, None))
     added = rng.standard_normal((2, len(reach)), dtype=np.float32) * sigma
-    darker: Volume = t2star.astype(np.float32)
+    darker: Image = t2star.astype(np.float32)
     darker.flat[reach] = np.hypot(darker.flat[reach] * share + added[0], added[1])
     return darker
 
 
-def noise_level(t2star: Volume) -> float:
+def noise_level(t2star: Image) -> float:
     """Standard deviation of the noise, from the differences of neighbors along the first axis.
 
     Anatomy is smooth at that distance almost everywhere, which the median relies on.

@@ -12,9 +12,10 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
+from cmb_bidsapp.core.arrays import Image
 from cmb_bidsapp.core.labels import ids
 from cmb_bidsapp.simulate.anatomy import Head
-from cmb_bidsapp.simulate.physics import Source, Volume, draw
+from cmb_bidsapp.simulate.physics import Source, draw
 from cmb_bidsapp.simulate.sites import UP, Sites
 from cmb_bidsapp.simulate.tissues import TISSUES, Tissue
 
@@ -104,7 +105,7 @@ def _blob(
     return Source(kind=kind, chi=0.0, semi_axes=(a, b, c), path=center[None])
 
 
-def shares(inclusions: Sequence[Source], head: Head, rng: np.random.Generator) -> dict[str, Volume]:
+def shares(inclusions: Sequence[Source], head: Head, rng: np.random.Generator) -> dict[str, Image]:
     """Share of each voxel of a head that each kind of inclusion fills.
 
     Parameters
@@ -121,7 +122,7 @@ def shares(inclusions: Sequence[Source], head: Head, rng: np.random.Generator) -
     shares
         By kind, 0..1, 1 mm, head space; only kinds that there are.
     """
-    found: dict[str, Volume] = {}
+    found: dict[str, Image] = {}
     for source in inclusions:
         share = found.setdefault(source.kind, np.zeros(head.dseg.shape, np.float32))
         reach = max(source.semi_axes) + ROOM
@@ -140,13 +141,13 @@ def shares(inclusions: Sequence[Source], head: Head, rng: np.random.Generator) -
     return found
 
 
-def included_tissues(filled: Mapping[str, Volume]) -> set[Tissue]:
+def included_tissues(filled: Mapping[str, Image]) -> set[Tissue]:
     """Tissues that inclusions look like."""
     return {LOOKS[kind].tissue for kind in filled}
 
 
 def included(
-    values: Volume, filled: Mapping[str, Volume], level: Mapping[str, float]
+    values: Image, filled: Mapping[str, Image], level: Mapping[str, float]
 ) -> npt.NDArray[np.float32]:
     """Values of a head with those of the inclusions mixed in.
 

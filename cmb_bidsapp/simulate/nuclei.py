@@ -12,10 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from cmb_bidsapp.core.arrays import Mask
+from cmb_bidsapp.simulate.anatomy import Dseg
 from cmb_bidsapp.simulate.tissues import Tissue
-
-Dseg = npt.NDArray[np.int16]
-Mask = npt.NDArray[np.bool_]
 
 NUCLEI = MappingProxyType(
     {

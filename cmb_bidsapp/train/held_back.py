@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cmb_bidsapp.core.arrays import Points
+from cmb_bidsapp.core.arrays import Image, Points
 from cmb_bidsapp.evaluation.matching import centers_of, lesions_of, match
 from cmb_bidsapp.lesions.proposals import Proposals
-from cmb_bidsapp.lesions.second_look import Image, SecondLook, Viewer, Views, judge_views
+from cmb_bidsapp.lesions.second_look import SecondLook, Viewer, Views, judge_views
 from cmb_bidsapp.lesions.segment import Segmentation
 from cmb_bidsapp.sensitivity.background import Background
 from cmb_bidsapp.sensitivity.measure import (

@@ -11,15 +11,13 @@ import numpy.typing as npt
 from nibabel.affines import apply_affine
 from scipy import ndimage
 
-from cmb_bidsapp.core.arrays import Points
+from cmb_bidsapp.core.arrays import Image, Mask, Points
 from cmb_bidsapp.lesions.instances import CONNECTIVITY_26
 from cmb_bidsapp.lesions.second_look import PIXELS, SLICES, Viewer
 from cmb_bidsapp.lesions.spots import dark_places, darkest, relative_brightness
 from cmb_bidsapp.sensitivity.background import Background
 from cmb_bidsapp.simulate.implants import draw_implants, tissue_places
 
-Image = npt.NDArray[np.float32]
-Mask = npt.NDArray[np.bool_]
 #: Half precision: thousands of views are held at a time.
 Stored = npt.NDArray[np.float16]
 
