@@ -23,6 +23,7 @@ from cmb_bidsapp.anatomy.proxy import to_proxy
 from cmb_bidsapp.anatomy.reuse import read_parcellation
 from cmb_bidsapp.anatomy.standard import centers
 from cmb_bidsapp.anatomy.talairach import MNI305_TO_MNI152, to_mni305
+from cmb_bidsapp.core.arrays import Volume
 from cmb_bidsapp.core.labels import MARS, PROXY, RIGHT, SIDES
 from cmb_bidsapp.evaluation.metrics import Overlap
 from cmb_bidsapp.models.registry import load_bundle
@@ -91,14 +92,14 @@ def main() -> None:
             sys.exit(f"{subject}: no finished FreeSurfer subject")
         reference = read_parcellation(found)
         image = nib.load(subject / "mri" / "brain.mgz")
-        data = np.asarray(image.dataobj, np.float32)
+        head = Volume(np.asarray(image.dataobj, np.float32), image.affine)
         began = time.perf_counter()
-        labeled = parcellate(network(data, image.affine, "T1w"), data, image.affine)
+        labeled = parcellate(network(head, "T1w"), head)
         print(f"{subject.name}, embedded: {time.perf_counter() - began:.0f} s")
         compare(labeled, reference)
         compare_places(labeled, subject)
         began = time.perf_counter()
-        labeled = atlas_alone(data, image.affine)
+        labeled = atlas_alone(head.data, head.affine)
         print(f"{subject.name}, atlas alone: {time.perf_counter() - began:.0f} s")
         compare(labeled, reference)
 

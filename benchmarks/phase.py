@@ -143,16 +143,16 @@ def whole(bids_dir: Path) -> None:
         label = folder.name.removeprefix("sub-")
         truth = SessionFiles(bids_dir / "derivatives" / "truth", label, None)
         raw = folder / "anat" / bids_name({"sub": label, "part": "{}"}, "T2starw", ".nii.gz")
-        magnitude, affine = read_derivative(Path(str(raw).format("mag")))
-        phase, _ = read_derivative(Path(str(raw).format("phase")))
-        magnitude = magnitude * (read_labels(truth.t2star_brain)[0] > 0)
-        image = PhaseImage(magnitude, homodyne(magnitude, phase, affine), affine)
+        read = read_derivative(Path(str(raw).format("mag")))
+        phase = read_derivative(Path(str(raw).format("phase"))).data
+        magnitude = read.data * (read_labels(truth.t2star_brain).data > 0)
+        image = PhaseImage(magnitude, homodyne(magnitude, phase, read.affine), read.affine)
         found: Convention = rule.find_convention(image)
         print(f"sub-{label}: {magnitude.shape}, {found}")
-        mimics = read_labels(truth.mimics)[0]
+        mimics = read_labels(truth.mimics).data
         calcium = ndimage.label(mimics == 2, np.ones((3, 3, 3)))[0]
         for kind, masks in (
-            ("microbleed", read_labels(truth.instances)[0]),
+            ("microbleed", read_labels(truth.instances).data),
             ("calcification", calcium),
         ):
             own = [fit.evidence for _, fit in fit_sources(image, masks)]

@@ -1,4 +1,7 @@
-"""Kinds of arrays that the whole package speaks of."""
+"""Kinds of arrays that the whole package speaks of, and an array with its place in the world."""
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,3 +20,21 @@ Mask = npt.NDArray[np.bool_]
 Points = npt.NDArray[np.float64]
 #: Numbers of double precision, any shape.
 Floats = npt.NDArray[np.float64]
+
+V = TypeVar("V", bound=np.generic, covariant=True)
+
+
+@dataclass(frozen=True, eq=False)
+class Volume(Generic[V]):
+    """An image with its affine: neither tells anything without the other.
+
+    Attributes
+    ----------
+    data
+        A value for each voxel; images of one volume have three axes.
+    affine
+        From voxels to world coordinates (RAS mm).
+    """
+
+    data: npt.NDArray[V]
+    affine: Affine

@@ -52,13 +52,13 @@ class Segmented:
 
 def read_segmented(files: SessionFiles) -> Segmented:
     """Read what the phases before have written."""
-    probability, affine = read_derivative(files.probability)
+    probability = read_derivative(files.probability)
     return Segmented(
-        probability=probability,
-        classes=read_labels(files.network_labels)[0],
-        t2star=read_derivative(files.t2star)[0],
-        mars=read_labels(files.mars)[0],
-        affine=affine,
+        probability=probability.data,
+        classes=read_labels(files.network_labels).data,
+        t2star=read_derivative(files.t2star).data,
+        mars=read_labels(files.mars).data,
+        affine=probability.affine,
     )
 
 

@@ -68,10 +68,10 @@ def read_phase(
     try:
         if scan.problem:
             raise DataError(scan.problem)
-        values, own = read_volume(scan.path)
-        if not Grid.of(values, own).is_same_as(Grid.of(t2star, affine)):
+        read = read_volume(scan.path)
+        if not Grid.of(read.data, read.affine).is_same_as(Grid.of(t2star, affine)):
             raise DataError("its grid is not that of the T2*w")
-        radians = to_radians(values, str(scan.metadata.get("Units", "")))
+        radians = to_radians(read.data, str(scan.metadata.get("Units", "")))
     except (DataError, OSError, ValueError) as error:
         notes.append(f"{scan.path.name}: phase not used: {error}")
         return None

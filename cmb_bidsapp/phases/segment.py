@@ -50,12 +50,12 @@ def read_channels(model: LesionModel, session: Session, files: SessionFiles) -> 
     files
         The session's derivatives.
     """
-    t2star, affine = read_derivative(files.t2star)
+    t2star = read_derivative(files.t2star)
     on_grid = {Contrast.T2STARW: files.t2star, Contrast.T1W: files.t1w_on_t2star}
     available = {str(contrast): on_grid[contrast] for contrast in session.scans}
     used = {name: available[name] for name in model.card.channels if name in available}
-    t1w = read_derivative(used[Contrast.T1W])[0] if Contrast.T1W in used else None
-    return Channels(t2star=t2star, t1w=t1w, affine=affine, used=used)
+    t1w = read_derivative(used[Contrast.T1W]).data if Contrast.T1W in used else None
+    return Channels(t2star=t2star.data, t1w=t1w, affine=t2star.affine, used=used)
 
 
 def write_segmentation(
@@ -90,7 +90,7 @@ def write_segmentation(
     labels, notes = found.labels, list(model.notes)
     why = why_not_its_regions(model.classes, images.affine)
     if why:
-        labels = with_regions(labels, read_labels(files.proxy)[0])
+        labels = with_regions(labels, read_labels(files.proxy).data)
         notes.append(f"{why}; CFPR uses the regions of the anatomy instead")
     if model.training_voxels is not None:
         notes += unfamiliar_voxels(images.affine, model.training_voxels)

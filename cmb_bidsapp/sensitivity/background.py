@@ -163,41 +163,42 @@ def read_background(files: SessionFiles, labeled: SessionFiles | None) -> Backgr
     labeled
         Those of its truth, or of labeled masks; ``None`` where nothing is labeled.
     """
-    t2star, affine = read_derivative(files.t2star)
+    t2star = read_derivative(files.t2star)
+    affine = t2star.affine
     orientation = nib.orientations.io_orientation(affine)
 
     def ras(data: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
         return np.ascontiguousarray(nib.orientations.apply_orientation(data, orientation))
 
-    image = ras(t2star.astype(np.float32)).astype(np.float32)
+    image = ras(t2star.data.astype(np.float32)).astype(np.float32)
     t1w = np.zeros_like(image)
     if files.t1w_on_t2star.exists():
-        t1w = ras(read_derivative(files.t1w_on_t2star)[0]).astype(np.float32)
+        t1w = ras(read_derivative(files.t1w_on_t2star).data).astype(np.float32)
     source = files.proxy if files.proxy.exists() else files.network_labels
-    regions = without_lesions(ras(read_labels(source)[0]).astype(np.uint8), image > 0)
+    regions = without_lesions(ras(read_labels(source).data).astype(np.uint8), image > 0)
     lesions, doubtful = None, np.zeros(image.shape, np.bool_)
     if labeled is not None:
-        lesions = ras(read_labels(labeled.mask)[0]).astype(bool)
+        lesions = ras(read_labels(labeled.mask).data).astype(bool)
         if labeled.ignored.exists():
-            doubtful = ras(read_labels(labeled.ignored)[0]).astype(bool)
+            doubtful = ras(read_labels(labeled.ignored).data).astype(bool)
     marks = np.zeros(image.shape, np.bool_)
     if files.raw_mask.exists():
-        marks = ras(read_labels(files.raw_mask)[0]).astype(bool)
+        marks = ras(read_labels(files.raw_mask).data).astype(bool)
     suspected = np.zeros(image.shape, np.bool_)
     if files.probability.exists():
-        probability = ras(read_derivative(files.probability)[0]).astype(np.float32)
+        probability = ras(read_derivative(files.probability).data).astype(np.float32)
         suspected = suspected_places(probability, lesions)
     mimics = None
     if labeled is not None and labeled.mimics.exists():
-        known = ras(read_labels(labeled.mimics)[0]).astype(np.uint8)
+        known = ras(read_labels(labeled.mimics).data).astype(np.uint8)
         suspected |= known > 0
-        mars = ras(read_labels(labeled.mars)[0]).astype(np.int16)
+        mars = ras(read_labels(labeled.mars).data).astype(np.int16)
         mimics = mimics_of(known, mars, image > 0, ras_zooms(affine))
     b0, te_ms = _acquisition(files.t2star)
     return Background(
         t2star=image,
         t1w=t1w,
-        affine=affine @ nib.orientations.inv_ornt_aff(orientation, t2star.shape),
+        affine=affine @ nib.orientations.inv_ornt_aff(orientation, t2star.data.shape),
         regions=regions,
         suspected=suspected,
         marks=marks,

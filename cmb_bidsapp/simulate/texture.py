@@ -85,7 +85,8 @@ class Texture:
 
 def read_texture(path: Path) -> Texture:
     """Texture of an image file; of a 4D one, of its last volume (the latest echo)."""
-    image = nib.as_closest_canonical(nib.Nifti1Image(*read_derivative(path)))
+    read = read_derivative(path)
+    image = nib.as_closest_canonical(nib.Nifti1Image(read.data, read.affine))
     data = np.asarray(image.dataobj, np.float32)
     last = data[..., -1] if data.ndim == 4 else data
     return Texture.of(last, image.header.get_zooms()[:3])

@@ -185,7 +185,8 @@ def test_a_real_subject_is_read(bert, read_bert):
     assert has_lobes(read_bert.dseg)
     assert max(read_bert.dseg.shape) < 200
     assert read_bert.subject_dir == bert
-    dseg, affine = read_labels(bert / "mri" / "aparc+aseg.mgz")
+    own = read_labels(bert / "mri" / "aparc+aseg.mgz")
+    dseg, affine = own.data, own.affine
     assert (read_bert.dseg > 0).sum() == (dseg > 0).sum()
     where = np.argwhere(dseg == 16).mean(axis=0)
     found = np.argwhere(read_bert.dseg == 16).mean(axis=0)
@@ -197,7 +198,8 @@ def test_a_real_subject_is_read(bert, read_bert):
 
 
 def test_a_real_subject_in_other_layouts_is_the_same_head(bert, read_bert, tmp_path):
-    dseg, affine = read_labels(bert / "mri" / "aparc+aseg.mgz")
+    own = read_labels(bert / "mri" / "aparc+aseg.mgz")
+    dseg, affine = own.data, own.affine
     plain = np.where(dseg >= 2000, 42, np.where(dseg >= 1000, 3, dseg))
     others = {251: 2, 252: 2, 253: 2, 254: 2, 255: 2, 30: 2, 62: 41, 31: 4, 63: 43, 77: 2, 85: 0}
     synthseg = plain.copy()

@@ -265,7 +265,9 @@ def work(session, files, settings, step):
     os.system("echo a program prints")
     {ending}
 
-only = Phase("only", work, lambda *_: [], lambda *_: {{}}, version=1)
+only = Phase(
+    name="only", run=work, inputs=lambda *_: [], parameters=lambda *_: {{}}, version=1
+)
 phase.STAGES = {{"session": (only,)}}
 sys.exit(phase.main())
 """

@@ -84,7 +84,7 @@ def test_an_image_that_is_none_of_a_head_stops_the_session_with_its_file(
     class Network:
         model = "none-1"
 
-        def __call__(self, data, affine, contrast):
+        def __call__(self, head, contrast):
             return seen(0.8)
 
     where = dataclasses.replace(session.t2star, path=session.t2star.path)

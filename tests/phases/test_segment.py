@@ -49,13 +49,13 @@ def run(prepared, model, **options):
     )
     result = SEGMENT.run(session, files, settings, lambda text: None)
     sidecar = json.loads(files.network_labels.with_suffix("").with_suffix(".json").read_text())
-    return result, read_labels(files.network_labels)[0], sidecar
+    return result, read_labels(files.network_labels).data, sidecar
 
 
 def test_without_predicted_regions_those_of_the_anatomy_are_used_and_it_is_said(prepared, tmp_path):
     result, labels, sidecar = run(prepared, toy_folder(tmp_path, dataset=BINARY))
-    proxy, _ = read_labels(prepared[1].proxy)
-    probability, _ = read_derivative(prepared[1].probability)
+    proxy = read_labels(prepared[1].proxy).data
+    probability = read_derivative(prepared[1].probability).data
     found = labels == CMB
     assert 0 < found.sum() < found.size
     np.testing.assert_array_equal(labels[~found], proxy[~found])
@@ -89,7 +89,7 @@ def test_regions_of_slices_that_are_not_axial_are_those_of_the_anatomy(
         data = np.moveaxis(np.asarray(nib.load(path).dataobj), 2, axis)
         write_image(path, data, np.diag(zooms), about)
     result, labels, _ = run(prepared, toy_folder(tmp_path, ("0", "1")), folds=("1",))
-    proxy, _ = read_labels(files.proxy)
+    proxy = read_labels(files.proxy).data
     np.testing.assert_array_equal(labels[labels != CMB], proxy[labels != CMB])
     (note,) = result.notes
     assert word in note
