@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import read_sidecar
-from cmb_bidsapp.bids.protocol import protocol_of
+from cmb_bidsapp.bids.protocol import read_protocol
 from cmb_bidsapp.bids.tables import describe, read_table, write_table
 from cmb_bidsapp.core.arrays import Floats
 from cmb_bidsapp.core.defaults import MAX_DIAMETER_MM
@@ -321,7 +321,7 @@ def _about(files: SessionFiles) -> dict[str, Any]:
     return {
         "site": str(site) if site else None,
         "scanner": scanner or None,
-        **rounded(protocol_of(sidecar)),
+        **rounded(read_protocol(files)),
     }
 
 
