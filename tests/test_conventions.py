@@ -14,8 +14,8 @@ from tests.documents import ROOT
 PACKAGE = ROOT / "cmb_bidsapp"
 #: Its rooms, and what stands before them.
 ROOMS = sorted({path.parent.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py")})
-#: Lines of a module.
-LONGEST = 400
+#: Lines of a module, and of a function with its docstring.
+LONGEST, LONGEST_FUNCTION = 400, 110
 #: Fields from which on a dataclass is made with their names: nobody can count commas for sure.
 NAMED = 4
 #: Files that people write.
@@ -122,6 +122,16 @@ def test_no_module_is_long():
         for path in folder.rglob("*.py")
     }
     assert {path: lines for path, lines in lengths.items() if lines > LONGEST} == {}
+
+
+def test_no_function_is_long():
+    lengths = {
+        f"{path.relative_to(PACKAGE)}: {node.name}": node.end_lineno - node.lineno + 1
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef)
+    }
+    assert {name: lines for name, lines in lengths.items() if lines > LONGEST_FUNCTION} == {}
 
 
 def test_no_merge_is_left_half_done():
