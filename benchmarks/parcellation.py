@@ -15,7 +15,8 @@ import numpy as np
 from nibabel.affines import apply_affine
 
 from cmb_bidsapp.anatomy.atlas import load_atlas, parcellate
-from cmb_bidsapp.anatomy.existing import parcellations_in
+from cmb_bidsapp.anatomy.backend import existing
+from cmb_bidsapp.anatomy.backends import BACKENDS
 from cmb_bidsapp.anatomy.mars import mars_labels, on_grid
 from cmb_bidsapp.anatomy.network import AnatomyNetwork
 from cmb_bidsapp.anatomy.parcellation import Parcellation
@@ -87,7 +88,7 @@ def main() -> None:
     for argument in sys.argv[1:]:
         subject = Path(argument)
         participant = subject.name.removeprefix("sub-")
-        found = next(iter(parcellations_in(subject.parent, participant, None)), None)
+        found = next(existing(BACKENDS["auto"], [subject.parent], participant, None), None)
         if found is None:
             sys.exit(f"{subject}: no finished FreeSurfer subject")
         reference = read_parcellation(found)
