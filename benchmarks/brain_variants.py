@@ -13,6 +13,7 @@ import nibabel as nib
 import numpy as np
 
 from cmb_bidsapp.anatomy.network import AnatomyNetwork
+from cmb_bidsapp.core.arrays import Volume
 from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.models.registry import load_bundle
 from cmb_bidsapp.preprocess.resampling import Grid, isotropic_grid, resample
@@ -56,7 +57,7 @@ def main() -> None:
             whole = image.get_fdata(dtype=np.float32)
             for variant, data, true, affine in variants(whole, brain, image.affine):
                 data = np.ascontiguousarray(data, np.float32)
-                found = network(data, affine, contrast).brain_mask(Grid.of(data, affine))
+                found = network(Volume(data, affine), contrast).brain_mask(Grid.of(data, affine))
                 score = 2 * (found & true).sum() / (found.sum() + true.sum())
                 dice[contrast, variant].append(float(score))
     for (contrast, variant), values in dice.items():

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from real_marks import AROUND_MM, Image, Mask, Voxels, ball, dark_piece
+from real_marks import AROUND_MM, Voxels, ball, dark_piece
 from scipy import ndimage
 
+from cmb_bidsapp.core.arrays import Image, Mask
 from cmb_bidsapp.core.labels import structure_classes
 from cmb_bidsapp.preprocess.resampling import Affine, Grid
 

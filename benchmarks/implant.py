@@ -50,7 +50,14 @@ def read_complex(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def implant(signal: np.ndarray, voxel: tuple, rng: np.random.Generator) -> np.ndarray:
     """What a few microbleeds multiply the signal with, drawn in places that are not dark."""
-    grid = ScanGrid((0.0, 0.0, 0.0), tuple(map(float, voxel)), signal.shape, 2, 2, 2)
+    grid = ScanGrid(
+        origin=(0.0, 0.0, 0.0),
+        voxel=tuple(map(float, voxel)),
+        shape=signal.shape,
+        slab=2,
+        excited=2,
+        in_plane=2,
+    )
     fine = np.ones((*signal.shape[:2], 2 * signal.shape[2]), np.complex64)
     bright = np.abs(signal) > np.median(np.abs(signal))
     inside = np.zeros_like(bright)
@@ -62,8 +69,16 @@ def implant(signal: np.ndarray, voxel: tuple, rng: np.random.Generator) -> np.nd
         if all(np.linalg.norm(center - other) >= 6 for other in chosen):
             chosen.append(center)
             radius, chi = rng.uniform(0.5, 1.5), np.exp(rng.uniform(np.log(0.2), np.log(2.0)))
-            source = Source("cmb", float(chi), (float(radius),) * 3, center[None])
-            apply_source(fine, source, grid, ScanProtocol("7T", B0, TE_MS, grid.voxel, 30), rng)
+            source = Source(
+                kind="cmb", chi=float(chi), semi_axes=(float(radius),) * 3, path=center[None]
+            )
+            apply_source(
+                fine,
+                source,
+                grid,
+                ScanProtocol(name="7T", b0=B0, te_ms=TE_MS, voxel=grid.voxel, snr=30),
+                rng,
+            )
         if len(chosen) == IMPLANTED:
             break
     return grid.mean_of_slices(fine)
@@ -76,7 +91,7 @@ def plain_brain(voxel: tuple, shape: tuple) -> tuple[np.ndarray, tuple[slice, sl
     fissure, a network would be right not to look for microbleeds.
     """
     head = atlas_head()
-    protocol = ScanProtocol("3T", 3.0, 20, tuple(map(float, voxel)), 30)
+    protocol = ScanProtocol(name="3T", b0=3.0, te_ms=20, voxel=tuple(map(float, voxel)), snr=30)
     grid = replace(ScanGrid.around(head, protocol, margin=0), slab=1, excited=1)
     white = grid.to_slices(np.isin(head.dseg, ids(structure="cerebral-wm")).astype(np.float32))
     low = [n // 2 for n in shape]

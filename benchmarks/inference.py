@@ -47,9 +47,9 @@ def write_case(files: SessionFiles, model: LesionModel, folder: Path, crop: Sequ
     blank = np.zeros(1, np.float32)
     for number, contrast in enumerate(model.card.channels):
         there = paths[contrast].exists()
-        data, affine = read_derivative(paths[contrast] if there else files.t2star)
-        data = data if there else blank * data
-        ordered, spacing = network_order(data, affine, model.card.nominal_slice_mm)
+        read = read_derivative(paths[contrast] if there else files.t2star)
+        data = read.data if there else blank * read.data
+        ordered, spacing = network_order(data, read.affine, model.card.nominal_slice_mm)
         middle = [
             slice(max(0, (size - wanted) // 2), max(0, (size - wanted) // 2) + wanted)
             for size, wanted in zip(
@@ -86,9 +86,12 @@ def predict(case: Path, model_name: str, out: Path, *, tta: bool) -> None:
     network = LesionNetwork(model, mirror=tta)
     channels = {}
     for number, contrast in enumerate(model.card.channels):
-        channels[contrast], affine = read_derivative(case / f"{CASE}_{number:04d}.nii.gz")
-    stack = np.stack([network_order(channels[name], affine)[0] for name in model.card.channels])
-    _, spacing = network_order(channels["T2starw"], affine, model.card.nominal_slice_mm)
+        channels[contrast] = read_derivative(case / f"{CASE}_{number:04d}.nii.gz")
+    t2star = channels["T2starw"]
+    stack = np.stack(
+        [network_order(channels[name].data, t2star.affine)[0] for name in model.card.channels]
+    )
+    _, spacing = network_order(t2star.data, t2star.affine, model.card.nominal_slice_mm)
     np.savez_compressed(out, probabilities=network._in_slabs(stack, spacing, 1, None))
 
 

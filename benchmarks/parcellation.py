@@ -15,7 +15,8 @@ import numpy as np
 from nibabel.affines import apply_affine
 
 from cmb_bidsapp.anatomy.atlas import load_atlas, parcellate
-from cmb_bidsapp.anatomy.existing import parcellations_in
+from cmb_bidsapp.anatomy.backend import existing
+from cmb_bidsapp.anatomy.backends import BACKENDS
 from cmb_bidsapp.anatomy.mars import mars_labels, on_grid
 from cmb_bidsapp.anatomy.network import AnatomyNetwork
 from cmb_bidsapp.anatomy.parcellation import Parcellation
@@ -23,6 +24,7 @@ from cmb_bidsapp.anatomy.proxy import to_proxy
 from cmb_bidsapp.anatomy.reuse import read_parcellation
 from cmb_bidsapp.anatomy.standard import centers
 from cmb_bidsapp.anatomy.talairach import MNI305_TO_MNI152, to_mni305
+from cmb_bidsapp.core.arrays import Volume
 from cmb_bidsapp.core.labels import MARS, PROXY, RIGHT, SIDES
 from cmb_bidsapp.evaluation.metrics import Overlap
 from cmb_bidsapp.models.registry import load_bundle
@@ -47,7 +49,7 @@ def atlas_alone(data: np.ndarray, affine: np.ndarray) -> Parcellation:
         found["fwdtransforms"],
         interpolator="nearestNeighbor",
     ).numpy()
-    return Parcellation(labels.round().astype(np.int32), Grid.of(data, affine))
+    return Parcellation(dseg=labels.round().astype(np.int32), grid=Grid.of(data, affine))
 
 
 def compare(labeled: Parcellation, reference: Parcellation) -> None:
@@ -86,19 +88,19 @@ def main() -> None:
     for argument in sys.argv[1:]:
         subject = Path(argument)
         participant = subject.name.removeprefix("sub-")
-        found = next(iter(parcellations_in(subject.parent, participant, None)), None)
+        found = next(existing(BACKENDS["auto"], [subject.parent], participant, None), None)
         if found is None:
             sys.exit(f"{subject}: no finished FreeSurfer subject")
         reference = read_parcellation(found)
         image = nib.load(subject / "mri" / "brain.mgz")
-        data = np.asarray(image.dataobj, np.float32)
+        head = Volume(np.asarray(image.dataobj, np.float32), image.affine)
         began = time.perf_counter()
-        labeled = parcellate(network(data, image.affine, "T1w"), data, image.affine)
+        labeled = parcellate(network(head, "T1w"), head)
         print(f"{subject.name}, embedded: {time.perf_counter() - began:.0f} s")
         compare(labeled, reference)
         compare_places(labeled, subject)
         began = time.perf_counter()
-        labeled = atlas_alone(data, image.affine)
+        labeled = atlas_alone(head.data, head.affine)
         print(f"{subject.name}, atlas alone: {time.perf_counter() - began:.0f} s")
         compare(labeled, reference)
 

@@ -35,10 +35,14 @@ def source(kind: str, center: np.ndarray, rng: np.random.Generator) -> Source:
     """A source as simulated heads have them."""
     if kind == "calcification":
         radius = float(rng.uniform(0.5, 2.5))
-        return Source(kind, -log_uniform(rng, 0.1, 3.0), (radius,) * 3, center[None])
+        return Source(
+            kind=kind, chi=-log_uniform(rng, 0.1, 3.0), semi_axes=(radius,) * 3, path=center[None]
+        )
     radius = log_uniform(rng, 0.3, 2.4)
     b, c = (radius * float(share) for share in rng.uniform(0.7, 1.0, 2))
-    return Source(kind, log_uniform(rng, 0.2, 2.0), (radius, b, c), center[None])
+    return Source(
+        kind=kind, chi=log_uniform(rng, 0.2, 2.0), semi_axes=(radius, b, c), path=center[None]
+    )
 
 
 def smooth_noise(
@@ -56,7 +60,14 @@ def patch(
     voxel = np.array(protocol.voxel)
     shape = tuple(int(n) for n in np.maximum(np.ceil(SIDE_MM / voxel), SLICES))
     slab = max(1, round(voxel[2] / 0.5))
-    grid = ScanGrid((0.0,) * 3, protocol.voxel, shape, slab, slab, int(np.ceil(voxel[0] / 0.25)))
+    grid = ScanGrid(
+        origin=(0.0,) * 3,
+        voxel=protocol.voxel,
+        shape=shape,
+        slab=slab,
+        excited=slab,
+        in_plane=int(np.ceil(voxel[0] / 0.25)),
+    )
     center = (np.array(shape) / 2 + rng.uniform(-0.5, 0.5, 3)) * voxel
     fine = np.ones((*shape[:2], shape[2] * slab), np.complex64)
     apply_source(fine, source(kind, center, rng), grid, protocol, rng)
@@ -132,16 +143,16 @@ def whole(bids_dir: Path) -> None:
         label = folder.name.removeprefix("sub-")
         truth = SessionFiles(bids_dir / "derivatives" / "truth", label, None)
         raw = folder / "anat" / bids_name({"sub": label, "part": "{}"}, "T2starw", ".nii.gz")
-        magnitude, affine = read_derivative(Path(str(raw).format("mag")))
-        phase, _ = read_derivative(Path(str(raw).format("phase")))
-        magnitude = magnitude * (read_labels(truth.t2star_brain)[0] > 0)
-        image = PhaseImage(magnitude, homodyne(magnitude, phase, affine), affine)
+        read = read_derivative(Path(str(raw).format("mag")))
+        phase = read_derivative(Path(str(raw).format("phase"))).data
+        magnitude = read.data * (read_labels(truth.t2star_brain).data > 0)
+        image = PhaseImage(magnitude, homodyne(magnitude, phase, read.affine), read.affine)
         found: Convention = rule.find_convention(image)
         print(f"sub-{label}: {magnitude.shape}, {found}")
-        mimics = read_labels(truth.mimics)[0]
+        mimics = read_labels(truth.mimics).data
         calcium = ndimage.label(mimics == 2, np.ones((3, 3, 3)))[0]
         for kind, masks in (
-            ("microbleed", read_labels(truth.instances)[0]),
+            ("microbleed", read_labels(truth.instances).data),
             ("calcification", calcium),
         ):
             own = [fit.evidence for _, fit in fit_sources(image, masks)]

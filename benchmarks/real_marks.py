@@ -13,11 +13,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from cmb_bidsapp.core.arrays import Image, Mask
 from cmb_bidsapp.core.labels import structure_classes
 from cmb_bidsapp.preprocess.resampling import Affine, Grid
 
-Image = npt.NDArray[np.float32]
-Mask = npt.NDArray[np.bool_]
 Voxels = npt.NDArray[np.intp]
 
 #: The contrast of a spot is measured against the brain this close (mm).

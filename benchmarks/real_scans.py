@@ -22,6 +22,7 @@ from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.images import read_derivative, read_image, read_labels
 from cmb_bidsapp.bids.outputs import write_image
 from cmb_bidsapp.bids.tables import read_table
+from cmb_bidsapp.core.arrays import Image
 from cmb_bidsapp.lesions.segment import LesionNetwork, Segmentation, with_regions
 from cmb_bidsapp.lesions.tissues import tissues_on
 from cmb_bidsapp.models.nnunet import LesionModel
@@ -33,9 +34,9 @@ from cmb_bidsapp.models.registry import (
 )
 from cmb_bidsapp.phases.segment import NEGLIGIBLE
 from cmb_bidsapp.preprocess.bias import correct_bias
+from cmb_bidsapp.preprocess.brain import BrainImage
 from cmb_bidsapp.preprocess.resampling import Affine, Grid, resample
 
-Image = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.integer]
 #: Whose regions CFPR goes by where a model was trained without.
 REGIONS_OF = "lesions"
@@ -201,8 +202,8 @@ class Networks:
             likely = np.where(found.cmb_probability < NEGLIGIBLE, 0, found.cmb_probability)
             write_image(cache.probability, likely.astype(np.float32), affine)
             write_image(cache.network_labels, labels, affine)
-        labels = read_labels(cache.network_labels)[0].astype(np.uint8)
-        return Segmentation(labels, read_derivative(cache.probability)[0])
+        labels = read_labels(cache.network_labels).data.astype(np.uint8)
+        return Segmentation(labels, read_derivative(cache.probability).data)
 
     def _open(self, model: LesionModel) -> tuple[LesionNetwork, LesionNetwork | None]:
         network = LesionNetwork(model, self.device)
@@ -232,17 +233,19 @@ def prepare(dataset: Path, participant: str, out: Path, device: str) -> SessionF
     if done.exists():
         return files
     scans = dataset / participant / "anat"
-    data, affine = read_image(scans / f"{participant}_T2starw.nii.gz")
-    grid = Grid.of(data, affine)
-    anatomy = AnatomyNetwork(load_bundle("anatomy"), device)(data, affine, "T2starw")
+    read = read_image(scans / f"{participant}_T2starw.nii.gz")
+    affine, grid = read.affine, Grid.of(read.data, read.affine)
+    anatomy = AnatomyNetwork(load_bundle("anatomy"), device)(read, "T2starw")
     brain = anatomy.brain_mask(grid)
-    write_image(files.t2star, correct_bias(data, affine, brain) * brain, affine)
+    stripped = correct_bias(BrainImage(read.data, affine, brain)) * brain
+    write_image(files.t2star, stripped, affine)
     write_image(files.t2star_brain, brain.astype(np.uint8), affine)
     t1w = scans / f"{participant}_T1w.nii.gz"
     if t1w.exists():
-        other, its_affine = read_image(t1w)
-        if Grid.of(other, its_affine).is_same_as(grid):
-            write_image(files.t1w_on_t2star, correct_bias(other, affine, brain) * brain, affine)
+        other = read_image(t1w)
+        if Grid.of(other.data, other.affine).is_same_as(grid):
+            stripped = correct_bias(BrainImage(other.data, affine, brain)) * brain
+            write_image(files.t1w_on_t2star, stripped, affine)
         else:
             print(f"{participant}: the T1w lies on a grid of its own and is left out", flush=True)
     structures = resample(anatomy.structures, anatomy.grid.affine, grid, order=0) * brain
@@ -262,11 +265,12 @@ def fast_scans(request: Request, labels: Labeller = whole_labels) -> Iterator[Sc
         if not (request.folder / "whole" / participant).is_dir():
             continue
         files = request.prepared(participant)
-        t2star, affine = read_derivative(files.t2star)
+        read = read_derivative(files.t2star)
+        t2star, affine = read.data, read.affine
         there = files.t1w_on_t2star.exists()
-        t1w = read_derivative(files.t1w_on_t2star)[0] if there else None
+        t1w = read_derivative(files.t1w_on_t2star).data if there else None
         cache = SessionFiles(segmented_in(request.out, model), files.participant, None)
-        structures = read_labels(structures_file(files))[0]
+        structures = read_labels(structures_file(files)).data
         found = networks(model, cache, t2star, t1w, affine, structures)
         yield Scan(
             participant,
@@ -274,7 +278,7 @@ def fast_scans(request: Request, labels: Labeller = whole_labels) -> Iterator[Sc
             model,
             request.threshold_for(model),
             t2star,
-            read_labels(files.t2star_brain)[0] > 0,
+            read_labels(files.t2star_brain).data > 0,
             affine,
             found.cmb_probability,
             found.labels,
@@ -301,19 +305,19 @@ def app_scans(request: Request) -> Iterator[Scan]:
         subprocess.run([*command, *asked], check=True)
         for participant in own:
             files = SessionFiles(out, participant.removeprefix("sub-"), None)
-            t2star, affine = read_derivative(files.t2star)
+            t2star = read_derivative(files.t2star)
             yield Scan(
                 participant,
                 participant,
                 model,
                 request.threshold_for(model),
-                t2star,
-                read_labels(files.t2star_brain)[0] > 0,
-                affine,
-                read_derivative(files.probability)[0],
-                read_labels(files.network_labels)[0],
-                read_labels(files.proxy)[0],
-                read_labels(structures_file(request.prepared(participant)))[0],
+                t2star.data,
+                read_labels(files.t2star_brain).data > 0,
+                t2star.affine,
+                read_derivative(files.probability).data,
+                read_labels(files.network_labels).data,
+                read_labels(files.proxy).data,
+                read_labels(structures_file(request.prepared(participant))).data,
                 whole_labels(request.folder, participant),
             )
 

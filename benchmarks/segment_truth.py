@@ -19,6 +19,7 @@ from cmb_bidsapp.anatomy.network import AnatomyNetwork
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import write_image
 from cmb_bidsapp.bids.tables import read_table, write_dseg
+from cmb_bidsapp.core.arrays import Volume
 from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.core.defaults import ANATOMY_MODEL
 from cmb_bidsapp.core.labels import PROXY_LOOK
@@ -54,7 +55,7 @@ def segment(session: Path, given: argparse.Namespace) -> str:
     affine, t2star = image.affine, image.get_fdata(dtype=np.float32)
     t1w = None if given.without_t1w else nib.load(truth.t1w_on_t2star).get_fdata(dtype=np.float32)
     spacing = ras_zooms(affine)
-    anatomy = AnatomyNetwork(load_bundle(ANATOMY_MODEL))(t2star, affine, Contrast.T2STARW)
+    anatomy = AnatomyNetwork(load_bundle(ANATOMY_MODEL))(Volume(t2star, affine), Contrast.T2STARW)
     grid = Grid.of(t2star, affine)
     tissues = tissues_on(anatomy.structures, anatomy.grid.affine, grid, t2star > 0)
     result = network(t2star, t1w, affine, tissues=tissues)

@@ -80,10 +80,11 @@ def write_whole(folder: Path, app: Path, out: Path) -> None:
     for path in sorted(folder.glob("whole/sub-*")):
         files = SessionFiles(app, path.name.removeprefix("sub-"), None)
         masks = SessionFiles(out / "masks", files.participant, None)
-        t2star, affine = read_derivative(files.t2star)
+        read = read_derivative(files.t2star)
+        t2star, affine = read.data, read.affine
         labels = whole_labels(folder, path.name)
         mask = label_mask(t2star, affine, labels)
-        deep = read_labels(files.network_labels)[0] == PROXY["deep"]
+        deep = read_labels(files.network_labels).data == PROXY["deep"]
         ignore = doubtful(t2star, affine, deep, labels, mask)
         write_image(masks.mask, mask.astype(np.uint8), affine)
         write_image(masks.ignored, ignore.astype(np.uint8), affine)

@@ -159,7 +159,7 @@ class Resources:
         return replace(self, processes=processes, threads=threads)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """Everything a run depends on."""
 

@@ -262,12 +262,24 @@ def sensitivity(_: Session, files: SessionFiles, settings: Settings, step: Step)
     return Result(tuple(write_session(files, found, chain.threshold)))
 
 
-PREPARE = Phase("prepare", prepare, prepare_inputs, prepare_parameters, version=13)
-SEGMENT = Phase("segment", segment, segment_inputs, segment_parameters, version=10)
-DECIDE = Phase("decide", decide, decide_inputs, decide_parameters, version=15)
-FOLLOW = Phase("follow", follow, follow_inputs, follow_parameters, version=6)
+PREPARE = Phase(
+    name="prepare", run=prepare, inputs=prepare_inputs, parameters=prepare_parameters, version=13
+)
+SEGMENT = Phase(
+    name="segment", run=segment, inputs=segment_inputs, parameters=segment_parameters, version=10
+)
+DECIDE = Phase(
+    name="decide", run=decide, inputs=decide_inputs, parameters=decide_parameters, version=15
+)
+FOLLOW = Phase(
+    name="follow", run=follow, inputs=follow_inputs, parameters=follow_parameters, version=6
+)
 SENSITIVITY = Phase(
-    "sensitivity", sensitivity, sensitivity_inputs, sensitivity_parameters, version=4
+    name="sensitivity",
+    run=sensitivity,
+    inputs=sensitivity_inputs,
+    parameters=sensitivity_parameters,
+    version=4,
 )
 
 #: What runs in one process: the phases of a session, that of a participant with several, or the

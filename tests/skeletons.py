@@ -71,7 +71,13 @@ def session(
     participant: str, label: str | None = None, path: Path = Path("none.nii.gz")
 ) -> Session:
     return Session(
-        participant, label, {Contrast.T2STARW: Scan(path, {"suffix": "T2starw"}, {}, 1.0)}
+        participant=participant,
+        session=label,
+        scans={
+            Contrast.T2STARW: Scan(
+                path=path, entities={"suffix": "T2starw"}, metadata={}, voxel_mm3=1.0
+            )
+        },
     )
 
 

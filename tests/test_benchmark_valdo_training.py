@@ -83,7 +83,7 @@ def test_adapt_takes_stacks_of_slabs_for_finished_sessions(tmp_path, monkeypatch
     )
     (files,) = usable_sessions(request, model)
     assert read_sidecar(files.probability)["Mirrored"] is True
-    raw, kept = (read_labels(path)[0] > 0 for path in (files.raw_mask, files.mask))
+    raw, kept = (read_labels(path).data > 0 for path in (files.raw_mask, files.mask))
     assert (raw.sum(), kept.sum()) == (2 * 13, 2 * 9)
     assert kept[20:23, 20:23, [1, 5]].all(), "an empty slice lies between the slabs"
     other = SimpleNamespace(name="lesions-other", sha256="other", card=card)

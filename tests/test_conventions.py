@@ -14,8 +14,10 @@ from tests.documents import ROOT
 PACKAGE = ROOT / "cmb_bidsapp"
 #: Its rooms, and what stands before them.
 ROOMS = sorted({path.parent.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py")})
-#: Lines of a module.
-LONGEST = 400
+#: Lines of a module, and of a function with its docstring.
+LONGEST, LONGEST_FUNCTION = 400, 110
+#: Fields from which on a dataclass is made with their names: nobody can count commas for sure.
+NAMED = 4
 #: Files that people write.
 TEXTS = {".css", ".html", ".js", ".md", ".py", ".sh", ".toml", ".tsv", ".yml"}
 
@@ -85,6 +87,34 @@ def test_no_two_public_classes_have_one_name():
     assert {name: found for name, found in homes.items() if len(found) > 1} == {}
 
 
+def dataclass_of(node):
+    """The decorator that makes a class a dataclass, or ``None``."""
+    for one in node.decorator_list:
+        if ast.unparse(one).partition("(")[0] in ("dataclass", "dataclasses.dataclass"):
+            return one
+    return None
+
+
+def given_fields(node):
+    """Names of the fields that the constructor of a dataclass takes."""
+    fields = [one for one in node.body if isinstance(one, ast.AnnAssign)]
+    kept = [one for one in fields if "ClassVar" not in ast.unparse(one.annotation)]
+    return [one.target.id for one in kept if "init=False" not in ast.unparse(one.value or one)]
+
+
+def test_dataclasses_of_many_fields_are_made_with_their_names():
+    positional = [
+        f"{path.relative_to(PACKAGE)}: {node.name}"
+        for path in sorted(PACKAGE.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+        and (made := dataclass_of(node)) is not None
+        and len(given_fields(node)) >= NAMED
+        and "kw_only=True" not in ast.unparse(made)
+    ]
+    assert positional == []
+
+
 def test_no_module_is_long():
     lengths = {
         path.relative_to(ROOT).as_posix(): len(path.read_text(encoding="utf-8").splitlines())
@@ -92,6 +122,16 @@ def test_no_module_is_long():
         for path in folder.rglob("*.py")
     }
     assert {path: lines for path, lines in lengths.items() if lines > LONGEST} == {}
+
+
+def test_no_function_is_long():
+    lengths = {
+        f"{path.relative_to(PACKAGE)}: {node.name}": node.end_lineno - node.lineno + 1
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef)
+    }
+    assert {name: lines for name, lines in lengths.items() if lines > LONGEST_FUNCTION} == {}
 
 
 def test_no_merge_is_left_half_done():

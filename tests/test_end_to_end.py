@@ -72,7 +72,10 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bids")
     protocol = PROTOCOLS["gre3t3mm"]
     simulate_dataset(
-        SimulatedCohort([atlas_head()], 1, [protocol], microbleeds=(8, 8), seed=3), folder
+        SimulatedCohort(
+            heads=[atlas_head()], participants=1, protocols=[protocol], microbleeds=(8, 8), seed=3
+        ),
+        folder,
     )
     broken = folder / "sub-02" / "anat"
     broken.mkdir(parents=True)

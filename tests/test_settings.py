@@ -76,7 +76,7 @@ quick = effort(max_examples=40)
 
 @pytest.fixture
 def settings():
-    return Settings(Path("/bids"), Path("/out"), ("participant",))
+    return Settings(bids_dir=Path("/bids"), out_dir=Path("/out"), levels=("participant",))
 
 
 @quick

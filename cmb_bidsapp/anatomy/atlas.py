@@ -23,7 +23,7 @@ from cmb_bidsapp.anatomy.parcellation import Parcellation
 from cmb_bidsapp.anatomy.refine import refined_structures
 from cmb_bidsapp.anatomy.standard import StandardTransforms, centers
 from cmb_bidsapp.bids.images import open_image
-from cmb_bidsapp.core.arrays import Affine
+from cmb_bidsapp.core.arrays import Affine, Image, Volume
 from cmb_bidsapp.core.labels import (
     STRUCTURES,
     ids,
@@ -35,7 +35,7 @@ from cmb_bidsapp.core.labels import (
 )
 from cmb_bidsapp.core.scratch import scratch_folder
 from cmb_bidsapp.preprocess.ants import register, to_ants
-from cmb_bidsapp.preprocess.resampling import Float, Grid, isotropic_grid, resample
+from cmb_bidsapp.preprocess.resampling import Grid, isotropic_grid, resample
 
 if TYPE_CHECKING:  # torch
     from cmb_bidsapp.anatomy.network import AnatomySegmentation
@@ -87,7 +87,7 @@ def load_atlas() -> Atlas:
 
 
 def parcellate(
-    anatomy: AnatomySegmentation, image: Float, affine: Affine, *, seed: int = 0
+    anatomy: AnatomySegmentation, image: Volume[np.float32], *, seed: int = 0
 ) -> Parcellation:
     """Label a head in FreeSurfer ids, 1 mm, along the axes of its image.
 
@@ -95,16 +95,18 @@ def parcellate(
     ----------
     anatomy
         What the anatomy network saw.
-    image, affine
+    image
         The image it saw it in, bias-corrected and without what is not brain.
     seed
         Seed of ANTs' metric sampling.
     """
     grid = _around_brain(anatomy)
     seen = np.tensordot(_brightness(), anatomy.probabilities, axes=1)
-    atlas, standard = _deform_atlas(seen, anatomy.grid.affine, grid, seed)
-    structures = refined_structures(anatomy, image, affine, grid)
-    return Parcellation(merge(structures, atlas, _x(standard, grid)), grid, standard=standard)
+    atlas, standard = _deform_atlas(Volume(seen, anatomy.grid.affine), grid, seed)
+    structures = refined_structures(anatomy, image, grid)
+    return Parcellation(
+        dseg=merge(structures, atlas, _x(standard, grid)), grid=grid, standard=standard
+    )
 
 
 def aligned(parcellation: Parcellation, *, names: bool, seed: int = 0) -> Parcellation:
@@ -122,7 +124,7 @@ def aligned(parcellation: Parcellation, *, names: bool, seed: int = 0) -> Parcel
     """
     seen = _brightness()[to_structures(parcellation.dseg)]
     grid = parcellation.grid
-    atlas, standard = _deform_atlas(seen, grid.affine, grid, seed)
+    atlas, standard = _deform_atlas(Volume(seen, grid.affine), grid, seed)
     dseg = parcellation.dseg.copy()
     if names:
         right = where(dseg, ids(side="R"))
@@ -130,7 +132,7 @@ def aligned(parcellation: Parcellation, *, names: bool, seed: int = 0) -> Parcel
     return replace(parcellation, dseg=dseg, standard=standard)
 
 
-def _x(standard: StandardTransforms, grid: Grid) -> Float:
+def _x(standard: StandardTransforms, grid: Grid) -> Image:
     """MNI x coordinate of the voxels of a grid, mm; left is negative."""
     field = standard.to_standard
     there = centers(field.grid)[..., 0] + field.displacement[..., 0]
@@ -156,7 +158,7 @@ def _around_brain(anatomy: AnatomySegmentation) -> Grid:
 
 
 def _deform_atlas(
-    picture: Float, affine: Affine, grid: Grid, seed: int
+    picture: Volume[np.float32], grid: Grid, seed: int
 ) -> tuple[npt.NDArray[np.int32], StandardTransforms]:
     """Atlas labels on a grid of the head, and the way to them.
 
@@ -166,7 +168,7 @@ def _deform_atlas(
 
     atlas = load_atlas()
     head = isotropic_grid(grid, REGISTRATION_MM)
-    seen = resample(picture, affine, head, smooth=True)
+    seen = resample(picture.data, picture.affine, head, smooth=True)
     expected = _brightness()[to_structures(atlas.dseg)]
     coarse = isotropic_grid(Grid.of(expected, atlas.affine), REGISTRATION_MM)
     standard = resample(expected, atlas.affine, coarse, smooth=True)

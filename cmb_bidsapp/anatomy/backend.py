@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from cmb_bidsapp.anatomy.existing import ExistingParcellation, parcellations_in
+from cmb_bidsapp.anatomy.existing import ExistingParcellation
 from cmb_bidsapp.core.reference import Reference
 
 
@@ -64,8 +64,7 @@ class Backend(Protocol):
     """A way to a parcellation.
 
     A new one is a module with such a class, and an entry of
-    :data:`cmb_bidsapp.anatomy.backends.BACKENDS`; nothing else knows their names. Where the output
-    of a program lies that others may have run is in :mod:`cmb_bidsapp.anatomy.existing`.
+    :data:`cmb_bidsapp.anatomy.backends.BACKENDS`; nothing else knows their names.
     """
 
     @property
@@ -83,6 +82,19 @@ class Backend(Protocol):
     @property
     def licensed(self) -> bool:
         """Whether that program asks for FreeSurfer's license."""
+
+    def outputs(
+        self, folder: Path, participant: str, session: str | None
+    ) -> Iterator[ExistingParcellation]:
+        """Outputs in a folder that satisfy it, whoever has made them, best first.
+
+        Parameters
+        ----------
+        folder
+            Such as FreeSurfer's SUBJECTS_DIR, or BIDS derivatives.
+        participant, session
+            Labels without ``sub-`` and ``ses-``; a session of ``None``: those of no session.
+        """
 
     def find(
         self, request: ParcellationRequest, participant: str, session: str | None
@@ -109,22 +121,21 @@ class Backend(Protocol):
         """
 
 
-def first_of(
-    kinds: Container[str], folders: Iterable[Path], participant: str, session: str | None
-) -> ExistingParcellation | None:
-    """First parcellation of some kinds in some folders.
+def existing(
+    backend: Backend, folders: Iterable[Path], participant: str, session: str | None
+) -> Iterator[ExistingParcellation]:
+    """Outputs of a backend in some folders: of the session, then of its participant, best first.
 
     Parameters
     ----------
-    kinds
-        Kinds of outputs that will do, as :class:`ExistingParcellation` names them.
+    backend
+        Whose outputs will do.
     folders
         Outputs of other apps, best first.
     participant, session
         Labels without ``sub-`` and ``ses-``.
     """
     for folder in folders:
-        for found in parcellations_in(folder, participant, session):
-            if found.kind in kinds:
-                return found
-    return None
+        # A session without one of its own takes the participant's.
+        for label in dict.fromkeys((session, None)):
+            yield from backend.outputs(folder, participant, label)

@@ -6,13 +6,14 @@ finds anything (:func:`cmb_bidsapp.anatomy.atlas.parcellate`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from cmb_bidsapp.anatomy.backend import (
     Backend,
     ParcellationRequest,
     ParcellationSource,
-    first_of,
+    existing,
 )
 from cmb_bidsapp.anatomy.existing import ExistingParcellation
 from cmb_bidsapp.core.reference import Reference
@@ -25,10 +26,29 @@ class Embedded:
     program: str | None = None
     licensed = False
 
+    def _others(self) -> Sequence[Backend]:
+        """Those whose outputs satisfy it."""
+        return ()
+
     @property
     def cite(self) -> Mapping[str, tuple[Reference, ...]]:
-        """Outputs of no kind satisfy it."""
-        return {}
+        """The kinds of outputs that satisfy it: those of the others, if any."""
+        return {kind: texts for other in self._others() for kind, texts in other.cite.items()}
+
+    def outputs(
+        self, folder: Path, participant: str, session: str | None
+    ) -> Iterator[ExistingParcellation]:
+        """Outputs of the others, if any.
+
+        Parameters
+        ----------
+        folder
+            Output of another app.
+        participant, session
+            Labels without ``sub-`` and ``ses-``; a session of ``None``: those of no session.
+        """
+        for other in self._others():
+            yield from other.outputs(folder, participant, session)
 
     def find(
         self, request: ParcellationRequest, participant: str, session: str | None
@@ -42,7 +62,7 @@ class Embedded:
         participant, session
             Labels without ``sub-`` and ``ses-``.
         """
-        return first_of(self.cite, request.given, participant, session)
+        return next(existing(self, request.given, participant, session), None)
 
     def make(self, request: ParcellationRequest, source: ParcellationSource) -> None:
         """Nothing is made here.
@@ -68,8 +88,5 @@ class Reuse(Embedded):
     def __init__(self, backends: Mapping[str, Backend]) -> None:
         self._backends = backends
 
-    @property
-    def cite(self) -> Mapping[str, tuple[Reference, ...]]:
-        """The kinds of outputs that satisfy any of the others."""
-        others = (one for one in self._backends.values() if one is not self)
-        return {kind: texts for other in others for kind, texts in other.cite.items()}
+    def _others(self) -> Sequence[Backend]:
+        return [one for one in self._backends.values() if one is not self]

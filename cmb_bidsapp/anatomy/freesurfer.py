@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from types import MappingProxyType
 
-from cmb_bidsapp.anatomy.backend import ParcellationRequest, ParcellationSource
-from cmb_bidsapp.anatomy.existing import ExistingParcellation, parcellations_in
+from cmb_bidsapp.anatomy.backend import ParcellationRequest, ParcellationSource, existing
+from cmb_bidsapp.anatomy.existing import ExistingParcellation, Look, images_in, is_listed
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.core.reference import Reference
 from cmb_bidsapp.tools.freesurfer import COMMAND, ended_well, run_recon_all
@@ -24,6 +26,21 @@ FMRIPREP = Reference(
     "Esteban O, Markiewicz CJ, Blair RW, et al. fMRIPrep: a robust preprocessing pipeline "
     "for functional MRI. Nat Methods 2019;16(1):111-116.",
 )
+#: Between the names of session and template in those of longitudinal subjects.
+LONG = ".long."
+#: Files of a subject's ``mri`` folder by who wrote them, best first. FastSurfer also leaves an
+#: ``aparc+aseg.mgz``; its surfaces' result is better than its network's.
+SUBJECT_FILES = (
+    ("FastSurfer", "aparc.DKTatlas+aseg.mapped.mgz"),
+    ("FastSurfer", "aparc.DKTatlas+aseg.deep.withCC.mgz"),
+    ("FastSurfer", "aparc.DKTatlas+aseg.deep.mgz"),
+    ("FreeSurfer", "aparc+aseg.mgz"),
+)
+WHITE_FILES = ("wmparc.mgz", "wmparc.DKTatlas.mapped.mgz")
+#: Names of images of sMRIPrep and fMRIPrep, best first.
+IMAGES: Mapping[Look, str] = MappingProxyType(
+    {("aparcaseg", ("dseg",)): "sMRIPrep", ("aseg", ("dseg",)): "sMRIPrep"}
+)
 
 
 class FreeSurfer:
@@ -40,6 +57,21 @@ class FreeSurfer:
     program: str | None = COMMAND
     licensed = True
 
+    def outputs(
+        self, folder: Path, participant: str, session: str | None
+    ) -> Iterator[ExistingParcellation]:
+        """Subjects, then images of sMRIPrep or fMRIPrep.
+
+        Parameters
+        ----------
+        folder
+            FreeSurfer's SUBJECTS_DIR, FastSurfer's output, or BIDS derivatives.
+        participant, session
+            Labels without ``sub-`` and ``ses-``; ``None``: names without a session.
+        """
+        yield from _subjects(folder, participant, session)
+        yield from images_in(folder, participant, session, IMAGES)
+
     def find(
         self, request: ParcellationRequest, participant: str, session: str | None
     ) -> ExistingParcellation | None:
@@ -53,9 +85,8 @@ class FreeSurfer:
             Labels without ``sub-`` and ``ses-``.
         """
         for folder in (*request.given, request.subjects_dir):
-            for found in parcellations_in(folder, participant, session):
-                unfinished = folder == request.subjects_dir and _is_to_go_on(found, request)
-                if found.kind in self.cite and not unfinished:
+            for found in existing(self, [folder], participant, session):
+                if folder != request.subjects_dir or not _is_to_go_on(found, request):
                     return found
         return None
 
@@ -91,6 +122,30 @@ class FreeSurfer:
             license_file=request.license_file,
             resume=request.resume,
         )
+
+
+def _subjects(
+    folder: Path, participant: str, session: str | None
+) -> Iterator[ExistingParcellation]:
+    """Subjects of FreeSurfer and FastSurfer."""
+    name = f"sub-{participant}" + (f"_ses-{session}" if session else "")
+    others = (
+        [participant]
+        if session is None
+        else sorted(path.name for path in folder.glob(f"{name}{LONG}*"))
+    )
+    for subject in (folder / name for name in (name, *others)):
+        # The template of a longitudinal run lies between its sessions, in no scan's space.
+        if any(subject.glob("base-tps*")):
+            continue
+        mri = subject / "mri"
+        white = next((mri / file for file in WHITE_FILES if is_listed(mri / file)), None)
+        for kind, file in SUBJECT_FILES:
+            if is_listed(mri / file):
+                yield ExistingParcellation(
+                    dseg=mri / file, kind=kind, white=white, subject_dir=subject
+                )
+                break
 
 
 def _is_to_go_on(found: ExistingParcellation, request: ParcellationRequest) -> bool:

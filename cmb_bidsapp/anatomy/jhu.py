@@ -76,7 +76,8 @@ def read_jhu(path: Path) -> Jhu:
         The file cannot be read, holds other than integers 0 to 48, does not lie in MNI152, or
         its capsules are not where capsules are (numbering shifted by one, or another atlas).
     """
-    data, affine = read_volume(path)
+    read = read_volume(path)
+    data, affine = read.data, read.affine
     if not np.isfinite(data).all() or (data != np.rint(data)).any():
         raise DataError(f"{path} contains values that are not integers; give the JHU label file")
     # One more than the last label, so that shifted numbers can be told from another atlas.

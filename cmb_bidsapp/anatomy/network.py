@@ -19,7 +19,7 @@ from dynamic_network_architectures.architectures.unet import PlainConvUNet
 from scipy import ndimage
 
 from cmb_bidsapp.anatomy.pieces import largest_piece
-from cmb_bidsapp.core.arrays import Affine
+from cmb_bidsapp.core.arrays import Volume
 from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.core.labels import STRUCTURES, structure_classes
 from cmb_bidsapp.models.device import inference_on
@@ -176,40 +176,35 @@ class AnatomyNetwork:
         bundle.load_into(self.network)
         self.network.to(self.device).eval()
 
-    def __call__(
-        self, data: npt.NDArray[np.float32], affine: Affine, contrast: Contrast
-    ) -> AnatomySegmentation:
+    def __call__(self, head: Volume[np.float32], contrast: Contrast) -> AnatomySegmentation:
         """Segment a head or a skull-stripped brain.
 
         Parameters
         ----------
-        data
-            Brightness in any unit, shape ``(x, y, z)``, any voxel size and orientation.
-        affine
-            From voxels to RAS mm.
+        head
+            Brightness in any unit, any voxel size and orientation.
         contrast
             What the image is weighted with.
         """
         # 16: four halvings inside the network.
-        grid = isotropic_grid(Grid.of(data, affine), SPACING_MM, multiple=16)
+        grid = isotropic_grid(Grid.of(head.data, head.affine), SPACING_MM, multiple=16)
         if (np.array(grid.shape) <= FIELD_VOXELS).all():
-            return self._segment(data, affine, grid, contrast)
+            return self._segment(head, grid, contrast)
         # Where the brain lies needs no second opinion.
-        overview = self._segment(data, affine, grid, contrast, mirrored=False)
+        overview = self._segment(head, grid, contrast, mirrored=False)
         # Necks and shoulders mislead; a second look is at a field like those of the training.
         closer = _around_deep_structures(overview)
-        return self._segment(data, affine, grid if closer is None else closer, contrast)
+        return self._segment(head, grid if closer is None else closer, contrast)
 
     def _segment(
         self,
-        data: npt.NDArray[np.float32],
-        affine: Affine,
+        head: Volume[np.float32],
         grid: Grid,
         contrast: Contrast,
         *,
         mirrored: bool = True,
     ) -> AnatomySegmentation:
-        volume = torch.from_numpy(resample(data, affine, grid, smooth=True))
+        volume = torch.from_numpy(resample(head.data, head.affine, grid, smooth=True))
         image = as_input(normalize(volume), contrast).to(self.device)[None]
         with torch.inference_mode(), inference_on(self.device):
             logits = self.network(image)

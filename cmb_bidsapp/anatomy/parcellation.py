@@ -12,7 +12,7 @@ from cmb_bidsapp.anatomy.standard import StandardTransforms
 from cmb_bidsapp.preprocess.resampling import Grid
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Parcellation:
     """A head labeled in FreeSurfer ids.
 

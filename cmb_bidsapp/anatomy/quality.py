@@ -90,7 +90,7 @@ COLUMNS: Mapping[str, dict[str, Any]] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Measure:
     """One number with its limits."""
 
@@ -133,7 +133,13 @@ def brain_measures(
     """
     volume = float(mask.sum()) * math.prod(spacing) / 1000
     return [
-        Measure(f"{contrast} brain volume", volume, "ml", *BRAIN_ML),
+        Measure(
+            measure=f"{contrast} brain volume",
+            value=volume,
+            units="ml",
+            low=BRAIN_ML[0],
+            high=BRAIN_ML[1],
+        ),
         Measure(
             measure=f"{contrast} brain beyond the field of view",
             value=share_beyond(mask),
@@ -143,10 +149,10 @@ def brain_measures(
             consequence="microbleeds there cannot be found",
         ),
         Measure(
-            f"{contrast} certainty of the brain",
-            certainty,
-            "probability",
-            SURE_OF_BRAIN[contrast],
+            measure=f"{contrast} certainty of the brain",
+            value=certainty,
+            units="probability",
+            low=SURE_OF_BRAIN[contrast],
             consequence="the image may be incomplete, damaged or of the wrong kind",
         ),
     ]
@@ -187,16 +193,21 @@ def registration_measures(
     """
     return [
         Measure(
-            "overlap of the brain masks",
-            mask_dice,
-            "Dice",
-            GOOD_DICE,
+            measure="overlap of the brain masks",
+            value=mask_dice,
+            units="Dice",
+            low=GOOD_DICE,
             consequence="the registration is poor, so the regions of lesions may be wrong",
         ),
         Measure(
-            "mutual information of T1w and T2*w", mutual_information, "nats", MUTUAL_INFORMATION
+            measure="mutual information of T1w and T2*w",
+            value=mutual_information,
+            units="nats",
+            low=MUTUAL_INFORMATION,
         ),
-        Measure("brain of the T1w within the T2*w", coverage, "share", COVERAGE),
+        Measure(
+            measure="brain of the T1w within the T2*w", value=coverage, units="share", low=COVERAGE
+        ),
     ]
 
 
@@ -223,7 +234,7 @@ def contrast_measures(correlation: float, brightness: float, name: str) -> list[
         ("ventricles by white matter in the T1w", brightness, FLUID),
     )
     return [
-        Measure(what, value, "", high=most, consequence=meaning)
+        Measure(measure=what, value=value, units="", high=most, consequence=meaning)
         for what, value, most in both
         if math.isfinite(value)
     ]

@@ -17,10 +17,11 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from cmb_bidsapp.anatomy.quality import BEYOND, POSSIBLE_BRAIN_ML, SURE_OF_BRAIN, share_beyond
-from cmb_bidsapp.core.arrays import Affine
+from cmb_bidsapp.core.arrays import Volume
 from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.core.labels import STRUCTURES
-from cmb_bidsapp.preprocess.resampling import Grid, resample
+from cmb_bidsapp.preprocess.brain import BrainImage
+from cmb_bidsapp.preprocess.resampling import resample
 
 if TYPE_CHECKING:  # torch
     from cmb_bidsapp.anatomy.network import AnatomySegmentation
@@ -38,8 +39,7 @@ LEAST_VALUES = 16
 #: Least number of voxels (2 mm) that a brightness is a median of.
 LEAST_FLUID = 20
 
-Data = npt.NDArray[np.float32]
-Recognize = Callable[[Data, Affine, Contrast], "AnatomySegmentation"]
+Recognize = Callable[[Volume[np.float32], Contrast], "AnatomySegmentation"]
 
 
 def certainty(anatomy: AnatomySegmentation) -> float:
@@ -54,13 +54,13 @@ def structure_certainty(anatomy: AnatomySegmentation) -> float:
     return _mean(anatomy.probabilities.max(axis=0)[structure])
 
 
-def fluid_brightness(data: Data, affine: Affine, anatomy: AnatomySegmentation) -> float:
+def fluid_brightness(head: Volume[np.float32], anatomy: AnatomySegmentation) -> float:
     """Median of the lateral ventricles by that of the white matter, off their borders.
 
     Parameters
     ----------
-    data, affine
-        Image without bias, and voxel to world (RAS mm).
+    head
+        Without bias.
     anatomy
         What the network sees in that image.
 
@@ -70,7 +70,7 @@ def fluid_brightness(data: Data, affine: Affine, anatomy: AnatomySegmentation) -
         NaN where fewer than :data:`LEAST_FLUID` voxels (2 mm) of either are seen.
     """
     found = anatomy.structures
-    values = resample(data, affine, anatomy.grid)
+    values = resample(head.data, head.affine, anatomy.grid)
     fluid, white = (
         values[ndimage.binary_erosion(found == STRUCTURES.index(name))]
         for name in ("lateral-ventricle", "cerebral-wm")
@@ -81,44 +81,36 @@ def fluid_brightness(data: Data, affine: Affine, anatomy: AnatomySegmentation) -
 
 
 def why_not(
-    data: Data,
-    affine: Affine,
-    contrast: Contrast,
-    recognize: Recognize,
-    *,
-    anatomy: AnatomySegmentation,
-    brain: npt.NDArray[np.bool_],
+    head: BrainImage, contrast: Contrast, recognize: Recognize, *, anatomy: AnatomySegmentation
 ) -> str:
     """Say why an image cannot be what it is given as; empty where it can.
 
     Parameters
     ----------
-    data, affine, contrast
-        The image, voxel to world (RAS mm), and what it is to be.
+    head, contrast
+        The image, and what it is to be.
     recognize
         The anatomy network.
-    anatomy, brain
-        What it has found, and the brain mask on the grid of the image.
+    anatomy
+        What it has found.
     """
-    grid = Grid.of(data, affine)
-    volume = float(brain.sum() * np.prod(grid.spacing) / 1000)
     least, most = POSSIBLE_BRAIN_ML
-    if not least <= volume <= most:
+    if not least <= head.brain_ml <= most:
         return (
-            f"shows a brain of {volume:.0f} ml (plausible: {least:g} to {most:g} ml); it may "
-            "have too few slices, a wrong voxel size, or no head"
+            f"shows a brain of {head.brain_ml:.0f} ml (plausible: {least:g} to {most:g} ml); it "
+            "may have too few slices, a wrong voxel size, or no head"
         )
     sure = certainty(anatomy)
     if sure < LEAST_CERTAINTY:
         return f"shows no recognizable brain (certainty {sure:.2f}); is it noise, or not a head?"
-    if np.unique(data[brain]).size < LEAST_VALUES:
+    if np.unique(head.data[head.brain]).size < LEAST_VALUES:
         return f"has fewer than {LEAST_VALUES} values in the brain; is it a mask or a label map?"
     if sure < DOUBTFUL[contrast]:
-        for words, other in _other_ways(data, affine, contrast):
+        for words, other in _other_ways(head, contrast):
             if certainty(recognize(*other)) > sure + CLEARER:
                 return f"is not a {contrast} of an upright head: it looks like {words}"
     known = structure_certainty(anatomy)
-    if known < LEAST_STRUCTURE and share_beyond(brain) <= BEYOND:
+    if known < LEAST_STRUCTURE and share_beyond(head.brain) <= BEYOND:
         return (
             f"shows a whole brain whose structures cannot be recognized (certainty {known:.2f}); "
             "the axes in its header may be wrong, or the image is damaged"
@@ -127,22 +119,23 @@ def why_not(
 
 
 def _other_ways(
-    data: Data, affine: Affine, contrast: Contrast
-) -> Iterator[tuple[str, tuple[Data, Affine, Contrast]]]:
+    head: Volume[np.float32], contrast: Contrast
+) -> Iterator[tuple[str, tuple[Volume[np.float32], Contrast]]]:
     """What an image may be instead, in words, with what would put it right."""
     other = Contrast.T2STARW if contrast == Contrast.T1W else Contrast.T1W
-    yield f"a {other}", (data, affine, other)
+    yield f"a {other}", (head, other)
     for words, signs in (
         ("one that is upside down", (1, 1, -1, 1)),
         ("one with front and back swapped", (1, -1, 1, 1)),
         ("one that is turned by 180 degrees", (1, -1, -1, 1)),
     ):
-        turned = np.diag(np.array(signs, dtype=np.float64)) @ affine
-        yield words, (data, turned, contrast)
+        turned = np.diag(np.array(signs, dtype=np.float64)) @ head.affine
+        yield words, (Volume(head.data, turned), contrast)
+    data = head.data
     shown = data[data > 0]
     bright = float(np.percentile(shown, 99.5)) if shown.size else 0.0
     inverted = np.where(data > 0, np.clip(bright - data, 0, None), 0).astype(np.float32)
-    yield "one with inverted brightness", (inverted, affine, contrast)
+    yield "one with inverted brightness", (Volume(inverted, head.affine), contrast)
 
 
 def _mean(values: npt.NDArray[np.float32]) -> float:

@@ -15,14 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from cmb_bidsapp.core.arrays import Affine
-from cmb_bidsapp.preprocess.resampling import (
-    Float,
-    Grid,
-    along_axes,
-    gaussian_weights,
-    resample,
-)
+from cmb_bidsapp.core.arrays import Image, Volume
+from cmb_bidsapp.preprocess.resampling import Grid, along_axes, gaussian_weights, resample
 
 if TYPE_CHECKING:  # torch
     from cmb_bidsapp.anatomy.network import AnatomySegmentation
@@ -40,7 +34,7 @@ LEAST_VOXELS = 50
 
 
 def refined_structures(
-    anatomy: AnatomySegmentation, image: Float, affine: Affine, target: Grid
+    anatomy: AnatomySegmentation, image: Volume[np.float32], target: Grid
 ) -> npt.NDArray[np.uint8]:
     """Most probable class at the voxels of another grid, given the image.
 
@@ -48,8 +42,8 @@ def refined_structures(
     ----------
     anatomy
         What the network sees in that image.
-    image, affine
-        The image the network saw, bias-corrected and without what is not brain (there 0).
+    image
+        What the network saw, bias-corrected and without what is not brain (there 0).
     target
         Voxels at which classes are wanted.
 
@@ -59,11 +53,11 @@ def refined_structures(
         Classes of :data:`cmb_bidsapp.core.labels.STRUCTURES` on ``target``. What is background to
         the network stays so: brightness only tells the structures of the brain from each other.
     """
-    brightness = resample(image, affine, target)
+    brightness = resample(image.data, image.affine, target)
     best = np.zeros(target.shape, np.float32)
     winner = np.zeros(target.shape, np.uint8)
     inside = np.zeros(target.shape, np.float32)
-    for number, (mean, deviation) in enumerate(_brightness(anatomy, image, affine), start=1):
+    for number, (mean, deviation) in enumerate(_brightness(anatomy, image), start=1):
         prior = resample(anatomy.probabilities[number], anatomy.grid.affine, target)
         inside += prior
         # Most structures are small: the rest of the head need not be looked at.
@@ -83,13 +77,13 @@ def refined_structures(
 
 
 def _brightness(
-    anatomy: AnatomySegmentation, image: Float, affine: Affine
-) -> Iterator[tuple[Float, float]]:
+    anatomy: AnatomySegmentation, image: Volume[np.float32]
+) -> Iterator[tuple[Image, float]]:
     """Local mean and overall deviation of each class but the background, on the network's grid.
 
     The deviation is 0 where a class has none.
     """
-    values = resample(image, affine, anatomy.grid)
+    values = resample(image.data, image.affine, anatomy.grid)
     around = [
         gaussian_weights(size, NEIGHBORHOOD_MM / side)
         for size, side in zip(anatomy.grid.shape, anatomy.grid.spacing, strict=True)

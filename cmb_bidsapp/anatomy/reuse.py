@@ -18,7 +18,7 @@ from cmb_bidsapp.anatomy.parcellation import Parcellation
 from cmb_bidsapp.anatomy.talairach import to_template
 from cmb_bidsapp.anatomy.versions import with_version
 from cmb_bidsapp.bids.images import read_volume
-from cmb_bidsapp.core.arrays import Affine
+from cmb_bidsapp.core.arrays import Volume
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.core.labels import STRUCTURES, ids, table, to_structures
 from cmb_bidsapp.preprocess.resampling import Grid
@@ -58,21 +58,22 @@ def read_parcellation(found: ExistingParcellation) -> Parcellation:
         hemisphere or its white matter is missing; ``wmparc`` has other voxels; the transform of
         a longitudinal run is missing or damaged.
     """
-    dseg, affine = _read_ids(found.dseg)
+    read = _read_ids(found.dseg)
+    dseg = read.data
     _check_hemispheres(found.dseg, dseg)
-    grid = Grid.of(dseg, affine)
+    grid = Grid.of(dseg, read.affine)
     brain = ndimage.find_objects((dseg > 0).astype(np.uint8))[0]
     box = tuple(slice(max(s.start - MARGIN, 0), s.stop + MARGIN) for s in brain)
     cropped = dseg[box].copy()
     part = grid.part(np.array([s.start for s in box]), np.array(cropped.shape))
     white = None
     if found.white is not None:
-        white, other = _read_ids(found.white)
-        if not Grid.of(white, other).is_same_as(grid):
+        other = _read_ids(found.white)
+        if not Grid.of(other.data, other.affine).is_same_as(grid):
             raise DataError(
                 f"{found.white} and {found.dseg} have different voxel grids; rerun FreeSurfer"
             )
-        white = white[box].copy()
+        white = other.data[box].copy()
     way = np.eye(4) if found.subject_dir is None else to_template(found.subject_dir)
     return Parcellation(
         dseg=cropped,
@@ -92,9 +93,10 @@ def _source(kind: str, dseg: npt.NDArray[np.int32]) -> str:
     return "FreeSurfer" if kind == "SynthSeg" else kind
 
 
-def _read_ids(path: Path) -> tuple[npt.NDArray[np.int32], Affine]:
+def _read_ids(path: Path) -> Volume[np.int32]:
     """Read an image of FreeSurfer ids."""
-    data, affine = read_volume(path)
+    volume = read_volume(path)
+    data = volume.data
     whole = bool(np.isfinite(data).all()) and bool((data == np.rint(data)).all())
     if not whole or data.min() < 0 or data.max() >= ID_LIMIT:
         raise DataError(
@@ -111,7 +113,7 @@ def _read_ids(path: Path) -> tuple[npt.NDArray[np.int32], Affine]:
             f"{path} is not an aseg, aparc+aseg or wmparc: it contains {what}. Destrieux "
             "parcellations (a2009s) and tissue classes are not supported"
         )
-    return dseg, affine
+    return Volume(dseg, volume.affine)
 
 
 def _check_hemispheres(path: Path, dseg: npt.NDArray[np.int32]) -> None:
@@ -133,9 +135,7 @@ def has_lobes(dseg: npt.NDArray[np.integer]) -> bool:
     return bool(np.isin(dseg, cortex).sum() > 2 * np.isin(dseg, plain).sum())
 
 
-def check_same_head(
-    parcellation: Parcellation, brain_mask: npt.NDArray[np.bool_], affine: Affine
-) -> float:
+def check_same_head(parcellation: Parcellation, brain: Volume[np.bool_]) -> float:
     """Make sure that a parcellation lies where the brain of the T1w is.
 
     It finds other coordinates and heads that lie elsewhere; two heads of one size in one place
@@ -145,8 +145,8 @@ def check_same_head(
     ----------
     parcellation
         Of another program, in FreeSurfer ids.
-    brain_mask, affine
-        Brain with its CSF, shape ``(x, y, z)``, and voxel-to-world (RAS mm).
+    brain
+        Mask of the brain with its CSF.
 
     Returns
     -------
@@ -162,14 +162,14 @@ def check_same_head(
     structures = to_structures(parcellation.dseg)
     tissue = (structures > 0) & (structures != STRUCTURES.index("csf"))
     grid = parcellation.grid
-    to_mask = np.linalg.inv(affine) @ grid.affine
-    brain = ndimage.affine_transform(
-        brain_mask.astype(np.uint8), to_mask[:3, :3], to_mask[:3, 3], tissue.shape, order=0
+    to_mask = np.linalg.inv(brain.affine) @ grid.affine
+    covered = ndimage.affine_transform(
+        brain.data.astype(np.uint8), to_mask[:3, :3], to_mask[:3, 3], tissue.shape, order=0
     )
-    inside = float(brain[tissue].mean())
+    inside = float(covered[tissue].mean())
     if inside < LEAST_INSIDE:
         center = apply_affine(grid.affine, np.argwhere(tissue).mean(axis=0))
-        offset = center - apply_affine(affine, np.argwhere(brain_mask).mean(axis=0))
+        offset = center - apply_affine(brain.affine, np.argwhere(brain.data).mean(axis=0))
         raise DataError(
             f"the {parcellation.source} parcellation does not match this T1w: {inside:.1%} of it "
             f"is inside the brain, and its center is {np.linalg.norm(offset):.0f} mm away "

@@ -16,9 +16,9 @@ from nibabel.affines import apply_affine
 from scipy import ndimage
 
 from cmb_bidsapp.bids.images import read_derivative
-from cmb_bidsapp.core.arrays import Affine, Points
+from cmb_bidsapp.core.arrays import Affine, Image, Points, Volume
 from cmb_bidsapp.preprocess.ants import FLIP, read_linear
-from cmb_bidsapp.preprocess.resampling import IDENTITY, Float, Grid, isotropic_grid
+from cmb_bidsapp.preprocess.resampling import IDENTITY, Grid, isotropic_grid
 
 #: Voxels of a field that is stored: the deformation is smoother than that.
 FIELD_MM = 4.0
@@ -36,7 +36,7 @@ class Field:
         Its voxels, in the space the points come from.
     """
 
-    displacement: Float
+    displacement: Image
     grid: Grid
 
     def __call__(self, points: Points) -> Points:
@@ -143,41 +143,41 @@ def voxels_at(points: Points, affine: Affine) -> Points:
     return found
 
 
-def sample(data: npt.NDArray[np.generic], affine: Affine, points: Points) -> Float:
+def sample(image: Volume[np.generic], points: Points) -> Image:
     """Look an image up at points, linearly; 0 beyond it.
 
     Parameters
     ----------
-    data, affine
-        Image, shape ``(x, y, z)``.
+    image
+        Shape ``(x, y, z)``.
     points
         World coordinates (mm), shape ``(n, ..., 3)``.
     """
-    found: Float = ndimage.map_coordinates(
-        data.astype(np.float32), voxels_at(points, affine), order=1, mode="grid-constant"
+    found: Image = ndimage.map_coordinates(
+        image.data.astype(np.float32),
+        voxels_at(points, image.affine),
+        order=1,
+        mode="grid-constant",
     )
     return found
 
 
-def in_space(
-    instances: npt.NDArray[np.integer], affine: Affine, points: Points
-) -> npt.NDArray[np.uint8]:
+def in_space(lesions: Volume[np.integer], points: Points) -> npt.NDArray[np.uint8]:
     """Mask of lesions on another grid: voxels whose center lies in one.
 
     Of a lesion too small for that, the voxel nearest to its center, so that none gets lost.
 
     Parameters
     ----------
-    instances
-        Lesions by number, shape ``(x, y, z)``.
-    affine
-        From voxels of the lesions to RAS mm.
+    lesions
+        By number, shape ``(x, y, z)``.
     points
         World coordinates (mm) of the other grid's voxels, shape ``(x, y, z, 3)``.
     """
-    mask = sample(instances > 0, affine, points) >= 0.5
+    instances = lesions.data
+    mask = sample(Volume(instances > 0, lesions.affine), points) >= 0.5
     for number in np.unique(instances[instances > 0]):
-        center = apply_affine(affine, np.argwhere(instances == number).mean(axis=0))
+        center = apply_affine(lesions.affine, np.argwhere(instances == number).mean(axis=0))
         away = ((points - center) ** 2).sum(axis=-1)
         mask.flat[away.argmin()] = True
     return mask.astype(np.uint8)
@@ -191,9 +191,9 @@ def read_field(path: Path) -> Field:
     DataError
         It cannot be read.
     """
-    displacement, affine = read_derivative(path)
-    vectors = displacement[:, :, :, 0, :] * np.diag(FLIP)[:3]
-    return Field(vectors.astype(np.float32), Grid(vectors.shape[:3], affine))
+    read = read_derivative(path)
+    vectors = read.data[:, :, :, 0, :] * np.diag(FLIP)[:3]
+    return Field(vectors.astype(np.float32), Grid(vectors.shape[:3], read.affine))
 
 
 def tabulate(path: Path, grid: Grid) -> Field:

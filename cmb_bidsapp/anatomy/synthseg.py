@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from cmb_bidsapp.anatomy.backend import ParcellationRequest, ParcellationSource, first_of
-from cmb_bidsapp.anatomy.existing import ExistingParcellation
+from cmb_bidsapp.anatomy.backend import ParcellationRequest, ParcellationSource, existing
+from cmb_bidsapp.anatomy.existing import ExistingParcellation, Look, images_in
 from cmb_bidsapp.core.reference import Reference
 
 SYNTHSEG = Reference(
     "Billot et al., 2023",
     "Billot B, Greve DN, Puonti O, et al. SynthSeg: segmentation of brain MRI scans of any "
     "contrast and resolution without retraining. Med Image Anal 2023;86:102789.",
+)
+#: Names of its images, best first.
+IMAGES: Mapping[Look, str] = MappingProxyType(
+    {
+        ("synthseg", ("dseg",)): "SynthSeg",
+        ("", ("t1w", "synthseg")): "SynthSeg",
+        ("", ("synthseg",)): "SynthSeg",
+    }
 )
 
 
@@ -23,6 +32,20 @@ class SynthSeg:
     cite = MappingProxyType({"SynthSeg": (SYNTHSEG,)})
     program: str | None = "mri_synthseg"
     licensed = False
+
+    def outputs(
+        self, folder: Path, participant: str, session: str | None
+    ) -> Iterator[ExistingParcellation]:
+        """Images that SynthSeg has written, or that are named after it.
+
+        Parameters
+        ----------
+        folder
+            Such as SynthSeg's output, or BIDS derivatives.
+        participant, session
+            Labels without ``sub-`` and ``ses-``; ``None``: names without a session.
+        """
+        return images_in(folder, participant, session, IMAGES)
 
     def find(
         self, request: ParcellationRequest, participant: str, session: str | None
@@ -36,7 +59,8 @@ class SynthSeg:
         participant, session
             Labels without ``sub-`` and ``ses-``.
         """
-        return first_of(self.cite, (*request.given, _made(request)), participant, session)
+        folders = (*request.given, _made(request))
+        return next(existing(self, folders, participant, session), None)
 
     def make(self, request: ParcellationRequest, source: ParcellationSource) -> None:
         """Run mri_synthseg.

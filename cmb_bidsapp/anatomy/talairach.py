@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cmb_bidsapp.anatomy.existing import LONG
+from cmb_bidsapp.anatomy.freesurfer import LONG
 from cmb_bidsapp.core.arrays import Affine
 from cmb_bidsapp.core.errors import DataError
 

@@ -14,12 +14,11 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
-import numpy.typing as npt
 from nibabel.filebasedimages import ImageFileError, SerializableImage
 from nibabel.spatialimages import HeaderDataError, SpatialImage
 
 from cmb_bidsapp.bids.geometry import check_header, volume_shape
-from cmb_bidsapp.core.arrays import Affine
+from cmb_bidsapp.core.arrays import Volume
 from cmb_bidsapp.core.errors import DataError, lacks_memory
 
 #: Magnitudes between which an image has its largest value.
@@ -134,14 +133,13 @@ def open_image(path: Path) -> SpatialImage:
     return image
 
 
-def read_volume(path: Path) -> tuple[npt.NDArray[np.float32], Affine]:
+def read_volume(path: Path) -> Volume[np.float32]:
     """Read a 3D image, or a 4D one that holds one volume, with its values as they are.
 
     Returns
     -------
-    data, affine
-        Values, NaN and infinite ones among them (of complex numbers the magnitude), and
-        voxel-to-world (RAS mm).
+    volume
+        Its values have NaN and infinite ones among them; complex numbers become magnitudes.
 
     Raises
     ------
@@ -155,7 +153,7 @@ def read_volume(path: Path) -> tuple[npt.NDArray[np.float32], Affine]:
         else:
             data = np.asarray(image.dataobj, dtype=np.float32)
         data = data.reshape(volume_shape(image))
-    return data, np.asarray(image.affine, dtype=np.float64)
+    return Volume(data, np.asarray(image.affine, dtype=np.float64))
 
 
 @contextlib.contextmanager
@@ -176,13 +174,13 @@ def _to_its_end(path: Path) -> Iterator[Any]:
             pass
 
 
-def read_image(path: Path) -> tuple[npt.NDArray[np.float32], Affine]:
+def read_image(path: Path) -> Volume[np.float32]:
     """Read an image of one volume that shows something.
 
     Returns
     -------
-    data, affine
-        Values (NaN and infinite ones become 0) and voxel-to-world (RAS mm).
+    volume
+        NaN and infinite values become 0.
 
     Raises
     ------
@@ -190,17 +188,17 @@ def read_image(path: Path) -> tuple[npt.NDArray[np.float32], Affine]:
         As :func:`read_volume`, and where every voxel has the same value, or values are beyond
         what single precision can be reckoned with.
     """
-    data, affine = read_volume(path)
-    data = np.nan_to_num(data, nan=0.0, posinf=0.0, neginf=0.0)
+    volume = read_volume(path)
+    data = np.nan_to_num(volume.data, nan=0.0, posinf=0.0, neginf=0.0)
     low, high = float(data.min()), float(data.max())
     if high <= low:
         raise DataError(f"{path} is empty: every voxel has the same value")
     if not SMALLEST_VALUE < max(abs(low), abs(high)) < LARGEST_VALUE:
         raise DataError(f"{path} has values up to {high:.3g}; correct its scl_slope and scl_inter")
-    return data, affine
+    return Volume(data, volume.affine)
 
 
-def read_derivative(path: Path) -> tuple[npt.NDArray[np.float32], Affine]:
+def read_derivative(path: Path) -> Volume[np.float32]:
     """Read an image of any shape, such as one of our own; values are taken as they are.
 
     Raises
@@ -210,11 +208,11 @@ def read_derivative(path: Path) -> tuple[npt.NDArray[np.float32], Affine]:
     """
     with _whole(path), _to_its_end(path) as image:
         data = np.asarray(image.dataobj, dtype=np.float32)
-    return data, np.asarray(image.affine, dtype=np.float64)
+    return Volume(data, np.asarray(image.affine, dtype=np.float64))
 
 
-def read_labels(path: Path) -> tuple[npt.NDArray[np.int32], Affine]:
+def read_labels(path: Path) -> Volume[np.int32]:
     """Read an integer label image and its affine; errors as of :func:`read_derivative`."""
     with _whole(path), _to_its_end(path) as image:
         data = np.asarray(image.dataobj).astype(np.int32)
-    return data, np.asarray(image.affine, dtype=np.float64)
+    return Volume(data, np.asarray(image.affine, dtype=np.float64))

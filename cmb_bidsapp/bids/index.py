@@ -169,7 +169,15 @@ def read_scan(path: Path, participant: str, session: str | None, sidecars: Sidec
         unfit = (
             unfit or f"covers only {thin:.0f} mm of the head, like a localizer or an aborted scan"
         )
-    return Scan(path, entities, metadata, **facts, notes=notes, problem=problem, unfit=unfit)
+    return Scan(
+        path=path,
+        entities=entities,
+        metadata=metadata,
+        **facts,
+        notes=notes,
+        problem=problem,
+        unfit=unfit,
+    )
 
 
 def _other_owner(

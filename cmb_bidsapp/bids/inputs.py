@@ -125,10 +125,10 @@ def choose(
             f" in {len(wanted)} participants). {reasons}"
         )
     return Choice(
-        tuple(chosen),
-        tuple(skipped),
-        tuple(failed),
-        (absent,) if nobody else (),
+        sessions=tuple(chosen),
+        skipped=tuple(skipped),
+        failed=tuple(failed),
+        notes=(absent,) if nobody else (),
     )
 
 

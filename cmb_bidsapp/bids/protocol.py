@@ -9,7 +9,7 @@ from typing import Any
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.inputs import Scan, is_swi
-from cmb_bidsapp.bids.outputs import read_sidecar
+from cmb_bidsapp.bids.outputs import read_sidecar, sidecar_of
 from cmb_bidsapp.bids.sidecars import number_of
 from cmb_bidsapp.bids.typed import column
 
@@ -85,17 +85,37 @@ def t2star_acquisition(scan: Scan, spacing: Sequence[float]) -> dict[str, Any]:
 
 
 def read_protocol(files: SessionFiles) -> Protocol:
-    """Read from the sidecar of the preprocessed T2*w; what is missing there is not known."""
-    return protocol_of(read_sidecar(files.t2star))
+    """Read from the sidecar of the preprocessed T2*w; what is missing there is not known.
+
+    Raises
+    ------
+    OSError, ValueError
+        The sidecar cannot be read, or its kind of sequence is none of ours; the text names it.
+    """
+    sidecar = read_sidecar(files.t2star)
+    try:
+        return protocol_of(sidecar)
+    except ValueError as error:
+        raise ValueError(f"{sidecar_of(files.t2star).name}: {error}") from error
 
 
 def protocol_of(sidecar: Mapping[str, Any]) -> Protocol:
-    """The protocol that a sidecar tells."""
+    """The protocol that a sidecar tells.
+
+    Raises
+    ------
+    ValueError
+        Its kind of sequence is none of ours: a guess would pool scans that cannot be compared.
+    """
     known = {kind.value: kind for kind in SequenceKind}
+    told = sidecar.get("SequenceKind")
+    sequence = SequenceKind.UNKNOWN if told is None else known.get(str(told))
+    if sequence is None:
+        raise ValueError(f"SequenceKind {told!r}: expected one of {', '.join(SequenceKind)}")
     sides = sidecar.get("VoxelSize")
     numbers = [number_of(side) for side in sides] if isinstance(sides, list) else []
     return Protocol(
-        sequence=known.get(str(sidecar.get("SequenceKind")), SequenceKind.UNKNOWN),
+        sequence=sequence,
         field_strength=number_of(sidecar.get("MagneticFieldStrength")),
         echo_time=number_of(sidecar.get("EchoTime")),
         slice_distance=max((side for side in numbers if side is not None), default=None),

@@ -10,7 +10,7 @@ from typing import Any
 from cmb_bidsapp.core.contrast import Contrast
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Scan:
     """One image of the dataset with its BIDS entities and metadata.
 
@@ -50,7 +50,7 @@ class Rejected:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Session:
     """What will be processed together.
 
@@ -110,7 +110,7 @@ class Participant:
 Unit = Session | Participant
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Choice:
     """Sessions to process, and what there is besides.
 

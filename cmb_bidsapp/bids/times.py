@@ -13,7 +13,7 @@ from cmb_bidsapp.bids.text import cause_of
 from cmb_bidsapp.bids.typed import NOT_KNOWN
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Order:
     """Sessions in the order they are compared in.
 
@@ -80,8 +80,10 @@ def order_of(bids_dir: Path, participant: str, sessions: Sequence[str]) -> Order
         known = {label: time for label in sessions if (time := found.get(label)) is not None}
         if len(set(known.values())) == len(sessions):
             in_time = tuple(sorted(sessions, key=known.__getitem__))
-            return Order(in_time, source, known, tuple(problems))
-    return Order(tuple(sorted(sessions, key=natural)), "labels", problems=tuple(problems))
+            return Order(sessions=in_time, source=source, times=known, problems=tuple(problems))
+    return Order(
+        sessions=tuple(sorted(sessions, key=natural)), source="labels", problems=tuple(problems)
+    )
 
 
 def _rows(table: Path, problems: list[str]) -> list[dict[str, str]]:

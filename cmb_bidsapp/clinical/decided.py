@@ -30,7 +30,7 @@ Look = Callable[[Sequence[Track]], Mapping[tuple[int, int], Evidence]]
 SEEN_THERE = (State.BELOW_THRESHOLD, State.NOT_COVERED)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Decided:
     """A session that was compared, after its readers.
 
@@ -50,7 +50,7 @@ class Decided:
     visit: Visit | None = None
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Followed:
     """A microbleed, by session: where it is, what was seen, what is there, and who denies it."""
 
@@ -62,7 +62,9 @@ class _Followed:
     def find(self, session: int, lesion: int, place: Points) -> None:
         """Take a reader's yes to a lesion at its place."""
         distance = float(np.linalg.norm(place - self.points[session].place))
-        self.points[session] = TrackPoint(lesion, place, covered=True, distance=distance)
+        self.points[session] = TrackPoint(
+            lesion=lesion, place=place, covered=True, distance=distance
+        )
         self.there[session] = State.PRESENT
         self.denied.discard(session)
 
@@ -188,7 +190,9 @@ def _by_own_lesions(rows: Iterable[TrackRow], sessions: Sequence[Decided]) -> di
             place = np.array([_number(row.x), _number(row.y), _number(row.z)])
             covered = row.state is not State.NOT_COVERED
             distance = _number(None if position is None else row.distance)
-            one.points.append(TrackPoint(position, place, covered, distance))
+            one.points.append(
+                TrackPoint(lesion=position, place=place, covered=covered, distance=distance)
+            )
             one.seen.append(Evidence(_number(row.probability_max), _number(row.contrast)))
             counts = position is not None or row.state in SEEN_THERE
             one.there.append(row.state if counts else None)
@@ -272,7 +276,7 @@ def _new_tracks(
     new = {}
     for k, points in enumerate(made):
         seen = [evidence.get((k, n), Evidence()) for n in range(len(points))]
-        new[first + k] = _Followed(points, seen, at_place(points, seen))
+        new[first + k] = _Followed(points=points, seen=seen, there=at_place(points, seen))
     return new
 
 

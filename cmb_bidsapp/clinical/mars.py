@@ -45,7 +45,7 @@ class MarsPlace(NamedTuple):
     side: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Form:
     """A filled form.
 
@@ -130,7 +130,7 @@ def fill(lesions: Iterable[Lesion]) -> Form:
     if graded[None]:
         raise ValueError(f"grade n/a: a kept lesion needs one of {', '.join(Grade)}")
     return Form(
-        Counter((place_of(lesion), str(grade)) for lesion, grade in counted),
+        counts=Counter((place_of(lesion), str(grade)) for lesion, grade in counted),
         border=sum(bool(lesion.border) for lesion, _ in counted),
         below_size=graded[Grade.BELOW_SIZE],
         macro=graded[Grade.MACRO],

@@ -56,5 +56,5 @@ def _convert(label: str, files: dict[str, list[Path]], outputs: Outputs) -> bool
 
 def _finish(ok: int, failed: int) -> int:
     code = common_code([ExitCode.OK] * ok + [ExitCode.DATA] * failed)
-    print(Summary(ok, failed, 0, code), flush=True)
+    print(Summary(ok=ok, failed=failed, skipped=0, code=code), flush=True)
     return code

@@ -51,7 +51,7 @@ COHORTS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ValdoParticipant:
     """Images of one participant on one grid, and what was put right on the way.
 
@@ -116,19 +116,20 @@ def read_participant(label: str, files: Mapping[str, Sequence[Path]]) -> ValdoPa
     paths = {kind: _only(kind, files[kind]) for kind in KINDS}
     notes: list[str] = []
     data: dict[str, npt.NDArray[np.float32]] = {}
-    t2star, affine = read_volume(paths["T2S"])
+    t2star = read_volume(paths["T2S"])
     if cohort_of(label) is None:
         notes.append(f"{label} is no number of a known study: its field strength is not stated")
-    if note := _stated_twice(paths["T2S"], t2star.shape):
+    if note := _stated_twice(paths["T2S"], t2star.data.shape):
         notes.append(note)
     for kind, path in paths.items():
-        values, own = (t2star, affine) if kind == "T2S" else read_volume(path)
-        if values.shape != t2star.shape:
+        volume = t2star if kind == "T2S" else read_volume(path)
+        values = volume.data
+        if values.shape != t2star.data.shape:
             raise DataError(
-                f"{path} has shape {values.shape}, {paths['T2S']} has {t2star.shape}; "
+                f"{path} has shape {values.shape}, {paths['T2S']} has {t2star.data.shape}; "
                 "resample it to the T2S image"
             )
-        difference = header_difference(values.shape, affine, own)
+        difference = header_difference(values.shape, t2star.affine, volume.affine)
         if not difference.is_small:
             raise DataError(
                 f"{path} does not lie on {paths['T2S']}: their headers differ by {difference}; "
@@ -153,7 +154,7 @@ def read_participant(label: str, files: Mapping[str, Sequence[Path]]) -> ValdoPa
         t2star=data["T2S"],
         t1w=data["T1"],
         instances=instances,
-        affine=affine,
+        affine=t2star.affine,
         notes=tuple(notes),
     )
 

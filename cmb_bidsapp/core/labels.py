@@ -91,7 +91,7 @@ PROXY_LOOK = MappingProxyType(
 LAST_EXTRACEREBRAL = 999
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Label:
     """One row of ``labels.tsv``."""
 
@@ -110,12 +110,12 @@ def table() -> MappingProxyType[int, Label]:
         rows = csv.DictReader(stream, delimiter="\t")
         labels = [
             Label(
-                int(row["index"]),
-                row["name"],
-                row["color"],
-                row["structure"],
-                row["region"],
-                row["side"],
+                index=int(row["index"]),
+                name=row["name"],
+                color=row["color"],
+                structure=row["structure"],
+                region=row["region"],
+                side=row["side"],
             )
             for row in rows
         ]

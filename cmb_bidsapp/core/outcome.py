@@ -12,7 +12,7 @@ from cmb_bidsapp.core.errors import AppError, ExitCode, UsageError, classify
 UNFINISHED = "started but not finished: killed, or still running"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Summary:
     """Counts of sessions, and the exit code."""
 

@@ -150,7 +150,7 @@ def ratios(numerators: Floats, denominators: Floats) -> Floats:
         return np.where(denominators > 0, numerators / denominators, np.nan)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Agreement:
     """How well the predicted counts of some sessions agree with the reference's.
 
@@ -192,13 +192,20 @@ class Agreement:
         own, found = np.asarray(reference, np.float64), np.asarray(predicted, np.float64)
         if len(own) < 2:
             bias = float(found[0] - own[0]) if len(own) else NAN
-            return cls(bias, NAN, NAN, NAN, NAN, NAN)
+            return cls(bias=bias, limit_low=NAN, limit_high=NAN, icc=NAN, icc_low=NAN, icc_high=NAN)
         difference = found - own
         bias, spread = float(difference.mean()), 1.96 * float(difference.std(ddof=1))
         sums = _icc_sums(own, found)
         low, high = interval(_icc(resample(sums, people, seed)))
         icc = float(_icc(sums.sum(axis=0)[None])[0])
-        return cls(bias, bias - spread, bias + spread, icc, low, high)
+        return cls(
+            bias=bias,
+            limit_low=bias - spread,
+            limit_high=bias + spread,
+            icc=icc,
+            icc_low=low,
+            icc_high=high,
+        )
 
 
 def _icc_sums(own: Floats, found: Floats) -> Floats:

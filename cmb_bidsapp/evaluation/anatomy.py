@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
+from cmb_bidsapp.core.arrays import Labels
 from cmb_bidsapp.core.labels import MARS, PROXY
 from cmb_bidsapp.core.statistics import NAN, ratio
 from cmb_bidsapp.evaluation.metrics import Overlap
-from cmb_bidsapp.evaluation.reading import Labels, labels_of, labels_on
+from cmb_bidsapp.evaluation.reading import labels_of, labels_on
 from cmb_bidsapp.evaluation.results import REGIONS, mars_column
 from cmb_bidsapp.preprocess.resampling import Grid
 

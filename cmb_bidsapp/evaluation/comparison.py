@@ -15,7 +15,7 @@ from cmb_bidsapp.evaluation.matching import Mark, Place, Rule, Shape, dice_of, v
 NOTHING_KNOWN = "nothing-known"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fate:
     """A lesion and what became of it; numbers only, no voxels.
 
@@ -132,18 +132,18 @@ def _fate(
 ) -> Fate:
     paired = hit or _Hit()
     return Fate(
-        side,
-        lesion.number,
-        lesion.center,
-        len(lesion.voxels),
-        lesion.place,
-        fate,
-        paired.partner,
-        paired.distance,
-        paired.dice,
-        lies_on,
-        lesion.weight,
-        lesion.told,
+        side=side,
+        lesion=lesion.number,
+        center=lesion.center,
+        voxels=len(lesion.voxels),
+        place=lesion.place,
+        fate=fate,
+        partner=paired.partner,
+        distance=paired.distance,
+        dice=paired.dice,
+        lies_on=lies_on,
+        weight=lesion.weight,
+        told=lesion.told,
     )
 
 

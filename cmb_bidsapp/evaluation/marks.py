@@ -175,7 +175,7 @@ def _lesion(row: Row, number: int, grid: Grid, path: Path) -> Mark:
                 "are RAS mm, those of voxels begin at 0"
             )
     x, y, z = center.tolist()
-    return Mark(number, (x, y, z), voxels, score=row.get("score", NAN))
+    return Mark(number=number, center=(x, y, z), voxels=voxels, score=row.get("score", NAN))
 
 
 def _corners(row: Row, names: Sequence[str]) -> tuple[Vector, Vector]:

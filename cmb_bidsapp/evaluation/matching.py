@@ -41,7 +41,7 @@ class Place:
     border: bool | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Mark:
     """One lesion of an image, or one mark of a list.
 
@@ -158,7 +158,7 @@ def by_number(
     lesions = []
     for number, own in zip(found.tolist(), np.split(voxels[order], first[1:]), strict=False):
         x, y, z = (affine[:3, :3] @ own.mean(axis=0) + affine[:3, 3]).tolist()
-        lesions.append(Mark(number, (x, y, z), own))
+        lesions.append(Mark(number=number, center=(x, y, z), voxels=own))
     return lesions
 
 

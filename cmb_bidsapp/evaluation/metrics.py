@@ -57,7 +57,7 @@ class Overlap:
         return ratio(2 * self.shared, self.reference + self.predicted)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Counts:
     """Lesions by their fate; what is ignored is neither right nor wrong.
 
@@ -84,22 +84,22 @@ class Counts:
             for name in ("found", "missed")
         )
         return cls(
-            names.count("true-positive"),
-            names.count("false-positive"),
-            names.count("missed"),
-            names.count("ignored"),
-            found,
-            missed,
+            tp=names.count("true-positive"),
+            fp=names.count("false-positive"),
+            fn=names.count("missed"),
+            ignored=names.count("ignored"),
+            tp_doubt=found,
+            fn_doubt=missed,
         )
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(
-            self.tp + other.tp,
-            self.fp + other.fp,
-            self.fn + other.fn,
-            self.ignored + other.ignored,
-            self.tp_doubt + other.tp_doubt,
-            self.fn_doubt + other.fn_doubt,
+            tp=self.tp + other.tp,
+            fp=self.fp + other.fp,
+            fn=self.fn + other.fn,
+            ignored=self.ignored + other.ignored,
+            tp_doubt=self.tp_doubt + other.tp_doubt,
+            fn_doubt=self.fn_doubt + other.fn_doubt,
         )
 
     @property

@@ -13,7 +13,7 @@ from cmb_bidsapp.evaluation.summary import EVERYBODY
 INTERNAL_N, EXTERNAL_N = 99, 72
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Published:
     """A row of the paper; Dice and F1, internal, then external."""
 
@@ -26,13 +26,41 @@ class Published:
 
 
 PAPER = (
-    Published(1, "nnDetection", (0.2420, 0.2484, 0.3146, 0.3167)),
-    Published(1, "nnU-Net", (0.4627, 0.4714, 0.2972, 0.2860)),
-    Published(1, "Kwon, Seo and Park", (0.5138, 0.5199, 0.4688, 0.4600)),
-    Published(2, "nnU-Net", (0.4485, 0.5104, 0.3628, 0.3696), "DiceCE", True, False),
-    Published(2, "nnU-Net", (0.4488, 0.5118, 0.4281, 0.4116), "DiceCE", True, True),
-    Published(2, "nnU-Net", (0.5137, 0.5182, 0.4549, 0.4461), "DiceTopK", True, False),
-    Published(2, "nnU-Net", (0.5138, 0.5199, 0.4688, 0.4600), "DiceTopK", True, True),
+    Published(table=1, name="nnDetection", figures=(0.2420, 0.2484, 0.3146, 0.3167)),
+    Published(table=1, name="nnU-Net", figures=(0.4627, 0.4714, 0.2972, 0.2860)),
+    Published(table=1, name="Kwon, Seo and Park", figures=(0.5138, 0.5199, 0.4688, 0.4600)),
+    Published(
+        table=2,
+        name="nnU-Net",
+        figures=(0.4485, 0.5104, 0.3628, 0.3696),
+        loss="DiceCE",
+        proxy=True,
+        cfpr=False,
+    ),
+    Published(
+        table=2,
+        name="nnU-Net",
+        figures=(0.4488, 0.5118, 0.4281, 0.4116),
+        loss="DiceCE",
+        proxy=True,
+        cfpr=True,
+    ),
+    Published(
+        table=2,
+        name="nnU-Net",
+        figures=(0.5137, 0.5182, 0.4549, 0.4461),
+        loss="DiceTopK",
+        proxy=True,
+        cfpr=False,
+    ),
+    Published(
+        table=2,
+        name="nnU-Net",
+        figures=(0.5138, 0.5199, 0.4688, 0.4600),
+        loss="DiceTopK",
+        proxy=True,
+        cfpr=True,
+    ),
 )
 _CFPR = {BEFORE: False, AFTER: True}
 

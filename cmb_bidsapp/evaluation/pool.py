@@ -31,7 +31,7 @@ class Task:
     rules: Rules
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Failure:
     """A session of a method that could not be evaluated, and why."""
 
@@ -104,4 +104,4 @@ def _failure(method: str, files: PredictionFiles, error: Exception) -> Failure:
     code, reason = classify(error)
     if code == ExitCode.INTERNAL:
         traceback.print_exception(error)
-    return Failure(method, files, int(code), reason)
+    return Failure(method=method, files=files, code=int(code), reason=reason)

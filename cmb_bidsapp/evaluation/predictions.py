@@ -25,20 +25,13 @@ import numpy.typing as npt
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import sidecar_of
 from cmb_bidsapp.bids.tables import read_table
-from cmb_bidsapp.core.arrays import Affine, Mask
+from cmb_bidsapp.core.arrays import Affine, Image, Labels, Mask
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.evaluation.marks import read_marks
 from cmb_bidsapp.evaluation.matching import Mark, by_number, lesions_of, pieces_of
 from cmb_bidsapp.evaluation.places import place_of, row_of
 from cmb_bidsapp.evaluation.presets import Rules
-from cmb_bidsapp.evaluation.reading import (
-    Labels,
-    Values,
-    decisions_of,
-    json_of,
-    labels_on,
-    values_on,
-)
+from cmb_bidsapp.evaluation.reading import decisions_of, json_of, labels_on, values_on
 from cmb_bidsapp.evaluation.results import AFTER, BEFORE, GIVEN
 from cmb_bidsapp.lesions.instances import (
     EXTENT,
@@ -58,7 +51,7 @@ SAYS_CMB = re.compile(r"cmb|microbleed", re.IGNORECASE)
 LARGEST_ML = 50.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PredictionFiles(SessionFiles):
     """A session's files, and the one among them that holds the lesions."""
 
@@ -70,7 +63,7 @@ class PredictionFiles(SessionFiles):
         return self.path == self.mask and (self.instances.exists() or self.lesions.exists())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Prediction:
     """Lesions of a session as a method has them.
 
@@ -150,17 +143,17 @@ def _app(files: SessionFiles, grid: Grid, rules: Rules) -> Prediction:
     scored = None
     if rules.thresholds and files.probability.exists():
         scored = _as_the_app(files, values_on(grid, files.probability), grid)
-    return Prediction(stages, scored=scored, instances=instances)
+    return Prediction(stages=stages, scored=scored, instances=instances)
 
 
 def _image(path: Path, grid: Grid, rules: Rules) -> Prediction:
     values = values_on(grid, path)
     if is_soft(path, values):
         lesions = pieces_of(values >= EXTENT, grid.affine, rules.connectivity)
-        return Prediction({GIVEN: lesions}, scored=_by_probability(values, grid.affine))
+        return Prediction(stages={GIVEN: lesions}, scored=_by_probability(values, grid.affine))
     mask, numbers = mask_and_numbers(path, values, grid)
     if numbers is None or rules.preset.pieces:
-        return Prediction({GIVEN: pieces_of(mask, grid.affine, rules.connectivity)})
+        return Prediction(stages={GIVEN: pieces_of(mask, grid.affine, rules.connectivity)})
     scores = _scores_beside(path)
     lesions = [
         replace(lesion, score=scores.get(lesion.number, lesion.score))
@@ -169,7 +162,7 @@ def _image(path: Path, grid: Grid, rules: Rules) -> Prediction:
     return _by_score(lesions, rules)
 
 
-def is_soft(path: Path, values: Values) -> bool:
+def is_soft(path: Path, values: Image) -> bool:
     """Whether an image holds probabilities, or shares of raters: fractions up to 1.
 
     Parameters
@@ -191,7 +184,7 @@ def is_soft(path: Path, values: Values) -> bool:
     return soft
 
 
-def mask_and_numbers(path: Path, values: Values, grid: Grid) -> tuple[Mask, Labels | None]:
+def mask_and_numbers(path: Path, values: Image, grid: Grid) -> tuple[Mask, Labels | None]:
     """Lesion voxels of a label image, and their numbers where it has several values.
 
     Parameters
@@ -227,16 +220,16 @@ def mask_and_numbers(path: Path, values: Values, grid: Grid) -> tuple[Mask, Labe
 def _by_score(lesions: Sequence[Mark], rules: Rules, *, extent: bool = True) -> Prediction:
     """Lesions that reach the score that counts; those without a score all do."""
     if not lesions or any(np.isnan(lesion.score) for lesion in lesions):
-        return Prediction({GIVEN: lesions}, extent)
+        return Prediction(stages={GIVEN: lesions}, extent=extent)
 
     def scored(threshold: float) -> list[Mark]:
         return [lesion for lesion in lesions if lesion.score >= threshold]
 
-    return Prediction({GIVEN: scored(rules.min_score)}, extent, scored)
+    return Prediction(stages={GIVEN: scored(rules.min_score)}, extent=extent, scored=scored)
 
 
 def _as_the_app(
-    files: SessionFiles, probability: Values, grid: Grid
+    files: SessionFiles, probability: Image, grid: Grid
 ) -> Callable[[float], list[Mark]]:
     """Lesions as the app would find them at a threshold (:func:`.instances.find_instances`).
 
@@ -249,7 +242,7 @@ def _as_the_app(
     @cache
     def pieces(
         extent: float,
-    ) -> tuple[npt.NDArray[np.intp], Labels, Values, npt.NDArray[np.intp]]:
+    ) -> tuple[npt.NDArray[np.intp], Labels, Image, npt.NDArray[np.intp]]:
         """Their voxels, the number of each, the peaks, and pairs that are one lesion."""
         divided = split_at_peaks(probability, extent, grid.header_spacing)
         voxels = voxels_in(divided)
@@ -264,7 +257,7 @@ def _as_the_app(
     return scored
 
 
-def _by_probability(probability: Values, affine: Affine) -> Callable[[float], list[Mark]]:
+def _by_probability(probability: Image, affine: Affine) -> Callable[[float], list[Mark]]:
     """Connected pieces that reach a threshold; they extend to 0.5, or to it where it is lower."""
     known: dict[float, list[Mark]] = {}
 

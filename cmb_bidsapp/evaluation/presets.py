@@ -50,7 +50,7 @@ def dice_of_hits(overlap: Overlap, fates: Sequence[Fate]) -> float:
     return ratio(sum(hits), len(hits))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Preset:
     """A set of rules.
 
@@ -84,35 +84,35 @@ PRESETS = MappingProxyType(
         preset.name: preset
         for preset in (
             Preset(
-                "paper",
-                "one to one, centers at most 5 mm apart, as many pairs as possible; "
+                name="paper",
+                text="one to one, centers at most 5 mm apart, as many pairs as possible; "
                 "Dice of the voxels (Kwon, Seo and Park 2024, section 3.4)",
-                within_reach,
-                dice_of_voxels,
+                match=within_reach,
+                dice=dice_of_voxels,
             ),
             Preset(
-                "valdo",
-                "every predicted lesion takes the nearest reference lesion closer than 5 mm; the "
-                "nearest predicted lesion matches it, the others are false; Dice of the matched "
-                "lesions (VALDO challenge 2021, Task 2)",
-                nearest,
-                dice_of_hits,
+                name="valdo",
+                text="every predicted lesion takes the nearest reference lesion closer than 5 mm; "
+                "the nearest predicted lesion matches it, the others are false; Dice of the "
+                "matched lesions (VALDO challenge 2021, Task 2)",
+                match=nearest,
+                dice=dice_of_hits,
                 pieces=True,
                 weighted=True,
                 ignores=False,
             ),
             Preset(
-                "overlap",
-                "one to one, a voxel in common, as many pairs as possible; Dice of the voxels",
-                in_common,
-                dice_of_voxels,
+                name="overlap",
+                text="one to one, a voxel in common, as many pairs as possible; Dice of the voxels",
+                match=in_common,
+                dice=dice_of_voxels,
             ),
         )
     }
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Rules:
     """How a session is evaluated.
 

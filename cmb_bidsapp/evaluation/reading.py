@@ -13,15 +13,13 @@ import numpy.typing as npt
 from cmb_bidsapp.bids.images import read_derivative, read_labels
 from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.bids.text import load_json
-from cmb_bidsapp.core.arrays import Affine
+from cmb_bidsapp.core.arrays import Image, Labels, Volume
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.lesions.lesion import Lesion
 from cmb_bidsapp.lesions.table import read_lesions
 from cmb_bidsapp.preprocess.resampling import Grid
 
-Labels = npt.NDArray[np.int32]
-Values = npt.NDArray[np.float32]
-Image = TypeVar("Image", Labels, Values)
+Kind = TypeVar("Kind", np.int32, np.float32)
 AnyRow = TypeVar("AnyRow")
 
 
@@ -36,7 +34,7 @@ def labels_of(path: Path) -> tuple[Labels, Grid]:
     return _read(path, read_labels)
 
 
-def values_of(path: Path) -> tuple[Values, Grid]:
+def values_of(path: Path) -> tuple[Image, Grid]:
     """Values of a file, and their grid; errors as of :func:`labels_of`."""
     return _read(path, read_derivative)
 
@@ -67,7 +65,7 @@ def optional_labels_on(grid: Grid, path: Path) -> Labels | None:
     return labels_on(grid, path) if path.exists() else None
 
 
-def values_on(grid: Grid, path: Path) -> Values:
+def values_on(grid: Grid, path: Path) -> Image:
     """Values of a file, its axes turned to those of a grid, float32.
 
     Parameters
@@ -126,14 +124,15 @@ def json_of(path: Path) -> Any:
         raise DataError(f"{path} is not JSON ({error}); write it again") from error
 
 
-def _read(path: Path, read: Callable[[Path], tuple[Image, Affine]]) -> tuple[Image, Grid]:
+def _read(path: Path, read: Callable[[Path], Volume[Kind]]) -> tuple[npt.NDArray[Kind], Grid]:
     _need(path)
-    data, affine = read(path)
+    volume = read(path)
+    data = volume.data
     if data.ndim == 4 and data.shape[3] == 1:
         data = data[..., 0]
     if data.ndim != 3:
         raise DataError(f"{path} has shape {data.shape}; one 3D volume is needed")
-    return data, Grid.of(data, affine)
+    return data, Grid.of(data, volume.affine)
 
 
 def _need(path: Path) -> None:
@@ -141,7 +140,7 @@ def _need(path: Path) -> None:
         raise DataError(f"{path} does not exist; it belongs to the CMB mask beside it")
 
 
-def _turned(path: Path, data: Image, own: Grid, grid: Grid) -> Image:
+def _turned(path: Path, data: npt.NDArray[Kind], own: Grid, grid: Grid) -> npt.NDArray[Kind]:
     """The same voxels in the order of ``grid``: tools write images back with other axes."""
     axes, wanted = (nib.orientations.io_orientation(g.affine) for g in (own, grid))
     if not np.array_equal(axes, wanted):

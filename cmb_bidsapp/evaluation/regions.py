@@ -28,7 +28,7 @@ def matched_places(fates: Iterable[Fate]) -> list[tuple[Place, Place]]:
     ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RegionCalls:
     """Matched lesions by what the app says of their region.
 
@@ -66,21 +66,21 @@ class RegionCalls:
             if own.mars_region not in (None, UNASSIGNED) and found.mars_region is not None
         ]
         return cls(
-            len(known),
-            sum(own.region == found.region for own, found in known),
-            len(mars),
-            sum(mars),
-            sum(flagged) if flagged else None,
+            known=len(known),
+            right=sum(own.region == found.region for own, found in known),
+            mars_known=len(mars),
+            mars_right=sum(mars),
+            flagged=sum(flagged) if flagged else None,
         )
 
     def __add__(self, other: RegionCalls) -> RegionCalls:
         flags = [calls.flagged for calls in (self, other) if calls.flagged is not None]
         return RegionCalls(
-            self.known + other.known,
-            self.right + other.right,
-            self.mars_known + other.mars_known,
-            self.mars_right + other.mars_right,
-            sum(flags) if flags else None,
+            known=self.known + other.known,
+            right=self.right + other.right,
+            mars_known=self.mars_known + other.mars_known,
+            mars_right=self.mars_right + other.mars_right,
+            flagged=sum(flags) if flags else None,
         )
 
     def figures(self) -> dict[str, float | int | None]:

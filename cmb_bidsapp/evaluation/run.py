@@ -22,7 +22,7 @@ from cmb_bidsapp.evaluation.session import find_sessions
 from cmb_bidsapp.evaluation.tables import Row, Tables, tables_of, write_tables
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ExcludedSession:
     """A session of a method that is in no figure, and why."""
 
@@ -45,7 +45,7 @@ class ExcludedSession:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """What came of all sessions of all methods."""
 
@@ -61,7 +61,9 @@ class Evaluation:
         without_code = [ExitCode.SOME_FAILED] * (failed - len(self.failures))
         codes = [*(failure.code for failure in self.failures), *without_code]
         codes += [ExitCode.OK] * len(self.results)
-        return Summary(len(self.results), failed, skipped, common_code(codes))
+        return Summary(
+            ok=len(self.results), failed=failed, skipped=skipped, code=common_code(codes)
+        )
 
 
 def evaluate_methods(
@@ -124,7 +126,9 @@ def evaluate_methods(
         )
     results, failures = evaluate_all(tasks, nprocs)
     results.sort(key=lambda result: list(found).index(result.method))
-    return Evaluation(results, _excluded(found, truths, failures), failures, rules)
+    return Evaluation(
+        results=results, excluded=_excluded(found, truths, failures), failures=failures, rules=rules
+    )
 
 
 def write_results(
@@ -172,6 +176,13 @@ def _excluded(
     for name, own in found.items():
         lacking = [files for label, files in truths.items() if label not in own]
         foreign = [files for label, files in own.items() if label not in truths]
-        excluded += [ExcludedSession(name, files, "no-prediction") for files in lacking]
-        excluded += [ExcludedSession(name, files, "no-reference") for files in foreign]
-    return excluded + [ExcludedSession(f.method, f.files, "failed", f.reason) for f in failures]
+        excluded += [
+            ExcludedSession(method=name, files=files, status="no-prediction") for files in lacking
+        ]
+        excluded += [
+            ExcludedSession(method=name, files=files, status="no-reference") for files in foreign
+        ]
+    return excluded + [
+        ExcludedSession(method=f.method, files=f.files, status="failed", reason=f.reason)
+        for f in failures
+    ]

@@ -63,7 +63,7 @@ def find_sessions(
         if path.name.endswith(_IMAGE + _LIST) and not _ELSEWHERE.intersection(place.parts):
             sub, ses = (_label(key, path.name, place.as_posix()) for key in ("sub", "ses"))
             if sub is not None:
-                given = PredictionFiles(root, sub, ses, path)
+                given = PredictionFiles(out_dir=root, participant=sub, session=ses, path=path)
                 files.setdefault(given.label, []).append(given)
     sessions, left_out = {}, []
     for label, found in sorted(files.items()):
@@ -124,7 +124,12 @@ def evaluate_session(
     given, truth = (
         files
         if isinstance(files, PredictionFiles)
-        else PredictionFiles(files.out_dir, files.participant, files.session, files.mask)
+        else PredictionFiles(
+            out_dir=files.out_dir,
+            participant=files.participant,
+            session=files.session,
+            path=files.mask,
+        )
         for files in (predicted, reference)
     )
     return evaluate("", given, read_truth(truth, rules), rules)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cmb_bidsapp.bids.outputs import sidecar_of
-from cmb_bidsapp.core.arrays import Affine, Mask
+from cmb_bidsapp.core.arrays import Affine, Image, Labels, Mask
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.core.statistics import NAN
 from cmb_bidsapp.evaluation.comparison import Surroundings, compare
@@ -18,20 +18,13 @@ from cmb_bidsapp.evaluation.metrics import Overlap
 from cmb_bidsapp.evaluation.places import place_of, place_on, row_of
 from cmb_bidsapp.evaluation.predictions import PredictionFiles, is_soft, mask_and_numbers
 from cmb_bidsapp.evaluation.presets import Preset, Rules
-from cmb_bidsapp.evaluation.reading import (
-    Labels,
-    Values,
-    json_of,
-    optional_labels_on,
-    table_of,
-    values_of,
-)
+from cmb_bidsapp.evaluation.reading import json_of, optional_labels_on, table_of, values_of
 from cmb_bidsapp.evaluation.results import Stage
 from cmb_bidsapp.lesions.axes import ras_zooms
 from cmb_bidsapp.preprocess.resampling import Grid
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Truth:
     """The reference of a session.
 
@@ -121,7 +114,7 @@ def read_truth(files: PredictionFiles, rules: Rules) -> Truth:
 
 
 def _mask_and_instances(
-    files: PredictionFiles, values: Values, grid: Grid
+    files: PredictionFiles, values: Image, grid: Grid
 ) -> tuple[Mask, Labels | None]:
     if files.path != files.mask and not is_soft(files.path, values):
         return mask_and_numbers(files.path, values, grid)
@@ -140,7 +133,7 @@ def _ignored(files: PredictionFiles, grid: Grid) -> Labels | None:
     return optional_labels_on(grid, files.ignored)
 
 
-def _weight(lesion: Mark, values: Values) -> float:
+def _weight(lesion: Mark, values: Image) -> float:
     """The largest value of a lesion where the mask holds shares of raters; else 1."""
     most = float(values[tuple(lesion.voxels.T)].max())
     return most if most < 1 else 1.0

@@ -36,7 +36,7 @@ def read_changes(path: Path) -> list[ChangeRow]:
     return rows
 
 
-@dataclass
+@dataclass(kw_only=True)
 class PoolFollowUps:
     """Follow-up sessions of one pool, done as before or otherwise.
 

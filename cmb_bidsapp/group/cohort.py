@@ -140,7 +140,7 @@ class Tally(Sessions):
         }
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Pool(Tally):
     """Participants at their first session in a pool of sequences.
 

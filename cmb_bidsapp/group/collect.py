@@ -238,7 +238,7 @@ class _Collector:
         self.cohort.participants += bool(read)
         if rows or any(record.on_tracks for record in read.values()):
             tracks = self._of_participant(first, lambda one: one.tracks, tables.read_tracks)
-            yield from self._follow(FollowUps(rows, tracks), first, read, visits)
+            yield from self._follow(FollowUps(changes=rows, tracks=tracks), first, read, visits)
 
     def _follow(
         self,

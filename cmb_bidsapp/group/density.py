@@ -15,10 +15,10 @@ from cmb_bidsapp.anatomy.atlas import load_atlas
 from cmb_bidsapp.anatomy.standard import voxels_at
 from cmb_bidsapp.anatomy.templates import Space, find_template
 from cmb_bidsapp.bids.outputs import write_image
-from cmb_bidsapp.core.arrays import Affine, Points
+from cmb_bidsapp.core.arrays import Image, Points, Volume
 from cmb_bidsapp.core.labels import STANDARD_SPACE
 from cmb_bidsapp.lesions.lesion import Lesion
-from cmb_bidsapp.preprocess.resampling import Float, Grid, share_in_voxels
+from cmb_bidsapp.preprocess.resampling import Grid, share_in_voxels
 
 #: The space and the voxels of the map.
 SPACE = Space(STANDARD_SPACE, 2)
@@ -54,7 +54,7 @@ def brain() -> npt.NDArray[np.bool_]:
 
 
 @cache
-def _nearest() -> tuple[Float, npt.NDArray[np.int32]]:
+def _nearest() -> tuple[Image, npt.NDArray[np.int32]]:
     """Distance (mm) of every voxel from the brain, and its nearest voxel."""
     distance, index = ndimage.distance_transform_edt(~brain(), grid().spacing, return_indices=True)
     return distance, index
@@ -107,12 +107,12 @@ class Density:
         self.outside += len(known) - voxels.shape[1]
         self.unplaced += len(centers) - len(known)
 
-    def image(self) -> tuple[Float, Affine]:
+    def image(self) -> Volume[np.float32]:
         """Make the map.
 
         Returns
         -------
-        density, affine
+        density
             Shape ``(91, 109, 91)``, in :data:`UNIT`, 0 outside the brain; all 0 without scans.
         """
         inside = brain()
@@ -121,7 +121,7 @@ class Density:
         weights = np.divide(self._counts, share, out=np.zeros_like(share), where=inside)
         milliliters = float(np.prod(grid().spacing)) / 1000 * max(self.scans, 1)
         density = np.where(inside, _smooth(weights), 0) / milliliters
-        return density.astype(np.float32), grid().affine
+        return Volume(density.astype(np.float32), grid().affine)
 
 
 def _smooth(volume: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -152,4 +152,5 @@ def write_density(density: Density, path: Path) -> None:
         "LesionsOutsideBrain": density.outside,
         "LesionsWithoutPlace": density.unplaced,
     }
-    write_image(path, *density.image(), sidecar)
+    image = density.image()
+    write_image(path, image.data, image.affine, sidecar)

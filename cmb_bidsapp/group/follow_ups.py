@@ -66,7 +66,7 @@ class DecisionSource:
     mode: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FollowUps:
     """The sessions of a participant, followed.
 
@@ -135,7 +135,9 @@ def after_readers(
     modes = {name: one.mode if one else None for name, one in records.items()}
     source = DecisionSource(str(_in_words(sources)), _in_words(modes))
     problems += [*unusable, *contradictions(tracks, opinions, files)]
-    return FollowUps(changes, tracks, _with_changes(source, opinions), opinions), problems
+    return FollowUps(
+        changes=changes, tracks=tracks, source=_with_changes(source, opinions), opinions=opinions
+    ), problems
 
 
 def _with_changes(source: DecisionSource, opinions: Sequence[TrackOpinion]) -> DecisionSource:
@@ -163,13 +165,13 @@ def _decided(
 ) -> Decided:
     """A session as its readers left it; as the tracks know it, where it cannot be read."""
     if name in sessions:
-        return Decided(name, sessions[name].lesions, sessions[name].protocol)
+        return Decided(name=name, lesions=sessions[name].lesions, protocol=sessions[name].protocol)
     try:
         protocol = read_protocol(_files_of(name, files))
     except (OSError, ValueError):
         # That the session cannot be read is told with it.
         protocol = protocol_of({})
-    return Decided(name, lesions_of(tracks, name), protocol)
+    return Decided(name=name, lesions=lesions_of(tracks, name), protocol=protocol)
 
 
 def _decide(
@@ -198,7 +200,7 @@ def _decide(
             f"{error}: follow-ups do not use ratings of lesions that were not tracked; run the "
             "participant level again"
         )
-        return decide(own), [Problem(files.changes, cause, files)]
+        return decide(own), [Problem(path=files.changes, reason=cause, files=files)]
 
 
 def _visit(lesions: Sequence[Lesion], files: SessionFiles, baseline: str | None) -> Visit:

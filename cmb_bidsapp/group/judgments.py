@@ -85,7 +85,7 @@ def opinions_on(
                     f"{name}, {one}: not in {files.tracks.name} at its place: made on other "
                     "results; rate it in the current report"
                 )
-                problems.append(Problem(one.path, cause, files))
+                problems.append(Problem(path=one.path, reason=cause, files=files))
             else:
                 said[name, one.track][one.reader] = one
     return [
@@ -132,10 +132,10 @@ def contradictions(
     judgments = judgments_of(opinions)
     return [
         Problem(
-            files.tracks,
-            f"{session}, microbleed {track}: rated {judgments[track][session]}, but its lesion is "
-            "counted in that session or before; rate the candidate in the report",
-            files,
+            path=files.tracks,
+            reason=f"{session}, microbleed {track}: rated {judgments[track][session]}, "
+            "but its lesion is counted in that session or before; rate the candidate in the report",
+            files=files,
         )
         for track, session in contradicted(tracks, judgments)
     ]

@@ -60,7 +60,7 @@ class ReadLesion(Lesion):
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Opinion:
     """What is said of one lesion.
 

@@ -47,7 +47,7 @@ QC_COLUMNS = {
 }
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Series:
     """One measure of all sessions of a pool; limits may depend on the size of the head."""
 
@@ -119,7 +119,7 @@ class Quality:
         for row, value, low, high, flag in read:
             key = (session["pool"], row["measure"])
             if key not in self._series:
-                self._series[key] = _Series(row["units"])
+                self._series[key] = _Series(units=row["units"])
             series = self._series[key]
             series.sessions.append(len(self._sessions))
             series.values.append(value)

@@ -53,7 +53,7 @@ RATE_COLUMNS = {
 }
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Followed:
     """Follow-up time of a stratum, and what is new in it."""
 

@@ -48,7 +48,7 @@ SAME_PLACE_MM = 0.5
 Key = tuple[str, str | None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Rating:
     """A reader's word on a place.
 
@@ -169,11 +169,22 @@ def parse(path: Path, row: Row) -> tuple[Key, Rating]:
         raise ValueError(f"date {row['date']!r}: expected ISO 8601") from None
     note = "" if row["note"] == NOT_KNOWN else row["note"]
     zoned = date if date.tzinfo else date.replace(tzinfo=datetime.UTC)
-    later = _later(row)
-    if later[0] == ADJUDICATED:
+    mode, seconds, outputs = _later(row)
+    if mode == ADJUDICATED:
         reader = f"{ADJUDICATOR}{reader}"
     rating = Rating(
-        path, reader, lesion, decision, point, note, zoned, row["version"], *later, track
+        path=path,
+        reader=reader,
+        lesion=lesion,
+        decision=decision,
+        point=point,
+        note=note,
+        date=zoned,
+        version=row["version"],
+        mode=mode,
+        seconds=seconds,
+        outputs=outputs,
+        track=track,
     )
     return (participant.group(1), session.group(1)), rating
 

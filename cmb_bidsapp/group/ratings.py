@@ -81,9 +81,9 @@ class Ratings:
             *(problem for reading in self._read.values() for problem in reading.problems),
             *(
                 Problem(
-                    path,
-                    f"no results of {', '.join(labels)} to apply it to; remove it, or use the "
-                    "outputs that were read",
+                    path=path,
+                    reason=f"no results of {', '.join(labels)} to apply it to; remove it, "
+                    "or use the outputs that were read",
                 )
                 for path, labels in foreign.items()
             ),
@@ -121,7 +121,9 @@ def read_ratings(folder: Path) -> Ratings:
         try:
             rows = read_table(path, RATING_COLUMNS)
         except (OSError, ValueError) as error:
-            problems.append(Problem(path, f"{cause_of(error)}; export the ratings again"))
+            problems.append(
+                Problem(path=path, reason=f"{cause_of(error)}; export the ratings again")
+            )
             continue
         wrong = defaultdict(list)
         for line, row in enumerate(rows, 2):
@@ -134,6 +136,7 @@ def read_ratings(folder: Path) -> Ratings:
             name = names.setdefault(rating.reader.casefold(), rating.reader)
             given[key].append(dataclasses.replace(rating, reader=name))
         problems += [
-            Problem(path, f"line {', '.join(lines)}: {cause}") for cause, lines in wrong.items()
+            Problem(path=path, reason=f"line {', '.join(lines)}: {cause}")
+            for cause, lines in wrong.items()
         ]
     return Ratings(given, problems)

@@ -11,9 +11,9 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from cmb_bidsapp import __version__
+from cmb_bidsapp.core.arrays import Floats
 from cmb_bidsapp.group.consensus import NOT_CMB, SAME_LESION_MM, same_lesions
 from cmb_bidsapp.group.opinion import Opinion, modes_of
 from cmb_bidsapp.group.places import LesionPlaces
@@ -29,10 +29,8 @@ from cmb_bidsapp.lesions.lesion import (
 )
 from cmb_bidsapp.lesions.table import as_written, fingerprint
 
-Floats = npt.NDArray[np.float64]
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Reading:
     """What the readers of one session said.
 
@@ -92,7 +90,10 @@ def decide(record: Record, given: Sequence[Rating]) -> tuple[Record, Reading]:
     rated = {name: {rating.lesion for rating in own} for name, own in by_reader.items()}
     finished = tuple(name for name, lesions in rated.items() if kept <= lesions)
     notes += [
-        Problem(files.lesions, f"{name} rated {len(kept & lesions)} of {len(kept)} kept candidates")
+        Problem(
+            path=files.lesions,
+            reason=f"{name} rated {len(kept & lesions)} of {len(kept)} kept candidates",
+        )
         for name, lesions in rated.items()
         if name not in finished
     ]
@@ -101,8 +102,9 @@ def decide(record: Record, given: Sequence[Rating]) -> tuple[Record, Reading]:
     decided = [(opinion, opinion.decided()) for opinion in opinions]
     notes += [
         Problem(
-            files.lesions,
-            f"the lesion added at {in_words(opinion.lesion.point)} is left out ({opinion.said})",
+            path=files.lesions,
+            reason=f"the lesion added at {in_words(opinion.lesion.point)} is left out "
+            f"({opinion.said})",
         )
         for opinion, lesion in decided
         if lesion is None
@@ -146,7 +148,7 @@ def _places(record: Record, given: Iterable[Rating]) -> tuple[LesionPlaces | Non
         return LesionPlaces.of(record.files), []
     except ValueError as error:
         reason = f"{error}: added lesions are {UNASSIGNED}; run the participant level again"
-        return None, [Problem(record.files.mars, reason)]
+        return None, [Problem(path=record.files.mars, reason=reason)]
 
 
 def _valid(
@@ -164,7 +166,7 @@ def _valid(
             wrong[rating.path, fault].append(str(rating))
     label = record.files.label
     return valid, [
-        Problem(path, f"{label}, {', '.join(which)}: {fault}")
+        Problem(path=path, reason=f"{label}, {', '.join(which)}: {fault}")
         for (path, fault), which in wrong.items()
     ]
 
@@ -180,8 +182,8 @@ def _on_other_outputs(record: Record, given: Iterable[Rating]) -> list[Problem]:
     present = fingerprint(record.files.lesions)
     return [
         Problem(
-            path,
-            f"{record.files.label}: made on other outputs ({', '.join(sorted(others))}; the "
+            path=path,
+            reason=f"{record.files.label}: made on other outputs ({', '.join(sorted(others))}; the "
             f"lesion table is now {present}). Ratings are used if the lesion is still at the "
             "same place; check the current report",
         )
@@ -231,14 +233,16 @@ def _latest(ratings: Iterable[Rating]) -> tuple[dict[str, list[Rating]], list[Pr
                 late[earlier.path, rating.path, rating.reader].append(str(rating))
         own.append(rating)
     return dict(by_reader), [
-        Problem(old, f"{', '.join(which)}: a later decision of {name} is used, from {new}")
+        Problem(
+            path=old, reason=f"{', '.join(which)}: a later decision of {name} is used, from {new}"
+        )
         for (old, new, name), which in late.items()
     ]
 
 
 def _on_candidate(lesion: Lesion, by_reader: Mapping[str, Sequence[Rating]]) -> Opinion:
     said = {n: r for n, own in by_reader.items() for r in own if r.lesion == lesion.lesion_id}
-    return Opinion(lesion, said)
+    return Opinion(lesion=lesion, ratings=said)
 
 
 def _on_added(
@@ -260,7 +264,9 @@ def _on_added(
             if name not in said and (rating := _denied(own, point)) is not None
         }
         silent = tuple(name for name in finished if name not in said)
-        opinions.append(Opinion(_added(point, places), said, silent, added=True))
+        opinions.append(
+            Opinion(lesion=_added(point, places), ratings=said, silent=silent, added=True)
+        )
     return opinions
 
 

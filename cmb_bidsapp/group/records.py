@@ -54,7 +54,7 @@ PHASES = ("prepare", "segment", "decide")
 STATUS = ("participant_id", "session_id", "status", "message")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Record:
     """The lesions of one session, how it was acquired, and who decided.
 
@@ -85,7 +85,7 @@ class Record:
     checked: bool = True
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Problem:
     """Something that could not be read or used, and why."""
 
@@ -124,7 +124,12 @@ class Problem:
             cause = "not a text file; the file is damaged"
         else:
             cause = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        return cls(path, f"{cause}; run the participant level again", files, left_out)
+        return cls(
+            path=path,
+            reason=f"{cause}; run the participant level again",
+            files=files,
+            left_out=left_out,
+        )
 
     def __str__(self) -> str:
         return f"{self.path}: {self.reason}"
@@ -171,13 +176,13 @@ def records(out_dir: Path) -> Iterator[ReadSession]:
                 if broken_off and finished_before(files):
                     # Nothing was wrong with it but that its last run was ended.
                     told = f"{reason}; using the complete results of the previous run"
-                    yield Problem(folder, told, files)
+                    yield Problem(path=folder, reason=told, files=files)
                     yield from _read(files)
                     continue
                 # Of follow-ups there is no session to leave out, but where there are no others.
                 alone = session is not None or not present - {None}
                 cause = f"{reason}; run the participant level again"
-                yield Problem(folder, cause, files, left_out=alone)
+                yield Problem(path=folder, reason=cause, files=files, left_out=alone)
                 continue
             yield from _read(files)
 
@@ -207,9 +212,9 @@ def read_record(files: SessionFiles) -> Record:
     image = check_as_written(files, "prepare", sidecar_of(files.t2star))
     decisions = check_as_written(files, "decide", files.lesions, files.summary)
     return Record(
-        files,
-        tuple(lesions),
-        read_protocol(files),
+        files=files,
+        lesions=tuple(lesions),
+        protocol=read_protocol(files),
         warnings=read_warnings(files),
         checked=image and decisions,
     )

@@ -178,7 +178,7 @@ def _place(
     }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Vote:
     """The label of most voxels, all votes, whether another is near, and who voted for it."""
 
@@ -209,7 +209,9 @@ def _vote(
     others = [k for k in range(len(present)) if k != winner]
     border = any(distances[(k, *central)] < BORDER_MM for k in others)
     counts = dict(zip(present, votes.tolist(), strict=True))
-    return _Vote(present[winner], counts, border, mask & (nearest == winner))
+    return _Vote(
+        winner=present[winner], votes=counts, border=border, voters=mask & (nearest == winner)
+    )
 
 
 def _cross_section(

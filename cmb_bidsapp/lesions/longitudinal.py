@@ -70,7 +70,7 @@ class Visit:
         return np.asarray(turned, np.float64)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrackPoint:
     """A microbleed in one session.
 
@@ -149,15 +149,19 @@ def tracks(visits: Sequence[Visit]) -> list[Track]:
         shown = visit.shows(known).tolist()
         for track, there, partner, covered in zip(made, known, partners, shown, strict=True):
             if partner is None:
-                track.append(TrackPoint(None, there, covered))
+                track.append(TrackPoint(lesion=None, place=there, covered=covered))
                 continue
             distance = float(np.linalg.norm(places[partner] - there))
-            track.append(TrackPoint(partner, places[partner], covered=True, distance=distance))
+            track.append(
+                TrackPoint(lesion=partner, place=places[partner], covered=True, distance=distance)
+            )
         for lesion in sorted(set(range(len(places))) - set(partners)):
             place = places[lesion]
             before = [bool(earlier.shows(place)) for earlier in visits[:order]]
-            made.append([TrackPoint(None, place, covered) for covered in before])
-            made[-1].append(TrackPoint(lesion, place, covered=True))
+            made.append(
+                [TrackPoint(lesion=None, place=place, covered=covered) for covered in before]
+            )
+            made[-1].append(TrackPoint(lesion=lesion, place=place, covered=True))
     return list(made)
 
 

@@ -27,14 +27,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from cmb_bidsapp.core.arrays import Affine, Mask
+from cmb_bidsapp.core.arrays import Affine, Image, Mask
 from cmb_bidsapp.lesions.lesion import PhaseSign
 from cmb_bidsapp.lesions.windows import Window, windows
 from cmb_bidsapp.preprocess.dipole import dipole_field
 from cmb_bidsapp.preprocess.resampling import Grid
 from cmb_bidsapp.preprocess.swi import smoothing
-
-Volume = npt.NDArray[np.float32]
 
 #: Ranges that scanners and converters store one turn in: radians, Siemens as stored and as
 #: converted with its scale, degrees, milliradians, 16 bits.
@@ -75,7 +73,7 @@ BLACK = 0.45
 NARROW_MM, EDGE_MM = 4.0, 6.0
 
 
-def to_radians(values: Volume, units: str = "") -> Volume:
+def to_radians(values: Image, units: str = "") -> Image:
     """Phase in radians, of an image that holds it in any of the usual units.
 
     Parameters
@@ -136,8 +134,8 @@ class PhaseImage:
         Voxel to world (RAS mm).
     """
 
-    magnitude: Volume
-    passed: Volume
+    magnitude: Image
+    passed: Image
     affine: Affine
 
 
@@ -294,7 +292,7 @@ def _fit(image: PhaseImage, grid: Grid, window: Window, own: Mask) -> Fit:
     return Fit(evidence, float(strength), core)
 
 
-def source_field(own: Mask, grid: Grid) -> Volume:
+def source_field(own: Mask, grid: Grid) -> Image:
     """Relative field of a source of unit susceptibility in the place of a candidate.
 
     A candidate is as high as its slices say, but where they are thicker than it is wide: as wide.
@@ -330,7 +328,7 @@ def source_field(own: Mask, grid: Grid) -> Volume:
     return np.moveaxis(coarse, 2, through).astype(np.float32)
 
 
-def _filtered(field: Volume, magnitude: Volume, grid: Grid) -> Volume:
+def _filtered(field: Image, magnitude: Image, grid: Grid) -> Image:
     """A field as the filter leaves it; that of a weak source, of which it is linear."""
     sigma = smoothing(grid)
     weight = ndimage.gaussian_filter(magnitude, sigma)

@@ -81,7 +81,7 @@ class Change(Level):
 _BEFORE = {State.NOT_YET: Change.NEW, State.BELOW_THRESHOLD: Change.ALREADY_THERE}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class VisitImages:
     """Images of a session, on one grid.
 
@@ -112,14 +112,14 @@ class VisitImages:
         counted
             Numbers of the lesions that count.
         """
-        t2star, affine = read_derivative(files.t2star)
-        instances = read_labels(files.instances)[0]
+        t2star = read_derivative(files.t2star)
+        instances = read_labels(files.instances).data
         return cls(
-            t2star=t2star,
-            brain=read_labels(files.t2star_brain)[0] > 0,
-            probability=read_derivative(files.probability)[0],
+            t2star=t2star.data,
+            brain=read_labels(files.t2star_brain).data > 0,
+            probability=read_derivative(files.probability).data,
             counted=np.where(np.isin(instances, list(counted)), instances, 0),
-            grid=Grid.of(t2star, affine),
+            grid=Grid.of(t2star.data, t2star.affine),
         )
 
 
@@ -139,7 +139,7 @@ class Evidence:
     contrast: float = float("nan")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sighting:
     """A microbleed in one session.
 

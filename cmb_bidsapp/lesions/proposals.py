@@ -14,13 +14,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial import cKDTree
 
+from cmb_bidsapp.core.arrays import Image, Mask
 from cmb_bidsapp.lesions.extent import HALF, depth
 from cmb_bidsapp.lesions.instances import EXTENT, PEAK_MM, peak_values, split_at_peaks
 from cmb_bidsapp.lesions.second_look import SecondLook, judge_views
 from cmb_bidsapp.lesions.spots import dark_places, darkest, relative_brightness
-from cmb_bidsapp.lesions.views import Image, Viewer
-
-Mask = npt.NDArray[np.bool_]
+from cmb_bidsapp.lesions.views import Viewer
 
 #: A place is a candidate from this probability of the segmentation network on.
 SEED = 0.1
@@ -34,7 +33,7 @@ REACH_MM = 3.0
 SPOTS = 512
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Proposals:
     """Candidates of a scan, to be judged.
 
@@ -75,7 +74,9 @@ class Proposals:
         x, y, z = (float(mm) for mm in voxel)
         pieces = split_at_peaks(within, SEED, (x, y, z))
         centers = darkest(t2star, pieces, int(pieces.max()))
-        return cls(t2star, within, (x, y, z), pieces, centers)
+        return cls(
+            t2star=t2star, probability=within, voxel=(x, y, z), pieces=pieces, centers=centers
+        )
 
     def with_spots(self, network: SecondLook, viewer: Viewer, within: Mask) -> Proposals:
         """Add the dark spots that a second look calls likely.

@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from cmb_bidsapp.core.arrays import Image
 from cmb_bidsapp.lesions.lesion import Mimic
-from cmb_bidsapp.lesions.views import BRIGHTNESS, CHANNELS, Image, Views
+from cmb_bidsapp.lesions.views import BRIGHTNESS, CHANNELS, Views
 
 #: Features of the three stages.
 FEATURES = (16, 32, 64)

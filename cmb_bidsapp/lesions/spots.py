@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-Image = npt.NDArray[np.float32]
+from cmb_bidsapp.core.arrays import Image
 
 #: Surroundings in plane that the brightness of a voxel is relative to: standard deviation, mm.
 AROUND_MM = 2.5

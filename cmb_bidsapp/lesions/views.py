@@ -10,11 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from cmb_bidsapp.core.arrays import Image, Regions
 from cmb_bidsapp.lesions.slabs import slices_in_slab
 from cmb_bidsapp.lesions.tissues import TISSUES
 
-Image = npt.NDArray[np.float32]
-Labels = npt.NDArray[np.uint8]
 #: Shape ``(candidates, channels, PIXELS, PIXELS)``: brightness in the slices of both views, and the
 #: share of every tissue in the middle slice of both, less 1.
 Views = npt.NDArray[np.float32]
@@ -32,7 +31,7 @@ CHANNELS = BRIGHTNESS + len(PIXEL_MM) * len(TISSUES)
 VIEWED = 32
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Viewer:
     """A scan, prepared for looking at places in it.
 
@@ -50,12 +49,12 @@ class Viewer:
 
     near: Image
     far: Image
-    tissues: Labels | None
+    tissues: Regions | None
     voxel: tuple[float, float, float]
     step: int
 
     @classmethod
-    def of(cls, t2star: Image, voxel: Sequence[float], tissues: Labels | None = None) -> Viewer:
+    def of(cls, t2star: Image, voxel: Sequence[float], tissues: Regions | None = None) -> Viewer:
         """Prepare a scan: average its slices to slabs, and blur it for the surroundings.
 
         Parameters
@@ -75,7 +74,13 @@ class Viewer:
         blur = [PIXEL_MM[1] / 2.5 / x, PIXEL_MM[1] / 2.5 / y, 0]
         far = ndimage.gaussian_filter(near, blur)
         # Slices in one piece each, which is how they are looked at.
-        return cls(np.asfortranarray(near), np.asfortranarray(far), tissues, (x, y, z), step)
+        return cls(
+            near=np.asfortranarray(near),
+            far=np.asfortranarray(far),
+            tissues=tissues,
+            voxel=(x, y, z),
+            step=step,
+        )
 
     def views(self, centers: npt.NDArray[np.integer]) -> Views:
         """Both views of places, as judges see them.
@@ -88,7 +93,7 @@ class Viewer:
         tissues = as_channels(self.tissues_around(centers))
         return np.concatenate([self.brightness(centers), tissues], axis=1)
 
-    def tissues_around(self, centers: npt.NDArray[np.integer], pixels: int = PIXELS) -> Labels:
+    def tissues_around(self, centers: npt.NDArray[np.integer], pixels: int = PIXELS) -> Regions:
         """Tissues in the middle slice of both views; shape ``(n, 2, pixels, pixels)``.
 
         Parameters
@@ -167,7 +172,7 @@ class Viewer:
         return float(np.log(max(self.voxel[:2]))), float(np.log(self.voxel[2]))
 
 
-def as_channels(tissues: Labels) -> Image:
+def as_channels(tissues: Regions) -> Image:
     """A channel for every tissue of every view: 0 where it is, -1 elsewhere.
 
     Parameters

@@ -27,10 +27,10 @@ def run_evaluation(request: EvaluationRequest) -> int:
     """
     methods = parse_methods(request.predicted)
     rules = Rules(
-        PRESETS[request.preset],
-        request.connectivity,
-        request.min_score,
-        tuple(sorted(set(request.thresholds))),
+        preset=PRESETS[request.preset],
+        connectivity=request.connectivity,
+        min_score=request.min_score,
+        thresholds=tuple(sorted(set(request.thresholds))),
     )
     summary = evaluate_folders(
         methods,

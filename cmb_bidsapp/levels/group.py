@@ -112,4 +112,4 @@ def _people(settings: Settings) -> tuple[Mapping[str, Demographics], Problem | N
         return read_people(path), None
     except (OSError, ValueError) as error:
         cause = f"{cause_of(error)}; the tables have no age, sex and arm"
-        return {}, Problem(path, cause)
+        return {}, Problem(path=path, reason=cause)

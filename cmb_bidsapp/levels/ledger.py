@@ -109,10 +109,10 @@ class Ledger:
         ok, refused = sum(one.ok for one in own), len(self._choice.failed)
         codes = [one.code for one in (*own, *besides)] + [ExitCode.DATA] * refused
         return Summary(
-            ok,
-            len(self._choice.sessions) - ok + len(besides) + refused,
-            len(self._choice.skipped),
-            common_code(codes) if code is None else code,
+            ok=ok,
+            failed=len(self._choice.sessions) - ok + len(besides) + refused,
+            skipped=len(self._choice.skipped),
+            code=common_code(codes) if code is None else code,
         )
 
     def broken_off(self, error: BaseException) -> Summary:

@@ -120,7 +120,12 @@ def _write_reports(choice: Choice, settings: Settings, console: Console) -> Summ
         report = write_participant_report(settings, label, own)
         say(console, f"report: {report}")
     codes = [ExitCode.NO_INPUT if one.error else ExitCode.OK for one in shown]
-    return Summary(len(shown) - len(lacking), len(lacking), len(choice.skipped), common_code(codes))
+    return Summary(
+        ok=len(shown) - len(lacking),
+        failed=len(lacking),
+        skipped=len(choice.skipped),
+        code=common_code(codes),
+    )
 
 
 def _foreseen(choice: Choice) -> Summary:

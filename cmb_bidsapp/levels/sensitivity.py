@@ -58,7 +58,9 @@ def run_sensitivity(request: SensitivityRequest, machine: Machine) -> int:
     models = _by_model(sessions, request.model)
     for model in models:
         check_lesion_model(model, request.folds)
-    choice = Choice(tuple(session for own in models.values() for session in own), ())
+    choice = Choice(
+        sessions=tuple(session for own in models.values() for session in own), skipped=()
+    )
     ledger = Ledger(settings.out_dir, choice, "sensitivity")
     with signals_interrupt():
         try:
@@ -161,5 +163,7 @@ def _as_session(files: SessionFiles) -> Session:
     """A finished session, its preprocessed image in the place of the raw one."""
     zooms = load_header(files.t2star)[0].header.get_zooms()[:3]
     volume = float(zooms[0] * zooms[1] * zooms[2])
-    scan = Scan(files.t2star, {"suffix": "T2starw"}, {}, volume)
-    return Session(files.participant, files.session, {Contrast.T2STARW: scan})
+    scan = Scan(path=files.t2star, entities={"suffix": "T2starw"}, metadata={}, voxel_mm3=volume)
+    return Session(
+        participant=files.participant, session=files.session, scans={Contrast.T2STARW: scan}
+    )

@@ -24,7 +24,7 @@ UNSTATED = "not stated"
 TASKS = ("anatomy", "lesions")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Card:
     """What a model states about itself; ``model.json`` of a bundle holds the same keys."""
 

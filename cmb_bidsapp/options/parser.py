@@ -215,6 +215,10 @@ def _add_lesions(lesions: argparse._ArgumentGroup) -> None:
         help="minimum peak probability of a candidate. The extent is thresholded at 0.5 "
         "(default: set by the operating point)",
     )
+    _add_decisions(lesions)
+
+
+def _add_decisions(lesions: argparse._ArgumentGroup) -> None:
     lesions.add_argument(
         "--cfpr",
         action=argparse.BooleanOptionalAction,

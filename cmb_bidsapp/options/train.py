@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser, _SubParsersAction
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,17 +30,24 @@ def train_parser() -> Parser:
     verbs = parser.add_subparsers(
         dest="what", required=True, metavar="{anatomy,lesions,implants,second-look,calibrate}"
     )
-    anatomy = verbs.add_parser(
+    for add in (_add_anatomy, _add_lesions, _add_implants, _add_second_look, _add_calibrate):
+        add(verbs)
+    return parser
+
+
+def _add_anatomy(verbs: _SubParsersAction[Parser]) -> None:
+    """The anatomy network."""
+    parser = verbs.add_parser(
         "anatomy", help="train the anatomy network (brain and structures) from label maps alone"
     )
-    anatomy.add_argument(
+    parser.add_argument(
         "label_maps",
         nargs="+",
         type=Path,
         metavar="LABEL_MAP",
         help="heads labeled with FreeSurfer ids, to simulate images from",
     )
-    anatomy.add_argument(
+    parser.add_argument(
         "--steps",
         action=Number,
         type=int,
@@ -48,20 +56,26 @@ def train_parser() -> Parser:
         metavar="N",
         help="number of training steps (default: %(default)s)",
     )
-    add_seed(anatomy)
-    lesions = verbs.add_parser(
+    add_seed(parser)
+    _add_bundle(parser)
+    parser.set_defaults(kind=AnatomyRequest)
+
+
+def _add_lesions(verbs: _SubParsersAction[Parser]) -> None:
+    """The lesion network."""
+    parser = verbs.add_parser(
         "lesions", help="train the lesion network (microbleeds and proxy regions) with nnU-Net"
     )
-    lesions.add_argument(
+    parser.add_argument(
         "derivatives", type=Path, help="derivatives with the images, proxy dseg and CMB masks"
     )
-    lesions.add_argument(
+    parser.add_argument(
         "--masks",
         type=Path,
         metavar="DIR",
         help="derivatives with the CMB masks (default: DERIVATIVES)",
     )
-    lesions.add_argument(
+    parser.add_argument(
         "--epochs",
         action=Number,
         type=int,
@@ -69,25 +83,25 @@ def train_parser() -> Parser:
         default=60,
         help="number of epochs of 50 steps (default: %(default)s)",
     )
-    lesions.add_argument(
+    parser.add_argument(
         "--loss",
         choices=("topk", "ce"),
         default="topk",
         help="loss function. topk: Dice + TopK10, as in the paper; ce: Dice + cross-entropy "
         "(default: %(default)s)",
     )
-    lesions.add_argument(
+    parser.add_argument(
         "--no-proxy",
         dest="proxy",
         action="store_false",
         help="learn microbleeds only, without the proxy regions (plain nnU-Net)",
     )
-    lesions.add_argument(
+    parser.add_argument(
         "--mimics",
         action="store_true",
         help="also learn veins and calcifications as a class, from *_desc-mimics_dseg",
     )
-    lesions.add_argument(
+    parser.add_argument(
         "--patch-size",
         action=Number,
         type=int,
@@ -97,50 +111,35 @@ def train_parser() -> Parser:
         help="size of a training patch in voxels; smaller patches make a step faster "
         "(default: from the nnU-Net plans, or from --start-from)",
     )
-    for one in (anatomy, lesions):
-        one.add_argument(
-            "--output-dir", type=Path, required=True, help="folder for the model bundle"
-        )
-        one.add_argument(
-            "--work-dir",
-            type=Path,
-            required=True,
-            help="folder for checkpoints; an interrupted training resumes from it",
-        )
-        one.add_argument("--name", required=True, help="name of the model in its card")
-        one.add_argument(
-            "--version", default="1", help="version of the model in its card (default: %(default)s)"
-        )
-        one.add_argument("--licence", default="not stated", help="license of the model in its card")
-        one.add_argument(
-            "--training-data",
-            default="not stated",
-            help="description of the training data in the card",
-        )
-        one.add_argument(
-            "--start-from", metavar="NAME|DIR", help="model to start from (default: random weights)"
-        )
-        add_device(one)
-    implants = verbs.add_parser(
+    _add_bundle(parser)
+    _add_folds(parser)
+    add_participants(parser)
+    add_seed(parser)
+    parser.set_defaults(kind=LesionsRequest)
+
+
+def _add_implants(verbs: _SubParsersAction[Parser]) -> None:
+    """Training sets of simulated microbleeds."""
+    parser = verbs.add_parser(
         "implants",
         help="make a training set: simulated microbleeds in scans that the app has processed",
         description="Draw simulated microbleeds into preprocessed scans. Every draw becomes a "
         "session of the participant, ready for train lesions.",
     )
-    implants.add_argument(
+    parser.add_argument(
         "derivatives", type=Path, metavar="DERIVATIVES", help="output folder of the app"
     )
-    implants.add_argument(
+    parser.add_argument(
         "output_dir", type=Path, metavar="OUTPUT_DIR", help="folder for the training set"
     )
-    implants.add_argument(
+    parser.add_argument(
         "--masks",
         type=Path,
         metavar="DIR",
         help="derivatives with CMB masks of sessions in which every microbleed is labeled "
         "(default: no labels; training ignores the candidates of the model)",
     )
-    implants.add_argument(
+    parser.add_argument(
         "--draws",
         action=Number,
         type=int,
@@ -149,7 +148,7 @@ def train_parser() -> Parser:
         metavar="N",
         help="number of draws per session (default: %(default)s)",
     )
-    implants.add_argument(
+    parser.add_argument(
         "--microbleeds",
         action=Number,
         type=int,
@@ -160,24 +159,31 @@ def train_parser() -> Parser:
         metavar=("MIN", "MAX"),
         help="number of microbleeds per whole brain, visible or not (default: 25 60)",
     )
-    second = verbs.add_parser(
+    add_participants(parser)
+    add_seed(parser)
+    parser.set_defaults(kind=ImplantsRequest)
+
+
+def _add_second_look(verbs: _SubParsersAction[Parser]) -> None:
+    """The second look at candidates."""
+    parser = verbs.add_parser(
         "second-look",
         help="train the second look: small networks that judge the candidates of a lesion model",
         description="Train networks that tell microbleeds from other dark spots, and add them to "
         "the bundle of a lesion model. Afterward, choose the thresholds again and "
         "recalibrate the model.",
     )
-    second.add_argument(
+    parser.add_argument(
         "derivatives", type=Path, help="output folder of the app, or truth of a simulation"
     )
-    second.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder of the lesion model")
-    second.add_argument(
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder of the lesion model")
+    parser.add_argument(
         "--masks",
         type=Path,
         metavar="DIR",
         help="derivatives with masks of all microbleeds, as for train lesions (default: no labels)",
     )
-    second.add_argument(
+    parser.add_argument(
         "--also",
         nargs="+",
         type=Path,
@@ -186,18 +192,18 @@ def train_parser() -> Parser:
         help="folders of additional labeled scans, such as simulated ones, with the masks "
         "next to the images; used in every fold",
     )
-    second.add_argument(
+    parser.add_argument(
         "--add",
         action="store_true",
         help="keep the existing judges of the bundle and add the new ones (default: replace them)",
     )
-    second.add_argument(
+    parser.add_argument(
         "--mimics-only",
         action="store_true",
         help="only train the network that names mimics (vessels, iron, ...); leave judges, "
         "thresholds and calibration of the bundle unchanged",
     )
-    second.add_argument(
+    parser.add_argument(
         "--steps",
         action=Number,
         type=int,
@@ -206,54 +212,81 @@ def train_parser() -> Parser:
         metavar="N",
         help="number of steps of 128 places for each judge (default: %(default)s)",
     )
-    calibrate = verbs.add_parser(
+    _add_folds(parser)
+    add_participants(parser)
+    add_seed(parser)
+    parser.set_defaults(kind=SecondLookRequest)
+
+
+def _add_calibrate(verbs: _SubParsersAction[Parser]) -> None:
+    """The calibration of a lesion model."""
+    parser = verbs.add_parser(
         "calibrate",
         help="calibrate the probabilities of a lesion model",
         description="Fit how the probability of a candidate relates to the fraction of true "
         "microbleeds, and write the calibration into the card of the model.",
     )
-    for one in (lesions, second):
-        one.add_argument(
-            "--fold",
-            type=int,
-            metavar="N",
-            help="leave out part N of the participants (counted from 0), for "
-            "cross-validation (default: none)",
-        )
-        one.add_argument(
-            "--folds",
-            action=Number,
-            type=int,
-            within=Range(low=2),
-            default=5,
-            metavar="N",
-            help="number of parts for cross-validation (default: %(default)s)",
-        )
-    for one in (lesions, implants, second):
-        add_participants(one)
-        add_seed(one)
-    calibrate.add_argument(
+    parser.add_argument(
         "bundle",
         type=Path,
         metavar="BUNDLE",
         help="bundle folder of the lesion model; its card is updated",
     )
-    calibrate.add_argument(
+    parser.add_argument(
         "evaluation",
         type=Path,
         metavar="EVALUATION",
         help="OUTPUT_DIR of the verb evaluate, for a run of this model on scans outside its "
         "training set",
     )
-    for one, kind in (
-        (anatomy, AnatomyRequest),
-        (lesions, LesionsRequest),
-        (implants, ImplantsRequest),
-        (second, SecondLookRequest),
-        (calibrate, CalibrationRequest),
-    ):
-        one.set_defaults(kind=kind)
-    return parser
+    parser.set_defaults(kind=CalibrationRequest)
+
+
+def _add_bundle(parser: ArgumentParser) -> None:
+    """Where the model goes, what its card says, and what it starts from."""
+    parser.add_argument(
+        "--output-dir", type=Path, required=True, help="folder for the model bundle"
+    )
+    parser.add_argument(
+        "--work-dir",
+        type=Path,
+        required=True,
+        help="folder for checkpoints; an interrupted training resumes from it",
+    )
+    parser.add_argument("--name", required=True, help="name of the model in its card")
+    parser.add_argument(
+        "--version", default="1", help="version of the model in its card (default: %(default)s)"
+    )
+    parser.add_argument("--licence", default="not stated", help="license of the model in its card")
+    parser.add_argument(
+        "--training-data",
+        default="not stated",
+        help="description of the training data in the card",
+    )
+    parser.add_argument(
+        "--start-from", metavar="NAME|DIR", help="model to start from (default: random weights)"
+    )
+    add_device(parser)
+
+
+def _add_folds(parser: ArgumentParser) -> None:
+    """Which part of the participants is left out."""
+    parser.add_argument(
+        "--fold",
+        type=int,
+        metavar="N",
+        help="leave out part N of the participants (counted from 0), for "
+        "cross-validation (default: none)",
+    )
+    parser.add_argument(
+        "--folds",
+        action=Number,
+        type=int,
+        within=Range(low=2),
+        default=5,
+        metavar="N",
+        help="number of parts for cross-validation (default: %(default)s)",
+    )
 
 
 def read_training(arguments: Sequence[str]) -> TrainRequest:

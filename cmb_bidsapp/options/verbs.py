@@ -114,6 +114,18 @@ def simulate_parser() -> Parser:
         help="fraction of participants without microbleeds in the first session (default: "
         "%(default)s)",
     )
+    _add_follow_ups(parser)
+    _add_looks(parser)
+    add_cores(
+        parser,
+        what="number of participants to simulate in parallel (default: %(default)s)",
+        default=1,
+    )
+    add_seed(parser)
+    return parser
+
+
+def _add_follow_ups(parser: Parser) -> None:
     parser.add_argument(
         "--sessions",
         action=Number,
@@ -152,6 +164,9 @@ def simulate_parser() -> Parser:
         help="protocols of the follow-ups; participants take turns (default: that of the "
         "first session)",
     )
+
+
+def _add_looks(parser: Parser) -> None:
     parser.add_argument(
         "--texture",
         nargs="+",
@@ -176,13 +191,6 @@ def simulate_parser() -> Parser:
         action="store_true",
         help="resample the T1w to the T2*w grid, as some archives do",
     )
-    add_cores(
-        parser,
-        what="number of participants to simulate in parallel (default: %(default)s)",
-        default=1,
-    )
-    add_seed(parser)
-    return parser
 
 
 def convert_parser() -> Parser:

@@ -7,13 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-import numpy as np
-import numpy.typing as npt
-
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.scans import Unit
-from cmb_bidsapp.core.arrays import Affine
-from cmb_bidsapp.preprocess.resampling import Grid
+from cmb_bidsapp.preprocess.brain import BrainImage
 from cmb_bidsapp.settings import Settings
 
 if TYPE_CHECKING:  # torch
@@ -33,7 +29,7 @@ class Result:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Phase(Generic[U]):
     """A phase of a session, or of a participant, with what its result depends on."""
 
@@ -57,22 +53,9 @@ class Phase(Generic[U]):
         return {"version": self.version, **self.parameters(settings, unit)}
 
 
-@dataclass(frozen=True)
-class PreparedHead:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PreparedHead(BrainImage):
     """An image after brain extraction and bias correction, on its own grid."""
 
-    data: npt.NDArray[np.float32]
-    affine: Affine
-    brain: npt.NDArray[np.bool_]
     anatomy: AnatomySegmentation
     about: Mapping[str, Any]
-
-    @property
-    def grid(self) -> Grid:
-        """Voxels of the image."""
-        return Grid.of(self.data, self.affine)
-
-    @property
-    def brain_ml(self) -> float:
-        """Volume of the brain with its CSF."""
-        return float(self.brain.sum() * np.prod(self.grid.spacing) / 1000)

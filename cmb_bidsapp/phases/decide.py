@@ -20,14 +20,14 @@ from cmb_bidsapp.bids.provenance import read_notes
 from cmb_bidsapp.bids.tables import write_table
 from cmb_bidsapp.clinical.mars import FORM_COLUMNS, fill, form_rows
 from cmb_bidsapp.clinical.summary import SUMMARY_COLUMNS, summarize
-from cmb_bidsapp.core.arrays import Affine, Points
+from cmb_bidsapp.core.arrays import Affine, Image, Points
 from cmb_bidsapp.lesions.candidates import Candidate
 from cmb_bidsapp.lesions.lesion import Lesion
 from cmb_bidsapp.lesions.segment import second_look_of
 from cmb_bidsapp.lesions.table import write_lesions
 from cmb_bidsapp.models.registry import calibration_of, load_second_look
 from cmb_bidsapp.phases.phase import phase_facts
-from cmb_bidsapp.preprocess.resampling import Float, Grid
+from cmb_bidsapp.preprocess.resampling import Grid
 from cmb_bidsapp.settings import Settings
 
 if TYPE_CHECKING:  # torch
@@ -38,9 +38,9 @@ if TYPE_CHECKING:  # torch
 class Segmented:
     """What the network has found, with the image and its regions, on the T2*w grid."""
 
-    probability: Float
+    probability: Image
     classes: npt.NDArray[np.integer[Any]]
-    t2star: Float
+    t2star: Image
     mars: npt.NDArray[np.integer[Any]]
     affine: Affine
 
@@ -52,13 +52,13 @@ class Segmented:
 
 def read_segmented(files: SessionFiles) -> Segmented:
     """Read what the phases before have written."""
-    probability, affine = read_derivative(files.probability)
+    probability = read_derivative(files.probability)
     return Segmented(
-        probability=probability,
-        classes=read_labels(files.network_labels)[0],
-        t2star=read_derivative(files.t2star)[0],
-        mars=read_labels(files.mars)[0],
-        affine=affine,
+        probability=probability.data,
+        classes=read_labels(files.network_labels).data,
+        t2star=read_derivative(files.t2star).data,
+        mars=read_labels(files.mars).data,
+        affine=probability.affine,
     )
 
 

@@ -30,14 +30,15 @@ from cmb_bidsapp.lesions.presence import Evidence, History, VisitImages, evidenc
 from cmb_bidsapp.models.registry import calibration_of
 from cmb_bidsapp.phases.base import Step
 from cmb_bidsapp.preprocess.ants import write_linear
-from cmb_bidsapp.preprocess.between import Image, SessionRegistration, register_between
+from cmb_bidsapp.preprocess.between import SessionRegistration, register_between
+from cmb_bidsapp.preprocess.brain import BrainImage
 from cmb_bidsapp.preprocess.resampling import IDENTITY, Grid
 from cmb_bidsapp.report.painting import RGB, save
 from cmb_bidsapp.report.track_figures import panels, side_by_side, words_of
 from cmb_bidsapp.settings import Settings
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class SessionRecord:
     """What is known of a session.
 
@@ -170,8 +171,9 @@ def read_followed(files: SessionFiles) -> SessionRecord:
     )
 
 
-def _read_image(files: SessionFiles) -> Image:
-    return Image(*read_derivative(files.t2star), read_labels(files.t2star_brain)[0] > 0)
+def _read_image(files: SessionFiles) -> BrainImage:
+    image = read_derivative(files.t2star)
+    return BrainImage(image.data, image.affine, read_labels(files.t2star_brain).data > 0)
 
 
 def visits_of(

@@ -14,7 +14,7 @@ from cmb_bidsapp.bids.derivatives import SessionFiles, raw_uri
 from cmb_bidsapp.bids.images import read_volume
 from cmb_bidsapp.bids.inputs import Scan, Session
 from cmb_bidsapp.bids.outputs import remove, write_image
-from cmb_bidsapp.core.arrays import Affine
+from cmb_bidsapp.core.arrays import Affine, Image
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.lesions.phase import (
     Convention,
@@ -22,7 +22,7 @@ from cmb_bidsapp.lesions.phase import (
     find_convention,
     to_radians,
 )
-from cmb_bidsapp.preprocess.resampling import Float, Grid
+from cmb_bidsapp.preprocess.resampling import Grid
 from cmb_bidsapp.preprocess.swi import SMOOTH_MM, homodyne, susceptibility_weighted
 from cmb_bidsapp.settings import Settings
 
@@ -44,7 +44,7 @@ def phase_facts(scan: Scan) -> dict[str, Any]:
 
 
 def read_phase(
-    session: Session, t2star: Float, affine: Affine, notes: list[str]
+    session: Session, t2star: Image, affine: Affine, notes: list[str]
 ) -> UsablePhase | None:
     """Read and filter the phase image of a session.
 
@@ -68,10 +68,10 @@ def read_phase(
     try:
         if scan.problem:
             raise DataError(scan.problem)
-        values, own = read_volume(scan.path)
-        if not Grid.of(values, own).is_same_as(Grid.of(t2star, affine)):
+        read = read_volume(scan.path)
+        if not Grid.of(read.data, read.affine).is_same_as(Grid.of(t2star, affine)):
             raise DataError("its grid is not that of the T2*w")
-        radians = to_radians(values, str(scan.metadata.get("Units", "")))
+        radians = to_radians(read.data, str(scan.metadata.get("Units", "")))
     except (DataError, OSError, ValueError) as error:
         notes.append(f"{scan.path.name}: phase not used: {error}")
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +34,7 @@ from cmb_bidsapp.phases.base import PreparedHead, Step
 from cmb_bidsapp.phases.regions import reused_files
 from cmb_bidsapp.preprocess.ants import write_linear
 from cmb_bidsapp.preprocess.bias import correct_bias
-from cmb_bidsapp.preprocess.brain import choose_brain_extraction, run_synthstrip
+from cmb_bidsapp.preprocess.brain import BrainImage, choose_brain_extraction, run_synthstrip
 from cmb_bidsapp.preprocess.registration import Registration, register_rigid
 from cmb_bidsapp.preprocess.resampling import Grid, resample
 from cmb_bidsapp.settings import Settings
@@ -84,18 +83,19 @@ def strip(
     """
     backend = choose_brain_extraction(settings.anatomy.brain_extraction)
     step(f"brain extraction of {contrast}")
-    data, affine = read_image(scan.path)
-    anatomy = network(data, affine, contrast)
+    read = read_image(scan.path)
+    anatomy = network(read, contrast)
     if backend == "synthstrip":
-        brain = run_synthstrip(data, affine)
+        brain = run_synthstrip(read)
     else:
-        brain = anatomy.brain_mask(Grid.of(data, affine))
+        brain = anatomy.brain_mask(Grid.of(read.data, read.affine))
     if not brain.any():
         raise RefusedScanError(
             f"{scan.path}: no brain was found; check that it shows a head and that its affine is "
             "correct"
         )
-    why = why_not(data, affine, contrast, network, anatomy=anatomy, brain=brain)
+    head = BrainImage(read.data, read.affine, brain)
+    why = why_not(head, contrast, network, anatomy=anatomy)
     if why:
         raise RefusedScanError(
             f"{scan.path} {why}; look at it and convert it again, or leave it out"
@@ -109,8 +109,8 @@ def strip(
         "AnatomyModel": network.model,
     }
     return PreparedHead(
-        data=correct_bias(data, affine, brain) * brain,
-        affine=affine,
+        data=correct_bias(head) * brain,
+        affine=head.affine,
         brain=brain,
         anatomy=anatomy,
         about=about,
@@ -127,8 +127,7 @@ def register(t2star: PreparedHead, t1w: PreparedHead, seed: int) -> Registration
     seed
         Of the sampling.
     """
-    fixed = t2star.data, t2star.affine, t2star.brain
-    return register_rigid(*fixed, t1w.data, t1w.affine, t1w.brain, seed=seed)
+    return register_rigid(t2star, t1w, seed=seed)
 
 
 def measure_anatomy(
@@ -154,15 +153,13 @@ def measure_anatomy(
         shown = share_shown(t1w.brain, t1w.affine, t2star.grid, pull=registration.pull)
         sure = certainty(t1w.anatomy)
         measures += brain_measures(Contrast.T1W, t1w.brain, t1w.grid.spacing, sure)
-        brightness = fluid_brightness(t1w.data, t1w.affine, t1w.anatomy)
+        brightness = fluid_brightness(t1w, t1w.anatomy)
         name = t1w.about["Sources"][0]
         measures += contrast_measures(registration.correlation, brightness, name)
         measures += registration_measures(
             registration.mask_dice, registration.mutual_information, shown
         )
-    head = t1w or t2star
-    head_ml = float(head.brain.sum()) * math.prod(head.grid.spacing) / 1000
-    return measures + region_measures(labeled, head_ml)
+    return measures + region_measures(labeled, (t1w or t2star).brain_ml)
 
 
 def refuse_impossible(session: Session, measures: Sequence[Measure]) -> None:

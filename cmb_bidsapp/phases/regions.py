@@ -23,6 +23,7 @@ from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.inputs import Session
 from cmb_bidsapp.bids.outputs import atomic
 from cmb_bidsapp.bids.tables import write_dseg, write_table
+from cmb_bidsapp.core.arrays import Volume
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.core.labels import MARS_LOOK, PROXY_LOOK, table
 from cmb_bidsapp.phases.base import PreparedHead, Step
@@ -144,10 +145,10 @@ def label_head(
     """
     if found is None:
         step("parcellation (deformable atlas)")
-        return parcellate(head.anatomy, head.data, head.affine, seed=settings.seed)
+        return parcellate(head.anatomy, head, seed=settings.seed)
     step(f"parcellation: {with_version(found.kind, found)}")
     labeled = read_parcellation(found)
-    check_same_head(labeled, head.brain, head.affine)
+    check_same_head(labeled, Volume(head.brain, head.affine))
     nameless = not has_lobes(labeled.dseg)
     if nameless:
         notes.append(f"{found.dseg} has no cortical areas; using the lobes of the atlas")

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from cmb_bidsapp.bids.derivatives import SessionFiles, raw_uri
 from cmb_bidsapp.bids.images import read_derivative, read_labels
 from cmb_bidsapp.bids.inputs import Session
 from cmb_bidsapp.bids.outputs import write_image
 from cmb_bidsapp.bids.tables import write_dseg
-from cmb_bidsapp.core.arrays import Affine
+from cmb_bidsapp.core.arrays import Affine, Image, Regions
 from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.core.labels import PROXY_LOOK
 from cmb_bidsapp.lesions.axes import unfamiliar_voxels
@@ -24,7 +23,7 @@ from cmb_bidsapp.lesions.tissues import tissues_on
 from cmb_bidsapp.models.nnunet import LesionModel
 from cmb_bidsapp.models.registry import lesion_model_parameters
 from cmb_bidsapp.phases.base import Result
-from cmb_bidsapp.preprocess.resampling import Float, Grid
+from cmb_bidsapp.preprocess.resampling import Grid
 from cmb_bidsapp.settings import Settings
 
 #: Lower probabilities are written as 0: their noise would fill a hundred times the disk space.
@@ -35,9 +34,9 @@ NEGLIGIBLE = 1e-3
 class Channels:
     """What a lesion model is given on the T2*w grid, and the files of the images by contrast."""
 
-    t2star: Float
-    t1w: Float | None
-    tissues: npt.NDArray[np.uint8]
+    t2star: Image
+    t1w: Image | None
+    tissues: Regions
     affine: Affine
     used: Mapping[str, Path]
 
@@ -54,14 +53,19 @@ def read_channels(model: LesionModel, session: Session, files: SessionFiles) -> 
     files
         The session's derivatives.
     """
-    t2star, affine = read_derivative(files.t2star)
+    t2star = read_derivative(files.t2star)
     on_grid = {Contrast.T2STARW: files.t2star, Contrast.T1W: files.t1w_on_t2star}
     available = {str(contrast): on_grid[contrast] for contrast in session.scans}
     used = {name: available[name] for name in model.card.channels if name in available}
-    t1w = read_derivative(used[Contrast.T1W])[0] if Contrast.T1W in used else None
-    grid = Grid.of(t2star, affine)
-    tissues = tissues_on(*read_labels(files.structures), grid, t2star > 0)
-    return Channels(t2star=t2star, t1w=t1w, tissues=tissues, affine=affine, used=used)
+    t1w = read_derivative(used[Contrast.T1W]).data if Contrast.T1W in used else None
+    structures, grid = read_labels(files.structures), Grid.of(t2star.data, t2star.affine)
+    return Channels(
+        t2star=t2star.data,
+        t1w=t1w,
+        tissues=tissues_on(structures.data, structures.affine, grid, t2star.data > 0),
+        affine=t2star.affine,
+        used=used,
+    )
 
 
 def write_segmentation(
@@ -96,7 +100,7 @@ def write_segmentation(
     labels, notes = found.labels, list(model.notes)
     why = why_not_its_regions(model.classes, images.affine)
     if why:
-        labels = with_regions(labels, read_labels(files.proxy)[0])
+        labels = with_regions(labels, read_labels(files.proxy).data)
         notes.append(f"{why}; CFPR uses the regions of the anatomy instead")
     if model.training_voxels is not None:
         notes += unfamiliar_voxels(images.affine, model.training_voxels)

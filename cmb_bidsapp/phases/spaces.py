@@ -14,6 +14,7 @@ from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.images import read_derivative, read_labels
 from cmb_bidsapp.bids.inputs import Session
 from cmb_bidsapp.bids.outputs import write_image
+from cmb_bidsapp.core.arrays import Volume
 from cmb_bidsapp.phases.base import Step
 from cmb_bidsapp.preprocess.ants import read_linear
 from cmb_bidsapp.settings import Settings
@@ -76,12 +77,12 @@ def write_in_space(files: SessionFiles, space: Space, *, with_t1w: bool) -> list
         write_image(targets[path], data, template.grid.affine, sidecar)
         written.append(targets[path])
 
-    write(files.t2star, sample(*read_derivative(files.t2star), points), {"SkullStripped": True})
-    write(files.probability, sample(*read_derivative(files.probability), points), {})
+    write(files.t2star, sample(read_derivative(files.t2star), points), {"SkullStripped": True})
+    write(files.probability, sample(read_derivative(files.probability), points), {})
     if with_t1w:
         there = apply_affine(read_linear(files.transform), points)
-        write(files.t1w, sample(*read_derivative(files.t1w), there), {"SkullStripped": True})
-    instances, affine = read_labels(files.instances)
-    kept = instances * (read_labels(files.mask)[0] > 0)
-    write(files.mask, in_space(kept, affine, points), {"Type": "Lesion"})
+        write(files.t1w, sample(read_derivative(files.t1w), there), {"SkullStripped": True})
+    instances = read_labels(files.instances)
+    kept = instances.data * (read_labels(files.mask).data > 0)
+    write(files.mask, in_space(Volume(kept, instances.affine), points), {"Type": "Lesion"})
     return written

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from nibabel.affines import apply_affine
 from scipy.spatial.transform import Rotation
 
 from cmb_bidsapp.core.arrays import Affine
+from cmb_bidsapp.preprocess.brain import BrainImage
 from cmb_bidsapp.preprocess.registration import GOOD_DICE, register_rigid
 
 #: Mean distance (mm) between the two directions of a registration above which neither is believed:
@@ -17,15 +17,6 @@ from cmb_bidsapp.preprocess.registration import GOOD_DICE, register_rigid
 MOST_RESIDUAL_MM = 2.0
 #: Every so many-th voxel of the brain takes part in mean distances.
 STRIDE = 101
-
-
-@dataclass(frozen=True)
-class Image:
-    """A brain: values, voxel to world (RAS mm), and its mask."""
-
-    data: npt.NDArray[np.float32]
-    affine: Affine
-    brain: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +48,9 @@ class SessionRegistration:
         return self.mask_dice >= GOOD_DICE and self.residual <= MOST_RESIDUAL_MM
 
 
-def register_between(baseline: Image, later: Image, *, seed: int = 0) -> SessionRegistration:
+def register_between(
+    baseline: BrainImage, later: BrainImage, *, seed: int = 0
+) -> SessionRegistration:
     """Register the brain of a later session to that of the baseline, once in each direction.
 
     The directions are independent: where both fail, they seldom fail alike, so their distance
@@ -67,7 +60,7 @@ def register_between(baseline: Image, later: Image, *, seed: int = 0) -> Session
     Parameters
     ----------
     baseline, later
-        Brain-extracted T2*w of each session with its mask and affine (RAS mm).
+        Brain-extracted T2*w of each session with its mask.
     seed
         Of the sampling of the metric.
 
@@ -76,10 +69,8 @@ def register_between(baseline: Image, later: Image, *, seed: int = 0) -> Session
     registration
         Whose ``pull`` leads from world coordinates of the baseline to those of the later session.
     """
-    one = baseline.data, baseline.affine, baseline.brain
-    other = later.data, later.affine, later.brain
-    there = register_rigid(*one, *other, seed=seed)
-    back = register_rigid(*other, *one, seed=seed)
+    there = register_rigid(baseline, later, seed=seed)
+    back = register_rigid(later, baseline, seed=seed)
     inverse = np.asarray(np.linalg.inv(back.pull), np.float64)
     ways = (there.mask_dice, there.pull), (back.mask_dice, inverse)
     points = apply_affine(baseline.affine, np.argwhere(baseline.brain)[::STRIDE])

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from cmb_bidsapp.core.arrays import Affine
+from cmb_bidsapp.core.arrays import Image
 from cmb_bidsapp.preprocess.ants import to_ants
-from cmb_bidsapp.preprocess.resampling import Grid, isotropic_grid, resample
+from cmb_bidsapp.preprocess.brain import BrainImage
+from cmb_bidsapp.preprocess.resampling import isotropic_grid, resample
 
 #: The field is smooth: it is estimated at this voxel size (mm) and carried to the image's grid.
 ESTIMATION_MM = 6.0
@@ -15,17 +15,13 @@ ESTIMATION_MM = 6.0
 LEAST_ML = 64
 
 
-def correct_bias(
-    data: npt.NDArray[np.float32], affine: Affine, mask: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.float32]:
+def correct_bias(head: BrainImage) -> Image:
     """Divide an image by its bias field.
 
     Parameters
     ----------
-    data, affine
-        Image and voxel-to-world affine (mm).
-    mask
-        Brain; the field is estimated inside it.
+    head
+        The field is estimated inside its brain.
 
     Returns
     -------
@@ -34,11 +30,11 @@ def correct_bias(
     """
     import ants
 
-    coarse = isotropic_grid(Grid.of(data, affine), ESTIMATION_MM)
-    image = resample(np.maximum(data, 0), affine, coarse, smooth=True)
-    inside = resample(mask, affine, coarse, smooth=True) > 0.5
+    coarse = isotropic_grid(head.grid, ESTIMATION_MM)
+    image = resample(np.maximum(head.data, 0), head.affine, coarse, smooth=True)
+    inside = resample(head.brain, head.affine, coarse, smooth=True) > 0.5
     if inside.sum() * ESTIMATION_MM**3 < 1000 * LEAST_ML:
-        return data
+        return head.data
     field_image = ants.n4_bias_field_correction(
         to_ants(image, coarse.affine),
         mask=to_ants(inside.astype(np.float32), coarse.affine),
@@ -49,6 +45,6 @@ def correct_bias(
     )
     field = field_image.numpy().astype(np.float32)
     field = np.where(np.isfinite(field) & (field > 0), field, 1) / float(field[inside].mean())
-    on_image = resample(np.log(field), coarse.affine, Grid.of(data, affine))
-    corrected: npt.NDArray[np.float32] = data / np.exp(on_image)
+    on_image = resample(np.log(field), coarse.affine, head.grid)
+    corrected: Image = head.data / np.exp(on_image)
     return corrected

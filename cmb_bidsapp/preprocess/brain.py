@@ -4,21 +4,39 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-import numpy.typing as npt
 
 from cmb_bidsapp.bids.images import open_image
-from cmb_bidsapp.core.arrays import Affine
+from cmb_bidsapp.core.arrays import Mask, Volume
 from cmb_bidsapp.core.errors import CommandMissingError, DataError
 from cmb_bidsapp.core.scratch import scratch_folder
+from cmb_bidsapp.preprocess.resampling import Grid
 from cmb_bidsapp.tools import external
 
 #: The FreeSurfer command, and its stand-alone port, which needs the weights file beside it.
 FREESURFER, PORT = "mri_synthstrip", "nipreps-synthstrip"
 PORT_WEIGHTS = "SYNTHSTRIP_MODEL"
+
+
+@dataclass(frozen=True, eq=False)
+class BrainImage(Volume[np.float32]):
+    """An image of a head, and where in it the brain with its CSF is."""
+
+    brain: Mask
+
+    @property
+    def grid(self) -> Grid:
+        """Voxels of the image."""
+        return Grid.of(self.data, self.affine)
+
+    @property
+    def brain_ml(self) -> float:
+        """Volume of the brain with its CSF."""
+        return float(self.brain.sum() * np.prod(self.grid.spacing) / 1000)
 
 
 def synthstrip_command() -> list[str] | None:
@@ -50,13 +68,13 @@ def choose_brain_extraction(wanted: str) -> str:
     return wanted
 
 
-def run_synthstrip(data: npt.NDArray[np.float32], affine: Affine) -> npt.NDArray[np.bool_]:
+def run_synthstrip(head: Volume[np.float32]) -> Mask:
     """Brain mask (with CSF, SynthStrip's default border of 1 mm) on the grid of the image.
 
     Parameters
     ----------
-    data, affine
-        Head with skull, three axes, and where its voxels lie (RAS mm).
+    head
+        With its skull.
 
     Raises
     ------
@@ -70,12 +88,14 @@ def run_synthstrip(data: npt.NDArray[np.float32], affine: Affine) -> npt.NDArray
     command = synthstrip_command() or [FREESURFER]
     with scratch_folder("cmb-synthstrip-") as folder:
         image, mask = folder / "image.nii.gz", folder / "mask.nii.gz"
-        nib.save(nib.Nifti1Image(data, affine), image)
+        nib.save(nib.Nifti1Image(head.data, head.affine), image)
         argv = [*command, "-i", str(image), "-m", str(mask)]
         external.run(argv, instead="--brain-extraction embedded")
         if not mask.exists():
             raise DataError(f"{command[0]} ended without an error but wrote no mask")
-        brain: npt.NDArray[np.bool_] = np.asarray(open_image(mask).dataobj) > 0
-    if brain.shape != data.shape:
-        raise DataError(f"{command[0]} wrote a mask of shape {brain.shape} for {data.shape} voxels")
+        brain: Mask = np.asarray(open_image(mask).dataobj) > 0
+    if brain.shape != head.data.shape:
+        raise DataError(
+            f"{command[0]} wrote a mask of shape {brain.shape} for {head.data.shape} voxels"
+        )
     return brain

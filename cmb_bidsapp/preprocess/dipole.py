@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 from scipy import fft
 
-Volume = npt.NDArray[np.float32]
+from cmb_bidsapp.core.arrays import Image
 
 
 def dipole_field(
-    chi: Volume,
+    chi: Image,
     spacing: Sequence[float],
     *,
     b0: Sequence[float] = (0.0, 0.0, 1.0),
     room: float = 0.0,
-) -> Volume:
+) -> Image:
     """Relative field change (ppm) of a susceptibility map (ppm), Lorentz-corrected.
 
     Its convolution with the unit dipole (Salomir et al. 2003, Concepts Magn Reson 19B:26).
@@ -45,5 +44,5 @@ def dipole_field(
     along = sum(np.float32(part) * one for part, one in zip(b0, k, strict=True) if part)
     kernel = np.float32(1 / 3) - np.square(along) / k2
     kernel[0, 0, 0] = 0
-    field: Volume = fft.irfftn(fft.rfftn(chi, sides) * kernel, sides)
+    field: Image = fft.irfftn(fft.rfftn(chi, sides) * kernel, sides)
     return field[tuple(slice(n) for n in chi.shape)]

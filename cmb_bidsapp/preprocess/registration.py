@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from cmb_bidsapp.core.arrays import Affine
+from cmb_bidsapp.core.arrays import Affine, Volume
 from cmb_bidsapp.core.scratch import scratch_folder
 from cmb_bidsapp.preprocess.ants import read_linear, register, to_ants, write_linear
-from cmb_bidsapp.preprocess.resampling import IDENTITY, Grid, isotropic_grid, resample
+from cmb_bidsapp.preprocess.brain import BrainImage
+from cmb_bidsapp.preprocess.resampling import IDENTITY, isotropic_grid, resample
 
 #: Registration runs at this voxel size; thick slices are interpolated to it.
 WORKING_MM = 2.0
@@ -77,16 +78,7 @@ class Registration:
         return self.mask_dice >= GOOD_DICE
 
 
-def register_rigid(
-    fixed: npt.NDArray[np.float32],
-    fixed_affine: Affine,
-    fixed_mask: npt.NDArray[np.bool_],
-    moving: npt.NDArray[np.float32],
-    moving_affine: Affine,
-    moving_mask: npt.NDArray[np.bool_],
-    *,
-    seed: int = 0,
-) -> Registration:
+def register_rigid(fixed: BrainImage, moving: BrainImage, *, seed: int = 0) -> Registration:
     """Register the T1w (moving) brain to the T2*w (fixed) brain.
 
     The scanner's own coordinates are the first start, the centers of the brains the second; when
@@ -95,10 +87,8 @@ def register_rigid(
 
     Parameters
     ----------
-    fixed, fixed_mask, fixed_affine
-        T2*w, its brain on the same grid, and their affine (RAS mm).
-    moving, moving_mask, moving_affine
-        The same of the T1w.
+    fixed, moving
+        T2*w and T1w, each on its own grid.
     seed
         Of the sampling of the metric.
 
@@ -107,12 +97,12 @@ def register_rigid(
     registration
         Whose ``pull`` leads from world coordinates of the T2*w to those of the T1w.
     """
-    working = isotropic_grid(Grid.of(fixed, fixed_affine), WORKING_MM)
-    still = resample(fixed * fixed_mask, fixed_affine, working, smooth=True)
-    still_mask = resample(fixed_mask, fixed_affine, working, smooth=True) > 0.5
-    moving_grid = isotropic_grid(Grid.of(moving, moving_affine), WORKING_MM)
-    move = resample(moving * moving_mask, moving_affine, moving_grid, smooth=True)
-    move_mask = resample(moving_mask, moving_affine, moving_grid, smooth=True) > 0.5
+    working = isotropic_grid(fixed.grid, WORKING_MM)
+    still = resample(fixed.data * fixed.brain, fixed.affine, working, smooth=True)
+    still_mask = resample(fixed.brain, fixed.affine, working, smooth=True) > 0.5
+    moving_grid = isotropic_grid(moving.grid, WORKING_MM)
+    move = resample(moving.data * moving.brain, moving.affine, moving_grid, smooth=True)
+    move_mask = resample(moving.brain, moving.affine, moving_grid, smooth=True) > 0.5
 
     def measured(pull: Affine, name: str, attempts: int) -> Registration:
         carried = resample(move, moving_grid.affine, working, pull=pull)
@@ -142,9 +132,10 @@ def register_rigid(
     starts += [
         (f"rotated {angles}", _about(fixed_center, moving_center, angles)) for angles in RESTARTS
     ]
+    volumes = Volume(still, working.affine), Volume(move, moving_grid.affine)
     best: Registration | None = None
     for number, (name, start) in enumerate(starts, 1):
-        pull = _ants_rigid(still, working.affine, move, moving_grid.affine, start, COARSE, seed)
+        pull = _ants_rigid(*volumes, start, COARSE, seed)
         found = measured(pull, name, number)
         if best is None or found.score > best.score:
             best = found
@@ -157,9 +148,7 @@ def register_rigid(
         still_mask, iterations=round(RIM_MM / WORKING_MM), border_value=True
     )
     if inside.any():
-        pull = _ants_rigid(
-            still, working.affine, move, moving_grid.affine, best.pull, FINE, seed, inside
-        )
+        pull = _ants_rigid(*volumes, best.pull, FINE, seed, inside)
         refined = measured(pull, best.start, number)
         if refined.mutual_information > best.mutual_information:
             best = refined
@@ -167,10 +156,8 @@ def register_rigid(
 
 
 def _ants_rigid(
-    fixed: npt.NDArray[np.float32],
-    fixed_affine: Affine,
-    moving: npt.NDArray[np.float32],
-    moving_affine: Affine,
+    fixed: Volume[np.float32],
+    moving: Volume[np.float32],
     start: Affine,
     levels: Levels,
     seed: int,
@@ -181,8 +168,8 @@ def _ants_rigid(
         initial = folder / "start.mat"
         write_linear(start, initial)
         result = register(
-            to_ants(fixed, fixed_affine),
-            to_ants(moving, moving_affine),
+            to_ants(fixed.data, fixed.affine),
+            to_ants(moving.data, moving.affine),
             type_of_transform="Rigid",
             initial_transform=str(initial),
             outprefix=f"{folder}/",
@@ -192,7 +179,7 @@ def _ants_rigid(
             aff_iterations=levels.iterations,
             aff_shrink_factors=levels.shrink,
             aff_smoothing_sigmas=levels.sigmas,
-            mask=None if inside is None else to_ants(inside.astype(np.float32), fixed_affine),
+            mask=None if inside is None else to_ants(inside.astype(np.float32), fixed.affine),
             seed=seed,
         )
         matrix = IDENTITY

@@ -13,9 +13,7 @@ from nibabel.affines import voxel_sizes
 from nibabel.spatialimages import SpatialImage
 from scipy import ndimage
 
-from cmb_bidsapp.core.arrays import Affine
-
-Float = npt.NDArray[np.float32]
+from cmb_bidsapp.core.arrays import Affine, Image
 
 IDENTITY: Affine = np.eye(4)
 #: Two grids are one where no corner moves by more than this share of the smallest voxel side.
@@ -167,7 +165,7 @@ def resample(
     pull: Affine = IDENTITY,
     order: int = 1,
     smooth: bool = False,
-) -> Float:
+) -> Image:
     """Sample an image at the voxel centers of another grid.
 
     Parameters
@@ -198,7 +196,7 @@ def resample(
         return np.moveaxis(along_axes(volume, weights), (0, 1, 2), along)
     if sigma.any():
         volume = ndimage.gaussian_filter(volume, sigma)
-    result: Float = ndimage.affine_transform(
+    result: Image = ndimage.affine_transform(
         volume, to_source[:3, :3], to_source[:3, 3], target.shape, np.float32, order, "nearest"
     )
     # A voxel reaches half its size beyond its center (as in ITK): the outer half of a thick slice
@@ -230,7 +228,7 @@ def _is_outside(position: npt.NDArray[np.float64], size: int) -> npt.NDArray[np.
     return outside
 
 
-def _weights(size: int, position: npt.NDArray[np.float64], sigma: float) -> Float:
+def _weights(size: int, position: npt.NDArray[np.float64], sigma: float) -> Image:
     """Weights of the voxels along an axis at places between them, shape ``(places, size)``.
 
     Linear interpolation, after a Gaussian filter where ``sigma`` (voxels) is above 0.
@@ -245,7 +243,7 @@ def _weights(size: int, position: npt.NDArray[np.float64], sigma: float) -> Floa
     return (weights @ gaussian_weights(size, sigma)).astype(np.float32)
 
 
-def gaussian_weights(size: int, sigma: float) -> Float:
+def gaussian_weights(size: int, sigma: float) -> Image:
     """Weights of a Gaussian filter along an axis (:func:`scipy.ndimage.gaussian_filter1d`).
 
     Parameters
@@ -264,7 +262,7 @@ def gaussian_weights(size: int, sigma: float) -> Float:
     return ndimage.gaussian_filter1d(same, sigma, axis=0) if sigma else same
 
 
-def along_axes(volume: Float, weights: Sequence[Float]) -> Float:
+def along_axes(volume: Image, weights: Sequence[Image]) -> Image:
     """Multiply each axis of an image with a matrix.
 
     What a linear filter does along one axis after the other, in a fraction of its time where the
@@ -309,7 +307,7 @@ def share_in_voxels(
     *,
     pull: Affine = IDENTITY,
     step: float = 1.0,
-) -> Float:
+) -> Image:
     """Share of each voxel of another grid that lies in a mask, 0 to 1.
 
     The border runs between the voxels of the mask, as linear interpolation has it; along the

@@ -6,13 +6,10 @@ Source: Haacke et al. 2004, Magn Reson Med 52:612.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from scipy import ndimage
 
-from cmb_bidsapp.core.arrays import Affine
+from cmb_bidsapp.core.arrays import Affine, Image
 from cmb_bidsapp.preprocess.resampling import Grid
-
-Volume = npt.NDArray[np.float32]
 
 #: Standard deviation (mm) of the blur in plane whose phase is taken away.
 SMOOTH_MM = 4.0
@@ -23,7 +20,7 @@ def smoothing(grid: Grid) -> list[float]:
     return [0 if a == grid.slice_axis else SMOOTH_MM / s for a, s in enumerate(grid.spacing)]
 
 
-def homodyne(magnitude: Volume, phase: Volume, affine: Affine) -> Volume:
+def homodyne(magnitude: Image, phase: Image, affine: Affine) -> Image:
     """High-pass filtered phase (rad).
 
     The phase of the blurred complex image is taken away, in plane: nothing needs unwrapping, and
@@ -43,7 +40,7 @@ def homodyne(magnitude: Volume, phase: Volume, affine: Affine) -> Volume:
     return np.asarray(np.where(magnitude > 0, passed, 0), np.float32)
 
 
-def susceptibility_weighted(magnitude: Volume, passed: Volume, convention: int) -> Volume:
+def susceptibility_weighted(magnitude: Image, passed: Image, convention: int) -> Image:
     """Magnitude times the fourth power of the phase mask.
 
     The mask darkens where the field is raised, as in veins along B0.

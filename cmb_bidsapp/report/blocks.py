@@ -11,7 +11,7 @@ from cmb_bidsapp.evaluation.summary import Figure
 Row = Mapping[str, Figure | str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Block:
     """A table with a title and what to know about it; ``figure`` is the name of a picture."""
 

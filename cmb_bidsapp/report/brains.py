@@ -19,9 +19,9 @@ from scipy import ndimage
 from cmb_bidsapp.anatomy.atlas import load_atlas
 from cmb_bidsapp.anatomy.mars import mars_labels
 from cmb_bidsapp.anatomy.parcellation import Parcellation
-from cmb_bidsapp.core.arrays import Affine
+from cmb_bidsapp.core.arrays import Affine, Image, Regions
 from cmb_bidsapp.core.labels import to_structures
-from cmb_bidsapp.preprocess.resampling import Float, Grid
+from cmb_bidsapp.preprocess.resampling import Grid
 
 #: Pixels of a picture along a voxel of the atlas (1 mm), so that borders are smooth.
 FINER = 4
@@ -30,12 +30,11 @@ SURFACE_SIGMA = 1.2
 #: Where the light is, seen by the viewer: to the right, up, and toward the viewer.
 LIGHT = (-0.35, 0.45, 0.82)
 
-Labels = npt.NDArray[np.uint8]
-Volume = TypeVar("Volume", bound=npt.NDArray[Any])
+Voxels = TypeVar("Voxels", bound=npt.NDArray[Any])
 Extent = tuple[float, float, float, float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class View:
     """A way to look at the brain.
 
@@ -73,7 +72,7 @@ class View:
         across, up = (axis for axis in range(3) if axis != self.axis)
         return float(low[across]), float(high[across]), float(low[up]), float(high[up])
 
-    def half(self, volume: Volume, affine: Affine) -> Volume:
+    def half(self, volume: Voxels, affine: Affine) -> Voxels:
         """What is turned to the viewer: from a side that half, else all.
 
         Parameters
@@ -84,7 +83,7 @@ class View:
         if self.axis != 0:
             return volume
         x = affine[0, 0] * np.arange(volume.shape[0]) + affine[0, 3]
-        turned: Volume = volume[x <= 0 if self.upwards else x >= 0]
+        turned: Voxels = volume[x <= 0 if self.upwards else x >= 0]
         return turned
 
     def first(self, solid: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
@@ -92,7 +91,7 @@ class View:
         turned = solid if self.upwards else np.flip(solid, self.axis)
         return np.where(turned.any(self.axis), turned.argmax(self.axis), solid.shape[self.axis])
 
-    def at(self, volume: npt.NDArray[np.generic], index: npt.NDArray[np.intp]) -> Float:
+    def at(self, volume: npt.NDArray[np.generic], index: npt.NDArray[np.intp]) -> Image:
         """Values at such indices; beyond the volume those of its last plane.
 
         Parameters
@@ -105,15 +104,23 @@ class View:
         turned = volume if self.upwards else np.flip(volume, self.axis)
         inside = np.clip(index, 0, volume.shape[self.axis] - 1)
         picked = np.take_along_axis(turned, np.expand_dims(inside, self.axis), self.axis)
-        found: Float = picked.squeeze(self.axis)
+        found: Image = picked.squeeze(self.axis)
         return found
 
 
 #: Each half from its own side, then both from the front and from below.
-RIGHT = View("Right half, from the right", ("back", "front"), 0, upwards=False, mirrored=False)
-LEFT = View("Left half, from the left", ("front", "back"), 0, upwards=True, mirrored=True)
-FRONT = View("From the front", ("R", "L"), 1, upwards=False, mirrored=True)
-BELOW = View("From below", ("R", "L"), 2, upwards=True, mirrored=True)
+RIGHT = View(
+    title="Right half, from the right",
+    ends=("back", "front"),
+    axis=0,
+    upwards=False,
+    mirrored=False,
+)
+LEFT = View(
+    title="Left half, from the left", ends=("front", "back"), axis=0, upwards=True, mirrored=True
+)
+FRONT = View(title="From the front", ends=("R", "L"), axis=1, upwards=False, mirrored=True)
+BELOW = View(title="From below", ends=("R", "L"), axis=2, upwards=True, mirrored=True)
 VIEWS = (RIGHT, LEFT, FRONT, BELOW)
 
 
@@ -126,7 +133,7 @@ def _atlas() -> tuple[npt.NDArray[np.int32], Affine]:
 
 
 @cache
-def mars_map() -> tuple[Labels, Affine]:
+def mars_map() -> tuple[Regions, Affine]:
     """MARS regions of the packaged atlas in MNI152, 1 mm, RAS axes; takes a few seconds once.
 
     Returns
@@ -135,7 +142,7 @@ def mars_map() -> tuple[Labels, Affine]:
         As :func:`cmb_bidsapp.anatomy.mars.mars_labels`: 100 (left) or 200 (right) + the region.
     """
     dseg, affine = _atlas()
-    return mars_labels(Parcellation(dseg, Grid.of(dseg, affine))), affine
+    return mars_labels(Parcellation(dseg=dseg, grid=Grid.of(dseg, affine))), affine
 
 
 @dataclass(frozen=True)
@@ -152,8 +159,8 @@ class Surface:
         Edges of the picture before mirroring, mm; see :meth:`View.plane`.
     """
 
-    light: Float
-    cover: Float
+    light: Image
+    cover: Image
     extent: Extent
 
 
@@ -176,7 +183,7 @@ def surface(view: View) -> Surface:
 
 
 @cache
-def outside(view: View) -> tuple[Labels, Extent]:
+def outside(view: View) -> tuple[Regions, Extent]:
     """MARS regions that are met first, 0 beside the brain, and the edges of the picture."""
     whole, affine = mars_map()
     mars = view.half(whole, affine)
@@ -186,7 +193,7 @@ def outside(view: View) -> tuple[Labels, Extent]:
 
 
 @cache
-def section(view: View, place: float) -> tuple[Labels, Extent]:
+def section(view: View, place: float) -> tuple[Regions, Extent]:
     """MARS regions in a plane across the line of sight, and its edges (mm).
 
     Parameters
@@ -201,7 +208,7 @@ def section(view: View, place: float) -> tuple[Labels, Extent]:
     return _finer_labels(mars.take(index, view.axis)), view.plane(affine, mars.shape)
 
 
-def through(density: Float, affine: Affine, view: View) -> Float:
+def through(density: Image, affine: Affine, view: View) -> Image:
     """Highest value along each line of sight; from a side, of the half that is turned to it.
 
     Parameters
@@ -211,22 +218,22 @@ def through(density: Float, affine: Affine, view: View) -> Float:
     view
         From where the brain is seen.
     """
-    found: Float = view.half(density, affine).max(axis=view.axis)
+    found: Image = view.half(density, affine).max(axis=view.axis)
     return found
 
 
-def _finer(picture: Float) -> Float:
+def _finer(picture: Image) -> Image:
     """Linearly between the pixels; the edges stay where they are."""
-    found: Float = ndimage.zoom(picture, FINER, order=1, mode="nearest", grid_mode=True)
+    found: Image = ndimage.zoom(picture, FINER, order=1, mode="nearest", grid_mode=True)
     return found
 
 
-def _finer_labels(picture: Labels) -> Labels:
+def _finer_labels(picture: Regions) -> Regions:
     """With borders between pixels, as smooth as they are."""
     values = np.unique(picture)
     shares = [
         _finer(ndimage.gaussian_filter((picture == value).astype(np.float32), 0.7))
         for value in values
     ]
-    found: Labels = values[np.argmax(shares, axis=0)]
+    found: Regions = values[np.argmax(shares, axis=0)]
     return found

@@ -45,7 +45,7 @@ class TrackView:
         return next(filter(_turns, self.rows[1:]), self.rows[-1])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ReportedChanges:
     """What changed through the sessions of a participant.
 

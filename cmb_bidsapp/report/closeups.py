@@ -56,7 +56,7 @@ _TOWARDS = (("left", "right"), ("back", "front"), ("down", "up"))
 _GAP, _TICK = 9, 12
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Scene:
     """Images of a session with RAS axes, cut to the brain.
 

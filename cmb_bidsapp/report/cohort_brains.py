@@ -17,12 +17,11 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from scipy import ndimage
 
-from cmb_bidsapp.core.arrays import Affine
+from cmb_bidsapp.core.arrays import Regions, Volume
 from cmb_bidsapp.core.labels import LEFT, MARS, MARS_FORM, RIGHT, SIDES
 from cmb_bidsapp.group.density import UNIT
-from cmb_bidsapp.preprocess.resampling import Float
 from cmb_bidsapp.report import brains
-from cmb_bidsapp.report.brains import Extent, Labels, View
+from cmb_bidsapp.report.brains import Extent, View
 from cmb_bidsapp.report.cohort_figures import page_figure
 from cmb_bidsapp.report.evaluation_figures import GRAY
 
@@ -49,27 +48,27 @@ LETTERS_MM, LINE_MM = MappingProxyType({1: 4.0, 2: 5.0, 4: 10.0}), 11.0
 Colors = npt.NDArray[np.float64]
 
 
-def glass_brain(density: Float, affine: Affine, title: str = "") -> Figure:
+def glass_brain(density: Volume[np.float32], title: str = "") -> Figure:
     """Density map seen through the brain: the highest value along each line of sight.
 
     Parameters
     ----------
-    density, affine
-        As :meth:`cmb_bidsapp.group.density.Density.image` gives them.
+    density
+        As :meth:`cmb_bidsapp.group.density.Density.image` gives it.
     title
         Whose it is, such as ``swi, 42 participants``.
     """
     figure = page_figure(7.4)
     panels = figure.subplots(2, 2).ravel()
-    scale = Normalize(0, float(density.max()))
+    scale = Normalize(0, float(density.data.max()))
     for ax, view in zip(panels, brains.VIEWS, strict=True):
         outside = brains.surface(view)
         light = 0.72 + 0.26 * outside.light
         _show(ax, np.stack([light, light, light, outside.cover], axis=-1), outside.extent)
-        seen = scale(brains.through(density, affine, view))
+        seen = scale(brains.through(density.data, density.affine, view))
         # Faint where there is little, so that the brain stays in sight.
         colors = np.concatenate([HEAT(seen)[..., :3], np.clip(3 * seen, 0, 0.9)[..., None]], -1)
-        _show(ax, colors, view.plane(affine, density.shape))
+        _show(ax, colors, view.plane(density.affine, density.data.shape))
         _frame(ax, view, view.title)
     _finish(figure, scale, UNIT, title)
     return figure
@@ -120,14 +119,14 @@ def region_heat(lesions: Mapping[tuple[str, str], int], people: int, title: str 
     return figure
 
 
-def _painted(labels: Labels, colors: Colors) -> Colors:
+def _painted(labels: Regions, colors: Colors) -> Colors:
     """Regions in their colors, with dark borders."""
     border = ndimage.morphological_gradient(labels, size=3) > 0
     painted: Colors = colors[labels] * np.where(border, 0.55, 1.0)[..., None]
     return painted
 
 
-def _letters(ax: Axes, labels: Labels, extent: Extent, colors: Colors, *, cut: bool) -> None:
+def _letters(ax: Axes, labels: Regions, extent: Extent, colors: Colors, *, cut: bool) -> None:
     """Write the abbreviation of each region where it has most room.
 
     In a slice (``cut``) those without room stand beside the brain, on their own side.

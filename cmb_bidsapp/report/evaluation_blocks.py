@@ -46,13 +46,13 @@ def blocks_of(tables: Mapping[str, Sequence[Row]]) -> list[Block]:
 def _table_1(paper: Sequence[Row]) -> Block:
     rows = [(_whose(row), *_beside(row)) for row in paper if row["table"] == 1]
     return Block(
-        "Table 1 of the paper, and these sessions",
-        "Dice and F1: mean over the scans with microbleeds (n), with 95 % intervals; pooled: all\n"
-        "lesions of all scans together. The paper's figures are of OTHER data: real scans of its\n"
-        "own hospital (internal, n=99) and of the VALDO challenge (external, n=72); the two sets\n"
-        "of figures cannot be compared one to one unless these are the same scans.",
-        ("", *_BESIDE),
-        rows,
+        title="Table 1 of the paper, and these sessions",
+        note="Dice and F1: mean over the scans with microbleeds (n), with 95 % intervals; pooled: "
+        "all\nlesions of all scans together. The paper's figures are of OTHER data: real scans "
+        "of its\nown hospital (internal, n=99) and of the VALDO challenge (external, n=72); the "
+        "two sets\nof figures cannot be compared one to one unless these are the same scans.",
+        heads=("", *_BESIDE),
+        rows=rows,
     )
 
 
@@ -69,10 +69,11 @@ def _table_2(paper: Sequence[Row]) -> Block:
     ]
     measured = any(row["table"] == 2 and row["source"] == "here" for row in paper)
     return Block(
-        "Table 2 of the paper (ablation), and these sessions",
-        "As table 1. Loss and proxy describe the training; they cannot be read from the outputs.",
-        ("", "loss", "proxy", "CFPR", *_BESIDE),
-        rows if measured else [],
+        title="Table 2 of the paper (ablation), and these sessions",
+        note="As table 1. Loss and proxy describe the training; they cannot be read from the "
+        "outputs.",
+        heads=("", "loss", "proxy", "CFPR", *_BESIDE),
+        rows=rows if measured else [],
     )
 
 
@@ -112,10 +113,10 @@ def _microbleeds(named: Sequence[tuple[str, Row]]) -> Block:
     ]
     heads = ("", "n", "Dice", "F1", "F1, pooled", "Dice, median", "F1, median", "Dice, pooled")
     return Block(
-        "Dice and F1 of all sessions and of each protocol",
-        "Mean and median are over the n sessions with microbleeds.",
-        heads,
-        rows,
+        title="Dice and F1 of all sessions and of each protocol",
+        note="Mean and median are over the n sessions with microbleeds.",
+        heads=heads,
+        rows=rows,
     )
 
 
@@ -133,11 +134,11 @@ def _lesions(named: Sequence[tuple[str, Row]]) -> Block:
         for name, row in named
     ]
     return Block(
-        "Lesions",
-        "Vein, calcif., other: false positives by structure, if the reference has mimics.\n"
+        title="Lesions",
+        note="Vein, calcif., other: false positives by structure, if the reference has mimics.\n"
         "Matched Dice: mean Dice of the matched lesions.",
-        (*heads, "vein", "calcif.", "other", "matched Dice"),
-        rows,
+        heads=(*heads, "vein", "calcif.", "other", "matched Dice"),
+        rows=rows,
     )
 
 
@@ -153,10 +154,10 @@ def _free(named: Sequence[tuple[str, Row]]) -> Block:
         if row["sessions_free"]
     ]
     return Block(
-        "Scans without microbleeds (F1 and Dice are undefined)",
-        "Clean: without a false positive.",
-        ("", "scans", "clean", "FP/scan"),
-        rows,
+        title="Scans without microbleeds (F1 and Dice are undefined)",
+        note="Clean: without a false positive.",
+        heads=("", "scans", "clean", "FP/scan"),
+        rows=rows,
     )
 
 
@@ -174,12 +175,13 @@ def _counts(named: Sequence[tuple[str, Row]]) -> Block:
         for name, row in named
     ]
     return Block(
-        "Counts per scan",
-        "Error: mean absolute difference. Bias: predicted minus reference, with the limits of\n"
-        "agreement (1.96 standard deviations). ICC(2,1): absolute agreement, with 95 % interval.",
-        ("", "error", "bias [limits]", "ICC", "volume error (mm3)", "burden class right"),
-        rows,
-        "bland_altman",
+        title="Counts per scan",
+        note="Error: mean absolute difference. Bias: predicted minus reference, with the limits "
+        "of\nagreement (1.96 standard deviations). ICC(2,1): absolute agreement, "
+        "with 95 % interval.",
+        heads=("", "error", "bias [limits]", "ICC", "volume error (mm3)", "burden class right"),
+        rows=rows,
+        figure="bland_altman",
     )
 
 
@@ -194,10 +196,10 @@ def _burden(named: Sequence[tuple[str, Row]], burden: Sequence[Row]) -> Block:
         if _key(row) in names
     ]
     return Block(
-        "Burden classes",
-        "Scans by their number of microbleeds: rows the reference's, columns the predicted.",
-        ("", *BURDEN_NAMES),
-        rows,
+        title="Burden classes",
+        note="Scans by their number of microbleeds: rows the reference's, columns the predicted.",
+        heads=("", *BURDEN_NAMES),
+        rows=rows,
     )
 
 
@@ -215,11 +217,11 @@ def _regions(named: Sequence[tuple[str, Row]]) -> Block:
     ]
     known = any(row["region_known"] or row["mars_known"] for _, row in named)
     return Block(
-        "Correct regions of matched lesions, if the reference has regions",
-        "Class: lobar, deep or infratentorial; flagged: of a wrong class, and said to be near a\n"
-        "border; MARS: region of the form and side, both right. With 95 % intervals.",
-        ("", "class", "share", "flagged", "MARS", "share"),
-        rows if known else [],
+        title="Correct regions of matched lesions, if the reference has regions",
+        note="Class: lobar, deep or infratentorial; flagged: of a wrong class, and said to be "
+        "near a\nborder; MARS: region of the form and side, both right. With 95 % intervals.",
+        heads=("", "class", "share", "flagged", "MARS", "share"),
+        rows=rows if known else [],
     )
 
 
@@ -234,10 +236,10 @@ def _confusion(named: Sequence[tuple[str, Row]], regions: Sequence[Row]) -> Bloc
         if _key(row) in names
     ]
     return Block(
-        "Region confusion",
-        "Matched lesions: rows the reference's class, columns the predicted.",
-        ("", *REGIONS, UNASSIGNED),
-        rows,
+        title="Region confusion",
+        note="Matched lesions: rows the reference's class, columns the predicted.",
+        heads=("", *REGIONS, UNASSIGNED),
+        rows=rows,
     )
 
 
@@ -261,7 +263,12 @@ def _anatomy(named: Sequence[tuple[str, Row]]) -> Block:
         rows.append(
             ("side_errors", *(number(row["side_errors_mean"], 4) for _, row in known_groups))
         )
-    return Block("Anatomy, Dice", f"{note}.", ("", *(name for name, _ in known_groups)), rows)
+    return Block(
+        title="Anatomy, Dice",
+        note=f"{note}.",
+        heads=("", *(name for name, _ in known_groups)),
+        rows=rows,
+    )
 
 
 def _froc(froc: Sequence[Row], several: bool) -> Block:
@@ -278,12 +285,12 @@ def _froc(froc: Sequence[Row], several: bool) -> Block:
     ]
     heads = ("threshold", "scans", "TP", "FP", "recall", "F1, pooled", "FP/scan", "CMB-free")
     return Block(
-        "FROC: threshold of the probability or score, before CFPR",
-        "Scans with probabilities or scores only. CMB-free: FP per scan of those "
+        title="FROC: threshold of the probability or score, before CFPR",
+        note="Scans with probabilities or scores only. CMB-free: FP per scan of those "
         "without\nmicrobleeds.",
-        ("method", *heads) if several else heads,
-        rows,
-        "froc",
+        heads=("method", *heads) if several else heads,
+        rows=rows,
+        figure="froc",
     )
 
 
@@ -301,12 +308,12 @@ def _radii(radii: Sequence[Row], several: bool) -> Block:
     ]
     heads = ("radius (mm)", "Dice", "F1", "F1, pooled", "TP", "FP", "FP/scan")
     return Block(
-        "Radius of CFPR (as in figure 4b of the paper)",
-        "The paper reports 2 mm as the best radius on its external data. 0 mm: no CFPR. With 95 "
-        "% intervals.",
-        ("method", *heads) if several else heads,
-        rows,
-        "radii",
+        title="Radius of CFPR (as in figure 4b of the paper)",
+        note="The paper reports 2 mm as the best radius on its external data. 0 mm: no CFPR. "
+        "With 95 % intervals.",
+        heads=("method", *heads) if several else heads,
+        rows=rows,
+        figure="radii",
     )
 
 

@@ -187,7 +187,7 @@ def _pool(
     """What the page says of a pool of sequences."""
     people = cohort_figures.plural(pool.participants, "participant")
     title = f"{name}, {people}, first session each"
-    density, affine = pool.density.image()
+    density = pool.density.image()
     heat = glass = None
     if pool.lesions:
         heat = _inline(
@@ -196,7 +196,8 @@ def _pool(
         )
     if pool.density.placed:
         glass = _inline(
-            cohort_brains.glass_brain(density, affine, title), cohort_brains.ALT["glass_brain"]
+            cohort_brains.glass_brain(density, title),
+            cohort_brains.ALT["glass_brain"],
         )
     return {
         "name": name,

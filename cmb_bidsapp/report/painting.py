@@ -11,15 +11,15 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 from nibabel.affines import voxel_sizes
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image as Picture
+from PIL import ImageDraw, ImageFont
 from scipy import ndimage
 
 from cmb_bidsapp.bids.outputs import atomic
-from cmb_bidsapp.core.arrays import Affine, Mask
+from cmb_bidsapp.core.arrays import Affine, Image, Mask
 
 RGB = npt.NDArray[np.uint8]
 Gray = npt.NDArray[np.uint8]
-Volume = npt.NDArray[np.float32]
 #: A part of a picture: left, upper, right, lower edge, in pixels and their fractions.
 Box = tuple[float, float, float, float]
 
@@ -91,7 +91,7 @@ def plane(volume: npt.NDArray[Any], axis: int, index: int) -> npt.NDArray[Any]:
     return cut
 
 
-def gray(image: Volume, window: tuple[float, float]) -> Gray:
+def gray(image: Image, window: tuple[float, float]) -> Gray:
     """Scale an image to gray levels.
 
     Parameters
@@ -106,7 +106,7 @@ def gray(image: Volume, window: tuple[float, float]) -> Gray:
     return scaled.astype(np.uint8)
 
 
-def window(image: Volume, mask: Mask) -> tuple[float, float]:
+def window(image: Image, mask: Mask) -> tuple[float, float]:
     """Signal that is shown black and white: of the brain, or of everything where there is none.
 
     Parameters
@@ -137,8 +137,8 @@ def fit(
     smooth
         Whether values between pixels are interpolated.
     """
-    way = Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST
-    return np.asarray(Image.fromarray(np.ascontiguousarray(picture)).resize(size, way, box))
+    way = Picture.Resampling.BICUBIC if smooth else Picture.Resampling.NEAREST
+    return np.asarray(Picture.fromarray(np.ascontiguousarray(picture)).resize(size, way, box))
 
 
 def gray_to_rgb(shade: Gray) -> RGB:
@@ -230,7 +230,7 @@ def write(picture: RGB, words: dict[tuple[int, int], str], size: int = 13) -> RG
     size
         Of the letters, in pixels.
     """
-    canvas = Image.fromarray(picture)
+    canvas = Picture.fromarray(picture)
     draw = ImageDraw.Draw(canvas)
     for place, text in words.items():
         draw.text(
@@ -250,5 +250,5 @@ def save(picture: RGB, path: Path) -> Path:
         File to write.
     """
     with atomic(path) as beside:
-        Image.fromarray(picture).save(beside, quality=QUALITY, method=EFFORT)
+        Picture.fromarray(picture).save(beside, quality=QUALITY, method=EFFORT)
     return path

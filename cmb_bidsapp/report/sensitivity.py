@@ -37,7 +37,7 @@ NAMED_MM, NAMED_SHARES = (2, 3, 5, 10), (0.0, 0.5, MOSTLY, 1.0)
 POINTS = 40
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Bin:
     """A share with its interval, in pixels of the picture."""
 
@@ -53,7 +53,7 @@ class Bin:
         return (self.left + self.right) / 2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Found:
     """What the pages show of simulated microbleeds.
 
@@ -87,14 +87,16 @@ class Found:
         by_name = {row["level"]: row for row in rows if row["by"] == "diameter"}
         bins = [
             Bin(
-                _x(max(low, FROM_MM)),
-                _x(high),
-                *(_y(by_name[name][f"sensitivity{end}"]) for end in ("", "_low", "_high")),
+                left=_x(max(low, FROM_MM)),
+                right=_x(high),
+                share=_y(by_name[name]["sensitivity"]),
+                low=_y(by_name[name]["sensitivity_low"]),
+                high=_y(by_name[name]["sensitivity_high"]),
             )
             for name, low, high in DIAMETERS
             if by_name[name]["implants"]
         ]
-        return cls(in_words(rows), rows, bins, _line(measured))
+        return cls(words=in_words(rows), rows=rows, bins=bins, line=_line(measured))
 
     @property
     def axes(self) -> dict[str, Any]:

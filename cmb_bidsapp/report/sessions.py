@@ -56,7 +56,7 @@ class ReportedSession:
     error: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SessionView:
     """What the template shows of a session.
 

@@ -9,13 +9,13 @@ import numpy.typing as npt
 from nibabel.affines import apply_affine
 from scipy import ndimage
 
-from cmb_bidsapp.core.arrays import Mask, Points
+from cmb_bidsapp.core.arrays import Image, Mask, Points
 from cmb_bidsapp.core.labels import CMB, PROXY_COLORS
 from cmb_bidsapp.lesions.longitudinal import Track, Visit
 from cmb_bidsapp.lesions.presence import History
 from cmb_bidsapp.preprocess.resampling import Grid, isotropic_grid
 from cmb_bidsapp.report.closeups import SHOWN_MM, SIDE
-from cmb_bidsapp.report.painting import RGB, Volume, gray, gray_to_rgb, ring, tint, window, write
+from cmb_bidsapp.report.painting import RGB, gray, gray_to_rgb, ring, tint, window, write
 
 #: Pixels between two panels.
 GUTTER = 4
@@ -26,7 +26,7 @@ def panels(
     order: int,
     visit: Visit,
     baseline: Grid,
-    t2star: Volume,
+    t2star: Image,
     brain: Mask,
     instances: npt.NDArray[np.integer],
     numbers: Sequence[int],

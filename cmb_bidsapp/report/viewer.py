@@ -25,10 +25,10 @@ from scipy import ndimage
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import atomic
-from cmb_bidsapp.core.arrays import Affine, Mask
+from cmb_bidsapp.core.arrays import Affine, Image, Mask
 from cmb_bidsapp.lesions.cfpr import THICK_SLICE_MM
 from cmb_bidsapp.lesions.windows import windows
-from cmb_bidsapp.report.painting import Volume, gray
+from cmb_bidsapp.report.painting import gray
 
 PACKAGE = "ipyniivue"
 #: Where the script makes its viewer; the group is the name of the class.
@@ -133,7 +133,7 @@ def volume_file(files: SessionFiles, name: str) -> Path:
 
 def write_volumes(
     files: SessionFiles,
-    images: Mapping[str, Volume],
+    images: Mapping[str, Image],
     brain: Mask,
     regions: npt.NDArray[np.integer],
     numbers: npt.NDArray[np.integer],

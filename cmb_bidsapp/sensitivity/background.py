@@ -16,7 +16,7 @@ from scipy import ndimage
 from cmb_bidsapp.bids.derivatives import SessionFiles, ending
 from cmb_bidsapp.bids.images import read_derivative, read_labels
 from cmb_bidsapp.bids.outputs import read_sidecar
-from cmb_bidsapp.core.arrays import Affine, Mask
+from cmb_bidsapp.core.arrays import Affine, Image, Mask, Regions
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.core.labels import CMB, LEFT, MARS, MIMICS
 from cmb_bidsapp.lesions.axes import ras_zooms
@@ -25,9 +25,6 @@ from cmb_bidsapp.lesions.lesion import Mimic
 from cmb_bidsapp.lesions.tissues import tissues_on
 from cmb_bidsapp.models.nnunet import LesionModel
 from cmb_bidsapp.preprocess.resampling import Grid
-
-Image = npt.NDArray[np.float32]
-Labels = npt.NDArray[np.uint8]
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +40,7 @@ EDGE_MM = 1.5
 ASSUMED = (3.0, 20.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Background:
     """A processed scan, axes in RAS order.
 
@@ -75,8 +72,8 @@ class Background:
     t2star: Image
     t1w: Image
     affine: Affine
-    regions: Labels
-    tissues: Labels | None
+    regions: Regions
+    tissues: Regions | None
     suspected: Mask
     marks: Mask
     lesions: Mask | None
@@ -115,7 +112,7 @@ def suspected_places(probability: Image, lesions: Mask | None) -> Mask:
     return places
 
 
-def without_lesions(classes: Labels, brain: Mask) -> Labels:
+def without_lesions(classes: Regions, brain: Mask) -> Regions:
     """Proxy classes of a lesion network, microbleeds given the class nearest to them.
 
     Parameters
@@ -129,12 +126,12 @@ def without_lesions(classes: Labels, brain: Mask) -> Labels:
     if (known | ~brain).all():
         return np.where(brain, classes, 0).astype(np.uint8)
     nearest = ndimage.distance_transform_edt(~known, return_distances=False, return_indices=True)
-    regions: Labels = np.where(brain, np.where(known, classes, classes[tuple(nearest)]), 0)
+    regions: Regions = np.where(brain, np.where(known, classes, classes[tuple(nearest)]), 0)
     return regions.astype(np.uint8)
 
 
 def mimics_of(
-    known: Labels, mars: npt.NDArray[np.integer], brain: Mask, voxel: Sequence[float]
+    known: Regions, mars: npt.NDArray[np.integer], brain: Mask, voxel: Sequence[float]
 ) -> npt.NDArray[np.int8]:
     """What is dark in each voxel if it is no microbleed: numbers of the members of :class:`Mimic`.
 
@@ -171,45 +168,47 @@ def read_background(files: SessionFiles, labeled: SessionFiles | None) -> Backgr
     labeled
         Those of its truth, or of labeled masks; ``None`` where nothing is labeled.
     """
-    t2star, affine = read_derivative(files.t2star)
+    t2star = read_derivative(files.t2star)
+    affine = t2star.affine
     orientation = nib.orientations.io_orientation(affine)
 
     def ras(data: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
         return np.ascontiguousarray(nib.orientations.apply_orientation(data, orientation))
 
-    image = ras(t2star.astype(np.float32)).astype(np.float32)
+    image = ras(t2star.data.astype(np.float32)).astype(np.float32)
     t1w = np.zeros_like(image)
     if files.t1w_on_t2star.exists():
-        t1w = ras(read_derivative(files.t1w_on_t2star)[0]).astype(np.float32)
+        t1w = ras(read_derivative(files.t1w_on_t2star).data).astype(np.float32)
     source = files.proxy if files.proxy.exists() else files.network_labels
-    regions = without_lesions(ras(read_labels(source)[0]).astype(np.uint8), image > 0)
+    regions = without_lesions(ras(read_labels(source).data).astype(np.uint8), image > 0)
     tissues = None
     if files.structures.exists():
-        grid, brain = Grid.of(t2star, affine), t2star > 0
-        tissues = ras(tissues_on(*read_labels(files.structures), grid, brain)).astype(np.uint8)
+        structures, grid = read_labels(files.structures), Grid.of(t2star.data, affine)
+        seen = tissues_on(structures.data, structures.affine, grid, t2star.data > 0)
+        tissues = ras(seen).astype(np.uint8)
     lesions, doubtful = None, np.zeros(image.shape, np.bool_)
     if labeled is not None:
-        lesions = ras(read_labels(labeled.mask)[0]).astype(bool)
+        lesions = ras(read_labels(labeled.mask).data).astype(bool)
         if labeled.ignored.exists():
-            doubtful = ras(read_labels(labeled.ignored)[0]).astype(bool)
+            doubtful = ras(read_labels(labeled.ignored).data).astype(bool)
     marks = np.zeros(image.shape, np.bool_)
     if files.raw_mask.exists():
-        marks = ras(read_labels(files.raw_mask)[0]).astype(bool)
+        marks = ras(read_labels(files.raw_mask).data).astype(bool)
     suspected = np.zeros(image.shape, np.bool_)
     if files.probability.exists():
-        probability = ras(read_derivative(files.probability)[0]).astype(np.float32)
+        probability = ras(read_derivative(files.probability).data).astype(np.float32)
         suspected = suspected_places(probability, lesions)
     mimics = None
     if labeled is not None and labeled.mimics.exists():
-        known = ras(read_labels(labeled.mimics)[0]).astype(np.uint8)
+        known = ras(read_labels(labeled.mimics).data).astype(np.uint8)
         suspected |= known > 0
-        mars = ras(read_labels(labeled.mars)[0]).astype(np.int16)
+        mars = ras(read_labels(labeled.mars).data).astype(np.int16)
         mimics = mimics_of(known, mars, image > 0, ras_zooms(affine))
     b0, te_ms = _acquisition(files.t2star)
     return Background(
         t2star=image,
         t1w=t1w,
-        affine=affine @ nib.orientations.inv_ornt_aff(orientation, t2star.shape),
+        affine=affine @ nib.orientations.inv_ornt_aff(orientation, t2star.data.shape),
         regions=regions,
         tissues=tissues,
         suspected=suspected,

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from cmb_bidsapp.core.arrays import Affine, Mask
+from cmb_bidsapp.core.arrays import Affine, Image, Mask
 from cmb_bidsapp.core.defaults import (
     CFPR_MODE,
     CFPR_RADIUS_MM,
@@ -30,7 +30,7 @@ from cmb_bidsapp.lesions.grading import size_grading
 from cmb_bidsapp.lesions.instances import find_instances
 from cmb_bidsapp.lesions.segment import Segmentation, with_regions
 from cmb_bidsapp.preprocess.resampling import Grid
-from cmb_bidsapp.sensitivity.background import Background, Image
+from cmb_bidsapp.sensitivity.background import Background
 from cmb_bidsapp.simulate.implants import draw_implants, noise_level, with_implants
 
 Window = tuple[slice, slice, slice]
@@ -166,7 +166,7 @@ def _only(instances: npt.NDArray[np.int32], numbers: Sequence[int]) -> npt.NDArr
     return np.where(np.isin(instances, numbers), instances, 0).astype(np.int32)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Drawn:
     """A scan with simulated microbleeds, the visible ones by number, and a row of each."""
 
@@ -274,7 +274,12 @@ def draw_into(
             if row["lesion_id"] is not None
         ]
         around.append(center)
-    return Drawn(t2star, instances, rows, np.array(around, np.float64).reshape(-1, 3))
+    return Drawn(
+        t2star=t2star,
+        instances=instances,
+        rows=rows,
+        around=np.array(around, np.float64).reshape(-1, 3),
+    )
 
 
 def _windows(

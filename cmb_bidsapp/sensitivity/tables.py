@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import read_sidecar
-from cmb_bidsapp.bids.protocol import protocol_of
+from cmb_bidsapp.bids.protocol import read_protocol
 from cmb_bidsapp.bids.tables import describe, read_table, write_table
 from cmb_bidsapp.core.arrays import Floats
 from cmb_bidsapp.core.defaults import MAX_DIAMETER_MM
@@ -90,7 +90,7 @@ GROUP_SHARES = MappingProxyType(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Measured:
     """Simulated microbleeds, as far as shares depend on them.
 
@@ -122,10 +122,10 @@ class Measured:
         """
         rows = [row for row in rows if float(row["apparent_diameter"]) < MAX_DIAMETER_MM]
         return cls(
-            np.array([float(row["apparent_diameter"]) for row in rows], np.float64),
-            np.array([float(row["contrast"]) for row in rows], np.float64),
-            np.array([str(row["region"]) for row in rows], np.str_),
-            np.array([str(row["found"]).lower() == "true" for row in rows], np.bool_),
+            diameter=np.array([float(row["apparent_diameter"]) for row in rows], np.float64),
+            contrast=np.array([float(row["contrast"]) for row in rows], np.float64),
+            region=np.array([str(row["region"]) for row in rows], np.str_),
+            found=np.array([str(row["found"]).lower() == "true" for row in rows], np.bool_),
         )
 
 
@@ -301,10 +301,10 @@ def kinds(out_dir: Path) -> list[SessionKind]:
                 participants=len({participant for participant, _, _ in several}),
                 sessions=len(several),
                 measured=Measured(
-                    np.concatenate([part.diameter for part in parts]),
-                    np.concatenate([part.contrast for part in parts]),
-                    np.concatenate([part.region for part in parts]),
-                    np.concatenate([part.found for part in parts]),
+                    diameter=np.concatenate([part.diameter for part in parts]),
+                    contrast=np.concatenate([part.contrast for part in parts]),
+                    region=np.concatenate([part.region for part in parts]),
+                    found=np.concatenate([part.found for part in parts]),
                 ),
                 threshold=thresholds.pop() if len(thresholds) == 1 else None,
             )
@@ -321,7 +321,7 @@ def _about(files: SessionFiles) -> dict[str, Any]:
     return {
         "site": str(site) if site else None,
         "scanner": scanner or None,
-        **rounded(protocol_of(sidecar)),
+        **rounded(read_protocol(files)),
     }
 
 

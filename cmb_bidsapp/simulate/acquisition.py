@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from cmb_bidsapp.core.arrays import Image
 from cmb_bidsapp.core.labels import MIMICS, STRUCTURES, ids, to_structures
 from cmb_bidsapp.preprocess.dipole import dipole_field
 from cmb_bidsapp.preprocess.swi import homodyne, susceptibility_weighted
@@ -30,7 +31,6 @@ from cmb_bidsapp.simulate.physics import (
     Axes,
     Complex,
     Source,
-    Volume,
     draw,
     interpolation_matrix,
     phase_per_ppm,
@@ -42,7 +42,7 @@ from cmb_bidsapp.simulate.texture import Texture
 from cmb_bidsapp.simulate.tissues import EXTRACEREBRAL, IRON_RICH, SOFT_TISSUE, TISSUES, Tissue
 
 #: No inclusions.
-NOTHING: Mapping[str, Volume] = MappingProxyType({})
+NOTHING: Mapping[str, Image] = MappingProxyType({})
 
 #: Borders of tissues are smoothed by this (standard deviation, mm): finer ones show the stairs of
 #: label maps of 1 mm.
@@ -57,20 +57,20 @@ MINERAL_MM, MINERAL = 1.0, 2.0
 TWO_D_MM = 2.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class T2starScan:
     """A simulated T2*w scan and what is known of it, all on the T2*w grid."""
 
-    magnitude: Volume
-    phase: Volume
+    magnitude: Image
+    phase: Image
     """Phase in rad, wrapped."""
-    loss: Volume
+    loss: Image
     """Share of the noiseless magnitude that the microbleeds take away, 0..1."""
-    mimic_loss: dict[str, Volume]
+    mimic_loss: dict[str, Image]
     """The same for each kind of mimic."""
 
 
-def tissue_map(head: Head, table: dict[int, float]) -> Volume:
+def tissue_map(head: Head, table: dict[int, float]) -> Image:
     """One value per voxel of the head, float32, 1 mm, head space.
 
     Parameters
@@ -108,8 +108,8 @@ def background(
     protocol: ScanProtocol,
     rng: np.random.Generator,
     of_tissues: np.random.Generator | None = None,
-    filled: Mapping[str, Volume] = NOTHING,
-) -> tuple[Volume, Volume]:
+    filled: Mapping[str, Image] = NOTHING,
+) -> tuple[Image, Image]:
     """Noiseless magnitude and phase (rad) of the head without sources, 1 mm, head space.
 
     Parameters
@@ -156,7 +156,7 @@ def background(
     return magnitude, (_shim(field, head.brain) * per_ppm).astype(np.float32)
 
 
-def tissue_texture(head: Head, rng: np.random.Generator) -> Volume:
+def tissue_texture(head: Head, rng: np.random.Generator) -> Image:
     """Relative brightness within tissues, about 1: noise of several scales, of random strength.
 
     Parameters
@@ -186,7 +186,7 @@ def tissue_texture(head: Head, rng: np.random.Generator) -> Volume:
     return texture
 
 
-def _shim(field: Volume, brain: npt.NDArray[np.bool_]) -> Volume:
+def _shim(field: Image, brain: npt.NDArray[np.bool_]) -> Image:
     """Remove the linear part of the field over the brain, as a scanner's shim does."""
     axes = [np.linspace(-1, 1, n, dtype=np.float32) for n in field.shape]
     x, y, z = np.meshgrid(*axes, indexing="ij", sparse=True)
@@ -195,7 +195,7 @@ def _shim(field: Volume, brain: npt.NDArray[np.bool_]) -> Volume:
     design = np.column_stack([np.ones(len(points)), points])
     weights, *_ = np.linalg.lstsq(design, field[tuple(step.T)], rcond=None)
     c, wx, wy, wz = (np.float32(w) for w in weights)
-    shimmed: Volume = (field - (c + wx * x + wy * y + wz * z)).astype(np.float32)
+    shimmed: Image = (field - (c + wx * x + wy * y + wz * z)).astype(np.float32)
     return shimmed
 
 
@@ -274,7 +274,7 @@ def scan_t2star(
     *,
     of_tissues: np.random.Generator | None = None,
     texture: Texture | None = None,
-    filled: Mapping[str, Volume] = NOTHING,
+    filled: Mapping[str, Image] = NOTHING,
 ) -> T2starScan:
     """Acquire the head with its sources.
 
@@ -311,7 +311,7 @@ def scan_t2star(
         return interpolate(grid.mean_of_slices(signal), share)
 
     acquired = acquire()
-    mimic_loss: dict[str, Volume] = {}
+    mimic_loss: dict[str, Image] = {}
     for kind in MIMICS.values():
         before = acquired
         for source in mimics:
@@ -336,19 +336,17 @@ def scan_t2star(
     measured = measured * receive_field(grid.shape, rng) * np.float32(600 / white)
     if protocol.voxel[2] >= TWO_D_MM:
         measured *= slice_gains(grid.shape[2], rng)
-    return T2starScan(measured, phase, loss, mimic_loss)
+    return T2starScan(magnitude=measured, phase=phase, loss=loss, mimic_loss=mimic_loss)
 
 
-def _loss(before: Complex, after: Complex) -> Volume:
+def _loss(before: Complex, after: Complex) -> Image:
     """Share of the magnitude that is lost; in a void there is nothing to lose."""
     whole = np.abs(before)
-    lost: Volume = np.clip((whole - np.abs(after)) / np.maximum(whole, 1e-3), 0, 1)
+    lost: Image = np.clip((whole - np.abs(after)) / np.maximum(whole, 1e-3), 0, 1)
     return lost
 
 
-def scan_t1w(
-    head: Head, rng: np.random.Generator, filled: Mapping[str, Volume] = NOTHING
-) -> Volume:
+def scan_t1w(head: Head, rng: np.random.Generator, filled: Mapping[str, Image] = NOTHING) -> Image:
     """A T1w image of the head with noise, 1 mm, head space, arbitrary unit.
 
     Parameters
@@ -371,5 +369,5 @@ def scan_t1w(
         included(tissue_map(head, brightness), filled, level), BORDER_MM
     )
     noise = rng.normal(0, rng.uniform(2, 5), (2, *image.shape)).astype(np.float32)
-    noisy: Volume = np.hypot(image + noise[0], noise[1]) * receive_field(image.shape, rng)
+    noisy: Image = np.hypot(image + noise[0], noise[1]) * receive_field(image.shape, rng)
     return noisy

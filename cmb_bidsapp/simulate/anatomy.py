@@ -56,7 +56,8 @@ def read_head(path: Path) -> Head:
     DataError
         The file cannot be read, or is none.
     """
-    image = nib.as_closest_canonical(nib.Nifti1Image(*read_labels(path)))
+    read = read_labels(path)
+    image = nib.as_closest_canonical(nib.Nifti1Image(read.data, read.affine))
     if not np.allclose(image.header.get_zooms()[:3], 1.0, atol=0.05):
         raise DataError(f"{path} has other than 1 mm voxels; resample it, labels unmixed")
     if not np.isin(image.dataobj, ids(structure="cerebral-wm")).any():

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import fft
 
-from cmb_bidsapp.simulate.physics import Complex, Volume
+from cmb_bidsapp.core.arrays import Image
+from cmb_bidsapp.simulate.physics import Complex
 
 #: Share of the scans in which the head moves visibly.
 MOTION_SHARE = 0.3
@@ -97,7 +98,7 @@ def add_noise(
     return noisy
 
 
-def slice_gains(slices: int, rng: np.random.Generator) -> Volume:
+def slice_gains(slices: int, rng: np.random.Generator) -> Image:
     """Brightness of the slices of a 2D acquisition, about 1; shape ``(1, 1, slices)``.
 
     Parameters
@@ -107,11 +108,11 @@ def slice_gains(slices: int, rng: np.random.Generator) -> Volume:
     rng
         Draws the gains.
     """
-    gains: Volume = rng.normal(1, SLICE_GAIN, (1, 1, slices)).astype(np.float32)
+    gains: Image = rng.normal(1, SLICE_GAIN, (1, 1, slices)).astype(np.float32)
     return gains
 
 
-def receive_field(shape: tuple[int, ...], rng: np.random.Generator) -> Volume:
+def receive_field(shape: tuple[int, ...], rng: np.random.Generator) -> Image:
     """Smooth sensitivity of the coil over an image, about 1.
 
     Parameters
@@ -124,5 +125,5 @@ def receive_field(shape: tuple[int, ...], rng: np.random.Generator) -> Volume:
     axes = [np.linspace(-1, 1, n, dtype=np.float32) for n in shape]
     x, y, z = np.meshgrid(*axes, indexing="ij", sparse=True)
     a, b, c, d, e = (np.float32(v) for v in rng.uniform(-0.2, 0.2, 5))
-    field: Volume = np.exp(a * x + b * y + c * z + d * x * x + e * y * y)
+    field: Image = np.exp(a * x + b * y + c * z + d * x * x + e * y * y)
     return field

@@ -10,13 +10,14 @@ import numpy.typing as npt
 
 from cmb_bidsapp.anatomy.mars import on_grid, with_sides
 from cmb_bidsapp.anatomy.proxy import tissue_regions, to_proxy
+from cmb_bidsapp.core.arrays import Image
 from cmb_bidsapp.core.labels import PROXY_NAMES
 from cmb_bidsapp.preprocess.resampling import Grid
 from cmb_bidsapp.simulate.acquisition import scan_t1w, scan_t2star
 from cmb_bidsapp.simulate.grid import ScanGrid
 from cmb_bidsapp.simulate.inclusions import shares
 from cmb_bidsapp.simulate.person import Person, random_rigid
-from cmb_bidsapp.simulate.physics import Volume, interpolation_matrix, resample
+from cmb_bidsapp.simulate.physics import interpolation_matrix, resample
 from cmb_bidsapp.simulate.protocols import ScanProtocol
 from cmb_bidsapp.simulate.texture import Texture
 from cmb_bidsapp.simulate.truth import lesion_truth, mimic_rows, mimic_truth
@@ -25,7 +26,7 @@ from cmb_bidsapp.simulate.truth import lesion_truth, mimic_rows, mimic_truth
 ONE_MM = (1.0, 1.0, 1.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Case:
     """One simulated session: images, transform and truth.
 
@@ -33,14 +34,14 @@ class Case:
     T2*w world coordinates (mm). What is not named after the T1w is on the T2*w grid.
     """
 
-    t2star: Volume
-    phase: Volume
+    t2star: Image
+    phase: Image
     affine: npt.NDArray[np.float64]
-    t1w: Volume
+    t1w: Image
     t1w_brain: npt.NDArray[np.uint8]
     t1w_affine: npt.NDArray[np.float64]
     t1w_to_t2star: npt.NDArray[np.float64]
-    t1w_on_t2star: Volume
+    t1w_on_t2star: Image
     brain: npt.NDArray[np.uint8]
     proxy: npt.NDArray[np.uint8]
     mars: npt.NDArray[np.uint8]
@@ -134,7 +135,7 @@ def _translation(offset: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return affine
 
 
-def _t1w_on(t1w: Volume, grid: ScanGrid, rng: np.random.Generator) -> Volume:
+def _t1w_on(t1w: Image, grid: ScanGrid, rng: np.random.Generator) -> Image:
     """T1w at the T2*w voxel centers, up to half a millimeter off as after registration."""
     x, y, z = (
         interpolation_matrix(t1w.shape[a], grid.centers(a) + rng.normal(0, 0.3)) for a in range(3)

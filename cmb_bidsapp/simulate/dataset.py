@@ -17,11 +17,11 @@ import numpy.typing as npt
 from cmb_bidsapp import __version__
 from cmb_bidsapp.bids.outputs import bids_name, write_image, write_json, write_text
 from cmb_bidsapp.bids.tables import describe, write_dseg, write_table
+from cmb_bidsapp.core.arrays import Image
 from cmb_bidsapp.simulate.anatomy import Head, deform
 from cmb_bidsapp.simulate.case import Case, simulate_case
 from cmb_bidsapp.simulate.inclusions import choose_inclusions
 from cmb_bidsapp.simulate.person import Person, random_rigid
-from cmb_bidsapp.simulate.physics import Volume
 from cmb_bidsapp.simulate.protocols import ScanProtocol
 from cmb_bidsapp.simulate.request import Kept
 from cmb_bidsapp.simulate.sharing import shared
@@ -138,7 +138,7 @@ def write_case(
     )
 
 
-def _int16(image: Volume) -> npt.NDArray[np.int16]:
+def _int16(image: Image) -> npt.NDArray[np.int16]:
     return np.clip(np.round(image), 0, 32767).astype(np.int16)
 
 
@@ -169,7 +169,7 @@ def describe_dataset(folder: Path, name: str, *, derivative_of: Path | None = No
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SimulatedCohort:
     """What a simulated dataset is made of.
 

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from cmb_bidsapp.core.arrays import Affine
+from cmb_bidsapp.core.arrays import Affine, Image
 from cmb_bidsapp.simulate.anatomy import Head
-from cmb_bidsapp.simulate.physics import Complex, Volume, interpolation_matrix, resample
+from cmb_bidsapp.simulate.physics import Complex, interpolation_matrix, resample
 from cmb_bidsapp.simulate.protocols import ScanProtocol
 
 #: Sources are drawn at this voxel size or finer, in plane and through plane (mm).
 FINE_IN_PLANE, FINE_THROUGH_PLANE = 0.25, 0.5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ScanGrid:
     """The T2*w voxels in head space (mm), and how finely each is subdivided."""
 
@@ -54,12 +54,12 @@ class ScanGrid:
         # Both sides of a slice lose as much.
         excited = max(1, slab - gap - (gap % 2))
         return cls(
-            (float(first[0]), float(first[1]), float(first[2])),
-            protocol.voxel,
-            (int(shape[0]), int(shape[1]), int(shape[2])),
-            slab,
-            excited,
-            max(1, int(np.ceil(protocol.voxel[0] / FINE_IN_PLANE))),
+            origin=(float(first[0]), float(first[1]), float(first[2])),
+            voxel=protocol.voxel,
+            shape=(int(shape[0]), int(shape[1]), int(shape[2])),
+            slab=slab,
+            excited=excited,
+            in_plane=max(1, int(np.ceil(protocol.voxel[0] / FINE_IN_PLANE))),
         )
 
     def centers(self, axis: int, parts: int = 1) -> npt.NDArray[np.float64]:
@@ -85,14 +85,14 @@ class ScanGrid:
         averaged: Complex = sub_slices[..., first : first + self.excited].mean(-1).numpy()
         return averaged
 
-    def to_slices(self, volume: Volume) -> Volume:
+    def to_slices(self, volume: Image) -> Image:
         """Average a 1 mm head-space volume over the slab of each voxel."""
         x, y, z = self.matrices(volume.shape)
         first = (self.slab - self.excited) // 2
         sub_slices = z.reshape(-1, self.slab, volume.shape[2])
         return resample(volume, (x, y, sub_slices[:, first : first + self.excited].mean(axis=1)))
 
-    def matrices(self, shape: tuple[int, ...]) -> tuple[Volume, Volume, Volume]:
+    def matrices(self, shape: tuple[int, ...]) -> tuple[Image, Image, Image]:
         """Interpolation from head space onto voxel columns and sub-slices."""
         x, y = (interpolation_matrix(shape[a], self.centers(a)) for a in (0, 1))
         return x, y, interpolation_matrix(shape[2], self.centers(2, self.slab))

@@ -16,16 +16,14 @@ import numpy.typing as npt
 from nibabel.affines import apply_affine
 from scipy import ndimage
 
-from cmb_bidsapp.core.arrays import Affine
+from cmb_bidsapp.core.arrays import Affine, Image, Regions
 from cmb_bidsapp.core.labels import PROXY_NAMES
 from cmb_bidsapp.simulate.acquisition import apply_source
 from cmb_bidsapp.simulate.grid import FINE_IN_PLANE, FINE_THROUGH_PLANE, ScanGrid
-from cmb_bidsapp.simulate.physics import Complex, Source, Volume
+from cmb_bidsapp.simulate.physics import Complex, Source
 from cmb_bidsapp.simulate.protocols import ScanProtocol
 from cmb_bidsapp.simulate.sources import log_uniform, uneven
 from cmb_bidsapp.simulate.truth import darkened, in_plane_diameter, visible_lesions
-
-Regions = npt.NDArray[np.uint8]
 
 #: Share of the sources by proxy class. Deep ones are more frequent than in people: bleeds between
 #: the mineral of the basal ganglia are what networks miss.
@@ -42,7 +40,7 @@ FLUID = 1.3
 BLUR_MM = 0.5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Implants:
     """Sources in a scan, and what a rater would draw of them; arrays on the grid of the scan.
 
@@ -83,7 +81,7 @@ COLUMNS: dict[str, dict[str, Any]] = {
 
 
 def draw_implants(
-    t2star: Volume,
+    t2star: Image,
     proxy: Regions,
     affine: Affine,
     count: int,
@@ -116,12 +114,12 @@ def draw_implants(
     voxel = tuple(float(size) for size in np.linalg.norm(affine[:3, :3], axis=0))
     grid = _grid(t2star.shape, voxel)
     sources = choose_sources(t2star, proxy, voxel, count, rng, within)
-    protocol = ScanProtocol("implant", b0, te_ms, grid.voxel, snr=1)
+    protocol = ScanProtocol(name="implant", b0=b0, te_ms=te_ms, voxel=grid.voxel, snr=1)
     fine = np.ones((*grid.shape[:2], grid.shape[2] * grid.slab), np.complex64)
     for source in sources:
         apply_source(fine, source, grid, protocol, rng)
     factor = _blurred(grid.mean_of_slices(fine), voxel, rng.uniform(0, BLUR_MM))
-    loss: Volume = np.clip(1 - np.abs(factor), 0, 1)
+    loss: Image = np.clip(1 - np.abs(factor), 0, 1)
     brain = proxy > 0
     scaling = np.diag([*voxel, 1.0])
     centers = np.array([source.path[0] for source in sources]).reshape(-1, 3)
@@ -131,7 +129,7 @@ def draw_implants(
         _row(source, number, loss, instances, proxy, affine, voxel)
         for source, number in zip(sources, numbers, strict=True)
     ]
-    return Implants(factor, instances, ignore, rows)
+    return Implants(factor=factor, instances=instances, ignore=ignore, rows=rows)
 
 
 def _grid(shape: Sequence[int], voxel: Sequence[float]) -> ScanGrid:
@@ -140,11 +138,18 @@ def _grid(shape: Sequence[int], voxel: Sequence[float]) -> ScanGrid:
     slab = max(1, round(z / FINE_THROUGH_PLANE))
     in_plane = max(1, int(np.ceil(x / FINE_IN_PLANE)))
     i, j, k = (int(n) for n in shape)
-    return ScanGrid((0.0, 0.0, 0.0), (x, y, z), (i, j, k), slab, slab, in_plane)
+    return ScanGrid(
+        origin=(0.0, 0.0, 0.0),
+        voxel=(x, y, z),
+        shape=(i, j, k),
+        slab=slab,
+        excited=slab,
+        in_plane=in_plane,
+    )
 
 
 def choose_sources(
-    t2star: Volume,
+    t2star: Image,
     proxy: Regions,
     voxel: Sequence[float],
     count: int,
@@ -191,7 +196,7 @@ def choose_sources(
 
 
 def tissue_places(
-    t2star: Volume,
+    t2star: Image,
     proxy: Regions,
     count: int,
     rng: np.random.Generator,
@@ -227,7 +232,7 @@ def tissue_places(
 
 
 def _tissue_by_class(
-    t2star: Volume, proxy: Regions, within: npt.NDArray[np.bool_] | None = None
+    t2star: Image, proxy: Regions, within: npt.NDArray[np.bool_] | None = None
 ) -> dict[int, npt.NDArray[np.intp]]:
     """Voxels of each class that has any: not at its edge, and not in fluid."""
     if not (proxy > 0).any():
@@ -251,7 +256,7 @@ def _shares(places: Mapping[int, npt.NDArray[np.intp]]) -> npt.NDArray[np.float6
 
 def _source(center: npt.NDArray[np.float64], rng: np.random.Generator) -> Source:
     shape = uneven(rng)
-    return Source("cmb", log_uniform(rng, *CHI_PPM), shape, center[None])
+    return Source(kind="cmb", chi=log_uniform(rng, *CHI_PPM), semi_axes=shape, path=center[None])
 
 
 def _blurred(factor: Complex, voxel: Sequence[float], sigma_mm: float) -> Complex:
@@ -265,7 +270,7 @@ def _blurred(factor: Complex, voxel: Sequence[float], sigma_mm: float) -> Comple
 def _row(
     source: Source,
     number: int | None,
-    loss: Volume,
+    loss: Image,
     instances: npt.NDArray[np.int16],
     proxy: Regions,
     affine: Affine,
@@ -285,9 +290,7 @@ def _row(
     }
 
 
-def with_implants(
-    t2star: Volume, factor: Complex, noise: float, rng: np.random.Generator
-) -> Volume:
+def with_implants(t2star: Image, factor: Complex, noise: float, rng: np.random.Generator) -> Image:
     """Magnitude of a scan with implants, in whose voids there is noise as in any other.
 
     Parameters
@@ -306,12 +309,12 @@ def with_implants(
     share = np.abs(factor.flat[reach])
     sigma = noise * np.sqrt(np.clip(1 - share**2, 0, None))
     added = rng.standard_normal((2, len(reach)), dtype=np.float32) * sigma
-    darker: Volume = t2star.astype(np.float32)
+    darker: Image = t2star.astype(np.float32)
     darker.flat[reach] = np.hypot(darker.flat[reach] * share + added[0], added[1])
     return darker
 
 
-def noise_level(t2star: Volume) -> float:
+def noise_level(t2star: Image) -> float:
     """Standard deviation of the noise, from the differences of neighbors along the first axis.
 
     Anatomy is smooth at that distance almost everywhere, which the median relies on.

@@ -12,9 +12,10 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
+from cmb_bidsapp.core.arrays import Image
 from cmb_bidsapp.core.labels import ids
 from cmb_bidsapp.simulate.anatomy import Head
-from cmb_bidsapp.simulate.physics import Source, Volume, draw
+from cmb_bidsapp.simulate.physics import Source, draw
 from cmb_bidsapp.simulate.sites import UP, Sites
 from cmb_bidsapp.simulate.tissues import TISSUES, Tissue
 
@@ -35,8 +36,12 @@ LOOKS: Mapping[str, Look] = MappingProxyType(
     {
         "perivascular-space": Look(TISSUES["csf"]),
         "lacune": Look(TISSUES["csf"]),
-        "white-matter-lesion": Look(Tissue(0.80, 66, -0.010, 86), "cerebral-wm"),
-        "choroid-plexus": Look(Tissue(0.86, 70, 0.020, 62), "lateral-ventricle"),
+        "white-matter-lesion": Look(
+            Tissue(proton_density=0.80, t2star_ms=66, chi=-0.010, t1w=86), "cerebral-wm"
+        ),
+        "choroid-plexus": Look(
+            Tissue(proton_density=0.86, t2star_ms=70, chi=0.020, t1w=62), "lateral-ventricle"
+        ),
     }
 )
 #: The most of each in a brain of the highest burden; half of all brains have less than a third.
@@ -85,7 +90,9 @@ def _space(sites: Sites, rng: np.random.Generator) -> Source | None:
     length = rng.uniform(*SPACE_LENGTH_MM)
     end = start + length * direction / np.linalg.norm(direction)
     radius = float(rng.uniform(*SPACE_MM))
-    return Source("perivascular-space", 0.0, (radius,) * 3, np.stack([start, end]))
+    return Source(
+        kind="perivascular-space", chi=0.0, semi_axes=(radius,) * 3, path=np.stack([start, end])
+    )
 
 
 def _blob(
@@ -95,10 +102,10 @@ def _blob(
     if center is None:
         return None
     a, b, c = (float(rng.uniform(*radius_mm) * share) for share in rng.uniform(0.6, 1, 3))
-    return Source(kind, 0.0, (a, b, c), center[None])
+    return Source(kind=kind, chi=0.0, semi_axes=(a, b, c), path=center[None])
 
 
-def shares(inclusions: Sequence[Source], head: Head, rng: np.random.Generator) -> dict[str, Volume]:
+def shares(inclusions: Sequence[Source], head: Head, rng: np.random.Generator) -> dict[str, Image]:
     """Share of each voxel of a head that each kind of inclusion fills.
 
     Parameters
@@ -115,7 +122,7 @@ def shares(inclusions: Sequence[Source], head: Head, rng: np.random.Generator) -
     shares
         By kind, 0..1, 1 mm, head space; only kinds that there are.
     """
-    found: dict[str, Volume] = {}
+    found: dict[str, Image] = {}
     for source in inclusions:
         share = found.setdefault(source.kind, np.zeros(head.dseg.shape, np.float32))
         reach = max(source.semi_axes) + ROOM
@@ -134,13 +141,13 @@ def shares(inclusions: Sequence[Source], head: Head, rng: np.random.Generator) -
     return found
 
 
-def included_tissues(filled: Mapping[str, Volume]) -> set[Tissue]:
+def included_tissues(filled: Mapping[str, Image]) -> set[Tissue]:
     """Tissues that inclusions look like."""
     return {LOOKS[kind].tissue for kind in filled}
 
 
 def included(
-    values: Volume, filled: Mapping[str, Volume], level: Mapping[str, float]
+    values: Image, filled: Mapping[str, Image], level: Mapping[str, float]
 ) -> npt.NDArray[np.float32]:
     """Values of a head with those of the inclusions mixed in.
 

@@ -12,16 +12,15 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from cmb_bidsapp.core.arrays import Mask
+from cmb_bidsapp.simulate.anatomy import Dseg
 from cmb_bidsapp.simulate.tissues import Tissue
-
-Dseg = npt.NDArray[np.int16]
-Mask = npt.NDArray[np.bool_]
 
 NUCLEI = MappingProxyType(
     {
-        "red-nucleus": Tissue(0.74, 33, 0.100, 98),
-        "substantia-nigra": Tissue(0.74, 30, 0.111, 98),
-        "dentate": Tissue(0.74, 30, 0.152, 100),
+        "red-nucleus": Tissue(proton_density=0.74, t2star_ms=33, chi=0.100, t1w=98),
+        "substantia-nigra": Tissue(proton_density=0.74, t2star_ms=30, chi=0.111, t1w=98),
+        "dentate": Tissue(proton_density=0.74, t2star_ms=30, chi=0.152, t1w=100),
     }
 )
 #: Ventral diencephalon and cerebellar white matter of each side, and the brainstem.

@@ -31,7 +31,7 @@ def random_rigid(rng: np.random.Generator, degrees: float, mm: float) -> Affine:
     return motion
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Person:
     """A head and what lies in it.
 
@@ -68,7 +68,13 @@ class Person:
         microbleeds, mimics, inclusions
             In head space (mm).
         """
-        return cls(head, microbleeds, mimics, inclusions, np.argwhere(head.brain).mean(axis=0))
+        return cls(
+            head=head,
+            microbleeds=microbleeds,
+            mimics=mimics,
+            inclusions=inclusions,
+            origin=np.argwhere(head.brain).mean(axis=0),
+        )
 
     def moved(self, motion: Affine) -> Person:
         """The same person, who lies elsewhere in the scanner.
@@ -87,4 +93,10 @@ class Person:
             [replace(source, path=apply_affine(there, source.path)) for source in sources]
             for sources in (self.microbleeds, self.mimics, self.inclusions)
         )
-        return Person(Head(dseg), microbleeds, mimics, inclusions, self.origin)
+        return Person(
+            head=Head(dseg),
+            microbleeds=microbleeds,
+            mimics=mimics,
+            inclusions=inclusions,
+            origin=self.origin,
+        )

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from cmb_bidsapp.core.arrays import Image
 from cmb_bidsapp.preprocess.dipole import dipole_field
 from cmb_bidsapp.preprocess.resampling import along_axes
 
-Volume = npt.NDArray[np.float32]
 Complex = npt.NDArray[np.complex64]
 
 #: Gyromagnetic ratio of the proton over 2 pi, in MHz/T.
@@ -38,7 +38,7 @@ def phase_per_ppm(b0: float, te_ms: float) -> float:
     return float(2 * np.pi * GAMMA_BAR * b0 * te_ms * 1e-3)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Source:
     """A source of susceptibility in the head.
 
@@ -83,7 +83,7 @@ class Source:
 Axes = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
 
-def draw(source: Source, axes: Axes, rng: np.random.Generator | None = None) -> Volume:
+def draw(source: Source, axes: Axes, rng: np.random.Generator | None = None) -> Image:
     """Fraction of each voxel of a box that the source fills.
 
     Parameters
@@ -100,7 +100,7 @@ def draw(source: Source, axes: Axes, rng: np.random.Generator | None = None) -> 
     if len(source.path) > 1:
         reach = source.semi_axes[0] + min(spacing)
         distance = _distance_to_path(source.path, axes, spacing, reach)
-        filled: Volume = np.clip((source.semi_axes[0] - distance) / min(spacing) + 0.5, 0, 1)
+        filled: Image = np.clip((source.semi_axes[0] - distance) / min(spacing) + 0.5, 0, 1)
         # A vessel finer than the voxels is drawn about one voxel wide: keep its cross-section.
         section, width = np.pi * source.semi_axes[0] ** 2, min(spacing)
         return filled * np.float32(min(1.0, section / width**2))
@@ -120,7 +120,7 @@ def draw(source: Source, axes: Axes, rng: np.random.Generator | None = None) -> 
     drawn = float(occupancy.sum()) * float(np.prod(spacing))
     volume = 4 / 3 * np.pi * float(np.prod(source.semi_axes))
     share = min(1.0, volume / drawn) if drawn > 0 else 1.0
-    drawn_volume: Volume = (occupancy * share).astype(np.float32)
+    drawn_volume: Image = (occupancy * share).astype(np.float32)
     return drawn_volume
 
 
@@ -149,7 +149,7 @@ def _distance_to_path(
 
 
 def signal_factor(
-    occupancy: Volume, spacing: tuple[float, float, float], chi: float, b0: float, te_ms: float
+    occupancy: Image, spacing: tuple[float, float, float], chi: float, b0: float, te_ms: float
 ) -> Complex:
     """What a source multiplies the complex signal with, per voxel of its box: phase and decay.
 
@@ -175,7 +175,7 @@ def signal_factor(
     return factor
 
 
-def interpolation_matrix(n_in: int, positions: npt.NDArray[np.float64]) -> Volume:
+def interpolation_matrix(n_in: int, positions: npt.NDArray[np.float64]) -> Image:
     """Linear interpolation between samples at 0, 1, 2 and so on; shape ``(positions, n_in)``.
 
     Parameters
@@ -196,7 +196,7 @@ def interpolation_matrix(n_in: int, positions: npt.NDArray[np.float64]) -> Volum
     return matrix
 
 
-def resample(volume: Volume, matrices: tuple[Volume, Volume, Volume]) -> Volume:
+def resample(volume: Image, matrices: tuple[Image, Image, Image]) -> Image:
     """Interpolate along each axis; returns one value for every row of each matrix.
 
     Parameters

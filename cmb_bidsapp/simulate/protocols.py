@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ScanProtocol:
     """Acquisition of a T2*w image.
 
@@ -44,12 +44,14 @@ PROTOCOLS = MappingProxyType(
     {
         p.name: p
         for p in (
-            ScanProtocol("paper", 3.0, 20, (0.4286, 0.4286, 6.5), 25),
-            ScanProtocol("gre3t4mm", 3.0, 18, (0.45, 0.45, 4.0), 25),
-            ScanProtocol("gre15t5mm", 1.5, 40, (0.5, 0.5, 5.0), 20),
-            ScanProtocol("gre3t3mm", 3.0, 20, (1.0, 1.0, 3.0), 30),
-            ScanProtocol("swi3t", 3.0, 20, (0.94, 0.94, 1.75), 25, swi=True),
-            ScanProtocol("gre15t3d", 1.5, 25, (0.49, 0.49, 0.8), 18),
+            ScanProtocol(name="paper", b0=3.0, te_ms=20, voxel=(0.4286, 0.4286, 6.5), snr=25),
+            ScanProtocol(name="gre3t4mm", b0=3.0, te_ms=18, voxel=(0.45, 0.45, 4.0), snr=25),
+            ScanProtocol(name="gre15t5mm", b0=1.5, te_ms=40, voxel=(0.5, 0.5, 5.0), snr=20),
+            ScanProtocol(name="gre3t3mm", b0=3.0, te_ms=20, voxel=(1.0, 1.0, 3.0), snr=30),
+            ScanProtocol(
+                name="swi3t", b0=3.0, te_ms=20, voxel=(0.94, 0.94, 1.75), snr=25, swi=True
+            ),
+            ScanProtocol(name="gre15t3d", b0=1.5, te_ms=25, voxel=(0.49, 0.49, 0.8), snr=18),
         )
     }
 )
@@ -87,4 +89,6 @@ def read_protocol(text: str) -> ScanProtocol:
     ):
         raise ValueError(expected)
     name, voxel = given.get("name", "custom"), (x, y, thickness + gap)
-    return ScanProtocol(name, b0, te_ms, voxel, snr, gap, swi=sequence == "swi")
+    return ScanProtocol(
+        name=name, b0=b0, te_ms=te_ms, voxel=voxel, snr=snr, gap=gap, swi=sequence == "swi"
+    )

@@ -76,7 +76,7 @@ def choose_microbleeds(
         shape = uneven(rng)
         faint = rng.random() < FAINT_SHARE
         chi = log_uniform(rng, 0.05, min_chi) if faint else log_uniform(rng, min_chi, 2.0)
-        chosen.append(Source("cmb", chi, shape, center[None]))
+        chosen.append(Source(kind="cmb", chi=chi, semi_axes=shape, path=center[None]))
     return chosen
 
 
@@ -191,12 +191,19 @@ def choose_calcifications(sites: Sites, rng: np.random.Generator) -> list[Source
                 if center is not None:
                     radius = float(rng.uniform(0.5, 2.5))
                     chi = -log_uniform(rng, 0.1, 3.0)
-                    chosen.append(Source("calcification", chi, (radius,) * 3, center[None]))
+                    chosen.append(
+                        Source(
+                            kind="calcification",
+                            chi=chi,
+                            semi_axes=(radius,) * 3,
+                            path=center[None],
+                        )
+                    )
     return chosen
 
 
 def _vein(path: Sequence[npt.NDArray[np.float64]], radius: float, chi: float) -> Source:
-    return Source("vein", chi, (radius, radius, radius), np.array(path))
+    return Source(kind="vein", chi=chi, semi_axes=(radius, radius, radius), path=np.array(path))
 
 
 def _walk(sites: Sites, site: str, rng: np.random.Generator, *, radius: float) -> Source | None:

@@ -12,9 +12,10 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from cmb_bidsapp.bids.images import read_derivative
+from cmb_bidsapp.core.arrays import Image
 from cmb_bidsapp.simulate.anatomy import Head
 from cmb_bidsapp.simulate.grid import ScanGrid
-from cmb_bidsapp.simulate.physics import Volume, resample
+from cmb_bidsapp.simulate.physics import resample
 
 #: Brightness is relative to that of the surroundings of this width (standard deviation, mm).
 SURROUNDINGS_MM = 4.0
@@ -28,11 +29,11 @@ LIMITS = (0.3, 1.5)
 class Texture:
     """Relative brightness of real tissue, and its voxel size (mm)."""
 
-    relative: Volume
+    relative: Image
     voxel: tuple[float, float, float]
 
     @classmethod
-    def of(cls, magnitude: Volume, voxel: Sequence[float]) -> Texture:
+    def of(cls, magnitude: Image, voxel: Sequence[float]) -> Texture:
         """Brightness of an image relative to the surroundings of each voxel.
 
         No slice of it, along any axis, is darker than the others: mirrored at the border, such a
@@ -53,7 +54,7 @@ class Texture:
         x, y, z = (float(size) for size in voxel)
         return cls(relative.astype(np.float32), (x, y, z))
 
-    def on(self, grid: ScanGrid, head: Head, rng: np.random.Generator) -> Volume:
+    def on(self, grid: ScanGrid, head: Head, rng: np.random.Generator) -> Image:
         """Texture at the sub-slices of a scan, shape ``(x, y, sub-slices)``.
 
         Parameters
@@ -78,13 +79,14 @@ class Texture:
         brain = head.brain.astype(np.float32)
         x, y, z = grid.matrices(head.dseg.shape)
         inside = resample(brain, (x, y, z)) * strength
-        textured: Volume = 1 + inside * (drawn - 1)
+        textured: Image = 1 + inside * (drawn - 1)
         return textured
 
 
 def read_texture(path: Path) -> Texture:
     """Texture of an image file; of a 4D one, of its last volume (the latest echo)."""
-    image = nib.as_closest_canonical(nib.Nifti1Image(*read_derivative(path)))
+    read = read_derivative(path)
+    image = nib.as_closest_canonical(nib.Nifti1Image(read.data, read.affine))
     data = np.asarray(image.dataobj, np.float32)
     last = data[..., -1] if data.ndim == 4 else data
     return Texture.of(last, image.header.get_zooms()[:3])

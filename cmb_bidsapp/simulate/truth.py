@@ -13,9 +13,9 @@ from nibabel.affines import apply_affine
 from scipy import ndimage
 
 from cmb_bidsapp.anatomy.proxy import UNNAMED_LOBE
-from cmb_bidsapp.core.arrays import Affine
+from cmb_bidsapp.core.arrays import Affine, Image
 from cmb_bidsapp.core.labels import MARS_LOOK, MARS_NAMES, MIMICS, PROXY_COLORS, PROXY_NAMES, SIDES
-from cmb_bidsapp.simulate.physics import Source, Volume
+from cmb_bidsapp.simulate.physics import Source
 
 #: A voxel belongs to a microbleed where the lesion takes at least this share of the magnitude ...
 LESION_LOSS = 0.15
@@ -87,7 +87,7 @@ def in_plane_diameter(mask: npt.NDArray[np.bool_], voxel: Sequence[float]) -> fl
     return 2 * math.sqrt(area / math.pi)
 
 
-def is_visible(mask: npt.NDArray[np.bool_], loss: Volume, voxel: Sequence[float]) -> bool:
+def is_visible(mask: npt.NDArray[np.bool_], loss: Image, voxel: Sequence[float]) -> bool:
     """Whether a rater would draw a lesion.
 
     Parameters
@@ -104,7 +104,7 @@ def is_visible(mask: npt.NDArray[np.bool_], loss: Volume, voxel: Sequence[float]
 
 
 def visible_lesions(
-    loss: Volume,
+    loss: Image,
     brain: npt.NDArray[np.bool_],
     affine: Affine,
     centers: npt.NDArray[np.float64],
@@ -171,7 +171,7 @@ def voxels_of(
 
 
 def darkened(
-    loss: Volume,
+    loss: Image,
     brain: npt.NDArray[np.bool_],
     instances: npt.NDArray[np.int16],
 ) -> npt.NDArray[np.uint8]:
@@ -192,7 +192,7 @@ def darkened(
 
 
 def lesion_truth(
-    loss: Volume,
+    loss: Image,
     brain: npt.NDArray[np.uint8],
     proxy: npt.NDArray[np.uint8],
     affine: Affine,
@@ -256,7 +256,7 @@ def _mars(mars: npt.NDArray[np.uint8], point: npt.NDArray[np.float64]) -> dict[s
 
 
 def mimic_truth(
-    mimic_loss: Mapping[str, Volume], brain: npt.NDArray[np.uint8]
+    mimic_loss: Mapping[str, Image], brain: npt.NDArray[np.uint8]
 ) -> npt.NDArray[np.uint8]:
     """Voxels that a mimic darkens as a microbleed would, by the kind of mimic (from 1).
 

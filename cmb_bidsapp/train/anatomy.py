@@ -60,7 +60,7 @@ FIRST_RATE, FINE_TUNE_LR = 3e-3, 1.5e-3
 FIRST_INSIDE = 10_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LabeledHead:
     """A label map made ready for synthesis, 1 mm, RAS axis order.
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -24,11 +25,16 @@ IMAGE_ENDINGS = (
     ending(lambda files: files.proxy),
 )
 MASK_ENDING = ending(lambda files: files.mask)
-#: What may lie beside the mask: lesions too faint to count, and mimics.
-KNOWN_ENDINGS = (ending(lambda files: files.ignored), ending(lambda files: files.mimics))
+#: What may lie beside the mask, by its name in :class:`TrainingCase`.
+KNOWN_ENDINGS = MappingProxyType(
+    {
+        "ignore": ending(lambda files: files.ignored),
+        "mimics": ending(lambda files: files.mimics),
+    }
+)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainingCase:
     """Files of one session, as the app and ``simulate`` write them (T2*w grid)."""
 
@@ -91,10 +97,16 @@ def find_cases(derivatives: Path, truth: Path | None = None) -> list[TrainingCas
             continue
         t2star, t1w, proxy, mask = files
         _check_grid(mask, t2star)
-        known = [
-            path if (path := masks / f"{session}{end}").exists() else None for end in KNOWN_ENDINGS
-        ]
-        cases.append(TrainingCase(session.name, t2star, t1w, proxy, mask, *known))
+        known = {
+            name: path
+            for name, end in KNOWN_ENDINGS.items()
+            if (path := masks / f"{session}{end}").exists()
+        }
+        cases.append(
+            TrainingCase(
+                name=session.name, t2star=t2star, t1w=t1w, proxy=proxy, lesions=mask, **known
+            )
+        )
     if not cases:
         raise NoInputError(
             f"{derivatives}: no session with *_desc-proxy_dseg, both images and, in {masks}, "

@@ -13,7 +13,7 @@ from cmb_bidsapp.train.second_look import halfway
 PATIENCE = 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Milestone:
     """Judges in a training, and what they say of the scans held back.
 
@@ -70,7 +70,7 @@ def best_state(
 
     def measured(step: int, judged: Judged, *, half: bool = False) -> Milestone:
         share, marks = judged.share(start, thresholds), judged.marks(start, thresholds)
-        return Milestone(step, half, judged, share, marks)
+        return Milestone(step=step, halfway=half, judged=judged, share=share, marks=marks)
 
     best, idle = measured(0, start), 0
     say(f"step 0: {best}")

@@ -9,10 +9,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from cmb_bidsapp.core.arrays import Floats
+from cmb_bidsapp.core.arrays import Floats, Image
 from cmb_bidsapp.core.statistics import interval, ratio, ratios, resample
 from cmb_bidsapp.lesions.second_look import SecondLook
-from cmb_bidsapp.lesions.views import Image
 from cmb_bidsapp.models.calibration import CLOSEST, Knots, calibrate, log_odds
 from cmb_bidsapp.train.held_back import Trial
 

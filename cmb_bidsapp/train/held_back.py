@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cmb_bidsapp.core.arrays import Points
+from cmb_bidsapp.core.arrays import Image, Points
 from cmb_bidsapp.evaluation.matching import centers_of, lesions_of, match
 from cmb_bidsapp.lesions.proposals import Proposals
 from cmb_bidsapp.lesions.second_look import SecondLook, judge_views
 from cmb_bidsapp.lesions.segment import Segmentation
-from cmb_bidsapp.lesions.views import Image, Viewer, Views
+from cmb_bidsapp.lesions.views import Viewer, Views
 from cmb_bidsapp.sensitivity.background import Background
 from cmb_bidsapp.sensitivity.measure import (
     Chain,
@@ -32,7 +32,7 @@ from cmb_bidsapp.simulate.implants import noise_level
 Found = npt.NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Trial:
     """Candidates of one image.
 
@@ -159,6 +159,6 @@ def from_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> list[Trial]:
     """Inverse of :func:`as_arrays`; other arrays are ignored."""
     trials: list[Trial] = []
     while f"{len(trials)}_views" in arrays:
-        names = [f"{len(trials)}_{field.name}" for field in fields(Trial)]
-        trials.append(Trial(*(arrays[name] for name in names)))
+        names = [field.name for field in fields(Trial)]
+        trials.append(Trial(**{name: arrays[f"{len(trials)}_{name}"] for name in names}))
     return trials

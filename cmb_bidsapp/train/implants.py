@@ -15,14 +15,9 @@ from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.filters import select_participants
 from cmb_bidsapp.bids.outputs import write_image
 from cmb_bidsapp.bids.tables import write_table
+from cmb_bidsapp.core.arrays import Image, Regions
 from cmb_bidsapp.core.errors import ExitCode, NoInputError
-from cmb_bidsapp.sensitivity.background import (
-    Background,
-    Image,
-    Labels,
-    processed_sessions,
-    read_background,
-)
+from cmb_bidsapp.sensitivity.background import Background, processed_sessions, read_background
 from cmb_bidsapp.simulate.implants import COLUMNS, draw_implants, noise_level, with_implants
 
 log = logging.getLogger(__name__)
@@ -36,9 +31,9 @@ class Draw:
     """A background with implants, as a case of a training."""
 
     t2star: Image
-    lesions: Labels
-    ignore: Labels
-    mimics: Labels
+    lesions: Regions
+    ignore: Regions
+    mimics: Regions
     rows: list[dict[str, Any]]
 
 

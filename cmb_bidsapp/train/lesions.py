@@ -64,15 +64,15 @@ def training_labels(case: TrainingCase, classes: Mapping[str, int]) -> npt.NDArr
     classes
         Label by name, see :func:`class_labels`.
     """
-    regions = read_labels(case.proxy)[0]
+    regions = read_labels(case.proxy).data
     labels = np.zeros(regions.shape, np.uint8)
     for name, value in PROXY.items():
         labels[regions == value] = classes.get(name, 0)
     if "mimic" in classes and case.mimics is not None:
-        labels[read_derivative(case.mimics)[0] > 0] = classes["mimic"]
+        labels[read_derivative(case.mimics).data > 0] = classes["mimic"]
     if case.ignore is not None:
-        labels[read_derivative(case.ignore)[0] > 0] = classes["ignore"]
-    labels[read_derivative(case.lesions)[0] > 0] = classes["CMB"]
+        labels[read_derivative(case.ignore).data > 0] = classes["ignore"]
+    labels[read_derivative(case.lesions).data > 0] = classes["CMB"]
     return labels
 
 
@@ -104,7 +104,7 @@ def write_raw_dataset(
         affine = open_image(case.t2star).affine
         slices = slices_in_slab(slice_distance(affine))
         for channel, path in enumerate((case.t2star, case.t1w)):
-            data, spacing = network_order(read_derivative(path)[0], affine)
+            data, spacing = network_order(read_derivative(path).data, affine)
             means = to_slabs(data[None], slices, 0)[0]
             _save(folder / "imagesTr" / f"{case.name}_{channel:04d}.nii.gz", means, spacing)
         data, spacing = network_order(training_labels(case, classes), affine)

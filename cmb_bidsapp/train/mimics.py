@@ -10,10 +10,11 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
+from cmb_bidsapp.core.arrays import Image
 from cmb_bidsapp.lesions.lesion import Mimic
 from cmb_bidsapp.lesions.second_look import Namer
 from cmb_bidsapp.train.mixing import Fitting
-from cmb_bidsapp.train.places import Image, Places
+from cmb_bidsapp.train.places import Places
 
 BATCH, LEARNING_RATE = 128, 2e-3
 #: A mimic of fewer places is not learned: it would be known by heart.

@@ -10,11 +10,12 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
+from cmb_bidsapp.core.arrays import Image
 from cmb_bidsapp.core.errors import NoInputError
 from cmb_bidsapp.lesions.second_look import PlaceNetwork
 from cmb_bidsapp.lesions.views import BRIGHTNESS, PIXELS
 from cmb_bidsapp.models.device import fast_arithmetic
-from cmb_bidsapp.train.places import MARGIN, Image, Kind, Places, Stored
+from cmb_bidsapp.train.places import MARGIN, Kind, Places, Stored
 
 #: Brightness of what is not brain, or next to nothing else.
 OUTSIDE = -0.98

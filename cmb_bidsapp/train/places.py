@@ -12,15 +12,13 @@ import numpy.typing as npt
 from nibabel.affines import apply_affine
 from scipy import ndimage
 
-from cmb_bidsapp.core.arrays import Points
+from cmb_bidsapp.core.arrays import Image, Mask, Points
 from cmb_bidsapp.lesions.instances import CONNECTIVITY_26
 from cmb_bidsapp.lesions.spots import dark_places, darkest, relative_brightness
 from cmb_bidsapp.lesions.views import PIXELS, SLICES, Viewer, as_channels
 from cmb_bidsapp.sensitivity.background import Background
 from cmb_bidsapp.simulate.implants import draw_implants, tissue_places
 
-Image = npt.NDArray[np.float32]
-Mask = npt.NDArray[np.bool_]
 #: Half precision: thousands of views are held at a time.
 Stored = npt.NDArray[np.float16]
 
@@ -77,7 +75,7 @@ class Acquisition:
         return cls((x, y, z), seen.b0, seen.te_ms)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Places:
     """Views of places with what they are.
 
@@ -114,12 +112,12 @@ class Places:
     def joined(cls, parts: Sequence[Places]) -> Places:
         """All places of several scans."""
         return cls(
-            np.concatenate([p.brightness for p in parts]),
-            np.concatenate([p.tissues for p in parts]),
-            np.concatenate([p.voxel for p in parts]),
-            np.concatenate([p.kind for p in parts]),
-            np.concatenate([p.acquisition for p in parts]),
-            np.concatenate([p.mimic for p in parts]),
+            brightness=np.concatenate([p.brightness for p in parts]),
+            tissues=np.concatenate([p.tissues for p in parts]),
+            voxel=np.concatenate([p.voxel for p in parts]),
+            kind=np.concatenate([p.kind for p in parts]),
+            acquisition=np.concatenate([p.acquisition for p in parts]),
+            mimic=np.concatenate([p.mimic for p in parts]),
         )
 
 
@@ -234,12 +232,12 @@ def _places_at(
     if seen.mimics is not None:
         mimic[kind == Kind.OTHER] = seen.mimics[tuple(voxels[kind == Kind.OTHER].T)]
     return Places(
-        viewer.brightness(voxels, PIXELS + 2 * MARGIN).astype(np.float16),
-        viewer.tissues_around(voxels, PIXELS + 2 * MARGIN),
-        np.tile(np.array(viewer.log_voxel(), np.float32), (len(voxels), 1)),
-        kind,
-        np.full(len(voxels), acquisition, np.int16),
-        mimic,
+        brightness=viewer.brightness(voxels, PIXELS + 2 * MARGIN).astype(np.float16),
+        tissues=viewer.tissues_around(voxels, PIXELS + 2 * MARGIN),
+        voxel=np.tile(np.array(viewer.log_voxel(), np.float32), (len(voxels), 1)),
+        kind=kind,
+        acquisition=np.full(len(voxels), acquisition, np.int16),
+        mimic=mimic,
     )
 
 

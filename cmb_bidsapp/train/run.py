@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from cmb_bidsapp.anatomy.network import AnatomyNetwork
+from cmb_bidsapp.core.arrays import Volume
 from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.core.defaults import ANATOMY_MODEL
 from cmb_bidsapp.core.errors import ExitCode, UsageError
@@ -162,7 +163,7 @@ def with_tissues(seen: Background, anatomy: AnatomyNetwork) -> Background:
     """
     if seen.tissues is not None or seen.milliliters < LEAST_ML:
         return seen
-    found = anatomy(seen.t2star, seen.affine, Contrast.T2STARW)
+    found = anatomy(Volume(seen.t2star, seen.affine), Contrast.T2STARW)
     grid, brain = Grid.of(seen.t2star, seen.affine), seen.t2star > 0
     return replace(seen, tissues=tissues_on(found.structures, found.grid.affine, grid, brain))
 

@@ -11,11 +11,12 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
+from cmb_bidsapp.core.arrays import Image
 from cmb_bidsapp.core.errors import NoInputError
 from cmb_bidsapp.lesions.second_look import JUDGES, Judge, SecondLook, judge_views
 from cmb_bidsapp.lesions.views import PIXELS
 from cmb_bidsapp.train.mixing import Fitting, Mixer
-from cmb_bidsapp.train.places import MARGIN, Image, Kind, Places, Stored
+from cmb_bidsapp.train.places import MARGIN, Kind, Places, Stored
 
 BATCH, LEARNING_RATE = 128, 2e-3
 #: Of a judge that is trained further: it shall not forget what it was trained on before.

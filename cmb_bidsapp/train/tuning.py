@@ -120,8 +120,8 @@ class WorkFolder:
             return {"protocol": _protocol(seen), **vars(found)}
 
         kept = self._kept(f"{files.label}_places", make)
-        names = (field.name for field in dataclasses.fields(Places))
-        return Places(*(kept[name] for name in names)), _acquisition(kept)
+        names = [field.name for field in dataclasses.fields(Places)]
+        return Places(**{name: kept[name] for name in names}), _acquisition(kept)
 
     def trials(
         self,

@@ -6,7 +6,9 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from cmb_bidsapp.anatomy.existing import ExistingParcellation, parcellations_in
+from cmb_bidsapp.anatomy.backend import existing
+from cmb_bidsapp.anatomy.backends import BACKENDS
+from cmb_bidsapp.anatomy.existing import ExistingParcellation
 
 #: FreeSurfer's axes (L, I, A), 4 mm, off-center.
 AFFINE = np.array([[-4.0, 0, 0, 85], [0, 0, 4, -60], [0, -4, 0, 92], [0, 0, 0, 1]])
@@ -65,8 +67,7 @@ def find_parcellation(
     folders: Sequence[Path], participant: str, session: str | None
 ) -> ExistingParcellation | None:
     """The best parcellation in the folders."""
-    found = (f for folder in folders for f in parcellations_in(folder, participant, session))
-    return next(found, None)
+    return next(existing(BACKENDS["auto"], folders, participant, session), None)
 
 
 #: What makes a folder of outputs be of a kind.

@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 import pytest
 
+from cmb_bidsapp.anatomy.backend import existing
 from cmb_bidsapp.anatomy.backends import (
     BACKENDS,
     find_parcellation,
@@ -108,9 +109,14 @@ class Toy:
     program = "toy-labels"
     licensed = False
 
+    def outputs(self, folder, participant, session):
+        path = folder / f"sub-{participant}.nii.gz"
+        if session is None and path.exists():
+            yield ExistingParcellation(dseg=path, kind="Toy")
+
     def find(self, request, participant, session):
-        path = request.sourcedata / "toy" / f"sub-{participant}.nii.gz"
-        return ExistingParcellation(path, "Toy") if path.exists() else None
+        folders = (*request.given, request.sourcedata / "toy")
+        return next(existing(self, folders, participant, session), None)
 
     def make(self, request, source):
         source.step("toy")
@@ -140,6 +146,18 @@ def test_a_new_backend_is_its_class_and_its_place_in_the_table(
     assert "lacking  parcellation, toy: not installed" in capsys.readouterr().out
 
 
+def test_what_others_made_with_a_new_backend_is_reused(monkeypatch, tmp_path, backend):
+    labels = write(tmp_path / "given" / "sub-01.nii.gz")
+    assert find_parcellation(backend("auto", tmp_path / "given"), "01", None) is None
+    monkeypatch.setitem(BACKENDS, "toy", Toy())
+    for wanted in ("auto", "toy"):
+        for session in (None, "A"):
+            found = find_parcellation(backend(wanted, tmp_path / "given"), "01", session)
+            assert found == ExistingParcellation(dseg=labels, kind="Toy")
+    assert find_parcellation(backend("freesurfer", tmp_path / "given"), "01", None) is None
+    assert find_parcellation(backend("atlas", tmp_path / "given"), "01", None) is None
+
+
 def test_the_labels_of_a_new_backend_bear_its_name(monkeypatch, tmp_path):
     labels = save(tmp_path / "toy.nii.gz", head(full=False))
-    assert read_parcellation(ExistingParcellation(labels, "Toy")).source == "Toy"
+    assert read_parcellation(ExistingParcellation(dseg=labels, kind="Toy")).source == "Toy"

@@ -14,7 +14,9 @@ from tests.anatomy.subjects import find_parcellation, pointer, write
 def test_a_freesurfer_subject_is_found_with_its_white_matter(tmp_path, name):
     dseg = write(tmp_path / name / "mri" / "aparc+aseg.mgz")
     found = find_parcellation([tmp_path], "01", None)
-    assert found == ExistingParcellation(dseg, "FreeSurfer", None, tmp_path / name)
+    assert found == ExistingParcellation(
+        dseg=dseg, kind="FreeSurfer", white=None, subject_dir=tmp_path / name
+    )
     white = write(tmp_path / name / "mri" / "wmparc.mgz")
     assert find_parcellation([tmp_path], "01", "A") == replace(found, white=white)
 
@@ -71,7 +73,9 @@ def test_smripreps_areas_go_before_its_structures_the_session_before_the_partici
         "sub-01/ses-A/anat/sub-01_ses-A_run-2_desc-aparcaseg_dseg.nii.gz",
     ):
         file = write(tmp_path / name)
-        assert find_parcellation([tmp_path], "01", "A") == ExistingParcellation(file, "sMRIPrep")
+        assert find_parcellation([tmp_path], "01", "A") == ExistingParcellation(
+            dseg=file, kind="sMRIPrep"
+        )
     found = find_parcellation([tmp_path], "01", "B")
     assert found.dseg.name == "sub-01_desc-aparcaseg_dseg.nii.gz"
 
@@ -113,7 +117,9 @@ def test_images_of_other_things_or_in_other_spaces_are_not_taken(tmp_path, name)
 )
 def test_synthsegs_output_is_found_by_its_name(tmp_path, place, name):
     file = write(tmp_path / place / name)
-    assert find_parcellation([tmp_path], "01", None) == ExistingParcellation(file, "SynthSeg")
+    assert find_parcellation([tmp_path], "01", None) == ExistingParcellation(
+        dseg=file, kind="SynthSeg"
+    )
 
 
 def test_synthsegs_output_of_the_session_goes_first(tmp_path):

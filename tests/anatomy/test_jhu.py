@@ -216,7 +216,8 @@ def test_capsules_of_a_real_head_are_right_voxel_by_voxel(real, data_dir):
     path = data_dir / "freesurfer" / "bert" / "mri" / "aparc+aseg.mgz"
     if not path.exists():
         pytest.skip(f"{path} is not there")
-    dseg, affine = read_labels(path)
+    read = read_labels(path)
+    dseg, affine = read.data, read.affine
     grid = Grid.of(dseg, affine)
     to_mni152 = MNI305_TO_MNI152 @ to_mni305(path.parents[1])
     internal, external = capsules(real, apply_affine(to_mni152, centers(grid)))

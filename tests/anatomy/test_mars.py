@@ -33,7 +33,7 @@ LOBES_OF_AREAS = {
 
 
 def parcellation(dseg, spacing=(1.0, 1.0, 1.0), white=None):
-    return Parcellation(dseg, Grid(dseg.shape, np.diag([*spacing, 1.0])), white)
+    return Parcellation(dseg=dseg, grid=Grid(dseg.shape, np.diag([*spacing, 1.0])), white=white)
 
 
 def named_block():
@@ -198,7 +198,7 @@ def bert(data_dir):
     dseg, white = (volume[box] for volume in labels)
     whole = Grid(aparc.shape, aparc.affine)
     corner = np.array([s.start for s in box])
-    return Parcellation(dseg, whole.part(corner, np.array(dseg.shape)), white)
+    return Parcellation(dseg=dseg, grid=whole.part(corner, np.array(dseg.shape)), white=white)
 
 
 def test_regions_of_a_real_subject_lie_where_the_mars_atlas_has_them(bert, data_dir):

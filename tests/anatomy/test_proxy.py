@@ -218,7 +218,8 @@ def test_regions_of_a_real_head_have_plausible_sizes(data_dir):
     path = data_dir / "label_maps" / "training_seg_01.nii.gz"
     if not path.exists():
         pytest.skip(f"{path} is not there")
-    dseg, affine = read_labels(path)
+    read = read_labels(path)
+    dseg, affine = read.data, read.affine
     # Every second voxel: an eighth of the work, the same proportions.
     dseg, affine = dseg[::2, ::2, ::2], affine @ np.diag([2.0, 2.0, 2.0, 1.0])
     proxy = proxy_labels(np.where(dseg < 500, dseg, 0), Grid.of(dseg, affine).spacing)

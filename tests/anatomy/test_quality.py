@@ -38,7 +38,7 @@ ADULT = {
 def parcellation(milliliters, spacing=CENTIMETER):
     """A row of voxels with so many of every id."""
     dseg = np.repeat(*np.array([*milliliters.items()], np.int32).T)[:, None, None]
-    return Parcellation(dseg, Grid(dseg.shape, np.diag([*spacing, 1.0])))
+    return Parcellation(dseg=dseg, grid=Grid(dseg.shape, np.diag([*spacing, 1.0])))
 
 
 def volume_of_adult(*labels):
@@ -62,23 +62,26 @@ def flagged(measures):
     ("value", "flag"), [(1.999, "low"), (2.0, "ok"), (3.0, "ok"), (4.0, "ok"), (4.001, "high")]
 )
 def test_limits_belong_to_what_is_plausible(value, flag):
-    assert Measure("x", value, "ml", 2.0, 4.0).flag == flag
+    assert Measure(measure="x", value=value, units="ml", low=2.0, high=4.0).flag == flag
 
 
 def test_a_limit_that_is_not_there_is_not_passed():
-    assert Measure("x", -1e9, "ml", None, 4.0).flag == "ok"
-    assert Measure("x", 1e9, "ml", 2.0, None).flag == "ok"
-    assert Measure("x", 1e9, "ml").flag == "ok"
+    assert Measure(measure="x", value=-1e9, units="ml", low=None, high=4.0).flag == "ok"
+    assert Measure(measure="x", value=1e9, units="ml", low=2.0, high=None).flag == "ok"
+    assert Measure(measure="x", value=1e9, units="ml").flag == "ok"
 
 
 @pytest.mark.parametrize(("low", "high", "flag"), [(1.0, None, "low"), (None, 1.0, "high")])
 def test_what_is_no_number_is_not_ok(low, high, flag):
-    assert Measure("x", math.nan, "ml", low, high).flag == flag
+    assert Measure(measure="x", value=math.nan, units="ml", low=low, high=high).flag == flag
 
 
 def test_rows_have_the_columns_and_survive_the_table(tmp_path):
     path = tmp_path / "qc.tsv"
-    measures = [Measure("one", 3.0, "ml", None, 2.0), Measure("other", 0.5, "share", 0.25, None)]
+    measures = [
+        Measure(measure="one", value=3.0, units="ml", low=None, high=2.0),
+        Measure(measure="other", value=0.5, units="share", low=0.25, high=None),
+    ]
     write_table(path, list(COLUMNS), (m.row() for m in measures), COLUMNS)
     one, other = read_table(path)
     assert list(one) == list(COLUMNS) == list(measures[0].row())
@@ -150,7 +153,9 @@ def test_a_brain_that_the_network_is_not_sure_of_is_flagged(sure, flag):
 
 @pytest.mark.parametrize(("volume", "refused"), [(27.0, 0), (134.0, 0), (322.0, 1)])
 def test_a_structure_of_many_times_its_volume_is_impossible(volume, refused):
-    found = impossible([Measure("thalamus volume", volume, "ml", 8.0, 27.0)])
+    found = impossible(
+        [Measure(measure="thalamus volume", value=volume, units="ml", low=8.0, high=27.0)]
+    )
     assert len(found) == refused
     assert all("thalamus volume is 322 ml" in words for words in found)
 
@@ -319,10 +324,16 @@ def test_freesurfers_sample_subject_is_within_the_limits(data_dir):
 
 def test_what_is_out_of_its_limits_is_said_in_words():
     measures = [
-        Measure("putamen volume", 24.678, "ml", 5.0, 20.0),
-        Measure("thalamus volume", 15.0, "ml", 8.0, 27.0),
-        Measure("T1w brain volume", 2456.7, "ml", 900.0, 2400.0),
-        Measure("overlap of the brain masks", 0.81234, "Dice", 0.9, consequence="look twice"),
+        Measure(measure="putamen volume", value=24.678, units="ml", low=5.0, high=20.0),
+        Measure(measure="thalamus volume", value=15.0, units="ml", low=8.0, high=27.0),
+        Measure(measure="T1w brain volume", value=2456.7, units="ml", low=900.0, high=2400.0),
+        Measure(
+            measure="overlap of the brain masks",
+            value=0.81234,
+            units="Dice",
+            low=0.9,
+            consequence="look twice",
+        ),
     ]
     (line,) = warnings(measures)
     assert line == (

@@ -15,8 +15,10 @@ from cmb_bidsapp.anatomy.recognition import (
     why_not,
 )
 from cmb_bidsapp.bids.images import read_volume
+from cmb_bidsapp.core.arrays import Volume
 from cmb_bidsapp.core.labels import STRUCTURES
 from cmb_bidsapp.models.registry import load_bundle
+from cmb_bidsapp.preprocess.brain import BrainImage
 from cmb_bidsapp.preprocess.resampling import Grid
 
 #: Voxels of 1 ml, a brain of 1728 ml in the middle.
@@ -41,7 +43,7 @@ def never(*_):
 
 
 def judged(found, recognize=never, data=DATA, brain=BRAIN, contrast="T2starw"):
-    return why_not(data, AFFINE, contrast, recognize, anatomy=found, brain=brain)
+    return why_not(BrainImage(data, AFFINE, brain), contrast, recognize, anatomy=found)
 
 
 def test_certainty_is_the_mean_of_what_is_brain():
@@ -75,12 +77,12 @@ def test_a_mask_is_no_scan():
 @pytest.mark.parametrize(
     ("matches", "words"),
     [
-        (lambda data, affine, contrast: contrast == "T1w", "it looks like a T1w"),
-        (lambda data, affine, contrast: affine[2, 2] < 0 < affine[1, 1], "upside down"),
-        (lambda data, affine, contrast: affine[1, 1] < 0 < affine[2, 2], "front and back"),
-        (lambda data, affine, contrast: affine[1, 1] < 0 > affine[2, 2], "by 180 degrees"),
-        (lambda data, affine, contrast: data[5, 5, 5] != DATA[5, 5, 5], "inverted brightness"),
-        (lambda data, affine, contrast: False, ""),
+        (lambda head, contrast: contrast == "T1w", "it looks like a T1w"),
+        (lambda head, contrast: head.affine[2, 2] < 0 < head.affine[1, 1], "upside down"),
+        (lambda head, contrast: head.affine[1, 1] < 0 < head.affine[2, 2], "front and back"),
+        (lambda head, contrast: head.affine[1, 1] < 0 > head.affine[2, 2], "by 180 degrees"),
+        (lambda head, contrast: head.data[5, 5, 5] != DATA[5, 5, 5], "inverted brightness"),
+        (lambda head, contrast: False, ""),
     ],
 )
 def test_an_image_that_is_surer_otherwise_is_not_what_it_is_given_as(matches, words):
@@ -111,9 +113,9 @@ def test_brightness_of_fluid_is_that_of_the_ventricles_by_white_matter():
     # Borders, which are mixtures, are left out.
     data[1:8, 1:15, 1:15], data[8:15, 1:15, 1:15], data[7:9] = 100, 30, 500
     found = AnatomySegmentation(probabilities, Grid(SHAPE, AFFINE))
-    assert fluid_brightness(data, AFFINE, found) == pytest.approx(0.3)
+    assert fluid_brightness(Volume(data, AFFINE), found) == pytest.approx(0.3)
     probabilities[STRUCTURES.index("lateral-ventricle"), 10:] = 0
-    assert np.isnan(fluid_brightness(data, AFFINE, found))
+    assert np.isnan(fluid_brightness(Volume(data, AFFINE), found))
 
 
 @pytest.fixture(scope="module")
@@ -129,10 +131,11 @@ def trio(data_dir):
     return folder
 
 
-def judged_for_real(network, data, affine, contrast):
-    found = network(data, affine, contrast)
-    brain = found.brain_mask(Grid.of(data, affine))
-    return why_not(data, affine, contrast, network, anatomy=found, brain=brain)
+def judged_for_real(network, head, contrast):
+    found = network(head, contrast)
+    brain = found.brain_mask(Grid.of(head.data, head.affine))
+    head = BrainImage(head.data, head.affine, brain)
+    return why_not(head, contrast, network, anatomy=found)
 
 
 @pytest.mark.parametrize(
@@ -153,9 +156,9 @@ def judged_for_real(network, data, affine, contrast):
     ],
 )
 def test_real_images_are_told_from_what_is_none(network, trio, file, contrast, change, words):
-    data, affine = read_volume(trio / f"trio_b17_{file}.nii.gz")
-    changed = np.ascontiguousarray(change(data), dtype=np.float32)
-    found = judged_for_real(network, changed, affine, contrast)
+    read = read_volume(trio / f"trio_b17_{file}.nii.gz")
+    changed = np.ascontiguousarray(change(read.data), dtype=np.float32)
+    found = judged_for_real(network, Volume(changed, read.affine), contrast)
     assert (words in found) if words else found == ""
 
 
@@ -165,4 +168,4 @@ def test_scans_that_are_brain_only_or_half_stripped_pass(network, data_dir):
         pytest.skip(f"{folder} is not there")
     for label in ("106", "309"):
         path = folder / f"sub-{label}" / "anat" / f"sub-{label}_T2starw.nii.gz"
-        assert judged_for_real(network, *read_volume(path), "T2starw") == ""
+        assert judged_for_real(network, read_volume(path), "T2starw") == ""

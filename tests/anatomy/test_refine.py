@@ -6,6 +6,7 @@ import pytest
 from cmb_bidsapp.anatomy import refine
 from cmb_bidsapp.anatomy.network import AnatomySegmentation
 from cmb_bidsapp.anatomy.refine import refined_structures
+from cmb_bidsapp.core.arrays import Volume
 from cmb_bidsapp.core.labels import STRUCTURES
 from cmb_bidsapp.preprocess.resampling import Grid
 
@@ -40,19 +41,19 @@ def wrong(found):
 
 
 def plain(anatomy):
-    return refined_structures(anatomy, np.zeros(FINE.shape, np.float32), FINE.affine, FINE)
+    return refined_structures(anatomy, Volume(np.zeros(FINE.shape, np.float32), FINE.affine), FINE)
 
 
 def test_a_border_moves_to_where_the_brightness_changes():
     anatomy = unsure()
-    found = refined_structures(anatomy, picture(), FINE.affine, FINE)
+    found = refined_structures(anatomy, Volume(picture(), FINE.affine), FINE)
     assert wrong(plain(anatomy)) > 0.1
     assert wrong(found) < wrong(plain(anatomy)) / 3
 
 
 def test_an_image_without_contrast_changes_nothing():
     anatomy = unsure()
-    found = refined_structures(anatomy, picture(dark=80.0), FINE.affine, FINE)
+    found = refined_structures(anatomy, Volume(picture(dark=80.0), FINE.affine), FINE)
     assert wrong(found) == pytest.approx(wrong(plain(anatomy)), abs=0.03)
 
 
@@ -61,9 +62,9 @@ def test_brightness_is_learnt_in_the_neighborhood(monkeypatch):
     ramp = np.linspace(0.5, 1.5, FINE.shape[1], dtype=np.float32)[None, :, None]
     image = picture(dark=35.0) * ramp
     monkeypatch.setattr(refine, "NEIGHBORHOOD_MM", 1000.0)
-    everywhere = refined_structures(unsure(), image, FINE.affine, FINE)
+    everywhere = refined_structures(unsure(), Volume(image, FINE.affine), FINE)
     monkeypatch.setattr(refine, "NEIGHBORHOOD_MM", 8.0)
-    nearby = refined_structures(unsure(), image, FINE.affine, FINE)
+    nearby = refined_structures(unsure(), Volume(image, FINE.affine), FINE)
     assert wrong(nearby) < 0.8 * wrong(everywhere)
 
 
@@ -71,13 +72,13 @@ def test_what_the_network_is_sure_of_stays():
     probabilities = np.zeros((len(STRUCTURES), *COARSE.shape), np.float32)
     probabilities[WHITE] = 1
     found = refined_structures(
-        AnatomySegmentation(probabilities, COARSE), picture(), FINE.affine, FINE
+        AnatomySegmentation(probabilities, COARSE), Volume(picture(), FINE.affine), FINE
     )
     assert (found == WHITE).all()
 
 
 def test_background_stays_background_however_bright_it_is():
-    found = refined_structures(unsure(), picture() + 50, FINE.affine, FINE)
+    found = refined_structures(unsure(), Volume(picture() + 50, FINE.affine), FINE)
     assert not found[42:].any()
 
 
@@ -85,4 +86,4 @@ def test_a_class_of_a_few_voxels_is_left_to_the_network():
     anatomy = unsure()
     anatomy.probabilities[:, 5, 5, 5] = 0
     anatomy.probabilities[WHITE, 5, 5, 5] = 1
-    assert refined_structures(anatomy, picture(), FINE.affine, FINE)[10, 10, 10] == WHITE
+    assert refined_structures(anatomy, Volume(picture(), FINE.affine), FINE)[10, 10, 10] == WHITE

@@ -38,7 +38,7 @@ def test_a_subject_is_read_with_all_it_has(tmp_path):
 def test_the_head_is_cut_out_with_a_margin_and_stays_where_it_is(tmp_path):
     read = read_parcellation(
         ExistingParcellation(
-            save(tmp_path / "sub-01" / "mri" / "aparc+aseg.mgz", head()), "FreeSurfer"
+            dseg=save(tmp_path / "sub-01" / "mri" / "aparc+aseg.mgz", head()), kind="FreeSurfer"
         )
     )
     assert read.dseg.dtype == np.int32
@@ -57,7 +57,9 @@ def test_the_head_is_cut_out_with_a_margin_and_stays_where_it_is(tmp_path):
 
 def test_a_head_at_the_edge_of_the_field_is_kept_whole(tmp_path):
     dseg = head()[5:, 8:36]
-    read = read_parcellation(ExistingParcellation(save(tmp_path / "a.nii.gz", dseg), "sMRIPrep"))
+    read = read_parcellation(
+        ExistingParcellation(dseg=save(tmp_path / "a.nii.gz", dseg), kind="sMRIPrep")
+    )
     assert (read.dseg > 0).sum() == (dseg > 0).sum()
 
 
@@ -99,7 +101,7 @@ def test_a_longitudinal_run_is_moved_to_its_session(tmp_path):
 )
 def test_the_ids_have_a_say_in_who_made_it(tmp_path, kind, full, source):
     path = save(tmp_path / "a.nii.gz", head(full=full))
-    read = read_parcellation(ExistingParcellation(path, kind))
+    read = read_parcellation(ExistingParcellation(dseg=path, kind=kind))
     assert read.source == source
     assert read.white is None
     assert read.subject_dir is None
@@ -108,7 +110,9 @@ def test_the_ids_have_a_say_in_who_made_it(tmp_path, kind, full, source):
 def test_a_few_unknown_ids_do_no_harm(tmp_path):
     dseg = head()
     dseg[20, 20:24, 20:24] = 29
-    read = read_parcellation(ExistingParcellation(save(tmp_path / "a.nii.gz", dseg), "FreeSurfer"))
+    read = read_parcellation(
+        ExistingParcellation(dseg=save(tmp_path / "a.nii.gz", dseg), kind="FreeSurfer")
+    )
     assert (read.dseg == 29).sum() == 16
 
 
@@ -135,7 +139,7 @@ def destrieux():
 def test_what_is_no_parcellation_is_refused_by_name(tmp_path, dseg, words):
     path = save(tmp_path / "a.nii.gz", np.asarray(dseg, np.float32))
     with pytest.raises(DataError, match=words) as error:
-        read_parcellation(ExistingParcellation(path, "FreeSurfer"))
+        read_parcellation(ExistingParcellation(dseg=path, kind="FreeSurfer"))
     assert str(path) in str(error.value)
 
 
@@ -143,7 +147,7 @@ def test_a_damaged_file_is_refused_by_name(tmp_path):
     path = save(tmp_path / "sub-01" / "mri" / "aparc+aseg.mgz", head())
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(DataError, match="cannot be read"):
-        read_parcellation(ExistingParcellation(path, "FreeSurfer"))
+        read_parcellation(ExistingParcellation(dseg=path, kind="FreeSurfer"))
 
 
 def test_white_matter_of_another_run_is_refused(tmp_path):
@@ -153,7 +157,7 @@ def test_white_matter_of_another_run_is_refused(tmp_path):
     for number, (labels, affine) in enumerate([(wmparc(), shifted), (wmparc()[1:], AFFINE)]):
         white = save(tmp_path / str(number) / "wmparc.mgz", labels, affine)
         with pytest.raises(DataError, match="different voxel grids"):
-            read_parcellation(ExistingParcellation(dseg, "FreeSurfer", white))
+            read_parcellation(ExistingParcellation(dseg=dseg, kind="FreeSurfer", white=white))
 
 
 def test_white_matter_that_is_not_fetched_is_not_passed_over(tmp_path):
@@ -181,7 +185,8 @@ def test_a_real_subject_is_read(bert, read_bert):
     assert has_lobes(read_bert.dseg)
     assert max(read_bert.dseg.shape) < 200
     assert read_bert.subject_dir == bert
-    dseg, affine = read_labels(bert / "mri" / "aparc+aseg.mgz")
+    own = read_labels(bert / "mri" / "aparc+aseg.mgz")
+    dseg, affine = own.data, own.affine
     assert (read_bert.dseg > 0).sum() == (dseg > 0).sum()
     where = np.argwhere(dseg == 16).mean(axis=0)
     found = np.argwhere(read_bert.dseg == 16).mean(axis=0)
@@ -193,7 +198,8 @@ def test_a_real_subject_is_read(bert, read_bert):
 
 
 def test_a_real_subject_in_other_layouts_is_the_same_head(bert, read_bert, tmp_path):
-    dseg, affine = read_labels(bert / "mri" / "aparc+aseg.mgz")
+    own = read_labels(bert / "mri" / "aparc+aseg.mgz")
+    dseg, affine = own.data, own.affine
     plain = np.where(dseg >= 2000, 42, np.where(dseg >= 1000, 3, dseg))
     others = {251: 2, 252: 2, 253: 2, 254: 2, 255: 2, 30: 2, 62: 41, 31: 4, 63: 43, 77: 2, 85: 0}
     synthseg = plain.copy()

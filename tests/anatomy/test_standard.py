@@ -18,6 +18,7 @@ from cmb_bidsapp.anatomy.standard import (
     tabulate,
     write_field,
 )
+from cmb_bidsapp.core.arrays import Volume
 from cmb_bidsapp.preprocess.ants import to_ants, write_linear
 from cmb_bidsapp.preprocess.resampling import Grid
 
@@ -124,8 +125,8 @@ def test_any_transform_of_itk_becomes_a_field(tmp_path: Path):
 
 def test_images_are_looked_up_linearly_and_end_at_their_border():
     ramp = centers(GRID)[..., 0]
-    np.testing.assert_allclose(sample(ramp, GRID.affine, POINTS), POINTS[:, 0], atol=1e-4)
-    assert sample(ramp + 100, GRID.affine, np.array([[300.0, 0, 0]])) == [0]
+    np.testing.assert_allclose(sample(Volume(ramp, GRID.affine), POINTS), POINTS[:, 0], atol=1e-4)
+    assert sample(Volume(ramp + 100, GRID.affine), np.array([[300.0, 0, 0]])) == [0]
 
 
 def test_no_lesion_gets_lost_in_larger_voxels():
@@ -134,9 +135,9 @@ def test_no_lesion_gets_lost_in_larger_voxels():
     instances[20:30, 20:30, 3:7] = 3
     fine = np.diag([0.5, 0.5, 2.0, 1.0])
     coarse = Grid((6, 6, 6), np.diag([4.0, 4.0, 4.0, 1.0]))
-    mask = in_space(instances, fine, centers(coarse))
+    mask = in_space(Volume(instances, fine), centers(coarse))
     assert mask.dtype == np.uint8
     assert mask[1, 1, 2] or mask[1, 1, 3]
     assert mask[3, 3, 2] == 1
     assert mask.sum() < 8
-    assert in_space(instances * 0, fine, centers(coarse)).sum() == 0
+    assert in_space(Volume(instances * 0, fine), centers(coarse)).sum() == 0

@@ -156,7 +156,7 @@ def test_a_qform_alone_is_enough(tmp_path):
         image.set_qform(np.diag([4, 4, 4, 1]), code=1)
 
     path = write_head(tmp_path / "a.nii.gz", change=only_qform)
-    np.testing.assert_allclose(read_image(path)[1], np.diag([4, 4, 4, 1]))
+    np.testing.assert_allclose(read_image(path).affine, np.diag([4, 4, 4, 1]))
 
 
 @pytest.mark.parametrize("side", [1200, 3000, 32767])

@@ -1,5 +1,7 @@
 """How a T2*w image was acquired, from the raw sidecar to that of the preprocessed image."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -16,7 +18,12 @@ from cmb_bidsapp.bids.protocol import (
 
 
 def scan(metadata=(), **entities):
-    return Scan("raw.nii.gz", {"suffix": "T2starw", **entities}, dict(metadata), 1.0)
+    return Scan(
+        path="raw.nii.gz",
+        entities={"suffix": "T2starw", **entities},
+        metadata=dict(metadata),
+        voxel_mm3=1.0,
+    )
 
 
 @pytest.mark.parametrize(
@@ -50,3 +57,13 @@ def test_without_a_sidecar_nothing_is_known(tmp_path):
     assert read_protocol(SessionFiles(tmp_path, "01", None)) == Protocol(
         sequence=SequenceKind.UNKNOWN
     )
+
+
+@pytest.mark.parametrize("told", ["SWI", "gre", "T2w", "", 3, ["swi"]])
+def test_a_kind_that_is_none_of_ours_is_an_error_that_names_it(tmp_path, told):
+    files = SessionFiles(tmp_path, "01", None)
+    write_image(files.t2star, np.zeros((2, 2, 2), np.float32), np.eye(4), {"SequenceKind": told})
+    expected = "expected one of T2starw, MEGRE, GRE, swi, unknown"
+    text = f"sub-01_desc-preproc_T2starw.json: SequenceKind {told!r}: {expected}"
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+        read_protocol(files)

@@ -9,7 +9,7 @@ from cmb_bidsapp.bids.scans import Participant, Scan
 from cmb_bidsapp.core.contrast import Contrast
 from tests.skeletons import rescanned, session
 
-T1W = Scan(Path("sub-01_T1w.nii.gz"), {"suffix": "T1w"}, {}, 1.0)
+T1W = Scan(path=Path("sub-01_T1w.nii.gz"), entities={"suffix": "T1w"}, metadata={}, voxel_mm3=1.0)
 
 
 @pytest.mark.parametrize(("label", "name"), [(None, "sub-01"), ("A", "sub-01_ses-A")])

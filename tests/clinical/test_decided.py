@@ -36,7 +36,9 @@ FOUND, DARK, NOTHING, OUTSIDE = "found", (0.9, 0.3), (0.1, 0.0), (np.nan, np.nan
 
 def rows_of(*seen, protocols=(GRE,) * 3):
     """One microbleed in three sessions as the algorithm has it."""
-    track = [TrackPoint(0 if one == FOUND else None, PLACE, covered=True) for one in seen]
+    track = [
+        TrackPoint(lesion=0 if one == FOUND else None, place=PLACE, covered=True) for one in seen
+    ]
     evidence = {
         (0, n): Evidence(*((0.999, 0.4) if one == FOUND else one)) for n, one in enumerate(seen)
     }
@@ -47,7 +49,7 @@ def rows_of(*seen, protocols=(GRE,) * 3):
 
 def sessions(*lesions, protocols=(GRE,) * 3):
     return [
-        Decided(name, own, protocol)
+        Decided(name=name, lesions=own, protocol=protocol)
         for name, own, protocol in zip(NAMES, lesions, protocols, strict=True)
     ]
 

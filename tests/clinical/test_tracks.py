@@ -26,7 +26,14 @@ def lesion(number, **more):
 
 
 def sighting(state, change=None, lesion=None, distance=NAN, evidence=(NAN, NAN)):
-    return Sighting(state, change, lesion, PLACE, distance, Evidence(*evidence))
+    return Sighting(
+        state=state,
+        change=change,
+        lesion=lesion,
+        place=PLACE,
+        distance=distance,
+        evidence=Evidence(*evidence),
+    )
 
 
 LESIONS = {

@@ -44,17 +44,17 @@ def run_second(session, files, settings, step):
 
 PHASES = (
     Phase(
-        "first",
-        run_first,
-        lambda s, *_: [s.t2star.path],
-        lambda settings, _: {"seed": settings.seed},
+        name="first",
+        run=run_first,
+        inputs=lambda s, *_: [s.t2star.path],
+        parameters=lambda settings, _: {"seed": settings.seed},
         version=1,
     ),
     Phase(
-        "second",
-        run_second,
-        lambda _, files, __: [first_file(files)],
-        lambda settings, _: {"threshold": settings.decisions.threshold},
+        name="second",
+        run=run_second,
+        inputs=lambda _, files, __: [first_file(files)],
+        parameters=lambda settings, _: {"threshold": settings.decisions.threshold},
         version=1,
     ),
 )
@@ -228,7 +228,7 @@ def test_notes_are_told(job, monkeypatch):
     def work(*_):
         return Result((), ("look at this",))
 
-    only = Phase("only", work, lambda *_: [], lambda *_: {}, version=1)
+    only = Phase(name="only", run=work, inputs=lambda *_: [], parameters=lambda *_: {}, version=1)
     monkeypatch.setattr(module, "STAGES", {"session": (only,)})
     events = []
     run(job, events.append)
@@ -265,7 +265,9 @@ def work(session, files, settings, step):
     os.system("echo a program prints")
     {ending}
 
-only = Phase("only", work, lambda *_: [], lambda *_: {{}}, version=1)
+only = Phase(
+    name="only", run=work, inputs=lambda *_: [], parameters=lambda *_: {{}}, version=1
+)
 phase.STAGES = {{"session": (only,)}}
 sys.exit(phase.main())
 """

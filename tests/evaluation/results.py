@@ -11,7 +11,9 @@ LOBAR, DEEP = Place("lobar"), Place("deep")
 
 def fate(side, name, number, place=LOBAR, **more):
     """A lesion of five voxels and what became of it."""
-    return Fate(side, number, (1.0, 2.0, 3.0), 5, place, name, **more)
+    return Fate(
+        side=side, lesion=number, center=(1.0, 2.0, 3.0), voxels=5, place=place, fate=name, **more
+    )
 
 
 def found(number=1, place=LOBAR, predicted=None, dice=0.8):

@@ -133,7 +133,9 @@ def box_lesions(found):
     lesions = []
     for number, (x, y, width, height) in enumerate(found, 1):
         voxels = np.argwhere(np.ones((width, height, 1))) + np.array([x, y, 0])
-        lesions.append(Mark(number, tuple(voxels.mean(axis=0).tolist()), voxels))
+        lesions.append(
+            Mark(number=number, center=tuple(voxels.mean(axis=0).tolist()), voxels=voxels)
+        )
     return lesions
 
 
@@ -181,7 +183,7 @@ def test_common_voxels_count_and_near_ones_do_not():
 
 def marks(*centers):
     voxel = np.zeros((1, 3), np.intp)
-    return [Mark(n, center, voxel) for n, center in enumerate(centers, 1)]
+    return [Mark(number=n, center=center, voxels=voxel) for n, center in enumerate(centers, 1)]
 
 
 def taken(own, found):

@@ -15,7 +15,7 @@ def test_ratios_of_known_counts():
     assert (counts.reference, counts.predicted) == (5, 4)
     assert (counts.precision, counts.recall) == (0.75, 0.6)
     assert counts.f1 == pytest.approx(2 / 3)
-    assert counts + Counts(1, 2, 3, 4) == Counts(4, 3, 5, 11)
+    assert counts + Counts(tp=1, fp=2, fn=3, ignored=4) == Counts(tp=4, fp=3, fn=5, ignored=11)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,9 @@ from tests.evaluation.folders import blobs, write_prediction, write_reference
 
 
 def given(files):
-    return PredictionFiles(files.out_dir, files.participant, files.session, files.mask)
+    return PredictionFiles(
+        out_dir=files.out_dir, participant=files.participant, session=files.session, path=files.mask
+    )
 
 
 @pytest.fixture

@@ -111,7 +111,7 @@ def test_two_methods_of_one_name_are_refused():
 def given_image(folder, values, name="sub-01_pred.nii.gz", affine=AFFINE):
     folder.mkdir(exist_ok=True)
     nib.save(nib.Nifti1Image(values, affine), folder / name)
-    return PredictionFiles(folder, "01", None, folder / name)
+    return PredictionFiles(out_dir=folder, participant="01", session=None, path=folder / name)
 
 
 def sizes(prediction, stage=GIVEN):
@@ -212,7 +212,10 @@ def test_another_grid_is_refused(tmp_path):
 def test_the_app_s_output_has_both_stages(tmp_path):
     files = write_prediction(tmp_path, "01", instances=TWO, rejected=[2])
     for preset in PRESETS.values():
-        prediction = read(PredictionFiles(tmp_path, "01", None, files.mask), preset=preset)
+        prediction = read(
+            PredictionFiles(out_dir=tmp_path, participant="01", session=None, path=files.mask),
+            preset=preset,
+        )
         assert sizes(prediction, BEFORE) == [9, 9]
         assert sizes(prediction, AFTER) == [9]
         (kept,) = prediction.stages[AFTER]
@@ -223,7 +226,9 @@ def test_the_app_s_mask_alone_is_a_mask(tmp_path):
     files = write_prediction(tmp_path, "01", instances=TWO)
     files.instances.unlink()
     files.lesions.unlink()
-    assert sizes(read(PredictionFiles(tmp_path, "01", None, files.mask))) == [9, 9]
+    assert sizes(
+        read(PredictionFiles(out_dir=tmp_path, participant="01", session=None, path=files.mask))
+    ) == [9, 9]
 
 
 @pytest.mark.parametrize("threshold", [0.3, 0.5, 0.85, 0.95])
@@ -242,7 +247,11 @@ def test_the_app_s_output_is_swept_as_the_app_finds_lesions(tmp_path, threshold)
     write_image(files.probability, probability, affine)
     write_image(files.t2star, t2star, affine)
     grid = Grid(shape, affine)
-    swept = read_prediction(PredictionFiles(tmp_path, "01", None, files.mask), grid, Rules())
+    swept = read_prediction(
+        PredictionFiles(out_dir=tmp_path, participant="01", session=None, path=files.mask),
+        grid,
+        Rules(),
+    )
     found = lesions_of(find_instances(probability, t2star, affine, threshold), affine)
     assert [one.center for one in swept.scored(threshold)] == [one.center for one in found]
     assert len(found) == {0.3: 4, 0.5: 3, 0.85: 2, 0.95: 0}[threshold]

@@ -32,7 +32,7 @@ def result_of(folder, reference, predicted, affine, preset, connectivity=26):
         written(folder, side, values, affine)
         for side, values in (("predicted", predicted), ("reference", reference))
     ]
-    result = evaluate_session(*files, Rules(PRESETS[preset], connectivity))
+    result = evaluate_session(*files, Rules(preset=PRESETS[preset], connectivity=connectivity))
     stage = result.stages[GIVEN]
     volume = (stage.overlap.predicted - stage.overlap.reference) * result.voxel_mm3
     return stage, volume

@@ -15,7 +15,15 @@ def matched(*pairs):
     """Fates of lesions that are found, by their place in the reference and in the prediction."""
     center, voxels = (0.0, 0.0, 0.0), 9
     return [
-        Fate(side, number, center, voxels, place, fate, number)
+        Fate(
+            side=side,
+            lesion=number,
+            center=center,
+            voxels=voxels,
+            place=place,
+            fate=fate,
+            partner=number,
+        )
         for number, pair in enumerate(pairs, 1)
         for side, place, fate in zip(
             ("reference", "predicted"), pair, ("found", "true-positive"), strict=True
@@ -30,8 +38,17 @@ def calls(own, found):
 def test_lesions_without_a_partner_do_not_count():
     place = Place("deep", LEFT_THALAMUS, border=True)
     fates = [
-        Fate("reference", 1, (0.0, 0.0, 0.0), 9, place, "missed"),
-        Fate("predicted", 1, (0.0, 0.0, 0.0), 9, place, "false-positive"),
+        Fate(
+            side="reference", lesion=1, center=(0.0, 0.0, 0.0), voxels=9, place=place, fate="missed"
+        ),
+        Fate(
+            side="predicted",
+            lesion=1,
+            center=(0.0, 0.0, 0.0),
+            voxels=9,
+            place=place,
+            fate="false-positive",
+        ),
     ]
     assert RegionCalls.of(fates) == RegionCalls()
 
@@ -85,8 +102,10 @@ def test_flags_of_lesions_with_a_wrong_class_are_counted(own, found, border, fla
 
 def test_sessions_add_up():
     earlier = RegionCalls(known=2, right=1)
-    flagged = RegionCalls(4, 3, 3, 1, 1)
-    assert sum([flagged, earlier, flagged], RegionCalls()) == RegionCalls(10, 7, 6, 2, 2)
+    flagged = RegionCalls(known=4, right=3, mars_known=3, mars_right=1, flagged=1)
+    assert sum([flagged, earlier, flagged], RegionCalls()) == RegionCalls(
+        known=10, right=7, mars_known=6, mars_right=2, flagged=2
+    )
     assert (earlier + earlier).flagged is None
     figures = (earlier + flagged).figures()
     assert figures["region_agreement"] == pytest.approx(4 / 6)

@@ -16,7 +16,9 @@ PAPER = DEFAULT_RULES.preset
 
 
 def truth_of(files, rules=DEFAULT_RULES):
-    given = PredictionFiles(files.out_dir, files.participant, files.session, files.mask)
+    given = PredictionFiles(
+        out_dir=files.out_dir, participant=files.participant, session=files.session, path=files.mask
+    )
     return read_truth(given, rules)
 
 
@@ -58,7 +60,7 @@ def test_what_may_be_marked_or_not_is_ignored_unless_the_preset_knows_no_such_th
     found = truth_of(write_reference(tmp_path / "two", "01", instances=blobs((10, 10, 2)))).lesions
     fates = [one.fate for one in truth_of(files).compare(found, PAPER).fates]
     assert fates == ["missed", "ignored"]
-    valdo = Rules(PRESETS["valdo"], 26, 0.5, ())
+    valdo = Rules(preset=PRESETS["valdo"], connectivity=26, min_score=0.5, thresholds=())
     fates = [one.fate for one in truth_of(files, valdo).compare(found, valdo.preset).fates]
     assert fates == ["missed", "false-positive"]
 
@@ -79,7 +81,9 @@ def test_shares_of_raters_weigh_where_the_preset_says_so(tmp_path):
     shares[blobs((3, 3, 1)) > 0] = 0.5
     write_image(files.mask, shares, AFFINE)
     weights = [
-        truth_of(files, Rules(PRESETS[name], 26, 0.5, ())).lesions[0].weight
+        truth_of(files, Rules(preset=PRESETS[name], connectivity=26, min_score=0.5, thresholds=()))
+        .lesions[0]
+        .weight
         for name in ("paper", "valdo")
     ]
     assert weights == [1, 0.5]

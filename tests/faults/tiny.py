@@ -60,7 +60,7 @@ def _work(name, sources, targets):
     def inputs(session, files, _):
         return sources(session, files)
 
-    return Phase(name, run, inputs, lambda *_: {}, version=1)
+    return Phase(name=name, run=run, inputs=inputs, parameters=lambda *_: {}, version=1)
 
 
 def _tell_of_connections(event, arguments):

@@ -15,6 +15,7 @@ from scipy import ndimage
 
 from cmb_bidsapp.anatomy.atlas import load_atlas
 from cmb_bidsapp.anatomy.network import AnatomyNetwork
+from cmb_bidsapp.core.arrays import Volume
 from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.evaluation.matching import in_common, pieces_of
 from cmb_bidsapp.evaluation.metrics import Overlap
@@ -57,7 +58,8 @@ def test_a_gpu_finds_the_lesions_and_regions_that_the_processor_finds(head, name
 def test_a_gpu_sees_the_anatomy_that_the_processor_sees(head):
     bundle = load_bundle("anatomy")
     cpu, gpu = (
-        AnatomyNetwork(bundle, device)(head, AFFINE, Contrast.T2STARW) for device in ("cpu", GPU)
+        AnatomyNetwork(bundle, device)(Volume(head, AFFINE), Contrast.T2STARW)
+        for device in ("cpu", GPU)
     )
     one, other = (seen.structures for seen in (cpu, gpu))
     assert Overlap.of(one > 0, other > 0).dice > 0.999

@@ -63,7 +63,7 @@ def write_followed(out_dir, label="01", *, poor=False, **protocol):
     evidence, _ = follow.look_at(made, compared, visits)
     histories = histories_of(made, evidence, [one.protocol for one in compared])
     rows = follow.rows_of(sessions, compared, histories)
-    settings = Settings(bids_dir, out_dir, ("participant",))
+    settings = Settings(bids_dir=bids_dir, out_dir=out_dir, levels=("participant",))
     changes = follow.changes_of(sessions, registrations, rows, order, settings)
     follow.write_tracks(files, rows, changes)
     return files

@@ -28,7 +28,7 @@ def reading(participant, *marks, finished=("AB", "CD")):
     """A session; each mark is what algorithm, AB and CD say, ``None`` where they say nothing."""
     sides = ("algorithm", "AB", "CD")
     said = [{k: v for k, v in zip(sides, mark, strict=True) if v} for mark in marks]
-    return Reading(participant, None, tuple(said), finished)
+    return Reading(participant=participant, session=None, marks=tuple(said), finished=finished)
 
 
 READINGS = [

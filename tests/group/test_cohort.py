@@ -47,7 +47,7 @@ def test_protocols_that_differ_in_the_last_digits_are_one(tmp_path):
 
 def test_problems_beyond_what_the_page_shows_are_counted(tmp_path, monkeypatch):
     monkeypatch.setattr(sums, "MOST", 3)
-    found = (Problem(tmp_path / f"{number}", "broken") for number in range(10))
+    found = (Problem(path=tmp_path / f"{number}", reason="broken") for number in range(10))
     cohort = gather(tmp_path, found)
     assert (cohort.failed, len(cohort.problems)) == (10, 3)
     assert len(read_table(tmp_path / "group_problems.tsv")) == 10

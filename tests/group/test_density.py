@@ -25,7 +25,8 @@ def density(*scans):
 
 @pytest.mark.parametrize("place", PLACES)
 def test_one_lesion_is_densest_where_it_lies_and_comes_to_one(place):
-    data, affine = density([place]).image()
+    data = density([place]).image()
+    data, affine = data.data, data.affine
     peak = np.unravel_index(data.argmax(), data.shape)
     assert nib.affines.apply_affine(affine, peak).tolist() == list(place)
     assert data.sum() * MILLILITERS == pytest.approx(1, rel=1e-5)
@@ -33,28 +34,30 @@ def test_one_lesion_is_densest_where_it_lies_and_comes_to_one(place):
 
 
 def test_half_of_the_height_is_four_millimeters_away():
-    data, affine = density([(24, 0, 30)]).image()
+    data = density([(24, 0, 30)]).image()
+    data, affine = data.data, data.affine
     x, y, z = np.rint(nib.affines.apply_affine(np.linalg.inv(affine), (24, 0, 30))).astype(int)
     assert data[x, y, z + 2] / data[x, y, z] == pytest.approx(0.5, abs=0.01)
 
 
 def test_sum_is_the_mean_number_of_a_scan():
     made = density(PLACES[:3], PLACES[2:], [], [])
-    data, _ = made.image()
+    data = made.image().data
     assert (made.scans, made.placed) == (4, 7)
     assert data.sum() * MILLILITERS == pytest.approx(7 / 4, rel=1e-5)
 
 
 def test_lesions_at_one_place_add_up():
-    once, _ = density([PLACES[0]]).image()
-    thrice, _ = density([PLACES[0]] * 3).image()
+    once = density([PLACES[0]]).image().data
+    thrice = density([PLACES[0]] * 3).image().data
     assert np.allclose(thrice, 3 * once, rtol=1e-5)
 
 
 def test_mirrored_lesions_give_the_mirrored_map():
     deep = np.array([(24, 4, 30), (16, -18, 8), (30, -50, 28)])
-    right, affine = density(deep).image()
-    left, _ = density(deep * (-1, 1, 1)).image()
+    right = density(deep).image()
+    right, affine = right.data, right.affine
+    left = density(deep * (-1, 1, 1)).image().data
     assert np.abs(left[::-1] - right).max() < 1e-3 * right.max()
     x = affine[0, 0] * np.arange(len(right)) + affine[0, 3]
     assert right[x > 0].sum() > 0.99 * right.sum()
@@ -67,13 +70,13 @@ def test_what_is_not_in_the_map_is_counted():
     above = [top + np.array([0, 0, up]) for up in (4, 6, 500)]
     made = density([*above, (np.nan, 0, 0), (np.nan, np.nan, np.nan)])
     assert (made.placed, made.outside, made.unplaced) == (1, 2, 2)
-    assert made.image()[0].sum() * MILLILITERS == pytest.approx(1, rel=1e-5)
+    assert made.image().data.sum() * MILLILITERS == pytest.approx(1, rel=1e-5)
 
 
 @pytest.mark.parametrize("scans", [(), ([],), ([], [])])
 def test_no_lesions_are_zeros(scans):
     made = density(*scans)
-    data, _ = made.image()
+    data = made.image().data
     assert made.scans == len(scans)
     assert data.shape == (91, 109, 91)
     assert not data.any()

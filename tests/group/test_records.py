@@ -1,5 +1,6 @@
 """Sessions as the group level reads them, one at a time, whatever state they are in."""
 
+import json
 import os
 
 import pytest
@@ -72,6 +73,14 @@ def test_a_session_with_a_broken_sidecar_is_a_problem_that_names_it(out_dir, tex
     assert "desc-preproc_T2starw.json is damaged" in str(problem)
 
 
+def test_a_session_of_no_known_kind_is_a_problem_and_in_no_pool(out_dir):
+    sidecar = sidecar_of(SessionFiles(out_dir, "01", "A").t2star)
+    sidecar.write_text(json.dumps({**json.loads(sidecar.read_text()), "SequenceKind": "SWI"}))
+    records, (problem,) = read(out_dir)
+    assert len(records) == 2
+    assert "SequenceKind 'SWI': expected one of T2starw, MEGRE, GRE, swi, unknown" in str(problem)
+
+
 def test_a_sidecar_that_is_a_pipe_is_not_waited_for(out_dir):
     sidecar = sidecar_of(SessionFiles(out_dir, "01", "A").t2star)
     sidecar.unlink()
@@ -83,7 +92,7 @@ def test_a_sidecar_that_is_a_pipe_is_not_waited_for(out_dir):
 
 def test_what_is_no_number_in_a_sidecar_is_not_known(out_dir):
     odd = {"MagneticFieldStrength": "3T", "EchoTime": None, "VoxelSize": ["a", 2.0]}
-    write_session(out_dir, "02", None, [], {**GRE, **odd, "SequenceKind": "Chimap"})
+    write_session(out_dir, "02", None, [], {**GRE, **odd, "SequenceKind": "unknown"})
     protocol = read(out_dir)[0][2].protocol
     assert protocol == Protocol(sequence=SequenceKind.UNKNOWN, slice_distance=2.0)
 

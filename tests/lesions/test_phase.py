@@ -72,7 +72,14 @@ def scan(sources, protocol, shape, *, offset=1.0):
     rng = np.random.default_rng(3)
     slab = max(1, round(protocol.voxel[2] / 0.5))
     in_plane = int(np.ceil(protocol.voxel[0] / 0.25))
-    grid = ScanGrid((0.0, 0.0, 0.0), protocol.voxel, shape, slab, slab, in_plane)
+    grid = ScanGrid(
+        origin=(0.0, 0.0, 0.0),
+        voxel=protocol.voxel,
+        shape=shape,
+        slab=slab,
+        excited=slab,
+        in_plane=in_plane,
+    )
     fine = np.ones((*shape[:2], shape[2] * slab), np.complex64)
     for source in sources:
         apply_source(fine, source, grid, protocol, rng)
@@ -88,8 +95,8 @@ def filtered(signal, affine):
 
 
 THICK, CUBIC = (
-    ScanProtocol("thick", 3, 20, (1, 1, 4), 25),
-    ScanProtocol("cubic", 3, 20, (1, 1, 1), 25),
+    ScanProtocol(name="thick", b0=3, te_ms=20, voxel=(1, 1, 4), snr=25),
+    ScanProtocol(name="cubic", b0=3, te_ms=20, voxel=(1, 1, 1), snr=25),
 )
 
 
@@ -97,7 +104,7 @@ def one(protocol, chi):
     """A source of 3 mm in the middle of a patch, and its mask."""
     shape = tuple(int(28 / side) for side in protocol.voxel)
     center = np.array([n // 2 for n in shape]) * np.array(protocol.voxel, float)
-    source = Source("any", chi, (1.5,) * 3, center[None])
+    source = Source(kind="any", chi=chi, semi_axes=(1.5,) * 3, path=center[None])
     steps = (np.indices(shape).T * protocol.voxel - center).T
     instances = (np.linalg.norm(steps, axis=0) <= 2).astype(np.int32)
     return scan([source], protocol, shape), instances, np.diag([*map(float, protocol.voxel), 1.0])
@@ -157,5 +164,8 @@ def test_few_dark_structures_make_no_convention():
 def many():
     """Twelve sources of blood."""
     places = [(x, y, 14.0) for x in (10, 28, 46, 64) for y in (10, 28, 46)]
-    sources = [Source("vein", 0.8, (1.5,) * 3, np.array([place], float)) for place in places]
+    sources = [
+        Source(kind="vein", chi=0.8, semi_axes=(1.5,) * 3, path=np.array([place], float))
+        for place in places
+    ]
     return scan(sources, CUBIC, (74, 56, 28)), np.eye(4)

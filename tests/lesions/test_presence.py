@@ -62,7 +62,10 @@ def seen_in(of, place=PLACE, own=0):
 
 def states(*sessions, protocols=None):
     """States and changes of one microbleed: of each session the scan, and whether it is found."""
-    track = [TrackPoint(0 if found else None, PLACE[0], covered=True) for _, found in sessions]
+    track = [
+        TrackPoint(lesion=0 if found else None, place=PLACE[0], covered=True)
+        for _, found in sessions
+    ]
     evidence = {(0, n): seen_in(image) for n, (image, _) in enumerate(sessions)}
     (history,) = histories_of([track], evidence, protocols or [GRE] * len(track))
     return [(one.state, one.change) for one in history]
@@ -144,7 +147,10 @@ def test_gone_and_back_again_is_persistent():
 
 
 def test_outside_the_image_it_is_not_covered_and_what_comes_then_is_open():
-    track = [TrackPoint(None, PLACE[0], covered=False), TrackPoint(0, PLACE[0], covered=True)]
+    track = [
+        TrackPoint(lesion=None, place=PLACE[0], covered=False),
+        TrackPoint(lesion=0, place=PLACE[0], covered=True),
+    ]
     evidence = {(0, 1): seen_in(CLEAR[0])}
     (history,) = histories_of([track], evidence, [GRE, GRE])
     assert [(one.state, one.change) for one in history] == [
@@ -179,7 +185,10 @@ def test_one_session_of_the_same_protocol_is_enough():
 
 
 def test_every_microbleed_and_session_has_a_state():
-    track = [TrackPoint(None, PLACE[0], covered=True), TrackPoint(0, PLACE[0], covered=True)]
+    track = [
+        TrackPoint(lesion=None, place=PLACE[0], covered=True),
+        TrackPoint(lesion=0, place=PLACE[0], covered=True),
+    ]
     (history,) = histories_of([track], {}, [GRE, GRE])
     assert [one.state for one in history] == [State.NOT_COVERED, State.PRESENT]
 

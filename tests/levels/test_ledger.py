@@ -18,7 +18,9 @@ WHOLE = Participant("01")
 @pytest.fixture
 def ledger(tmp_path):
     """Three sessions to run, one participant without a T2*w."""
-    choice = Choice((ONE, TWO, THREE), (Rejected(Path("sub-09"), "no T2*w image"),))
+    choice = Choice(
+        sessions=(ONE, TWO, THREE), skipped=(Rejected(Path("sub-09"), "no T2*w image"),)
+    )
     made = Ledger(tmp_path, choice)
     made.open()
     return made
@@ -63,7 +65,9 @@ def test_other_stages_count_where_they_fail(ledger):
 
 
 def test_who_could_not_be_taken_is_bad_data(tmp_path):
-    choice = Choice((), (), failed=(Rejected(Path("sub-a-b"), "an invalid label"),))
+    choice = Choice(
+        sessions=(), skipped=(), failed=(Rejected(Path("sub-a-b"), "an invalid label"),)
+    )
     summary = Ledger(tmp_path, choice).summary()
     assert (summary.ok, summary.failed, summary.code) == (0, 1, 65)
 

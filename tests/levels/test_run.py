@@ -27,7 +27,7 @@ def levels(monkeypatch, tmp_path):
 
         monkeypatch.setattr(run, "participant", ends("participant", first))
         monkeypatch.setattr(group_level, "group", ends("group", second))
-        settings = Settings(tmp_path, tmp_path / "out", names, **options)
+        settings = Settings(bids_dir=tmp_path, out_dir=tmp_path / "out", levels=names, **options)
         return run.run_levels(settings), ran
 
     return running
@@ -66,7 +66,10 @@ def test_what_has_no_effect_is_said_first_and_the_result_last(
     monkeypatch.setattr(run, "take_blas_buffer", lambda: None)
     levels("participant")
     settings = Settings(
-        Path(tmp_path), tmp_path / "out", ("participant",), without_effect=("--notrack has none",)
+        bids_dir=Path(tmp_path),
+        out_dir=tmp_path / "out",
+        levels=("participant",),
+        without_effect=("--notrack has none",),
     )
     capsys.readouterr()
     assert run.run_app(settings) == 0

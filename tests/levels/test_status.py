@@ -43,7 +43,7 @@ def test_what_has_not_ended_stands_as_failed_and_worth_another_try(tmp_path, unf
 
 def test_what_was_not_chosen_is_skipped_or_bad_data():
     choice = Choice(
-        (),
+        sessions=(),
         skipped=(Rejected(Path("sub-03"), "no T2*w image"),),
         failed=(Rejected(Path("sub-04", "ses-\udcff"), "an invalid label"),),
     )

@@ -17,7 +17,10 @@ def labeled():
     """A head in MNI152 that is labeled."""
     dseg = ellipsoid()
     return Parcellation(
-        dseg, Grid(dseg.shape, AFFINE), source="FreeSurfer (7.4.1)", standard=shifted((0, 0, 0))
+        dseg=dseg,
+        grid=Grid(dseg.shape, AFFINE),
+        source="FreeSurfer (7.4.1)",
+        standard=shifted((0, 0, 0)),
     )
 
 
@@ -29,7 +32,12 @@ def files(tmp_path):
 @pytest.fixture
 def session(tmp_path):
     raw = write_nifti(tmp_path / "bids" / "T2starw.nii.gz")
-    t1w = Scan(write_nifti(tmp_path / "bids" / "T1w.nii.gz"), {"suffix": "T1w"}, {}, 1.0)
+    t1w = Scan(
+        path=write_nifti(tmp_path / "bids" / "T1w.nii.gz"),
+        entities={"suffix": "T1w"},
+        metadata={},
+        voxel_mm3=1.0,
+    )
     return rescanned(session_of("01", None, raw), t1w=t1w)
 
 
@@ -37,7 +45,10 @@ def session(tmp_path):
 def settings(tmp_path):
     def make(**options):
         return Settings(
-            tmp_path / "bids", tmp_path / "out", ("participant",), anatomy=Anatomy(**options)
+            bids_dir=tmp_path / "bids",
+            out_dir=tmp_path / "out",
+            levels=("participant",),
+            anatomy=Anatomy(**options),
         )
 
     return make

@@ -44,7 +44,9 @@ def moved_atlas():
 
 def head_of(dseg, affine, about=None):
     brain = dseg > 0
-    return PreparedHead(brain.astype(np.float32), affine, brain, None, about or {})
+    return PreparedHead(
+        data=brain.astype(np.float32), affine=affine, brain=brain, anatomy=None, about=about or {}
+    )
 
 
 def shifted(by):

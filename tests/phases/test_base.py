@@ -11,7 +11,9 @@ def head():
     brain = np.zeros((10, 10, 4), np.bool_)
     brain[2:7, 2:7] = True
     affine = np.diag([-0.5, 0.5, 4.0, 1.0])
-    return PreparedHead(np.ones(brain.shape, np.float32), affine, brain, None, {})
+    return PreparedHead(
+        data=np.ones(brain.shape, np.float32), affine=affine, brain=brain, anatomy=None, about={}
+    )
 
 
 def test_the_brain_has_its_volume_whatever_way_the_axes_run(head):

@@ -65,9 +65,9 @@ def run(segmented, model="lesions", limit=4, **rules):
     rule = dataclasses.replace(Decisions(threshold=0.999), **rules)
     bids = session.t2star.path.parent
     settings = Settings(
-        bids,
-        files.out_dir,
-        ("participant",),
+        bids_dir=bids,
+        out_dir=files.out_dir,
+        levels=("participant",),
         decisions=rule,
         clinical=Clinical(limit),
         lesions=Lesions(str(model)),
@@ -170,7 +170,9 @@ def test_what_must_be_known_before_the_count_is_used_stands_beside_it(segmented)
     _, _, after = run((dataclasses.replace(session, notes=("no T1w",)), files))
     # Where they change, the phase runs again: it is by key and inputs that stamps know.
     assert before != after
-    settings = Settings(session.t2star.path.parent, files.out_dir, ("participant",))
+    settings = Settings(
+        bids_dir=session.t2star.path.parent, out_dir=files.out_dir, levels=("participant",)
+    )
     read = DECIDE.inputs(session, files, settings)
     assert {sidecar_of(files.t2star), sidecar_of(files.probability)} <= {*read}
     assert read_table(files.summary)[0]["warnings"] == "no T1w; cut by the field of view"

@@ -89,7 +89,9 @@ def made(tmp_path_factory):
 
 
 def job_of(folder, **options):
-    settings = Settings(folder / "bids", folder / "out", ("participant",), **options)
+    settings = Settings(
+        bids_dir=folder / "bids", out_dir=folder / "out", levels=("participant",), **options
+    )
     return Job(session_of("01"), settings, "follow-up")
 
 

@@ -25,7 +25,13 @@ def with_phase(segmented, data, *, voxel=(1.0, 1.0, 4.0), **more):
     session, files = segmented
     path = session.t2star.path.parent / "part-phase_T2starw.nii.gz"
     write_nifti(path, voxel, data=data)
-    scan = Scan(path, {"suffix": "T2starw", "part": "phase"}, {}, 4.0, **more)
+    scan = Scan(
+        path=path,
+        entities={"suffix": "T2starw", "part": "phase"},
+        metadata={},
+        voxel_mm3=4.0,
+        **more,
+    )
     return dataclasses.replace(session, phase=scan), files
 
 
@@ -98,7 +104,9 @@ def test_a_phase_that_cannot_be_used_is_told_and_the_session_goes_on(
 
 def test_only_a_session_with_a_phase_depends_on_it(segmented, calcium):
     session, files = segmented
-    settings = Settings(session.t2star.path.parent, files.out_dir, ("participant",))
+    settings = Settings(
+        bids_dir=session.t2star.path.parent, out_dir=files.out_dir, levels=("participant",)
+    )
     other = dataclasses.replace(
         settings, decisions=dataclasses.replace(settings.decisions, phase_rule="reject")
     )

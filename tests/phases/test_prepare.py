@@ -48,7 +48,9 @@ def head(contrast):
     brain = np.ones((6, 5, 4), np.bool_)
     about = {"Sources": [f"bids:raw:{contrast}"], "BrainExtraction": "embedded"}
     about |= {"SpatialReference": f"bids:raw:{contrast}", "AnatomyModel": "anatomy-3"}
-    return PreparedHead(brain.astype(np.float32), AFFINE, brain, None, about)
+    return PreparedHead(
+        data=brain.astype(np.float32), affine=AFFINE, brain=brain, anatomy=None, about=about
+    )
 
 
 def seen(certainty):
@@ -61,7 +63,7 @@ def seen(certainty):
 def test_how_sure_the_brain_is_is_measured_and_a_doubt_is_told():
     heads = [dataclasses.replace(head("T2starw"), anatomy=seen(sure)) for sure in (0.98, 0.93)]
     labeled = Parcellation(
-        np.zeros((6, 5, 4), np.int32), Grid((6, 5, 4), AFFINE), source="x", standard=None
+        dseg=np.zeros((6, 5, 4), np.int32), grid=Grid((6, 5, 4), AFFINE), source="x", standard=None
     )
     told = [warnings(measure_anatomy(one, None, None, labeled)) for one in heads]
     lines = [[line for line in one if "T2starw certainty" in line] for one in told]
@@ -70,7 +72,7 @@ def test_how_sure_the_brain_is_is_measured_and_a_doubt_is_told():
 
 
 def test_regions_that_no_person_has_stop_the_session(session):
-    possible = Measure("thalamus volume", 30.0, "ml", 8.0, 27.0)
+    possible = Measure(measure="thalamus volume", value=30.0, units="ml", low=8.0, high=27.0)
     refuse_impossible(session, [possible])
     with pytest.raises(DataError, match=r"T2starw.nii.gz: the anatomy failed, thalamus .* 322 ml"):
         refuse_impossible(session, [possible, dataclasses.replace(possible, value=322.0)])
@@ -82,7 +84,7 @@ def test_an_image_that_is_none_of_a_head_stops_the_session_with_its_file(
     class Network:
         model = "none-1"
 
-        def __call__(self, data, affine, contrast):
+        def __call__(self, head, contrast):
             return seen(0.8)
 
     where = dataclasses.replace(session.t2star, path=session.t2star.path)

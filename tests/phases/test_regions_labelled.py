@@ -18,7 +18,7 @@ from tests.phases.heads import AFFINE, MOVE, head_of, moved_atlas
 
 def found_with(tmp_path, dseg, affine=AFFINE):
     return ExistingParcellation(
-        save(tmp_path / "sub-01_desc-aseg_dseg.nii.gz", dseg, affine), "sMRIPrep"
+        dseg=save(tmp_path / "sub-01_desc-aseg_dseg.nii.gz", dseg, affine), kind="sMRIPrep"
     )
 
 
@@ -94,8 +94,8 @@ def test_labels_of_another_head_are_refused_before_they_are_named(
 def test_where_nothing_was_found_the_head_is_labeled_here(labeled, settings, monkeypatch):
     seen = []
 
-    def parcellate(anatomy, data, affine, *, seed):
-        seen.append((data, affine, seed))
+    def parcellate(anatomy, image, *, seed):
+        seen.append((image, seed))
         return labeled
 
     monkeypatch.setattr("cmb_bidsapp.phases.regions.parcellate", parcellate)
@@ -103,10 +103,7 @@ def test_where_nothing_was_found_the_head_is_labeled_here(labeled, settings, mon
     asked = dataclasses.replace(settings(), seed=3)
     head = head_of(labeled.dseg, AFFINE)
     assert label_head(head, None, asked, steps.append, notes) is labeled
-    ((data, affine, seed),) = seen
-    assert data is head.data
-    assert affine is head.affine
-    assert seed == 3
+    assert seen == [(head, 3)]
     assert (len(steps), notes) == (1, [])
 
 

@@ -70,10 +70,11 @@ def test_classes_and_regions_agree_in_every_voxel_and_stay_in_the_brain(
     labeled, t2star, files, settings
 ):
     written = write(labeled, t2star, files, settings())
-    proxy, affine = read_labels(files.proxy)
-    mars, _ = read_labels(files.mars)
+    read = read_labels(files.proxy)
+    proxy = read.data
+    mars = read_labels(files.mars).data
     np.testing.assert_array_equal(to_proxy(mars), proxy)
-    np.testing.assert_allclose(affine, t2star.affine, atol=1e-4)
+    np.testing.assert_allclose(read.affine, t2star.affine, atol=1e-4)
     assert proxy.shape == t2star.brain.shape
     assert not proxy[~t2star.brain].any()
     assert (proxy[t2star.brain] > 0).mean() > 0.9
@@ -86,7 +87,7 @@ def test_classes_and_regions_agree_in_every_voxel_and_stay_in_the_brain(
     assert all(path.is_file() for path in written)
     for path, look in ((files.proxy, PROXY_LOOK), (files.mars, MARS_LOOK)):
         rows = read_table(path.with_name(path.name.replace(".nii.gz", ".tsv")))
-        present = set(np.unique(read_labels(path)[0])) - {0}
+        present = set(np.unique(read_labels(path).data)) - {0}
         assert {int(row["index"]): (row["name"], row["color"]) for row in rows} == {
             index: look[index] for index in present
         }
@@ -94,15 +95,15 @@ def test_classes_and_regions_agree_in_every_voxel_and_stay_in_the_brain(
 
 def test_regions_follow_the_registration(labeled, t2star, files, settings, tmp_path):
     write(labeled, t2star, files, settings())
-    moved, _ = read_labels(files.mars)
+    moved = read_labels(files.mars).data
     # The same slices in the world of the T1w need no registration.
     straight = dataclasses.replace(t2star, affine=PULL @ t2star.affine)
     other = SessionFiles(tmp_path / "straight", "01", None)
     write(labeled, straight, other, settings(), pull=IDENTITY)
-    np.testing.assert_array_equal(read_labels(other.mars)[0], moved)
+    np.testing.assert_array_equal(read_labels(other.mars).data, moved)
     wrong = SessionFiles(tmp_path / "wrong", "01", None)
     write(labeled, t2star, wrong, settings(), pull=IDENTITY)
-    assert (read_labels(wrong.mars)[0] != moved).mean() > 0.02
+    assert (read_labels(wrong.mars).data != moved).mean() > 0.02
 
 
 def test_the_ways_to_mni152_start_from_the_t2star(labeled, t2star, files, settings):
@@ -117,9 +118,9 @@ def test_the_ways_to_mni152_start_from_the_t2star(labeled, t2star, files, settin
 def test_the_parcellation_is_written_as_it_is_with_its_maker(labeled, t2star, files, settings):
     write(labeled, t2star, files, settings(), about={"Sources": ["t1w"]})
     path = files.parcellation("T1w")
-    dseg, affine = read_labels(path)
-    np.testing.assert_array_equal(dseg, labeled.dseg)
-    np.testing.assert_allclose(affine, AFFINE, atol=1e-4)
+    read = read_labels(path)
+    np.testing.assert_array_equal(read.data, labeled.dseg)
+    np.testing.assert_allclose(read.affine, AFFINE, atol=1e-4)
     for written in (path, files.proxy, files.mars):
         assert sidecar(written)["Parcellation"] == "FreeSurfer (7.4.1)"
     assert sidecar(path)["Sources"] == ["t1w"]
@@ -136,13 +137,13 @@ def test_capsules_of_a_given_atlas_are_written_and_named(
     write(head, t2star, files, settings(jhu_atlas=jhu))
     for path in (files.proxy, files.mars):
         assert sidecar(path)["Capsules"] == "JHU labels, jhu-1mm.nii.gz"
-    mars, affine = read_labels(files.mars)
-    to_voxel = np.linalg.inv(PULL @ affine)
+    mars = read_labels(files.mars)
+    to_voxel = np.linalg.inv(PULL @ mars.affine)
     for first, name in ((17, "internal-capsule"), (33, "external-capsule")):
         x, y, z = PAIRS[first]
         for side, sign in ((LEFT, -1), (RIGHT, 1)):
             i, j, k, _ = np.rint(to_voxel @ [sign * x, y, z, 1]).astype(int)
-            assert mars[i, j, k] == side + MARS[name]
+            assert mars.data[i, j, k] == side + MARS[name]
 
 
 def test_where_there_is_no_talairach_transform_the_alignment_brings_the_atlas(
@@ -154,9 +155,11 @@ def test_where_there_is_no_talairach_transform_the_alignment_brings_the_atlas(
     for folder in (subject(tmp_path / "sub-01", np.linalg.inv(MOVE)), tmp_path / "sub-02", None):
         # The alignment is 2 mm off, to be told from the transform.
         ways = shifted(MOVE[:3, 3] + [0, 2, 0])
-        head = Parcellation(dseg, Grid(dseg.shape, affine), subject_dir=folder, standard=ways)
+        head = Parcellation(
+            dseg=dseg, grid=Grid(dseg.shape, affine), subject_dir=folder, standard=ways
+        )
         write(head, t2star, files, settings(jhu_atlas=jhu), pull=MOVE @ PULL)
-        mars, _ = read_labels(files.mars)
+        mars = read_labels(files.mars).data
         found.append(np.isin(mars % 100, [MARS["internal-capsule"], MARS["external-capsule"]]))
     by_transform, aligned, of_no_subject = found
     np.testing.assert_array_equal(aligned, of_no_subject)
@@ -189,12 +192,12 @@ def test_without_an_atlas_capsules_lie_between_the_nuclei_and_it_is_said(
         assert sidecar(path)["Capsules"] == "between the nuclei"
         assert sidecar(path)["ProxyRules"] == "reference"
     # This head has no putamen for them to lie beside.
-    mars, _ = read_labels(files.mars)
+    mars = read_labels(files.mars).data
     assert not np.isin(mars % 100, [MARS["internal-capsule"], MARS["external-capsule"]]).any()
 
 
 def test_the_quality_is_a_table_with_its_dictionary(files):
-    measures = [Measure("thalamus volume", 30.0, "ml", 8.0, 27.0)]
+    measures = [Measure(measure="thalamus volume", value=30.0, units="ml", low=8.0, high=27.0)]
     assert write_quality(measures, files) == [files.quality]
     (row,) = read_table(files.quality)
     assert (row["measure"], row["value"], row["flag"]) == ("thalamus volume", "30", "high")

@@ -27,7 +27,7 @@ BINARY = toy_dataset({"0": "T2starw"}, {"background": 0, "microbleed": 1, "mimic
 def prepared(tmp_path):
     """A session as the prepare phase leaves it, and the files around it."""
     raw = write_nifti(tmp_path / "bids" / "T2starw.nii.gz")
-    t1w = Scan(raw, {"suffix": "T1w"}, {}, 1.0)
+    t1w = Scan(path=raw, entities={"suffix": "T1w"}, metadata={}, voxel_mm3=1.0)
     session = rescanned(session_of("01", None, raw), t1w=t1w)
     files = SessionFiles(tmp_path / "out", "01", None)
     rng = np.random.default_rng(0)
@@ -43,17 +43,20 @@ def run(prepared, model, **options):
     session, files = prepared
     bids = session.t2star.path.parent
     settings = Settings(
-        bids, files.out_dir, ("participant",), lesions=Lesions(str(model), False, **options)
+        bids_dir=bids,
+        out_dir=files.out_dir,
+        levels=("participant",),
+        lesions=Lesions(str(model), False, **options),
     )
     result = SEGMENT.run(session, files, settings, lambda text: None)
     sidecar = json.loads(files.network_labels.with_suffix("").with_suffix(".json").read_text())
-    return result, read_labels(files.network_labels)[0], sidecar
+    return result, read_labels(files.network_labels).data, sidecar
 
 
 def test_without_predicted_regions_those_of_the_anatomy_are_used_and_it_is_said(prepared, tmp_path):
     result, labels, sidecar = run(prepared, toy_folder(tmp_path, dataset=BINARY))
-    proxy, _ = read_labels(prepared[1].proxy)
-    probability, _ = read_derivative(prepared[1].probability)
+    proxy = read_labels(prepared[1].proxy).data
+    probability = read_derivative(prepared[1].probability).data
     found = labels == CMB
     assert 0 < found.sum() < found.size
     np.testing.assert_array_equal(labels[~found], proxy[~found])
@@ -87,7 +90,7 @@ def test_regions_of_slices_that_are_not_axial_are_those_of_the_anatomy(
         data = np.moveaxis(np.asarray(nib.load(path).dataobj), 2, axis)
         write_image(path, data, np.diag(zooms), about)
     result, labels, _ = run(prepared, toy_folder(tmp_path, ("0", "1")), folds=("1",))
-    proxy, _ = read_labels(files.proxy)
+    proxy = read_labels(files.proxy).data
     np.testing.assert_array_equal(labels[labels != CMB], proxy[labels != CMB])
     (note,) = result.notes
     assert word in note
@@ -109,7 +112,9 @@ def test_the_folds_are_part_of_what_a_stamp_depends_on(prepared, tmp_path):
 
     def settings(*folds):
         lesions = Lesions(str(folder), folds=folds)
-        return Settings(tmp_path, files.out_dir, ("participant",), lesions=lesions)
+        return Settings(
+            bids_dir=tmp_path, out_dir=files.out_dir, levels=("participant",), lesions=lesions
+        )
 
     def parameters(*folds):
         return SEGMENT.parameters(settings(*folds), session)

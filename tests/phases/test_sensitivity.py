@@ -29,7 +29,9 @@ def test_decisions_are_those_of_the_session_not_of_the_run(files, tmp_path):
     write_image(files.mask, nothing, np.eye(4), {"Decisions": decided})
     write_image(files.probability, nothing, np.eye(4), {"Mirrored": False})
     model = load_lesion_model(str(toy_bundle(tmp_path / "bundle")))
-    settings = Settings(tmp_path, tmp_path / "out", ("participant",), sensitivity=1)
+    settings = Settings(
+        bids_dir=tmp_path, out_dir=tmp_path / "out", levels=("participant",), sensitivity=1
+    )
     chain = chain_of(model, plain_scan(), files, settings)
     assert (chain.threshold, chain.min_size) == (0.77, 3.0)
     assert (chain.cfpr, chain.mode, chain.own_regions) == (True, "paper", True)

@@ -5,7 +5,8 @@ import pytest
 from nibabel.affines import apply_affine
 
 from cmb_bidsapp.preprocess import between as module
-from cmb_bidsapp.preprocess.between import Image, SessionRegistration, register_between
+from cmb_bidsapp.preprocess.between import SessionRegistration, register_between
+from cmb_bidsapp.preprocess.brain import BrainImage
 from cmb_bidsapp.preprocess.resampling import IDENTITY, Grid
 from tests.preprocess.test_registration import MOTION, PROBES, grid_at, head
 from tests.preprocess.test_resampling import world
@@ -19,7 +20,7 @@ def scanned(motion, seed, thick=3.0, gain=1.0):
     grid = Grid((*wide.shape[:2], int(wide.shape[2] * 3 / thick)), affine)
     image, brain = head(apply_affine(np.linalg.inv(motion), world(grid)))
     noise = np.random.default_rng(seed).normal(0, 2, image.shape)
-    return Image((gain * (image + noise) * brain).astype(np.float32), affine, brain)
+    return BrainImage((gain * (image + noise) * brain).astype(np.float32), affine, brain)
 
 
 @pytest.mark.parametrize(("thick", "gain"), [(3.0, 1.0), (6.0, 3.0)])
@@ -39,7 +40,7 @@ def test_a_session_that_shows_a_part_of_the_head_is_registered_as_well():
     low, high = 10, 24
     affine = whole.affine.copy()
     affine[:3, 3] += low * affine[:3, 2]
-    part = Image(whole.data[..., low:high], affine, whole.brain[..., low:high])
+    part = BrainImage(whole.data[..., low:high], affine, whole.brain[..., low:high])
     found = register_between(scanned(IDENTITY, 0), part)
     gaps = apply_affine(found.pull, PROBES) - apply_affine(MOTION, PROBES)
     assert found.good
@@ -68,7 +69,7 @@ def test_another_head_is_not_good():
     first = scanned(IDENTITY, 0)
     half = first.brain.copy()
     half[: half.shape[0] // 2] = False
-    other = Image(first.data * half, first.affine, half)
+    other = BrainImage(first.data * half, first.affine, half)
     assert not register_between(first, other).good
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from cmb_bidsapp.preprocess.bias import correct_bias
+from cmb_bidsapp.preprocess.brain import BrainImage
 from tests.preprocess.test_resampling import Grid, world
 
 SPACING = (3.0, 3.0, 1.0)
@@ -24,7 +25,7 @@ def slab():
 @pytest.fixture(scope="module")
 def corrected():
     image, affine, mask = slab()
-    return image, correct_bias(image, affine, mask), mask
+    return image, correct_bias(BrainImage(image, affine, mask)), mask
 
 
 def variation(image, mask):
@@ -59,4 +60,4 @@ def test_hardly_any_brain_leaves_the_image_alone():
     image, affine, mask = slab()
     few = np.zeros_like(mask)
     few[10:12, 10:12] = True
-    np.testing.assert_array_equal(correct_bias(image, affine, few), image)
+    np.testing.assert_array_equal(correct_bias(BrainImage(image, affine, few)), image)

@@ -7,6 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from cmb_bidsapp.core.arrays import Volume
 from cmb_bidsapp.core.errors import CommandMissingError, DataError, TemporaryError
 from cmb_bidsapp.preprocess.brain import (
     FREESURFER,
@@ -81,13 +82,13 @@ def test_asked_for_and_not_there_says_what_to_install(machine):
 
 def test_the_mask_lies_on_the_grid_of_the_image(machine, head):
     machine(FREESURFER, MASK.replace("EXPECTED_MODEL", "None"))
-    np.testing.assert_array_equal(run_synthstrip(head, AFFINE), head > 0)
+    np.testing.assert_array_equal(run_synthstrip(Volume(head, AFFINE)), head > 0)
 
 
 def test_the_port_gets_its_weights(machine, head, tmp_path, monkeypatch):
     path = weights(tmp_path, monkeypatch)
     machine(PORT, MASK.replace("EXPECTED_MODEL", repr(str(path))))
-    np.testing.assert_array_equal(run_synthstrip(head, AFFINE), head > 0)
+    np.testing.assert_array_equal(run_synthstrip(Volume(head, AFFINE)), head > 0)
 
 
 def test_the_image_keeps_its_geometry_on_the_way_there(machine, head, tmp_path):
@@ -98,7 +99,7 @@ def test_the_image_keeps_its_geometry_on_the_way_there(machine, head, tmp_path):
         f"shutil.copy(sys.argv[sys.argv.index('-i') + 1], {str(kept)!r})\n"
         "shutil.copy(sys.argv[sys.argv.index('-i') + 1], sys.argv[sys.argv.index('-m') + 1])",
     )
-    run_synthstrip(head, AFFINE)
+    run_synthstrip(Volume(head, AFFINE))
     seen = nib.load(kept)
     np.testing.assert_allclose(seen.affine, AFFINE, atol=1e-4)
     np.testing.assert_array_equal(np.asarray(seen.dataobj), head)
@@ -126,9 +127,9 @@ def test_the_image_keeps_its_geometry_on_the_way_there(machine, head, tmp_path):
 def test_what_goes_wrong_is_named(machine, head, script, error, said):
     machine(FREESURFER, script)
     with pytest.raises(error, match=said):
-        run_synthstrip(head, AFFINE)
+        run_synthstrip(Volume(head, AFFINE))
 
 
 def test_running_what_is_not_installed_says_what_to_choose(machine, head):
     with pytest.raises(CommandMissingError, match=f"{FREESURFER}.*full.*embedded"):
-        run_synthstrip(head, AFFINE)
+        run_synthstrip(Volume(head, AFFINE))

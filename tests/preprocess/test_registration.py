@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from nibabel.affines import apply_affine
 
+from cmb_bidsapp.preprocess.brain import BrainImage
 from cmb_bidsapp.preprocess.registration import (
     GOOD_DICE,
     Registration,
@@ -60,12 +61,12 @@ def registered(shift):
     moving, moving_mask = head(apply_affine(np.linalg.inv(true), world(away)))
     moving = np.where(moving_mask, 250 - moving, 0)
     found = register_rigid(
-        (fixed + rng.normal(0, 1, fixed.shape)).astype(np.float32),
-        still.affine,
-        fixed_mask,
-        (moving + rng.normal(0, 1, fixed.shape)).astype(np.float32),
-        away.affine,
-        moving_mask,
+        BrainImage(
+            (fixed + rng.normal(0, 1, fixed.shape)).astype(np.float32), still.affine, fixed_mask
+        ),
+        BrainImage(
+            (moving + rng.normal(0, 1, fixed.shape)).astype(np.float32), away.affine, moving_mask
+        ),
         seed=0,
     )
     error = apply_affine(found.pull, PROBES) - apply_affine(true, PROBES)

@@ -40,14 +40,21 @@ RIM = (0, 27, 0)
 def session_of(root: Path, participant="01", session=None, notes=(), *, t1w=True) -> Session:
     def scan(suffix):
         path = root / "bids" / f"sub-{participant}" / "anat" / f"sub-{participant}_{suffix}.nii.gz"
-        return Scan(path, {"suffix": suffix}, {"MagneticFieldStrength": 3, "EchoTime": 0.02}, 1.0)
+        return Scan(
+            path=path,
+            entities={"suffix": suffix},
+            metadata={"MagneticFieldStrength": 3, "EchoTime": 0.02},
+            voxel_mm3=1.0,
+        )
 
     scans = {contrast: scan(contrast) for contrast in (*Contrast,)[: 1 + t1w]}
-    return Session(participant, session, scans, tuple(notes))
+    return Session(participant=participant, session=session, scans=scans, notes=tuple(notes))
 
 
 def settings_of(root: Path, **options) -> Settings:
-    return Settings(root / "bids", root / "out", ("participant",), **options)
+    return Settings(
+        bids_dir=root / "bids", out_dir=root / "out", levels=("participant",), **options
+    )
 
 
 def tilted(degrees):

@@ -78,7 +78,7 @@ def told(sessions, table, outputs) -> dict:
     lesions = [lesion_of(*one) for one in table]
     rejected = sum(not lesion.kept for lesion in lesions)
     own = session_data(candidates(lesions, lesions), rejected, summarize(lesions), outputs)
-    changes = ReportedChanges((), (), (), {}, (), 0)
+    changes = ReportedChanges(rows=(), tracks=(), order=(), known={}, notes=(), left_out=0)
     return page_data(dict.fromkeys(sessions, own), changes, {name: name for name in MARS_FORM}, {})
 
 

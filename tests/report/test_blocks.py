@@ -9,7 +9,10 @@ from cmb_bidsapp.report.blocks import Block, as_text, interval, number, yes
 
 def test_columns_are_as_wide_as_their_widest_cell_and_numbers_to_the_right():
     block = Block(
-        "Lesions", "All scans.", ("", "TP", "recall"), [("a", "12", "0.5"), ("bcd", "3", "")]
+        title="Lesions",
+        note="All scans.",
+        heads=("", "TP", "recall"),
+        rows=[("a", "12", "0.5"), ("bcd", "3", "")],
     )
     assert as_text([block]).splitlines() == [
         "Lesions",
@@ -21,7 +24,7 @@ def test_columns_are_as_wide_as_their_widest_cell_and_numbers_to_the_right():
 
 
 def test_blocks_stand_apart():
-    block = Block("One", "Note.", ("",), [("a",)])
+    block = Block(title="One", note="Note.", heads=("",), rows=[("a",)])
     one = as_text([block])
     assert as_text([block, block]) == f"{one}\n\n{one}"
 

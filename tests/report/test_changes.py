@@ -43,12 +43,14 @@ def test_a_badge_of_a_new_one_says_where_it_was_below_the_threshold():
 
 
 def test_a_session_is_looked_at_with_the_one_before_and_what_is_new_with_the_baseline():
-    changes = ReportedChanges((), (), ("A", "C", "B"), {}, (), 0)
+    changes = ReportedChanges(
+        rows=(), tracks=(), order=("A", "C", "B"), known={}, notes=(), left_out=0
+    )
     found = [changes.beside(f"ses-{label}") for label in "ACBX"]
     assert found == ["ses-C", "ses-A", "ses-C", None]
     assert changes.partner(row(change=Change.NEW)) == "ses-A"
     assert changes.partner(row(State.GONE)) == "ses-C"
-    alone = ReportedChanges((), (), ("A",), {}, (), 0)
+    alone = ReportedChanges(rows=(), tracks=(), order=("A",), known={}, notes=(), left_out=0)
     assert alone.beside("ses-A") is None
 
 

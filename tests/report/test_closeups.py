@@ -37,7 +37,9 @@ def scene():
     t2star[numbers > 0] = 10
     labels = np.ones(shape, np.uint8)
     labels[:, 31:] = 0
-    return Scene(t2star, np.full(shape, 90, np.uint8), numbers, labels, ZOOMS)
+    return Scene(
+        t2star=t2star, t1w=np.full(shape, 90, np.uint8), numbers=numbers, labels=labels, zooms=ZOOMS
+    )
 
 
 def draw(scene, periphery=PAPER, code=KEPT_COLOR):
@@ -126,7 +128,9 @@ def test_the_crosshair_lies_where_the_candidate_does_in_radiological_convention(
 
 
 def test_without_a_t1w_there_is_no_panel_for_it(scene):
-    t2star_only = Scene(scene.t2star, None, scene.numbers, scene.labels, ZOOMS)
+    t2star_only = Scene(
+        t2star=scene.t2star, t1w=None, numbers=scene.numbers, labels=scene.labels, zooms=ZOOMS
+    )
     assert draw(scene).shape[1] - draw(t2star_only).shape[1] == SIDE + 2
 
 
@@ -145,7 +149,9 @@ def test_a_candidate_at_the_edge_of_the_image_stays_in_the_middle_of_its_picture
     numbers = np.zeros_like(scene.numbers)
     numbers[58:61, 0:3, 0] = 7
     t2star = np.where(numbers > 0, 10, 200).astype(np.uint8)
-    picture = draw(Scene(t2star, None, numbers, scene.labels, ZOOMS))
+    picture = draw(
+        Scene(t2star=t2star, t1w=None, numbers=numbers, labels=scene.labels, zooms=ZOOMS)
+    )
     rows, columns = of(KEPT_COLOR, panel(picture, 0, 2))
     assert (np.mean(rows), np.mean(columns)) == pytest.approx((SIDE / 2 - 20,) * 2, abs=3)
 

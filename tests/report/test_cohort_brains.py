@@ -38,7 +38,7 @@ def across(ax, x):
 def test_a_left_frontal_lesion_is_left_and_in_front():
     density = Density()
     density.add(FRONTAL[None])
-    figure = glass_brain(*density.image())
+    figure = glass_brain(density.image())
     right, left, front, below = figure.axes[:4]
     x, y, z = FRONTAL
     assert is_warm(color(left, y, z))
@@ -95,7 +95,7 @@ def test_darkest_is_the_region_with_most():
 
 
 def test_empty_cohorts_are_gray_and_have_no_scale():
-    figures = [glass_brain(*Density().image(), "none"), region_heat({}, 0, "none")]
+    figures = [glass_brain(Density().image(), "none"), region_heat({}, 0, "none")]
     for figure, panels in zip(figures, (4, 5), strict=True):
         assert isinstance(figure, Figure)
         assert len(figure.axes) == panels

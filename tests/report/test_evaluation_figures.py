@@ -134,6 +134,11 @@ def test_raters_have_a_panel_for_each_pair_with_its_limits():
 
 def test_the_figure_of_raters_does_not_grow_beyond_its_panels():
     names = [f"R{n}" for n in range(8)]
-    all_of = Reading("1", None, (dict.fromkeys(["algorithm", *names], D),), tuple(names))
+    all_of = Reading(
+        participant="1",
+        session=None,
+        marks=(dict.fromkeys(["algorithm", *names], D),),
+        finished=tuple(names),
+    )
     drawn = raters([all_of])
     assert len([ax for ax in drawn.axes if ax.get_title()]) == PAIRS

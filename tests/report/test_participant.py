@@ -25,10 +25,10 @@ from tests.report.heads import (
 MARKUP = "</script><img src=x onerror=alert(1)>"
 ESCAPED = "&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;"
 MEASURES = [
-    Measure("T1w brain volume", 1543.21, "ml", 900.0, 2400.0),
-    Measure("overlap of the brain masks", 0.812345, "Dice", 0.9),
-    Measure("mutual information of T1w and T2*w", 0.7, "nats", 0.1),
-    Measure("putamen volume", 24.678, "ml", 5.0, 20.0),
+    Measure(measure="T1w brain volume", value=1543.21, units="ml", low=900.0, high=2400.0),
+    Measure(measure="overlap of the brain masks", value=0.812345, units="Dice", low=0.9),
+    Measure(measure="mutual information of T1w and T2*w", value=0.7, units="nats", low=0.1),
+    Measure(measure="putamen volume", value=24.678, units="ml", low=5.0, high=20.0),
 ]
 
 
@@ -264,7 +264,7 @@ def test_where_all_is_within_its_limits_nothing_is_said_above(tmp_path, finished
 
 
 def test_a_measure_without_a_number_is_shown(tmp_path, finished):
-    lost = Measure("mutual information", float("nan"), "nats", 0.1)
+    lost = Measure(measure="mutual information", value=float("nan"), units="nats", low=0.1)
     _, checks = quality(tmp_path, finished, [lost])
     assert "mutual information ▼ too low n/a 0.1 nats" in words(checks)
 

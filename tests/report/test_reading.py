@@ -8,7 +8,7 @@ from cmb_bidsapp.report.changes import ReportedChanges
 from cmb_bidsapp.report.reading import candidates, page_data, session_data
 from tests.clinical.rows import lesion
 
-NO_CHANGES = ReportedChanges((), (), (), {}, (), 0)
+NO_CHANGES = ReportedChanges(rows=(), tracks=(), order=(), known={}, notes=(), left_out=0)
 
 
 def numbered(*given):

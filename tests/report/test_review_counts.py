@@ -26,7 +26,7 @@ from tests.report.reviewing import Reader, write_page
 from tests.report.test_participant_changes import compared
 
 WORDS = {name: name for name in MARS_FORM}
-NO_CHANGES = ReportedChanges((), (), (), {}, (), 0)
+NO_CHANGES = ReportedChanges(rows=(), tracks=(), order=(), known={}, notes=(), left_out=0)
 #: Heads lie alike in ses-A and ses-C; in ses-B 20 mm farther to the right.
 WAYS = {
     f"ses-{name}": [1, 0, 0, shift, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1]
@@ -92,7 +92,11 @@ def agree(bare, tmp_path, chance):
     rows = [
         rating(str(number), word, place=(number, 0, 0)) for number, word in said.items() if word
     ]
-    record = Record(SessionFiles(tmp_path, "01", None), tuple(table), Protocol(sequence="GRE"))
+    record = Record(
+        files=SessionFiles(tmp_path, "01", None),
+        lesions=tuple(table),
+        protocol=Protocol(sequence="GRE"),
+    )
     ratings = [parse(tmp_path / "x.tsv", as_text(row))[1] for row in rows]
     read, reading = decide(record, ratings)
     assert reading.problems == ()
@@ -130,7 +134,12 @@ def tracks_data(rows=TRACKS):
         for n in sorted({r.track_id for r in numbered})
     ]
     known = {name: known_summary(rows, name) for name in SESSIONS}
-    return page_data({}, ReportedChanges((), tracks, (), known, (), 0), WORDS, WAYS)
+    return page_data(
+        {},
+        ReportedChanges(rows=(), tracks=tracks, order=(), known=known, notes=(), left_out=0),
+        WORDS,
+        WAYS,
+    )
 
 
 def all_found(rows=TRACKS):

@@ -66,7 +66,9 @@ def results(tmp_path):
 def report(tmp_path, results):
     image = tmp_path / "bids" / "sub-01" / "ses-A" / "anat" / "sub-01_ses-A_T2starw.nii.gz"
     session = session_of("01", "A", image)
-    settings = Settings(tmp_path / "bids", tmp_path / "out", ("participant",))
+    settings = Settings(
+        bids_dir=tmp_path / "bids", out_dir=tmp_path / "out", levels=("participant",)
+    )
     return write_participant_report(settings, "01", [ReportedSession(session)])
 
 

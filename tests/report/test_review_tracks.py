@@ -42,7 +42,8 @@ def bare(tmp_path, open_page):
 def rows_of(*there):
     """A microbleed that has these states in the three sessions."""
     points = [
-        TrackPoint(0 if one is State.PRESENT else None, np.zeros(3), covered=True) for one in there
+        TrackPoint(lesion=0 if one is State.PRESENT else None, place=np.zeros(3), covered=True)
+        for one in there
     ]
     history = history_of(points, [Evidence()] * 3, there, [GRE] * 3)
     return list(track_rows([history], {name: [LESION] for name in SESSIONS}, SESSIONS))
@@ -71,7 +72,7 @@ def test_words_on_a_microbleed_are_carried_out_as_at_the_group_level(bare):
             continue
         said = {name: chance.choice([*Judgment]) for name in SESSIONS[1:]}
         tracks = rows_of(*there)
-        own = [Decided(name, [LESION], GRE) for name in SESSIONS]
+        own = [Decided(name=name, lesions=[LESION], protocol=GRE) for name in SESSIONS]
         decided = decide_tracks(tracks, own, SESSIONS, judgments={1: said})
         judged = {f"{name} 1": str(word) for name, word in said.items()}
         data = [tracks_data(tracks), all_found(tracks), {}, judged]

@@ -21,5 +21,5 @@ def empty():
 def strong():
     """One strong microbleed at a known point of the head, in subcortical white matter."""
     point = np.array([20.0, 35.0, 40.0])
-    source = Source("cmb", 2.0, (1.5, 1.5, 1.5), point[None])
+    source = Source(kind="cmb", chi=2.0, semi_axes=(1.5, 1.5, 1.5), path=point[None])
     return point, case_of(count=0, veins=0, microbleeds=[source])

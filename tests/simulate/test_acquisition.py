@@ -21,7 +21,12 @@ def test_iron_darkens_the_dentate():
 
 
 def test_susceptibility_weighting_darkens_a_vein_and_no_white_matter():
-    vein = Source("vein", 0.4, (0.8,) * 3, np.array([[20.0, 35.0, 25.0], [20.0, 35.0, 45.0]]))
+    vein = Source(
+        kind="vein",
+        chi=0.4,
+        semi_axes=(0.8,) * 3,
+        path=np.array([[20.0, 35.0, 25.0], [20.0, 35.0, 45.0]]),
+    )
     plain = read_protocol("b0=3,te=20,voxel=1x1x2,snr=200")
     weighted = read_protocol("b0=3,te=20,voxel=1x1x2,snr=200,sequence=swi")
     grid = ScanGrid.around(HEAD, plain)

@@ -18,7 +18,9 @@ VISITS = ("1", "2", "3")
 
 def cohort(participants=1, **options):
     settings = {"microbleeds": (2, 4), "seed": 4, "sessions": {0: VISITS}, **options}
-    return SimulatedCohort([HEAD], participants, [PROTOCOL], **settings)
+    return SimulatedCohort(
+        heads=[HEAD], participants=participants, protocols=[PROTOCOL], **settings
+    )
 
 
 @pytest.fixture(scope="module")

@@ -10,12 +10,14 @@ from cmb_bidsapp.simulate.protocols import read_protocol
 from tests.simulate.heads import HEAD
 
 #: Two voxels of 2 mm in plane, two slices of 3 mm in six parts, of which the middle four count.
-SMALL = ScanGrid((1.0, 1.0, 1.5), (2.0, 2.0, 3.0), (2, 2, 2), 6, 4, 1)
+SMALL = ScanGrid(
+    origin=(1.0, 1.0, 1.5), voxel=(2.0, 2.0, 3.0), shape=(2, 2, 2), slab=6, excited=4, in_plane=1
+)
 
 
 def loss_at(z, protocol):
     """Largest loss by slice of a small microbleed at height ``z`` in the toy head."""
-    source = Source("cmb", 1.0, (1.0,) * 3, np.array([[20.0, 35.0, z]]))
+    source = Source(kind="cmb", chi=1.0, semi_axes=(1.0,) * 3, path=np.array([[20.0, 35.0, z]]))
     grid = ScanGrid.around(HEAD, protocol)
     scan = scan_t2star(HEAD, protocol, grid, [source], [], np.random.default_rng(0))
     return grid, scan.loss.max(axis=(0, 1))

@@ -81,14 +81,22 @@ def test_the_noise_of_a_scan_is_measured():
 
 def test_the_factor_of_a_source_follows_the_physics(scan, monkeypatch):
     """One source, no blur: the same factor as the simulated scanner draws."""
-    source = Source("cmb", 1.0, (1.2, 1.2, 1.2), np.array([[25.0, 25.0, 24.0]]))
+    source = Source(
+        kind="cmb", chi=1.0, semi_axes=(1.2, 1.2, 1.2), path=np.array([[25.0, 25.0, 24.0]])
+    )
     monkeypatch.setattr(implants, "choose_sources", lambda *_: [source])
     monkeypatch.setattr(implants, "BLUR_MM", 0.0)
     found = draw_implants(*scan, AFFINE, 1, np.random.default_rng(7), b0=3.0, te_ms=20.0)
-    grid = ScanGrid((0.0, 0.0, 0.0), VOXEL, (100, 100, 16), 6, 6, 2)
+    grid = ScanGrid(
+        origin=(0.0, 0.0, 0.0), voxel=VOXEL, shape=(100, 100, 16), slab=6, excited=6, in_plane=2
+    )
     signal = np.ones((100, 100, 96), np.complex64)
     apply_source(
-        signal, source, grid, ScanProtocol("x", 3.0, 20, VOXEL, 1), np.random.default_rng(7)
+        signal,
+        source,
+        grid,
+        ScanProtocol(name="x", b0=3.0, te_ms=20, voxel=VOXEL, snr=1),
+        np.random.default_rng(7),
     )
     np.testing.assert_allclose(found.factor, grid.mean_of_slices(signal), atol=1e-5)
 

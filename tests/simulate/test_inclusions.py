@@ -23,8 +23,13 @@ def test_every_kind_is_drawn_and_how_many_differs_from_brain_to_brain():
 
 
 def test_shares_are_the_volume_that_was_asked_for():
-    blob = Source("lacune", 0.0, (4.0, 3.0, 3.0), CENTER)
-    tube = Source("perivascular-space", 0.0, (0.5,) * 3, np.concatenate([CENTER, CENTER + 10]))
+    blob = Source(kind="lacune", chi=0.0, semi_axes=(4.0, 3.0, 3.0), path=CENTER)
+    tube = Source(
+        kind="perivascular-space",
+        chi=0.0,
+        semi_axes=(0.5,) * 3,
+        path=np.concatenate([CENTER, CENTER + 10]),
+    )
     found = shares([blob, tube], HEAD, np.random.default_rng(0))
     assert found["lacune"].sum() == pytest.approx(4 / 3 * np.pi * 36, rel=0.15)
     assert found["perivascular-space"].sum() == pytest.approx(
@@ -40,14 +45,18 @@ def test_shares_are_the_volume_that_was_asked_for():
 def test_some_do_not_leave_their_structure(kind, structure):
     inside = np.isin(HEAD.dseg, ids(structure=structure))
     edge = np.argwhere(inside)[:1].astype(float)
-    found = shares([Source(kind, 0.0, (6.0,) * 3, edge)], HEAD, np.random.default_rng(0))[kind]
+    found = shares(
+        [Source(kind=kind, chi=0.0, semi_axes=(6.0,) * 3, path=edge)],
+        HEAD,
+        np.random.default_rng(0),
+    )[kind]
     assert found[inside].max() > 0.8
     assert not found[~inside].any()
 
 
 def test_what_reaches_beyond_the_head_is_cut_off():
-    corner = Source("lacune", 0.0, (3.0,) * 3, np.zeros((1, 3)))
-    away = Source("lacune", 0.0, (3.0,) * 3, np.full((1, 3), -50.0))
+    corner = Source(kind="lacune", chi=0.0, semi_axes=(3.0,) * 3, path=np.zeros((1, 3)))
+    away = Source(kind="lacune", chi=0.0, semi_axes=(3.0,) * 3, path=np.full((1, 3), -50.0))
     found = shares([corner, away], HEAD, np.random.default_rng(0))["lacune"]
     assert found[0, 0, 0] == 1
     assert not found[8:].any()
@@ -60,7 +69,7 @@ def test_values_are_mixed_by_the_share():
 
 
 def test_a_lacune_is_bright_in_t2star_and_dark_in_t1w():
-    lacune = Source("lacune", 0.0, (4.0,) * 3, CENTER)
+    lacune = Source(kind="lacune", chi=0.0, semi_axes=(4.0,) * 3, path=CENTER)
     filled = shares([lacune], HEAD, np.random.default_rng(0))
     core = filled["lacune"] > 0.8
     plain = background(HEAD, PROTOCOLS["paper"], np.random.default_rng(1))[0]

@@ -9,9 +9,16 @@ from cmb_bidsapp.simulate.physics import Source
 from tests.simulate.heads import HEAD
 
 POINT = np.array([20.0, 35.0, 40.0])
-MICROBLEED = Source("cmb", 1.3, (1.5, 1.2, 1.1), POINT[None])
-VEIN = Source("vein", 0.3, (0.5,) * 3, np.array([[20.0, 35.0, 30.0], [20.0, 35.0, 48.0]]))
-LACUNE = Source("lacune", 0.0, (3.0, 2.0, 2.0), np.array([[34.0, 30.0, 40.0]]))
+MICROBLEED = Source(kind="cmb", chi=1.3, semi_axes=(1.5, 1.2, 1.1), path=POINT[None])
+VEIN = Source(
+    kind="vein",
+    chi=0.3,
+    semi_axes=(0.5,) * 3,
+    path=np.array([[20.0, 35.0, 30.0], [20.0, 35.0, 48.0]]),
+)
+LACUNE = Source(
+    kind="lacune", chi=0.0, semi_axes=(3.0, 2.0, 2.0), path=np.array([[34.0, 30.0, 40.0]])
+)
 PERSON = Person.of(HEAD, [MICROBLEED], [VEIN], [LACUNE])
 
 

@@ -27,12 +27,12 @@ MIDDLE = 48
 
 
 def sphere(radius, chi=1.0):
-    return Source("cmb", chi, (radius,) * 3, np.zeros((1, 3)))
+    return Source(kind="cmb", chi=chi, semi_axes=(radius,) * 3, path=np.zeros((1, 3)))
 
 
 def vessel(direction, radius=1.0, chi=0.3):
     ends = np.outer([-40.0, 40.0], np.array(direction) / np.linalg.norm(direction))
-    return Source("vein", chi, (radius,) * 3, ends)
+    return Source(kind="vein", chi=chi, semi_axes=(radius,) * 3, path=ends)
 
 
 @pytest.fixture(scope="module")
@@ -213,7 +213,9 @@ def test_occupancy_is_a_share():
 
 
 def test_a_drawn_ellipsoid_has_its_axes():
-    source = Source("cmb", 1.0, (3.0, 2.0, 1.0), np.array([[1.0, -1.0, 0.5]]))
+    source = Source(
+        kind="cmb", chi=1.0, semi_axes=(3.0, 2.0, 1.0), path=np.array([[1.0, -1.0, 0.5]])
+    )
     occupancy = draw(source, BOX)
     for axis, semi in enumerate(source.semi_axes):
         profile = occupancy.max(axis=tuple(a for a in range(3) if a != axis))
@@ -240,7 +242,9 @@ def test_a_vessel_has_its_calibre():
 
 def test_diameter_is_that_of_the_sphere_of_the_same_volume():
     assert sphere(1.5).diameter == pytest.approx(3.0)
-    assert Source("cmb", 1.0, (4.0, 2.0, 1.0), np.zeros((1, 3))).diameter == pytest.approx(4.0)
+    assert Source(
+        kind="cmb", chi=1.0, semi_axes=(4.0, 2.0, 1.0), path=np.zeros((1, 3))
+    ).diameter == pytest.approx(4.0)
 
 
 def test_beyond_its_reach_a_source_has_little_phase(sphere_field):

@@ -14,7 +14,9 @@ def test_protocols_go_by_their_name():
 
 def test_any_protocol_can_be_written_out():
     protocol = read_protocol("b0=1.5,te=40,voxel=0.5x0.6x4,gap=0.4,snr=18,name=mine")
-    assert protocol == ScanProtocol("mine", 1.5, 40, (0.5, 0.6, 4.4), 18, 0.4)
+    assert protocol == ScanProtocol(
+        name="mine", b0=1.5, te_ms=40, voxel=(0.5, 0.6, 4.4), snr=18, gap=0.4
+    )
     assert protocol.thickness == pytest.approx(4.0)
     assert read_protocol("b0=3,te=20,voxel=1x1x2").gap == 0
 

@@ -33,7 +33,15 @@ def test_a_half_stripped_head_has_its_brain_and_the_rest_in_places():
 def test_a_dataset_of_brains_has_no_skull_and_the_t1w_on_the_grid_of_the_t2star(tmp_path):
     options = {"kept": Kept.BRAIN, "t1w_on_t2star": True}
     simulate_dataset(
-        SimulatedCohort([HEAD], 1, [PROTOCOLS["gre3t3mm"]], (1, 1), 0, **options), tmp_path
+        SimulatedCohort(
+            heads=[HEAD],
+            participants=1,
+            protocols=[PROTOCOLS["gre3t3mm"]],
+            microbleeds=(1, 1),
+            seed=0,
+            **options,
+        ),
+        tmp_path,
     )
     anat = tmp_path / "sub-01" / "anat"
     t2star, t1w = (nib.load(anat / f"sub-01_{name}.nii.gz") for name in ("T2starw", "T1w"))

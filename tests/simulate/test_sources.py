@@ -103,8 +103,15 @@ def test_most_veins_keep_to_their_sulcus_or_ventricle():
 
 def test_a_mimic_is_marked_where_it_darkens_the_image():
     rng = np.random.default_rng(1)
-    vein = Source("vein", 0.45, (1.0,) * 3, np.array([[20.0, 35.0, 30.0], [20.0, 35.0, 48.0]]))
-    stone = Source("calcification", -2.0, (1.5,) * 3, np.array([[40.0, 35.0, 40.0]]))
+    vein = Source(
+        kind="vein",
+        chi=0.45,
+        semi_axes=(1.0,) * 3,
+        path=np.array([[20.0, 35.0, 30.0], [20.0, 35.0, 48.0]]),
+    )
+    stone = Source(
+        kind="calcification", chi=-2.0, semi_axes=(1.5,) * 3, path=np.array([[40.0, 35.0, 40.0]])
+    )
     grid = ScanGrid.around(HEAD, PROTOCOL)
     scan = scan_t2star(HEAD, PROTOCOL, grid, [], [vein, stone], rng)
     brain = np.ones(grid.shape, np.uint8)

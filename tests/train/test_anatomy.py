@@ -12,6 +12,7 @@ from cmb_bidsapp.anatomy.network import (
     as_input,
     normalize,
 )
+from cmb_bidsapp.core.arrays import Volume
 from cmb_bidsapp.core.labels import STRUCTURES
 from cmb_bidsapp.models.registry import load_bundle
 from cmb_bidsapp.preprocess.resampling import Grid
@@ -129,7 +130,7 @@ def test_training_resumes_and_its_bundle_segments(label_map: Path, tmp_path: Pat
     network = AnatomyNetwork(load_bundle(str(tmp_path / "bundle")))
     data = np.random.default_rng(0).random((40, 30, 20)).astype(np.float32)
     affine = np.diag([2.0, 3.0, 5.0, 1.0])
-    found = network(data, affine, "T2starw")
+    found = network(Volume(data, affine), "T2starw")
     np.testing.assert_allclose(found.probabilities.sum(axis=0), 1, atol=1e-3)
     assert found.brain_mask(Grid.of(data, affine)).shape == data.shape
 

@@ -32,8 +32,12 @@ def chosen(monkeypatch):
     points[:, 0] = 100 * np.arange(IMPLANTS)
     nothing = np.zeros((0, 3))
     views, voxel = np.zeros((1, 1), np.float32), np.zeros(2)
-    scan = Trial(views, voxel, np.zeros(1, np.intp), points[:1], nothing)
-    drawn = Trial(views, voxel, np.zeros(1, np.intp), points, points)
+    scan = Trial(
+        views=views, voxel=voxel, mark=np.zeros(1, np.intp), marks=points[:1], implants=nothing
+    )
+    drawn = Trial(
+        views=views, voxel=voxel, mark=np.zeros(1, np.intp), marks=points, implants=points
+    )
     held_back = HeldBack([scan], [drawn], [drawn])
 
     def choose(found, values):

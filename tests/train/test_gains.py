@@ -18,7 +18,9 @@ def trial(marks, implants):
     drawn = np.zeros((len(implants), 3))
     drawn[:, 0] = implants
     views = np.zeros((len(marks), 1), np.float32)
-    return Trial(views, np.zeros(2), np.arange(len(marks)), points, drawn)
+    return Trial(
+        views=views, voxel=np.zeros(2), mark=np.arange(len(marks)), marks=points, implants=drawn
+    )
 
 
 @pytest.fixture

@@ -56,8 +56,13 @@ def test_a_second_look_is_all_that_a_score_needs(trials):
 
 
 def test_of_candidates_of_one_mark_the_likeliest_counts():
-    views = np.zeros((3, CHANNELS, PIXELS, PIXELS), np.float32)
-    trial = Trial(views, np.zeros(2), np.array([0, 1, 0]), np.zeros((2, 3)), np.zeros((0, 3)))
+    trial = Trial(
+        views=np.zeros((3, CHANNELS, PIXELS, PIXELS), np.float32),
+        voxel=np.zeros(2),
+        mark=np.array([0, 1, 0]),
+        marks=np.zeros((2, 3)),
+        implants=np.zeros((0, 3)),
+    )
     assert trial.scores(Verdict(-20.0, -20.0, 20.0)) == pytest.approx([1, 0], abs=1e-3)
 
 
@@ -67,7 +72,11 @@ def test_what_is_marked_already_finds_nothing():
     instances = np.zeros(SHAPE, np.int16)
     instances[20:23, 20:23, 5], instances[50:53, 60:63, 9] = 1, 2
     around = np.array([[21, 21, 5], [51, 61, 9]], np.float64)
-    drawn = trial_of(scan, chain_of(), Drawn(scan.t2star, instances, [{}, {}], around))
+    drawn = trial_of(
+        scan,
+        chain_of(),
+        Drawn(t2star=scan.t2star, instances=instances, rows=[{}, {}], around=around),
+    )
     assert len(trial_of(scan, chain_of()).marks) == 2
     assert len(drawn.marks) == 1
     assert drawn.found(np.ones(1, np.float32), 0.5).tolist() == [False, True]

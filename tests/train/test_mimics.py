@@ -22,12 +22,12 @@ def made_up(rng, count=FEWEST):
     edges[..., : WIDTH // 2] = -1
     mimic = [UNKNOWN, NAMES.index(Mimic.VESSEL), NAMES.index(Mimic.EDGE)]
     return Places(
-        tissue,
-        np.zeros((3 * count, 2, WIDTH, WIDTH), np.uint8),
-        np.zeros((3 * count, 2), np.float32),
-        np.repeat([Kind.TISSUE, Kind.OTHER, Kind.OTHER], count).astype(np.int8),
-        np.zeros(3 * count, np.int16),
-        np.repeat(mimic, count).astype(np.int8),
+        brightness=tissue,
+        tissues=np.zeros((3 * count, 2, WIDTH, WIDTH), np.uint8),
+        voxel=np.zeros((3 * count, 2), np.float32),
+        kind=np.repeat([Kind.TISSUE, Kind.OTHER, Kind.OTHER], count).astype(np.int8),
+        acquisition=np.zeros(3 * count, np.int16),
+        mimic=np.repeat(mimic, count).astype(np.int8),
     )
 
 

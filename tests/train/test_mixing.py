@@ -24,12 +24,12 @@ def places(kinds, acquisition):
     count = len(kinds)
     bright = np.arange(count, dtype=np.float16)[:, None, None, None] / 100
     return Places(
-        np.zeros((count, 2 * SLICES, WIDTH, WIDTH), np.float16) + bright,
-        np.full((count, 2, WIDTH, WIDTH), 3, np.uint8),
-        np.arange(2 * count, dtype=np.float32).reshape(count, 2),
-        np.array(kinds, np.int8),
-        np.array(acquisition, np.int16),
-        np.full(count, UNKNOWN, np.int8),
+        brightness=np.zeros((count, 2 * SLICES, WIDTH, WIDTH), np.float16) + bright,
+        tissues=np.full((count, 2, WIDTH, WIDTH), 3, np.uint8),
+        voxel=np.arange(2 * count, dtype=np.float32).reshape(count, 2),
+        kind=np.array(kinds, np.int8),
+        acquisition=np.array(acquisition, np.int16),
+        mimic=np.full(count, UNKNOWN, np.int8),
     )
 
 
