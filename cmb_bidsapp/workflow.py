@@ -264,8 +264,8 @@ def sensitivity(_: Session, files: SessionFiles, settings: Settings, step: Step)
 
 PREPARE = Phase("prepare", prepare, prepare_inputs, prepare_parameters, version=12)
 SEGMENT = Phase("segment", segment, segment_inputs, segment_parameters, version=9)
-DECIDE = Phase("decide", decide, decide_inputs, decide_parameters, version=15)
-FOLLOW = Phase("follow", follow, follow_inputs, follow_parameters, version=6)
+DECIDE = Phase("decide", decide, decide_inputs, decide_parameters, version=16)
+FOLLOW = Phase("follow", follow, follow_inputs, follow_parameters, version=7)
 SENSITIVITY = Phase(
     "sensitivity", sensitivity, sensitivity_inputs, sensitivity_parameters, version=3
 )

@@ -94,6 +94,19 @@ def test_cards_say_what_a_candidate_is_through_time(tmp_path):
     }
 
 
+def test_cards_are_in_the_order_of_their_headings_or_of_what_changed(tmp_path, open_page):
+    page = open_page(compared(tmp_path))
+
+    def headings():
+        heads = page.locator(".cards[data-of='ses-A'] .card h4 [data-verdict]")
+        return [head.inner_text() for head in heads.all()]
+
+    # Microbleed 2 is candidate 1.
+    assert headings() == ["Microbleed 1.", "Microbleed 2."]
+    page.get_by_label("Order").select_option("changes first")
+    assert headings() == ["Microbleed 2.", "Microbleed 1."]
+
+
 def test_the_first_table_tells_follow_ups_what_is_new_since_the_baseline(tmp_path):
     first = section(compared(tmp_path).read_text(), "summary")
     assert "new new since ses-B ARIA-H below threshold" in words(first)
