@@ -99,8 +99,8 @@ class ReportedChanges:
         )
         return next(found, None)
 
-    def numbers(self, session: str, lesions: Sequence[int]) -> list[int]:
-        """Numbers of microbleeds through all sessions; empty unless all of them are followed.
+    def numbered(self, session: str, lesions: Sequence[int]) -> list[tuple[int, int]]:
+        """Candidates in the order of the numbers that their microbleeds have in all sessions.
 
         Parameters
         ----------
@@ -108,9 +108,14 @@ class ReportedChanges:
             Session as the rows of the tracks name it (``ses-A``).
         lesions
             Numbers of the candidates.
+
+        Returns
+        -------
+        numbers
+            Of microbleed and candidate; empty unless all of them are followed.
         """
-        rows = [self.of_candidate(session, str(lesion)) for lesion in lesions]
-        known = [row.track_id for row in rows if row is not None]
+        rows = {lesion: self.of_candidate(session, str(lesion)) for lesion in lesions}
+        known = sorted((row.track_id, lesion) for lesion, row in rows.items() if row is not None)
         return known if len(known) == len(rows) else []
 
     def beside(self, session: str) -> str | None:

@@ -93,8 +93,8 @@ def test_what_changed_comes_first(files):
     assert list(changes.order) == ["A", "B"]
     assert changes.of_candidate("ses-B", "7").change is Change.NEW
     assert changes.of_candidate("ses-B", "8") is None
-    assert changes.numbers("ses-B", [7]) == [2]
-    assert changes.numbers("ses-B", [7, 8]) == []
+    assert changes.numbered("ses-B", [7]) == [(2, 7)]
+    assert changes.numbered("ses-B", [7, 8]) == []
 
 
 def test_pictures_take_a_part_of_the_room(files):

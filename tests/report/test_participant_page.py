@@ -240,3 +240,9 @@ def test_the_page_can_be_used_with_the_keyboard(page):
         " && !(e.innerText || e.ariaLabel || e.labels?.length || e.title)).length"
     )
     assert nameless == 0
+
+
+def test_a_card_on_a_phone_has_its_words_side_by_side(page):
+    page.set_viewport_size({"width": 390, "height": 844})
+    about = page.locator(".card header p").first
+    assert about.evaluate("one => one.offsetWidth") > 300

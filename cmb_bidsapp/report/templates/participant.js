@@ -18,7 +18,8 @@
     const words = [...about.childNodes].map((node) => node.nodeType === Node.TEXT_NODE ? node.textContent
       : node.matches("fieldset, button") || !node.checkVisibility() ? "" : node.innerText);
     const number = button.closest(".card")?.querySelector("h4").innerText ?? "";
-    enlarged.querySelector("p").textContent = `${number} ${words.join(" ").replace(/\s+/g, " ")}`.trim();
+    const told = words.map((word) => word.replace(/\s+/g, " ").trim()).filter(Boolean);
+    enlarged.querySelector("p").textContent = `${number} ${told.join(about.matches("figcaption") ? "; " : " ")}`.trim();
     if (!enlarged.open) enlarged.showModal();
   }
 
