@@ -269,10 +269,10 @@ SEGMENT = Phase(
     name="segment", run=segment, inputs=segment_inputs, parameters=segment_parameters, version=10
 )
 DECIDE = Phase(
-    name="decide", run=decide, inputs=decide_inputs, parameters=decide_parameters, version=15
+    name="decide", run=decide, inputs=decide_inputs, parameters=decide_parameters, version=16
 )
 FOLLOW = Phase(
-    name="follow", run=follow, inputs=follow_inputs, parameters=follow_parameters, version=6
+    name="follow", run=follow, inputs=follow_inputs, parameters=follow_parameters, version=7
 )
 SENSITIVITY = Phase(
     name="sensitivity",

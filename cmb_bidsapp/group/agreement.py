@@ -1,28 +1,34 @@
-"""Agreement of readers with each other and with the algorithm, for single lesions and for counts.
+"""Agreement of readers with each other and with the algorithm: on lesions, changes and counts.
 
 The group level calls :func:`write_agreement` after the pass, with the readings of
-:class:`cmb_bidsapp.group.ratings.Ratings`.
+:class:`cmb_bidsapp.group.ratings.Ratings` and those of microbleeds through time that the cohort
+gathered.
 
 Lesions: all that both sides rated, and those that a reader added if the other side finished the
 session (the algorithm always has). Readers do not mark places without a lesion, so kappa refers to
 candidates. If both sides take nearly all candidates for microbleeds, chance agreement is high and
 a few differences make kappa low; therefore the table also has the share of equal decisions.
+Changes: microbleeds at follow-ups that both sides call new, there before or gone. Who is not sure
+takes no side, and neither does the algorithm where it leaves the change open.
 Counts: sessions that both sides finished.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import combinations
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cmb_bidsapp.bids.tables import describe, write_table
+from cmb_bidsapp.clinical.judged import Judgment
 from cmb_bidsapp.core.arrays import Floats
 from cmb_bidsapp.core.statistics import LEAST_PEOPLE, NAN, Agreement, interval, resample
 from cmb_bidsapp.group.consensus import DECISIONS
+from cmb_bidsapp.group.judgments import TrackReading
 from cmb_bidsapp.group.reading import Reading
 from cmb_bidsapp.group.records import ALGORITHM
 from cmb_bidsapp.lesions.lesion import COUNTED
@@ -39,6 +45,14 @@ WEIGHTS = {
     "kappa": (_STEPS[:, None] != _STEPS).astype(np.float64),
     "kappa_linear": np.abs(_STEPS[:, None] - _STEPS).astype(np.float64),
     "kappa_cmb": (_YES[:, None] != _YES).astype(np.float64),
+}
+#: What sides may say of a microbleed at a follow-up that they are sure of.
+TURNS = (Judgment.NEW, Judgment.THERE_BEFORE, Judgment.GONE)
+_NEW = np.array([word is Judgment.NEW for word in TURNS])
+#: As :data:`WEIGHTS`, of changes, in the order of ``TURNS``.
+TRACK_WEIGHTS = {
+    "kappa_tracks": 1 - np.eye(len(TURNS)),
+    "kappa_new": (_NEW[:, None] != _NEW).astype(np.float64),
 }
 
 
@@ -69,6 +83,18 @@ AGREEMENT_COLUMNS = {
         "count as half a disagreement",
     ),
     **_with_ends("kappa_cmb", "Cohen's kappa of microbleed (definite or possible) versus not-cmb"),
+    "tracks": describe(
+        "Microbleeds at follow-ups that both sides call new, there-before or gone; a persistent or "
+        "already-there microbleed, or one now below the threshold, counts as there-before for the "
+        "algorithm"
+    ),
+    "tracks_unsure": describe(
+        "Microbleeds at follow-ups that both sides rated and at least one of them not-sure; not in "
+        "tracks"
+    ),
+    "tracks_same": describe("Share of tracks with the same rating"),
+    **_with_ends("kappa_tracks", "Cohen's kappa of the ratings new, there-before and gone"),
+    **_with_ends("kappa_new", "Cohen's kappa of new versus there-before or gone"),
     "sessions": describe(
         "Sessions that both sides finished; only these are used to compare counts"
     ),
@@ -111,21 +137,30 @@ def kappa(tables: Floats, weights: Floats) -> Floats:
         return np.where(by_chance > 0, 1 - seen / by_chance, np.nan)
 
 
-def rows(readings: Iterable[Reading], seed: int = 0) -> list[Row]:
+def rows(
+    readings: Iterable[Reading], followed: Iterable[TrackReading] = (), seed: int = 0
+) -> list[Row]:
     """Agreement of each reader with the algorithm, then of every two readers.
 
     Parameters
     ----------
     readings
         What the readers of each session said.
+    followed
+        What they said of the microbleeds of each participant through time.
     seed
         Of the bootstrap.
     """
-    known = list(readings)
-    return [_row(known, first, second, seed) for first, second in _pairs(known)]
+    known, on_tracks = list(readings), list(followed)
+    return [_row(known, on_tracks, *pair, seed) for pair in _pairs(known, on_tracks)]
 
 
-def write_agreement(readings: Iterable[Reading], out_dir: Path, seed: int = 0) -> Path:
+def write_agreement(
+    readings: Iterable[Reading],
+    out_dir: Path,
+    followed: Iterable[TrackReading] = (),
+    seed: int = 0,
+) -> Path:
     """Write ``group_agreement.tsv`` with its dictionary.
 
     Parameters
@@ -134,52 +169,96 @@ def write_agreement(readings: Iterable[Reading], out_dir: Path, seed: int = 0) -
         Of all raters and sessions.
     out_dir
         Where the table goes.
+    followed
+        Of all raters and participants with follow-ups.
     seed
         Of the resampling behind the intervals.
     """
     path = out_dir / "group_agreement.tsv"
-    write_table(path, list(AGREEMENT_COLUMNS), rows(readings, seed), AGREEMENT_COLUMNS)
+    found = rows(readings, followed, seed)
+    write_table(path, list(AGREEMENT_COLUMNS), found, AGREEMENT_COLUMNS)
     return path
 
 
-def _pairs(readings: Sequence[Reading]) -> Iterator[tuple[str, str]]:
-    names = {name for reading in readings for mark in reading.marks for name in mark}
+def _pairs(
+    readings: Sequence[Reading], followed: Sequence[TrackReading]
+) -> Iterator[tuple[str, str]]:
+    marks = [*(one.marks for one in readings), *(one.marks for one in followed)]
+    names = {name for mark in chain.from_iterable(marks) for name in mark}
     names |= {name for reading in readings for name in reading.finished}
     readers = sorted(names - {ALGORITHM})
     yield from ((ALGORITHM, reader) for reader in readers)
     yield from combinations(readers, 2)
 
 
-def _row(readings: Sequence[Reading], first: str, second: str, seed: int) -> Row:
-    people = [reading.participant for reading in readings]
-    sums = np.array([_table(reading, first, second).ravel() for reading in readings])
-    table = sums.sum(axis=0).reshape(len(DECISIONS), -1)
-    drawn = resample(sums, people, seed).reshape(-1, *table.shape)
-    row = {
+def _row(
+    readings: Sequence[Reading],
+    followed: Sequence[TrackReading],
+    first: str,
+    second: str,
+    seed: int,
+) -> Row:
+    lesions = [_table(reading.marks, DECISIONS, first, second) for reading in readings]
+    on_lesions = _decisions(lesions, [one.participant for one in readings], WEIGHTS, seed)
+    tracks = [_table(one.marks, TURNS, first, second) for one in followed]
+    on_tracks = _decisions(tracks, [one.participant for one in followed], TRACK_WEIGHTS, seed)
+    both = [mark for one in followed for mark in one.marks if {first, second} <= mark.keys()]
+    own, other, theirs = counts(readings, first, second)
+    found = vars(Agreement.of(own, other, theirs, seed))
+    if len(set(theirs)) < LEAST_PEOPLE:
+        found |= {"icc_low": NAN, "icc_high": NAN}
+    return {
         "first": first,
         "second": second,
-        "lesions": int(table.sum()),
-        "same": float(table.trace() / table.sum()) if table.any() else None,
+        "lesions": on_lesions.number,
+        "same": on_lesions.same,
+        **on_lesions.kappas,
+        "tracks": on_tracks.number,
+        "tracks_unsure": len(both) - on_tracks.number,
+        "tracks_same": on_tracks.same,
+        **on_tracks.kappas,
+        "sessions": len(own),
+        **{f"count_{name}": value for name, value in found.items()},
     }
-    for name, weights in WEIGHTS.items():
-        low, high = interval(kappa(drawn, weights))
-        row |= {name: float(kappa(table, weights)), f"{name}_low": low, f"{name}_high": high}
-    own, other, theirs = counts(readings, first, second)
-    found = Agreement.of(own, other, theirs, seed)
-    figures = {f"count_{name}": value for name, value in vars(found).items()}
-    row |= {"sessions": len(own), **figures}
-    if len(set(people)) < LEAST_PEOPLE:
-        intervals = (f"{name}_{end}" for name in (*WEIGHTS, "count_icc") for end in ("low", "high"))
-        row |= dict.fromkeys(intervals, NAN)
-    return row
 
 
-def _table(reading: Reading, first: str, second: str) -> Floats:
-    """Lesions of a session by the decisions of both sides."""
-    table = np.zeros((len(DECISIONS), len(DECISIONS)))
-    for mark in reading.marks:
-        if first in mark and second in mark:
-            table[DECISIONS.index(mark[first]), DECISIONS.index(mark[second])] += 1
+@dataclass(frozen=True)
+class _Compared:
+    """How two sides decided on the same things: how many, share alike, kappas by column."""
+
+    number: int
+    same: float | None
+    kappas: Mapping[str, float]
+
+
+def _decisions(
+    tables: Sequence[Floats], people: Sequence[str], weights: Mapping[str, Floats], seed: int
+) -> _Compared:
+    """Compare decisions; participants without anything that both decided on do not count."""
+    shared = [(table, who) for table, who in zip(tables, people, strict=True) if table.any()]
+    size = len(next(iter(weights.values())))
+    sums = np.array([table.ravel() for table, _ in shared]).reshape(-1, size * size)
+    table = sums.sum(axis=0).reshape(size, size)
+    theirs = [who for _, who in shared]
+    drawn = resample(sums, theirs, seed).reshape(-1, size, size)
+    few = len(set(theirs)) < LEAST_PEOPLE
+    kappas: dict[str, float] = {}
+    for name, weight in weights.items():
+        low, high = (NAN, NAN) if few else interval(kappa(drawn, weight))
+        kappas |= {name: float(kappa(table, weight)), f"{name}_low": low, f"{name}_high": high}
+    number = int(table.sum())
+    return _Compared(number, float(table.trace()) / number if number else None, kappas)
+
+
+def _table(
+    marks: Iterable[Mapping[str, str]], words: Sequence[str], first: str, second: str
+) -> Floats:
+    """How often the sides said which of the words of the same thing, by both their words."""
+    table = np.zeros((len(words), len(words)))
+    for mark in marks:
+        said = mark.get(first), mark.get(second)
+        if said[0] in words and said[1] in words:
+            table[words.index(said[0]), words.index(said[1])] += 1
     return table
 
 

@@ -22,6 +22,7 @@ from cmb_bidsapp.core.statistics import LEAST_PEOPLE, wilson
 from cmb_bidsapp.group.changes import Changes
 from cmb_bidsapp.group.density import Density
 from cmb_bidsapp.group.flow import Flow
+from cmb_bidsapp.group.judgments import TrackReading
 from cmb_bidsapp.group.quality import Quality
 from cmb_bidsapp.group.rates import Rates
 from cmb_bidsapp.group.records import ALGORITHM, Problem, Record, summed_source
@@ -230,6 +231,8 @@ class Cohort:
         By pool and the values of :data:`cmb_bidsapp.group.tables.PROTOCOL`.
     shown
         The sessions with most microbleeds.
+    followed
+        What readers say of microbleeds through time, of each participant where they say anything.
     problems
         The first :data:`MOST` of them.
     failed
@@ -246,6 +249,7 @@ class Cohort:
         self.flow = Flow()
         self.quality = Quality()
         self.shown = Largest()
+        self.followed: list[TrackReading] = []
         self.problems: list[Problem] = []
         self.failed = 0
 

@@ -26,6 +26,7 @@ from cmb_bidsapp.group.cohort import PROTOCOL_COLUMNS, Cohort, protocol_of
 from cmb_bidsapp.group.density import SPACE, centers_of, write_density
 from cmb_bidsapp.group.flow import FLOW_COLUMNS, Step
 from cmb_bidsapp.group.follow_ups import FollowUps, after_readers
+from cmb_bidsapp.group.judgments import TrackReading
 from cmb_bidsapp.group.people import NOBODY, Demographics
 from cmb_bidsapp.group.quality import QC_COLUMNS
 from cmb_bidsapp.group.rates import RATE_COLUMNS
@@ -273,6 +274,9 @@ class _Collector:
             read_too = source.source != ALGORITHM
             arm = next(iter(visits.values())).arm
             self.cohort.rates.add(pool, changed=changed, intervals=own, read=read_too, arm=arm)
+        if decided.opinions:
+            marks = tuple(opinion.mark() for opinion in decided.opinions)
+            self.cohort.followed.append(TrackReading(first.participant, marks))
         for opinion in decided.opinions:
             name = opinion.row.session_id
             session = tables.about(read[name], visits[name])

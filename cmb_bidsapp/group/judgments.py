@@ -12,7 +12,17 @@ from cmb_bidsapp.clinical.judged import Judgment, Judgments, contradicted
 from cmb_bidsapp.clinical.tracks import TrackRow
 from cmb_bidsapp.group.opinion import TOLD, modes_of
 from cmb_bidsapp.group.rating import SAME_PLACE_MM, Rating, named, ruling
-from cmb_bidsapp.group.records import Problem, Record
+from cmb_bidsapp.group.records import ALGORITHM, Problem, Record
+from cmb_bidsapp.lesions.presence import Change, State
+
+#: What the algorithm says of a microbleed at a follow-up, as far as a reader has a word for it.
+_IN_WORDS: Mapping[State | Change | None, Judgment] = {
+    Change.NEW: Judgment.NEW,
+    Change.ALREADY_THERE: Judgment.THERE_BEFORE,
+    Change.PERSISTENT: Judgment.THERE_BEFORE,
+    State.BELOW_THRESHOLD: Judgment.THERE_BEFORE,
+    State.GONE: Judgment.GONE,
+}
 
 
 @dataclass(frozen=True)
@@ -41,6 +51,15 @@ class TrackOpinion:
         (word, most), *others = Counter(one.decision for one in self.ruling).most_common(2)
         return None if others and others[0][1] == most else Judgment(word)
 
+    def mark(self) -> dict[str, str]:
+        """What it is by each word, that of the algorithm first where it has one."""
+        own = _IN_WORDS.get(self.row.change or self.row.state)
+        # Seen here first, but not counted: whether that is new is told where it counts.
+        if self.row.state is State.BELOW_THRESHOLD and self.row.since == self.row.session_id:
+            own = None
+        words = {name: one.decision for name, one in self.ratings.items()}
+        return words if own is None else {ALGORITHM: own, **words}
+
     def rows(self) -> Iterator[dict[str, object]]:
         """What each reader said, as ``group_decisions.tsv`` has it."""
         for name, one in self.ratings.items():
@@ -53,6 +72,21 @@ class TrackOpinion:
                 "algorithm": self.row.change or self.row.state,
                 "verdict": self.verdict,
             }
+
+
+@dataclass(frozen=True)
+class TrackReading:
+    """What the readers of one participant said of its microbleeds through time.
+
+    Attributes
+    ----------
+    marks
+        For each microbleed at each follow-up a :class:`Judgment` by who says so: ``algorithm``,
+        where it decides, and the readers who rated it.
+    """
+
+    participant: str
+    marks: tuple[Mapping[str, str], ...]
 
 
 def opinions_on(

@@ -7,8 +7,7 @@ For the group level::
         record = ratings.apply(record)       # a session nobody has read comes back as it is
     ratings.problems                         # after the pass: what could not be used, and why
     ratings.notes                            # after the pass: what was decided on the way
-    agreement.write_agreement(ratings.readings, out_dir, seed)
-    agreement.figure(ratings.readings, seed)
+    agreement.write_agreement(ratings.readings, out_dir, cohort.followed, seed)
 
 ``Record.source`` says whose decisions the counts of a session rest on, and the column ``source`` of
 its lesions says it lesion by lesion; :class:`cmb_bidsapp.group.opinion.ReadLesion` describes that

@@ -72,7 +72,7 @@ def _collected(settings: Settings, console: Console) -> Summary:
     if ratings:
         for note in ratings.notes:
             say(console, f"note: {note}")
-        written.append(write_agreement(ratings.readings, out_dir, settings.seed))
+        written.append(write_agreement(ratings.readings, out_dir, cohort.followed, settings.seed))
     else:
         remove(table_of(out_dir, "agreement"))
     failed = cohort.failed

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from pathlib import Path
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.tables import read_table
@@ -14,6 +15,7 @@ from cmb_bidsapp.clinical.summary import ClinicalSummary
 from cmb_bidsapp.clinical.tracks import TrackRow
 from cmb_bidsapp.lesions.presence import Change, State
 from cmb_bidsapp.report.pages import SizeBudget
+from cmb_bidsapp.report.track_figures import columns_of
 
 #: Part of the room that pictures of changes may take.
 FOR_CHANGES = 0.25
@@ -24,10 +26,21 @@ OUT_OF_SIGHT = (State.GONE, State.BELOW_THRESHOLD)
 
 @dataclass(frozen=True)
 class TrackView:
-    """A microbleed through time, and its picture as a data URI."""
+    """A microbleed through time.
+
+    Attributes
+    ----------
+    rows
+        One for each session.
+    picture
+        As a data URI.
+    columns
+        How wide a row of the picture is, as a multiple of its height.
+    """
 
     rows: Sequence[TrackRow]
     picture: str | None
+    columns: float = 1.0
 
     @property
     def number(self) -> int:
@@ -86,8 +99,8 @@ class ReportedChanges:
         )
         return next(found, None)
 
-    def numbers(self, session: str, lesions: Sequence[int]) -> list[int]:
-        """Numbers of microbleeds through all sessions; empty unless all of them are followed.
+    def numbered(self, session: str, lesions: Sequence[int]) -> list[tuple[int, int]]:
+        """Candidates in the order of the numbers that their microbleeds have in all sessions.
 
         Parameters
         ----------
@@ -95,9 +108,14 @@ class ReportedChanges:
             Session as the rows of the tracks name it (``ses-A``).
         lesions
             Numbers of the candidates.
+
+        Returns
+        -------
+        numbers
+            Of microbleed and candidate; empty unless all of them are followed.
         """
-        rows = [self.of_candidate(session, str(lesion)) for lesion in lesions]
-        known = [row.track_id for row in rows if row is not None]
+        rows = {lesion: self.of_candidate(session, str(lesion)) for lesion in lesions}
+        known = sorted((row.track_id, lesion) for lesion, row in rows.items() if row is not None)
         return known if len(known) == len(rows) else []
 
     def beside(self, session: str) -> str | None:
@@ -125,6 +143,11 @@ class ReportedChanges:
         """
         new = row.change is Change.NEW and row.session_id != f"ses-{self.order[0]}"
         return f"ses-{self.order[0]}" if new else self.beside(row.session_id)
+
+
+def _with_picture(track: TrackView, path: Path, room: SizeBudget) -> TrackView:
+    picture = room.picture(path)
+    return track if picture is None else replace(track, picture=picture, columns=columns_of(path))
 
 
 def _turns(row: TrackRow) -> bool:
@@ -172,9 +195,7 @@ def read_changes(files: SessionFiles, room: SizeBudget) -> ReportedChanges:
     own_rows = [list(track) for _, track in groupby(rows, key=lambda row: row.track_id)]
     views = [TrackView(track, None) for track in own_rows]
     views.sort(key=lambda track: not track.changed)
-    tracks = [
-        replace(track, picture=own.picture(files.track_figure(track.number))) for track in views
-    ]
+    tracks = [_with_picture(track, files.track_figure(track.number), own) for track in views]
     room.left -= given - own.left
     names = [row.baseline_session_id for row in changes[:1]]
     names += [row.session_id for row in changes]

@@ -51,7 +51,7 @@ CROSS_COLOR = "#f0e442"
 _OWN, _BRAIN, _OUTSIDE = 1, 2, 3
 _BRAIN_CLASSES = (*(value for value in PROXY.values() if value), CMB)
 #: Where slices of falling and of rising number lie, by the axis across them.
-_TOWARDS = (("left", "right"), ("back", "front"), ("down", "up"))
+TOWARDS = (("left", "right"), ("posterior", "anterior"), ("inferior", "superior"))
 #: Pixels that a crosshair leaves free around the candidate, and length of a tick.
 _GAP, _TICK = 9, 12
 
@@ -181,7 +181,7 @@ def _neighbors(scene: Scene, voxels: npt.NDArray[np.integer], count: int) -> lis
     panels = []
     for offset in offsets:
         panel = _ticks(gray_to_rgb(view.near(scene.t2star, beyond=offset * step)))
-        away = f"{abs(offset) * step * scene.zooms[axis]:.1f} mm {_TOWARDS[axis][offset > 0]}"
+        away = f"{abs(offset) * step * scene.zooms[axis]:.1f} mm {TOWARDS[axis][offset > 0]}"
         panels.append(write(panel, {(5, 3): away if offset else "here"}))
     return panels
 

@@ -145,9 +145,8 @@ def raters(readings: Sequence[Reading], seed: int = 0) -> Figure | None:
     figure
         With the first nine pairs that finished a session both; ``None`` without any.
     """
-    named = [
-        (f"{row['second']} minus {row['first']}", row) for row in agreement.rows(readings, seed)
-    ]
+    pairs = agreement.rows(readings, seed=seed)
+    named = [(f"{row['second']} minus {row['first']}", row) for row in pairs]
     shown = [(title, row) for title, row in named if row["sessions"]][:PAIRS]
     scans = [
         {

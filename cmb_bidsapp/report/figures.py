@@ -21,6 +21,7 @@ from cmb_bidsapp.lesions.lesion import Lesion
 from cmb_bidsapp.report.closeups import Periphery, Scene, closeups
 from cmb_bidsapp.report.painting import (
     RGB,
+    T1W_HEADROOM,
     Gray,
     Slices,
     box_around,
@@ -149,7 +150,10 @@ def session_figures(files: SessionFiles, lesions: Sequence[Lesion], cfpr: Periph
     images = {
         name: read(path)[box].astype(np.float32) for name, path in paths.items() if path.exists()
     }
-    shades = {name: gray(data, window(data, brain)) for name, data in images.items()}
+    headroom = {"T2starw": 1.0, "T1w": T1W_HEADROOM}
+    shades = {
+        name: gray(data, window(data, brain, headroom[name])) for name, data in images.items()
+    }
     t2star = shades["T2starw"]
     proxy, mars = read(files.proxy)[box], read(files.mars)[box]
     kept = np.isin(numbers, [one.number for one in lesions if one.kept])

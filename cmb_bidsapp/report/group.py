@@ -127,7 +127,7 @@ def write_group_report(
         changes=_changes(cohort),
         measured=found_by_kind(measured[:MOST_KINDS]),
         number_measured=len(measured),
-        agreement=_agreement(ratings, seed) if ratings else None,
+        agreement=_agreement(ratings, cohort, seed) if ratings else None,
         evaluation=evaluation.as_posix() if (out_dir / evaluation).exists() else None,
         files=_files(pools, out_dir, read=ratings is not None, measured=bool(measured)),
         percent=percent,
@@ -256,10 +256,11 @@ def _changes(cohort: Cohort) -> dict[str, Any] | None:
     return {"rows": found, "picture": picture}
 
 
-def _agreement(ratings: Ratings, seed: int) -> dict[str, Any]:
+def _agreement(ratings: Ratings, cohort: Cohort, seed: int) -> dict[str, Any]:
     drawn = evaluation_figures.raters(ratings.readings, seed)
     return {
-        "rows": agreement.rows(ratings.readings, seed),
+        "rows": agreement.rows(ratings.readings, cohort.followed, seed),
+        "followed": bool(cohort.followed),
         "notes": [str(note) for note in ratings.notes[:MOST]],
         "more_notes": max(0, len(ratings.notes) - MOST),
         "published": agreement.PUBLISHED,

@@ -28,6 +28,8 @@ QUALITY, EFFORT = 78, 2
 #: Black after each picture that is joined with others: rows, columns, colors.
 GUTTER_PIXELS = 2
 GUTTER = ((0, GUTTER_PIXELS), (0, GUTTER_PIXELS), (0, 0))
+#: White of a T1w above its brightest voxels: white matter, at nearly the same level, stays gray.
+T1W_HEADROOM = 1.15
 #: Axis that each plane leaves out.
 PLANES = {"axial": 2, "coronal": 1, "sagittal": 0}
 
@@ -106,19 +108,21 @@ def gray(image: Image, window: tuple[float, float]) -> Gray:
     return scaled.astype(np.uint8)
 
 
-def window(image: Image, mask: Mask) -> tuple[float, float]:
+def window(image: Image, mask: Mask, headroom: float = 1.0) -> tuple[float, float]:
     """Signal that is shown black and white: of the brain, or of everything where there is none.
 
     Parameters
     ----------
     image, mask
         Signal, and the brain, on one grid.
+    headroom
+        White, as a multiple of the brightest signal of the brain.
     """
     inside = image[mask]
     if inside.size == 0:
         return float(image.min()), float(image.max())
     low, high = np.percentile(inside, (1, 99.5))
-    return float(min(low, 0.3 * high)), float(high)
+    return float(min(low, 0.3 * high)), float(headroom * high)
 
 
 def fit(

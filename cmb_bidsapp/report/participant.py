@@ -30,7 +30,7 @@ from cmb_bidsapp.models.card import WEIGHTS
 from cmb_bidsapp.models.registry import calibration_of, has_second_look, load_card
 from cmb_bidsapp.preprocess.ants import read_linear
 from cmb_bidsapp.preprocess.resampling import IDENTITY
-from cmb_bidsapp.report.changes import ReportedChanges, badge, read_changes
+from cmb_bidsapp.report.changes import TURNS, ReportedChanges, badge, read_changes
 from cmb_bidsapp.report.figures import REJECTED_COLOR
 from cmb_bidsapp.report.fitting import fitted
 from cmb_bidsapp.report.methods import Facts, Methods, methods
@@ -131,6 +131,7 @@ def _page(
         sessions=views,
         changes=changes,
         badge=badge,
+        turns=TURNS,
         viewer=viewer if shown else None,
         why_no_viewer=why_not,
         page_data=told | {"reading": page_data(counts, changes, mars_words, ways)},

@@ -28,7 +28,7 @@ from cmb_bidsapp.bids.outputs import atomic
 from cmb_bidsapp.core.arrays import Affine, Image, Mask
 from cmb_bidsapp.lesions.cfpr import THICK_SLICE_MM
 from cmb_bidsapp.lesions.windows import windows
-from cmb_bidsapp.report.painting import gray
+from cmb_bidsapp.report.painting import T1W_HEADROOM, gray
 
 PACKAGE = "ipyniivue"
 #: Where the script makes its viewer; the group is the name of the class.
@@ -163,6 +163,7 @@ def write_volumes(
         if name in images:
             inside = images[name][brain]
             white = float(np.percentile(inside, WHITE)) if inside.size else 1.0
+            white *= T1W_HEADROOM if name == "T1w" else 1.0
             shades = gray(images[name], (0.0, white))
             target = max(T1W_MM, float(steps.min())) if name == "T1w" else 0.0
             written.append(_write(volume_file(files, name), *coarser(shades, affine, target)))

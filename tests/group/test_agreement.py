@@ -10,11 +10,13 @@ from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.core.statistics import Agreement
 from cmb_bidsapp.group.agreement import (
     AGREEMENT_COLUMNS,
+    TRACK_WEIGHTS,
     WEIGHTS,
     kappa,
     rows,
     write_agreement,
 )
+from cmb_bidsapp.group.judgments import TrackReading
 from cmb_bidsapp.group.ratings import read_ratings
 from tests.group.readers import READINGS, D, N, P, rating, reading, write_ratings, write_session
 
@@ -84,7 +86,11 @@ def test_intervals_hold_the_value_and_follow_the_seed():
         reading(str(n), *[(D, [D, P, N][(n + k) % 3], [D, P, N, N][(n * k) % 4]) for k in range(3)])
         for n in range(30)
     ]
-    first, again, other = (rows(many, seed)[-1] for seed in (1, 1, 2))
+    first, again, other = (rows(many, seed=seed)[-1] for seed in (1, 1, 2))
+    # Columns without a value are no matter: they are not equal to themselves.
+    first, again, other = (
+        {k: v for k, v in row.items() if v == v} for row in (first, again, other)
+    )
     assert first == again != other
     for name in (*WEIGHTS, "count_icc"):
         assert first[f"{name}_low"] <= first[name] <= first[f"{name}_high"]
@@ -142,3 +148,48 @@ def test_from_files_to_agreement(tmp_path):
     # The algorithm counts two of its four candidates, and does not have the added one.
     row = pair("algorithm", "AB", ratings.readings)
     assert (row["lesions"], row["same"], row["count_bias"]) == (8, 0.75, 1)
+
+
+NEW, BEFORE, GONE, UNSURE = "new", "there-before", "gone", "not-sure"
+
+
+def followed(participant, *marks):
+    """Microbleeds of a participant; each mark is what algorithm, AB and CD say of a change."""
+    sides = ("algorithm", "AB", "CD")
+    said = tuple({k: v for k, v in zip(sides, mark, strict=True) if v} for mark in marks)
+    return TrackReading(participant, said)
+
+
+def test_changes_are_compared_where_both_sides_are_sure():
+    told = [
+        followed("1", (NEW, NEW, NEW), (BEFORE, NEW, BEFORE), (GONE, GONE, BEFORE)),
+        followed("2", (None, NEW, BEFORE), (NEW, UNSURE, NEW), (BEFORE, BEFORE, UNSURE)),
+        followed("3", (BEFORE, BEFORE, None), (BEFORE, BEFORE, BEFORE)),
+    ]
+    algorithm, _, readers = rows([], told)
+    assert [row["lesions"] for row in (algorithm, readers)] == [0, 0]
+    own, other = [NEW, NEW, GONE, NEW, BEFORE], [NEW, BEFORE, BEFORE, BEFORE, BEFORE]
+    assert (readers["tracks"], readers["tracks_unsure"], readers["tracks_same"]) == (5, 2, 0.4)
+    assert readers["kappa_tracks"] == pytest.approx(cohen_kappa_score(own, other))
+    new = [[word == NEW for word in side] for side in (own, other)]
+    assert readers["kappa_new"] == pytest.approx(cohen_kappa_score(*new))
+    assert math.isnan(readers["kappa_new_low"])
+    # What the algorithm leaves open is not compared with it.
+    assert (algorithm["tracks"], algorithm["tracks_unsure"]) == (6, 1)
+    assert algorithm["tracks_same"] == pytest.approx(5 / 6)
+
+
+def test_without_changes_their_columns_are_empty():
+    row = pair("AB", "CD")
+    assert (row["tracks"], row["tracks_unsure"], row["tracks_same"]) == (0, 0, None)
+    assert np.isnan([row[name] for name in TRACK_WEIGHTS]).all()
+
+
+def test_intervals_are_of_the_participants_that_both_sides_read():
+    words = [NEW, BEFORE, GONE]
+    told = [followed(str(n), (None, words[n % 3], words[n * n % 3])) for n in range(12)]
+    few = [followed(one.participant, (NEW, NEW, None)) for one in told]
+    row = rows([], told)[-1]
+    assert row["kappa_tracks_low"] <= row["kappa_tracks"] <= row["kappa_tracks_high"]
+    row = rows([], [*few, *told[:9]])[-1]
+    assert (row["tracks"], math.isnan(row["kappa_tracks_low"])) == (9, True)

@@ -42,7 +42,7 @@ class Group:
             found = apply_ratings(found, read_ratings(folder))
         cohort, _ = collect(found, out, limit=4)
         write_sums(cohort, out)
-        self.problems = cohort.problems
+        self.problems, self.followed = cohort.problems, cohort.followed
         for name in TABLES:
             setattr(self, name, read_table(out / f"group_{name}.tsv"))
 

@@ -3,6 +3,7 @@
 import pytest
 
 from cmb_bidsapp.bids.tables import read_table
+from cmb_bidsapp.group.agreement import rows
 from tests.group.followed import COMES, FAINT, STAYS, said, write_followed
 from tests.group.readers import rating
 from tests.group.test_follow_ups import Group
@@ -104,3 +105,24 @@ def test_words_on_other_tracks_and_against_counted_lesions_are_told(out):
 def test_words_are_those_of_what_they_are_on(out, word, more):
     (problem,) = Group(out, {**on_track(1, word), **more}).problems
     assert "expected" in problem.reason
+
+
+def test_readers_are_compared_with_each_other_and_with_the_algorithm(out):
+    before = Group(out)
+    (new, at_new), (faint, at_faint) = (number_of(before, place) for place in (COMES, FAINT))
+    group = Group(
+        out,
+        on_track(new, "new", place=at_new),
+        on_track(new, "there-before", "CD", place=at_new),
+        on_track(faint, "there-before", place=at_faint),
+        on_track(faint, "not-sure", "CD", place=at_faint),
+    )
+    (told,) = group.followed
+    assert told.participant == "01"
+    assert [dict(mark) for mark in told.marks] == [
+        {"algorithm": "new", "AB": "new", "CD": "there-before"},
+        {"algorithm": "there-before", "AB": "there-before", "CD": "not-sure"},
+    ]
+    found = rows([], group.followed)
+    assert [(row["tracks"], row["tracks_unsure"]) for row in found] == [(2, 0), (1, 1), (1, 1)]
+    assert [row["tracks_same"] for row in found] == [1, 0, 0]

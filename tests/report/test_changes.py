@@ -1,5 +1,6 @@
 """What a participant's page is told of microbleeds through time."""
 
+import numpy as np
 import pytest
 
 from cmb_bidsapp.bids.tables import write_table
@@ -13,7 +14,9 @@ from cmb_bidsapp.report.changes import (
     badge,
     read_changes,
 )
+from cmb_bidsapp.report.closeups import SIDE
 from cmb_bidsapp.report.pages import SizeBudget
+from cmb_bidsapp.report.painting import save
 from tests.report.heads import finish_session
 
 
@@ -92,19 +95,19 @@ def test_what_changed_comes_first(files):
     assert list(changes.order) == ["A", "B"]
     assert changes.of_candidate("ses-B", "7").change is Change.NEW
     assert changes.of_candidate("ses-B", "8") is None
-    assert changes.numbers("ses-B", [7]) == [2]
-    assert changes.numbers("ses-B", [7, 8]) == []
+    assert changes.numbered("ses-B", [7]) == [(2, 7)]
+    assert changes.numbered("ses-B", [7, 8]) == []
 
 
 def test_pictures_take_a_part_of_the_room(files):
-    picture = files.figure("track001")
-    picture.parent.mkdir(parents=True, exist_ok=True)
-    picture.write_bytes(b"x" * 600)
+    noise = np.random.default_rng(0).integers(0, 255, (20, 40, 3), np.uint8)
+    save(noise, files.figure("track001"))
     small, large = SizeBudget(2000), SizeBudget(int(2000 / FOR_CHANGES))
     assert [track.picture for track in read_changes(files, small).tracks] == [None, None]
     assert small.left == 2000
     tracks = read_changes(files, large).tracks
     assert tracks[0].picture is None
+    assert tracks[1].columns == 40 / SIDE
     assert large.left == int(2000 / FOR_CHANGES) - len(tracks[1].picture)
 
 

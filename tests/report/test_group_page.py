@@ -4,9 +4,12 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from cmb_bidsapp.bids.derivatives import SessionFiles
+from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.cli import main
 from cmb_bidsapp.group import cohort
 from tests.group import readers
+from tests.group.followed import write_followed
 from tests.group.sessions import GRE, SWI, lesion, measure, write_changes, write_session
 from tests.report.accessible import violations
 
@@ -189,6 +192,28 @@ def test_with_ratings_the_page_says_whose_the_numbers_are(open_page, tmp_path):
     assert pair.split("\t")[5:7] == ["1", "-2.00"]
     assert "reader AB" in column(page, 13)[0]
     assert page.locator("a[href='group_agreement.tsv']").count() == 1
+    assert page.locator("h3:text-is('Changes of microbleeds')").count() == 0
+
+
+def test_readers_agreement_on_changes_is_shown(open_page, tmp_path):
+    out, folder = tmp_path / "out", tmp_path / "ratings"
+    write_followed(out)
+    words_on = {"AB": ("new", "there-before"), "CD": ("new", "not-sure")}
+    (number, place), *others = (
+        (row["track_id"], tuple(float(row[axis]) for axis in "xyz"))
+        for row in read_table(SessionFiles.together(out, "01").tracks)
+        if row["session_id"] == "ses-B"
+    )
+    for rater, said in words_on.items():
+        rows = [
+            readers.rating(None, word, rater, place=at, session_id="ses-B", track_id=track)
+            for word, (track, at) in zip(said, [(number, place), *others], strict=False)
+        ]
+        readers.write_ratings(folder, *rows, name=f"sub-01_rater-{rater}_ratings.tsv")
+    page = open_page(run(out, "--ratings", folder))
+    table = page.locator("h3:text-is('Changes of microbleeds') ~ div table").first
+    told = [row.split("\t") for row in table.locator("tbody tr").all_inner_texts()]
+    assert told[-1] == ["CD and AB", "1", "1", "100 %", "n/a", "n/a"]
 
 
 def test_follow_ups_that_could_not_be_compared_are_told(open_page, tmp_path):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cmb_bidsapp.report.painting import box_around, plane, tint
+from cmb_bidsapp.report.painting import T1W_HEADROOM, box_around, gray, plane, tint, window
 
 
 def test_a_box_holds_the_mask_and_nothing_else():
@@ -22,3 +22,17 @@ def test_a_tint_is_a_blend():
     picture = np.full((1, 2, 3), 100, np.uint8)
     tint(picture, np.array([[True, False]]), "#00ff00", 0.5)
     assert picture.tolist() == [[[50, 177, 50], [100, 100, 100]]]
+
+
+def test_white_matter_of_a_t1w_is_light_gray():
+    rng = np.random.default_rng(0)
+    # Gray and white matter, as bright as in the simulated scans that were measured.
+    image = np.concatenate([rng.normal(75, 2.5, 5000), rng.normal(105, 2.5, 5000)]).astype(
+        np.float32
+    )
+    brain = np.ones(image.shape, np.bool_)
+    close = gray(image, window(image, brain))
+    roomy = gray(image, window(image, brain, T1W_HEADROOM))
+    assert (close >= 245).mean() > 0.05
+    assert (roomy >= 245).sum() == 0
+    assert 190 < np.median(roomy[5000:]) < 220

@@ -4,9 +4,12 @@ import re
 
 import numpy as np
 
+from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.tables import write_table
 from cmb_bidsapp.clinical.follow_up import CHANGE_COLUMNS
 from cmb_bidsapp.clinical.tracks import TRACK_COLUMNS
+from cmb_bidsapp.report.changes import read_changes
+from cmb_bidsapp.report.pages import SizeBudget
 from cmb_bidsapp.report.painting import save
 from tests.report.heads import finish_session, section, session_of, words, write_report
 
@@ -92,6 +95,36 @@ def test_cards_say_what_a_candidate_is_through_time(tmp_path):
         "Microbleed 2": "new",
         "Microbleed 3": "baseline",
     }
+
+
+def test_cards_are_in_the_order_of_their_headings_or_of_what_changed(tmp_path, open_page):
+    page = open_page(compared(tmp_path))
+
+    def headings():
+        heads = page.locator(".cards[data-of='ses-A'] .card h4 [data-verdict]")
+        return [head.inner_text() for head in heads.all()]
+
+    # Microbleed 2 is candidate 1.
+    assert headings() == ["Microbleed 1.", "Microbleed 2."]
+    page.get_by_label("Order").select_option("changes first")
+    assert headings() == ["Microbleed 2.", "Microbleed 1."]
+
+
+def test_an_enlarged_change_is_told_in_words_without_its_controls(tmp_path, open_page):
+    page = open_page(compared(tmp_path))
+    page.locator(".track .zoom").first.click()
+    told = page.locator("#enlarged p").inner_text()
+    first = "Microbleed 2; ses-B: NOT YET network 0.02, contrast 0.25; ses-A: NEW candidate 1, "
+    assert told == f"{first}3.5 mm, frontal left"
+
+
+def test_candidates_are_named_in_the_order_of_their_microbleeds(tmp_path):
+    compared(tmp_path)
+    room = SizeBudget(10**6)
+    changes = read_changes(SessionFiles(tmp_path / "out", "01", None), room)
+    assert changes.numbered("ses-A", (1, 3)) == [(1, 3), (2, 1)]
+    # Candidate 2 is not followed.
+    assert changes.numbered("ses-A", (1, 2)) == []
 
 
 def test_the_first_table_tells_follow_ups_what_is_new_since_the_baseline(tmp_path):

@@ -45,13 +45,15 @@ def test_a_picture_is_enlarged_by_click_or_key_and_others_follow(page):
     enlarged = page.locator("#enlarged")
     first.click()
     assert enlarged.is_visible()
-    assert enlarged.locator("img").get_attribute("src") == first.locator("img").get_attribute("src")
+    # Its card has it twice: the upper part of it, and the lower one.
+    own = first.locator("img").first
+    assert enlarged.locator("img").get_attribute("src") == own.get_attribute("src")
     wide = enlarged.locator("img").evaluate("image => image.clientWidth")
-    assert wide > 1.3 * first.locator("img").evaluate("image => image.clientWidth")
+    assert wide > 1.3 * own.evaluate("image => image.clientWidth")
     page.keyboard.press("ArrowRight")
-    assert enlarged.locator("img").get_attribute("src") == second.locator("img").get_attribute(
-        "src"
-    )
+    assert enlarged.locator("img").get_attribute("src") == second.locator(
+        "img"
+    ).first.get_attribute("src")
     page.keyboard.press("Escape")
     assert enlarged.is_hidden()
     assert page.evaluate("document.activeElement.classList.contains('zoom')")
@@ -97,8 +99,21 @@ def test_cards_are_put_in_the_order_that_is_asked_for(tmp_path, open_page):
         .evaluate_all("cards => cards.map(card => card.dataset.region)")
     )
     assert regions == sorted(regions)
-    order.select_option("lesion")
+    order.select_option("number")
     assert order_of(page) == ["1", "3"] == sorted(by_region)
+
+
+def test_panels_of_a_card_are_as_large_as_they_were_drawn(page):
+    picture = page.locator(".card .zoom").first
+    page.set_viewport_size({"width": 1366, "height": 768})
+    sizes = picture.locator("img").evaluate_all(
+        "all => all.map(one => [one.clientWidth / 4, one.clientHeight])"
+    )
+    # The axial row, and the slices before and after it.
+    assert len(sizes) == 2
+    assert min(min(size) for size in sizes) >= 180
+    image = picture.locator(".beside")
+    assert image.evaluate("one => getComputedStyle(one).objectPosition") == "50% 100%"
 
 
 def test_the_form_is_printed_alone_or_on_a_page_of_its_own(page):
@@ -225,3 +240,9 @@ def test_the_page_can_be_used_with_the_keyboard(page):
         " && !(e.innerText || e.ariaLabel || e.labels?.length || e.title)).length"
     )
     assert nameless == 0
+
+
+def test_a_card_on_a_phone_has_its_words_side_by_side(page):
+    page.set_viewport_size({"width": 390, "height": 844})
+    about = page.locator(".card header p").first
+    assert about.evaluate("one => one.offsetWidth") > 300

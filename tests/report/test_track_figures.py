@@ -9,8 +9,8 @@ from cmb_bidsapp.core.labels import CMB, PROXY_COLORS
 from cmb_bidsapp.lesions.presence import Change, State
 from cmb_bidsapp.preprocess.resampling import Grid
 from cmb_bidsapp.report.closeups import SHOWN_MM, SIDE
-from cmb_bidsapp.report.painting import color
-from cmb_bidsapp.report.track_figures import GUTTER, panels, side_by_side, words_of
+from cmb_bidsapp.report.painting import color, save
+from cmb_bidsapp.report.track_figures import GUTTER, columns_of, panels, side_by_side, words_of
 
 SHAPE = (60, 60, 20)
 AFFINE = np.array([[1.0, 0, 0, -30], [0, 1, 0, -30], [0, 0, 4, -40], [0, 0, 0, 1]])
@@ -37,8 +37,13 @@ def drawn(image, *sightings, pull=None):
     return list(panels(tracks, 0, visit, grid, t2star, brain, instances, [3]))
 
 
+def row(picture, n):
+    """Of the slices after, at and before the place."""
+    return picture[n * (SIDE + GUTTER) : n * (SIDE + GUTTER) + SIDE]
+
+
 def test_the_place_is_in_the_middle_and_outlined_where_it_was_found(image):
-    found, absent = drawn(image, 0, None)
+    found, absent = (row(picture, 1) for picture in drawn(image, 0, None))
     assert found.shape == (SIDE, SIDE, 3)
     middle = SIDE // 2
     assert found[middle, middle].max() < 30
@@ -54,18 +59,32 @@ def test_a_session_is_sampled_where_the_registration_says(image):
     pull = np.eye(4)
     pull[0, 3] = -6
     (moved,) = drawn(image, None, pull=pull)
-    dark = np.argwhere(moved[..., 0] < 60).mean(axis=0)
+    dark = np.argwhere(row(moved, 1)[..., 0] < 60).mean(axis=0)
     # What lies 6 mm to the right of the place is to its left in the picture.
     assert dark[1] - SIDE / 2 == pytest.approx(-6 * SIDE / SHOWN_MM, abs=4)
 
 
-def test_panels_stand_side_by_side_with_a_white_line_between():
-    black = np.zeros((SIDE, SIDE, 3), np.uint8)
-    joined = side_by_side([black, black], ["A", "B"])
-    assert joined.shape == (SIDE, 2 * SIDE + GUTTER, 3)
+@pytest.mark.parametrize(("beyond", "rows"), [(1, [0, 1]), (0, [1]), (-1, [1, 2])])
+def test_the_slices_next_to_the_place_are_above_and_below_it(image, beyond, rows):
+    t2star, instances = image
+    # A place in slice 10, whose neighbor is dark too, or is not.
+    t2star[39:42, 34:37, 10 + beyond] = instances[39:42, 34:37, 10 + beyond] = 3
+    (found,) = drawn((t2star, instances), 0)
+    middle = slice(SIDE // 2 - 5, SIDE // 2 + 5)
+    assert [n for n in range(3) if row(found, n)[middle, middle].max() < 40] == rows
+    # What is written is above what is shown: head to the top.
+    assert [row(found, n)[:18, :60].min() < 50 for n in range(3)] == [True, False, True]
+
+
+def test_panels_stand_side_by_side_with_a_white_line_between(image, tmp_path):
+    (one,) = drawn(image, None)
+    joined = side_by_side([one, one], ["A", "B"])
+    assert joined.shape == (3 * SIDE + 2 * GUTTER, 2 * SIDE + GUTTER, 3)
     assert (joined[:, SIDE : SIDE + GUTTER] == 255).all()
-    assert joined[:, :SIDE].max() > 200
-    assert joined[:, SIDE + GUTTER :].max() > 200
+    assert row(joined, 1)[:18, :SIDE].min() < 50
+    assert row(joined, 1)[:18, SIDE + GUTTER :].min() < 50
+    path = save(joined, tmp_path / "track.webp")
+    assert columns_of(path) == pytest.approx(2 + GUTTER / SIDE)
 
 
 def test_each_panel_says_its_session_and_what_it_has():

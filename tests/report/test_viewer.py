@@ -100,6 +100,8 @@ def test_volumes_lie_where_the_images_do_and_are_cut_to_the_brain(finished):
     for place in (RIGHT_FRONTAL, LEFT_THALAMUS):
         assert at(volume_file(finished, "T2starw"), place) < 40
     assert at(volume_file(finished, "T2starw"), (0, 0, 0)) == pytest.approx(127, abs=3)
+    # All its white matter is of one level, which must not be white.
+    assert at(volume_file(finished, "T1w"), (-5, 0, 0)) == pytest.approx(222, abs=1)
     assert at(volume_file(finished, "regions"), (10, 12, 4)) == 209
     assert at(volume_file(finished, "regions"), (-5, 0, 0)) == 104
 

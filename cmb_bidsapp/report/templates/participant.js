@@ -14,8 +14,12 @@
     large.parentElement.style.cssText = button.style.cssText;
     large.style.setProperty("--ratio", image.naturalWidth / image.naturalHeight);
     const about = button.closest(".card")?.querySelector("header p") ?? button.parentElement.querySelector("figcaption");
+    // Neither controls, nor what who reads blinded is not to see.
+    const words = [...about.childNodes].map((node) => node.nodeType === Node.TEXT_NODE ? node.textContent
+      : node.matches("fieldset, button") || !node.checkVisibility() ? "" : node.innerText);
     const number = button.closest(".card")?.querySelector("h4").innerText ?? "";
-    enlarged.querySelector("p").textContent = `${number} ${about.innerText.replace(/\s+/g, " ")}`.trim();
+    const told = words.map((word) => word.replace(/\s+/g, " ").trim()).filter(Boolean);
+    enlarged.querySelector("p").textContent = `${number} ${told.join(about.matches("figcaption") ? "; " : " ")}`.trim();
     if (!enlarged.open) enlarged.showModal();
   }
 
@@ -47,16 +51,28 @@
   });
   enlarged.addEventListener("close", () => shown?.focus());
 
+  // The lower part of a picture, which its card has as well, is not in the page twice.
+  for (const image of document.querySelectorAll(".zoom .beside")) image.src = image.previousElementSibling.src;
+
   const order = document.getElementById("order");
+  // The number of a card is that of its heading: through all sessions; without one, of the candidate.
+  const numbered = (a, b) => (a.number ?? Infinity) - (b.number ?? Infinity) || a.lesion - b.lesion;
+  const RANKS = {
+    lesion: (a, b) => a.lesion - b.lesion,  // of who reads blinded, and sees no other
+    number: numbered,
+    turn: (a, b) => ("turn" in b) - ("turn" in a) || numbered(a, b),
+    region: (a, b) => a.region.localeCompare(b.region) || numbered(a, b),
+  };
+  let blind = false;
   function sort() {
-    const { value } = order;
-    const rank = (a, b) => (value === "region" ? a.localeCompare(b) : value === "lesion" ? a - b : b - a);
+    const by = blind ? "lesion" : order.value;
+    const rank = RANKS[by] ?? ((a, b) => b[by] - a[by] || numbered(a, b));
     for (const list of document.querySelectorAll(".cards")) {
-      list.append(...[...list.children].sort((a, b) => rank(a.dataset[value], b.dataset[value])
-        || a.dataset.lesion - b.dataset.lesion));
+      list.append(...[...list.children].sort((a, b) => rank(a.dataset, b.dataset)));
     }
   }
   order?.addEventListener("change", sort);
+  if (order) sort();
 
   // Columns of changes that say nothing of any session are left out, until a decision fills them.
   const RARE = ["already_there", "open", "below_threshold", "gone", "not_covered", "not_comparable"];
@@ -79,7 +95,7 @@
   // Who reads blinded sees one list of a session's candidates, whatever the algorithm made of them.
   const homes = [...document.querySelectorAll(".cards")].map((list) => [list, [...list.children]]);
   document.addEventListener("cmb:blinded", ({ detail: blinded }) => {
-    if (blinded) order.value = "lesion";
+    blind = blinded;
     for (const [list, cards] of homes) {
       (blinded ? document.querySelector(`.cards[data-of="${list.dataset.of}"]`) : list).append(...cards);
     }
