@@ -182,7 +182,7 @@ def resample(
     smooth
         Average over the target voxel where it is the larger one (no aliasing).
     """
-    volume = data.astype(np.float32)
+    volume = data.astype(np.float32, copy=False)
     to_source = np.linalg.inv(affine) @ pull @ target.affine
     step = np.abs(to_source[:3, :3]).max(axis=1)
     sigma = np.where(smooth & (step > 1), 0.42 * np.sqrt(np.maximum(step**2 - 1, 0)), 0)
