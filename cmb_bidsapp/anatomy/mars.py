@@ -28,13 +28,8 @@ from cmb_bidsapp.core.labels import (
     translate,
     where,
 )
-from cmb_bidsapp.preprocess.resampling import (
-    IDENTITY,
-    Grid,
-    label_samples,
-    majority,
-    share_in_voxels,
-)
+from cmb_bidsapp.preprocess.resampling import IDENTITY, Grid
+from cmb_bidsapp.preprocess.shares import label_samples, majority, share_in_voxels
 
 LOBES = tuple(name for name, (_, proxy, _) in MARS_FORM.items() if proxy == "lobar")
 
@@ -140,7 +135,7 @@ def on_grid(
             ~inside, grid.spacing, return_distances=False, return_indices=True
         )
         grown = mars[box][tuple(nearest)]
-        samples = label_samples(grown, part.affine, within, pull=pull, mode="nearest")
+        samples = label_samples(grown, part.affine, within, pull=pull)
         parts.append((number, window, share, majority(samples, np.unique(grown).tolist())))
     most, proxy = background, np.zeros(target.shape, np.uint8)
     found = np.zeros(target.shape, np.uint8)

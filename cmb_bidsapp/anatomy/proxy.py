@@ -8,6 +8,7 @@ classes and the MARS map never disagree.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +34,14 @@ EXTERNAL_CAPSULE_MM = 8.0
 CALLOSUM_MM = 6.0
 #: ... where a lateral ventricle is no farther than this (the occipital lobes touch as well).
 CALLOSUM_REACH_MM = 12.0
+#: No rule asks how much farther than this a structure is.
+REACH_MM = max(
+    PERIVENTRICULAR_MM,
+    PERINUCLEAR_MM,
+    INTERNAL_CAPSULE_MM,
+    EXTERNAL_CAPSULE_MM,
+    CALLOSUM_REACH_MM,
+)
 
 #: Region of lobar tissue before its lobe is known, beside the numbers of :data:`MARS`.
 UNNAMED_LOBE = len(MARS) + 1
@@ -116,11 +125,11 @@ def _tissue_regions(
     white = _has(dseg, "cerebral-wm")
     insula = where(dseg, ids(structure="cerebral-cortex", region="insula"))
     to_cortex = distance(_has(dseg, "cerebral-cortex"), spacing)
-    to_insula = distance(insula, spacing) if insula.any() else to_cortex
-    to_medial = distance(_has(dseg, "caudate", "thalamus"), spacing)
-    to_putamen = distance(_has(dseg, "putamen"), spacing)
-    to_pallidum = distance(_has(dseg, "pallidum"), spacing)
-    to_ventricle = distance(where(dseg, (4, 43)), spacing)
+    to_insula = distance(insula, spacing, REACH_MM) if insula.any() else to_cortex
+    to_medial = distance(_has(dseg, "caudate", "thalamus"), spacing, REACH_MM)
+    to_putamen = distance(_has(dseg, "putamen"), spacing, REACH_MM)
+    to_pallidum = distance(_has(dseg, "pallidum"), spacing, REACH_MM)
+    to_ventricle = distance(where(dseg, (4, 43)), spacing, REACH_MM)
 
     far, insular = to_cortex > CORTEX_BAND_MM, to_insula <= to_cortex
     if wmparc is not None:
@@ -156,7 +165,19 @@ def _has(dseg: npt.NDArray[np.integer], *structures: str) -> Mask:
     return where(dseg, [index for name in structures for index in ids(structure=name)])
 
 
-def distance(mask: Mask, spacing: Spacing) -> npt.NDArray[np.float32]:
+def _around(mask: Mask, spacing: Spacing, reach: float) -> tuple[slice, ...] | None:
+    """Box of everything within ``reach`` (mm) of a mask; ``None`` where the mask is empty."""
+    boxes = ndimage.find_objects(mask.view(np.uint8))
+    if not boxes:
+        return None
+    margins = [math.ceil(reach / step) for step in spacing]
+    return tuple(
+        slice(max(side.start - margin, 0), side.stop + margin)
+        for side, margin in zip(boxes[0], margins, strict=True)
+    )
+
+
+def distance(mask: Mask, spacing: Spacing, reach: float | None = None) -> npt.NDArray[np.float32]:
     """Distance to the mask in mm; infinite where the mask is empty.
 
     Parameters
@@ -165,12 +186,34 @@ def distance(mask: Mask, spacing: Spacing) -> npt.NDArray[np.float32]:
         Three axes.
     spacing
         Voxel size along each of them, mm.
+    reach
+        Distances above this (mm) may be infinite; those to a small structure take less time then.
     """
-    if not mask.any():
-        return np.full(mask.shape, np.inf, np.float32)
-    found: npt.NDArray[np.float32] = ndimage.distance_transform_edt(~mask, spacing).astype(
-        np.float32
-    )
+    found = np.full(mask.shape, np.inf, np.float32)
+    box = _around(mask, spacing, max(mask.shape) * max(spacing) if reach is None else reach)
+    if box is not None:
+        found[box] = _distance(mask[box], spacing)
+    return found
+
+
+def _distance(mask: Mask, spacing: Spacing) -> npt.NDArray[np.floating]:
+    """Distance to a mask that is not empty."""
+    found: npt.NDArray[np.floating]
+    if len(set(spacing)) > 1:
+        found = ndimage.distance_transform_edt(~mask, spacing)
+    else:
+        import SimpleITK  # slow to import
+
+        # ITK takes half of SciPy's time, in single precision: that is exact for the whole numbers
+        # that squares of distances are in cubic voxels.
+        squared = SimpleITK.SignedMaurerDistanceMap(
+            SimpleITK.GetImageFromArray(mask.view(np.uint8)),
+            insideIsPositive=False,
+            squaredDistance=True,
+            useImageSpacing=False,
+        )
+        outside = np.where(mask, 0, SimpleITK.GetArrayViewFromImage(squared))
+        found = np.sqrt(outside, dtype=np.float64) * spacing[0]
     return found
 
 
@@ -178,10 +221,13 @@ def _callosum(
     dseg: npt.NDArray[np.integer], spacing: Spacing, to_ventricle: npt.NDArray[np.float32]
 ) -> Mask:
     """Callosum as labeled, or white matter that meets the other hemisphere's above a ventricle."""
-    labeled = where(dseg, ids(region="corpus-callosum"))
-    left, right = (where(dseg, ids(structure="cerebral-wm", side=side)) for side in "LR")
-    near_right = distance(right, spacing) <= CALLOSUM_MM
-    near_left = distance(left, spacing) <= CALLOSUM_MM
-    bridge = (left & near_right) | (right & near_left)
-    found: Mask = labeled | (bridge & (to_ventricle <= CALLOSUM_REACH_MM))
+    found = where(dseg, ids(region="corpus-callosum"))
+    near = to_ventricle <= CALLOSUM_REACH_MM
+    # What lies farther than that from every place in question cannot be met there.
+    box = _around(near, spacing, CALLOSUM_MM)
+    if box is not None:
+        left, right = (where(dseg[box], ids(structure="cerebral-wm", side=s)) for s in "LR")
+        near_right = distance(right, spacing, CALLOSUM_MM) <= CALLOSUM_MM
+        near_left = distance(left, spacing, CALLOSUM_MM) <= CALLOSUM_MM
+        found[box] |= near[box] & ((left & near_right) | (right & near_left))
     return found

@@ -18,7 +18,8 @@ from cmb_bidsapp.bids.outputs import write_image
 from cmb_bidsapp.core.arrays import Image, Points, Volume
 from cmb_bidsapp.core.labels import STANDARD_SPACE
 from cmb_bidsapp.lesions.lesion import Lesion
-from cmb_bidsapp.preprocess.resampling import Grid, share_in_voxels
+from cmb_bidsapp.preprocess.resampling import Grid
+from cmb_bidsapp.preprocess.shares import share_in_voxels
 
 #: The space and the voxels of the map.
 SPACE = Space(STANDARD_SPACE, 2)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import nibabel as nib
 import numpy as np
@@ -181,7 +180,7 @@ def resample(
     smooth
         Average over the target voxel where it is the larger one (no aliasing).
     """
-    volume = data.astype(np.float32)
+    volume = data.astype(np.float32, copy=False)
     to_source = np.linalg.inv(affine) @ pull @ target.affine
     step = np.abs(to_source[:3, :3]).max(axis=1)
     sigma = np.where(smooth & (step > 1), 0.42 * np.sqrt(np.maximum(step**2 - 1, 0)), 0)
@@ -284,113 +283,3 @@ def along_axes(volume: Image, weights: Sequence[Image]) -> Image:
         else:
             volume = volume @ some.T if axis == 2 else some @ volume
     return volume
-
-
-def _through(target: Grid, step: float) -> list[Affine]:
-    """Voxel-to-world affines of a grid, shifted to points every ``step`` mm along its voxels."""
-    axis = int(np.argmax(target.spacing))
-    parts = max(1, round(target.spacing[axis] / step))
-    affines = []
-    for part in range(parts):
-        offset = np.zeros(3)
-        offset[axis] = (part + 0.5) / parts - 0.5
-        affine = target.affine.copy()
-        affine[:3, 3] += target.affine[:3, :3] @ offset
-        affines.append(affine)
-    return affines
-
-
-def share_in_voxels(
-    mask: npt.NDArray[np.bool_],
-    affine: Affine,
-    target: Grid,
-    *,
-    pull: Affine = IDENTITY,
-    step: float = 1.0,
-) -> Image:
-    """Share of each voxel of another grid that lies in a mask, 0 to 1.
-
-    The border runs between the voxels of the mask, as linear interpolation has it; along the
-    longest side of the target's voxels it is looked at every ``step`` mm.
-
-    Parameters
-    ----------
-    mask, affine
-        Mask, and its affine (RAS mm).
-    target
-        The other grid.
-    pull
-        World coordinates of the target to those of the mask (mm).
-    step
-        In mm.
-    """
-    solid = mask.astype(np.float32)
-    share = np.zeros(target.shape, np.float32)
-    shifted = _through(target, step)
-    for there in shifted:
-        to_source = np.linalg.inv(affine) @ pull @ there
-        share += ndimage.affine_transform(
-            solid, to_source[:3, :3], to_source[:3, 3], target.shape, order=1, mode="grid-constant"
-        )
-    return share / np.float32(len(shifted))
-
-
-def label_samples(
-    dseg: npt.NDArray[np.integer],
-    affine: Affine,
-    target: Grid,
-    *,
-    pull: Affine = IDENTITY,
-    step: float = 1.0,
-    mode: Literal["constant", "nearest"] = "constant",
-) -> npt.NDArray[np.integer]:
-    """Labels found every ``step`` mm along the longest side of each voxel of another grid.
-
-    Parameters
-    ----------
-    dseg, affine
-        Labels, shape ``(x, y, z)``, and voxel to world (RAS mm).
-    target
-        Voxels at which labels are wanted.
-    pull
-        World coordinates of the target to those of the labels (mm).
-    step
-        Distance (mm) of the samples in a voxel.
-    mode
-        What lies outside the source: 0, or the nearest of its voxels.
-
-    Returns
-    -------
-    samples
-        Shape ``(samples, x, y, z)``.
-    """
-    shifted = _through(target, step)
-    samples = np.empty((len(shifted), *target.shape), dseg.dtype)
-    for sample, there in zip(samples, shifted, strict=True):
-        to_source = np.linalg.inv(affine) @ pull @ there
-        ndimage.affine_transform(
-            dseg, to_source[:3, :3], to_source[:3, 3], output=sample, order=0, mode=mode
-        )
-    return samples
-
-
-def majority(samples: npt.NDArray[np.integer], values: Sequence[int]) -> npt.NDArray[np.uint8]:
-    """Most frequent label along the first axis.
-
-    A thick slice shows what fills most of it, not what lies in its middle plane.
-
-    Parameters
-    ----------
-    samples
-        Labels, shape ``(samples, ...)``.
-    values
-        The labels that vote, beside 0; at most 255. Ties go to 0, then to the first.
-    """
-    wanted = [value for value in values if value != 0]
-    most = (samples == 0).sum(axis=0, dtype=np.uint8)
-    winner = np.zeros(samples.shape[1:], np.uint8)
-    for value in wanted:
-        votes = (samples == value).sum(axis=0, dtype=np.uint8)
-        better = votes > most
-        most[better], winner[better] = votes[better], value
-    return winner

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+from scipy import ndimage
 
-from cmb_bidsapp.anatomy.proxy import tissue_regions, to_proxy
+from cmb_bidsapp.anatomy.proxy import distance, tissue_regions, to_proxy
 from cmb_bidsapp.bids.images import read_labels
 from cmb_bidsapp.core.labels import mirror_lookup, table
 from cmb_bidsapp.preprocess.resampling import Grid
@@ -231,3 +232,20 @@ def test_regions_of_a_real_head_have_plausible_sizes(data_dir):
     assert 0.05 < deep / lobar < 0.3
     assert deep < infratentorial < lobar < background
     assert not proxy[(dseg >= 500) | np.isin(dseg, (0, 4, 43, 14, 15, 24))].any()
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (0.8, 0.8, 0.8), (0.9, 0.9, 1.2)])
+def test_distances_are_those_of_scipy_as_far_as_they_are_wanted(spacing):
+    mask = np.zeros((30, 28, 26), bool)
+    mask[9:12, 20:24, 4] = mask[14, 20, 8] = True
+    expected = ndimage.distance_transform_edt(~mask, spacing).astype(np.float32)
+    np.testing.assert_array_equal(distance(mask, spacing), expected)
+    near = distance(mask, spacing, 5)
+    np.testing.assert_array_equal(near[expected <= 5], expected[expected <= 5])
+    assert np.isinf(near).any()
+
+
+def test_distances_where_all_or_nothing_is_in_the_mask():
+    mask = np.ones((3, 1, 4), bool)
+    assert (distance(mask, (1.0, 1.0, 1.0)) == 0).all()
+    assert np.isinf(distance(~mask, (1.0, 1.0, 1.0))).all()

@@ -20,7 +20,8 @@ from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.core.labels import LEFT, MARS, MARS_LOOK, PROXY_LOOK, RIGHT
 from cmb_bidsapp.phases.regions import write_quality, write_regions
 from cmb_bidsapp.preprocess.registration import Registration
-from cmb_bidsapp.preprocess.resampling import IDENTITY, Grid, share_in_voxels
+from cmb_bidsapp.preprocess.resampling import IDENTITY, Grid
+from cmb_bidsapp.preprocess.shares import share_in_voxels
 from tests.anatomy.subjects import write as write_text
 from tests.anatomy.test_jhu import PAIRS
 from tests.anatomy.test_jhu import atlas as jhu_labels
