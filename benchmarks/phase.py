@@ -12,11 +12,17 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
+from cmb_bidsapp.anatomy.network import AnatomyNetwork
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.images import read_derivative, read_labels
 from cmb_bidsapp.bids.outputs import bids_name
-from cmb_bidsapp.lesions import phase as rule
-from cmb_bidsapp.lesions.phase import Convention, PhaseImage, fit_sources, to_radians
+from cmb_bidsapp.core.arrays import Volume
+from cmb_bidsapp.core.contrast import Contrast
+from cmb_bidsapp.core.defaults import ANATOMY_MODEL
+from cmb_bidsapp.lesions.convention import dark_structures, find_convention
+from cmb_bidsapp.lesions.phase import EVIDENT, Convention, PhaseImage, fit_sources, to_radians
+from cmb_bidsapp.models.registry import load_bundle
+from cmb_bidsapp.preprocess.resampling import Grid, resample
 from cmb_bidsapp.preprocess.swi import homodyne
 from cmb_bidsapp.simulate.acquisition import apply_source
 from cmb_bidsapp.simulate.grid import ScanGrid
@@ -96,7 +102,7 @@ def filtered(signal: np.ndarray, affine: np.ndarray) -> PhaseImage:
 def shares(evidence: list[float]) -> str:
     """Share of each sign."""
     found = np.array(evidence)
-    para, dia = (found >= rule.EVIDENT).mean(), (found <= -rule.EVIDENT).mean()
+    para, dia = (found >= EVIDENT).mean(), (found <= -EVIDENT).mean()
     return f"paramagnetic {para:.3f}, diamagnetic {dia:.3f}, undecided {1 - para - dia:.3f}"
 
 
@@ -130,24 +136,32 @@ def crops(folder: Path) -> None:
                 whole = signal.shape[2] // thick * thick
                 slabs = signal[:, :, :whole].reshape(*signal.shape[:2], -1, thick).mean(3)
                 one = filtered(slabs, image.affine @ np.diag([1, 1, thick, 1.0]))
-                own = [fit.evidence for _, fit in fit_sources(one, rule.dark_structures(one))]
+                own = [fit.evidence for _, fit in fit_sources(one, dark_structures(one))]
                 where = f"{path.parent.name} echo {echo + 1}, {thick} slices averaged"
-                found = rule.find_convention(one)
+                found = find_convention(one)
                 print(f"{where}: {len(own)} dark, {shares(own or [0.0])}, {found}")
 
 
 def whole(bids_dir: Path) -> None:
     """Print the signs of simulated heads: with the true convention, and with the one found."""
     every: dict[str, list[float]] = {}
+    network = AnatomyNetwork(load_bundle(ANATOMY_MODEL))
     for folder in sorted(bids_dir.glob("sub-*")):
         label = folder.name.removeprefix("sub-")
         truth = SessionFiles(bids_dir / "derivatives" / "truth", label, None)
         raw = folder / "anat" / bids_name({"sub": label, "part": "{}"}, "T2starw", ".nii.gz")
+        if not Path(str(raw).format("phase")).exists():
+            # A weighted image (SWI) comes without its phase.
+            continue
         read = read_derivative(Path(str(raw).format("mag")))
         phase = read_derivative(Path(str(raw).format("phase"))).data
         magnitude = read.data * (read_labels(truth.t2star_brain).data > 0)
         image = PhaseImage(magnitude, homodyne(magnitude, phase, read.affine), read.affine)
-        found: Convention = rule.find_convention(image)
+        anatomy = network(Volume(magnitude, read.affine), Contrast.T2STARW)
+        grid = Grid.of(magnitude, read.affine)
+        structures = resample(anatomy.structures, anatomy.grid.affine, grid, order=0)
+        seen = np.where(magnitude > 0, structures, 0).astype(np.uint8)
+        found: Convention = find_convention(image, seen)
         print(f"sub-{label}: {magnitude.shape}, {found}")
         mimics = read_labels(truth.mimics).data
         calcium = ndimage.label(mimics == 2, np.ones((3, 3, 3)))[0]

@@ -178,7 +178,7 @@ def decide(session: Session, files: SessionFiles, settings: Settings, step: Step
     )
     rules = [cfpr_rule(verdicts)] if rule.cfpr else []
     notes: list[str] = []
-    phase, signed = read_phase(session, found.t2star, found.affine, notes), None
+    phase, signed = read_phase(session, files, found.t2star, found.affine, notes), None
     if phase is not None:
         step("sign of candidates in the phase")
         signed = signs(phase.image, instances, phase.convention)
@@ -269,7 +269,7 @@ SEGMENT = Phase(
     name="segment", run=segment, inputs=segment_inputs, parameters=segment_parameters, version=10
 )
 DECIDE = Phase(
-    name="decide", run=decide, inputs=decide_inputs, parameters=decide_parameters, version=16
+    name="decide", run=decide, inputs=decide_inputs, parameters=decide_parameters, version=17
 )
 FOLLOW = Phase(
     name="follow", run=follow, inputs=follow_inputs, parameters=follow_parameters, version=7

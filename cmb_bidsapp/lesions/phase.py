@@ -60,17 +60,6 @@ STRENGTHS: npt.NDArray[np.float32] = np.geomspace(0.5, 200, 28).astype(np.float3
 #: Least evidence of a sign. Of simulated places without a source 86 of 100 fall below, of patches
 #: with a lone microbleed 2 of 100.
 EVIDENT = 0.15
-#: The convention is sure when this many dark structures have a sign, and this share the same one.
-LEAST_PIECES, LEAST_AGREEING = 8, 0.75
-#: A dark structure lacks this share of the signal around, and has this many voxels; the largest
-#: are looked at.
-DARK, LEAST_VOXELS, MOST_PIECES = 0.3, 4, 200
-#: Somewhere it has less than this share of the median of the brain: what has more may be tissue
-#: between bright fluid, which the fluid's field makes look diamagnetic.
-BLACK = 0.45
-#: They are narrower than this (mm), and as far from the edge of the brain: beyond is the field of
-#: air, and what a closing makes of it.
-NARROW_MM, EDGE_MM = 4.0, 6.0
 
 
 def to_radians(values: Image, units: str = "") -> Image:
@@ -180,51 +169,15 @@ class Convention:
         Dark structures that have a sign.
     agreeing
         Share of them that have the more frequent one; 0 without any.
+    nuclei
+        Correlation of the phase with what the iron of the nuclei makes of it, -1 to 1, the mean of
+        both sides; 0 where the nuclei are not known.
     """
 
     sign: int
     pieces: int
     agreeing: float
-
-
-def find_convention(image: PhaseImage) -> Convention:
-    """Ask the dark structures of a scan, most of which are veins, iron and blood: paramagnetic."""
-    found = [fit.evidence for _, fit in fit_sources(image, dark_structures(image))]
-    decided = [evidence > 0 for evidence in found if abs(evidence) >= EVIDENT]
-    if not decided:
-        return Convention(0, 0, 0.0)
-    up = sum(decided) / len(decided)
-    agreeing = max(up, 1 - up)
-    sure = len(decided) >= LEAST_PIECES and agreeing >= LEAST_AGREEING
-    return Convention((1 if up > 0.5 else -1) if sure else 0, len(decided), agreeing)
-
-
-def dark_structures(image: PhaseImage) -> npt.NDArray[np.int32]:
-    """Number the narrow dark structures inside a brain, the largest of them."""
-    grid, magnitude = Grid.of(image.magnitude, image.affine), image.magnitude
-    across = [a for a in range(3) if a != grid.slice_axis]
-    size = [
-        1 if a not in across else 2 * round(NARROW_MM / 2 / s) + 1
-        for a, s in enumerate(grid.spacing)
-    ]
-    closed = ndimage.grey_closing(magnitude, size=size)
-    blurs = [0 if a == grid.slice_axis else NARROW_MM / s for a, s in enumerate(grid.spacing)]
-    inside = magnitude > 0
-    covered = ndimage.gaussian_filter(inside.astype(np.float32), blurs)
-    around = ndimage.gaussian_filter(magnitude, blurs) / np.maximum(covered, 1e-3)
-    if not inside.all():
-        inside = ndimage.distance_transform_edt(inside, grid.spacing) >= EDGE_MM
-    dark = inside & (magnitude < (1 - DARK) * np.minimum(closed, around))
-    pieces, count = ndimage.label(dark, np.ones((3, 3, 3)))
-    sizes = np.bincount(pieces.ravel(), minlength=count + 1)
-    black = dark & (magnitude < BLACK * np.median(magnitude[magnitude > 0]))
-    sizes *= np.bincount(pieces[black], minlength=count + 1) > 0
-    sizes[0] = 0
-    largest = np.argsort(sizes, kind="stable")[::-1][:MOST_PIECES]
-    number = np.zeros(count + 1, np.int32)
-    chosen = largest[sizes[largest] >= LEAST_VOXELS]
-    number[chosen] = np.arange(1, len(chosen) + 1)
-    return np.asarray(number[pieces], np.int32)
+    nuclei: float = 0.0
 
 
 def signs(
@@ -269,7 +222,7 @@ def fit_sources(image: PhaseImage, instances: npt.NDArray[np.integer]) -> Iterab
 
 def _fit(image: PhaseImage, grid: Grid, window: Window, own: Mask) -> Fit:
     magnitude, passed = image.magnitude[window], image.passed[window]
-    unit = _filtered(source_field(own, grid), magnitude, grid)
+    unit = filtered_field(source_field(own, grid), magnitude, grid)
     near = ndimage.distance_transform_edt(~own, grid.spacing) <= NEAR_MM
     weight = np.where(near, np.square(magnitude), 0)
     total = float(weight.sum())
@@ -328,8 +281,16 @@ def source_field(own: Mask, grid: Grid) -> Image:
     return np.moveaxis(coarse, 2, through).astype(np.float32)
 
 
-def _filtered(field: Image, magnitude: Image, grid: Grid) -> Image:
-    """A field as the filter leaves it; that of a weak source, of which it is linear."""
+def filtered_field(field: Image, magnitude: Image, grid: Grid) -> Image:
+    """A field as the filter leaves it; that of a weak source, of which it is linear.
+
+    Parameters
+    ----------
+    field
+        Relative field, shape ``(x, y, z)``.
+    magnitude, grid
+        Image that the phase was filtered with, and its voxels.
+    """
     sigma = smoothing(grid)
     weight = ndimage.gaussian_filter(magnitude, sigma)
     smooth = ndimage.gaussian_filter(magnitude * field, sigma) / np.maximum(weight, 1e-6)

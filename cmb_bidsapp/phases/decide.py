@@ -172,7 +172,7 @@ def decide_inputs(session: Session, files: SessionFiles, settings: Settings) -> 
     # What they tell stands beside the count.
     made += [sidecar_of(files.t2star), sidecar_of(files.probability)]
     if session.phase is not None and session.phase.problem is None:
-        made.append(session.phase.path)
+        made += [session.phase.path, files.structures]
     if session.t1w is not None:
         made.append(files.t1w_on_t2star)
     if settings.output_spaces:

@@ -10,19 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from cmb_bidsapp.bids.derivatives import SessionFiles, raw_uri
-from cmb_bidsapp.bids.images import read_volume
+from cmb_bidsapp.bids.images import read_labels, read_volume
 from cmb_bidsapp.bids.inputs import Scan, Session
 from cmb_bidsapp.bids.outputs import remove, write_image
 from cmb_bidsapp.core.arrays import Affine, Image
 from cmb_bidsapp.core.errors import DataError
-from cmb_bidsapp.lesions.phase import (
-    Convention,
-    PhaseImage,
-    find_convention,
-    to_radians,
-)
-from cmb_bidsapp.preprocess.resampling import Grid
+from cmb_bidsapp.lesions.convention import find_convention
+from cmb_bidsapp.lesions.phase import Convention, PhaseImage, to_radians
+from cmb_bidsapp.preprocess.resampling import Grid, resample
 from cmb_bidsapp.preprocess.swi import SMOOTH_MM, homodyne, susceptibility_weighted
 from cmb_bidsapp.settings import Settings
 
@@ -44,7 +42,7 @@ def phase_facts(scan: Scan) -> dict[str, Any]:
 
 
 def read_phase(
-    session: Session, t2star: Image, affine: Affine, notes: list[str]
+    session: Session, files: SessionFiles, t2star: Image, affine: Affine, notes: list[str]
 ) -> UsablePhase | None:
     """Read and filter the phase image of a session.
 
@@ -52,6 +50,8 @@ def read_phase(
     ----------
     session
         Session whose phase image is read, where it has one.
+    files
+        The session's derivatives: structures help to find the sign.
     t2star, affine
         Preprocessed T2*w, which it must have the grid of.
     notes
@@ -69,18 +69,22 @@ def read_phase(
         if scan.problem:
             raise DataError(scan.problem)
         read = read_volume(scan.path)
-        if not Grid.of(read.data, read.affine).is_same_as(Grid.of(t2star, affine)):
+        grid = Grid.of(t2star, affine)
+        if not Grid.of(read.data, read.affine).is_same_as(grid):
             raise DataError("its grid is not that of the T2*w")
         radians = to_radians(read.data, str(scan.metadata.get("Units", "")))
     except (DataError, OSError, ValueError) as error:
         notes.append(f"{scan.path.name}: phase not used: {error}")
         return None
     image = PhaseImage(t2star, homodyne(t2star, radians, affine), affine)
-    convention = find_convention(image)
+    seen = read_labels(files.structures)
+    structures = resample(seen.data.astype(np.uint8), seen.affine, grid, order=0)
+    convention = find_convention(image, np.where(t2star > 0, structures, 0).astype(np.uint8))
     if not convention.sign:
         notes.append(
             f"{scan.path.name}: no sign is told by the phase, since the scanner's convention is "
-            f"not sure: of {convention.pieces} dark structures {convention.agreeing:.0%} agree"
+            f"not sure: of {convention.pieces} dark structures {convention.agreeing:.0%} agree, "
+            f"and the correlation with the iron of the nuclei is {convention.nuclei:.2f}"
         )
     return UsablePhase(image, convention)
 
@@ -116,6 +120,7 @@ def write_phase(
         "PhaseConvention": IN_WORDS.get(found.sign, "not sure"),
         "PhaseStructures": found.pieces,
         "PhaseStructuresAgreeing": found.agreeing,
+        "PhaseNucleiCorrelation": found.nuclei,
     }
     filtered = {
         "Units": "rad",

@@ -8,7 +8,6 @@ from cmb_bidsapp.lesions.phase import (
     Convention,
     PhaseImage,
     b0_direction,
-    find_convention,
     fit_sources,
     signs,
     to_radians,
@@ -144,28 +143,3 @@ def test_the_sign_heeds_how_the_slices_lie_to_b0():
 def test_where_nothing_turns_the_phase_there_is_no_sign():
     signal, instances, affine = one(CUBIC, 0.0)
     assert signs(filtered(signal, affine), instances, SURE)[1].sign is PhaseSign.UNDECIDED
-
-
-@pytest.mark.parametrize(("conjugate", "sign"), [(False, 1), (True, -1)])
-def test_the_convention_is_what_most_dark_structures_say(conjugate, sign):
-    signal, affine = many()
-    image = filtered(signal.conj() if conjugate else signal, affine)
-    found = find_convention(image)
-    assert (found.sign, found.agreeing) == (sign, 1.0)
-
-
-def test_few_dark_structures_make_no_convention():
-    signal, _, affine = one(CUBIC, 0.6)
-    found = find_convention(filtered(signal, affine))
-    assert found.sign == 0
-    assert found.pieces < 8
-
-
-def many():
-    """Twelve sources of blood."""
-    places = [(x, y, 14.0) for x in (10, 28, 46, 64) for y in (10, 28, 46)]
-    sources = [
-        Source(kind="vein", chi=0.8, semi_axes=(1.5,) * 3, path=np.array([place], float))
-        for place in places
-    ]
-    return scan(sources, CUBIC, (74, 56, 28)), np.eye(4)

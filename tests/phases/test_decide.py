@@ -50,6 +50,7 @@ def segmented(tmp_path):
     for path, data in (
         (files.t2star, brain * np.float32(100)),
         (files.t2star_brain, brain),
+        (files.structures, brain),
         (files.proxy, (labels == 1).astype(np.uint8)),
         (files.mars, mars.astype(np.uint8)),
         (files.probability, probability),

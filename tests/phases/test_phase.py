@@ -50,7 +50,7 @@ def calcium(segmented):
 
 @pytest.fixture
 def sure(monkeypatch):
-    monkeypatch.setattr(steps, "find_convention", lambda image: Convention(1, 20, 0.9))
+    monkeypatch.setattr(steps, "find_convention", lambda *_: Convention(1, 20, 0.9))
 
 
 def test_calcium_is_told_by_its_phase_and_rejected_when_asked(calcium, sure):
@@ -63,6 +63,7 @@ def test_calcium_is_told_by_its_phase_and_rejected_when_asked(calcium, sure):
     about = json.loads(sidecar_of(files.phase).read_text())
     assert about["PhaseConvention"] == "rises with the field"
     assert about["PhaseStructuresAgreeing"] == 0.9
+    assert about["PhaseNucleiCorrelation"] == 0
     assert about["Sources"][0].startswith("bids:raw:")
     _, rows, asked = run(calcium, phase_rule="reject")
     assert (rows[0]["status"], rows[0]["reason"]) == ("rejected", "diamagnetic")
@@ -115,7 +116,7 @@ def test_only_a_session_with_a_phase_depends_on_it(segmented, calcium):
     lacking = set(DECIDE.inputs(calcium[0], files, settings)) - set(
         DECIDE.inputs(session, files, settings)
     )
-    assert lacking == {calcium[0].phase.path}
+    assert lacking == {calcium[0].phase.path, files.structures}
     run(segmented)
     assert "phase" not in sidecar_of(files.mask).read_text()
     assert "phase" not in files.lesions.read_text()
