@@ -76,7 +76,9 @@ def find_convention(image: PhaseImage, structures: Regions | None = None) -> Con
         LEAST_ON_A_SIDE
     ):
         iron = 1 if average > 0 else -1
-    return Convention(int(np.sign(dark + iron)), len(decided), agreeing, average)
+    return Convention(
+        sign=int(np.sign(dark + iron)), pieces=len(decided), agreeing=agreeing, nuclei=average
+    )
 
 
 def nuclei_agreement(image: PhaseImage, structures: Regions) -> tuple[float, float]:

@@ -157,7 +157,7 @@ class Sign:
     fit: Fit
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Convention:
     """How the phase of an image goes with the field.
 

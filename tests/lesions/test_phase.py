@@ -19,7 +19,7 @@ from cmb_bidsapp.simulate.physics import Source
 from cmb_bidsapp.simulate.protocols import ScanProtocol
 
 TURN = np.linspace(-np.pi, np.pi, 4096, dtype=np.float32).reshape(16, 16, 16)
-SURE = Convention(1, 10, 1.0)
+SURE = Convention(sign=1, pieces=10, agreeing=1.0)
 
 
 @pytest.mark.parametrize(
@@ -119,9 +119,13 @@ def test_blood_and_calcium_have_opposite_signs(protocol, chi, sign):
     assert found.sign is sign
     assert found.fit.strength * chi > 0
     # A scanner of the other convention gives the conjugate.
-    other = signs(filtered(signal.conj(), affine), instances, Convention(-1, 10, 1.0))[1]
+    other = signs(
+        filtered(signal.conj(), affine), instances, Convention(sign=-1, pieces=10, agreeing=1.0)
+    )[1]
     assert other.sign is sign
-    unsure = signs(filtered(signal, affine), instances, Convention(0, 3, 0.5))[1]
+    unsure = signs(filtered(signal, affine), instances, Convention(sign=0, pieces=3, agreeing=0.5))[
+        1
+    ]
     assert unsure.sign is PhaseSign.UNDECIDED
     assert unsure.fit == found.fit
 

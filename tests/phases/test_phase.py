@@ -50,7 +50,9 @@ def calcium(segmented):
 
 @pytest.fixture
 def sure(monkeypatch):
-    monkeypatch.setattr(steps, "find_convention", lambda *_: Convention(1, 20, 0.9))
+    monkeypatch.setattr(
+        steps, "find_convention", lambda *_: Convention(sign=1, pieces=20, agreeing=0.9)
+    )
 
 
 def test_calcium_is_told_by_its_phase_and_rejected_when_asked(calcium, sure):
