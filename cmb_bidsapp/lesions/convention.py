@@ -52,7 +52,7 @@ LEAST_ON_A_SIDE, LEAST_ON_AVERAGE = 0.05, 0.10
 
 
 def find_convention(image: PhaseImage, structures: Regions | None = None) -> Convention:
-    """Ask dark structures and nuclei which way the phase runs; see :mod:`this module <.>`.
+    """Ask dark structures and nuclei which way the phase runs; 0 where they are not sure.
 
     Parameters
     ----------
@@ -71,10 +71,8 @@ def find_convention(image: PhaseImage, structures: Regions | None = None) -> Con
         dark = 1 if up > 0.5 else -1
     sides = (0.0, 0.0) if structures is None else nuclei_agreement(image, structures)
     average = float(np.mean(sides))
-    iron = 0
-    if abs(average) >= LEAST_ON_AVERAGE and min(np.sign(average) * np.array(sides)) >= (
-        LEAST_ON_A_SIDE
-    ):
+    iron, least = 0, min(np.sign(average) * np.array(sides))
+    if abs(average) >= LEAST_ON_AVERAGE and least >= LEAST_ON_A_SIDE:
         iron = 1 if average > 0 else -1
     return Convention(
         sign=int(np.sign(dark + iron)), pieces=len(decided), agreeing=agreeing, nuclei=average
