@@ -21,8 +21,8 @@ from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.core.defaults import ANATOMY_MODEL
 from cmb_bidsapp.lesions.convention import dark_structures, find_convention
 from cmb_bidsapp.lesions.phase import EVIDENT, Convention, PhaseImage, fit_sources, to_radians
+from cmb_bidsapp.lesions.tissues import structures_on
 from cmb_bidsapp.models.registry import load_bundle
-from cmb_bidsapp.preprocess.resampling import Grid, resample
 from cmb_bidsapp.preprocess.swi import homodyne
 from cmb_bidsapp.simulate.acquisition import apply_source
 from cmb_bidsapp.simulate.grid import ScanGrid
@@ -157,11 +157,10 @@ def whole(bids_dir: Path) -> None:
         phase = read_derivative(Path(str(raw).format("phase"))).data
         magnitude = read.data * (read_labels(truth.t2star_brain).data > 0)
         image = PhaseImage(magnitude, homodyne(magnitude, phase, read.affine), read.affine)
-        anatomy = network(Volume(magnitude, read.affine), Contrast.T2STARW)
-        grid = Grid.of(magnitude, read.affine)
-        structures = resample(anatomy.structures, anatomy.grid.affine, grid, order=0)
-        seen = np.where(magnitude > 0, structures, 0).astype(np.uint8)
-        found: Convention = find_convention(image, seen)
+        t2star = Volume(magnitude, read.affine)
+        anatomy = network(t2star, Contrast.T2STARW)
+        structures = structures_on(Volume(anatomy.structures, anatomy.grid.affine), t2star)
+        found: Convention = find_convention(image, structures)
         print(f"sub-{label}: {magnitude.shape}, {found}")
         mimics = read_labels(truth.mimics).data
         calcium = ndimage.label(mimics == 2, np.ones((3, 3, 3)))[0]

@@ -22,7 +22,7 @@ from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.images import read_derivative, read_image, read_labels
 from cmb_bidsapp.bids.outputs import write_image
 from cmb_bidsapp.bids.tables import read_table
-from cmb_bidsapp.core.arrays import Image
+from cmb_bidsapp.core.arrays import Image, Volume
 from cmb_bidsapp.lesions.segment import LesionNetwork, Segmentation, with_regions
 from cmb_bidsapp.lesions.tissues import tissues_on
 from cmb_bidsapp.models.nnunet import LesionModel
@@ -192,8 +192,7 @@ class Networks:
             network, regions_of = self._opened[model]
             tissues = None
             if structures is not None:
-                grid = Grid.of(t2star, affine)
-                tissues = tissues_on(structures, affine, grid, t2star > 0)
+                tissues = tissues_on(Volume(structures, affine), Volume(t2star, affine))
             found = network(t2star, t1w, affine, tissues=tissues)
             labels = found.labels
             if regions_of is not None:

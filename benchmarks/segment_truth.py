@@ -33,7 +33,6 @@ from cmb_bidsapp.lesions.slabs import SLAB_MM
 from cmb_bidsapp.lesions.table import write_lesions
 from cmb_bidsapp.lesions.tissues import tissues_on
 from cmb_bidsapp.models.registry import load_bundle, load_lesion_model
-from cmb_bidsapp.preprocess.resampling import Grid
 
 
 def segment(session: Path, given: argparse.Namespace) -> str:
@@ -55,9 +54,9 @@ def segment(session: Path, given: argparse.Namespace) -> str:
     affine, t2star = image.affine, image.get_fdata(dtype=np.float32)
     t1w = None if given.without_t1w else nib.load(truth.t1w_on_t2star).get_fdata(dtype=np.float32)
     spacing = ras_zooms(affine)
-    anatomy = AnatomyNetwork(load_bundle(ANATOMY_MODEL))(Volume(t2star, affine), Contrast.T2STARW)
-    grid = Grid.of(t2star, affine)
-    tissues = tissues_on(anatomy.structures, anatomy.grid.affine, grid, t2star > 0)
+    brain = Volume(t2star, affine)
+    anatomy = AnatomyNetwork(load_bundle(ANATOMY_MODEL))(brain, Contrast.T2STARW)
+    tissues = tissues_on(Volume(anatomy.structures, anatomy.grid.affine), brain)
     result = network(t2star, t1w, affine, tissues=tissues)
     instances = find_instances(
         result.cmb_probability, t2star, affine, given.threshold or model.card.threshold

@@ -8,6 +8,7 @@ and nuclei calcify. Where they contradict each other, the convention is not sure
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -15,17 +16,18 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from cmb_bidsapp.anatomy.standard import centers
 from cmb_bidsapp.core.arrays import Image, Regions
 from cmb_bidsapp.core.labels import STRUCTURES
 from cmb_bidsapp.lesions.phase import (
     EVIDENT,
     Convention,
     PhaseImage,
-    b0_direction,
+    field_of_slices,
     filtered_field,
     fit_sources,
 )
-from cmb_bidsapp.preprocess.dipole import dipole_field
+from cmb_bidsapp.lesions.windows import windows
 from cmb_bidsapp.preprocess.resampling import Grid
 
 #: The convention is sure when this many dark structures have a sign, and this share the same one.
@@ -97,19 +99,18 @@ def nuclei_agreement(image: PhaseImage, structures: Regions) -> tuple[float, flo
     for name, ppm in IRON.items():
         iron[STRUCTURES.index(name)] = ppm
     chi = iron[structures]
-    inside = np.argwhere(chi > 0)
-    if not len(inside):
+    room = [math.ceil(ROOM_MM / step) for step in grid.spacing]
+    found = next(windows((chi > 0).astype(np.uint8), room), None)
+    if found is None:
         return 0.0, 0.0
-    room = np.ceil(ROOM_MM / np.array(grid.spacing)).astype(int)
-    low = np.maximum(inside.min(axis=0) - room, 0)
-    high = np.minimum(inside.max(axis=0) + room + 1, grid.shape)
-    box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
-    own, chi, magnitude = grid.part(low, high - low), chi[box], image.magnitude[box]
-    field = filtered_field(_iron_field(chi, own), magnitude, own)
-    near = ndimage.distance_transform_edt(chi == 0, own.spacing) <= NEAR_NUCLEI_MM
+    _, box, nuclei = found
+    magnitude = image.magnitude[box]
+    own = grid.part(np.array([side.start for side in box]), np.array(magnitude.shape))
+    field = filtered_field(_iron_field(chi[box], own), magnitude, own)
+    near = ndimage.distance_transform_edt(~nuclei, own.spacing) <= NEAR_NUCLEI_MM
     weight = np.where(near, np.square(magnitude), 0)
-    across = _world_x(own)
-    middle = float(np.average(across, weights=chi > 0))
+    across = centers(own)[..., 0]
+    middle = float(across[nuclei].mean())
     left, right = (
         _correlation(field[side], image.passed[box][side], weight[side])
         for side in (across <= middle, across > middle)
@@ -119,29 +120,9 @@ def nuclei_agreement(image: PhaseImage, structures: Regions) -> tuple[float, flo
 
 def _iron_field(chi: Image, grid: Grid) -> Image:
     """Relative field of a susceptibility, mean of sub-slices where slices are thick."""
-    through = grid.slice_axis
-    sides = [step for axis, step in enumerate(grid.spacing) if axis != through]
-    thick = grid.spacing[through]
-    parts = max(1, int(np.ceil(thick / FINE_MM)))
-    direction = b0_direction(grid.affine)
-    fine = np.repeat(np.moveaxis(chi, through, 2), parts, axis=2)
-    field = dipole_field(
-        fine,
-        (*sides, thick / parts),
-        b0=[*np.delete(direction, through), direction[through]],
-        room=0.3,
-    )
-    whole = field.reshape(*fine.shape[:2], -1, parts).mean(axis=3)
-    return np.moveaxis(whole, 2, through).astype(np.float32)
-
-
-def _world_x(grid: Grid) -> npt.NDArray[np.float64]:
-    """World x (mm) of every voxel."""
-    steps = [
-        np.arange(size) * step for size, step in zip(grid.shape, grid.affine[0, :3], strict=True)
-    ]
-    x, y, z = np.meshgrid(*steps, indexing="ij", sparse=True)
-    return np.asarray(x + y + z + grid.affine[0, 3])
+    parts = max(1, int(np.ceil(grid.spacing[grid.slice_axis] / FINE_MM)))
+    fine = np.repeat(np.moveaxis(chi, grid.slice_axis, 2), parts, axis=2)
+    return field_of_slices(fine, parts, grid, room=0.3)
 
 
 def _correlation(one: Image, other: Image, weight: npt.NDArray[np.floating]) -> float:

@@ -58,7 +58,7 @@ def mimics_of(
     image = ordered.transpose(2, 1, 0).astype(np.float32)
     pieces = network_order(instances, affine, None)[0].transpose(2, 1, 0)
     viewer = Viewer.of(image, (along, down, across))
-    views = viewer.views(darkest(image, pieces, int(pieces.max(initial=0))))
+    views = viewer.brightness(darkest(image, pieces, int(pieces.max(initial=0))))
     shares = name_views(namer, views, viewer.log_voxel())
     names = list(Mimic)
     return {

@@ -273,11 +273,30 @@ def source_field(own: Mask, grid: Grid) -> Image:
     z = (np.arange(mask.shape[2] * parts) + 0.5) * thick / parts
     filled = np.clip((height / 2 - np.abs(z - center)) * parts / thick + 0.5, 0, 1)
     fine = np.repeat(mask, parts, axis=2) * filled.astype(np.float32)
+    return field_of_slices(fine.astype(np.float32), parts, grid, room=0.5)
+
+
+def field_of_slices(fine: Image, parts: int, grid: Grid, *, room: float) -> Image:
+    """Relative field of a susceptibility on a grid, mean of the sub-slices of each slice.
+
+    Parameters
+    ----------
+    fine
+        Susceptibility in sub-slices, which are the last axis.
+    parts
+        How many there are in a slice.
+    grid
+        Voxels of the field: voxel size and direction of B0.
+    room
+        See :func:`~cmb_bidsapp.preprocess.dipole.dipole_field`.
+    """
+    through = grid.slice_axis
+    sides = [s for a, s in enumerate(grid.spacing) if a != through]
     direction = b0_direction(grid.affine)
     direction = np.array([*np.delete(direction, through), direction[through]])
-    chi = fine.astype(np.float32)
-    field = dipole_field(chi, (*sides, thick / parts), b0=direction.tolist(), room=0.5)
-    coarse = field.reshape(*mask.shape[:2], -1, parts).mean(axis=3)
+    spacing = (*sides, grid.spacing[through] / parts)
+    field = dipole_field(fine, spacing, b0=direction.tolist(), room=room)
+    coarse = field.reshape(*fine.shape[:2], -1, parts).mean(axis=3)
     return np.moveaxis(coarse, 2, through).astype(np.float32)
 
 

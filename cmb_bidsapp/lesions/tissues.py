@@ -6,10 +6,11 @@ they lie differs.
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
+from typing import Any
 
-from cmb_bidsapp.core.arrays import Affine
+import numpy as np
+
+from cmb_bidsapp.core.arrays import Regions, Volume
 from cmb_bidsapp.core.labels import STRUCTURES, structure_classes
 from cmb_bidsapp.preprocess.resampling import Grid, resample
 
@@ -24,23 +25,30 @@ TISSUES = (
 )
 
 
-def tissues_on(
-    structures: npt.NDArray[np.integer], affine: Affine, grid: Grid, brain: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.uint8]:
+def structures_on(structures: Volume[np.integer[Any]], t2star: Volume[np.float32]) -> Regions:
+    """Structure of every voxel of an image; 0 outside the brain.
+
+    Parameters
+    ----------
+    structures
+        Classes of the anatomy network (:data:`~cmb_bidsapp.core.labels.STRUCTURES`), on any grid.
+    t2star
+        Brain-extracted image, 0 outside the brain.
+    """
+    grid = Grid.of(t2star.data, t2star.affine)
+    nearest = resample(structures.data, structures.affine, grid, order=0)
+    return np.where(t2star.data > 0, nearest, 0).astype(np.uint8)
+
+
+def tissues_on(structures: Volume[np.integer[Any]], t2star: Volume[np.float32]) -> Regions:
     """Tissue of every voxel of an image, numbered as in :data:`TISSUES`.
 
     Parameters
     ----------
-    structures, affine
-        Classes of the anatomy network (:data:`~cmb_bidsapp.core.labels.STRUCTURES`), shape
-        ``(x, y, z)``, and their voxel to world (RAS mm).
-    grid
-        Voxels of the image.
-    brain
-        What is brain in the image; the rest is 0.
+    structures, t2star
+        See :func:`structures_on`.
     """
     tissue_of = np.zeros(len(STRUCTURES), np.uint8)
     for number, names in enumerate(TISSUES, start=1):
         tissue_of[structure_classes(names)] = number
-    tissues = resample(tissue_of[structures], affine, grid, order=0)
-    return np.where(brain, tissues, 0).astype(np.uint8)
+    return tissue_of[structures_on(structures, t2star)]

@@ -10,17 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from cmb_bidsapp.bids.derivatives import SessionFiles, raw_uri
 from cmb_bidsapp.bids.images import read_labels, read_volume
 from cmb_bidsapp.bids.inputs import Scan, Session
 from cmb_bidsapp.bids.outputs import remove, write_image
-from cmb_bidsapp.core.arrays import Affine, Image
+from cmb_bidsapp.core.arrays import Affine, Image, Volume
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.lesions.convention import find_convention
 from cmb_bidsapp.lesions.phase import Convention, PhaseImage, to_radians
-from cmb_bidsapp.preprocess.resampling import Grid, resample
+from cmb_bidsapp.lesions.tissues import structures_on
+from cmb_bidsapp.preprocess.resampling import Grid
 from cmb_bidsapp.preprocess.swi import SMOOTH_MM, homodyne, susceptibility_weighted
 from cmb_bidsapp.settings import Settings
 
@@ -69,17 +68,15 @@ def read_phase(
         if scan.problem:
             raise DataError(scan.problem)
         read = read_volume(scan.path)
-        grid = Grid.of(t2star, affine)
-        if not Grid.of(read.data, read.affine).is_same_as(grid):
+        if not Grid.of(read.data, read.affine).is_same_as(Grid.of(t2star, affine)):
             raise DataError("its grid is not that of the T2*w")
         radians = to_radians(read.data, str(scan.metadata.get("Units", "")))
     except (DataError, OSError, ValueError) as error:
         notes.append(f"{scan.path.name}: phase not used: {error}")
         return None
     image = PhaseImage(t2star, homodyne(t2star, radians, affine), affine)
-    seen = read_labels(files.structures)
-    structures = resample(seen.data.astype(np.uint8), seen.affine, grid, order=0)
-    convention = find_convention(image, np.where(t2star > 0, structures, 0).astype(np.uint8))
+    structures = structures_on(read_labels(files.structures), Volume(t2star, affine))
+    convention = find_convention(image, structures)
     if not convention.sign:
         notes.append(
             f"{scan.path.name}: no sign is told by the phase, since the scanner's convention is "

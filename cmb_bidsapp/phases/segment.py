@@ -23,7 +23,6 @@ from cmb_bidsapp.lesions.tissues import tissues_on
 from cmb_bidsapp.models.nnunet import LesionModel
 from cmb_bidsapp.models.registry import lesion_model_parameters
 from cmb_bidsapp.phases.base import Result
-from cmb_bidsapp.preprocess.resampling import Grid
 from cmb_bidsapp.settings import Settings
 
 #: Lower probabilities are written as 0: their noise would fill a hundred times the disk space.
@@ -58,11 +57,10 @@ def read_channels(model: LesionModel, session: Session, files: SessionFiles) -> 
     available = {str(contrast): on_grid[contrast] for contrast in session.scans}
     used = {name: available[name] for name in model.card.channels if name in available}
     t1w = read_derivative(used[Contrast.T1W]).data if Contrast.T1W in used else None
-    structures, grid = read_labels(files.structures), Grid.of(t2star.data, t2star.affine)
     return Channels(
         t2star=t2star.data,
         t1w=t1w,
-        tissues=tissues_on(structures.data, structures.affine, grid, t2star.data > 0),
+        tissues=tissues_on(read_labels(files.structures), t2star),
         affine=t2star.affine,
         used=used,
     )

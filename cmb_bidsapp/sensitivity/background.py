@@ -24,7 +24,6 @@ from cmb_bidsapp.lesions.instances import CONNECTIVITY_26, peak_values
 from cmb_bidsapp.lesions.lesion import Mimic
 from cmb_bidsapp.lesions.tissues import tissues_on
 from cmb_bidsapp.models.nnunet import LesionModel
-from cmb_bidsapp.preprocess.resampling import Grid
 
 log = logging.getLogger(__name__)
 
@@ -183,9 +182,7 @@ def read_background(files: SessionFiles, labeled: SessionFiles | None) -> Backgr
     regions = without_lesions(ras(read_labels(source).data).astype(np.uint8), image > 0)
     tissues = None
     if files.structures.exists():
-        structures, grid = read_labels(files.structures), Grid.of(t2star.data, affine)
-        seen = tissues_on(structures.data, structures.affine, grid, t2star.data > 0)
-        tissues = ras(seen).astype(np.uint8)
+        tissues = ras(tissues_on(read_labels(files.structures), t2star)).astype(np.uint8)
     lesions, doubtful = None, np.zeros(image.shape, np.bool_)
     if labeled is not None:
         lesions = ras(read_labels(labeled.mask).data).astype(bool)

@@ -60,7 +60,7 @@ def train_namer(
 
     def batch() -> tuple[Image, Image, npt.NDArray[np.int64]]:
         chosen = np.concatenate([rng.choice(of[number], each) for number in known])
-        return places.views(chosen), places.voxel[chosen], truth
+        return places.brightness[chosen].astype(np.float32), places.voxel[chosen], truth
 
     loss = partial(F.cross_entropy, label_smoothing=SMOOTHED)
     fitting = Fitting(namer, batch, loss, rng, steps=steps, rate=LEARNING_RATE)

@@ -19,7 +19,6 @@ from cmb_bidsapp.lesions.segment import second_look_of
 from cmb_bidsapp.lesions.tissues import tissues_on
 from cmb_bidsapp.models.card import text_problems
 from cmb_bidsapp.models.registry import load_bundle, load_lesion_model
-from cmb_bidsapp.preprocess.resampling import Grid
 from cmb_bidsapp.sensitivity.background import Background, read_background
 from cmb_bidsapp.train.anatomy import train_anatomy
 from cmb_bidsapp.train.cases import check_fold, split_participants
@@ -163,9 +162,9 @@ def with_tissues(seen: Background, anatomy: AnatomyNetwork) -> Background:
     """
     if seen.tissues is not None or seen.milliliters < LEAST_ML:
         return seen
-    found = anatomy(Volume(seen.t2star, seen.affine), Contrast.T2STARW)
-    grid, brain = Grid.of(seen.t2star, seen.affine), seen.t2star > 0
-    return replace(seen, tissues=tissues_on(found.structures, found.grid.affine, grid, brain))
+    t2star = Volume(seen.t2star, seen.affine)
+    found = anatomy(t2star, Contrast.T2STARW)
+    return replace(seen, tissues=tissues_on(Volume(found.structures, found.grid.affine), t2star))
 
 
 def run_lesion_training(request: LesionsRequest) -> int:

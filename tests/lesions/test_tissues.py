@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from cmb_bidsapp.core.arrays import Volume
 from cmb_bidsapp.core.labels import STRUCTURES
 from cmb_bidsapp.lesions.tissues import TISSUES, tissues_on
-from cmb_bidsapp.preprocess.resampling import Grid
 
 
 def test_every_structure_of_the_brain_is_in_one_tissue():
@@ -16,10 +16,12 @@ def test_an_image_has_the_tissues_of_what_lies_there():
     structures = np.zeros((4, 4, 4), np.uint8)
     structures[:2] = STRUCTURES.index("putamen")
     structures[2:] = STRUCTURES.index("cerebral-wm")
-    grid = Grid((8, 8, 2), np.diag([1.0, 1.0, 4.0, 1.0]))
-    brain = np.ones(grid.shape, bool)
-    brain[:, 0] = False
-    found = tissues_on(structures, np.diag([2.0, 2.0, 2.0, 1.0]), grid, brain)
+    t2star = np.ones((8, 8, 2), np.float32)
+    t2star[:, 0] = 0
+    found = tissues_on(
+        Volume(structures, np.diag([2.0, 2.0, 2.0, 1.0])),
+        Volume(t2star, np.diag([1.0, 1.0, 4.0, 1.0])),
+    )
     assert found.dtype == np.uint8
     assert (found[:, 0] == 0).all()
     assert (found[:3, 1:] == 4).all()
