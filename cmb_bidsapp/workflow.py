@@ -266,10 +266,10 @@ PREPARE = Phase(
     name="prepare", run=prepare, inputs=prepare_inputs, parameters=prepare_parameters, version=13
 )
 SEGMENT = Phase(
-    name="segment", run=segment, inputs=segment_inputs, parameters=segment_parameters, version=10
+    name="segment", run=segment, inputs=segment_inputs, parameters=segment_parameters, version=11
 )
 DECIDE = Phase(
-    name="decide", run=decide, inputs=decide_inputs, parameters=decide_parameters, version=17
+    name="decide", run=decide, inputs=decide_inputs, parameters=decide_parameters, version=18
 )
 FOLLOW = Phase(
     name="follow", run=follow, inputs=follow_inputs, parameters=follow_parameters, version=7
@@ -279,7 +279,7 @@ SENSITIVITY = Phase(
     run=sensitivity,
     inputs=sensitivity_inputs,
     parameters=sensitivity_parameters,
-    version=4,
+    version=5,
 )
 
 #: What runs in one process: the phases of a session, that of a participant with several, or the

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -187,12 +188,9 @@ class LesionNetwork:
         across, down, along = (ras_zooms(affine)[axis] for axis in axes)
         nominal = self._card.nominal_slice_mm
         told = (across if nominal is None else nominal / self._slices(affine), down, along)
-        configuration, plans = self._predictor.configuration_manager, self._predictor.plans_manager
-        sides = np.full(3, np.inf)
-        planned = np.array(configuration.patch_size) * np.array(configuration.spacing)
-        sides[np.array(plans.transpose_forward)[3 - len(planned) :]] = planned
+        planned = self._planned(told)
         spans = np.empty(3)
-        spans[axes] = sides / np.array(told)
+        spans[axes] = np.where(planned > 0, planned, np.inf)
         x, y, z = spans.tolist()
         return x, y, z
 
@@ -263,12 +261,28 @@ class LesionNetwork:
         # torch, as above.
         from cmb_bidsapp.lesions.tiles import shares_of
 
-        self._predictor.places = None if centers is None else shares_of(centers, stack)
+        # A scan thinner than a window goes on as it ends: nnU-Net would fill the window with
+        # nothing, in which it takes the last slices of a brain that is cut there for its surface.
+        depth = stack.shape[1]
+        lacking = max(0, int(self._planned(spacing)[0]) - depth)
+        before = lacking // 2
+        filled = np.pad(stack, ((0, 0), (before, lacking - before), (0, 0), (0, 0)), mode="edge")
+        if centers is not None:
+            centers = centers + np.array([before, 0, 0])
+        self._predictor.places = None if centers is None else shares_of(centers, filled)
         _, probabilities = self._predictor.predict_single_npy_array(
-            stack, {"spacing": list(spacing)}, save_or_return_probabilities=True
+            filled, {"spacing": list(spacing)}, save_or_return_probabilities=True
         )
-        found: npt.NDArray[np.floating[Any]] = probabilities
+        found: npt.NDArray[np.floating[Any]] = probabilities[:, before : before + depth]
         return found
+
+    def _planned(self, spacing: Sequence[float]) -> npt.NDArray[np.float64]:
+        """Voxels of such a spacing (network order) that a window spans; 0 along what it lacks."""
+        configuration, plans = self._predictor.configuration_manager, self._predictor.plans_manager
+        planned = np.array(configuration.patch_size) * np.array(configuration.spacing)
+        sides = np.zeros(3)
+        sides[np.array(plans.transpose_forward)[3 - len(planned) :]] = planned
+        return sides / np.array(spacing)
 
 
 def with_lesions(

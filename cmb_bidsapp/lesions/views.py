@@ -146,8 +146,9 @@ class Viewer:
     def _sampled(
         self, image: Image, pixel: float, centers: npt.NDArray[np.integer], pixels: int
     ) -> Views:
-        """One view of each place, pixels of so many mm, interpolated linearly; 0 beyond the image.
+        """One view of each place, pixels of so many mm, interpolated linearly.
 
+        In plane, 0 beyond the image; the first and the last slice stand for those beyond them.
         Places are voxels, so pixels lie between voxels alike in all of them: two products with
         matrices take their place.
         """
@@ -159,11 +160,12 @@ class Viewer:
             (len(centers), SLICES, y.weights.shape[1], x.weights.shape[1]), np.float32
         )
         for window, (column, row, level) in zip(around, centers.tolist(), strict=True):
-            here = level + levels
-            inside = np.flatnonzero((here >= 0) & (here < len(stack)))
+            # A scan that ends within the brain goes on as it ends, for all that is known: empty
+            # slices would look like the surface of the brain.
+            here = np.clip(level + levels, 0, len(stack) - 1)
             rows, of_rows = y.overlap(row, stack.shape[1])
             columns, of_columns = x.overlap(column, stack.shape[2])
-            window[inside, of_rows, of_columns] = stack[here[inside], rows, columns]
+            window[:, of_rows, of_columns] = stack[here, rows, columns]
         along = (around @ x.weights.T).swapaxes(2, 3)
         return np.asarray(along @ y.weights.T, np.float32)
 

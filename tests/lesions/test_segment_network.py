@@ -107,6 +107,29 @@ def test_thin_slices_are_seen_in_pairs_from_both_first_slices(tmp_path):
     assert same(whole(image, None, affine_of(0.8)), network(image, None, affine_of(3.0)))
 
 
+@pytest.mark.parametrize("slices", [1, 2])
+def test_a_scan_thinner_than_a_window_goes_on_as_it_ends(tmp_path, slices):
+    plans = toy_plans()
+    window = plans["configurations"][CONFIGURATION]["patch_size"]
+    bundle = toy_bundle(tmp_path)
+    network = LesionNetwork(load_lesion_model(str(bundle)), mirror=False)
+    thin = volume()[..., :slices]
+    before = (window[0] - slices) // 2
+    whole = np.pad(thin, ((0, 0), (0, 0), (before, window[0] - slices - before)), mode="edge")
+    here = slice(before, before + slices)
+    for found, expected in (
+        (network(thin, None, affine_of()), network(whole, None, affine_of())),
+        (
+            network(thin, None, affine_of(), around=np.array([[9, 10, 0]])),
+            network(whole, None, affine_of(), around=np.array([[9, 10, before]])),
+        ),
+    ):
+        np.testing.assert_allclose(
+            found.cmb_probability, expected.cmb_probability[..., here], atol=1e-6
+        )
+        assert np.array_equal(found.labels, expected.labels[..., here])
+
+
 def test_folds_are_averaged_as_nnunet_does_before_the_softmax(tmp_path):
     dataset = toy_dataset(T2_ONLY, BINARY)
     folder = toy_folder(tmp_path, ("0", "1"), dataset=dataset)

@@ -26,10 +26,18 @@ def test_brightness_of_the_scan_does_not_matter(scan):
     np.testing.assert_allclose(one, other, atol=1e-4)
 
 
-def test_beyond_the_image_there_is_nothing(scan):
-    (views,) = Viewer.of(scan, VOXEL).views(np.array([[0, 0, 0]]))
-    assert (views[0] == -1).all(), "a slice before the first"
+def test_beyond_the_image_there_is_nothing_in_plane(scan):
+    (views,) = Viewer.of(scan, VOXEL).views(np.array([[0, 0, 6]]))
     assert (views[SLICES // 2, :12, :12] == -1).all()
+
+
+@pytest.mark.parametrize("level", [0, 1, 10, 11])
+def test_a_scan_goes_on_as_it_ends(scan, level):
+    noisy = scan * np.random.default_rng(3).uniform(0.8, 1.2, scan.shape).astype(np.float32)
+    longer = np.pad(noisy, ((0, 0), (0, 0), (5, 5)), mode="edge")
+    (seen,) = Viewer.of(noisy, VOXEL).views(np.array([[61, 61, level]]))
+    (expected,) = Viewer.of(longer, VOXEL).views(np.array([[61, 61, level + 5]]))
+    np.testing.assert_allclose(seen, expected, atol=1e-5)
 
 
 def test_tissues_are_those_of_the_nearest_voxels_in_both_views():
@@ -85,6 +93,7 @@ def test_pixels_are_interpolated_linearly_from_what_the_image_has_there(voxel):
                 slices, offset * mm / voxel[0], offset * mm / voxel[1], indexing="ij"
             )
             at = [middle + axis for middle, axis in zip(place, (x, y, z), strict=True)]
+            at[2] = np.clip(at[2], 0, image.shape[2] - 1)
             expected.append(ndimage.map_coordinates(image_there, at, order=1))
         around = expected[1][expected[1] > 0]
         brightness = np.median(around) if around.size else 1
