@@ -23,8 +23,8 @@ from cmb_bidsapp.lesions.views import Viewer
 
 #: A place is a candidate from this probability of the segmentation network on.
 SEED = 0.1
-#: A dark spot is darker than this, relative to the brain around it: raters mark what takes a quarter
-#: of the signal.
+#: A dark spot is darker than this, relative to the brain around it: raters mark what takes a
+#: quarter of the signal.
 DARK = 0.75
 #: What the first judge gives less to at one glance is not shown to the others.
 GLANCE = 0.1
