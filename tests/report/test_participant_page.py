@@ -270,3 +270,28 @@ def test_a_card_on_a_phone_has_its_words_side_by_side(page):
     page.set_viewport_size({"width": 390, "height": 844})
     about = page.locator(".card header p").first
     assert about.evaluate("one => one.offsetWidth") > 300
+
+
+#: What of the card that is turned to is under the head of the page or under the bar, in pixels.
+COVERED = """() => {
+  const box = (selector) => document.querySelector(selector).getBoundingClientRect();
+  const [head, card, bar] = [".top", ".card.review-current", ".review-bar"].map(box);
+  const foot = getComputedStyle(document.querySelector(".review-bar")).position === "sticky"
+    ? bar.top : innerHeight;
+  return [Math.max(0, head.bottom - card.top), Math.max(0, card.bottom - foot)];
+}"""
+
+
+@pytest.mark.parametrize("size", [(1366, 768), (1024, 768), (768, 1024), (768, 768), (390, 844)])
+@pytest.mark.parametrize("mode", ["Aided", "Blinded"])
+def test_no_card_that_is_turned_to_is_covered(two_sessions, open_page, mode, size):
+    width, height = size
+    page = open_page(two_sessions, to_read=True, viewport={"width": width, "height": height})
+    reader = Reader(page, "AB", mode)
+    if mode == "Aided":
+        reader.press("j")
+    # Who reads blinded is at the first card, and needs no key.
+    page.locator(".card.review-current").wait_for()
+    for _ in range(3):
+        assert page.evaluate(COVERED) == [0, 0]
+        reader.press("1", "j")
