@@ -170,7 +170,7 @@ def test_what_is_closed_is_printed_too(page):
 def test_a_printed_registration_shows_both_images(page):
     page.emulate_media(media="print")
     boxes = [image.bounding_box() for image in page.locator(".pair img").all()]
-    assert boxes[1]["y"] >= boxes[0]["y"] + boxes[0]["height"]
+    assert boxes[1]["x"] >= boxes[0]["x"] + boxes[0]["width"]
     assert page.locator(".pair .over").evaluate("i => getComputedStyle(i).clipPath") == "none"
 
 

@@ -65,7 +65,8 @@ def test_a_clinical_page_for_each_session_is_printed_and_nothing_else(reader):
 def test_each_session_has_one_sheet_and_everything_has_more(reader):
     assert sheets(reader.page) == 2
     reader.page.get_by_role("checkbox", name="everything").check()
-    assert sheets(reader.page) > 6
+    # Nearly twice as many before pictures stood side by side.
+    assert 6 < sheets(reader.page) < 12
 
 
 def test_five_microbleeds_and_a_warning_leave_room_on_the_sheet(tmp_path, open_page):
