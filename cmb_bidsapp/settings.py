@@ -27,6 +27,7 @@ from cmb_bidsapp.core.defaults import (
     PhaseRule,
     ProxyRules,
 )
+from cmb_bidsapp.core.outcome import plural
 from cmb_bidsapp.core.resources import share
 
 #: Stands for an absent entity in the filters of a TOML file.
@@ -143,8 +144,8 @@ class Resources:
         if self.scheduler is not None:
             return f"sessions run on the workers of {self.scheduler}{each}"
         return (
-            f"on {self.device}, cores: {self.cores}, sessions at a time: up to {self.processes}"
-            f"{each} ({self.reason})"
+            f"up to {plural(self.processes, 'session')} at a time on "
+            f"{plural(self.cores, 'core')}, device {self.device}{each} ({self.reason})"
         )
 
     def shared_by(self, participants: int) -> Resources:

@@ -12,6 +12,22 @@ from cmb_bidsapp.core.errors import AppError, ExitCode, UsageError, classify
 UNFINISHED = "started but not finished: killed, or still running"
 
 
+def plural(number: int, noun: str) -> str:
+    """A number of something, in words.
+
+    Parameters
+    ----------
+    number
+        How many.
+    noun
+        Of what, in the singular.
+
+    >>> plural(1, "participant"), plural(1200, "scan")
+    ('1 participant', '1,200 scans')
+    """
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Summary:
     """Counts of sessions, and the exit code."""

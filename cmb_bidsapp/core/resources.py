@@ -94,7 +94,7 @@ def choose_device(wanted: str, gpus: Callable[[], int]) -> str:
 
 def available_cpus() -> Limit:
     """Cores this process may use: the smallest of affinity, cgroup quota and Slurm."""
-    limits = [Limit(len(os.sched_getaffinity(0)), "cores of this machine")]
+    limits = [Limit(len(os.sched_getaffinity(0)), "all of this machine")]
     slurm = os.environ.get("SLURM_CPUS_PER_TASK", "")
     if slurm.isdecimal() and int(slurm):
         limits.append(Limit(int(slurm), "SLURM_CPUS_PER_TASK"))

@@ -18,7 +18,7 @@ from cmb_bidsapp.anatomy.backends import BACKENDS
 from cmb_bidsapp.core import resources
 from cmb_bidsapp.core.defaults import ANATOMY_MODEL
 from cmb_bidsapp.core.errors import AppError, ExitCode, LicenseError
-from cmb_bidsapp.core.outcome import common_code
+from cmb_bidsapp.core.outcome import common_code, plural
 from cmb_bidsapp.core.resources import Machine
 from cmb_bidsapp.levels.request import DoctorRequest
 from cmb_bidsapp.models.card import WEIGHTS
@@ -230,7 +230,7 @@ def _machine(request: DoctorRequest, machine: Machine) -> Iterator[Finding]:
         yield _ok("memory", told)
     processes = resources.most_sessions(cpus.value, memory.value, None)
     _, alone = resources.share(cpus.value, processes, None, 1)
-    yield _ok("sessions at a time", f"up to {processes}; one alone has {alone} thread(s)")
+    yield _ok("sessions at a time", f"up to {processes}; one alone has {plural(alone, 'thread')}")
 
 
 def _folders(request: DoctorRequest) -> Iterator[Finding]:

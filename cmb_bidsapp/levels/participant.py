@@ -22,7 +22,7 @@ from cmb_bidsapp.bids.locks import dataset_lock, tidied
 from cmb_bidsapp.bids.outputs import write_json, write_text
 from cmb_bidsapp.bids.scans import Choice, Participant, Session, Unit
 from cmb_bidsapp.core.errors import ExitCode, classify
-from cmb_bidsapp.core.outcome import Summary, common_code
+from cmb_bidsapp.core.outcome import Summary, common_code, plural
 from cmb_bidsapp.engine.child import Job, up_to_date
 from cmb_bidsapp.engine.children import Outcome
 from cmb_bidsapp.engine.pool import run_sessions
@@ -36,11 +36,11 @@ from cmb_bidsapp.report.sessions import ReportedSession
 from cmb_bidsapp.settings import Settings
 from cmb_bidsapp.workflow import Stage
 
-#: What a stage runs for, in the plural.
-SEVERAL: Mapping[Stage, str] = {
-    "session": "sessions",
-    "follow-up": "follow-ups",
-    "sensitivity": "measurements of sensitivity",
+#: What a stage runs for.
+EACH: Mapping[Stage, str] = {
+    "session": "session",
+    "follow-up": "follow-up",
+    "sensitivity": "sensitivity measurement",
 }
 
 
@@ -185,7 +185,7 @@ def run_stage(
     left = Counter(session.participant for session in stale)
     finished = ledger.up_to_date(current, stage)
     if finished:
-        console.print(f"{len(finished)} {SEVERAL[stage]} are up to date", highlight=False)
+        console.print(f"up to date: {plural(len(finished), EACH[stage])}", highlight=False)
     for label in sorted({s.participant for s in sessions} - {*left}):
         through(label)
     with Display(console, len(stale)) as display:
@@ -268,9 +268,8 @@ def show_choice(choice: Choice, console: Console, *, everything: bool) -> None:
     everything
         Whether every session is shown, with its images and what was rejected.
     """
-    say(
-        console, f"{len(choice.sessions)} sessions to process, {len(choice.skipped)} without a T2*w"
-    )
+    to_process = plural(len(choice.sessions), "session")
+    say(console, f"{to_process} to process, {len(choice.skipped)} without a T2*w")
     for session in choice.sessions:
         if everything or session.notes or session.problem:
             say(console, f"{session.label}")

@@ -251,7 +251,7 @@ def _share(request: AppRequest, machine: Machine, memory: int | None, device: st
     processes = resources.most_sessions(cpus, megabytes, request.omp_nthreads)
     of_cpus = "--nprocs" if request.nprocs else machine.cpus.reason
     of_memory = "as asked" if memory else machine.memory.reason
-    reason = f"{of_cpus}; {megabytes} MB: {of_memory}"
+    reason = f"cores: {of_cpus}; memory: {megabytes} MB, {of_memory}"
     if request.low_mem:
         processes, reason = 1, f"{reason}; --low-mem"
     return Resources(

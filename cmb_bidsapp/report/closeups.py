@@ -40,6 +40,8 @@ from cmb_bidsapp.report.painting import (
     write,
 )
 
+#: Panels side by side on a card; more would be too small to read.
+CARD_COLUMNS = 4
 #: Millimeters around a candidate that a panel shows, and pixels on a side.
 SHOWN_MM, SIDE = 36.0, 180
 SHELL_COLOR, OUTSIDE_COLOR = "#f0e442", "#cc79a7"
@@ -132,6 +134,28 @@ def panels_of(path: Path) -> tuple[int, int]:
     with Image.open(path) as picture:
         across, down = picture.size
     return across // (SIDE + GUTTER_PIXELS), down // (SIDE + GUTTER_PIXELS)
+
+
+def parts_on_card(columns: int, rows: int) -> list[tuple[int, int, int]]:
+    """Parts of a picture that its card shows: row, first column, number of panels.
+
+    They fill two rows of the card: the axial row of the picture, then the slices nearest to it.
+
+    Parameters
+    ----------
+    columns, rows
+        Panels of the picture, from :func:`panels_of`.
+
+    >>> parts_on_card(4, 4)
+    [(0, 0, 4), (3, 0, 4)]
+    >>> parts_on_card(6, 4)
+    [(0, 0, 4), (0, 4, 2), (3, 2, 2)]
+    """
+    across = min(columns, CARD_COLUMNS)
+    beyond = columns - across
+    beside = across - beyond if rows > len(PLANES) else 0
+    parts = [(0, 0, across), (0, across, beyond), (len(PLANES), (columns - beside) // 2, beside)]
+    return [part for part in parts if part[-1] > 0]
 
 
 def _marks(scene: Scene, window: Window, own: Mask, periphery: Periphery) -> Gray:

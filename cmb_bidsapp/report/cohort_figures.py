@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
+from cmb_bidsapp.core.outcome import plural
 from cmb_bidsapp.group.cohort import Share
 from cmb_bidsapp.group.flow import Step
 from cmb_bidsapp.report.evaluation_figures import GRAY, STYLES
@@ -266,22 +267,6 @@ def _class(low: int, high: int) -> str:
     if low == high:
         return str(low)
     return f"{low} or more" if high == CLASSES[-1][1] else f"{low}-{high}"
-
-
-def plural(number: int, noun: str) -> str:
-    """A number of something, in words.
-
-    Parameters
-    ----------
-    number
-        How many.
-    noun
-        Of what, in the singular.
-
-    >>> plural(1, "participant"), plural(1200, "scan")
-    ('1 participant', '1,200 scans')
-    """
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def _title(ax: Axes, text: str) -> None:

@@ -17,6 +17,7 @@ from cmb_bidsapp.clinical.summary import SUMMARY_COLUMNS
 from cmb_bidsapp.core.burden import BURDEN_NAMES
 from cmb_bidsapp.core.defaults import GROUP_FOLDER, NOT_A_DIAGNOSIS, NOT_ASSESSED
 from cmb_bidsapp.core.labels import MARS_FORM
+from cmb_bidsapp.core.outcome import plural
 from cmb_bidsapp.core.statistics import LEAST_PEOPLE
 from cmb_bidsapp.group import agreement, quality
 from cmb_bidsapp.group.cohort import MOST, Cohort, Pool, Share
@@ -185,7 +186,7 @@ def _pool(
     name: str, pool: Pool, out_dir: Path, protocols: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
     """What the page says of a pool of sequences."""
-    people = cohort_figures.plural(pool.participants, "participant")
+    people = plural(pool.participants, "participant")
     title = f"{name}, {people}, first session each"
     density = pool.density.image()
     heat = glass = None

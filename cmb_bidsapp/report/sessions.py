@@ -22,7 +22,7 @@ from cmb_bidsapp.core.labels import MARS_FORM
 from cmb_bidsapp.lesions.grading import DEFINITE_ROUNDNESS
 from cmb_bidsapp.lesions.lesion import UNASSIGNED, Grade, Lesion
 from cmb_bidsapp.lesions.table import fingerprint, read_lesions
-from cmb_bidsapp.report.closeups import panels_of
+from cmb_bidsapp.report.closeups import panels_of, parts_on_card
 from cmb_bidsapp.report.figures import OVERVIEWS, best_first, closeup_name
 from cmb_bidsapp.report.fitting import NO_VOLUMES, Volumes
 from cmb_bidsapp.report.pages import SizeBudget
@@ -307,6 +307,7 @@ def _quality(files: SessionFiles) -> list[dict[str, str]]:
 
 def _card(lesion: Lesion, picture: str | None = None, path: Path | None = None) -> dict[str, Any]:
     """A candidate as its card shows it: its cells, what of them a person reads, its picture."""
+    panels = panels_of(path) if picture and path else None
     cells = encode(lesion)
     rounded = {name: (readable, getattr(lesion, name)) for name in ROUNDED}
     rounded |= {name: ("{:.1f}".format, getattr(lesion, name)) for name in ROUNDED_MM}
@@ -329,7 +330,8 @@ def _card(lesion: Lesion, picture: str | None = None, path: Path | None = None) 
         "share": lesion.mimic_share,
         "instead": instead_in_words(lesion),
         "picture": picture,
-        "panels": panels_of(path) if picture and path else None,
+        "panels": panels,
+        "parts": parts_on_card(*panels) if panels else [],
     }
 
 

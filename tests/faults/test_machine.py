@@ -116,7 +116,7 @@ def test_a_session_that_is_not_given_the_memory_it_needs_says_so(tiny):
 
     code, said, complained = app.run(limit=limit)
     assert (code, result_of(said), complained) == (75, (0, 1, 0, 75), "")
-    assert "800 MB: ulimit -v" in said.splitlines()[0]
+    assert "800 MB, ulimit -v" in said.splitlines()[0]
     assert status(app.out)["sub-big1"] == ("failed", "75", SHORT)
 
 
@@ -149,7 +149,7 @@ def test_a_session_that_the_kernel_kills_for_want_of_memory_says_so(tiny, contro
 
     code, said, complained = app.run(limit=limit)
     assert (code, result_of(said), complained) == (75, (0, 1, 0, 75), "")
-    assert "800 MB: cgroup limit" in said.splitlines()[0]
+    assert "800 MB, cgroup limit" in said.splitlines()[0]
     assert status(app.out)["sub-big1"][2].startswith("killed by SIGKILL, out of memory; run fewer")
 
 

@@ -62,4 +62,6 @@ def test_what_has_no_effect_is_told_and_so_are_the_resources(bids, tmp_path, cap
     main([*words, "--use-plugin", "x.yml"])
     first, second = capsys.readouterr().out.splitlines()[:2]
     assert first.startswith("--use-plugin has no effect: ")
-    assert second.startswith("on cpu, cores: 1, sessions at a time: up to 1 (--nprocs; ")
+    assert second.startswith(
+        "up to 1 session at a time on 1 core, device cpu (cores: --nprocs; memory: "
+    )

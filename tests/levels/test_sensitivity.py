@@ -78,7 +78,7 @@ def test_a_session_is_measured_nothing_else_changes_and_a_rerun_does_nothing(out
         name: time for name, time in before.items() if "." in name
     }
     assert measure(out, "--model", bundle) == 0
-    assert "1 measurements of sensitivity are up to date" in capsys.readouterr().out
+    assert "up to date: 1 sensitivity measurement" in capsys.readouterr().out
     again = tree(out)
     for path in (files.implants, files.sensitivity):
         name = str(path.relative_to(out))

@@ -1,7 +1,10 @@
 """The report in a browser: pictures, slider, order, print, keys, narrow and dark screens."""
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from cmb_bidsapp.report.figures import closeup_name
 from tests.report.accessible import violations
 from tests.report.heads import (
     LEFT_THALAMUS,
@@ -103,17 +106,38 @@ def test_cards_are_put_in_the_order_that_is_asked_for(tmp_path, open_page):
     assert order_of(page) == ["1", "3"] == sorted(by_region)
 
 
-def test_panels_of_a_card_are_as_large_as_they_were_drawn(page):
-    picture = page.locator(".card .zoom").first
-    page.set_viewport_size({"width": 1366, "height": 768})
-    sizes = picture.locator("img").evaluate_all(
-        "all => all.map(one => [one.clientWidth / 4, one.clientHeight])"
-    )
-    # The axial row, and the slices before and after it.
-    assert len(sizes) == 2
-    assert min(min(size) for size in sizes) >= 180
-    image = picture.locator(".beside")
-    assert image.evaluate("one => getComputedStyle(one).objectPosition") == "50% 100%"
+#: Which panels of a picture its card shows, as rows and columns, and the size of one.
+PANELS = """picture => [...picture.querySelectorAll(".part")].map(part => {
+  const seen = part.getBoundingClientRect(), whole = part.firstChild.getBoundingClientRect();
+  const size = seen.height;
+  return { size, row: (seen.top - whole.top) / size, column: (seen.left - whole.left) / size,
+    count: seen.width / size, across: whole.width / size, down: whole.height / size };
+})"""
+
+
+@pytest.mark.parametrize(
+    ("columns", "shown"),
+    [
+        # The axial row, and the slices before and after it.
+        (4, [(0, 0, 4), (3, 0, 4)]),
+        # With phase and SWI-like, the nearest of these slices.
+        (6, [(0, 0, 4), (0, 4, 2), (3, 2, 2)]),
+    ],
+)
+def test_panels_of_a_card_are_as_large_as_they_were_drawn(
+    tmp_path, finished, open_page, columns, shown
+):
+    path = finished.figure(closeup_name(1))
+    with Image.open(path) as picture:
+        picture.resize((columns * picture.width // 4, picture.height)).save(path)
+    size = {"width": 1366, "height": 768}
+    page = open_page(write_report(tmp_path, session_of(tmp_path)), viewport=size)
+    parts = page.locator(".card .zoom").first.evaluate(PANELS)
+    assert min(part["size"] for part in parts) >= 180
+    seen = [(part["row"], part["column"], part["count"]) for part in parts]
+    assert np.array(seen) == pytest.approx(np.array(shown), abs=0.05)
+    whole = [(part["across"], part["down"]) for part in parts]
+    assert np.array(whole) == pytest.approx(np.array([(columns, 4)] * len(shown)), abs=0.05)
 
 
 def test_the_form_is_printed_alone_or_on_a_page_of_its_own(page):
@@ -146,7 +170,7 @@ def test_what_is_closed_is_printed_too(page):
 def test_a_printed_registration_shows_both_images(page):
     page.emulate_media(media="print")
     boxes = [image.bounding_box() for image in page.locator(".pair img").all()]
-    assert boxes[1]["y"] >= boxes[0]["y"] + boxes[0]["height"]
+    assert boxes[1]["x"] >= boxes[0]["x"] + boxes[0]["width"]
     assert page.locator(".pair .over").evaluate("i => getComputedStyle(i).clipPath") == "none"
 
 
@@ -246,3 +270,28 @@ def test_a_card_on_a_phone_has_its_words_side_by_side(page):
     page.set_viewport_size({"width": 390, "height": 844})
     about = page.locator(".card header p").first
     assert about.evaluate("one => one.offsetWidth") > 300
+
+
+#: What of the card that is turned to is under the head of the page or under the bar, in pixels.
+COVERED = """() => {
+  const box = (selector) => document.querySelector(selector).getBoundingClientRect();
+  const [head, card, bar] = [".top", ".card.review-current", ".review-bar"].map(box);
+  const foot = getComputedStyle(document.querySelector(".review-bar")).position === "sticky"
+    ? bar.top : innerHeight;
+  return [Math.max(0, head.bottom - card.top), Math.max(0, card.bottom - foot)];
+}"""
+
+
+@pytest.mark.parametrize("size", [(1366, 768), (1024, 768), (768, 1024), (768, 768), (390, 844)])
+@pytest.mark.parametrize("mode", ["Aided", "Blinded"])
+def test_no_card_that_is_turned_to_is_covered(two_sessions, open_page, mode, size):
+    width, height = size
+    page = open_page(two_sessions, to_read=True, viewport={"width": width, "height": height})
+    reader = Reader(page, "AB", mode)
+    if mode == "Aided":
+        reader.press("j")
+    # Who reads blinded is at the first card, and needs no key.
+    page.locator(".card.review-current").wait_for()
+    for _ in range(3):
+        assert page.evaluate(COVERED) == [0, 0]
+        reader.press("1", "j")

@@ -164,7 +164,7 @@ def test_the_reader_is_told_what_is_not_rated(opened, exports):
 
 def test_the_file_says_how_long_each_took_in_which_mode_on_which_outputs(tmp_path, opened, exports):
     reader = opened(mode="Blinded")
-    reader.press("j")
+    reader.press("k")
     reader.page.wait_for_timeout(700)
     reader.press("1", "j", "2")
     reader.page.get_by_text("Rejected").click()

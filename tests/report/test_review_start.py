@@ -95,7 +95,7 @@ def test_blinded_pictures_have_no_outline_large_or_small(report, open_page):
     page = open_page(report, to_read=True)
     Reader(page, "AB", "Blinded")
     cover = """image => {
-      const box = image.getBoundingClientRect();
+      const box = image.parentElement.getBoundingClientRect();
       const style = getComputedStyle(image.parentElement, "::after");
       const left = new DOMMatrix(style.transform).e;
       const shares = [left / box.width, parseFloat(style.width) / box.width];
@@ -120,7 +120,7 @@ def test_after_a_blinded_export_decisions_are_locked(tmp_path, open_page):
     page = open_page(write_page(tmp_path), to_read=True)
     reader = Reader(page, "AB", "Blinded")
     page.get_by_text("Rejected").click()
-    reader.press("j", "1", "j", "2", "j", "3", "j", "1")
+    reader.press("k", "1", "j", "2", "j", "3", "j", "1")
     rows = read_table(reader.export(tmp_path))
     assert reader.message.endswith("Your decisions are locked.")
     reader.press("k", "3", "u")

@@ -51,8 +51,10 @@
   });
   enlarged.addEventListener("close", () => shown?.focus());
 
-  // The lower part of a picture, which its card has as well, is not in the page twice.
-  for (const image of document.querySelectorAll(".zoom .beside")) image.src = image.previousElementSibling.src;
+  // A picture of which a card has several parts is in the page once.
+  for (const image of document.querySelectorAll(".part img:not([src])")) {
+    image.src = image.closest(".zoom").querySelector("img").src;
+  }
 
   const order = document.getElementById("order");
   // The number of a card is that of its heading: through all sessions; without one, of the candidate.

@@ -47,10 +47,8 @@
       if (said) for (const one of about.querySelectorAll("[data-verdict]:not(:has(.badge))")) one.remove();
       const words = `${said && `${said}.`} ${about.textContent}`.replace(/\s+/g, " ").trim();
       const zoom = card.querySelector(".zoom");
-      const picture = zoom?.firstElementChild.cloneNode() ?? "";
-      // How many columns it has.
-      if (picture) picture.setAttribute("style", zoom.getAttribute("style"));
-      return element("figure", {}, picture,
+      // Of its picture the axial row alone, so that more of them fit on a sheet.
+      return element("figure", { style: zoom?.getAttribute("style") ?? "" }, zoom?.firstElementChild.cloneNode(true) ?? "",
         element("figcaption", {}, element("b", {}, name.textContent), ` ${words}`));
     }));
   }

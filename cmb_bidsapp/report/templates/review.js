@@ -2,7 +2,7 @@
 // it all. The markup is in review.html.
 (() => {
   "use strict";
-  const { bar, find, say, told, plural } = cmbBar;
+  const { bar, find, say, told, plural, measure } = cmbBar;
   const { WORDS, NONE, READ, SAME_PLACE, sessions, cards, now, past } = cmbReading;
   const { keyOf, distance, added, decided, ratedOf, decide, undo, change } = cmbReading;
   const form = find(".review-add");
@@ -133,8 +133,9 @@
   function turnTo(card) {
     for (let box = card.closest("details"); box; box = box.parentElement.closest("details")) box.open = true;
     card.focus({ preventScroll: true });
-    // The controls are at the foot of a card, the bar is over that of the window.
-    card.scrollIntoView({ block: card.offsetHeight > innerHeight - 160 ? "end" : "center" });
+    // Its controls, at its foot, come to lie at the same place as those of the card before.
+    measure();
+    card.scrollIntoView({ block: "end" });
   }
 
   function walk(step) {
@@ -145,6 +146,12 @@
     const at = open.indexOf(current);
     turnTo(open[at < 0 ? 0 : Math.min(Math.max(at + step, 0), open.length - 1)]);
   }
+
+  // Who sees nothing but cards begins at the first, once the head of the page is as low as it then is.
+  document.addEventListener("cmb:begun", () => {
+    if (!cmbReading.blinded() && !cmbReading.adjudicating()) return;
+    requestAnimationFrame(() => requestAnimationFrame(() => walk(0)));
+  });
 
   const rate = (decision) => {
     if (current?.contains(document.activeElement)) decide(current.dataset, decision);

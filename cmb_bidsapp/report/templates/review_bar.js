@@ -18,6 +18,10 @@ const cmbBar = (() => {
     });
   }
 
+  // As --top of the head of the page: what is scrolled to has to stay clear of the bar.
+  const measure = () => document.documentElement.style.setProperty("--foot", `${bar.offsetHeight}px`);
+  new ResizeObserver(measure).observe(bar);
+
   const plural = (n, what) => `${n} ${what}${n === 1 ? "" : "s"}`;
-  return { bar, find, say, told, plural };
+  return { bar, find, say, told, plural, measure };
 })();

@@ -64,6 +64,7 @@
     const own = now.mode === mode && !now.locked && now.decisions.size ? cmbReading.text() : "";
     cmbReading.start(reader, mode);
     greet(own);
+    begun();
   }
 
   // What readers disagree on is decided by this one.
@@ -77,7 +78,10 @@
     dialog.close();
     say([`${read.sides.map((side) => side.reader).join(" and ")} disagree on ${plural(cmbReading.disputed().length, "place")}`,
       ...read.unused].join("; ") + ".");
+    begun();
   }
+
+  const begun = () => document.dispatchEvent(new CustomEvent("cmb:begun"));
 
   // own: decisions of another name that may be this reader's.
   function greet(own = "") {
