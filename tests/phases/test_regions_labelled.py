@@ -7,19 +7,17 @@ import numpy as np
 import pytest
 from nibabel.affines import apply_affine
 
-from cmb_bidsapp.anatomy.existing import ExistingParcellation
 from cmb_bidsapp.anatomy.reuse import has_lobes
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.core.labels import ids, table, where
 from cmb_bidsapp.phases.regions import label_head
-from tests.anatomy.subjects import save, write
+from tests.anatomy.subjects import find_parcellation, save, write
 from tests.phases.heads import AFFINE, MOVE, head_of, moved_atlas
 
 
 def found_with(tmp_path, dseg, affine=AFFINE):
-    return ExistingParcellation(
-        dseg=save(tmp_path / "sub-01_desc-aseg_dseg.nii.gz", dseg, affine), kind="sMRIPrep"
-    )
+    save(tmp_path / "sub-01_desc-aseg_dseg.nii.gz", dseg, affine)
+    return find_parcellation([tmp_path], "01", None)
 
 
 def without_names(dseg):
