@@ -30,9 +30,9 @@ from cmb_bidsapp.group.judgments import TrackReading
 from cmb_bidsapp.group.people import NOBODY, Demographics
 from cmb_bidsapp.group.quality import QC_COLUMNS
 from cmb_bidsapp.group.rates import RATE_COLUMNS
+from cmb_bidsapp.group.rating import ALGORITHM
 from cmb_bidsapp.group.ratings import Ratings
 from cmb_bidsapp.group.records import (
-    ALGORITHM,
     Problem,
     ReadSession,
     Record,
