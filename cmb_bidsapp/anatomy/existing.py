@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 #: How the name of an image looks: its desc entity, and its words that are no entities.
-Look = tuple[str, tuple[str, ...]]
+Naming = tuple[str, tuple[str, ...]]
 
 EXTENSIONS = (".nii.gz", ".nii", ".mgz")
 
@@ -70,7 +70,7 @@ def images_in(
     folder: Path,
     participant: str,
     session: str | None,
-    kinds: Mapping[Look, str],
+    kinds: Mapping[Naming, str],
     telltale: Telltale | None = None,
 ) -> Iterator[ExistingParcellation]:
     """Images of a session in the space of the T1w, best first.

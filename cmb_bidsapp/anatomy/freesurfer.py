@@ -9,7 +9,7 @@ from types import MappingProxyType
 from cmb_bidsapp.anatomy.backend import ParcellationRequest, ParcellationSource, existing
 from cmb_bidsapp.anatomy.existing import (
     ExistingParcellation,
-    Look,
+    Naming,
     Telltale,
     images_in,
     is_listed,
@@ -53,7 +53,7 @@ TELLTALES = {
 }
 WHITE_FILES = ("wmparc.mgz", "wmparc.DKTatlas.mapped.mgz")
 #: Names of images of sMRIPrep and fMRIPrep, best first.
-IMAGES: Mapping[Look, str] = MappingProxyType(
+IMAGES: Mapping[Naming, str] = MappingProxyType(
     {("aparcaseg", ("dseg",)): "sMRIPrep", ("aseg", ("dseg",)): "sMRIPrep"}
 )
 

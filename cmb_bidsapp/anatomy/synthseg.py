@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from cmb_bidsapp.anatomy.backend import ParcellationRequest, ParcellationSource, existing
-from cmb_bidsapp.anatomy.existing import ExistingParcellation, Look, Telltale, images_in
+from cmb_bidsapp.anatomy.existing import ExistingParcellation, Naming, Telltale, images_in
 from cmb_bidsapp.core.reference import Reference
 
 SYNTHSEG = Reference(
@@ -19,7 +19,7 @@ SYNTHSEG = Reference(
 #: chiasm, corpus callosum.
 NOT_SYNTHSEG = (30, 62, 31, 63, 77, 85, 251, 252, 253, 254, 255)
 #: Names of its images, best first.
-IMAGES: Mapping[Look, str] = MappingProxyType(
+IMAGES: Mapping[Naming, str] = MappingProxyType(
     {
         ("synthseg", ("dseg",)): "SynthSeg",
         ("", ("t1w", "synthseg")): "SynthSeg",

@@ -31,7 +31,6 @@ from cmb_bidsapp.settings import (
 from cmb_bidsapp.tools.freesurfer import COMMAND as RECON_ALL
 
 T = TypeVar("T")
-Filters = dict[str, dict[str, Any]]
 
 #: Keys of a filter file that hold for T2*w images.
 T2STAR_KEYS = ("t2starw", "swi")
@@ -298,7 +297,7 @@ def _memory_mb(request: AppRequest) -> int | None:
     return memory
 
 
-def _filters(request: AppRequest) -> Filters:
+def _filters(request: AppRequest) -> dict[str, dict[str, Any]]:
     """Filters of the file, and those that ``--run-id`` and ``--acq-id`` stand for."""
     given: Mapping[str, Mapping[str, Any]] = request.filters
     if request.bids_filter_file:
