@@ -45,7 +45,7 @@ def atlas_alone(data: np.ndarray, affine: np.ndarray) -> Parcellation:
     )
     labels = ants.apply_transforms(
         fixed,
-        to_ants(atlas.dseg.astype(np.float32), atlas.affine),
+        to_ants(atlas.data.astype(np.float32), atlas.affine),
         found["fwdtransforms"],
         interpolator="nearestNeighbor",
     ).numpy()

@@ -1,4 +1,4 @@
-"""Write what an image is made of, beside this file: sbom.cdx.json (CycloneDX) and licences.tsv.
+"""Write what an image is made of, beside this file: sbom.cdx.json (CycloneDX) and licenses.tsv.
 
 Run with the Python of the image, when everything is in it. Arguments: NAME=IMAGE for each program
 that was taken from another image.
@@ -28,7 +28,7 @@ class Part(NamedTuple):
     kind: str
     name: str
     version: str
-    licence: str
+    license: str
     text: str
 
 
@@ -40,11 +40,13 @@ def python_packages() -> Iterator[Part]:
         # Old installers list files that are not there.
         there = filter(Path.exists, (Path(str(package.locate_file(f))) for f in texts))
         text = next(there, package._path)  # type: ignore[attr-defined]
-        yield Part("python", package.metadata["Name"], package.version, licence(package), str(text))
+        yield Part(
+            "python", package.metadata["Name"], package.version, license_of(package), str(text)
+        )
 
 
-def licence(package: Distribution) -> str:
-    """Licence of a Python package, as short as it states it."""
+def license_of(package: Distribution) -> str:
+    """License of a Python package, as short as it states it."""
     stated = package.metadata
     # get: what is missing is None with Python's own reader, an error with the importlib_metadata
     # package, which takes its place once anything imports it.
@@ -100,7 +102,7 @@ def bill(parts: list[Part]) -> dict[str, object]:
                 "type": TYPES.get(part.kind, "library"),
                 "name": part.name,
                 "version": part.version,
-                "licenses": [{"license": {"name": part.licence}}],
+                "licenses": [{"license": {"name": part.license}}],
                 **({"purl": PURL[part.kind].format(*part[1:3])} if part.kind in PURL else {}),
             }
             for part in parts
@@ -119,7 +121,7 @@ def main() -> None:
     folder = Path(__file__).parent
     text = json.dumps(bill(parts), indent=1) + "\n"
     (folder / "sbom.cdx.json").write_text(text, encoding="utf-8")
-    with (folder / "licences.tsv").open("w", encoding="utf-8", newline="") as stream:
+    with (folder / "licenses.tsv").open("w", encoding="utf-8", newline="") as stream:
         table = csv.writer(stream, delimiter="\t", lineterminator="\n")
         table.writerows([Part._fields, *parts])
     print(f"{len(parts)} parts")

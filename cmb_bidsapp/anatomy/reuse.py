@@ -23,12 +23,6 @@ from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.core.labels import STRUCTURES, ids, table, to_structures
 from cmb_bidsapp.preprocess.resampling import Grid
 
-#: Whose labels may lie where another of them has its own.
-MISTAKABLE = ("FreeSurfer", "sMRIPrep", "SynthSeg")
-#: Ids that ``aseg`` has and SynthSeg never writes: vessels, choroid plexus, hypointensities, optic
-#: chiasm, corpus callosum.
-NOT_SYNTHSEG = (30, 62, 31, 63, 77, 85, 251, 252, 253, 254, 255)
-
 #: FreeSurfer's ids, those of other atlases among them, are smaller than this.
 ID_LIMIT = 20_000
 #: Smallest share of the labeled voxels whose ids are known; the rest are rare extras.
@@ -48,8 +42,8 @@ def read_parcellation(found: ExistingParcellation) -> Parcellation:
     -------
     parcellation
         In scanner RAS of the T1w (mm); voxels are the file's. A longitudinal run is moved from
-        its template to its session. ``source`` heeds the ids: a FreeSurfer folder with none
-        that SynthSeg does not write is SynthSeg's; it names the version where files tell.
+        its template to its session. ``source`` heeds the ids, see
+        :class:`~cmb_bidsapp.anatomy.existing.Telltale`; it names the version where files tell.
 
     Raises
     ------
@@ -80,17 +74,16 @@ def read_parcellation(found: ExistingParcellation) -> Parcellation:
         grid=Grid(part.shape, np.linalg.inv(way) @ part.affine),
         white=white,
         subject_dir=found.subject_dir,
-        source=with_version(_source(found.kind, dseg), found),
+        source=with_version(_source(found, dseg), found),
     )
 
 
-def _source(kind: str, dseg: npt.NDArray[np.int32]) -> str:
+def _source(found: ExistingParcellation, dseg: npt.NDArray[np.int32]) -> str:
     """Who made a parcellation, by its place and its ids."""
-    if kind not in MISTAKABLE:
-        return kind
-    if not np.isin(dseg, NOT_SYNTHSEG).any():
-        return "SynthSeg"
-    return "FreeSurfer" if kind == "SynthSeg" else kind
+    if found.telltale is None:
+        return found.kind
+    has_any = np.isin(dseg, found.telltale.ids).any()
+    return found.telltale.present if has_any else found.telltale.absent
 
 
 def _read_ids(path: Path) -> Volume[np.int32]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from cmb_bidsapp.anatomy.backend import ParcellationRequest, ParcellationSource, existing
-from cmb_bidsapp.anatomy.existing import ExistingParcellation, Look, images_in
+from cmb_bidsapp.anatomy.existing import ExistingParcellation, Naming, Telltale, images_in
 from cmb_bidsapp.core.reference import Reference
 
 SYNTHSEG = Reference(
@@ -15,8 +15,11 @@ SYNTHSEG = Reference(
     "Billot B, Greve DN, Puonti O, et al. SynthSeg: segmentation of brain MRI scans of any "
     "contrast and resolution without retraining. Med Image Anal 2023;86:102789.",
 )
+#: Ids that ``aseg`` has and SynthSeg never writes: vessels, choroid plexus, hypointensities, optic
+#: chiasm, corpus callosum.
+NOT_SYNTHSEG = (30, 62, 31, 63, 77, 85, 251, 252, 253, 254, 255)
 #: Names of its images, best first.
-IMAGES: Mapping[Look, str] = MappingProxyType(
+IMAGES: Mapping[Naming, str] = MappingProxyType(
     {
         ("synthseg", ("dseg",)): "SynthSeg",
         ("", ("t1w", "synthseg")): "SynthSeg",
@@ -45,7 +48,8 @@ class SynthSeg:
         participant, session
             Labels without ``sub-`` and ``ses-``; ``None``: names without a session.
         """
-        return images_in(folder, participant, session, IMAGES)
+        telltale = Telltale(NOT_SYNTHSEG, present="FreeSurfer", absent="SynthSeg")
+        return images_in(folder, participant, session, IMAGES, telltale)
 
     def find(
         self, request: ParcellationRequest, participant: str, session: str | None

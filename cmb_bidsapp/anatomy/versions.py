@@ -10,9 +10,6 @@ from cmb_bidsapp.bids.text import read_json
 
 LOG = logging.getLogger(__name__)
 
-#: Files in ``scripts`` of a subject whose first word is the version, by who made the subject.
-BUILDS = {"FreeSurfer": "build-stamp.txt", "FastSurfer": "build.log"}
-
 
 def with_version(maker: str, found: ExistingParcellation) -> str:
     """Add its version, where the files tell, to the name of who made a parcellation.
@@ -27,8 +24,8 @@ def with_version(maker: str, found: ExistingParcellation) -> str:
     found
         Its output.
     """
-    if found.subject_dir is not None:
-        version = _first_word(found.subject_dir / "scripts" / BUILDS.get(found.kind, ""))
+    if found.version_file is not None:
+        version = _first_word(found.version_file)
     else:
         version = _generated_by(_dataset_of(found.dseg) / "dataset_description.json")
     return f"{maker} ({version})" if version else maker

@@ -115,20 +115,27 @@ def choose(
     nobody = [f"ses-{s}" for s in sessions if s not in labels]
     absent = f"no participant has {', '.join(nobody)}; available are {_some('ses', labels)}"
     if not chosen:
-        if failed:
-            raise DataError("; ".join(f"{bids_dir}/{_said(one)}" for one in failed[:3]))
-        if nobody and len(nobody) == len(sessions):
+        if not failed and nobody and len(nobody) == len(sessions):
             raise NoInputError(f"{bids_dir}: {absent}")
-        reasons = "; ".join(map(_said, skipped[:3]))
-        raise NoInputError(
-            f"{bids_dir}: no T2*w to process (looked for suffixes {', '.join(T2STAR_SUFFIXES)}"
-            f" in {len(wanted)} participants). {reasons}"
-        )
+        raise _nothing_to_process(bids_dir, len(wanted), skipped, failed)
     return Choice(
         sessions=tuple(chosen),
         skipped=tuple(skipped),
         failed=tuple(failed),
         notes=(absent,) if nobody else (),
+    )
+
+
+def _nothing_to_process(
+    bids_dir: Path, participants: int, skipped: Sequence[Rejected], failed: Sequence[Rejected]
+) -> DataError | NoInputError:
+    """Why none of the participants has a session, by the first few reasons."""
+    if failed:
+        return DataError("; ".join(f"{bids_dir}/{_said(one)}" for one in failed[:3]))
+    reasons = "; ".join(map(_said, skipped[:3]))
+    return NoInputError(
+        f"{bids_dir}: no T2*w to process (looked for suffixes {', '.join(T2STAR_SUFFIXES)}"
+        f" in {participants} participants). {reasons}"
     )
 
 

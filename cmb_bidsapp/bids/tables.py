@@ -17,6 +17,8 @@ from cmb_bidsapp.bids.text import open_text
 
 #: A row of a table as it was read.
 Row = Mapping[str, str]
+#: What a JSON dictionary says of each column, as :func:`describe` makes it.
+Columns = Mapping[str, Mapping[str, Any]]
 
 
 def describe(description: str, units: str | None = None, **levels: str) -> dict[str, Any]:
@@ -65,7 +67,7 @@ def identity(participant: str, session: str | None) -> dict[str, str | None]:
 def open_table(
     path: Path,
     columns: Sequence[str],
-    descriptions: Mapping[str, Mapping[str, Any]] | None = None,
+    descriptions: Columns | None = None,
 ) -> Iterator[Callable[[Mapping[str, object]], None]]:
     """Open a TSV to give it row after row; no row is kept in memory.
 
@@ -98,7 +100,7 @@ def write_table(
     path: Path,
     columns: Sequence[str],
     rows: Iterable[Mapping[str, object]],
-    descriptions: Mapping[str, Mapping[str, Any]] | None = None,
+    descriptions: Columns | None = None,
 ) -> None:
     """Write a TSV (missing values as ``n/a``) and, with ``descriptions``, its JSON dictionary.
 

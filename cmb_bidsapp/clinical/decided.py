@@ -24,7 +24,7 @@ from cmb_bidsapp.lesions.longitudinal import Track, TrackPoint, Visit, pair, tra
 from cmb_bidsapp.lesions.presence import Evidence, State, at_place, history_of
 
 #: Looks at the images at the places of tracks: what is seen, by track and session.
-Look = Callable[[Sequence[Track]], Mapping[tuple[int, int], Evidence]]
+EvidenceFor = Callable[[Sequence[Track]], Mapping[tuple[int, int], Evidence]]
 
 #: What a session has of a microbleed that it does not count; in other states nothing dark is there.
 SEEN_THERE = (State.BELOW_THRESHOLD, State.NOT_COVERED)
@@ -124,7 +124,7 @@ def decide_tracks(
     rows: Sequence[TrackRow],
     sessions: Sequence[Decided],
     order: Sequence[str],
-    look: Look = lambda _: {},
+    look: EvidenceFor = lambda _: {},
     judgments: Judgments = MappingProxyType({}),
 ) -> list[TrackRow]:
     """Carry readers' decisions into the tracks.
@@ -222,7 +222,7 @@ def _place(
     sessions: Sequence[Decided],
     visits: Sequence[Visit],
     apart: Sequence[Sequence[int]],
-    look: Look,
+    look: EvidenceFor,
 ) -> None:
     """Match loose lesions with tracks by their places; the others are new tracks."""
     # A center is known to a slice only in the session with the thickest ones.
@@ -258,7 +258,7 @@ def _met(
 
 
 def _new_tracks(
-    first: int, visits: Sequence[Visit], alone: Sequence[Sequence[int]], look: Look
+    first: int, visits: Sequence[Visit], alone: Sequence[Sequence[int]], look: EvidenceFor
 ) -> dict[int, _Followed]:
     """Follow the lesions that only readers know, as all others; numbers from ``first`` on."""
     own = [

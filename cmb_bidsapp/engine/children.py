@@ -13,8 +13,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from cmb_bidsapp.bids.scans import Unit
@@ -120,7 +121,6 @@ class Children:
                     env=_environment(settings.resources.threads or 1) | scratch.environment,
                 )
                 self._running.add(child)
-            code, message, ran = ExitCode.INTERNAL, "", ()
             watch = _Watch(child, settings.resources.step_timeout)
             try:
                 assert child.stdin is not None
@@ -130,19 +130,7 @@ class Children:
                     child.stdin.close()
                 except BrokenPipeError:
                     pass  # it died early; its status says how
-                for line in child.stdout:
-                    try:
-                        event = json.loads(line)
-                    except ValueError:
-                        continue  # torn by the child's death, or printed by a library
-                    if event["event"] in ("step", "note"):
-                        if event["event"] == "step":
-                            watch.begin(event["text"])
-                        on_event(session, event["event"], event["text"])
-                    elif event["event"] == "done":
-                        code, ran = ExitCode.OK, tuple(event["ran"])
-                    elif event["event"] == "failed":
-                        code, message = ExitCode(event["code"]), event["message"]
+                code, message, ran = _listen(child.stdout, watch.begin, partial(on_event, session))
                 status = child.wait()
                 scratch.failed = status != 0
             finally:
@@ -202,6 +190,30 @@ def run_one(
     except OSError as error:  # a disk that is full, a process too many
         code, message = classify(error)
         return Outcome(session=session, code=code, message=message)
+
+
+def _listen(
+    lines: Iterable[bytes], begin: Callable[[str], None], tell: Callable[[str, str], None]
+) -> tuple[ExitCode, str, tuple[str, ...]]:
+    """Follow a child to its end: its exit code, why it failed, and the phases that ran.
+
+    ``begin`` is told of steps; ``tell`` gets ``step`` or ``note``, and its text.
+    """
+    code, message, ran = ExitCode.INTERNAL, "", ()
+    for line in lines:
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue  # torn by the child's death, or printed by a library
+        if event["event"] in ("step", "note"):
+            if event["event"] == "step":
+                begin(event["text"])
+            tell(event["event"], event["text"])
+        elif event["event"] == "done":
+            code, ran = ExitCode.OK, tuple(event["ran"])
+        elif event["event"] == "failed":
+            code, message = ExitCode(event["code"]), event["message"]
+    return code, message, ran
 
 
 class _Watch:

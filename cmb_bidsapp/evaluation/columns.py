@@ -5,9 +5,7 @@ Where the presets differ, ``docs/evaluation.md`` says how.
 
 from __future__ import annotations
 
-from typing import Any
-
-from cmb_bidsapp.bids.tables import IDENTITY, describe
+from cmb_bidsapp.bids.tables import IDENTITY, Columns, describe
 from cmb_bidsapp.core.burden import BURDEN_NAMES
 from cmb_bidsapp.core.labels import MIMICS
 from cmb_bidsapp.evaluation.comparison import NOTHING_KNOWN
@@ -15,8 +13,6 @@ from cmb_bidsapp.evaluation.paper import EXTERNAL_N, INTERNAL_N, MEASURED
 from cmb_bidsapp.evaluation.results import ANATOMY, REGIONS
 from cmb_bidsapp.evaluation.summary import EVERYBODY
 from cmb_bidsapp.lesions.lesion import UNASSIGNED
-
-Columns = dict[str, dict[str, Any]]
 
 
 def _with_interval(name: str, text: str) -> Columns:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cmb_bidsapp.core.labels import MIMICS
-from cmb_bidsapp.evaluation.matching import Mark, Place, Rule, Shape, dice_of, voxels_of
+from cmb_bidsapp.evaluation.matching import Mark, Matcher, Place, dice_of, voxels_of
 
 #: What a false positive lies on where no mimic is known.
 NOTHING_KNOWN = "nothing-known"
@@ -69,7 +69,7 @@ class Surroundings:
         1 on veins, 2 on calcifications (:data:`cmb_bidsapp.core.labels.MIMICS`).
     """
 
-    shape: Shape
+    shape: tuple[int, ...]
     ignore: npt.NDArray[np.integer] | None = None
     mimics: npt.NDArray[np.integer] | None = None
 
@@ -78,7 +78,7 @@ def compare(
     reference: Sequence[Mark],
     predicted: Sequence[Mark],
     around: Surroundings,
-    match: Rule,
+    match: Matcher,
 ) -> list[Fate]:
     """Match lesions and judge those without a match.
 

@@ -35,7 +35,7 @@ from cmb_bidsapp.evaluation.reading import json_of
 from cmb_bidsapp.preprocess.resampling import Grid
 
 Vector = npt.NDArray[np.float64]
-Row = Mapping[str, float]
+Cells = Mapping[str, float]
 
 POINT_MM, POINT_VOXEL = ("x", "y", "z"), ("i", "j", "k")
 BOX_MM, BOX_VOXEL = (
@@ -85,7 +85,7 @@ def read_marks(path: Path, grid: Grid) -> Marks:
     return Marks(lesions, sized)
 
 
-def _rows_of_table(path: Path) -> list[Row]:
+def _rows_of_table(path: Path) -> list[Cells]:
     try:
         rows = read_table(path)
     except (OSError, ValueError) as error:
@@ -93,7 +93,7 @@ def _rows_of_table(path: Path) -> list[Row]:
     return [_numbers(row, path, number) for number, row in enumerate(rows, 1)]
 
 
-def _rows_of_json(path: Path) -> list[Row]:
+def _rows_of_json(path: Path) -> list[Cells]:
     content = json_of(path)
     if isinstance(content, dict) and "pred_boxes" in content:
         boxes, scores = content["pred_boxes"], content.get("pred_scores")
@@ -126,7 +126,7 @@ def _unboxed(entry: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
     return {**entry, **open_ends}
 
 
-def _numbers(row: Mapping[str, Any], path: Path, number: int) -> Row:
+def _numbers(row: Mapping[str, Any], path: Path, number: int) -> Cells:
     """The columns of a mark that are used, as numbers."""
     layout = next((names for names in LAYOUTS if set(names) <= set(row)), None)
     if layout is None:
@@ -144,7 +144,7 @@ def _numbers(row: Mapping[str, Any], path: Path, number: int) -> Row:
     return values
 
 
-def _lesion(row: Row, number: int, grid: Grid, path: Path) -> Mark:
+def _lesion(row: Cells, number: int, grid: Grid, path: Path) -> Mark:
     if "i_min" in row:
         low, high = _corners(row, BOX_VOXEL)
         center = _world(grid, (low + high) / 2)
@@ -178,7 +178,7 @@ def _lesion(row: Row, number: int, grid: Grid, path: Path) -> Mark:
     return Mark(number=number, center=(x, y, z), voxels=voxels, score=row.get("score", NAN))
 
 
-def _corners(row: Row, names: Sequence[str]) -> tuple[Vector, Vector]:
+def _corners(row: Cells, names: Sequence[str]) -> tuple[Vector, Vector]:
     ends = np.array([row[name] for name in names]).reshape(2, 3)
     return ends.min(axis=0), ends.max(axis=0)
 

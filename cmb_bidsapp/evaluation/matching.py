@@ -14,8 +14,6 @@ from cmb_bidsapp.lesions.connected import connected
 from cmb_bidsapp.lesions.lesion import UNASSIGNED
 from cmb_bidsapp.lesions.windows import voxels_in
 
-Shape = tuple[int, ...]
-
 #: Lesions whose centers are this close (mm) may be the same one (paper, section 3.4).
 HIT_MM = 5.0
 #: Distances that differ by less are equal: 5 mm is within 5 mm whatever the rounding.
@@ -69,7 +67,7 @@ class Mark:
     place: Place = Place()
     told: Mapping[str, object] = field(default_factory=dict)
 
-    def flat(self, shape: Shape) -> npt.NDArray[np.intp]:
+    def flat(self, shape: tuple[int, ...]) -> npt.NDArray[np.intp]:
         """Its voxels as places in an image of that shape, in C order."""
         return np.asarray(np.ravel_multi_index(tuple(self.voxels.T), shape), np.intp)
 
@@ -106,7 +104,7 @@ class Matching:
 
 
 #: Reference and predicted lesions, and the shape of their image, to what hits what.
-Rule = Callable[[Sequence[Mark], Sequence[Mark], Shape], Matching]
+Matcher = Callable[[Sequence[Mark], Sequence[Mark], tuple[int, ...]], Matching]
 
 
 def lesions_of(instances: npt.NDArray[np.integer], affine: Affine) -> list[Mark]:
@@ -231,7 +229,7 @@ def match_by_rank(
 def within_reach(
     reference: Sequence[Mark],
     predicted: Sequence[Mark],
-    shape: Shape,  # noqa: ARG001
+    shape: tuple[int, ...],  # noqa: ARG001
 ) -> Matching:
     """Match one to one, centers at most 5 mm apart (paper, section 3.4); see :func:`match`.
 
@@ -248,7 +246,7 @@ def within_reach(
 def nearest(
     reference: Sequence[Mark],
     predicted: Sequence[Mark],
-    shape: Shape,  # noqa: ARG001
+    shape: tuple[int, ...],  # noqa: ARG001
 ) -> Matching:
     """Every predicted lesion takes its nearest reference lesion closer than 5 mm (VALDO).
 
@@ -277,7 +275,9 @@ def nearest(
     return Matching(pairs, claims)
 
 
-def in_common(reference: Sequence[Mark], predicted: Sequence[Mark], shape: Shape) -> Matching:
+def in_common(
+    reference: Sequence[Mark], predicted: Sequence[Mark], shape: tuple[int, ...]
+) -> Matching:
     """Match one to one, with a voxel in common: as many pairs as can be, then the most Dice in all.
 
     Parameters
@@ -297,7 +297,7 @@ def in_common(reference: Sequence[Mark], predicted: Sequence[Mark], shape: Shape
     return Matching.of([Pair(i, j, float(distance[i, j])) for i, j in chosen])
 
 
-def voxels_of(lesions: Sequence[Mark], shape: Shape) -> npt.NDArray[np.intp]:
+def voxels_of(lesions: Sequence[Mark], shape: tuple[int, ...]) -> npt.NDArray[np.intp]:
     """Voxels of lesions, each once, as places in C order.
 
     Parameters

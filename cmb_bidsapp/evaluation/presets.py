@@ -13,7 +13,7 @@ from types import MappingProxyType
 from cmb_bidsapp.core.defaults import CONNECTIVITY, FROC_THRESHOLDS, MIN_SCORE
 from cmb_bidsapp.core.statistics import NAN, ratio
 from cmb_bidsapp.evaluation.comparison import Fate
-from cmb_bidsapp.evaluation.matching import Rule, in_common, nearest, within_reach
+from cmb_bidsapp.evaluation.matching import Matcher, in_common, nearest, within_reach
 from cmb_bidsapp.evaluation.metrics import Overlap
 
 SessionDice = Callable[[Overlap, Sequence[Fate]], float]
@@ -72,7 +72,7 @@ class Preset:
 
     name: str
     text: str
-    match: Rule
+    match: Matcher
     dice: SessionDice
     pieces: bool = False
     weighted: bool = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cmb_bidsapp import __version__
 from cmb_bidsapp.bids.derivatives import SessionFiles, ending
@@ -19,7 +20,7 @@ from cmb_bidsapp.evaluation.predictions import PredictionFiles
 from cmb_bidsapp.evaluation.presets import Rules
 from cmb_bidsapp.evaluation.results import SessionResult
 from cmb_bidsapp.evaluation.session import find_sessions
-from cmb_bidsapp.evaluation.tables import Row, Tables, tables_of, write_tables
+from cmb_bidsapp.evaluation.tables import Tables, tables_of, write_tables
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,7 @@ class ExcludedSession:
         why = self.reason or self.status.replace("-", " ")
         return f"{self.method}: {self.files.label}: {why}; not in the figures"
 
-    def row(self) -> Row:
+    def row(self) -> dict[str, Any]:
         """What the table of sessions says of it."""
         return {
             "method": self.method,

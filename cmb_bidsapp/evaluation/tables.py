@@ -27,12 +27,11 @@ from cmb_bidsapp.evaluation.summary import (
 )
 from cmb_bidsapp.lesions.lesion import UNASSIGNED
 
-Row = dict[str, Any]
 #: Rows of each table by its name.
-Tables = Mapping[str, Sequence[Row]]
+Tables = Mapping[str, Sequence[dict[str, Any]]]
 
 
-def session_rows(result: SessionResult) -> Iterator[Row]:
+def session_rows(result: SessionResult) -> Iterator[dict[str, Any]]:
     """Figures of one session at each stage."""
     for stage, one in result.stages.items():
         counts = one.counts
@@ -59,7 +58,7 @@ def session_rows(result: SessionResult) -> Iterator[Row]:
         }
 
 
-def lesion_rows(result: SessionResult) -> Iterator[Row]:
+def lesion_rows(result: SessionResult) -> Iterator[dict[str, Any]]:
     """Every reference and predicted lesion of a session, at each stage."""
     for stage, one in result.stages.items():
         for fate in one.fates:
@@ -79,7 +78,9 @@ def lesion_rows(result: SessionResult) -> Iterator[Row]:
 _OF_FATE = ("side", "fate", "partner", "distance", "dice", "lies_on", "voxels")
 
 
-def tables_of(results: Sequence[SessionResult], others: Iterable[Row], seed: int) -> Tables:
+def tables_of(
+    results: Sequence[SessionResult], others: Iterable[dict[str, Any]], seed: int
+) -> Tables:
     """Rows of all tables but that of the lesions, which are many.
 
     Parameters
@@ -117,11 +118,11 @@ def tables_of(results: Sequence[SessionResult], others: Iterable[Row], seed: int
     }
 
 
-def _named(group: Group, stage: str | None = None) -> Row:
+def _named(group: Group, stage: str | None = None) -> dict[str, Any]:
     return {"method": group.method, "group": group.name} | ({"stage": stage} if stage else {})
 
 
-def _burden_rows(group: Group) -> Iterator[Row]:
+def _burden_rows(group: Group) -> Iterator[dict[str, Any]]:
     for stage in group.stages:
         confusion = confuse_burden(group.at(stage), stage)
         for own, row in enumerate(confusion.tolist()):
@@ -129,7 +130,7 @@ def _burden_rows(group: Group) -> Iterator[Row]:
             yield {**_named(group, stage), "reference_class": own, **found}
 
 
-def _region_rows(group: Group) -> Iterator[Row]:
+def _region_rows(group: Group) -> Iterator[dict[str, Any]]:
     for stage in group.stages:
         confusion = confuse_regions(group.at(stage), stage)
         for own in (*REGIONS, UNASSIGNED):
@@ -151,7 +152,7 @@ def write_tables(out_dir: Path, tables: Tables, results: Sequence[SessionResult]
     """
     lesions = (row for result in results for row in lesion_rows(result))
     written = []
-    rows: Iterable[Row]
+    rows: Iterable[dict[str, Any]]
     for name, rows in (*tables.items(), ("lesions", lesions)):
         path = out_dir / f"evaluation_{name}.tsv"
         described = columns.COLUMNS[name]

@@ -29,11 +29,9 @@ from cmb_bidsapp.core.arrays import Floats
 from cmb_bidsapp.core.statistics import LEAST_PEOPLE, NAN, Agreement, interval, resample
 from cmb_bidsapp.group.consensus import DECISIONS
 from cmb_bidsapp.group.judgments import TrackReading
+from cmb_bidsapp.group.rating import ALGORITHM
 from cmb_bidsapp.group.reading import Reading
-from cmb_bidsapp.group.records import ALGORITHM
 from cmb_bidsapp.lesions.lesion import COUNTED
-
-Row = dict[str, Any]
 
 #: Published agreement of raters, for comparison.
 PUBLISHED = "Published agreement of raters using MARS: kappa 0.68-0.87, ICC of counts 0.93-0.98"
@@ -56,7 +54,7 @@ TRACK_WEIGHTS = {
 }
 
 
-def _with_ends(name: str, text: str) -> Row:
+def _with_ends(name: str, text: str) -> dict[str, Any]:
     ends = {"low": "Lower", "high": "Upper"}
     return {
         name: describe(text),
@@ -139,7 +137,7 @@ def kappa(tables: Floats, weights: Floats) -> Floats:
 
 def rows(
     readings: Iterable[Reading], followed: Iterable[TrackReading] = (), seed: int = 0
-) -> list[Row]:
+) -> list[dict[str, Any]]:
     """Agreement of each reader with the algorithm, then of every two readers.
 
     Parameters
@@ -197,7 +195,7 @@ def _row(
     first: str,
     second: str,
     seed: int,
-) -> Row:
+) -> dict[str, Any]:
     lesions = [_table(reading.marks, DECISIONS, first, second) for reading in readings]
     on_lesions = _decisions(lesions, [one.participant for one in readings], WEIGHTS, seed)
     tracks = [_table(one.marks, TURNS, first, second) for one in followed]

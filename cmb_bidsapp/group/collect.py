@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from cmb_bidsapp.anatomy.quality import COLUMNS as MEASURES
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import bids_name, remove
-from cmb_bidsapp.bids.tables import IDENTITY, identity, open_table, read_table, write_table
+from cmb_bidsapp.bids.tables import IDENTITY, Columns, identity, open_table, read_table, write_table
 from cmb_bidsapp.clinical.fates import fates
 from cmb_bidsapp.clinical.follow_up import ChangeRow
 from cmb_bidsapp.clinical.mars import fill
@@ -30,9 +30,9 @@ from cmb_bidsapp.group.judgments import TrackReading
 from cmb_bidsapp.group.people import NOBODY, Demographics
 from cmb_bidsapp.group.quality import QC_COLUMNS
 from cmb_bidsapp.group.rates import RATE_COLUMNS
+from cmb_bidsapp.group.rating import ALGORITHM
 from cmb_bidsapp.group.ratings import Ratings
 from cmb_bidsapp.group.records import (
-    ALGORITHM,
     Problem,
     ReadSession,
     Record,
@@ -132,7 +132,7 @@ def write_sums(cohort: Cohort, out_dir: Path) -> list[Path]:
     paths
         Tables, and the maps of the pools that have sessions.
     """
-    sums: dict[str, tuple[tables.Columns, Iterable[Mapping[str, object]]]] = {
+    sums: dict[str, tuple[Columns, Iterable[Mapping[str, object]]]] = {
         "protocols": (PROTOCOL_COLUMNS, cohort.protocol_rows()),
         "rates": (RATE_COLUMNS, cohort.rates.rows()),
         "flow": (FLOW_COLUMNS, cohort.flow.rows()),

@@ -47,7 +47,7 @@ def grid() -> Grid:
 def brain() -> npt.NDArray[np.bool_]:
     """The brain on the map's grid: the packaged atlas with sulci, ventricles and 2 mm around it."""
     atlas = load_atlas()
-    tissue = share_in_voxels(atlas.dseg > 0, atlas.affine, grid()) >= 0.5
+    tissue = share_in_voxels(atlas.data > 0, atlas.affine, grid()) >= 0.5
     # Grown by 8 mm and shrunk by 6: that closes the sulci.
     closed = ndimage.binary_erosion(ndimage.binary_dilation(tissue, iterations=4), iterations=3)
     found: npt.NDArray[np.bool_] = ndimage.binary_fill_holes(closed)

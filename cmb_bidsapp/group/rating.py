@@ -13,9 +13,10 @@ from cmb_bidsapp.bids.tables import Row
 from cmb_bidsapp.bids.typed import NOT_KNOWN
 from cmb_bidsapp.clinical.judged import Judgment
 from cmb_bidsapp.group.consensus import DECISIONS
-from cmb_bidsapp.group.records import ALGORITHM
 from cmb_bidsapp.lesions.lesion import Point
 
+#: Whose decisions a count rests on, where no reader has looked.
+ALGORITHM = "algorithm"
 #: What a reader says of a session without kept candidates: looked at to the end.
 READ = "read"
 #: Columns of a ratings file.

@@ -121,15 +121,7 @@ def decide(record: Record, given: Sequence[Rating]) -> tuple[Record, Reading]:
     )
     if not by_reader:
         return record, reading
-    lacking = {
-        "unrated": sum(opinion.lesion.kept and not opinion.words for opinion in opinions),
-        "tied": sum(opinion.verdict is None and bool(opinion.words) for opinion in opinions),
-        "not adjudicated": sum(
-            bool(opinion.words) and ruling(opinion.words)[0] not in ruling(by_reader)
-            for opinion in opinions
-        ),
-    }
-    left = ", ".join(f"{count} {what}" for what, count in lacking.items() if count)
+    left = _undecided(opinions, by_reader)
     read = dataclasses.replace(
         record,
         lesions=tuple(lesion for _, lesion in decided if lesion is not None),
@@ -138,6 +130,19 @@ def decide(record: Record, given: Sequence[Rating]) -> tuple[Record, Reading]:
         said=tuple(row for opinion in opinions for row in opinion.rows()),
     )
     return read, reading
+
+
+def _undecided(opinions: Sequence[Opinion], by_reader: Mapping[str, Sequence[Rating]]) -> str:
+    """How many candidates lack the word of readers, in words; empty where none does."""
+    lacking = {
+        "unrated": sum(opinion.lesion.kept and not opinion.words for opinion in opinions),
+        "tied": sum(opinion.verdict is None and bool(opinion.words) for opinion in opinions),
+        "not adjudicated": sum(
+            bool(opinion.words) and ruling(opinion.words)[0] not in ruling(by_reader)
+            for opinion in opinions
+        ),
+    }
+    return ", ".join(f"{count} {what}" for what, count in lacking.items() if count)
 
 
 def _places(record: Record, given: Iterable[Rating]) -> tuple[LesionPlaces | None, list[Problem]]:

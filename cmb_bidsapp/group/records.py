@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import sidecar_of
@@ -19,14 +18,9 @@ from cmb_bidsapp.clinical.mars import NEEDED
 from cmb_bidsapp.clinical.summary import read_warnings
 from cmb_bidsapp.core.errors import ExitCode
 from cmb_bidsapp.core.outcome import UNFINISHED
+from cmb_bidsapp.group.rating import ALGORITHM, Rating
 from cmb_bidsapp.lesions.lesion import Lesion
 from cmb_bidsapp.lesions.table import read_lesions
-
-if TYPE_CHECKING:  # which knows of records
-    from cmb_bidsapp.group.rating import Rating
-
-#: Whose decisions a count rests on, where no reader has looked.
-ALGORITHM = "algorithm"
 
 
 def summed_source(read: int, total: int, of: str = "sessions") -> str:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from cmb_bidsapp.bids.protocol import Protocol
-from cmb_bidsapp.bids.tables import IDENTITY, describe, identity, read_table
+from cmb_bidsapp.bids.tables import IDENTITY, Columns, describe, identity, read_table
 from cmb_bidsapp.bids.typed import columns_of, decode
 from cmb_bidsapp.clinical.fates import KINDS, TrackFate, by_kind, place_of_track
 from cmb_bidsapp.clinical.follow_up import CHANGE_COLUMNS, ChangeRow
@@ -23,8 +23,6 @@ from cmb_bidsapp.group.opinion import ReadLesion
 from cmb_bidsapp.group.records import Problem, Record
 from cmb_bidsapp.group.visits import VISIT_COLUMNS, GroupVisit
 from cmb_bidsapp.lesions.lesion import COUNTED
-
-Columns = Mapping[str, Mapping[str, Any]]
 
 SOURCE = {
     "source": describe(

@@ -25,7 +25,7 @@ from cmb_bidsapp.models.card import WEIGHTS
 from cmb_bidsapp.models.registry import load_bundle, load_card, load_lesion_model, packaged_models
 from cmb_bidsapp.preprocess.brain import synthstrip_command
 from cmb_bidsapp.report.participant import viewer_or_why
-from cmb_bidsapp.tools.licence import freesurfer_license
+from cmb_bidsapp.tools.license import freesurfer_license
 
 #: Room that a run needs at least, for a session and what its programs put aside, MB.
 LEAST_ROOM_MB = 1000
@@ -39,7 +39,7 @@ REMEDIES = {
     "model-damaged": "reinstall the app, or choose another model with --model",
     "parcellation-absent": "use the image with FreeSurfer, or --parcellation auto",
     "synthstrip-absent": "use the image with FreeSurfer, or --brain-extraction auto",
-    "licence-absent": "give --fs-license-file FILE; only recon-all needs it",
+    "license-absent": "give --fs-license-file FILE; only recon-all needs it",
     "gpu-absent": "run the container with --gpus all (docker) or --nv (apptainer), or use the CPU",
     "memory-short": "give the job or container more memory, or check --mem",
     "output-not-writable": "choose another OUTPUT_DIR, or mount it as writable",
@@ -200,7 +200,7 @@ def _parcellation(request: DoctorRequest) -> Iterator[Finding]:
             what="FreeSurfer license",
             state="lacking" if needed else "absent",
             told=str(error),
-            key="licence-absent",
+            key="license-absent",
             code=error.code if needed else ExitCode.OK,
         )
 

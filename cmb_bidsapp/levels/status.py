@@ -18,15 +18,13 @@ from cmb_bidsapp.core.outcome import UNFINISHED
 from cmb_bidsapp.engine.children import Outcome
 from cmb_bidsapp.workflow import Stage
 
-Row = Mapping[str, object]
-
 COLUMNS = ("participant_id", "session_id", "stage", "status", "exit_code", "message", "seconds")
 
 #: Of one that has not.
 UNREACHED = "not started: the run ended earlier, or is still running"
 
 
-def ended(outcomes: Iterable[Outcome], stage: Stage) -> list[Row]:
+def ended(outcomes: Iterable[Outcome], stage: Stage) -> list[Mapping[str, object]]:
     """Rows of what has ended.
 
     Parameters
@@ -50,7 +48,7 @@ def ended(outcomes: Iterable[Outcome], stage: Stage) -> list[Row]:
     ]
 
 
-def waiting(sessions: Iterable[Unit], stage: Stage) -> list[Row]:
+def waiting(sessions: Iterable[Unit], stage: Stage) -> list[Mapping[str, object]]:
     """Rows of what is to run and has not begun; they stand as failed until it has ended.
 
     Parameters
@@ -64,7 +62,7 @@ def waiting(sessions: Iterable[Unit], stage: Stage) -> list[Row]:
     return ended(unreached, stage)
 
 
-def begun(sessions: Iterable[Unit], stage: Stage) -> list[Row]:
+def begun(sessions: Iterable[Unit], stage: Stage) -> list[Mapping[str, object]]:
     """Rows of what begins to run; they stand as failed until it has ended.
 
     Parameters
@@ -78,7 +76,7 @@ def begun(sessions: Iterable[Unit], stage: Stage) -> list[Row]:
     return ended(unfinished, stage)
 
 
-def left_out(choice: Choice) -> list[Row]:
+def left_out(choice: Choice) -> list[Mapping[str, object]]:
     """Rows of participants and sessions that have nothing to process, or nothing usable."""
     return [
         {
@@ -97,7 +95,9 @@ def left_out(choice: Choice) -> list[Row]:
     ]
 
 
-def write_status(out_dir: Path, rows: Sequence[Row], *, new_only: bool = False) -> None:
+def write_status(
+    out_dir: Path, rows: Sequence[Mapping[str, object]], *, new_only: bool = False
+) -> None:
     """Put rows into the table; those of other sessions, such as an array's other tasks', stay.
 
     With ``new_only`` what is known of a session already stays, too.
@@ -123,11 +123,11 @@ def write_status(out_dir: Path, rows: Sequence[Row], *, new_only: bool = False) 
         write_text(logs / "status.json", json.dumps(content, indent=2) + "\n")
 
 
-def _whose(row: Row) -> tuple[str, ...]:
+def _whose(row: Mapping[str, object]) -> tuple[str, ...]:
     return tuple(str(row[name] or "") for name in ("participant_id", "session_id", "stage"))
 
 
-def _read(table: Path) -> list[Row]:
+def _read(table: Path) -> list[Mapping[str, object]]:
     """Rows as they are; none where the table cannot be read."""
     try:
         rows = read_table(table, COLUMNS)

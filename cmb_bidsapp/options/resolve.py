@@ -31,7 +31,6 @@ from cmb_bidsapp.settings import (
 from cmb_bidsapp.tools.freesurfer import COMMAND as RECON_ALL
 
 T = TypeVar("T")
-Filters = dict[str, dict[str, Any]]
 
 #: Keys of a filter file that hold for T2*w images.
 T2STAR_KEYS = ("t2starw", "swi")
@@ -40,6 +39,18 @@ T2STAR_KEYS = ("t2starw", "swi")
 def read_settings(arguments: Sequence[str]) -> Settings:
     """Parse a command line and check it against this machine, see :func:`resolve`."""
     return resolve(read_request(arguments), resources.this_machine())
+
+
+class _Problems(list[str]):
+    """What is wrong with a request, a line each."""
+
+    def kept(self, make: Callable[[], T], otherwise: T) -> T:
+        """What can be made of the request; ``otherwise`` where it cannot, which is a problem."""
+        try:
+            return make()
+        except (UsageError, ValueError, OSError) as error:
+            self.append(str(error))
+            return otherwise
 
 
 def resolve(request: AppRequest, machine: Machine) -> Settings:
@@ -59,34 +70,14 @@ def resolve(request: AppRequest, machine: Machine) -> Settings:
     UnavailableError
         Nothing else is wrong, but the device is not there.
     """
-    problems = [*_paths(request), *_contradictions(request)]
+    problems = _Problems([*_paths(request), *_contradictions(request)])
     problems += out_of_range(build_parser(), request)
-
-    def checked(build: Callable[[], T], otherwise: T) -> T:
-        try:
-            return build()
-        except (UsageError, ValueError, OSError) as error:
-            problems.append(str(error))
-            return otherwise
-
-    nobody: tuple[str, ...] = ()
-    selection = Selection(
-        participants=checked(
-            lambda: _labels("--participant-label", request.participant_label, "sub-"), nobody
-        ),
-        excluded=checked(
-            lambda: _labels(
-                "--exclude-participant-label", request.exclude_participant_label, "sub-"
-            ),
-            nobody,
-        ),
-        sessions=checked(lambda: _labels("--session-label", request.session_label, "ses-"), nobody),
-        filters=checked(lambda: _filters(request), {}),
-    )
+    selection = _selection(request, problems)
     nothing: tuple[Path, ...] = ()
-    derivatives = checked(lambda: _folders(request.derivatives), nothing)
-    spaces = checked(lambda: _spaces(request.output_spaces), nobody)
-    memory = checked(lambda: _memory_mb(request), None)
+    derivatives = problems.kept(lambda: _folders(request.derivatives), nothing)
+    nowhere: tuple[str, ...] = ()
+    spaces = problems.kept(lambda: _spaces(request.output_spaces), nowhere)
+    memory = problems.kept(lambda: _memory_mb(request), None)
     device, absent = "cpu", None
     try:
         device = _device(request, machine)
@@ -98,37 +89,15 @@ def resolve(request: AppRequest, machine: Machine) -> Settings:
         raise UsageError("\n".join([*problems, *([str(absent)] if absent else [])]))
     if absent is not None:
         raise absent
-    threshold = request.threshold
-    if threshold is None:
-        known = "participant" in request.level
-        threshold = threshold_of(request.model, request.operating_point) if known else THRESHOLD
     return Settings(
         bids_dir=request.bids_dir.resolve(),
         out_dir=request.output_dir.resolve(),
         levels=tuple(level for level in LEVELS if level in request.level),
         work_dir=_absolute(request.work_dir),
         selection=selection,
-        anatomy=Anatomy(
-            brain_extraction=request.brain_extraction,
-            parcellation=request.parcellation,
-            proxy_rules=request.proxy_rules,
-            jhu_atlas=_absolute(request.jhu_atlas),
-            derivatives=derivatives,
-            subjects_dir=_absolute(request.fs_subjects_dir),
-            license_file=_absolute(request.fs_license_file),
-            run_reconall=not request.fs_no_reconall,
-            resume_reconall=not request.fs_no_resume,
-        ),
+        anatomy=_anatomy(request, derivatives),
         lesions=Lesions(_model(request.model), request.tta, request.folds),
-        decisions=Decisions(
-            threshold=threshold,
-            cfpr=request.cfpr,
-            cfpr_mode=request.cfpr_mode,
-            cfpr_radius=request.cfpr_radius,
-            cfpr_ratio=request.cfpr_ratio,
-            phase_rule=request.phase_rule,
-            min_size=request.min_size,
-        ),
+        decisions=_decisions(request),
         clinical=Clinical(request.baseline_limit),
         reference=_absolute(request.reference_derivatives),
         ratings=_absolute(request.ratings),
@@ -229,6 +198,54 @@ def _contradictions(request: AppRequest) -> Iterator[str]:
             yield f"--folds {fold}: expected a number or all"
 
 
+def _selection(request: AppRequest, problems: _Problems) -> Selection:
+    """Who is processed; labels that cannot be read are added to the problems."""
+
+    def labels(option: str, values: Sequence[str], prefix: str) -> tuple[str, ...]:
+        nobody: tuple[str, ...] = ()
+        return problems.kept(lambda: _labels(option, values, prefix), nobody)
+
+    return Selection(
+        participants=labels("--participant-label", request.participant_label, "sub-"),
+        excluded=labels("--exclude-participant-label", request.exclude_participant_label, "sub-"),
+        sessions=labels("--session-label", request.session_label, "ses-"),
+        filters=problems.kept(lambda: _filters(request), {}),
+    )
+
+
+def _anatomy(request: AppRequest, derivatives: tuple[Path, ...]) -> Anatomy:
+    """How regions are found, and in which folders of other apps they may be."""
+    return Anatomy(
+        brain_extraction=request.brain_extraction,
+        parcellation=request.parcellation,
+        proxy_rules=request.proxy_rules,
+        jhu_atlas=_absolute(request.jhu_atlas),
+        derivatives=derivatives,
+        subjects_dir=_absolute(request.fs_subjects_dir),
+        license_file=_absolute(request.fs_license_file),
+        run_reconall=not request.fs_no_reconall,
+        resume_reconall=not request.fs_no_resume,
+    )
+
+
+def _decisions(request: AppRequest) -> Decisions:
+    """What counts as a microbleed; a threshold that is not given is the model's."""
+    threshold = request.threshold
+    if threshold is None:
+        # Only the participant level uses a model.
+        known = "participant" in request.level
+        threshold = threshold_of(request.model, request.operating_point) if known else THRESHOLD
+    return Decisions(
+        threshold=threshold,
+        cfpr=request.cfpr,
+        cfpr_mode=request.cfpr_mode,
+        cfpr_radius=request.cfpr_radius,
+        cfpr_ratio=request.cfpr_ratio,
+        phase_rule=request.phase_rule,
+        min_size=request.min_size,
+    )
+
+
 def _device(request: AppRequest, machine: Machine) -> str:
     """Device of this machine; that of a cluster's workers is taken at its word."""
     if request.scheduler is None and request.scheduler_file is None:
@@ -280,7 +297,7 @@ def _memory_mb(request: AppRequest) -> int | None:
     return memory
 
 
-def _filters(request: AppRequest) -> Filters:
+def _filters(request: AppRequest) -> dict[str, dict[str, Any]]:
     """Filters of the file, and those that ``--run-id`` and ``--acq-id`` stand for."""
     given: Mapping[str, Mapping[str, Any]] = request.filters
     if request.bids_filter_file:

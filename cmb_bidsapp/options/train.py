@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, _SubParsersAction
+from argparse import SUPPRESS, ArgumentParser, _SubParsersAction
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -257,7 +257,15 @@ def _add_bundle(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--version", default="1", help="version of the model in its card (default: %(default)s)"
     )
-    parser.add_argument("--licence", default="not stated", help="license of the model in its card")
+    parser.add_argument(
+        "--license",
+        dest="licence",
+        metavar="LICENSE",
+        default="not stated",
+        help="license of the model in its card (default: %(default)s)",
+    )
+    # As the key of the card is spelled.
+    parser.add_argument("--licence", default=SUPPRESS, help=SUPPRESS)
     parser.add_argument(
         "--training-data",
         default="not stated",

@@ -25,7 +25,7 @@ from cmb_bidsapp.bids.inputs import Scan, Session
 from cmb_bidsapp.bids.outputs import atomic, write_image
 from cmb_bidsapp.bids.protocol import acquisition_of, kind_of, t2star_acquisition
 from cmb_bidsapp.bids.tables import write_dseg
-from cmb_bidsapp.core.arrays import Affine
+from cmb_bidsapp.core.arrays import Affine, Volume
 from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.core.errors import RefusedScanError
 from cmb_bidsapp.core.labels import structure_look
@@ -150,7 +150,8 @@ def measure_anatomy(
     sure = certainty(t2star.anatomy)
     measures = brain_measures(Contrast.T2STARW, t2star.brain, t2star.grid.spacing, sure)
     if t1w is not None and registration is not None:
-        shown = share_shown(t1w.brain, t1w.affine, t2star.grid, pull=registration.pull)
+        head = Volume(t1w.brain, t1w.affine)
+        shown = share_shown(head, t2star.grid, pull=registration.pull)
         sure = certainty(t1w.anatomy)
         measures += brain_measures(Contrast.T1W, t1w.brain, t1w.grid.spacing, sure)
         brightness = fluid_brightness(t1w, t1w.anatomy)

@@ -128,7 +128,7 @@ VIEWS = (RIGHT, LEFT, FRONT, BELOW)
 def _atlas() -> tuple[npt.NDArray[np.int32], Affine]:
     """FreeSurfer ids of the packaged atlas along RAS axes, and their affine."""
     atlas = load_atlas()
-    image = nib.as_closest_canonical(nib.Nifti1Image(atlas.dseg, atlas.affine))
+    image = nib.as_closest_canonical(nib.Nifti1Image(atlas.data, atlas.affine))
     return np.asarray(image.dataobj), np.asarray(image.affine, np.float64)
 
 

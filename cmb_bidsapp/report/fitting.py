@@ -8,14 +8,13 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
-from cmb_bidsapp.core.arrays import Affine
+from cmb_bidsapp.core.arrays import Volume
 from cmb_bidsapp.preprocess.resampling import along_axes
 from cmb_bidsapp.report.viewer import IMAGES, LABELS, nifti, packed, volume_file
 
@@ -106,16 +105,16 @@ def _together(
     if not images:
         return {}
     opened = {k: _open(content) for k, content in images.items()}
-    finest = min(float(nib.affines.voxel_sizes(affine).min()) for _, affine in opened.values())
+    finest = min(float(nib.affines.voxel_sizes(one.affine).min()) for one in opened.values())
     number = max(0, math.ceil(math.log(COARSEST_MM / finest, COARSER)))
     steps = [0.0, *(COARSEST_MM / COARSER**k for k in reversed(range(number)))]
 
     @cache
     def at(step: float) -> dict[int, tuple[bytes, float]]:
-        made = {k: averaged(*opened[k], step) for k in opened}
+        made = {k: averaged(one, step) for k, one in opened.items()}
         return {
-            k: (images[k], 0.0) if data is opened[k][0] else (nifti(data, affine), step)
-            for k, (data, affine) in made.items()
+            k: (images[k], 0.0) if one is opened[k] else (nifti(one), step)
+            for k, one in made.items()
         }
 
     def needed(step: float) -> int:
@@ -133,33 +132,29 @@ def _together(
     return fitting
 
 
-def averaged(
-    shades: npt.NDArray[np.uint8], affine: Affine, step: float
-) -> tuple[npt.NDArray[np.uint8], Affine]:
+def averaged(image: Volume[np.uint8], step: float) -> Volume[np.uint8]:
     """Average an image over longer voxels along the axes that are finer than ``step`` (mm).
 
     Parameters
     ----------
-    shades
-        Shape ``(x, y, z)``.
-    affine
-        From voxels to RAS mm.
+    image
+        Shades of gray.
     step
         Side (mm) that voxels are to have, about; longer ones stay.
     """
-    sizes = nib.affines.voxel_sizes(affine)
+    shades, sizes = image.data, nib.affines.voxel_sizes(image.affine)
     shape = [
         max(1, round(n * min(1.0, s / step))) if step else n
         for n, s in zip(shades.shape, sizes, strict=True)
     ]
     if tuple(shape) == shades.shape:
-        return shades, affine
+        return image
     weights = [_shares(n, m) for n, m in zip(shades.shape, shape, strict=True)]
     mean = along_axes(shades.astype(np.float32), weights)
     longer = np.array(shades.shape) / shape
     turn = np.diag([*longer, 1.0])
     turn[:3, 3] = (longer - 1) / 2
-    return np.rint(mean).astype(np.uint8), affine @ turn
+    return Volume(np.rint(mean).astype(np.uint8), image.affine @ turn)
 
 
 def _shares(voxels: int, wanted: int) -> npt.NDArray[np.float32]:
@@ -175,6 +170,6 @@ def _length(content: Mapping[str, bytes]) -> int:
     return sum(4 * ((len(gz) + 2) // 3) for gz in content.values())
 
 
-def _open(content: bytes) -> tuple[npt.NDArray[Any], Affine]:
+def _open(content: bytes) -> Volume[np.uint8]:
     image = nib.Nifti1Image.from_bytes(gzip.decompress(content))
-    return np.asarray(image.dataobj), np.asarray(image.affine)
+    return Volume(np.asarray(image.dataobj), np.asarray(image.affine))

@@ -25,7 +25,7 @@ from scipy import ndimage
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import atomic
-from cmb_bidsapp.core.arrays import Affine, Image, Mask
+from cmb_bidsapp.core.arrays import Affine, Image, Mask, Volume
 from cmb_bidsapp.lesions.cfpr import THICK_SLICE_MM
 from cmb_bidsapp.lesions.windows import windows
 from cmb_bidsapp.report.painting import T1W_HEADROOM, gray
@@ -164,12 +164,12 @@ def write_volumes(
             inside = images[name][brain]
             white = float(np.percentile(inside, WHITE)) if inside.size else 1.0
             white *= T1W_HEADROOM if name == "T1w" else 1.0
-            shades = gray(images[name], (0.0, white))
+            shades = Volume(gray(images[name], (0.0, white)), affine)
             target = max(T1W_MM, float(steps.min())) if name == "T1w" else 0.0
-            written.append(_write(volume_file(files, name), *coarser(shades, affine, target)))
+            written.append(_write(volume_file(files, name), coarser(shades, target)))
     outlines = _outlines(numbers, kept, steps)
     for name, labels in zip(LABELS, (regions, outlines), strict=True):
-        written.append(_write(volume_file(files, name), labels.astype(np.uint8), affine))
+        written.append(_write(volume_file(files, name), Volume(labels.astype(np.uint8), affine)))
     return written
 
 
@@ -187,26 +187,22 @@ def _outlines(
     return outlines
 
 
-def coarser(
-    shades: npt.NDArray[np.uint8], affine: Affine, step: float
-) -> tuple[npt.NDArray[np.uint8], Affine]:
+def coarser(image: Volume[np.uint8], step: float) -> Volume[np.uint8]:
     """Average blocks of voxels along the axes that are finer than ``step`` (mm).
 
     Parameters
     ----------
-    shades
-        Shape ``(x, y, z)``.
-    affine
-        From voxels to RAS mm.
+    image
+        Shades of gray.
     step
         Side (mm) that voxels are to have, about; longer ones stay.
     """
     import SimpleITK
 
-    sizes = nib.affines.voxel_sizes(affine)
+    shades, sizes = image.data, nib.affines.voxel_sizes(image.affine)
     factors = [min(n, max(1, round(step / s))) for n, s in zip(shades.shape, sizes, strict=True)]
     if max(factors) == 1:
-        return shades, affine
+        return image
     whole = [n // f * f for n, f in zip(shades.shape, factors, strict=True)]
     cut = shades[tuple(slice(0, n) for n in whole)]
     shrunk = SimpleITK.GetArrayFromImage(
@@ -214,25 +210,17 @@ def coarser(
     )
     turn = np.diag([*factors, 1.0])
     turn[:3, 3] = (np.array(factors) - 1) / 2
-    return shrunk, affine @ turn
+    return Volume(shrunk, image.affine @ turn)
 
 
-def _write(path: Path, data: npt.NDArray[np.uint8], affine: Affine) -> Path:
+def _write(path: Path, volume: Volume[np.uint8]) -> Path:
     with atomic(path) as beside:
-        beside.write_bytes(nifti(data, affine))
+        beside.write_bytes(nifti(volume))
     return path
 
 
-def nifti(data: npt.NDArray[np.uint8], affine: Affine) -> bytes:
-    """A volume as a compressed file.
-
-    Parameters
-    ----------
-    data
-        Shape ``(x, y, z)``.
-    affine
-        Voxel to world (RAS mm).
-    """
-    image = nib.Nifti1Image(data, affine)
+def nifti(volume: Volume[np.uint8]) -> bytes:
+    """A volume as a compressed file."""
+    image = nib.Nifti1Image(volume.data, volume.affine)
     image.header.set_xyzt_units("mm")
     return gzip.compress(image.to_bytes(), 6, mtime=0)

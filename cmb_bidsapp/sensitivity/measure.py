@@ -33,7 +33,7 @@ from cmb_bidsapp.preprocess.resampling import Grid
 from cmb_bidsapp.sensitivity.background import Background
 from cmb_bidsapp.simulate.implants import draw_implants, noise_level, with_implants
 
-Window = tuple[slice, slice, slice]
+Chunk = tuple[slice, slice, slice]
 Instances = npt.NDArray[np.int16]
 
 #: Windows of a draw, by the class in their middle: enough of each class to say something of it.
@@ -284,7 +284,7 @@ def draw_into(
 
 def _windows(
     scan: Background, free: Mask, window: tuple[float, float, float], rng: np.random.Generator
-) -> Iterator[tuple[tuple[float, ...], Window, Window]]:
+) -> Iterator[tuple[tuple[float, ...], Chunk, Chunk]]:
     """Middle of each window, its box, and its core; cores do not overlap."""
     filled = [np.flatnonzero((scan.t2star > 0).any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
     if not all(some.size for some in filled):
@@ -307,7 +307,7 @@ def _windows(
             center.append((start + stop - 1) / 2)
             box.append(slice(start, stop))
             core.append(slice(first, last))
-        own: Window = (core[0], core[1], core[2])
+        own: Chunk = (core[0], core[1], core[2])
         if (free[own] & ~taken[own]).any():
             yield tuple(center), (box[0], box[1], box[2]), own
             taken[own] = True

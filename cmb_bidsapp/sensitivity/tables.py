@@ -25,8 +25,6 @@ from cmb_bidsapp.group.tables import PROTOCOL
 from cmb_bidsapp.sensitivity.background import processed_sessions
 from cmb_bidsapp.simulate import implants
 
-Row = Mapping[str, Any]
-
 LOG = logging.getLogger(__name__)
 
 #: Bins of the apparent diameter (mm) and of the contrast: name, from, to below.
@@ -112,7 +110,7 @@ class Measured:
     found: npt.NDArray[np.bool_]
 
     @classmethod
-    def of(cls, rows: Sequence[Row]) -> Measured:
+    def of(cls, rows: Sequence[Mapping[str, Any]]) -> Measured:
         """Rows of :data:`IMPLANTS`, as they are measured or as read; those of 10 mm are left out.
 
         Raises
@@ -197,7 +195,7 @@ def smallest_found(measured: Measured) -> float:
     return max(diameter, low) if diameter <= high else float("nan")
 
 
-def in_words(rows: Iterable[Row]) -> str:
+def in_words(rows: Iterable[Mapping[str, Any]]) -> str:
     """The line a reader sees first; empty where nothing of these sizes was drawn.
 
     >>> in_words([{"by": "diameter", "level": "2 to 3 mm", "implants": 20, "found": 11}])
@@ -212,7 +210,9 @@ def in_words(rows: Iterable[Row]) -> str:
     return ", ".join(parts)
 
 
-def write_session(files: SessionFiles, rows: Sequence[Row], threshold: float) -> list[Path]:
+def write_session(
+    files: SessionFiles, rows: Sequence[Mapping[str, Any]], threshold: float
+) -> list[Path]:
     """Write the simulated microbleeds of a session, and the shares that were found.
 
     Parameters

@@ -97,7 +97,7 @@ def without_spine(dseg: Dseg) -> Dseg:
 def atlas_head() -> Head:
     """The packaged MNI152 atlas with CSF, skull and scalp grown around the brain."""
     atlas = load_atlas()
-    image = nib.as_closest_canonical(nib.Nifti1Image(atlas.dseg.astype(np.int16), atlas.affine))
+    image = nib.as_closest_canonical(nib.Nifti1Image(atlas.data.astype(np.int16), atlas.affine))
     dseg = np.pad(np.asarray(image.dataobj), 24)
     brain = ndimage.binary_closing(dseg > 0, iterations=6)
     brain = ndimage.binary_fill_holes(brain)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cmb_bidsapp.core.errors import DataError, TemporaryError
 from cmb_bidsapp.tools import external
-from cmb_bidsapp.tools.licence import TEXT_VARIABLE, freesurfer_license
+from cmb_bidsapp.tools.license import TEXT_VARIABLE, freesurfer_license
 
 LOG = logging.getLogger(__name__)
 

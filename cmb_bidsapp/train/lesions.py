@@ -264,17 +264,8 @@ def train_lesions(
     write_raw_dataset(cases, work / "raw", proxy=proxy, mimics=mimics)
     plan_and_preprocess(work, memory_gb=memory_gb, processes=processes)
     preprocessed = work / "preprocessed" / DATASET
-    plans = json.loads((preprocessed / f"{PLANS}.json").read_text())
     dataset = json.loads((preprocessed / "dataset.json").read_text())
-    plans["continue_training"] = False
-    if start_from is not None:
-        # Other scans plan another patch and other strides: the network stays what it was.
-        known = start_from.configuration
-        for key in ("architecture", "patch_size", "batch_size"):
-            plans["configurations"][CONFIGURATION][key] = known[key]
-    if patch_size is not None:
-        refuse_patch(patch_size, plans["configurations"][CONFIGURATION])
-        plans["configurations"][CONFIGURATION]["patch_size"] = list(patch_size)
+    plans = _plans(preprocessed / f"{PLANS}.json", start_from, patch_size)
     which: int | str = "all"
     if fold is not None:
         check_fold(fold, folds)
@@ -295,6 +286,23 @@ def train_lesions(
         start_network(trainer.network, start_from, dataset["labels"])
     trainer.run_training()
     return Path(trainer.output_folder)
+
+
+def _plans(
+    path: Path, start_from: LesionModel | None, patch_size: Sequence[int] | None
+) -> dict[str, Any]:
+    """Plans of a training: nnU-Net's own, but for what the start and the caller decide."""
+    plans: dict[str, Any] = json.loads(path.read_text())
+    plans["continue_training"] = False
+    configuration = plans["configurations"][CONFIGURATION]
+    if start_from is not None:
+        # Other scans plan another patch and other strides: the network stays what it was.
+        for key in ("architecture", "patch_size", "batch_size"):
+            configuration[key] = start_from.configuration[key]
+    if patch_size is not None:
+        refuse_patch(patch_size, configuration)
+        configuration["patch_size"] = list(patch_size)
+    return plans
 
 
 def refuse_patch(patch_size: Sequence[int], configuration: Mapping[str, Any]) -> None:

@@ -118,11 +118,11 @@ def test_white_matter_in_the_atlas_callosum_takes_its_id():
 
 def test_the_packaged_atlas_has_only_known_labels_and_lies_in_mni_space():
     atlas = load_atlas()
-    present = set(np.unique(atlas.dseg).tolist()) - {0}
+    present = set(np.unique(atlas.data).tolist()) - {0}
     assert present <= set(table())
     assert {2, 41, 10, 49, 16, 1035, 2035} <= present
     for label, sign in ((10, -1), (49, 1)):  # left is negative
-        index = np.argwhere(atlas.dseg == label).mean(axis=0)
+        index = np.argwhere(atlas.data == label).mean(axis=0)
         x, y, z = atlas.affine[:3, :3] @ index + atlas.affine[:3, 3]
         assert 5 < sign * x < 18
         assert -30 < y < -8

@@ -11,7 +11,7 @@ from cmb_bidsapp.anatomy.backends import (
     find_parcellation,
     references_of,
 )
-from cmb_bidsapp.anatomy.existing import ExistingParcellation
+from cmb_bidsapp.anatomy.existing import ExistingParcellation, Telltale
 from cmb_bidsapp.anatomy.reuse import read_parcellation
 from cmb_bidsapp.cli import main
 from cmb_bidsapp.core.errors import CommandMissingError, DataError
@@ -160,4 +160,17 @@ def test_what_others_made_with_a_new_backend_is_reused(monkeypatch, tmp_path, ba
 
 def test_the_labels_of_a_new_backend_bear_its_name(monkeypatch, tmp_path):
     labels = save(tmp_path / "toy.nii.gz", head(full=False))
-    assert read_parcellation(ExistingParcellation(dseg=labels, kind="Toy")).source == "Toy"
+    found = ExistingParcellation(dseg=labels, kind="Toy")
+    assert read_parcellation(found).source == "Toy"
+
+
+def test_a_new_backend_says_by_which_ids_and_files_its_labels_are_known(tmp_path):
+    found = ExistingParcellation(
+        dseg=save(tmp_path / "toy.nii.gz", head()),
+        kind="Toy",
+        telltale=Telltale(ids=(253,), present="Toy with a callosum", absent="Toy"),
+        version_file=write(tmp_path / "version.txt", "2.1 of May"),
+    )
+    assert read_parcellation(found).source == "Toy with a callosum (2.1)"
+    save(found.dseg, head(full=False))
+    assert read_parcellation(found).source == "Toy (2.1)"

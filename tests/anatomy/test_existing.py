@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from cmb_bidsapp.anatomy.existing import ExistingParcellation
 from cmb_bidsapp.anatomy.reuse import read_parcellation
 from cmb_bidsapp.core.errors import DataError
 from tests.anatomy.subjects import find_parcellation, pointer, write
@@ -14,9 +13,8 @@ from tests.anatomy.subjects import find_parcellation, pointer, write
 def test_a_freesurfer_subject_is_found_with_its_white_matter(tmp_path, name):
     dseg = write(tmp_path / name / "mri" / "aparc+aseg.mgz")
     found = find_parcellation([tmp_path], "01", None)
-    assert found == ExistingParcellation(
-        dseg=dseg, kind="FreeSurfer", white=None, subject_dir=tmp_path / name
-    )
+    assert (found.dseg, found.kind) == (dseg, "FreeSurfer")
+    assert (found.white, found.subject_dir) == (None, tmp_path / name)
     white = write(tmp_path / name / "mri" / "wmparc.mgz")
     assert find_parcellation([tmp_path], "01", "A") == replace(found, white=white)
 
@@ -73,9 +71,8 @@ def test_smripreps_areas_go_before_its_structures_the_session_before_the_partici
         "sub-01/ses-A/anat/sub-01_ses-A_run-2_desc-aparcaseg_dseg.nii.gz",
     ):
         file = write(tmp_path / name)
-        assert find_parcellation([tmp_path], "01", "A") == ExistingParcellation(
-            dseg=file, kind="sMRIPrep"
-        )
+        found = find_parcellation([tmp_path], "01", "A")
+        assert (found.dseg, found.kind) == (file, "sMRIPrep")
     found = find_parcellation([tmp_path], "01", "B")
     assert found.dseg.name == "sub-01_desc-aparcaseg_dseg.nii.gz"
 
@@ -117,9 +114,8 @@ def test_images_of_other_things_or_in_other_spaces_are_not_taken(tmp_path, name)
 )
 def test_synthsegs_output_is_found_by_its_name(tmp_path, place, name):
     file = write(tmp_path / place / name)
-    assert find_parcellation([tmp_path], "01", None) == ExistingParcellation(
-        dseg=file, kind="SynthSeg"
-    )
+    found = find_parcellation([tmp_path], "01", None)
+    assert (found.dseg, found.kind) == (file, "SynthSeg")
 
 
 def test_synthsegs_output_of_the_session_goes_first(tmp_path):

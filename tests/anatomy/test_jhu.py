@@ -8,10 +8,11 @@ import pytest
 from nibabel.affines import apply_affine
 from scipy import ndimage
 
-from cmb_bidsapp.anatomy.jhu import Jhu, capsules, read_jhu
+from cmb_bidsapp.anatomy.jhu import capsules, read_jhu
 from cmb_bidsapp.anatomy.standard import centers
 from cmb_bidsapp.anatomy.talairach import MNI305_TO_MNI152, to_mni305
 from cmb_bidsapp.bids.images import read_labels
+from cmb_bidsapp.core.arrays import Volume
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.preprocess.resampling import Grid
 
@@ -51,21 +52,20 @@ def write(path, labels, affine=AFFINE):
 
 
 def x_of(jhu, label):
-    index = np.argwhere(jhu.labels == label).mean(axis=0)
+    index = np.argwhere(jhu.data == label).mean(axis=0)
     return (jhu.affine @ [*index, 1])[0]
 
 
 def test_labels_are_read_as_they_are(tmp_path):
     jhu = read_jhu(write(tmp_path / "jhu.nii.gz", atlas()))
-    np.testing.assert_array_equal(jhu.labels, atlas())
+    np.testing.assert_array_equal(jhu.data, atlas())
     np.testing.assert_array_equal(jhu.affine, AFFINE)
-    assert not jhu.mirrored
     assert x_of(jhu, 17) > 0 > x_of(jhu, 18)
 
 
 def test_whole_numbers_stored_as_floats_are_labels(tmp_path):
     jhu = read_jhu(write(tmp_path / "jhu.nii.gz", atlas().astype(np.float32)))
-    np.testing.assert_array_equal(jhu.labels, atlas())
+    np.testing.assert_array_equal(jhu.data, atlas())
 
 
 @pytest.mark.parametrize("by", ["header", "voxels"])
@@ -78,7 +78,6 @@ def test_sides_that_are_exchanged_are_put_right_and_told(tmp_path, caplog, by):
         write(path, atlas()[::-1])
     with caplog.at_level(logging.WARNING):
         jhu = read_jhu(path)
-    assert jhu.mirrored
     assert str(path) in caplog.text
     assert x_of(jhu, 17) > 0 > x_of(jhu, 18)
     assert x_of(jhu, 33) > 0 > x_of(jhu, 34)
@@ -135,7 +134,7 @@ def test_a_file_that_is_not_there_is_refused(tmp_path):
 
 
 def test_capsules_are_what_their_labels_say_wherever_the_head_lies():
-    jhu = Jhu(atlas(), AFFINE, mirrored=False)
+    jhu = Volume(atlas(), AFFINE)
     # No voxel lies halfway between two of the atlas.
     move = np.array(
         [[0.9, 0.1, 0, 7.13], [-0.1, 1.1, 0.05, -4.17], [0, 0.03, 1, 12.19], [0, 0, 0, 1]]
@@ -162,13 +161,13 @@ def expected_labels(jhu, grid, world_to_mni152, voxels):
     for voxel in voxels:
         world = grid.affine @ [*voxel, 1]
         i, j, k = np.rint(np.linalg.solve(jhu.affine, world_to_mni152 @ world)[:3]).astype(int)
-        inside = all(0 <= n < size for n, size in zip((i, j, k), jhu.labels.shape, strict=True))
-        found.append(int(jhu.labels[i, j, k]) if inside else 0)
+        inside = all(0 <= n < size for n, size in zip((i, j, k), jhu.data.shape, strict=True))
+        found.append(int(jhu.data[i, j, k]) if inside else 0)
     return np.array(found)
 
 
 def test_a_head_elsewhere_has_no_capsules():
-    jhu = Jhu(atlas(), AFFINE, mirrored=False)
+    jhu = Volume(atlas(), AFFINE)
     far = np.eye(4)
     far[2, 3] = 500
     internal, external = capsules(jhu, centers(Grid((20, 20, 20), far)))
@@ -196,7 +195,6 @@ def mars(data_dir):
 
 def test_the_public_copy_is_mirrored_and_comes_to_lie_on_fsls_grid(real):
     """It is FSL's file without its first planes, and an x axis that runs the wrong way."""
-    assert real.mirrored
     np.testing.assert_allclose(
         real.affine, [[-1, 0, 0, 89], [0, 1, 0, -125], [0, 0, 1, -71], [0, 0, 0, 1]]
     )

@@ -10,6 +10,7 @@ from cmb_bidsapp.bids.images import read_labels
 from cmb_bidsapp.core.errors import DataError
 from tests.anatomy.subjects import (
     AFFINE,
+    LAYOUTS,
     SHAPE,
     find_parcellation,
     head,
@@ -100,11 +101,10 @@ def test_a_longitudinal_run_is_moved_to_its_session(tmp_path):
     ],
 )
 def test_the_ids_have_a_say_in_who_made_it(tmp_path, kind, full, source):
-    path = save(tmp_path / "a.nii.gz", head(full=full))
-    read = read_parcellation(ExistingParcellation(dseg=path, kind=kind))
+    save(tmp_path / LAYOUTS[kind], head(full=full))
+    read = read_parcellation(find_parcellation([tmp_path], "01", None))
     assert read.source == source
     assert read.white is None
-    assert read.subject_dir is None
 
 
 def test_a_few_unknown_ids_do_no_harm(tmp_path):

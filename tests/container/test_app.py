@@ -53,7 +53,7 @@ def test_every_part_has_the_text_of_its_license_in_the_image(docker, app):
     code = """
 import csv, json, pathlib
 folder = pathlib.Path("/usr/share/cmb_bidsapp")
-rows = list(csv.DictReader((folder / "licences.tsv").open(), delimiter="\\t"))
+rows = list(csv.DictReader((folder / "licenses.tsv").open(), delimiter="\\t"))
 parts = json.loads((folder / "sbom.cdx.json").read_text())["components"]
 absent = [row["name"] for row in rows if not pathlib.Path(row["text"]).exists()]
 print(json.dumps([len(rows), len(parts), absent, sorted({row["kind"] for row in rows})]))

@@ -20,11 +20,11 @@ def script(tmp_path):
     return module
 
 
-def test_every_python_package_has_a_licence_and_the_file_it_is_in(script):
+def test_every_python_package_has_a_license_and_the_file_it_is_in(script):
     parts = list(script.python_packages())
     assert {"numpy", "torch", "nibabel"} <= {part.name for part in parts}
     assert [part.name for part in parts if not Path(part.text).exists()] == []
-    assert [part.name for part in parts if not part.licence or "\n" in part.licence] == []
+    assert [part.name for part in parts if not part.license or "\n" in part.license] == []
 
 
 def test_models_are_listed_with_what_their_cards_say(script, tmp_path):
@@ -47,8 +47,8 @@ def test_scanners_get_addresses_and_people_a_table(script, tmp_path, monkeypatch
     addresses = {part.get("purl") for part in document["components"]}
     assert "pkg:deb/debian/tcsh@6.24" in addresses
     assert any(str(address).startswith("pkg:pypi/numpy@") for address in addresses)
-    rows = [line.split("\t") for line in (tmp_path / "licences.tsv").read_text().splitlines()]
-    assert rows[0] == ["kind", "name", "version", "licence", "text"]
+    rows = [line.split("\t") for line in (tmp_path / "licenses.tsv").read_text().splitlines()]
+    assert rows[0] == ["kind", "name", "version", "license", "text"]
     assert len(rows) == len(document["components"]) + 1
     (program,) = [row for row in rows if row[0] == "program"]
     assert program[1:4] == ["FreeSurfer", "freesurfer/freesurfer@sha256:0", "LicenseRef-FreeSurfer"]

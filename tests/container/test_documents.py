@@ -46,9 +46,9 @@ def test_the_label_says_which_torch_it_is(docker, run_block):
     assert docker.inspect(IMAGE)["Config"]["Labels"]["cmb_bidsapp.torch"] == found != ""
 
 
-def test_licences_are_shown(docker, run_block):
-    (block,) = blocks("docs/containers.md", "licences.tsv")
-    assert run_block(block).startswith("kind\tname\tversion\tlicence\ttext\n")
+def test_licenses_are_shown(docker, run_block):
+    (block,) = blocks("docs/containers.md", "licenses.tsv")
+    assert run_block(block).startswith("kind\tname\tversion\tlicense\ttext\n")
 
 
 def test_every_block_is_run_by_a_test():

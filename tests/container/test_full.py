@@ -75,7 +75,7 @@ print(json.dumps([str(p.relative_to(home)) for p in home.rglob("*") if p.is_file
 def test_the_labels_tell_of_freesurfers_license(docker, full):
     labels = docker.inspect(full)["Config"]["Labels"]
     assert labels["org.opencontainers.image.licenses"] == "Apache-2.0 AND LicenseRef-FreeSurfer"
-    bill = "print(open('/usr/share/cmb_bidsapp/licences.tsv').read())"
+    bill = "print(open('/usr/share/cmb_bidsapp/licenses.tsv').read())"
     assert NAMES["freesurfer"] in docker.python(full, bill)
 
 

@@ -35,7 +35,7 @@ AFFINE = np.diag([1.0, 1.0, 3.0, 1.0])
 @pytest.fixture(scope="module")
 def head():
     """Brain of the atlas as a T2*w of thick slices, with round dark spots."""
-    dseg = load_atlas().dseg[:, :, ::3]
+    dseg = load_atlas().data[:, :, ::3]
     rng = np.random.default_rng(5)
     image = np.where(dseg > 0, 300, 0) + 40 * (dseg > 1000) + rng.normal(0, 8, dseg.shape)
     inside = np.argwhere(ndimage.binary_erosion(dseg > 0, iterations=6))

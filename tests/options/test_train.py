@@ -29,8 +29,9 @@ def test_each_kind_has_its_request(words, kind):
     assert type(read_training(words)) is kind
 
 
-def test_the_card_says_what_was_typed():
-    request = read_training(["lesions", "out", *TEXTS, "--version", "2", "--licence", "MIT"])
+@pytest.mark.parametrize("option", ["--license", "--licence"])
+def test_the_card_says_what_was_typed(option):
+    request = read_training(["lesions", "out", *TEXTS, "--version", "2", option, "MIT"])
     assert request.card["name"] == "mine"
     assert (request.card["version"], request.card["licence"]) == ("2", "MIT")
 

@@ -38,7 +38,7 @@ def ellipsoid():
 def moved_atlas():
     """Every second voxel of the packaged atlas, moved, and voxel to world."""
     atlas = load_atlas()
-    dseg = np.ascontiguousarray(atlas.dseg[::2, ::2, ::2])
+    dseg = np.ascontiguousarray(atlas.data[::2, ::2, ::2])
     return dseg, MOVE @ atlas.affine @ np.diag([2.0, 2.0, 2.0, 1.0])
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from nibabel.affines import apply_affine
 
+from cmb_bidsapp.core.arrays import Volume
 from cmb_bidsapp.report.fitting import averaged, fitted
 from cmb_bidsapp.report.viewer import IMAGES, nifti, volume_file
 from tests.report.heads import AFFINE, SHAPE, finish_session, loaded
@@ -24,7 +25,7 @@ def visits(tmp_path):
     for one in made:
         for name in IMAGES:
             shades = noise.normal(120, 12, SHAPE).astype(np.uint8)
-            volume_file(one, name).write_bytes(nifti(shades, AFFINE))
+            volume_file(one, name).write_bytes(nifti(Volume(shades, AFFINE)))
     return made
 
 
@@ -106,16 +107,17 @@ def test_outputs_without_volumes_have_none(tmp_path):
 )
 def test_longer_voxels_are_means_and_stay_in_their_place(step, shape):
     ramp = np.add.outer(20 * np.arange(8), 5 * np.arange(4))[..., None] + np.zeros(3)
-    means, affine = averaged(ramp.astype(np.uint8), AFFINE, step)
+    made = averaged(Volume(ramp.astype(np.uint8), AFFINE), step)
+    means = made.data
     assert means.shape == shape
     assert means.mean() == pytest.approx(ramp.mean(), abs=0.5)
     # The image is a plane: at any place both have the same value, to a tenth of a voxel.
     for voxel in [(1, 1, 1), (2, 0, 2)]:
-        i, j, _ = apply_affine(np.linalg.inv(AFFINE) @ affine, voxel)
+        i, j, _ = apply_affine(np.linalg.inv(AFFINE) @ made.affine, voxel)
         assert means[voxel] == pytest.approx(20 * i + 5 * j, abs=2)
 
 
 def test_an_image_that_is_as_coarse_is_left_as_it_is():
-    data = np.zeros((7, 4, 3), np.uint8)
-    assert averaged(data, AFFINE, 1.0)[0] is data
-    assert averaged(data, AFFINE, 0.0)[0] is data
+    image = Volume(np.zeros((7, 4, 3), np.uint8), AFFINE)
+    assert averaged(image, 1.0) is image
+    assert averaged(image, 0.0) is image

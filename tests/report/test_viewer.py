@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from nibabel.affines import apply_affine
 
+from cmb_bidsapp.core.arrays import Volume
 from cmb_bidsapp.report import viewer
 from cmb_bidsapp.report.viewer import (
     KEPT,
@@ -141,9 +142,13 @@ def test_a_t1w_is_kept_as_fine_as_it_was_acquired(tmp_path, finished):
 def test_coarser_voxels_are_means_and_stay_in_their_place():
     data = np.zeros((7, 4, 3), np.uint8)
     data[2:4, 2:4, 1] = [[100, 60], [40, 0]]
-    shrunk, affine = coarser(data, AFFINE, 2.0)
+    image = Volume(data, AFFINE)
+    made = coarser(image, 2.0)
+    shrunk = made.data
     assert shrunk.shape == (3, 2, 3)
     assert shrunk.max() == 50
     assert np.argwhere(shrunk > 0).tolist() == [[1, 1, 1]]
-    assert apply_affine(affine, (1, 1, 1)) == pytest.approx(apply_affine(AFFINE, (2.5, 2.5, 1)))
-    assert coarser(data, AFFINE, 1.2)[0] is data
+    assert apply_affine(made.affine, (1, 1, 1)) == pytest.approx(
+        apply_affine(AFFINE, (2.5, 2.5, 1))
+    )
+    assert coarser(image, 1.2) is image

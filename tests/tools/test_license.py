@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from cmb_bidsapp.core.errors import LicenseError, classify
-from cmb_bidsapp.tools.licence import REGISTRATION, freesurfer_license
+from cmb_bidsapp.tools.license import REGISTRATION, freesurfer_license
 
 TEXT = "someone@example.org\n12345\n *Cabcdefghijk\n FSabcdefghijk"
 
