@@ -25,6 +25,8 @@ class Provenance:
         Of the T1w to the T2*w: ``MaskDice``, ``MutualInformation``, ``Start``, ``Attempts``.
     parcellation
         Who made it, in words.
+    mirrored
+        Whether the lesion network has averaged over mirrored images.
     decisions
         Fields of :class:`cmb_bidsapp.settings.Decisions`.
     notes
@@ -40,6 +42,7 @@ class Provenance:
     lesion_model: str = ""
     lesion_model_sha256: str = ""
     lesion_model_license: str = ""
+    mirrored: bool = False
     decisions: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -63,6 +66,7 @@ def read_provenance(files: SessionFiles) -> Provenance:
         lesion_model=probability.get("Model", ""),
         lesion_model_sha256=probability.get("ModelSHA256", ""),
         lesion_model_license=probability.get("ModelLicense", ""),
+        mirrored=probability.get("Mirrored", False),
         decisions=mask.get("Decisions", {}),
         notes=tuple(n for one in (t2star, probability, mask) for n in one.get("Notes", ())),
     )

@@ -15,7 +15,7 @@ PHASE_RULE: PhaseRule = "report"
 #: Scratch of which sessions stays when a run ends.
 KeepWorkdir = Literal["never", "on-failure", "always"]
 #: Lesion model that finds more real microbleeds than the other packaged one at as many false marks.
-LESION_MODEL = "lesions-valdo"
+LESION_MODEL = "lesions"
 #: The packaged network that finds brain and structures.
 ANATOMY_MODEL = "anatomy"
 #: Smallest peak probability of a candidate, for models whose card does not say better.

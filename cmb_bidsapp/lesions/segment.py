@@ -282,7 +282,8 @@ class LesionNetwork:
         planned = np.array(configuration.patch_size) * np.array(configuration.spacing)
         sides = np.zeros(3)
         sides[np.array(plans.transpose_forward)[3 - len(planned) :]] = planned
-        return sides / np.array(spacing)
+        spans: npt.NDArray[np.float64] = sides / np.array(spacing)
+        return spans
 
 
 def with_lesions(

@@ -109,7 +109,7 @@ def write_segmentation(
         "ModelSHA256": model.sha256,
         "ModelLicense": model.card.licence,
         "Channels": list(images.used),
-        "Mirrored": settings.lesions.tta,
+        "Mirrored": settings.lesions.tta and bool(model.card.mirror_axes),
         "Device": settings.resources.device,
         "Arithmetic": arithmetic_of(settings.resources.device),
     }

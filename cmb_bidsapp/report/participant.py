@@ -257,7 +257,7 @@ def _methods(settings: Settings, made: Sequence[Provenance]) -> Methods | None:
         lesion_models=used("lesion_model"),
         proxy_rules=settings.anatomy.proxy_rules,
         capsules="" if atlas is None else atlas.name,
-        mirrored=settings.lesions.tta,
+        mirrored=any(one.mirrored for one in made),
         second_look=has_second_look(settings.lesions.model),
         threshold=rule.threshold,
         calibrated=bool(calibration_of(settings.lesions.model)),

@@ -82,7 +82,7 @@ def test_paths_become_absolute_and_names_stay(tmp_path, monkeypatch):
 
 def test_the_name_of_a_packaged_model_is_no_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name, arguments in (("lesions", ["--model", "lesions"]), (LESION_MODEL, [])):
+    for name, arguments in (("lesions-valdo", ["--model", "lesions-valdo"]), (LESION_MODEL, [])):
         Path(name).mkdir()
         options, namespace = given("--model", name)
         assert as_arguments(options, namespace) == arguments

@@ -121,15 +121,15 @@ def test_programs_and_the_license_are_found_and_the_license_is_not_shown(
 
 def test_a_damaged_bundle_is_lacking_where_it_is_used(healthy, asked, monkeypatch):
     def damaged(name):
-        if name == "lesions-valdo":
+        if name == "lesions":
             raise ModelError("weights.pt is damaged (SHA-256 differs); install the model again")
         return doctor.load_card(name)
 
     monkeypatch.setattr(doctor, "load_bundle", damaged)
     code, found = asked()
-    assert (code, found["model lesions-valdo"]["state"]) == (78, "lacking")
-    code, found = asked("--model", "lesions")
-    assert (code, found["model lesions-valdo"]["state"]) == (0, "absent")
+    assert (code, found["model lesions"]["state"]) == (78, "lacking")
+    code, found = asked("--model", "lesions-valdo")
+    assert (code, found["model lesions"]["state"]) == (0, "absent")
 
 
 @pytest.mark.parametrize(("which", "option"), [("output", []), ("work", ["-w"])])
