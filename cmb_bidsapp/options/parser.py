@@ -197,8 +197,8 @@ def _add_lesions(lesions: argparse._ArgumentGroup) -> None:
         "--tta",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="test-time augmentation: average over mirrored copies of the image, if the model's card "
-        "names axes for it (default: on)",
+        help="test-time augmentation: average over mirrored copies of the image, if the card of "
+        "the model names axes for it (default: on)",
     )
     lesions.add_argument(
         "--operating-point",
