@@ -272,7 +272,7 @@ DECIDE = Phase(
     name="decide", run=decide, inputs=decide_inputs, parameters=decide_parameters, version=18
 )
 FOLLOW = Phase(
-    name="follow", run=follow, inputs=follow_inputs, parameters=follow_parameters, version=7
+    name="follow", run=follow, inputs=follow_inputs, parameters=follow_parameters, version=8
 )
 SENSITIVITY = Phase(
     name="sensitivity",

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 from cmb_bidsapp.clinical.mars import GROUPS, MarsPlace, place_of
-from cmb_bidsapp.clinical.tracks import KEPT, TrackRow, known_before
+from cmb_bidsapp.clinical.tracks import KEPT, UNSEEN, TrackRow, known_before
 from cmb_bidsapp.lesions.lesion import COUNTED, UNASSIGNED, Lesion, Status
 from cmb_bidsapp.lesions.presence import Change, State
 
@@ -21,6 +21,8 @@ class TrackFate(StrEnum):
     GONE = "gone"
 
 
+#: States in which a microbleed that was found before is still known.
+STAYING = (State.BELOW_THRESHOLD, *UNSEEN)
 #: What microbleeds of a fate are told apart by: groups of the MARS form, and grades.
 KINDS = (*GROUPS, UNASSIGNED, *COUNTED)
 
@@ -29,6 +31,9 @@ def fates(
     tracks: Sequence[TrackRow], session: str, baseline: str
 ) -> Mapping[TrackFate, Sequence[TrackRow]]:
     """Microbleeds of a follow-up by outcome; a new one may be in two groups.
+
+    What was found since the baseline stays new since then, whether or not it reaches the threshold
+    now: only what is gone does not.
 
     Parameters
     ----------
@@ -45,7 +50,12 @@ def fates(
     found = [row for row in here if row.state is State.PRESENT]
     return {
         TrackFate.NEW: [row for row in found if row.change is Change.NEW],
-        TrackFate.NEW_SINCE_BASELINE: [row for row in found if row.track_id in unseen],
+        TrackFate.NEW_SINCE_BASELINE: [
+            row
+            for row in here
+            if row.track_id in unseen
+            and (row.state is State.PRESENT or (row.track_id in before and row.state in STAYING))
+        ],
         TrackFate.BELOW_THRESHOLD: [row for row in here if row.state is State.BELOW_THRESHOLD],
         TrackFate.GONE: [row for row in here if row.state is State.GONE and row.track_id in before],
     }

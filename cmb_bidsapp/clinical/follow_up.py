@@ -109,7 +109,8 @@ class ChangeCounts:
         "shows"
     )
     new_since_baseline: int | None = column(
-        "Microbleeds found in this session, with nothing dark at the place at baseline"
+        "Microbleeds found in this session or an earlier one and not gone, with nothing dark at "
+        "the place at baseline"
     )
     known: int | None = column(f"Microbleeds known at this session. {_KNOWN}")
     known_lobar: int | None = column("Known microbleeds that are lobar")
@@ -177,11 +178,15 @@ def change_row(about: FollowUp, tracks: Sequence[TrackRow], knots: Knots) -> Cha
     first = {row.track_id: row for row in tracks if row.session_id == about.baseline_session_id}
     found = [row for row in here if row.state is State.PRESENT]
     changes = Counter(row.change for row in found)
-    before = {row.track_id for row in known_before(tracks, about.session_id)}
+    # The last session before that found it.
+    before = {row.track_id: row for row in known_before(tracks, about.session_id)}
     missing = Counter(row.state for row in here if row.track_id in before)
     fate = fates(tracks, about.session_id, about.baseline_session_id)
     since = [
-        _newness(row, first[row.track_id], knots) for row in fate[TrackFate.NEW_SINCE_BASELINE]
+        _newness(
+            row if row.state is State.PRESENT else before[row.track_id], first[row.track_id], knots
+        )
+        for row in fate[TrackFate.NEW_SINCE_BASELINE]
     ]
     known = known_summary(tracks, about.session_id)
     return ChangeRow(

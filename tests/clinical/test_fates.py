@@ -57,6 +57,25 @@ def test_what_is_new_since_the_last_session_is_told_from_what_is_new_since_basel
     }
 
 
+@pytest.mark.parametrize(
+    ("state", "stays"),
+    [
+        (State.BELOW_THRESHOLD, True),
+        (State.NOT_COVERED, True),
+        (State.NOT_COMPARABLE, True),
+        (State.GONE, False),
+    ],
+)
+def test_what_was_new_stays_so_until_it_is_gone(state, stays):
+    rows = [
+        *track(1, State.NOT_YET, Change.NEW, state),
+        # Nobody has found it yet.
+        *track(2, State.NOT_YET, State.BELOW_THRESHOLD, State.BELOW_THRESHOLD),
+    ]
+    assert numbers(rows, "ses-2")["new_since_baseline"] == [1]
+    assert numbers(rows, "ses-3")["new_since_baseline"] == ([1] if stays else [])
+
+
 def test_kinds_are_groups_and_grades_zeros_among_them(rows):
     counts = by_kind(fates(rows, "ses-3", "ses-1")[TrackFate.NEW_SINCE_BASELINE])
     assert set(counts) == set(KINDS)

@@ -108,6 +108,18 @@ def test_new_since_baseline_is_what_nothing_dark_was_there_for():
     assert (row_of("ses-C").aria_h, row_of("ses-C").aria_h_code) == ("mild", "RDES291")
 
 
+def test_what_is_new_since_baseline_keeps_its_probability_below_the_threshold():
+    tracks = [
+        row(1, "ses-A", State.NOT_YET, probability=0.1),
+        found(1, "ses-B", Change.NEW, 0.6),
+        row(1, "ses-C", State.BELOW_THRESHOLD, probability=0.9),
+    ]
+    told = [row_of(session, tracks) for session in ("ses-B", "ses-C")]
+    assert [one.new_since_baseline for one in told] == [1, 1]
+    assert [one.aria_h for one in told] == ["mild", "mild"]
+    assert told[1].new_at_least_1_probability == told[0].new_at_least_1_probability > 0
+
+
 def test_crossing_the_threshold_is_neither_new_nor_lost():
     tracks = [
         found(1, "ses-A", Change.BASELINE),

@@ -163,7 +163,7 @@ def test_changes_are_counted(made):
     names += ("not_comparable", "new_since_baseline", "known", "aria_h", "aria_h_code")
     assert [tuple(row[name] for name in names) for row in changes] == [
         ("ses-B", "2", "3", "1", "1", "1", "1", "0", "1", "3", "mild", "RDES291"),
-        ("ses-C", "2", "3", "3", "0", "0", "0", "1", "0", "4", "none", "RDES291"),
+        ("ses-C", "2", "3", "3", "0", "0", "0", "1", "1", "4", "mild", "RDES291"),
     ]
     assert float(changes[0]["new_at_least_1_probability"]) == pytest.approx(0.9)
 

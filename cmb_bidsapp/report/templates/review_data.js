@@ -338,7 +338,7 @@ const cmbTracks = (() => {
       const of = (name, value) => here.filter((row) => row[name] === value);
       const known = here.filter((row) => THERE.includes(row.state)
         || (row.known && [...UNSEEN, UNKNOWN].includes(row.state)));
-      const since = here.filter((row) => row.state === "present" && all.some((track) =>
+      const since = known.filter((row) => (row.state === "present" || row.known) && all.some((track) =>
         track.some((one) => one.track === row.track && one.session === compared[0] && one.state === "not-yet")));
       return [session, {
         persistent: of("change", "persistent").length, new: of("change", "new").length,
