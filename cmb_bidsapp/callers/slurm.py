@@ -147,13 +147,14 @@ def _check(request: SlurmRequest, wanted: AppRequest) -> None:
         )
     if wanted.keep_workdir != "never" or wanted.clean_workdir:
         problems.append(
-            "--keep-workdir and --clean-workdir: a task's scratch is its own, and goes when it ends"
+            "--keep-workdir and --clean-workdir: not supported with slurm; each task deletes its "
+            "scratch"
         )
     if request.image:
         paths = [path for path, _ in paths_in(options_of(build_parser()), wanted)]
         for path in (wanted.bids_dir, wanted.output_dir, *paths):
             named = str(path.absolute())
             if set(":,") & set(named):
-                problems.append(f"{named}: apptainer mounts no name with : or ,")
+                problems.append(f"{named}: Apptainer cannot mount paths that contain : or ,")
     if problems:
         raise UsageError("\n".join(problems))

@@ -226,7 +226,7 @@ def notes_of(changes: Sequence[ChangeRow]) -> list[str]:
     """What a person must be told."""
     notes = [note for note in dict.fromkeys(row.order_note for row in changes) if note]
     if any(row.order == "labels" for row in changes):
-        notes.append("sessions are in the order of their labels, because no table has all times")
+        notes.append("acq_time is missing or incomplete; sessions are ordered by label")
     notes += [
         f"{row.session_id} could not be registered to {row.baseline_session_id} (overlap of "
         f"the brains {row.mask_dice:.2f}, the two directions {row.residual:.1f} mm apart), so its "

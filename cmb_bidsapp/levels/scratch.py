@@ -19,15 +19,18 @@ def run_scratch(settings: Settings) -> Iterator[Path]:
     """Make a folder in which this run and its children keep their temporary files.
 
     It goes when the run ends, but for the sessions' scratch that ``keep_workdir`` keeps. With
-    ``clean_workdir`` those of earlier runs go first; nothing else in ``work_dir`` is touched.
+    ``clean_workdir`` those of earlier runs go first, but in a dry run; nothing else in ``work_dir``
+    is touched.
     """
     before, tempdir = os.environ.get("TMPDIR"), tempfile.tempdir
     folder = None
     try:
         if settings.work_dir is not None:
             settings.work_dir.mkdir(parents=True, exist_ok=True)
-            for old in settings.work_dir.glob(f"{PREFIX}*") if settings.clean_workdir else ():
-                shutil.rmtree(old)
+            # A dry run deletes nothing.
+            if settings.clean_workdir and not settings.dry_run:
+                for old in settings.work_dir.glob(f"{PREFIX}*"):
+                    shutil.rmtree(old)
             _use(settings.work_dir)
         provide_home()
         folder = Path(tempfile.mkdtemp(prefix=PREFIX))

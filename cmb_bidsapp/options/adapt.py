@@ -75,7 +75,7 @@ def adapt_parser() -> Parser:
         "there is one, otherwise the CPU",
     )
     add_seed(
-        parser, "random seed of who is held back, implants and training (default: %(default)s)"
+        parser, "random seed for the held-out split, implants and training (default: %(default)s)"
     )
     add_participants(parser)
     return parser

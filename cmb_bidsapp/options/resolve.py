@@ -112,12 +112,24 @@ def resolve(request: AppRequest, machine: Machine) -> Settings:
         keep_workdir=request.keep_workdir,
         seed=request.random_seed,
         verbosity=request.verbose,
-        without_effect=tuple(
-            f"{spellings[0]} has no effect: {why}"
-            for name, (spellings, why) in WITHOUT_EFFECT.items()
-            if getattr(request, name)
-        ),
+        without_effect=tuple(_without_effect(request)),
     )
+
+
+def _without_effect(request: AppRequest) -> Iterator[str]:
+    """Options that were given and change nothing, each with its reason."""
+    for name, (spellings, why) in WITHOUT_EFFECT.items():
+        if getattr(request, name):
+            yield f"{spellings[0]} has no effect: {why}"
+    if _scheduler(request) is not None:
+        for option, given in (
+            ("--nprocs", request.nprocs),
+            ("--mem", request.mem),
+            ("--mem-gb", request.mem_gb),
+            ("--low-mem", request.low_mem),
+        ):
+            if given:
+                yield f"{option} has no effect: the resources of the workers limit the sessions"
 
 
 def _paths(request: AppRequest) -> Iterator[str]:

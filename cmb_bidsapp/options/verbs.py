@@ -326,7 +326,7 @@ def slurm_parser() -> Parser:
         within=COUNT,
         default=1,
         metavar="N",
-        help="(default: %(default)s)",
+        help="participants per array task (default: %(default)s)",
     )
     parser.add_argument(
         "--max-concurrent",

@@ -79,8 +79,8 @@ def read_phase(
     convention = find_convention(image, structures)
     if not convention.sign:
         notes.append(
-            f"{scan.path.name}: no sign is told by the phase, since the scanner's convention is "
-            f"not sure: of {convention.pieces} dark structures {convention.agreeing:.0%} agree, "
+            f"{scan.path.name}: no phase sign assigned, because the scanner's sign convention is "
+            f"uncertain: of {convention.pieces} dark structures {convention.agreeing:.0%} agree, "
             f"and the correlation with the iron of the nuclei is {convention.nuclei:.2f}"
         )
     return UsablePhase(image, convention)

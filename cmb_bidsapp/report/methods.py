@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from cmb_bidsapp.anatomy.backends import references_of
-from cmb_bidsapp.core.defaults import MAX_DIAMETER_MM, NOT_A_DIAGNOSIS, CfprMode
+from cmb_bidsapp.core.defaults import MAX_DIAMETER_MM, NOT_A_DIAGNOSIS, CfprMode, PhaseRule
 from cmb_bidsapp.core.reference import Reference
 from cmb_bidsapp.lesions.instances import EXTENT
 from cmb_bidsapp.report.references import REFERENCES
@@ -28,6 +28,8 @@ class Facts:
         Whether the model has a network that judges candidates.
     calibrated
         Whether the model's probabilities are calibrated.
+    phase_rule
+        What became of candidates that the phase shows to be diamagnetic.
     """
 
     version: str
@@ -47,6 +49,7 @@ class Facts:
     cfpr_mode: CfprMode
     cfpr_radius: float
     cfpr_ratio: float
+    phase_rule: PhaseRule
     min_size: float
     spaces: tuple[str, ...]
 
@@ -185,6 +188,11 @@ def _detection(facts: Facts, cite: _Cited) -> Iterator[str]:
         )
     else:
         yield "Clinically derived false-positive reduction (CFPR) was switched off."
+    if facts.phase_rule == "reject":
+        yield (
+            "Where a phase image was available, candidates that it showed to be diamagnetic were "
+            "rejected as calcifications."
+        )
 
 
 def _reading(facts: Facts, cite: _Cited) -> Iterator[str]:

@@ -265,6 +265,7 @@ def _methods(settings: Settings, made: Sequence[Provenance]) -> Methods | None:
         cfpr_mode=rule.cfpr_mode,
         cfpr_radius=rule.cfpr_radius,
         cfpr_ratio=rule.cfpr_ratio,
+        phase_rule=rule.phase_rule,
         min_size=rule.min_size,
         spaces=settings.output_spaces,
     )

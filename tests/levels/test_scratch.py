@@ -38,12 +38,13 @@ def test_temporary_files_go_to_the_work_folder(bids, tmp_path, scratch_seen, cap
     )
 
 
-def test_only_scratch_of_earlier_runs_is_cleaned(bids, tmp_path):
+def test_only_scratch_of_earlier_runs_is_cleaned(bids, tmp_path, scratch_seen):
     work = tmp_path / "work"
     (work / "cmb_bidsapp-old" / "sub-01-x").mkdir(parents=True)
     (work / "mine").mkdir()
-    words = [str(bids), str(tmp_path / "out"), "participant", "--dry-run", "-w", str(work)]
-    main(words)
-    assert {path.name for path in work.iterdir()} == {"cmb_bidsapp-old", "mine"}
+    words = [str(bids), str(tmp_path / "out"), "participant", "-w", str(work)]
+    for more in ([], ["--clean-workdir", "--dry-run"]):
+        main([*words, *more])
+        assert {path.name for path in work.iterdir()} == {"cmb_bidsapp-old", "mine"}
     main([*words, "--clean-workdir"])
     assert {path.name for path in work.iterdir()} == {"mine"}

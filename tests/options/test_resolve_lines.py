@@ -122,6 +122,15 @@ def test_options_of_other_apps_are_accepted_told_and_change_nothing(settings_of,
     assert "has no effect: " in told
 
 
+@pytest.mark.parametrize(
+    "words", [["--nprocs", "2"], ["--mem", "8 GB"], ["--mem-gb", "8"], ["--low-mem"]]
+)
+def test_limits_of_this_machine_do_not_hold_on_a_cluster(settings_of, words):
+    assert settings_of(*words).without_effect == ()
+    (told,) = settings_of(*words, "--scheduler", "tcp://10.0.0.1:8786").without_effect
+    assert told.startswith(f"{words[0]} has no effect: the resources of the workers")
+
+
 def test_defaults_are_the_documented_ones(settings_of):
     settings = settings_of()
     assert settings.decisions.threshold == load_card(LESION_MODEL).threshold

@@ -212,7 +212,7 @@ def test_tables_have_their_dictionaries(made):
 def test_what_the_order_rests_on_is_told(made):
     out, notes, _ = made
     assert {row["order"] for row in tables(out)[1]} == {"labels"}
-    assert any("order of their labels" in note for note in notes)
+    assert any("ordered by label" in note for note in notes)
 
 
 def test_a_rerun_does_nothing(made):

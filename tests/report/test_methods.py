@@ -27,6 +27,7 @@ FACTS = Facts(
     cfpr_mode="paper",
     cfpr_radius=2.0,
     cfpr_ratio=0.5,
+    phase_rule="report",
     min_size=2.0,
     spaces=(),
 )
@@ -116,3 +117,8 @@ def test_a_second_look_is_told_where_there_was_one():
     told, untold = text(second_look=True), text(second_look=False)
     assert "In a second look" in told
     assert "second look" not in untold
+
+
+def test_rejection_by_the_phase_is_told():
+    assert "diamagnetic" not in text()
+    assert "candidates that it showed to be diamagnetic were rejected" in text(phase_rule="reject")
