@@ -76,7 +76,7 @@ def test_without_a_sure_convention_signs_are_undecided_and_that_is_told(calcium)
     result, rows, _ = run(calcium, phase_rule="reject")
     assert {row["phase_sign"] for row in rows} == {"undecided"}
     assert {row["status"] for row in rows} == {"kept"}
-    assert "convention is not sure" in result.notes[0]
+    assert "sign convention is uncertain" in result.notes[0]
     assert result.notes[0] in read_notes(calcium[1])
     assert not calcium[1].swi.exists()
     assert panels_of(calcium[1].figure("lesion001"))[0] == 4
