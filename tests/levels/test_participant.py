@@ -8,6 +8,7 @@ import pytest
 from cmb_bidsapp.bids.dataset import prepare_dataset
 from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.cli import main
+from cmb_bidsapp.core.defaults import LESION_MODEL
 from cmb_bidsapp.engine.children import Outcome
 from cmb_bidsapp.models.registry import PACKAGED
 from tests.skeletons import build_dataset, fake_outcomes, result_of, tree, write_head
@@ -330,12 +331,12 @@ def test_a_model_that_cannot_be_used_is_code_78_before_anything_is_done(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("name", ["lesions-valdo", "anatomy"])
+@pytest.mark.parametrize("name", [LESION_MODEL, "anatomy"])
 def test_a_damaged_model_is_code_78_before_anything_is_done(
     bids, tmp_path, capsys, monkeypatch, name
 ):
     models = tmp_path / "models"
-    for one in ("lesions-valdo", "anatomy"):
+    for one in (LESION_MODEL, "anatomy"):
         shutil.copytree(PACKAGED / one, models / one)
     monkeypatch.setattr("cmb_bidsapp.models.registry.PACKAGED", models)
     weights = models / name / "weights.pt"
