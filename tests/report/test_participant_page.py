@@ -295,3 +295,31 @@ def test_no_card_that_is_turned_to_is_covered(two_sessions, open_page, mode, siz
     for _ in range(3):
         assert page.evaluate(COVERED) == [0, 0]
         reader.press("1", "j")
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (1366, 768), (1920, 1080)])
+@pytest.mark.parametrize("mode", ["Aided", "Blinded"])
+def test_no_control_of_the_volume_is_under_the_bar(two_sessions, open_page, mode, size):
+    width, height = size
+    page = open_page(two_sessions, to_read=True, viewport={"width": width, "height": height})
+    reader = Reader(page, "AB", mode)
+    if mode == "Aided":
+        reader.press("j")
+    page.locator(".card.review-current").wait_for()
+    for _ in range(3):
+        viewer, bar = (page.locator(name).bounding_box() for name in ("#viewer", ".review-bar"))
+        assert viewer["y"] + viewer["height"] < bar["y"]
+        reader.press("1", "j")
+
+
+def test_the_bar_has_no_line_for_words_that_it_does_not_say(two_sessions, open_page):
+    page = open_page(two_sessions, to_read=True, viewport={"width": 1024, "height": 768})
+    reader = Reader(page)
+    reader.press("j")
+    bar, strip = page.locator(".review-bar"), page.locator(".review-strip button:visible").first
+    assert bar.bounding_box()["height"] < 2 * strip.bounding_box()["height"]
+    # With words it has one, and the card is not under it.
+    reader.click_volume(0, 0, 0, "ses-B")
+    assert reader.message.startswith("No candidate at")
+    assert bar.bounding_box()["height"] > 2 * strip.bounding_box()["height"]
+    assert page.evaluate(COVERED) == [0, 0]

@@ -187,3 +187,21 @@ def test_a_blinded_session_is_read_by_its_candidates_whatever_became_of_them(tmp
     reader = Reader(page, "AB", "Blinded")
     reader.button("More")
     assert page.locator(".review-sessions").inner_text() == "This session: 0 of 1 rated"
+
+
+def test_the_first_key_of_a_blinded_reading_leads_to_the_first_card(tmp_path, open_page):
+    reader = Reader(open_page(write_page(tmp_path), to_read=True), "AB", "Blinded")
+    current = reader.page.locator(".card.review-current")
+    current.wait_for()
+    reader.press("j")
+    assert current.get_attribute("data-lesion") == "1"
+    reader.press("j")
+    assert current.get_attribute("data-lesion") == "2"
+
+
+def test_who_has_rated_the_first_card_goes_on_to_the_second(tmp_path, open_page):
+    reader = Reader(open_page(write_page(tmp_path), to_read=True), "AB", "Blinded")
+    current = reader.page.locator(".card.review-current")
+    current.wait_for()
+    reader.press("1", "j")
+    assert current.get_attribute("data-lesion") == "2"

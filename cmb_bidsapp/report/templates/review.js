@@ -7,6 +7,7 @@
   const { keyOf, distance, added, decided, ratedOf, decide, undo, change } = cmbReading;
   const form = find(".review-add");
   let current = null;  // the card the reader is at
+  let led = null;  // the card that the page led the reader to, who has not touched it yet
 
   const inWords = ({ x, y, z }) => [x, y, z].map((mm) => Number(mm).toFixed(1)).join(", ") + " mm";
   const ofSession = (session) => sessions.length > 1 ? ` of ${session}` : "";
@@ -119,6 +120,7 @@
 
   function listen(controls, place) {
     controls.addEventListener("change", ({ target }) => {
+      led = null;
       if (target.type === "radio") decide(place, target.value);
       else cmbReading.annotate(place, target.value.trim());
     });
@@ -136,6 +138,14 @@
     // Its controls, at its foot, come to lie at the same place as those of the card before.
     measure();
     card.scrollIntoView({ block: "end" });
+    // Beside the first card the volume may lie as low as the page has it, with its last controls
+    // under the bar; it comes up as far as the card stays below the head of the page.
+    const viewer = document.getElementById("viewer");
+    if (viewer && !viewer.matches(".both") && viewer.getBoundingClientRect().left >= card.getBoundingClientRect().right) {
+      const clear = parseFloat(getComputedStyle(document.documentElement).scrollPaddingTop);
+      const low = viewer.getBoundingClientRect().bottom + 8 - bar.getBoundingClientRect().top;
+      scrollBy(0, Math.max(0, Math.min(low, card.getBoundingClientRect().top - clear)));
+    }
   }
 
   function walk(step) {
@@ -144,17 +154,25 @@
       .filter((card) => cards.includes(card) && card.checkVisibility());
     if (!open.length) return;
     const at = open.indexOf(current);
+    // Who is led to a card and asks for the next has not read it yet.
+    if (current === led) step = 0;
+    led = null;
     turnTo(open[at < 0 ? 0 : Math.min(Math.max(at + step, 0), open.length - 1)]);
   }
 
   // Who sees nothing but cards begins at the first, once the head of the page is as low as it then is.
   document.addEventListener("cmb:begun", () => {
     if (!cmbReading.blinded() && !cmbReading.adjudicating()) return;
-    requestAnimationFrame(() => requestAnimationFrame(() => walk(0)));
+    requestAnimationFrame(() => requestAnimationFrame(() => {
+      walk(0);
+      led = current;
+    }));
   });
 
   const rate = (decision) => {
-    if (current?.contains(document.activeElement)) decide(current.dataset, decision);
+    if (!current?.contains(document.activeElement)) return;
+    led = null;
+    decide(current.dataset, decision);
   };
   const keys = {
     "j": () => walk(1), "k": () => walk(-1), "arrowdown": () => walk(1), "arrowup": () => walk(-1),
@@ -180,6 +198,7 @@
   for (const card of cards) {
     card.tabIndex = -1;
     listen(card.querySelector(".review"), card.dataset);
+    card.addEventListener("pointerdown", () => { led = null; });
     card.addEventListener("focusin", () => {
       if (card === current) return;
       current?.classList.remove("review-current");

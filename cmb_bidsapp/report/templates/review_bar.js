@@ -8,6 +8,7 @@ const cmbBar = (() => {
 
   // Tells the reader something, and may offer buttons that do something about it: [label, action].
   function say(message, ...acts) {
+    const before = bar.offsetHeight;
     told.ofPlace = false;
     find("[role=status]").textContent = message;
     offers.forEach((offer, k) => {
@@ -16,6 +17,14 @@ const cmbBar = (() => {
       offer.onclick = action;
       offer.hidden = !action;
     });
+    makeRoom(bar.offsetHeight - before);
+  }
+
+  // Where the bar grew over the controls of the card that the reader is at, the page moves on.
+  function makeRoom(grown) {
+    const card = document.querySelector(".card.review-current");
+    const low = (card?.getBoundingClientRect().bottom ?? 0) - bar.getBoundingClientRect().top;
+    if (low > 0 && low <= grown) scrollBy(0, low + 4);
   }
 
   // As --top of the head of the page: what is scrolled to has to stay clear of the bar.
