@@ -323,3 +323,16 @@ def test_the_bar_has_no_line_for_words_that_it_does_not_say(two_sessions, open_p
     assert reader.message.startswith("No candidate at")
     assert bar.bounding_box()["height"] > 2 * strip.bounding_box()["height"]
     assert page.evaluate(COVERED) == [0, 0]
+
+
+@pytest.mark.parametrize("width", [1366, 390])
+def test_the_cause_of_a_failure_can_be_read_in_the_overview(tmp_path, open_page, width):
+    finish_session(tmp_path, session="A")
+    cause = f"{'/data/bids/sub-01/ses-B/anat' * 3}.nii.gz shows a brain of 2428 ml; " * 2
+    sessions = [session_of(tmp_path, session=name) for name in "AB"]
+    report = write_report(tmp_path, *sessions, failed={"B": cause})
+    page = open_page(report, viewport={"width": width, "height": 800})
+    told = page.locator(".overview .bad span").bounding_box()
+    assert told["x"] + told["width"] <= width
+    # Of one volume there is no other session to flip to.
+    assert "other session" not in page.locator(".viewer-help").inner_text()
