@@ -268,8 +268,11 @@ def show_choice(choice: Choice, console: Console, *, everything: bool) -> None:
     everything
         Whether every session is shown, with its images and what was rejected.
     """
-    to_process = plural(len(choice.sessions), "session")
-    say(console, f"{to_process} to process, {len(choice.skipped)} without a T2*w")
+    # Scripts read this line, so it has one form for any number.
+    say(
+        console,
+        f"{len(choice.sessions)} sessions to process, {len(choice.skipped)} without a T2*w",
+    )
     for session in choice.sessions:
         if everything or session.notes or session.problem:
             say(console, f"{session.label}")

@@ -30,6 +30,13 @@ def test_dry_run_shows_what_is_chosen_and_rejected_and_writes_nothing(bids, tmp_
     assert tree(tmp_path) == before
 
 
+@pytest.mark.parametrize(("chosen", "number"), [(["01"], 1), (["01", "03"], 2)])
+def test_the_line_that_scripts_read_has_one_form(bids, tmp_path, capsys, chosen, number):
+    options = ["--dry-run", "--participant-label", *chosen]
+    assert main([str(bids), str(tmp_path / "out"), "participant", *options]) == 0
+    assert f"\n{number} sessions to process, 0 without a T2*w\n" in capsys.readouterr().out
+
+
 def test_dry_run_of_both_levels_leaves_the_group_alone(bids, tmp_path, capsys):
     out = tmp_path / "out"
     assert main([str(bids), str(out), "participant", "group", "--dry-run"]) == 0

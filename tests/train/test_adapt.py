@@ -15,7 +15,7 @@ from tests.group.readers import write_session as write_reading
 from tests.skeletons import tree
 from tests.train.sites import Proposer, site, untrained_bundle, write_session
 
-STEPS = 24
+STEPS = 48
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -81,7 +81,7 @@ def test_the_card_says_where_it_comes_from_and_what_it_learned(adapted, start):
     assert told["rated_scans"] == 0
     protocol = {"voxel_mm": [1.0, 1.0, 3.0], "field_t": 3.0, "te_ms": 20.0, "scans": 3}
     assert told["protocols"] == [protocol]
-    assert told["step"] in (8, 16, 24)
+    assert told["step"] in (16, 32, 48)
     assert isinstance(told["halfway"], bool)
     assert told["seed"] == 0
 
@@ -118,7 +118,7 @@ def test_an_interrupted_adaptation_goes_on_to_the_same_bundle(
 ):
     work = tmp_path / "work"
     shutil.copytree(adapted.with_name("mine-work"), work)
-    for path in (*work.glob("judge-1_step-[12]*"), next(iter(work.glob("*_places.npz")))):
+    for path in (*work.glob("judge-1_step-[13]*"), next(iter(work.glob("*_places.npz")))):
         path.unlink()
     kept = tree(work)
     assert adapt(out, start, tmp_path / "again", "--work-dir", work) == 0
