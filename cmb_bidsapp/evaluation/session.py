@@ -29,7 +29,8 @@ RADII = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0)
 _IMAGE, _LIST = (".nii.gz", ".nii"), (".tsv", ".json")
 #: Names of what is near the lesions of a method, but not its last word on them.
 _NOT_LESIONS = re.compile(
-    r"_desc-(raw|ignore|mimics)_|_space-MNI|_(probseg|T1w|T2w|T2starw|FLAIR|swi|xfm|qc)\.",
+    r"_desc-(raw|ignore|mimics)_|_space-MNI|_(probseg|T1w|T2w|T2starw|FLAIR|swi|xfm)\."
+    r"|_(changes|implants|mars|qc|sensitivity|summary|tracks)\.",
     re.IGNORECASE,
 )
 _ELSEWHERE = {"logs", "figures", "sourcedata"}

@@ -29,6 +29,7 @@ from cmb_bidsapp.engine.pool import run_sessions
 from cmb_bidsapp.engine.progress import Display, say
 from cmb_bidsapp.levels.ledger import Ledger
 from cmb_bidsapp.levels.reports import keep_report
+from cmb_bidsapp.levels.status import failures
 from cmb_bidsapp.models.registry import check_lesion_model, license_of, load_bundle
 from cmb_bidsapp.phases.follow import sessions_with_results
 from cmb_bidsapp.report.participant import write_citation, write_participant_report
@@ -103,12 +104,13 @@ def _carry_out(settings: Settings, choice: Choice, ledger: Ledger, console: Cons
 
 def _write_reports(choice: Choice, settings: Settings, console: Console) -> Summary:
     """Write the reports of the sessions that have results, and name those that have none."""
+    causes = failures(settings.out_dir)
     shown = [
         ReportedSession(
             session,
             ""
             if SessionFiles(settings.out_dir, session.participant, session.session).lesions.exists()
-            else "no results yet",
+            else causes.get((session.participant, session.session), "no results yet"),
         )
         for session in choice.sessions
     ]

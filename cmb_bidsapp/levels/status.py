@@ -123,6 +123,24 @@ def write_status(
         write_text(logs / "status.json", json.dumps(content, indent=2) + "\n")
 
 
+def failures(out_dir: Path) -> dict[tuple[str, str | None], str]:
+    """Why sessions failed when they were last run, by the labels of participant and session.
+
+    Parameters
+    ----------
+    out_dir
+        Output folder of the app.
+    """
+    return {
+        (
+            str(row["participant_id"]).removeprefix("sub-"),
+            str(row["session_id"]).removeprefix("ses-") if row["session_id"] else None,
+        ): str(row["message"])
+        for row in _read(out_dir / "logs" / "status.tsv")
+        if row["stage"] == "session" and row["status"] == "failed" and row["message"]
+    }
+
+
 def _whose(row: Mapping[str, object]) -> tuple[str, ...]:
     return tuple(str(row[name] or "") for name in ("participant_id", "session_id", "stage"))
 

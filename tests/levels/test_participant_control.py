@@ -42,6 +42,15 @@ def test_reports_only_runs_nothing_and_names_what_has_no_results(
     assert not (out / "logs").exists()
 
 
+def test_reports_only_still_says_why_a_session_failed(bids, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "out"
+    fake_outcomes(monkeypatch, {"01": 70, "03": 65})
+    assert main([str(bids), str(out), "participant"]) == 1
+    capsys.readouterr()
+    assert main([str(bids), str(out), "participant", "--reports-only"]) == 66
+    assert "sub-03: why\n" in capsys.readouterr().out
+
+
 def test_verbosity_shows_the_choice_and_what_libraries_print(bids, tmp_path, monkeypatch, capsys):
     def run_sessions(sessions, settings, logs, *_):
         for session in sessions:
