@@ -10,11 +10,12 @@ from cmb_bidsapp.bids.outputs import sidecar_of, write_json
 from cmb_bidsapp.bids.provenance import read_seconds
 from cmb_bidsapp.bids.scans import Participant
 from cmb_bidsapp.bids.stamps import read_stamp, sha256_of
+from cmb_bidsapp.core.decisions import Decisions
 from cmb_bidsapp.core.errors import CannotWriteError, DataError
 from cmb_bidsapp.engine import child as module
 from cmb_bidsapp.engine.child import Job, run, up_to_date
 from cmb_bidsapp.phases.base import Phase, Result
-from cmb_bidsapp.settings import Decisions, Settings
+from cmb_bidsapp.settings import Settings
 from tests.skeletons import session, tree
 
 
