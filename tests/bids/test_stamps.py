@@ -12,6 +12,7 @@ from cmb_bidsapp.bids.stamps import (
     current,
     key_of,
     read_stamp,
+    refreshed,
     state_of,
     states,
     write_stamp,
