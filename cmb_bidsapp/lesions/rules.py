@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cmb_bidsapp.core.arrays import Spacing
 from cmb_bidsapp.core.decisions import Decisions
 from cmb_bidsapp.lesions.candidates import Candidate
-from cmb_bidsapp.lesions.cfpr import Spacing, Verdict, judge
+from cmb_bidsapp.lesions.cfpr import Verdict, judge
 from cmb_bidsapp.lesions.grading import grade
 from cmb_bidsapp.lesions.lesion import Lesion, PhaseSign, Reason, Status
 from cmb_bidsapp.lesions.mimics import Resemblance
