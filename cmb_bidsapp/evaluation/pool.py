@@ -18,7 +18,8 @@ from cmb_bidsapp.evaluation.results import SessionResult
 from cmb_bidsapp.evaluation.session import evaluate
 from cmb_bidsapp.evaluation.truth import read_truth
 
-#: Memory to set aside for the evaluation of a session, in MB: more than one of 560 x 560 x 30 voxels takes.
+#: Memory to set aside for the evaluation of a session, in MB: more than one of 560 x 560 x 30
+#: voxels takes.
 EVALUATION_MB = 1000
 
 
