@@ -261,13 +261,12 @@ def _add_bundle(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--license",
-        dest="licence",
         metavar="LICENSE",
         default="not stated",
         help="license of the model in its card (default: %(default)s)",
     )
-    # As the key of the card is spelled.
-    parser.add_argument("--licence", default=SUPPRESS, help=SUPPRESS)
+    # As earlier versions spelled it.
+    parser.add_argument("--licence", dest="license", default=SUPPRESS, help=SUPPRESS)
     parser.add_argument(
         "--training-data",
         default="not stated",

@@ -21,7 +21,7 @@ class BundleRequest(Request):
     work_dir: Path
     name: str
     version: str
-    licence: str
+    license: str
     training_data: str
     start_from: str | None
     device: str
@@ -33,7 +33,7 @@ class BundleRequest(Request):
         return {
             "name": self.name,
             "version": self.version,
-            "licence": self.licence,
+            "license": self.license,
             "training_data": self.training_data,
         }
 
