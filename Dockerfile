@@ -66,7 +66,7 @@ LABEL org.opencontainers.image.title="cmb_bidsapp" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.source="${SOURCE}" \
       org.opencontainers.image.licenses="Apache-2.0" \
-      cmb_bidsapp.torch="${TORCH} (auto: for the CPU where an index offers it, else the ordinary one); see /opt/cmb_bidsapp/torch.txt"
+      cmb_bidsapp.torch.requested="${TORCH}"
 
 
 # From FreeSurfer what recon-all and mri_synthseg need.

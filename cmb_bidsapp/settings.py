@@ -12,19 +12,12 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import tomli_w
 
+from cmb_bidsapp.core.decisions import Decisions
 from cmb_bidsapp.core.defaults import (
     ANATOMY_MODEL,
     BASELINE_LIMIT,
-    CFPR_MODE,
-    CFPR_RADIUS_MM,
-    CFPR_RATIO,
     LESION_MODEL,
-    MIN_DIAMETER_MM,
-    PHASE_RULE,
-    THRESHOLD,
-    CfprMode,
     KeepWorkdir,
-    PhaseRule,
     ProxyRules,
 )
 from cmb_bidsapp.core.outcome import plural
@@ -85,26 +78,6 @@ class Lesions:
     folds: tuple[str, ...] = ()
     """Folds of an nnU-Net folder that are averaged: numbers or ``all``; empty means every
     numbered one, or else ``all``."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Decisions:
-    """What becomes of the candidates."""
-
-    threshold: float = THRESHOLD
-    """Minimum peak probability of a candidate; its extent is thresholded at 0.5."""
-    cfpr: bool = True
-    """Whether candidates outside the brain are rejected."""
-    cfpr_mode: CfprMode = CFPR_MODE
-    """``paper`` or ``reference``: what counts as the periphery of a candidate."""
-    cfpr_radius: float = CFPR_RADIUS_MM
-    """Periphery of a candidate, mm."""
-    cfpr_ratio: float = CFPR_RATIO
-    """Smallest share of brain in the periphery."""
-    phase_rule: PhaseRule = PHASE_RULE
-    """``report`` or ``reject``: what becomes of candidates that the phase shows to be calcium."""
-    min_size: float = MIN_DIAMETER_MM
-    """Lesions with a smaller in-plane diameter (mm) are reported apart."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +145,7 @@ class Settings:
     selection: Selection = Selection()
     anatomy: Anatomy = Anatomy()
     lesions: Lesions = Lesions()
-    decisions: Decisions = Decisions()
+    decisions: Decisions = field(default_factory=Decisions)
     clinical: Clinical = Clinical()
     reference: Path | None = None
     """Derivatives that the group level holds the results against."""

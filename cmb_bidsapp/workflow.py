@@ -7,6 +7,7 @@ whether a phase runs; ``levels`` runs the stages and writes the reports.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -16,13 +17,12 @@ from cmb_bidsapp.bids.scans import Participant, Session
 from cmb_bidsapp.clinical.follow_up import notes_of
 from cmb_bidsapp.core.contrast import Contrast
 from cmb_bidsapp.lesions.candidates import measure
-from cmb_bidsapp.lesions.cfpr import judge
 from cmb_bidsapp.lesions.instances import find_instances
 from cmb_bidsapp.lesions.longitudinal import tracks
 from cmb_bidsapp.lesions.mimics import mimics_of
 from cmb_bidsapp.lesions.phase import signs
 from cmb_bidsapp.lesions.presence import histories_of
-from cmb_bidsapp.lesions.rules import cfpr_rule, phase_rule, to_lesions
+from cmb_bidsapp.lesions.rules import grounds_of, rules_of, to_lesions
 from cmb_bidsapp.lesions.segment import LesionNetwork
 from cmb_bidsapp.models.registry import calibration_of, load_lesion_model
 from cmb_bidsapp.phases.base import Phase, Result, Step
@@ -168,27 +168,19 @@ def decide(session: Session, files: SessionFiles, settings: Settings, step: Step
     instances = find_instances(found.probability, found.t2star, found.affine, rule.threshold)
     candidates = measure(instances, found.probability, found.t2star, found.mars, found.affine)
     step("false-positive reduction (CFPR)")
-    verdicts = judge(
-        instances,
-        found.classes,
-        found.spacing,
-        mode=rule.cfpr_mode,
-        radius=rule.cfpr_radius,
-        min_ratio=rule.cfpr_ratio,
-    )
-    rules = [cfpr_rule(verdicts)] if rule.cfpr else []
+    grounds = grounds_of(instances, found.classes, found.spacing, rule)
     notes: list[str] = []
     phase, signed = read_phase(session, files, found.t2star, found.affine, notes), None
     if phase is not None:
         step("sign of candidates in the phase")
         signed = signs(phase.image, instances, phase.convention)
-        rules += [phase_rule(signed)] if rule.phase_rule == "reject" else []
+        grounds = replace(grounds, signs={n: one.sign for n, one in signed.items()})
     namer = namer_of(settings)
     mimics = mimics_of(namer, found.t2star, instances, found.affine) if namer else None
     lesions = to_lesions(
         candidates,
-        verdicts,
-        rules,
+        grounds.verdicts,
+        rules_of(rule, grounds),
         min_diameter=rule.min_size,
         calibration=calibration_of(settings.lesions.model),
         standard=in_mni152(candidates, files),
@@ -259,7 +251,7 @@ def sensitivity(_: Session, files: SessionFiles, settings: Settings, step: Step)
     step("simulated microbleeds")
     found = measure_scan(scan, chain, settings.sensitivity, settings.seed)
     step("writing results")
-    return Result(tuple(write_session(files, found, chain.threshold)))
+    return Result(tuple(write_session(files, found, chain.decisions.threshold)))
 
 
 PREPARE = Phase(

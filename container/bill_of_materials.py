@@ -81,7 +81,7 @@ def models(package: Path) -> Iterator[Part]:
     """Weights that are packaged with the app."""
     for card in sorted(package.glob("models/*/model.json")):
         stated = json.loads(card.read_text(encoding="utf-8"))
-        yield Part("model", stated["name"], stated["version"], stated["licence"], str(card))
+        yield Part("model", stated["name"], stated["version"], stated["license"], str(card))
 
 
 def bill(parts: list[Part]) -> dict[str, object]:

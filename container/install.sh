@@ -19,6 +19,12 @@ torch=$(grep '^torch==' constraints.txt)
 case $wanted in
   auto)
     install "$torch+cpu" || {
+      # Why it failed decides: another torch is no answer to a full disk, or to an index that is down.
+      if install --dry-run --no-deps "$torch+cpu" > /dev/null 2> why; then
+        stop "$torch+cpu is offered, but cannot be installed; see above"
+      elif grep Retrying why >&2; then
+        stop "an index does not answer, so whether it offers $torch+cpu is not known; try again"
+      fi
       echo "TORCH=auto: no index offers $torch+cpu, so the ordinary build is taken: some GB more," \
         "and able to use a GPU. For the small image name an index that has the CPU build" \
         "(--build-arg PIP_EXTRA_INDEX_URL=URL --build-arg TORCH=cpu)." >&2

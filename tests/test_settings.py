@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 
+from cmb_bidsapp.core.decisions import Decisions
 from cmb_bidsapp.settings import (
     Anatomy,
     Clinical,
-    Decisions,
     Lesions,
     Resources,
     Selection,

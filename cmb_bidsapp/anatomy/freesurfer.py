@@ -61,7 +61,7 @@ IMAGES: Mapping[Naming, str] = MappingProxyType(
 class FreeSurfer:
     """Subjects of FreeSurfer or FastSurfer and outputs of sMRIPrep, else a run of recon-all."""
 
-    help = "reuse FreeSurfer, FastSurfer or sMRIPrep outputs, otherwise run recon-all"
+    help = "reuse FreeSurfer, FastSurfer or sMRIPrep/fMRIPrep outputs, otherwise run recon-all"
     cite = MappingProxyType(
         {
             "FreeSurfer": (FREESURFER,),

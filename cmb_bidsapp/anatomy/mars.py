@@ -12,12 +12,11 @@ from cmb_bidsapp.anatomy.parcellation import Parcellation
 from cmb_bidsapp.anatomy.proxy import (
     UNNAMED_LOBE,
     Capsules,
-    Spacing,
     distance,
     tissue_regions,
     to_proxy,
 )
-from cmb_bidsapp.core.arrays import Affine
+from cmb_bidsapp.core.arrays import Affine, Spacing
 from cmb_bidsapp.core.defaults import ProxyRules
 from cmb_bidsapp.core.labels import (
     LEFT,

@@ -15,11 +15,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from cmb_bidsapp.core.arrays import Mask
+from cmb_bidsapp.core.arrays import Mask, Spacing
 from cmb_bidsapp.core.defaults import ProxyRules
 from cmb_bidsapp.core.labels import MARS, MARS_FORM, PROXY, ids, where
-
-Spacing = tuple[float, float, float]
 
 #: White matter farther than this from the cortex is deep white matter, as in FreeSurfer's wmparc.
 CORTEX_BAND_MM = 5.0

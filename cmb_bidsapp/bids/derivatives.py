@@ -199,6 +199,11 @@ class SessionFiles:
         return self.anat("dseg", space="T2starw", desc="mimics")
 
     @property
+    def mimic_table(self) -> Path:
+        """One row for each of the mimics of a simulated truth."""
+        return self.anat("mimics", ".tsv", label="CMB")
+
+    @property
     def raw_mask(self) -> Path:
         """CMB mask before CFPR."""
         return self.anat("mask", space="T2starw", label="CMB", desc="raw")

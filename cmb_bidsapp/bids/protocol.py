@@ -56,7 +56,7 @@ class Protocol:
     slice_distance: float | None = column("Largest voxel side", "mm")
 
 
-def kind_of(scan: Scan) -> SequenceKind:
+def sequence_of(scan: Scan) -> SequenceKind:
     """Kind of a T2*w image; a suffix that only a filter file lets in is of an unknown kind."""
     if is_swi(scan):
         return SequenceKind.SWI
@@ -80,7 +80,7 @@ def t2star_acquisition(scan: Scan, spacing: Sequence[float]) -> dict[str, Any]:
     spacing
         Voxel size, mm.
     """
-    facts = {"SequenceKind": kind_of(scan).value, "VoxelSize": list(map(float, spacing))}
+    facts = {"SequenceKind": sequence_of(scan).value, "VoxelSize": list(map(float, spacing))}
     return {**acquisition_of(scan), **facts}
 
 

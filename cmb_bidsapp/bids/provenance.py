@@ -28,7 +28,7 @@ class Provenance:
     mirrored
         Whether the lesion network has averaged over mirrored images.
     decisions
-        Fields of :class:`cmb_bidsapp.settings.Decisions`.
+        Fields of :class:`cmb_bidsapp.core.decisions.Decisions`.
     notes
         What a person must know, in the order of the phases.
     """

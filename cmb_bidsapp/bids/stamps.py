@@ -176,3 +176,19 @@ def current(stamp: Stamp | None, key: str, root: Path) -> bool:
         if not path.is_file() or state_of(path, state).sha256 != state.sha256:
             return False
     return True
+
+
+def refreshed(stamp: Stamp, inputs: Mapping[str, FileState], root: Path) -> Stamp:
+    """Stamp with the times that files have now; their content must be what it vouches for.
+
+    Parameters
+    ----------
+    stamp
+        Of a phase that is up to date, see :func:`current`.
+    inputs
+        States of its inputs as they are.
+    root
+        Output folder of the app.
+    """
+    outputs = {name: state_of(root / name, state) for name, state in stamp.outputs.items()}
+    return Stamp(stamp.key, dict(inputs), outputs)

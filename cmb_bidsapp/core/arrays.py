@@ -20,6 +20,8 @@ Mask = npt.NDArray[np.bool_]
 Points = npt.NDArray[np.float64]
 #: Numbers of double precision, any shape.
 Floats = npt.NDArray[np.float64]
+#: Voxel size in mm per array axis.
+Spacing = tuple[float, float, float]
 
 V = TypeVar("V", bound=np.generic, covariant=True)
 

@@ -33,6 +33,7 @@ from cmb_bidsapp.bids.stamps import (
     current,
     key_of,
     read_stamp,
+    refreshed,
     states,
     write_stamp,
 )
@@ -75,6 +76,9 @@ class Job:
 def is_stale(phase: Phase[Any], job: Job, known: dict[str, FileState]) -> bool:
     """Compare a phase's stamp with its parameters, inputs and outputs as they are.
 
+    A stamp that holds gets the times of files that were only touched or copied: the next run need
+    not hash them again.
+
     Parameters
     ----------
     phase
@@ -91,8 +95,15 @@ def is_stale(phase: Phase[Any], job: Job, known: dict[str, FileState]) -> bool:
         return True
     inputs = _inputs(phase, job, {**stamp.inputs, **known})
     known |= inputs or {}
-    key = "" if inputs is None else key_of(parameters, inputs)
-    return not current(stamp, key, job.settings.out_dir)
+    root = job.settings.out_dir
+    if inputs is None or not current(stamp, key_of(parameters, inputs), root):
+        return True
+    now = refreshed(stamp, inputs, root)
+    if now != stamp:
+        # Results that cannot be written to are no less up to date.
+        with suppress(OSError):
+            write_stamp(job.files.stamp(phase.name), now)
+    return False
 
 
 def _inputs(

@@ -18,8 +18,9 @@ from cmb_bidsapp.evaluation.results import SessionResult
 from cmb_bidsapp.evaluation.session import evaluate
 from cmb_bidsapp.evaluation.truth import read_truth
 
-#: Memory to set aside for a session, in MB: more than one of 560 x 560 x 30 voxels takes.
-SESSION_MB = 1000
+#: Memory to set aside for the evaluation of a session, in MB: more than one of 560 x 560 x 30
+#: voxels takes.
+EVALUATION_MB = 1000
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def evaluate_all(
         Sessions at a time; ``None``: as many as cores and memory allow.
     """
     cpus, memory = resources.available_cpus(), resources.available_memory_mb()
-    processes = nprocs or max(1, min(cpus.value, memory.value // SESSION_MB))
+    processes = nprocs or max(1, min(cpus.value, memory.value // EVALUATION_MB))
     processes = min(processes, len(tasks))
     print(f"{len(tasks)} sessions, {processes} at a time", flush=True)
     results, failures = [], []

@@ -40,6 +40,7 @@ from cmb_bidsapp.lesions.instances import (
     peak_values,
     split_at_peaks,
 )
+from cmb_bidsapp.lesions.lesion import PhaseSign
 from cmb_bidsapp.lesions.windows import voxels_in
 from cmb_bidsapp.preprocess.resampling import Grid
 
@@ -77,12 +78,15 @@ class Prediction:
         Lesions at a threshold, before CFPR; ``None`` where there is nothing to set one on.
     instances
         Candidates of the app by number.
+    signs
+        Their signs in the phase by number; ``None`` where the session has no phase.
     """
 
     stages: Mapping[str, Sequence[Mark]]
     extent: bool = True
     scored: Callable[[float], Sequence[Mark]] | None = None
     instances: Labels | None = None
+    signs: Mapping[int, PhaseSign] | None = None
 
 
 def read_prediction(given: PredictionFiles, grid: Grid, rules: Rules) -> Prediction:
@@ -143,7 +147,8 @@ def _app(files: SessionFiles, grid: Grid, rules: Rules) -> Prediction:
     scored = None
     if rules.thresholds and files.probability.exists():
         scored = _as_the_app(files, values_on(grid, files.probability), grid)
-    return Prediction(stages=stages, scored=scored, instances=instances)
+    signs = {lesion.number: lesion.phase_sign for lesion in own if lesion.phase_sign is not None}
+    return Prediction(stages=stages, scored=scored, instances=instances, signs=signs or None)
 
 
 def _image(path: Path, grid: Grid, rules: Rules) -> Prediction:

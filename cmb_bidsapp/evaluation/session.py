@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from cmb_bidsapp.bids.derivatives import SessionFiles, ending
 from cmb_bidsapp.bids.outputs import sidecar_of
-from cmb_bidsapp.core.defaults import CFPR_MODE, CFPR_RATIO
+from cmb_bidsapp.core.decisions import Decisions
 from cmb_bidsapp.evaluation.anatomy import compare_anatomy
 from cmb_bidsapp.evaluation.predictions import (
     SAYS_CMB,
@@ -21,7 +22,7 @@ from cmb_bidsapp.evaluation.presets import DEFAULT_RULES, Rules
 from cmb_bidsapp.evaluation.reading import json_of, labels_on
 from cmb_bidsapp.evaluation.results import BEFORE, Point, SessionResult
 from cmb_bidsapp.evaluation.truth import Truth, read_truth
-from cmb_bidsapp.lesions.cfpr import judge
+from cmb_bidsapp.lesions.rules import decide, grounds_of, rules_of
 
 #: Radii of the periphery (mm) that CFPR is tried with (paper, figure 4b); at 0 it keeps all.
 RADII = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0)
@@ -189,20 +190,17 @@ def _sweep_radii(
     if prediction.instances is None or not files.network_labels.exists():
         return {}
     labels = labels_on(truth.grid, files.network_labels)
+    numbers = np.unique(prediction.instances[prediction.instances > 0]).tolist()
     sidecar = json_of(sidecar_of(files.mask))
     run = sidecar.get("Decisions", {}) if isinstance(sidecar, dict) else {}
-    mode, share = run.get("cfpr_mode", CFPR_MODE), run.get("cfpr_ratio", CFPR_RATIO)
     points = {}
     for radius in RADII:
-        verdicts = judge(
-            prediction.instances,
-            labels,
-            truth.grid.spacing,
-            mode=mode,
-            radius=radius,
-            min_ratio=share,
+        decisions = replace(Decisions.written(run), cfpr=True, cfpr_radius=radius)
+        grounds = grounds_of(
+            prediction.instances, labels, truth.grid.spacing, decisions, prediction.signs
         )
-        kept = {verdict.lesion for verdict in verdicts if verdict.kept}
+        rules_then = rules_of(decisions, grounds)
+        kept = {one for one in numbers if decide(one, rules_then).kept}
         found = [
             lesion
             for lesion in prediction.stages[BEFORE]

@@ -29,8 +29,8 @@ from cmb_bidsapp.core.arrays import Floats
 from cmb_bidsapp.core.statistics import LEAST_PEOPLE, NAN, Agreement, interval, resample
 from cmb_bidsapp.group.consensus import DECISIONS
 from cmb_bidsapp.group.judgments import TrackReading
-from cmb_bidsapp.group.rating import ALGORITHM
-from cmb_bidsapp.group.reading import Reading
+from cmb_bidsapp.group.rating_rows import ALGORITHM
+from cmb_bidsapp.group.reader_decisions import Reading
 from cmb_bidsapp.lesions.lesion import COUNTED
 
 #: Published agreement of raters, for comparison.

@@ -25,8 +25,8 @@ from cmb_bidsapp.group.flow import Flow
 from cmb_bidsapp.group.judgments import TrackReading
 from cmb_bidsapp.group.quality import Quality
 from cmb_bidsapp.group.rates import Rates
-from cmb_bidsapp.group.rating import ALGORITHM
-from cmb_bidsapp.group.records import Problem, Record, summed_source
+from cmb_bidsapp.group.rating_rows import ALGORITHM
+from cmb_bidsapp.group.session_records import Problem, Record, summed_source
 from cmb_bidsapp.group.tables import PROTOCOL
 from cmb_bidsapp.group.visits import POOL_OF
 

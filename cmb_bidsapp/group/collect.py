@@ -30,9 +30,9 @@ from cmb_bidsapp.group.judgments import TrackReading
 from cmb_bidsapp.group.people import NOBODY, Demographics
 from cmb_bidsapp.group.quality import QC_COLUMNS
 from cmb_bidsapp.group.rates import RATE_COLUMNS
-from cmb_bidsapp.group.rating import ALGORITHM
+from cmb_bidsapp.group.rating_rows import ALGORITHM
 from cmb_bidsapp.group.ratings import Ratings
-from cmb_bidsapp.group.records import (
+from cmb_bidsapp.group.session_records import (
     Problem,
     ReadSession,
     Record,
@@ -70,8 +70,8 @@ def collect(
     Parameters
     ----------
     found
-        Sessions in the order of participants, as :func:`cmb_bidsapp.group.records.records` gives
-        them; consumed once.
+        Sessions in the order of participants, as
+        :func:`cmb_bidsapp.group.session_records.records` gives them; consumed once.
     out_dir
         Gets ``group_<name>.tsv`` with their dictionaries, see :data:`tables.TABLES`.
     limit
@@ -106,7 +106,7 @@ def apply_ratings(found: Iterable[ReadSession], ratings: Ratings) -> Iterator[Re
     Parameters
     ----------
     found
-        Sessions as :func:`cmb_bidsapp.group.records.records` yields them.
+        Sessions as :func:`cmb_bidsapp.group.session_records.records` yields them.
     ratings
         Ratings of all readers.
     """

@@ -27,8 +27,8 @@ from cmb_bidsapp.group.judgments import (
     judgments_of,
     opinions_on,
 )
-from cmb_bidsapp.group.rating import ALGORITHM
-from cmb_bidsapp.group.records import Problem, Record
+from cmb_bidsapp.group.rating_rows import ALGORITHM
+from cmb_bidsapp.group.session_records import Problem, Record
 from cmb_bidsapp.lesions.lesion import Grade, Lesion
 from cmb_bidsapp.lesions.longitudinal import Track, Visit
 from cmb_bidsapp.lesions.presence import Evidence, State, VisitImages, evidence_at

@@ -11,8 +11,8 @@ from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.clinical.judged import Judgment, Judgments, contradicted
 from cmb_bidsapp.clinical.tracks import TrackRow
 from cmb_bidsapp.group.opinion import TOLD, modes_of
-from cmb_bidsapp.group.rating import ALGORITHM, SAME_PLACE_MM, Rating, named, ruling
-from cmb_bidsapp.group.records import Problem, Record
+from cmb_bidsapp.group.rating_rows import ALGORITHM, SAME_PLACE_MM, Rating, named, ruling
+from cmb_bidsapp.group.session_records import Problem, Record
 from cmb_bidsapp.lesions.presence import Change, State
 
 #: What the algorithm says of a microbleed at a follow-up, as far as a reader has a word for it.

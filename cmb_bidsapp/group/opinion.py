@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from cmb_bidsapp.bids.typed import column
 from cmb_bidsapp.group.consensus import NOT_CMB, consensus
-from cmb_bidsapp.group.rating import ALGORITHM, Rating, named, ruling
+from cmb_bidsapp.group.rating_rows import ALGORITHM, Rating, named, ruling
 from cmb_bidsapp.lesions.lesion import COUNTED, Grade, Lesion, Reason
 from cmb_bidsapp.lesions.rules import Decision
 from cmb_bidsapp.lesions.table import COLUMNS

@@ -12,7 +12,7 @@ from cmb_bidsapp.bids.tables import describe
 from cmb_bidsapp.clinical.fates import KINDS
 from cmb_bidsapp.core.statistics import LEAST_PEOPLE, poisson
 from cmb_bidsapp.group.people import ARM_OF_SUMS, arm_rank, arms_of
-from cmb_bidsapp.group.records import summed_source
+from cmb_bidsapp.group.session_records import summed_source
 
 DAYS_A_YEAR = 365.25
 #: Microbleeds of any kind.

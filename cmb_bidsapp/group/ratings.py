@@ -41,9 +41,9 @@ from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.bids.text import cause_of
 from cmb_bidsapp.core.errors import NoInputError
-from cmb_bidsapp.group.rating import RATING_COLUMNS, Key, Rating, parse
-from cmb_bidsapp.group.reading import Reading, decide
-from cmb_bidsapp.group.records import Problem, Record
+from cmb_bidsapp.group.rating_rows import RATING_COLUMNS, Key, Rating, parse
+from cmb_bidsapp.group.reader_decisions import Reading, decide
+from cmb_bidsapp.group.session_records import Problem, Record
 
 
 class Ratings:

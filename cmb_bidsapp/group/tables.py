@@ -20,7 +20,7 @@ from cmb_bidsapp.clinical.tracks import TrackRow
 from cmb_bidsapp.core.labels import MARS_FORM
 from cmb_bidsapp.group.follow_ups import DecisionSource, ReadTrack
 from cmb_bidsapp.group.opinion import ReadLesion
-from cmb_bidsapp.group.records import Problem, Record
+from cmb_bidsapp.group.session_records import Problem, Record
 from cmb_bidsapp.group.visits import VISIT_COLUMNS, GroupVisit
 from cmb_bidsapp.lesions.lesion import COUNTED
 

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from cmb_bidsapp.core.arrays import Mask
+from cmb_bidsapp.core.arrays import Mask, Spacing
 from cmb_bidsapp.core.defaults import CFPR_MODE, CFPR_RADIUS_MM, CFPR_RATIO, CfprMode
 from cmb_bidsapp.core.labels import CMB, PROXY
 from cmb_bidsapp.lesions.lesion import Reason
@@ -35,8 +35,6 @@ THICK_SLICE_MM = 2.0
 TOLERANCE_MM = 1e-4
 #: Where thick slices are put, so that none is near another.
 FAR_MM = 1e6
-
-Spacing = tuple[float, float, float]
 
 
 @dataclass(frozen=True, kw_only=True)

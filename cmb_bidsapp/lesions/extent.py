@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-Window = tuple[slice, ...]
+from cmb_bidsapp.lesions.windows import Window
 
 #: Width (mm) of the surroundings that the darkness of a spot is measured against.
 RING_MM = 3.0

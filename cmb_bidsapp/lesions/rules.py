@@ -1,8 +1,9 @@
 """Rules that keep or reject candidates, one after the other.
 
-A new rule is a function here, its reasons members of :class:`Reason`, what it measured columns of
-:class:`Lesion`, and its place in the list that ``workflow.py`` hands over. Tables, their
-dictionaries and reports follow by themselves.
+A new rule is a function here and an entry of :data:`RULES`, its reasons members of
+:class:`Reason`, what it measured columns of :class:`Lesion`, and what it goes by a field of
+:class:`Grounds`. Tables, their dictionaries, reports, the measurement of sensitivity and the
+evaluation follow by themselves: a rule is left out where nobody knows what it goes by.
 """
 
 from __future__ import annotations
@@ -11,8 +12,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from cmb_bidsapp.core.arrays import Spacing
+from cmb_bidsapp.core.decisions import Decisions
 from cmb_bidsapp.lesions.candidates import Candidate
-from cmb_bidsapp.lesions.cfpr import Verdict
+from cmb_bidsapp.lesions.cfpr import Verdict, judge
 from cmb_bidsapp.lesions.grading import grade
 from cmb_bidsapp.lesions.lesion import Lesion, PhaseSign, Reason, Status
 from cmb_bidsapp.lesions.mimics import Resemblance
@@ -35,20 +41,20 @@ class Decision:
         return Status.KEPT if self.kept else Status.REJECTED
 
 
-#: Decides on a candidate; ``None`` where it has nothing to say.
-Rule = Callable[[Candidate], Decision | None]
+#: Decides on a candidate, by its number; ``None`` where it has nothing to say.
+Rule = Callable[[int], Decision | None]
 
 #: What is decided where no rule says anything: CFPR alone does on every candidate.
 UNDECIDED = Decision(kept=True, reason=Reason.CFPR_OFF, by="nobody")
 
 
-def decide(candidate: Candidate, rules: Iterable[Rule]) -> Decision:
+def decide(candidate: int, rules: Iterable[Rule]) -> Decision:
     """Ask one rule after the other; the first that rejects has the last word.
 
     Parameters
     ----------
     candidate
-        With its measures.
+        Its number.
     rules
         Each keeps, rejects, or has nothing to say (``None``).
     """
@@ -60,26 +66,102 @@ def decide(candidate: Candidate, rules: Iterable[Rule]) -> Decision:
     return decision
 
 
+@dataclass(frozen=True, kw_only=True)
+class Grounds:
+    """What rules go by; ``None`` where nobody knows it."""
+
+    verdicts: Sequence[Verdict]
+    """Of CFPR, on every candidate."""
+    signs: Mapping[int, PhaseSign] | None = None
+    """Signs of the candidates in the phase, by number. Scans without a phase image have none, nor
+    have simulated microbleeds, which are drawn into the magnitude alone."""
+
+
+def grounds_of(
+    instances: npt.NDArray[np.integer[Any]],
+    classes: npt.NDArray[np.integer[Any]],
+    spacing: Spacing,
+    decisions: Decisions,
+    signs: Mapping[int, PhaseSign] | None = None,
+) -> Grounds:
+    """Collect what rules go by.
+
+    Parameters
+    ----------
+    instances
+        0, or the number of the candidate, shape ``(x, y, z)``.
+    classes
+        Regions and background, same grid.
+    spacing
+        Voxel size in mm per axis.
+    decisions
+        Mode, radius and ratio of CFPR.
+    signs
+        See :class:`Grounds`.
+    """
+    verdicts = judge(
+        instances,
+        classes,
+        spacing,
+        mode=decisions.cfpr_mode,
+        radius=decisions.cfpr_radius,
+        min_ratio=decisions.cfpr_ratio,
+    )
+    return Grounds(verdicts=verdicts, signs=signs)
+
+
 def cfpr_rule(verdicts: Iterable[Verdict]) -> Rule:
     """Carry out the verdicts of CFPR, of which every candidate has one."""
     by_lesion = {verdict.lesion: verdict for verdict in verdicts}
 
-    def rule(candidate: Candidate) -> Decision:
-        verdict = by_lesion[candidate.lesion]
+    def rule(candidate: int) -> Decision:
+        verdict = by_lesion[candidate]
         return Decision(verdict.kept, verdict.reason, "CFPR")
 
     return rule
 
 
-def phase_rule(signs: Mapping[int, Sign]) -> Rule:
+def phase_rule(signs: Mapping[int, PhaseSign]) -> Rule:
     """Reject what is diamagnetic: calcium. Of the rest the phase says nothing that decides."""
 
-    def rule(candidate: Candidate) -> Decision | None:
-        if signs[candidate.lesion].sign is PhaseSign.DIAMAGNETIC:
+    def rule(candidate: int) -> Decision | None:
+        if signs[candidate] is PhaseSign.DIAMAGNETIC:
             return Decision(kept=False, reason=Reason.DIAMAGNETIC, by="phase")
         return None
 
     return rule
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleKind:
+    """A rule that the app knows: when it is asked for, what it goes by, and how it is made."""
+
+    asked: Callable[[Decisions], bool]
+    goes_by: str
+    """Field of :class:`Grounds`."""
+    make: Callable[[Any], Rule]
+    """Makes the rule of what it goes by."""
+
+
+#: In the order in which they are asked.
+RULES: tuple[RuleKind, ...] = (
+    RuleKind(asked=lambda set_to: set_to.cfpr, goes_by="verdicts", make=cfpr_rule),
+    RuleKind(asked=lambda set_to: set_to.phase_rule == "reject", goes_by="signs", make=phase_rule),
+)
+
+
+def rules_of(decisions: Decisions, grounds: Grounds) -> list[Rule]:
+    """Make the rules that are asked for, of those whose grounds are known.
+
+    Parameters
+    ----------
+    decisions
+        Which rules are asked for.
+    grounds
+        What they go by.
+    """
+    known = ((kind, getattr(grounds, kind.goes_by)) for kind in RULES if kind.asked(decisions))
+    return [kind.make(found) for kind, found in known if found is not None]
 
 
 def to_lesions(
@@ -121,7 +203,7 @@ def to_lesions(
     lesions = []
     for candidate in candidates:
         x, y, z = next(places, (None, None, None))
-        verdict, decision = by_lesion[candidate.lesion], decide(candidate, rules)
+        verdict, decision = by_lesion[candidate.lesion], decide(candidate.lesion, rules)
         # A calibration is made of candidates that passed CFPR, and holds for such alone.
         holds = calibration if verdict.kept else ()
         calibrated = float(calibrate(candidate.probability_max, holds))

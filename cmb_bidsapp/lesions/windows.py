@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+#: A part of an image, along each of its axes.
 Window = tuple[slice, ...]
 
 

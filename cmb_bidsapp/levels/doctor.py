@@ -155,7 +155,7 @@ def _models(request: DoctorRequest) -> Iterator[Finding]:
         try:
             if name in packaged_models():
                 bundle, card = load_bundle(name), load_card(name)
-                told = f"{bundle.name}, {card.licence}, SHA-256 {card.files[WEIGHTS]}, verified"
+                told = f"{bundle.name}, {card.license}, SHA-256 {card.files[WEIGHTS]}, verified"
             else:
                 told = f"{load_lesion_model(name).name}, readable"
         except AppError as error:

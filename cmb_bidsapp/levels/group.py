@@ -18,7 +18,7 @@ from cmb_bidsapp.group.agreement import write_agreement
 from cmb_bidsapp.group.collect import apply_ratings, collect, table_of, write_sums
 from cmb_bidsapp.group.people import Demographics, find_people, read_people
 from cmb_bidsapp.group.ratings import read_ratings
-from cmb_bidsapp.group.records import Problem, ReadSession, Record, records
+from cmb_bidsapp.group.session_records import Problem, ReadSession, Record, records
 from cmb_bidsapp.levels.evaluation import evaluate_output
 from cmb_bidsapp.models.registry import calibration_of
 from cmb_bidsapp.report.group import write_group_report

@@ -33,7 +33,7 @@ class Card:
     version: str
     task: str
     """``anatomy`` or ``lesions``."""
-    licence: str
+    license: str
     training_data: str
     """What it was trained on, in a sentence."""
     trainer: str
@@ -71,7 +71,7 @@ class Card:
     """Anatomy: arguments of ``build_network``."""
 
 
-TEXTS = ("name", "version", "task", "licence", "training_data", "trainer")
+TEXTS = ("name", "version", "task", "license", "training_data", "trainer")
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -96,6 +96,8 @@ def read_json(path: Path) -> dict[str, Any]:
 def card_of(plain: Mapping[str, Any], path: Path) -> Card:
     """Make a card of the content of ``model.json``; keys it does not know are left out.
 
+    The license may be spelled ``licence``, as earlier versions wrote it.
+
     Parameters
     ----------
     plain
@@ -108,6 +110,8 @@ def card_of(plain: Mapping[str, Any], path: Path) -> Card:
     ModelError
         Something is missing or wrong; one line says all of it, and names ``path``.
     """
+    if "licence" in plain:
+        plain = {"license": plain["licence"], **plain}
     problems = list(_problems(plain))
     if problems:
         raise ModelError(

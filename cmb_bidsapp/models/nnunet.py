@@ -140,7 +140,7 @@ class ResultFolder:
             name=" ".join(self.folder.resolve().name.split()),
             version="+".join(f"fold_{fold}" for fold in self.checkpoints),
             task="lesions",
-            licence=UNSTATED,
+            license=UNSTATED,
             training_data=UNSTATED,
             trainer=first.trainer,
             spacing=tuple(plans["configurations"][first.configuration]["spacing"]),

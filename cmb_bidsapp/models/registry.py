@@ -208,7 +208,7 @@ def license_of(name_or_folder: str) -> str:
     """
     if _results(name_or_folder, ()) is not None:
         return UNSTATED
-    return load_card(name_or_folder).licence
+    return load_card(name_or_folder).license
 
 
 def calibration_of(name_or_folder: str) -> Knots:

@@ -136,8 +136,7 @@ def _add_anatomy(anatomy: argparse._ArgumentGroup) -> None:
         nargs="+",
         default=(),
         metavar="NAME=PATH",
-        help="existing derivatives to reuse: FreeSurfer, FastSurfer, sMRIPrep, fMRIPrep or "
-        "SynthSeg",
+        help=f"existing derivatives to reuse: {', '.join(BACKENDS['auto'].cite)}",
     )
     anatomy.add_argument(
         "--fs-subjects-dir",

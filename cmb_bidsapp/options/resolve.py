@@ -11,6 +11,7 @@ from cmb_bidsapp.anatomy.backends import BACKENDS
 from cmb_bidsapp.anatomy.templates import Space
 from cmb_bidsapp.bids.filters import plain_labels, read_filters
 from cmb_bidsapp.core import resources
+from cmb_bidsapp.core.decisions import Decisions
 from cmb_bidsapp.core.defaults import THRESHOLD
 from cmb_bidsapp.core.errors import UnavailableError, UsageError
 from cmb_bidsapp.core.resources import Machine, choose_device
@@ -22,7 +23,6 @@ from cmb_bidsapp.options.running import WITHOUT_EFFECT
 from cmb_bidsapp.settings import (
     Anatomy,
     Clinical,
-    Decisions,
     Lesions,
     Resources,
     Selection,

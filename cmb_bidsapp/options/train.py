@@ -9,6 +9,7 @@ from pathlib import Path
 from cmb_bidsapp.options.base import COUNT, NOT_NEGATIVE, Number, Parser, Range
 from cmb_bidsapp.options.common import add_device, add_participants, add_seed
 from cmb_bidsapp.train.request import (
+    LOSSES,
     AnatomyRequest,
     CalibrationRequest,
     ImplantsRequest,
@@ -85,10 +86,11 @@ def _add_lesions(verbs: _SubParsersAction[Parser]) -> None:
     )
     parser.add_argument(
         "--loss",
-        choices=("topk", "ce"),
-        default="topk",
-        help="loss function. topk: Dice + TopK10, as in the paper; ce: Dice + cross-entropy "
-        "(default: %(default)s)",
+        choices=tuple(LOSSES),
+        default=next(iter(LOSSES)),
+        help="loss function. "
+        + "; ".join(f"{name}: {what}" for name, what in LOSSES.items())
+        + " (default: %(default)s)",
     )
     parser.add_argument(
         "--no-proxy",
@@ -259,13 +261,12 @@ def _add_bundle(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--license",
-        dest="licence",
         metavar="LICENSE",
         default="not stated",
         help="license of the model in its card (default: %(default)s)",
     )
-    # As the key of the card is spelled.
-    parser.add_argument("--licence", default=SUPPRESS, help=SUPPRESS)
+    # As earlier versions spelled it.
+    parser.add_argument("--licence", dest="license", default=SUPPRESS, help=SUPPRESS)
     parser.add_argument(
         "--training-data",
         default="not stated",

@@ -55,7 +55,7 @@ def _model(name: str) -> str:
     card = load_bundle(name).card
     weights = (name for name in (WEIGHTS, SECOND_LOOK) if name in card.files)
     hashes = ", ".join(f"{name} SHA-256 {card.files[name]}" for name in weights)
-    return f"{card.version}, {card.licence}, {hashes}"
+    return f"{card.version}, {card.license}, {hashes}"
 
 
 def _programs() -> list[str]:

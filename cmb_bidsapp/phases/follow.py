@@ -23,7 +23,7 @@ from cmb_bidsapp.clinical.follow_up import CHANGE_COLUMNS, ChangeRow, FollowUp, 
 from cmb_bidsapp.clinical.tracks import TRACK_COLUMNS, TrackRow, track_rows
 from cmb_bidsapp.core.arrays import Points
 from cmb_bidsapp.core.errors import DataError
-from cmb_bidsapp.group.records import read_record
+from cmb_bidsapp.group.session_records import read_record
 from cmb_bidsapp.lesions.lesion import Lesion
 from cmb_bidsapp.lesions.longitudinal import Track, Visit, protocol_changes
 from cmb_bidsapp.lesions.presence import Evidence, History, VisitImages, evidence_at

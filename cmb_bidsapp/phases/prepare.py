@@ -23,7 +23,7 @@ from cmb_bidsapp.bids.derivatives import SessionFiles, raw_uri
 from cmb_bidsapp.bids.images import read_image
 from cmb_bidsapp.bids.inputs import Scan, Session
 from cmb_bidsapp.bids.outputs import atomic, write_image
-from cmb_bidsapp.bids.protocol import acquisition_of, kind_of, t2star_acquisition
+from cmb_bidsapp.bids.protocol import acquisition_of, sequence_of, t2star_acquisition
 from cmb_bidsapp.bids.tables import write_dseg
 from cmb_bidsapp.core.arrays import Affine, Volume
 from cmb_bidsapp.core.contrast import Contrast
@@ -297,7 +297,7 @@ def prepare_parameters(settings: Settings, session: Session) -> dict[str, Any]:
         "proxy_rules": settings.anatomy.proxy_rules,
         "model": load_card(settings.anatomy.model).files,
         "seed": settings.seed,
-        "sequence": kind_of(session.t2star),
+        "sequence": sequence_of(session.t2star),
         "acquisition": [acquisition_of(scan) for scan in session.scans.values()],
         # What was accepted once may be refused now.
         **({"problem": session.problem} if session.problem else {}),

@@ -107,7 +107,7 @@ def write_segmentation(
         "SpatialReference": raw_uri(settings.bids_dir, session.t2star.path),
         "Model": model.name,
         "ModelSHA256": model.sha256,
-        "ModelLicense": model.card.licence,
+        "ModelLicense": model.card.license,
         "Channels": list(images.used),
         "Mirrored": settings.lesions.tta and bool(model.card.mirror_axes),
         "Device": settings.resources.device,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.images import load_header
 from cmb_bidsapp.bids.inputs import Session
 from cmb_bidsapp.bids.outputs import read_sidecar, sidecar_of
+from cmb_bidsapp.core.decisions import Decisions
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.lesions.axes import slices_are
 from cmb_bidsapp.lesions.segment import LesionNetwork, why_not_its_regions
@@ -20,20 +20,20 @@ from cmb_bidsapp.sensitivity.measure import Chain
 from cmb_bidsapp.settings import Settings
 
 
-def decisions_of(files: SessionFiles) -> Mapping[str, Any]:
-    """How a session's candidates were decided on, see :class:`cmb_bidsapp.settings.Decisions`.
+def decisions_of(files: SessionFiles) -> Decisions:
+    """How a session's candidates were decided on.
 
     Raises
     ------
     DataError
         Its sidecar does not tell.
     """
-    decisions: Mapping[str, Any] = read_sidecar(files.mask).get("Decisions", {})
-    if not decisions:
+    plain = read_sidecar(files.mask).get("Decisions", {})
+    if not plain:
         raise DataError(
             f"{files.mask}: no Decisions in its sidecar; run the participant level again"
         )
-    return decisions
+    return Decisions.written(plain)
 
 
 def read_scan(files: SessionFiles) -> Background:
@@ -69,16 +69,10 @@ def chain_of(
         On which device the network runs.
     """
     mirrored = bool(read_sidecar(files.probability).get("Mirrored", True))
-    decided = decisions_of(files)
     return Chain(
         network=LesionNetwork(model, settings.resources.device, mirror=mirrored),
         own_regions=why_not_its_regions(model.classes, scan.affine) is None,
-        threshold=decided["threshold"],
-        cfpr=decided["cfpr"],
-        mode=decided["cfpr_mode"],
-        radius=decided["cfpr_radius"],
-        ratio=decided["cfpr_ratio"],
-        min_size=decided["min_size"],
+        decisions=decisions_of(files),
     )
 
 

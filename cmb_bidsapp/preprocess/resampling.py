@@ -60,6 +60,12 @@ class Grid:
         return x, y, z
 
     @property
+    def nominal_spacing(self) -> tuple[float, float, float]:
+        """Voxel size to a hundredth of a millimeter: what tells one protocol from another."""
+        x, y, z = (round(step, 2) for step in self.spacing)
+        return x, y, z
+
+    @property
     def slice_axis(self) -> int:
         """See :func:`slice_axis`."""
         return slice_axis(self.affine)

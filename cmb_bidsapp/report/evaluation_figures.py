@@ -18,7 +18,7 @@ from cmb_bidsapp.core.defaults import CFPR_RADIUS_MM
 from cmb_bidsapp.evaluation.results import BEFORE
 from cmb_bidsapp.evaluation.summary import EVERYBODY
 from cmb_bidsapp.group import agreement
-from cmb_bidsapp.group.reading import Reading
+from cmb_bidsapp.group.reader_decisions import Reading
 
 Row = Mapping[str, Any]
 Tables = Mapping[str, Sequence[Row]]

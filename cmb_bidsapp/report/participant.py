@@ -275,7 +275,7 @@ def _methods(settings: Settings, made: Sequence[Provenance]) -> Methods | None:
 def _models(settings: Settings, made: Sequence[Provenance]) -> list[tuple[str, str, str, str]]:
     """Task, name, license and SHA-256 of the weights of the models that were used."""
     anatomy = load_card(settings.anatomy.model)
-    used = [("anatomy", one.anatomy_model, anatomy.licence, anatomy.files[WEIGHTS]) for one in made]
+    used = [("anatomy", one.anatomy_model, anatomy.license, anatomy.files[WEIGHTS]) for one in made]
     used += [
         ("lesions", one.lesion_model, one.lesion_model_license, one.lesion_model_sha256)
         for one in made

@@ -15,19 +15,13 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from cmb_bidsapp.core.arrays import Affine, Image, Mask
-from cmb_bidsapp.core.defaults import (
-    CFPR_MODE,
-    CFPR_RADIUS_MM,
-    CFPR_RATIO,
-    MIN_DIAMETER_MM,
-    CfprMode,
-)
+from cmb_bidsapp.core.decisions import Decisions
 from cmb_bidsapp.core.labels import PROXY
 from cmb_bidsapp.evaluation.matching import HIT_MM, centers_of, lesions_of, match
 from cmb_bidsapp.lesions.candidates import diameters
-from cmb_bidsapp.lesions.cfpr import judge
 from cmb_bidsapp.lesions.grading import size_grading
 from cmb_bidsapp.lesions.instances import find_instances
+from cmb_bidsapp.lesions.rules import decide, grounds_of, rules_of
 from cmb_bidsapp.lesions.segment import Segmentation, with_regions
 from cmb_bidsapp.preprocess.resampling import Grid
 from cmb_bidsapp.sensitivity.background import Background
@@ -86,18 +80,14 @@ class Chain:
     ----------
     own_regions
         Whether CFPR goes by the regions that the network predicts, else by those of the anatomy.
-    threshold, cfpr, mode, radius, ratio, min_size
-        See :class:`cmb_bidsapp.settings.Decisions`.
+    decisions
+        Rules that go by what simulated microbleeds lack are left out, see
+        :class:`cmb_bidsapp.lesions.rules.Grounds`.
     """
 
     network: Segmenter
     own_regions: bool
-    threshold: float
-    cfpr: bool = True
-    mode: CfprMode = CFPR_MODE
-    radius: float = CFPR_RADIUS_MM
-    ratio: float = CFPR_RATIO
-    min_size: float = MIN_DIAMETER_MM
+    decisions: Decisions
 
     def final(
         self,
@@ -133,18 +123,11 @@ class Chain:
         """
         labels = found.labels if self.own_regions else with_regions(found.labels, scan.regions)
         spacing = Grid.of(found.cmb_probability, scan.affine).header_spacing
-        instances = find_instances(found.cmb_probability, t2star, scan.affine, self.threshold)
-        if not self.cfpr:
-            return instances
-        verdicts = judge(
-            instances,
-            labels,
-            spacing,
-            mode=self.mode,
-            radius=self.radius,
-            min_ratio=self.ratio,
-        )
-        return _only(instances, [verdict.lesion for verdict in verdicts if verdict.kept])
+        threshold = self.decisions.threshold
+        instances = find_instances(found.cmb_probability, t2star, scan.affine, threshold)
+        rules = rules_of(self.decisions, grounds_of(instances, labels, spacing, self.decisions))
+        numbers = np.unique(instances[instances > 0]).tolist()
+        return _only(instances, [number for number in numbers if decide(number, rules).kept])
 
     def counted(self, kept: npt.NDArray[np.int32], affine: Affine) -> npt.NDArray[np.int32]:
         """Those of the microbleeds that are kept whose size counts, by number.
@@ -157,7 +140,8 @@ class Chain:
             From voxels to RAS mm.
         """
         sizes = diameters(kept, affine)
-        numbers = [n for n, size in sizes.items() if size_grading(size, self.min_size) is None]
+        smallest = self.decisions.min_size
+        numbers = [n for n, size in sizes.items() if size_grading(size, smallest) is None]
         return _only(kept, numbers)
 
 

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from cmb_bidsapp import __version__
-from cmb_bidsapp.bids.outputs import bids_name, write_image, write_json, write_text
+from cmb_bidsapp.bids.derivatives import SessionFiles, raw_uri
+from cmb_bidsapp.bids.outputs import write_image, write_json, write_text
 from cmb_bidsapp.bids.tables import describe, write_dseg, write_table
 from cmb_bidsapp.core.arrays import Image
 from cmb_bidsapp.simulate.anatomy import Head, deform
@@ -45,36 +46,19 @@ FIRST_YEAR = 2001
 POSE_DEGREES, POSE_MM = 6.0, 8.0
 
 
-def write_case(
-    bids_dir: Path,
-    truth_dir: Path,
-    entities: dict[str, str | None],
-    case: Case,
-    *,
-    phase: bool = False,
-) -> None:
+def write_case(raw: SessionFiles, truth: SessionFiles, case: Case, *, phase: bool = False) -> None:
     """Write one session: raw images, and what is true of them.
 
     Parameters
     ----------
-    bids_dir, truth_dir
-        Datasets of the images and of the truth.
-    entities
-        ``sub`` and ``ses`` with their labels; ``ses`` of ``None``: no session folder.
+    raw, truth
+        The session in the datasets of the images and of the truth.
     case
         What is written.
     phase
         Whether the T2*w has two parts, magnitude and phase. A susceptibility-weighted one,
         which goes by ``acq-swi``, is no magnitude and never has.
     """
-    folder = Path(f"sub-{entities['sub']}")
-    if entities.get("ses") is not None:
-        folder /= f"ses-{entities['ses']}"
-    raw, truth = bids_dir / folder / "anat", truth_dir / folder / "anat"
-
-    def name(suffix: str, extension: str = ".nii.gz", **more: str) -> str:
-        return bids_name({**entities, **more}, suffix, extension)
-
     simulated = {"Manufacturer": "simulated", "Modality": "MR", "BodyPart": "BRAIN"}
     sequence = {
         "MagneticFieldStrength": case.protocol.b0,
@@ -83,57 +67,41 @@ def write_case(
         "ProtocolName": case.protocol.name,
         **simulated,
     }
-    scan = name("T2starw", acq="swi") if case.protocol.swi else name("T2starw")
-    if phase and not case.protocol.swi:
-        write_image(raw / name("T2starw", part="mag"), _int16(case.t2star), case.affine, sequence)
+    phase = phase and not case.protocol.swi
+    kind = {"acq": "swi"} if case.protocol.swi else {"part": "mag"} if phase else {}
+    t2star, t1w = raw.anat("T2starw", **kind), raw.anat("T1w")
+    write_image(t2star, _int16(case.t2star), case.affine, sequence)
+    if phase:
         radians = {**sequence, "Units": "rad"}
-        write_image(raw / name("T2starw", part="phase"), case.phase, case.affine, radians)
-    else:
-        write_image(raw / scan, _int16(case.t2star), case.affine, sequence)
-    write_image(raw / name("T1w"), _int16(case.t1w), case.t1w_affine, simulated)
+        write_image(raw.anat("T2starw", part="phase"), case.phase, case.affine, radians)
+    write_image(t1w, _int16(case.t1w), case.t1w_affine, simulated)
 
-    space = {"space": "T2starw"}
-    reference: dict[str, Any] = {"SpatialReference": f"bids:raw:{folder}/anat/{scan}"}
+    reference: dict[str, Any] = {"SpatialReference": raw_uri(raw.out_dir, t2star)}
     protocol = {key: sequence[key] for key in ("MagneticFieldStrength", "EchoTime", "ProtocolName")}
     stripped = {**reference, **protocol, "SkullStripped": True}
     mask, manual = {**reference, "Type": "Brain"}, {**reference, "Type": "Lesion"}
     inside = case.brain > 0
-    for path, data, sidecar in (
-        (name("T2starw", desc="preproc"), case.t2star * inside, stripped),
-        (name("T1w", **space, desc="preproc"), case.t1w_on_t2star * inside, stripped),
+    for path, data in (
+        (truth.t2star, case.t2star * inside),
+        (truth.t1w_on_t2star, case.t1w_on_t2star * inside),
     ):
-        write_image(truth / path, _int16(data), case.affine, sidecar)
+        write_image(path, _int16(data), case.affine, stripped)
     for path, labels, sidecar in (
-        (name("mask", **space, desc="brain"), case.brain, mask),
-        (name("dseg", **space, desc="proxy"), case.proxy, reference),
-        (name("dseg", **space, desc="CMBinstances"), case.instances, reference),
-        (name("mask", **space, label="CMB"), (case.instances > 0).astype(np.uint8), manual),
-        (name("mask", **space, label="CMB", desc="ignore"), case.ignore, manual),
+        (truth.t2star_brain, case.brain, mask),
+        (truth.proxy, case.proxy, reference),
+        (truth.instances, case.instances, reference),
+        (truth.mask, (case.instances > 0).astype(np.uint8), manual),
+        (truth.ignored, case.ignore, manual),
     ):
-        write_image(truth / path, labels, case.affine, sidecar)
-    for desc, dseg, look in (
-        ("mars", case.mars, MARS_TRUTH_LOOK),
-        ("mimics", case.mimic_dseg, MIMIC_LOOK),
-    ):
-        write_dseg(truth / name("dseg", **space, desc=desc), dseg, case.affine, look, reference)
-    t1w_mask = {"SpatialReference": f"bids:raw:{folder}/anat/{name('T1w')}", "Type": "Brain"}
-    write_image(
-        truth / name("mask", space="T1w", desc="brain"), case.t1w_brain, case.t1w_affine, t1w_mask
-    )
-    write_table(
-        truth / name("lesions", ".tsv", label="CMB"),
-        list(LESION_COLUMNS),
-        case.lesions,
-        LESION_COLUMNS,
-    )
-    write_table(
-        truth / name("mimics", ".tsv", label="CMB"),
-        list(MIMIC_COLUMNS),
-        case.mimics,
-        MIMIC_COLUMNS,
-    )
+        write_image(path, labels, case.affine, sidecar)
+    write_dseg(truth.mars, case.mars, case.affine, MARS_TRUTH_LOOK, reference)
+    write_dseg(truth.mimics, case.mimic_dseg, case.affine, MIMIC_LOOK, reference)
+    t1w_mask = {"SpatialReference": raw_uri(raw.out_dir, t1w), "Type": "Brain"}
+    write_image(truth.t1w_brain, case.t1w_brain, case.t1w_affine, t1w_mask)
+    write_table(truth.lesions, list(LESION_COLUMNS), case.lesions, LESION_COLUMNS)
+    write_table(truth.mimic_table, list(MIMIC_COLUMNS), case.mimics, MIMIC_COLUMNS)
     write_json(
-        truth / name("xfm", ".json", **{"from": "T1w", "to": "T2starw", "mode": "image"}),
+        _last_file(truth),
         {"Type": "rigid, world coordinates in mm", "Matrix": case.t1w_to_t2star.tolist()},
     )
 
@@ -294,8 +262,8 @@ def simulate_participant(
     """
     label = f"{number + 1:02d}"
     sessions = cohort.sessions.get(number, (None,))
-    visits: list[dict[str, str | None]] = [{"sub": label, "ses": session} for session in sessions]
-    lacking = [visit for visit in visits if not _last_file(truth_dir, visit).exists()]
+    visits = [SessionFiles(truth_dir, label, session) for session in sessions]
+    lacking = [visit for visit in visits if not _last_file(visit).exists()]
     made: list[str] = []
     if not lacking:
         return made
@@ -312,7 +280,7 @@ def simulate_participant(
     textures = cohort.textures
     texture = textures[int(rng.integers(len(textures)))] if textures else None
     of_tissues = deepcopy(rng)
-    for order, entities in enumerate(visits):
+    for order, truth in enumerate(visits):
         lying, tissues = person, None
         if order:
             # Random numbers of its own: the same whichever sessions are there already.
@@ -323,12 +291,12 @@ def simulate_participant(
             person = replace(person, microbleeds=[*person.microbleeds, *new])
             lying = person.moved(random_rigid(rng, POSE_DEGREES, POSE_MM))
             tissues = deepcopy(of_tissues)
-        if entities in lacking:
+        if truth in lacking:
             protocol = cohort.protocol(number, order)
             case = simulate_case(lying, protocol, rng, of_tissues=tissues, texture=texture)
             case = shared(case, cohort.kept, rng, t1w_on_t2star=cohort.t1w_on_t2star)
-            write_case(bids_dir, truth_dir, entities, case, phase=cohort.phase)
-            made.append("_".join(f"{key}-{value}" for key, value in entities.items() if value))
+            write_case(replace(truth, out_dir=bids_dir), truth, case, phase=cohort.phase)
+            made.append(truth.label)
     return made
 
 
@@ -349,10 +317,6 @@ def write_times(folder: Path, sessions: Sequence[str]) -> None:
     write_table(folder / f"{folder.name}_sessions.tsv", list(TIMES), rows, TIMES)
 
 
-def _last_file(truth_dir: Path, entities: dict[str, str | None]) -> Path:
-    """The file that :func:`write_case` writes last."""
-    folder = truth_dir / f"sub-{entities['sub']}"
-    if entities["ses"] is not None:
-        folder /= f"ses-{entities['ses']}"
-    transform = {"from": "T1w", "to": "T2starw", "mode": "image"}
-    return folder / "anat" / bids_name({**entities, **transform}, "xfm", ".json")
+def _last_file(truth: SessionFiles) -> Path:
+    """The file that :func:`write_case` writes last: the transform as a matrix."""
+    return truth.transform.with_suffix(".json")

@@ -18,6 +18,7 @@ import numpy as np
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.images import load_header
 from cmb_bidsapp.bids.outputs import read_sidecar, sidecar_of
+from cmb_bidsapp.core.decisions import Decisions
 from cmb_bidsapp.core.errors import ExitCode, NoInputError, NotBetterError, UsageError
 from cmb_bidsapp.core.resources import choose_device, cuda_devices
 from cmb_bidsapp.group.ratings import ratings_below
@@ -308,4 +309,4 @@ def chain_of(model: LesionModel, device: str, mirrored: bool, scan: Background) 
     """
     alone = LesionNetwork(replace(model, second_look=None), device, mirror=mirrored)
     own_regions = why_not_its_regions(model.classes, scan.affine) is None
-    return Chain(network=alone, own_regions=own_regions, threshold=EXTENT)
+    return Chain(network=alone, own_regions=own_regions, decisions=Decisions(threshold=EXTENT))

@@ -148,7 +148,7 @@ def export_anatomy(
     folder
         Folder of the bundle; it is made where it is missing.
     card
-        ``name``, ``version``, ``licence`` and ``training_data``.
+        ``name``, ``version``, ``license`` and ``training_data``.
     steps
         Length of the training's schedule, which the card tells.
     """
@@ -184,7 +184,7 @@ def export_nnunet(
     folder
         Folder of the bundle; it is made where it is missing.
     card
-        ``name``, ``version``, ``licence`` and ``training_data``; ``nominal_slice_mm`` where the
+        ``name``, ``version``, ``license`` and ``training_data``; ``nominal_slice_mm`` where the
         training had another one than ours.
     patch_size
         Size of the windows at inference, where it is not that of the training.

@@ -227,7 +227,7 @@ def train_lesions(
     epochs
         Epochs of 50 steps.
     loss
-        ``topk`` (Dice + TopK10, the paper's) or ``ce`` (Dice + cross-entropy, nnU-Net's).
+        One of :data:`cmb_bidsapp.train.request.LOSSES`.
     proxy, mimics
         Whether the regions, and veins with calcifications, are classes beside the microbleeds.
     device

@@ -16,6 +16,7 @@ from cmb_bidsapp.core.arrays import Image, Mask, Points
 from cmb_bidsapp.lesions.instances import CONNECTIVITY_26
 from cmb_bidsapp.lesions.spots import dark_places, darkest, relative_brightness
 from cmb_bidsapp.lesions.views import PIXELS, SLICES, Viewer, as_channels
+from cmb_bidsapp.preprocess.resampling import Grid
 from cmb_bidsapp.sensitivity.background import Background
 from cmb_bidsapp.simulate.implants import draw_implants, tissue_places
 
@@ -70,9 +71,9 @@ class Acquisition:
 
     @classmethod
     def of(cls, seen: Background) -> Acquisition:
-        """Acquisition of a scan, voxel size to a hundredth."""
-        x, y, z = (round(mm, 2) for mm in seen.voxel)
-        return cls((x, y, z), seen.b0, seen.te_ms)
+        """Acquisition of a scan."""
+        grid = Grid.of(seen.t2star, seen.affine)
+        return cls(grid.nominal_spacing, seen.b0, seen.te_ms)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from cmb_bidsapp.bids.text import cause_of
 from cmb_bidsapp.core.arrays import Points
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.group.ratings import read_ratings
-from cmb_bidsapp.group.records import Problem, read_record
+from cmb_bidsapp.group.session_records import Problem, read_record
 from cmb_bidsapp.lesions.lesion import Lesion, Reason
 
 

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from cmb_bidsapp.core.request import Request
+
+#: Losses of the lesion network, the default first, and what they are; the trainer of each is in
+#: :mod:`cmb_bidsapp.train.trainer`.
+LOSSES = MappingProxyType({"topk": "Dice + TopK10, as in the paper", "ce": "Dice + cross-entropy"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +21,7 @@ class BundleRequest(Request):
     work_dir: Path
     name: str
     version: str
-    licence: str
+    license: str
     training_data: str
     start_from: str | None
     device: str
@@ -28,7 +33,7 @@ class BundleRequest(Request):
         return {
             "name": self.name,
             "version": self.version,
-            "licence": self.licence,
+            "license": self.license,
             "training_data": self.training_data,
         }
 

@@ -134,7 +134,9 @@ def test_a_new_backend_is_its_class_and_its_place_in_the_table(
     settings = read_settings([str(bids), str(out), "participant", "--parcellation", "toy"])
     assert settings.anatomy.parcellation == "toy"
     assert main(["--help"]) == 0
-    assert "toy: a toy" in " ".join(capsys.readouterr().out.split())
+    told = " ".join(capsys.readouterr().out.split())
+    assert "toy: a toy" in told
+    assert "reuse: FreeSurfer, FastSurfer, sMRIPrep, SynthSeg, Toy" in told
     asked = replace(request_of(settings), sourcedata=tmp_path)
     found, steps = obtain(asked)
     assert (found.kind, steps) == ("Toy", ["toy"])

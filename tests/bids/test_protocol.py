@@ -11,8 +11,8 @@ from cmb_bidsapp.bids.outputs import write_image
 from cmb_bidsapp.bids.protocol import (
     Protocol,
     SequenceKind,
-    kind_of,
     read_protocol,
+    sequence_of,
     t2star_acquisition,
 )
 
@@ -38,7 +38,7 @@ def scan(metadata=(), **entities):
     ],
 )
 def test_an_swi_is_told_as_such_whatever_its_suffix_and_others_are_never_guessed(entities, kind):
-    assert kind_of(scan(**entities)) == kind
+    assert sequence_of(scan(**entities)) == kind
 
 
 def test_what_is_written_is_read_again_and_other_keys_stay_out(tmp_path):

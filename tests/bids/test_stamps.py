@@ -12,6 +12,7 @@ from cmb_bidsapp.bids.stamps import (
     current,
     key_of,
     read_stamp,
+    refreshed,
     state_of,
     states,
     write_stamp,
@@ -161,3 +162,14 @@ def test_stamps_are_plain_json(finished, tmp_path):
     plain = json.loads((tmp_path / "stamp.json").read_text())
     assert set(plain) == {"key", "inputs", "outputs"}
     assert set(plain["outputs"]) == {"a.txt", "sub/b.txt"}
+
+
+def test_a_refreshed_stamp_has_the_times_of_now_and_the_key_of_then(tmp_path):
+    made = tmp_path / "made.txt"
+    made.write_text("made")
+    stamp = Stamp("key", {}, {"made.txt": state_of(made)})
+    os.utime(made, ns=(1, 1))
+    now = refreshed(stamp, {}, tmp_path)
+    assert now.key == "key"
+    assert now.outputs["made.txt"].mtime_ns == 1
+    assert now.outputs["made.txt"].sha256 == stamp.outputs["made.txt"].sha256

@@ -30,7 +30,7 @@ def test_every_python_package_has_a_license_and_the_file_it_is_in(script):
 def test_models_are_listed_with_what_their_cards_say(script, tmp_path):
     card = tmp_path / "models" / "lesions" / "model.json"
     card.parent.mkdir(parents=True)
-    card.write_text(json.dumps({"name": "lesions", "version": "4", "licence": "Apache-2.0"}))
+    card.write_text(json.dumps({"name": "lesions", "version": "4", "license": "Apache-2.0"}))
     assert list(script.models(tmp_path)) == [("model", "lesions", "4", "Apache-2.0", str(card))]
 
 

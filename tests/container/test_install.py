@@ -11,13 +11,18 @@ from tests.container.engines import ROOT
 from tests.standins import install
 
 #: Keeps what pip is asked for; torch can be had where its version is among those of the index.
+#: Indexes may be down, and disks full.
 PIP = """
 import os
 import sys
 with open("asked", "a") as stream:
     print(*sys.argv[1:], file=stream)
-wanted = [word for word in sys.argv if word.startswith("torch==")]
-sys.exit(any(word.removeprefix("torch==") not in os.environ["INDEX"].split() for word in wanted))
+wanted = [word.removeprefix("torch==") for word in sys.argv if word.startswith("torch==")]
+offered = set(wanted) <= set(os.environ["INDEX"].split())
+if not offered and os.environ["DOWN"]:
+    print("WARNING: Retrying after connection broken by ...", file=sys.stderr)
+full = os.environ["FULL"] and wanted and "--dry-run" not in sys.argv
+sys.exit(bool(full) or not offered)
 """
 
 #: Version of torch that is asked for.
@@ -35,7 +40,7 @@ def build(tmp_path):
     (venv / "bin" / "python").symlink_to(sys.executable)
     (tmp_path / "constraints.txt").write_text((ROOT / "constraints.txt").read_text())
 
-    def run(wanted, *index, cuda=None):
+    def run(wanted, *index, cuda=None, down=False, full=False):
         (tmp_path / "torch.py").write_text(
             f"class version:\n    cuda = {cuda!r}\n__version__ = {VERSION!r}\n"
         )
@@ -44,14 +49,21 @@ def build(tmp_path):
             cwd=tmp_path,
             env={
                 "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
-                "INDEX": " ".join(index), "VENV": str(venv), "PYTHONPATH": str(tmp_path),
+                "INDEX": " ".join(index), "DOWN": "1" if down else "", "FULL": "1" if full else "",
+                "VENV": str(venv), "PYTHONPATH": str(tmp_path),
             },
             capture_output=True,
             text=True,
             check=False,
         )  # fmt: skip
         asked = tmp_path / "asked"
-        found = re.findall(r"torch==(\S+)", asked.read_text()) if asked.exists() else []
+        lines = asked.read_text().splitlines() if asked.exists() else []
+        found = [
+            version
+            for line in lines
+            if "--dry-run" not in line
+            for version in re.findall(r"torch==(\S+)", line)
+        ]
         kept = venv / "torch.txt"
         # What the log and the image say is the same.
         assert not kept.exists() or kept.read_text() in done.stdout
@@ -73,6 +85,20 @@ def test_else_the_build_goes_on_with_the_ordinary_one_and_says_so(build):
     assert f"no index offers torch=={CPU}, so the ordinary build is taken" in said
     assert "--build-arg TORCH=cpu" in said
     assert f"torch {VERSION} for CUDA 12.8" in said
+
+
+def test_an_index_that_is_down_is_not_taken_for_one_without_the_small_build(build):
+    code, asked, said = build("auto", VERSION, down=True)
+    assert (code, asked) == (1, [CPU])
+    assert f"an index does not answer, so whether it offers torch=={CPU} is not known" in said
+    assert "ordinary" not in said
+
+
+def test_a_small_build_that_is_offered_and_cannot_be_installed_is_not_replaced(build):
+    code, asked, said = build("auto", VERSION, CPU, full=True)
+    assert (code, asked) == (1, [CPU])
+    assert f"torch=={CPU} is offered, but cannot be installed" in said
+    assert "ordinary" not in said
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -10,11 +11,12 @@ from cmb_bidsapp.bids.outputs import sidecar_of, write_json
 from cmb_bidsapp.bids.provenance import read_seconds
 from cmb_bidsapp.bids.scans import Participant
 from cmb_bidsapp.bids.stamps import read_stamp, sha256_of
+from cmb_bidsapp.core.decisions import Decisions
 from cmb_bidsapp.core.errors import CannotWriteError, DataError
 from cmb_bidsapp.engine import child as module
 from cmb_bidsapp.engine.child import Job, run, up_to_date
 from cmb_bidsapp.phases.base import Phase, Result
-from cmb_bidsapp.settings import Decisions, Settings
+from cmb_bidsapp.settings import Settings
 from tests.skeletons import session, tree
 
 
@@ -115,6 +117,36 @@ def test_a_new_input_runs_all_that_follows_from_it(done):
     assert not up_to_date(done)
     assert ran(done) == ["first", "second"]
     assert second_file(done.files).read_text() == "NEW RAW"
+
+
+@pytest.mark.parametrize(
+    "of", [lambda job: job.session.t2star.path, lambda job: second_file(job.files)]
+)
+def test_a_file_that_was_only_touched_is_hashed_by_the_next_run_alone(done, monkeypatch, of):
+    hashed = []
+
+    def counted(path):
+        hashed.append(path)
+        return sha256_of(path)
+
+    touched = of(done)
+    os.utime(touched, ns=(1, 1))
+    monkeypatch.setattr("cmb_bidsapp.bids.stamps.sha256_of", counted)
+    assert up_to_date(done)
+    assert {*hashed} == {touched}
+    hashed.clear()
+    assert up_to_date(done)
+    assert ran(done) == []
+    assert hashed == []
+
+
+def test_an_output_folder_that_cannot_be_written_to_is_up_to_date_all_the_same(done, monkeypatch):
+    def refuse(path, stamp):
+        raise PermissionError(path)
+
+    os.utime(done.session.t2star.path, ns=(1, 1))
+    monkeypatch.setattr(module, "write_stamp", refuse)
+    assert up_to_date(done)
 
 
 def test_an_input_that_changes_while_it_is_read_is_read_again_next_time(job, monkeypatch):

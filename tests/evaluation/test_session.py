@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from cmb_bidsapp.bids.outputs import write_json
+from cmb_bidsapp.bids.outputs import sidecar_of, write_json
 from cmb_bidsapp.evaluation.results import AFTER, BEFORE
 from cmb_bidsapp.evaluation.session import RADII, evaluate_session, find_sessions
-from tests.evaluation.folders import blobs, grown, write_prediction, write_reference
+from tests.evaluation.folders import COLUMNS, blobs, grown, write_prediction, write_reference
 
 
 def touched(root, *names):
@@ -92,3 +92,17 @@ def test_radii_start_from_all_candidates_and_go_by_the_ratio_of_the_run(pair):
     sidecar = predicted.mask.with_name(predicted.mask.name.replace(".nii.gz", ".json"))
     write_json(sidecar, {"Decisions": {"cfpr_mode": "paper", "cfpr_ratio": 0.0}})
     assert evaluate_session(predicted, reference).radii[5.0].counts.tp == 2
+
+
+def test_radii_keep_the_other_rules_of_the_run(tmp_path):
+    lesions = blobs((3, 3, 1), (10, 10, 2))
+    brain = np.ones(lesions.shape, np.uint8)
+    predicted = write_prediction(
+        tmp_path / "found", "01", instances=lesions, network=brain,
+        columns=(*COLUMNS, "phase_sign"),
+        cells={1: {"phase_sign": "diamagnetic"}, 2: {"phase_sign": "undecided"}},
+    )  # fmt: skip
+    reference = write_reference(tmp_path / "truth", "01", instances=lesions)
+    assert evaluate_session(predicted, reference).radii[1.0].counts.tp == 2
+    write_json(sidecar_of(predicted.mask), {"Decisions": {"phase_rule": "reject"}})
+    assert evaluate_session(predicted, reference).radii[1.0].counts.tp == 1

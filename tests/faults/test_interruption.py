@@ -13,7 +13,7 @@ import pytest
 
 from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.tables import read_table
-from cmb_bidsapp.group.records import finished_before, records
+from cmb_bidsapp.group.session_records import finished_before, records
 from tests.faults.tiny import REFUSES
 from tests.skeletons import result_of
 

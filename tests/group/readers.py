@@ -6,9 +6,9 @@ from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import write_image
 from cmb_bidsapp.bids.tables import write_table
 from cmb_bidsapp.core.labels import LEFT, MARS, RIGHT
-from cmb_bidsapp.group.rating import LATER_COLUMNS, RATING_COLUMNS
-from cmb_bidsapp.group.reading import Reading
-from cmb_bidsapp.group.records import read_record
+from cmb_bidsapp.group.rating_rows import LATER_COLUMNS, RATING_COLUMNS
+from cmb_bidsapp.group.reader_decisions import Reading
+from cmb_bidsapp.group.session_records import read_record
 from cmb_bidsapp.lesions.table import COLUMNS
 
 #: Candidates of every session: number, status and grade of the algorithm, place.

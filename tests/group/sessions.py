@@ -11,7 +11,7 @@ from cmb_bidsapp.clinical.tracks import TRACK_COLUMNS
 from cmb_bidsapp.core.labels import MARS_FORM
 from cmb_bidsapp.group.changes import COUNTS
 from cmb_bidsapp.group.collect import collect
-from cmb_bidsapp.group.records import records
+from cmb_bidsapp.group.session_records import records
 from cmb_bidsapp.lesions.table import COLUMNS
 
 GRE = {

@@ -5,7 +5,7 @@ import pytest
 from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.group import cohort as sums
 from cmb_bidsapp.group.cohort import Largest, Share
-from cmb_bidsapp.group.records import Problem
+from cmb_bidsapp.group.session_records import Problem
 from tests.group.sessions import GRE, SWI, counts, gather, write_session
 
 

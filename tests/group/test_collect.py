@@ -10,7 +10,7 @@ from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.group.changes import COUNTS
 from cmb_bidsapp.group.collect import apply_ratings, write_sums
 from cmb_bidsapp.group.ratings import read_ratings
-from cmb_bidsapp.group.records import records
+from cmb_bidsapp.group.session_records import records
 from cmb_bidsapp.report.group import write_group_report
 from tests.group import readers
 from tests.group.sessions import (

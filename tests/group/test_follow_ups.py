@@ -7,7 +7,7 @@ from cmb_bidsapp.bids.tables import read_table, write_table
 from cmb_bidsapp.cli import main
 from cmb_bidsapp.group.collect import apply_ratings, collect, write_sums
 from cmb_bidsapp.group.ratings import read_ratings
-from cmb_bidsapp.group.records import records
+from cmb_bidsapp.group.session_records import records
 from tests.group.followed import (
     COMES,
     FAINT,

@@ -1,7 +1,7 @@
 """Whose word counts where readers disagree, and in what words the tables say so."""
 
 from tests.group.readers import rating, row_of
-from tests.group.test_reading import everything
+from tests.group.test_reader_decisions import everything
 
 
 def test_who_adjudicates_rules_over_the_majority(applied):

@@ -9,7 +9,7 @@ import pytest
 from cmb_bidsapp.cli import main
 from cmb_bidsapp.group.collect import collect, write_sums
 from cmb_bidsapp.group.people import Demographics, read_people
-from cmb_bidsapp.group.records import records
+from cmb_bidsapp.group.session_records import records
 from tests.group.sessions import (
     GRE,
     write_session,

@@ -6,7 +6,7 @@ from cmb_bidsapp.core.statistics import poisson
 from cmb_bidsapp.group.collect import collect, write_sums
 from cmb_bidsapp.group.people import ALL_ARMS
 from cmb_bidsapp.group.rates import ANY, Rates
-from cmb_bidsapp.group.records import records
+from cmb_bidsapp.group.session_records import records
 from tests.group.sessions import (
     GRE,
     write_changes,

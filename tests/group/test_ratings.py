@@ -1,6 +1,6 @@
 from cmb_bidsapp.group.ratings import read_ratings
 from tests.group.readers import CANDIDATES, rating, row_of, write_ratings, write_session
-from tests.group.test_reading import LATER, everything
+from tests.group.test_reader_decisions import LATER, everything
 
 
 def test_a_session_without_ratings_is_as_it_was(tmp_path, applied):

@@ -6,7 +6,7 @@ import pytest
 
 from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.group.collect import collect, write_sums
-from cmb_bidsapp.group.records import records
+from cmb_bidsapp.group.session_records import records
 from cmb_bidsapp.group.tables import TABLES
 from cmb_bidsapp.group.visits import VISIT_COLUMNS
 from tests.group.sessions import (

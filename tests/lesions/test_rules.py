@@ -6,11 +6,20 @@ from dataclasses import replace
 import pytest
 
 from cmb_bidsapp.clinical.mars import fill
+from cmb_bidsapp.core.decisions import Decisions
 from cmb_bidsapp.lesions.cfpr import Verdict
 from cmb_bidsapp.lesions.lesion import Grade, Mimic, PhaseSign, Reason, Status
 from cmb_bidsapp.lesions.mimics import Resemblance
 from cmb_bidsapp.lesions.phase import Fit, Sign
-from cmb_bidsapp.lesions.rules import Decision, cfpr_rule, phase_rule, to_lesions
+from cmb_bidsapp.lesions.rules import (
+    Decision,
+    Grounds,
+    cfpr_rule,
+    decide,
+    phase_rule,
+    rules_of,
+    to_lesions,
+)
 from cmb_bidsapp.lesions.table import read_lesions, write_lesions
 from cmb_bidsapp.report.words import verdict_in_words
 from tests.lesions.test_grading import CLEAR
@@ -131,7 +140,7 @@ def test_the_first_rule_that_rejects_has_the_last_word():
 
     def rule(name, decision):
         def one(candidate):
-            asked.append((name, candidate.lesion))
+            asked.append((name, candidate))
             return decision
 
         return one
@@ -161,8 +170,10 @@ def too_large(monkeypatch):
 
 
 def test_a_new_rule_needs_a_function_and_a_reason(too_large, tmp_path):
+    sizes = {one.lesion: one.diameter for one in CANDIDATES}
+
     def small(candidate):
-        return Decision(False, too_large, "size") if candidate.diameter > 3 else None
+        return Decision(False, too_large, "size") if sizes[candidate] > 3 else None
 
     path = tmp_path / "lesions.tsv"
     write_lesions(path, table(more=[small]))
@@ -194,7 +205,7 @@ SIGNS = {
 
 
 def test_calcium_is_rejected_where_that_is_asked_for():
-    asked = table(more=[phase_rule(SIGNS)], signs=SIGNS)
+    asked = table(more=[phase_rule({n: one.sign for n, one in SIGNS.items()})], signs=SIGNS)
     assert [lesion.status for lesion in asked] == ["rejected", "rejected", "kept"]
     # CFPR comes first.
     assert [lesion.reason for lesion in asked] == [
@@ -215,3 +226,22 @@ def test_signs_are_told_and_without_a_phase_there_are_no_columns_of_it(tmp_path)
     write_lesions(path, table())
     assert "phase" not in path.read_text()
     assert "phase" not in path.with_suffix(".json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("asked", "signs", "kept"),
+    [
+        ({}, {1: PhaseSign.DIAMAGNETIC, 2: PhaseSign.DIAMAGNETIC}, [True, False]),
+        ({"cfpr": False}, None, [True, True]),
+        (
+            {"phase_rule": "reject"},
+            {1: PhaseSign.DIAMAGNETIC, 2: PhaseSign.DIAMAGNETIC},
+            [False, False],
+        ),
+        ({"phase_rule": "reject"}, None, [True, False]),
+    ],
+)
+def test_rules_are_those_that_are_asked_for_and_whose_evidence_is_known(asked, signs, kept):
+    grounds = Grounds(verdicts=(KEPT, REJECTED), signs=signs)
+    rules = rules_of(Decisions(**asked), grounds)
+    assert [decide(number, rules).kept for number in (1, 2)] == kept

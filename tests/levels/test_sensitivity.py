@@ -9,8 +9,8 @@ from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.outputs import write_image
 from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.cli import main
+from cmb_bidsapp.core.decisions import Decisions
 from cmb_bidsapp.models.registry import load_lesion_model
-from cmb_bidsapp.settings import Decisions
 from tests.models.toys import toy_bundle
 from tests.sensitivity.scans import AFFINE, SHAPE, plain_scan
 from tests.skeletons import result_of, tree

@@ -34,13 +34,21 @@ def test_a_card_without_a_calibration_does_not_mention_one(plain, tmp_path):
     assert "calibration" not in json.loads((tmp_path / "model.json").read_text())
 
 
+def test_a_card_of_an_earlier_version_keeps_its_license(plain, tmp_path):
+    del plain["license"]
+    card = card_of({**plain, "licence": "MIT"}, tmp_path)
+    assert card.license == "MIT"
+    write_card(tmp_path / "model.json", card)
+    assert json.loads((tmp_path / "model.json").read_text())["license"] == "MIT"
+
+
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [
         ("name", None, "name must be"),
         ("name", "two\nlines", "name must be"),
         ("version", 2, "version must be"),
-        ("licence", " ", "licence must be"),
+        ("license", " ", "license must be"),
         ("training_data", [], "training_data must be"),
         ("trainer", None, "trainer must be"),
         ("task", "brains", "anatomy or lesions"),

@@ -99,7 +99,7 @@ def test_packaged_models_are_whole_small_and_described(name: str) -> None:
     assert name in packaged_models()
     bundle = load_bundle(name)
     card = dataclasses.asdict(bundle.card)
-    stated = ("licence", "training_data", "trainer", "spacing", "channels", "labels", "metrics")
+    stated = ("license", "training_data", "trainer", "spacing", "channels", "labels", "metrics")
     assert all(card[key] for key in stated)
     assert (card["name"], card["task"]) == (name, name)
     assert (bundle.folder / "weights.pt").stat().st_size < 25 * 2**20

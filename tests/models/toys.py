@@ -15,7 +15,7 @@ FIVE = {**PROXY, "CMB": CMB}
 TWO = {"0": "T2starw", "1": "T1w"}
 CONFIGURATION = "3d_fullres"
 SPACING = [5.0, 1.0, 1.0]
-STATED = {"name": "toy", "version": "1", "licence": "Apache-2.0", "training_data": "none"}
+STATED = {"name": "toy", "version": "1", "license": "Apache-2.0", "training_data": "none"}
 
 
 def architecture():

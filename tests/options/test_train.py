@@ -33,7 +33,7 @@ def test_each_kind_has_its_request(words, kind):
 def test_the_card_says_what_was_typed(option):
     request = read_training(["lesions", "out", *TEXTS, "--version", "2", option, "MIT"])
     assert request.card["name"] == "mine"
-    assert (request.card["version"], request.card["licence"]) == ("2", "MIT")
+    assert (request.card["version"], request.card["license"]) == ("2", "MIT")
 
 
 def test_regions_are_learned_unless_they_are_not_wanted():

@@ -19,7 +19,7 @@ def test_the_long_version_names_models_and_tools(words, capsys):
     card = load_card(LESION_MODEL)
     for name in (WEIGHTS, SECOND_LOOK):
         assert f"{name} SHA-256 {card.files[name]}" in lines[f"model {LESION_MODEL}"]
-    assert card.licence in lines[f"model {LESION_MODEL}"]
+    assert card.license in lines[f"model {LESION_MODEL}"]
     assert lines["torch"] == importlib.metadata.version("torch")
     assert {"revision", "recon-all", "mri_synthstrip"} <= lines.keys()
 

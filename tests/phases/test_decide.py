@@ -14,11 +14,12 @@ from cmb_bidsapp.bids.provenance import read_provenance
 from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.clinical.mars import FORM_COLUMNS
 from cmb_bidsapp.clinical.summary import SUMMARY_COLUMNS, read_warnings
+from cmb_bidsapp.core.decisions import Decisions
 from cmb_bidsapp.core.labels import CMB, LEFT, MARS
 from cmb_bidsapp.models.card import CARD, SECOND_LOOK, read_card, write_card
 from cmb_bidsapp.models.registry import PACKAGED
 from cmb_bidsapp.report.sessions import cfpr_in_words
-from cmb_bidsapp.settings import Clinical, Decisions, Lesions, Settings
+from cmb_bidsapp.settings import Clinical, Lesions, Settings
 from cmb_bidsapp.workflow import DECIDE
 from tests.phases.heads import shifted
 from tests.skeletons import session as session_of

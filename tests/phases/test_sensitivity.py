@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from cmb_bidsapp.bids.outputs import write_image
+from cmb_bidsapp.core.decisions import Decisions
 from cmb_bidsapp.core.errors import DataError
 from cmb_bidsapp.models.registry import load_lesion_model
 from cmb_bidsapp.phases.sensitivity import chain_of, decisions_of, read_scan
@@ -33,5 +34,5 @@ def test_decisions_are_those_of_the_session_not_of_the_run(files, tmp_path):
         bids_dir=tmp_path, out_dir=tmp_path / "out", levels=("participant",), sensitivity=1
     )
     chain = chain_of(model, plain_scan(), files, settings)
-    assert (chain.threshold, chain.min_size) == (0.77, 3.0)
-    assert (chain.cfpr, chain.mode, chain.own_regions) == (True, "paper", True)
+    assert chain.decisions == Decisions.written(decided)
+    assert (chain.decisions.threshold, chain.own_regions) == (0.77, True)

@@ -217,6 +217,14 @@ def test_grid_of_an_image():
     assert grid.spacing == pytest.approx(tuple(voxel_sizes(affine)))
 
 
+def test_a_voxel_size_as_headers_have_it_as_it_was_meant_and_as_protocols_name_it():
+    affine = affine_of((0.4286, 0.43 + 1e-9, 6.4999999))
+    grid = Grid.of(np.zeros((3, 4, 5)), affine)
+    assert grid.header_spacing == tuple(np.float32([0.4286, 0.43, 6.5]).astype(float))
+    assert grid.rounded_spacing == (0.4286, 0.43, 6.5)
+    assert grid.nominal_spacing == (0.43, 0.43, 6.5)
+
+
 def test_a_part_of_a_grid_keeps_its_place_in_the_world():
     whole = Grid(
         (8, 9, 10), np.array([[0, -2.0, 0, 5], [1.5, 0, 0, -3], [0, 0, 3, 7], [0, 0, 0, 1]])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cmb_bidsapp.group.reading import Reading
+from cmb_bidsapp.group.reader_decisions import Reading
 from cmb_bidsapp.report.evaluation_figures import (
     PAIRS,
     STYLES,

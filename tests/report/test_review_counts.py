@@ -12,9 +12,9 @@ from cmb_bidsapp.clinical.follow_up import known_summary
 from cmb_bidsapp.clinical.mars import fill, form_rows
 from cmb_bidsapp.clinical.summary import CUTOFFS, summarize
 from cmb_bidsapp.core.labels import MARS_FORM
-from cmb_bidsapp.group.rating import parse
-from cmb_bidsapp.group.reading import decide
-from cmb_bidsapp.group.records import Record
+from cmb_bidsapp.group.rating_rows import parse
+from cmb_bidsapp.group.reader_decisions import decide
+from cmb_bidsapp.group.session_records import Record
 from cmb_bidsapp.lesions.lesion import Grade, Lesion, Reason, Side, Status
 from cmb_bidsapp.lesions.presence import Change, State
 from cmb_bidsapp.report.changes import ReportedChanges, TrackView

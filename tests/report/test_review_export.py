@@ -3,7 +3,7 @@
 import pytest
 
 from cmb_bidsapp.bids.tables import read_table
-from cmb_bidsapp.group.rating import LATER_COLUMNS, RATING_COLUMNS
+from cmb_bidsapp.group.rating_rows import LATER_COLUMNS, RATING_COLUMNS
 from cmb_bidsapp.group.ratings import read_ratings
 from tests.group.readers import CANDIDATES, rating, row_of, write_ratings, write_session
 from tests.report.reviewing import Reader, outputs_of, write_page

@@ -10,7 +10,7 @@ from cmb_bidsapp.bids.outputs import write_image
 from cmb_bidsapp.clinical.mars import fill
 from cmb_bidsapp.core.labels import LEFT, MARS, RIGHT
 from cmb_bidsapp.group.ratings import read_ratings
-from cmb_bidsapp.group.records import read_record
+from cmb_bidsapp.group.session_records import read_record
 from cmb_bidsapp.lesions.candidates import measure
 from cmb_bidsapp.lesions.cfpr import judge
 from cmb_bidsapp.lesions.instances import find_instances

@@ -5,7 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
+from cmb_bidsapp.core.decisions import Decisions
 from cmb_bidsapp.evaluation.matching import lesions_of
+from cmb_bidsapp.lesions import rules
+from cmb_bidsapp.lesions.lesion import Reason
+from cmb_bidsapp.lesions.rules import Decision, RuleKind
 from cmb_bidsapp.sensitivity.measure import (
     FROM_MARKS_MM,
     Chain,
@@ -30,7 +34,7 @@ ENOUGH = 8
 
 
 def chain_of(network, **other):
-    return Chain(network=network, own_regions=True, threshold=0.5, **other)
+    return Chain(network=network, own_regions=True, decisions=Decisions(**other))
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +132,7 @@ def test_what_false_positive_reduction_rejects_is_not_found(scan):
         for chain in (
             chain_of(DarkSpots(0.3), cfpr=False),
             # No periphery can be brain beyond measure.
-            chain_of(DarkSpots(0.3), ratio=1.1),
+            chain_of(DarkSpots(0.3), cfpr_ratio=1.1),
         )
     )
     assert kept > 5
@@ -158,8 +162,8 @@ def test_without_regions_of_its_own_those_of_the_anatomy_decide(scan):
             found.labels[:] = 0
             return found
 
-    own = Chain(network=NoRegions(0.3), own_regions=True, threshold=0.5)
-    anatomy = Chain(network=NoRegions(0.3), own_regions=False, threshold=0.5)
+    own = chain_of(NoRegions(0.3))
+    anatomy = dataclasses.replace(own, own_regions=False)
     assert not any(row["found"] for row in measure_scan(scan, own, 1, seed=0))
     assert any(row["found"] for row in measure_scan(scan, anatomy, 1, seed=0))
 
@@ -218,3 +222,14 @@ def test_a_simulated_scan_shows_the_sensitivity_that_its_truth_shows():
         assert all(agree.values()), agree
     # They are enough to tell a keen network from a dull one.
     assert not all(agreeing(Measured.of(true[0.2]), Measured.of(drawn[0.45])).values())
+
+
+def test_a_new_rule_reaches_the_measurement(scan, monkeypatch):
+    def nothing(_):
+        return lambda _: Decision(kept=False, reason=Reason.READER, by="nothing")
+
+    chain = chain_of(DarkSpots(0.3))
+    assert any(row["found"] for row in measure_scan(scan, chain, 1, seed=0))
+    new = RuleKind(asked=lambda _: True, goes_by="verdicts", make=nothing)
+    monkeypatch.setattr(rules, "RULES", (*rules.RULES, new))
+    assert not any(row["found"] for row in measure_scan(scan, chain, 1, seed=0))

@@ -7,6 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from cmb_bidsapp.bids.derivatives import SessionFiles
 from cmb_bidsapp.bids.tables import read_table
 from cmb_bidsapp.simulate.dataset import (
     describe_dataset,
@@ -17,6 +18,11 @@ from cmb_bidsapp.simulate.truth import (
     MIMIC_COLUMNS,
 )
 from tests.simulate.heads import HEAD
+
+
+def places(folder, session=None):
+    """Participant 01 in the datasets of the images and of the truth."""
+    return tuple(SessionFiles(folder / name, "01", session) for name in ("raw", "truth"))
 
 
 def files_below(folder):
@@ -35,7 +41,7 @@ def with_sidecars(*stems):
 
 @pytest.mark.parametrize("session", [None, "A"])
 def test_a_case_is_written_as_these_files(case, tmp_path, session):
-    write_case(tmp_path / "raw", tmp_path / "truth", {"sub": "01", "ses": session}, case)
+    write_case(*places(tmp_path, session), case)
     folder = "sub-01/ses-A/anat" if session else "sub-01/anat"
     stem = f"{folder}/sub-01_ses-A" if session else f"{folder}/sub-01"
     assert_files(tmp_path / "raw", with_sidecars(f"{stem}_T2starw", f"{stem}_T1w"))
@@ -63,7 +69,7 @@ def test_a_case_is_written_as_these_files(case, tmp_path, session):
 
 def test_the_files_hold_the_case(case, tmp_path):
     raw, truth = tmp_path / "raw", tmp_path / "truth"
-    write_case(raw, truth, {"sub": "01", "ses": None}, case)
+    write_case(*places(tmp_path), case)
 
     def read(folder, name):
         return nib.load(folder / "sub-01" / "anat" / f"sub-01_{name}.nii.gz")
@@ -101,21 +107,24 @@ def test_the_files_hold_the_case(case, tmp_path):
 
 
 def test_the_phase_is_written_as_a_part_of_its_own(case, tmp_path):
-    write_case(tmp_path / "raw", tmp_path / "truth", {"sub": "01", "ses": None}, case, phase=True)
+    write_case(*places(tmp_path), case, phase=True)
     anat = tmp_path / "raw" / "sub-01" / "anat"
     assert not (anat / "sub-01_T2starw.nii.gz").exists()
     assert (anat / "sub-01_part-mag_T2starw.nii.gz").exists()
     phase = nib.load(anat / "sub-01_part-phase_T2starw.nii.gz").get_fdata()
     assert -np.pi <= phase.min() < -1
     assert 1 < phase.max() <= np.pi + 1e-6
+    # What is true of it refers to the image that is there.
+    stripped = tmp_path / "truth" / "sub-01" / "anat" / "sub-01_desc-preproc_T2starw.json"
+    reference = json.loads(stripped.read_text())["SpatialReference"]
+    assert reference == "bids:raw:sub-01/anat/sub-01_part-mag_T2starw.nii.gz"
     sidecar = json.loads((anat / "sub-01_part-phase_T2starw.json").read_text())
     assert (sidecar["Units"], sidecar["ProtocolName"]) == ("rad", "gre3t3mm")
 
 
 def test_an_swi_is_named_as_such_and_has_no_phase_beside_it(case, tmp_path):
     weighted = replace(case, protocol=replace(case.protocol, swi=True))
-    entities = {"sub": "01", "ses": None}
-    write_case(tmp_path / "raw", tmp_path / "truth", entities, weighted, phase=True)
+    write_case(*places(tmp_path), weighted, phase=True)
     names = sorted(p.name for p in (tmp_path / "raw" / "sub-01" / "anat").glob("*.nii.gz"))
     assert names == ["sub-01_T1w.nii.gz", "sub-01_acq-swi_T2starw.nii.gz"]
     sidecar = tmp_path / "truth/sub-01/anat/sub-01_desc-preproc_T2starw.json"

@@ -38,7 +38,7 @@ def with_vessels(seed):
 
 def untrained_bundle(folder):
     """A model whose judges have learned nothing; its threshold marks a fifth of dark places."""
-    toy_bundle(folder, licence="CC BY-NC-SA 4.0", training_data="nothing")
+    toy_bundle(folder, license="CC BY-NC-SA 4.0", training_data="nothing")
     torch.manual_seed(3)
     network = SecondLook()
     add_second_look(folder, network.state_dict())

@@ -73,7 +73,7 @@ def test_more_is_found_at_as_many_marks(adapted):
 def test_the_card_says_where_it_comes_from_and_what_it_learned(adapted, start):
     card, before = card_of(adapted), card_of(start)
     assert card["name"] == "toy-adapted"
-    assert card["licence"] == before["licence"] == "CC BY-NC-SA 4.0"
+    assert card["license"] == before["license"] == "CC BY-NC-SA 4.0"
     assert card["training_data"].endswith("adapted, without labels, to 3 scans of 3 participants")
     told = card["schedule"]["adaptation"]
     assert told["start"] == {"name": "toy", "version": "1", "sha256": before["files"]}

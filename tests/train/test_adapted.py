@@ -64,7 +64,7 @@ def test_it_says_what_it_has_learned_from_and_the_card_can_hold_it(start, change
     rated = dataclasses.replace(LEARNED, rated=2)
     assert "ratings of 2" in card_changes(start, rated, GAIN, WAY, None)["training_data"]
     texts = {name: changes[name] for name in ("name", "training_data")}
-    assert list(text_problems({**texts, "version": "1", "licence": "MIT"})) == []
+    assert list(text_problems({**texts, "version": "1", "license": "MIT"})) == []
 
 
 def test_acquisitions_are_counted_the_most_frequent_first():

@@ -125,7 +125,7 @@ def test_training_resumes_and_its_bundle_segments(label_map: Path, tmp_path: Pat
         [label_map], checkpoint, steps=2, progress=lambda step, _: seen.append(step)
     )
     assert seen == [1, 2]
-    stated = {"name": "t", "version": "1", "licence": "none", "training_data": "a ball"}
+    stated = {"name": "t", "version": "1", "license": "none", "training_data": "a ball"}
     export_anatomy(weights, tmp_path / "bundle", stated, steps=2)
     network = AnatomyNetwork(load_bundle(str(tmp_path / "bundle")))
     data = np.random.default_rng(0).random((40, 30, 20)).astype(np.float32)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from cmb_bidsapp.core.decisions import Decisions
 from cmb_bidsapp.lesions.views import CHANNELS, PIXELS
 from cmb_bidsapp.sensitivity.measure import Chain, Drawn
 from cmb_bidsapp.train.held_back import Trial, as_arrays, from_arrays, trial_of, trials_of
@@ -12,7 +13,7 @@ from tests.sensitivity.scans import AFFINE, SHAPE, DarkSpots, plain_scan
 
 def chain_of(network=None, **other):
     network = network or DarkSpots(0.3)
-    return Chain(network=network, own_regions=True, threshold=0.5, **other)
+    return Chain(network=network, own_regions=True, decisions=Decisions(**other))
 
 
 def with_spots(*places):
@@ -84,7 +85,7 @@ def test_what_is_marked_already_finds_nothing():
 
 def test_what_false_positive_reduction_rejects_is_no_candidate():
     # No periphery can be brain beyond measure.
-    trial = trial_of(with_spots((20, 20, 5)), chain_of(ratio=1.1))
+    trial = trial_of(with_spots((20, 20, 5)), chain_of(cfpr_ratio=1.1))
     assert len(trial.marks) == len(trial.views) == 0
     assert trial.scores(Verdict()).size == 0
 

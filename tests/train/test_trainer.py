@@ -2,7 +2,12 @@
 
 import torch
 
-from cmb_bidsapp.train.trainer import LesionLoss
+from cmb_bidsapp.train.request import LOSSES
+from cmb_bidsapp.train.trainer import TRAINERS, LesionLoss
+
+
+def test_every_loss_that_can_be_asked_for_has_a_trainer():
+    assert TRAINERS.keys() == LOSSES.keys()
 
 
 def test_the_lesion_loss_asks_only_whether_a_voxel_is_a_microbleed():

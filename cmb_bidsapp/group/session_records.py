@@ -18,7 +18,7 @@ from cmb_bidsapp.clinical.mars import NEEDED
 from cmb_bidsapp.clinical.summary import read_warnings
 from cmb_bidsapp.core.errors import ExitCode
 from cmb_bidsapp.core.outcome import UNFINISHED
-from cmb_bidsapp.group.rating import ALGORITHM, Rating
+from cmb_bidsapp.group.rating_rows import ALGORITHM, Rating
 from cmb_bidsapp.lesions.lesion import Lesion
 from cmb_bidsapp.lesions.table import read_lesions
 

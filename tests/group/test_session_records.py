@@ -10,7 +10,7 @@ from cmb_bidsapp.bids.outputs import sidecar_of, write_json
 from cmb_bidsapp.bids.protocol import Protocol, SequenceKind
 from cmb_bidsapp.bids.stamps import Stamp, state_of, write_stamp
 from cmb_bidsapp.bids.tables import write_table
-from cmb_bidsapp.group.records import Problem, Record, records
+from cmb_bidsapp.group.session_records import Problem, Record, records
 from tests.group.sessions import GRE, lesion, write_session, write_status
 
 MARKUP = "<img src=x onerror=alert(1)>"

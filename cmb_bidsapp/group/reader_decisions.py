@@ -17,8 +17,8 @@ from cmb_bidsapp.core.arrays import Floats
 from cmb_bidsapp.group.consensus import NOT_CMB, SAME_LESION_MM, same_lesions
 from cmb_bidsapp.group.opinion import Opinion, modes_of
 from cmb_bidsapp.group.places import LesionPlaces
-from cmb_bidsapp.group.rating import READ, SAME_PLACE_MM, Rating, in_words, named, ruling
-from cmb_bidsapp.group.records import Problem, Record
+from cmb_bidsapp.group.rating_rows import READ, SAME_PLACE_MM, Rating, in_words, named, ruling
+from cmb_bidsapp.group.session_records import Problem, Record
 from cmb_bidsapp.lesions.lesion import (
     COUNTED,
     UNASSIGNED,
