@@ -125,7 +125,7 @@ def phase_rule(signs: Mapping[int, PhaseSign]) -> Rule:
     """Reject what is diamagnetic: calcium. Of the rest the phase says nothing that decides."""
 
     def rule(candidate: int) -> Decision | None:
-        if signs[candidate] is PhaseSign.DIAMAGNETIC:
+        if signs.get(candidate) is PhaseSign.DIAMAGNETIC:
             return Decision(kept=False, reason=Reason.DIAMAGNETIC, by="phase")
         return None
 
