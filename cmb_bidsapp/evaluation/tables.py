@@ -27,8 +27,10 @@ from cmb_bidsapp.evaluation.summary import (
 )
 from cmb_bidsapp.lesions.lesion import UNASSIGNED
 
+#: A row of a table of an evaluation.
+ResultRow = Mapping[str, Any]
 #: Rows of each table by its name.
-Tables = Mapping[str, Sequence[dict[str, Any]]]
+Tables = Mapping[str, Sequence[ResultRow]]
 
 
 def session_rows(result: SessionResult) -> Iterator[dict[str, Any]]:
@@ -152,7 +154,7 @@ def write_tables(out_dir: Path, tables: Tables, results: Sequence[SessionResult]
     """
     lesions = (row for result in results for row in lesion_rows(result))
     written = []
-    rows: Iterable[dict[str, Any]]
+    rows: Iterable[ResultRow]
     for name, rows in (*tables.items(), ("lesions", lesions)):
         path = out_dir / f"evaluation_{name}.tsv"
         described = columns.COLUMNS[name]

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from cmb_bidsapp.evaluation.summary import Figure
 
-Row = Mapping[str, Figure | str]
+#: A row of figures that are printed.
+PrintedRow = Mapping[str, Figure | str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +40,7 @@ def _grid(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"  {line}".rstrip() for line in lines)
 
 
-def interval(row: Row, name: str, digits: int = 4) -> str:
+def interval(row: PrintedRow, name: str, digits: int = 4) -> str:
     """A figure of a row with its 95 % interval, where it has one.
 
     Parameters

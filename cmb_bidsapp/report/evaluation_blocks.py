@@ -11,12 +11,12 @@ from cmb_bidsapp.core.burden import BURDEN_NAMES
 from cmb_bidsapp.evaluation.results import AFTER, ANATOMY, BEFORE, GIVEN, REGIONS
 from cmb_bidsapp.evaluation.summary import EVERYBODY
 from cmb_bidsapp.lesions.lesion import UNASSIGNED
-from cmb_bidsapp.report.blocks import Block, Row, interval, number, yes
+from cmb_bidsapp.report.blocks import Block, PrintedRow, interval, number, yes
 
 _STAGE_TEXT = {BEFORE: "before CFPR", AFTER: "after CFPR", GIVEN: "as given"}
 
 
-def blocks_of(tables: Mapping[str, Sequence[Row]]) -> list[Block]:
+def blocks_of(tables: Mapping[str, Sequence[PrintedRow]]) -> list[Block]:
     """All blocks that have something to say, from the rows of the tables by name."""
     summaries = tables["summary"]
     several = len({row["method"] for row in summaries}) > 1
@@ -43,7 +43,7 @@ def blocks_of(tables: Mapping[str, Sequence[Row]]) -> list[Block]:
     return [block for block in blocks if block.rows]
 
 
-def _table_1(paper: Sequence[Row]) -> Block:
+def _table_1(paper: Sequence[PrintedRow]) -> Block:
     rows = [(_whose(row), *_beside(row)) for row in paper if row["table"] == 1]
     return Block(
         title="Table 1 of the paper, and these sessions",
@@ -56,7 +56,7 @@ def _table_1(paper: Sequence[Row]) -> Block:
     )
 
 
-def _table_2(paper: Sequence[Row]) -> Block:
+def _table_2(paper: Sequence[PrintedRow]) -> Block:
     rows = [
         (
             _whose(row),
@@ -89,11 +89,11 @@ _BESIDE = (
 )
 
 
-def _whose(row: Row) -> str:
+def _whose(row: PrintedRow) -> str:
     return f"paper: {row['method']}" if row["source"] == "paper" else str(row["method"])
 
 
-def _beside(row: Row) -> list[str]:
+def _beside(row: PrintedRow) -> list[str]:
     published = ("internal_dice", "internal_f1", "external_dice", "external_f1")
     if row["source"] == "paper":
         return [*(number(row[key], 4) for key in published), *4 * [""]]
@@ -101,7 +101,7 @@ def _beside(row: Row) -> list[str]:
     return [*4 * [""], number(row["session_f1_n"], 0), *measured]
 
 
-def _microbleeds(named: Sequence[tuple[str, Row]]) -> Block:
+def _microbleeds(named: Sequence[tuple[str, PrintedRow]]) -> Block:
     rows = [
         (
             name,
@@ -120,7 +120,7 @@ def _microbleeds(named: Sequence[tuple[str, Row]]) -> Block:
     )
 
 
-def _lesions(named: Sequence[tuple[str, Row]]) -> Block:
+def _lesions(named: Sequence[tuple[str, PrintedRow]]) -> Block:
     heads = ("", "scans", "TP", "FP", "FN", "ignored", "precision", "recall", "FP/scan")
     rows = [
         (
@@ -142,7 +142,7 @@ def _lesions(named: Sequence[tuple[str, Row]]) -> Block:
     )
 
 
-def _free(named: Sequence[tuple[str, Row]]) -> Block:
+def _free(named: Sequence[tuple[str, PrintedRow]]) -> Block:
     rows = [
         (
             name,
@@ -161,7 +161,7 @@ def _free(named: Sequence[tuple[str, Row]]) -> Block:
     )
 
 
-def _counts(named: Sequence[tuple[str, Row]]) -> Block:
+def _counts(named: Sequence[tuple[str, PrintedRow]]) -> Block:
     rows = [
         (
             name,
@@ -185,7 +185,7 @@ def _counts(named: Sequence[tuple[str, Row]]) -> Block:
     )
 
 
-def _burden(named: Sequence[tuple[str, Row]], burden: Sequence[Row]) -> Block:
+def _burden(named: Sequence[tuple[str, PrintedRow]], burden: Sequence[PrintedRow]) -> Block:
     names = {_key(row): name for name, row in named}
     rows = [
         (
@@ -203,7 +203,7 @@ def _burden(named: Sequence[tuple[str, Row]], burden: Sequence[Row]) -> Block:
     )
 
 
-def _regions(named: Sequence[tuple[str, Row]]) -> Block:
+def _regions(named: Sequence[tuple[str, PrintedRow]]) -> Block:
     rows = [
         (
             name,
@@ -225,7 +225,7 @@ def _regions(named: Sequence[tuple[str, Row]]) -> Block:
     )
 
 
-def _confusion(named: Sequence[tuple[str, Row]], regions: Sequence[Row]) -> Block:
+def _confusion(named: Sequence[tuple[str, PrintedRow]], regions: Sequence[PrintedRow]) -> Block:
     names = {_key(row): name for name, row in named if row["region_known"]}
     rows = [
         (
@@ -243,7 +243,7 @@ def _confusion(named: Sequence[tuple[str, Row]], regions: Sequence[Row]) -> Bloc
     )
 
 
-def _anatomy(named: Sequence[tuple[str, Row]]) -> Block:
+def _anatomy(named: Sequence[tuple[str, PrintedRow]]) -> Block:
     groups = [(name, row) for name, row in named if row["stage"] != BEFORE]
     known = [name for name in ANATOMY if any(row[f"{name}_dice_n"] for _, row in groups)]
     known_groups = [
@@ -252,7 +252,7 @@ def _anatomy(named: Sequence[tuple[str, Row]]) -> Block:
         if any(row[f"{key}_dice_n"] for key in known)
     ]
 
-    def cell(row: Row, name: str) -> str:
+    def cell(row: PrintedRow, name: str) -> str:
         mean, lowest = (number(row[f"{name}_dice_{which}"], 3) for which in ("mean", "lowest"))
         return f"{mean} ({lowest})"
 
@@ -271,7 +271,7 @@ def _anatomy(named: Sequence[tuple[str, Row]]) -> Block:
     )
 
 
-def _froc(froc: Sequence[Row], several: bool) -> Block:
+def _froc(froc: Sequence[PrintedRow], several: bool) -> Block:
     rows = [
         (
             *([str(row["method"])] if several else []),
@@ -294,7 +294,7 @@ def _froc(froc: Sequence[Row], several: bool) -> Block:
     )
 
 
-def _radii(radii: Sequence[Row], several: bool) -> Block:
+def _radii(radii: Sequence[PrintedRow], several: bool) -> Block:
     rows = [
         (
             *([str(row["method"])] if several else []),
@@ -317,10 +317,10 @@ def _radii(radii: Sequence[Row], several: bool) -> Block:
     )
 
 
-def _key(row: Row) -> tuple[object, ...]:
+def _key(row: PrintedRow) -> tuple[object, ...]:
     return row["method"], row["group"], row["stage"]
 
 
-def _name(row: Row, several: bool) -> str:
+def _name(row: PrintedRow, several: bool) -> str:
     method = f"{row['method']}: " if several else ""
     return f"{method}{row['group']}, {_STAGE_TEXT[str(row['stage'])]}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,9 @@ from cmb_bidsapp.bids.outputs import atomic
 from cmb_bidsapp.core.defaults import CFPR_RADIUS_MM
 from cmb_bidsapp.evaluation.results import BEFORE
 from cmb_bidsapp.evaluation.summary import EVERYBODY
+from cmb_bidsapp.evaluation.tables import ResultRow, Tables
 from cmb_bidsapp.group import agreement
 from cmb_bidsapp.group.reader_decisions import Reading
-
-Row = Mapping[str, Any]
-Tables = Mapping[str, Sequence[Row]]
 
 #: Colors of Okabe and Ito, told apart by people with any color vision, and marks for print.
 STYLES = (
@@ -171,7 +169,9 @@ def raters(readings: Sequence[Reading], seed: int = 0) -> Figure | None:
     return drawn
 
 
-def _agreement(ax: Axes, scans: Sequence[Row], summaries: Sequence[Row], color: str) -> None:
+def _agreement(
+    ax: Axes, scans: Sequence[ResultRow], summaries: Sequence[ResultRow], color: str
+) -> None:
     points = Counter(
         ((row["predicted"] + row["reference"]) / 2, row["predicted"] - row["reference"])
         for row in scans
@@ -243,16 +243,16 @@ def radii(tables: Tables) -> Figure | None:
     return figure
 
 
-def _by_method(rows: Sequence[Row]) -> dict[str, list[Row]]:
+def _by_method(rows: Sequence[ResultRow]) -> dict[str, list[ResultRow]]:
     """Rows of all sessions, by method."""
-    found: dict[str, list[Row]] = {}
+    found: dict[str, list[ResultRow]] = {}
     for row in rows:
         if row["group"] == EVERYBODY:
             found.setdefault(row["method"], []).append(row)
     return found
 
 
-def _last_word(tables: Tables, method: str) -> list[Row]:
+def _last_word(tables: Tables, method: str) -> list[ResultRow]:
     return [
         row
         for row in tables["summary"]
