@@ -12,7 +12,6 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from cmb_bidsapp.anatomy.quality import readable
 from cmb_bidsapp.clinical.summary import SUMMARY_COLUMNS
 from cmb_bidsapp.core.burden import BURDEN_NAMES
 from cmb_bidsapp.core.defaults import GROUP_FOLDER, NOT_A_DIAGNOSIS, NOT_ASSESSED
@@ -30,6 +29,7 @@ from cmb_bidsapp.report import cohort_brains, cohort_figures, evaluation_figures
 from cmb_bidsapp.report.pages import write_page
 from cmb_bidsapp.report.sensitivity import found_by_kind
 from cmb_bidsapp.report.sessions import in_words
+from cmb_bidsapp.report.words import measure_in_words, note_in_words
 from cmb_bidsapp.sensitivity.tables import SessionKind
 
 #: Sessions that the page shows as unlike the others; ``group_qc.tsv`` has them all.
@@ -135,7 +135,8 @@ def write_group_report(
         ranged=ranged,
         signed=signed,
         in_words=in_words,
-        readable=readable,
+        measure_in_words=measure_in_words,
+        note_in_words=note_in_words,
     )
     return path
 

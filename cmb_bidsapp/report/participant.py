@@ -44,6 +44,7 @@ from cmb_bidsapp.report.sessions import (
     session_view,
 )
 from cmb_bidsapp.report.viewer import ADDED, ADDED_COLOR, KEPT, REJECTED, Script, script
+from cmb_bidsapp.report.words import ANATOMY
 from cmb_bidsapp.settings import Settings
 
 LOG = logging.getLogger(__name__)
@@ -144,6 +145,7 @@ def _page(
         methods=_methods(settings, made),
         models=_models(settings, made),
         settings=settings.to_toml(),
+        anatomy_note=ANATOMY,
         not_a_diagnosis=NOT_A_DIAGNOSIS,
         not_assessed=NOT_ASSESSED,
     )

@@ -28,7 +28,12 @@ from cmb_bidsapp.report.fitting import NO_VOLUMES, Volumes
 from cmb_bidsapp.report.pages import SizeBudget
 from cmb_bidsapp.report.reading import candidates, session_data
 from cmb_bidsapp.report.sensitivity import Found, found_in
-from cmb_bidsapp.report.words import instead_in_words, verdict_in_words
+from cmb_bidsapp.report.words import (
+    instead_in_words,
+    measure_in_words,
+    note_in_words,
+    verdict_in_words,
+)
 
 #: Columns of the table of the anatomy, and of the lesion table, that are numbers a person reads.
 MEASURED = ("value", "low", "high")
@@ -192,7 +197,7 @@ def session_view(
         key=f"ses-{session.session}" if session.session else "n/a",
         title=f"ses-{session.session}" if session.session else f"sub-{session.participant}",
         error=shown.error,
-        notes=(*session.notes, *made.notes),
+        notes=tuple(note_in_words(note) for note in (*session.notes, *made.notes)),
         with_t1w=session.t1w is not None,
         with_swi=files.swi.exists(),
         inputs=tuple(_inputs(session, bids_dir)),
@@ -299,10 +304,12 @@ def _quality(files: SessionFiles) -> list[dict[str, str]]:
     """Rows of the table of the anatomy, numbers rounded; older outputs have none."""
     if not files.quality.exists():
         return []
-    return [
-        {**row, **{name: readable(float(row[name])) for name in MEASURED if row[name] != "n/a"}}
-        for row in read_table(files.quality)
-    ]
+    rows = []
+    for row in read_table(files.quality):
+        known = {name: float(row[name]) for name in MEASURED if row[name] != "n/a"}
+        told = {name: measure_in_words(value, row["units"])[0] for name, value in known.items()}
+        rows.append({**row, **told, "units": measure_in_words(0.0, row["units"])[1]})
+    return rows
 
 
 def _card(lesion: Lesion, picture: str | None = None, path: Path | None = None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from cmb_bidsapp.group import cohort
 from tests.group import readers
 from tests.group.followed import write_followed
 from tests.group.sessions import GRE, SWI, lesion, measure, write_changes, write_session
-from tests.report.accessible import violations
+from tests.report.accessible import broken_headings, violations
 
 MARKUP = "<img src=x onerror=alert(1)>"
 
@@ -85,6 +85,27 @@ def test_the_page_shows_every_part_of_a_cohort(page):
     assert "SWI 1 of 1 participant has microbleeds" in text
     assert "sub-07 1 thalamus volume 2 ml ▼ too low" in text
     assert "sub-95/anat/sub-95_label-CMB_lesions.tsv: not a text file" in text
+
+
+@pytest.mark.parametrize("width", [1366, 390])
+def test_no_heading_is_broken_at_a_hyphen(out, open_page, width):
+    page = open_page(out / "group.html", viewport={"width": width, "height": 800})
+    assert "ARIA-H moderate" in words(page)
+    assert broken_headings(page) == []
+
+
+def test_shares_are_in_percent(tmp_path, open_page):
+    out = tmp_path / "out"
+    note = "check the anatomy: thalamus asymmetry is 0.386 share (expected at most 0.25)"
+    uneven = measure("thalamus asymmetry", 0.386, "high", "share")
+    write_session(out, "01", None, 1, {**GRE, "Notes": [note]}, [uneven])
+    page = open_page(run(out))
+    for summary in page.locator("summary").all():
+        summary.click()
+    text = words(page)
+    assert "sub-01 1 thalamus asymmetry 38.6 % ▲ too high" in text
+    assert "thalamus asymmetry GRE 1 38.6 %" in text
+    assert "thalamus asymmetry is 38.6 % (expected at most 25 %)" in text
 
 
 def test_each_region_has_its_prevalence(page):

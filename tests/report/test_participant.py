@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from cmb_bidsapp.anatomy.quality import Measure
+from cmb_bidsapp.anatomy.quality import Measure, warnings
 from cmb_bidsapp.bids.outputs import read_sidecar, sidecar_of, write_json
 from cmb_bidsapp.bids.tables import read_table, write_table
 from cmb_bidsapp.core.labels import MARS_FORM
@@ -174,12 +174,10 @@ def test_a_card_has_its_place_for_scripts_and_its_numbers_for_readers(finished, 
 def test_a_card_says_in_a_sentence_what_a_reader_wants_first(report):
     first, second = cards(report)[:2]
     said, _, details = words(first).partition("Details")
-    assert said.strip() in (
-        "1 Definite. 3.8 mm, frontal right. 80 % likely true. Round (1.00). Show in volume",
-        "1 Definite. 3.8 mm, frontal right. 80 % likely true. Round (1.00).",
-    )
+    sentence = "Candidate 1. Definite. 3.8 mm, frontal right. 80 % likely true. Round (1.00)."
+    assert said.strip() in (f"{sentence} Show in volume", sentence)
     assert "network" in details
-    assert "3 Possible. 3.8 mm, thalamus left. 69 % likely true." in words(second)
+    assert "Candidate 3. Possible. 3.8 mm, thalamus left. 69 % likely true." in words(second)
 
 
 def test_what_the_algorithm_thinks_can_be_hidden(report):
@@ -241,13 +239,14 @@ def test_a_microbleed_without_a_side_has_a_column(tmp_path, finished, report):
 
 def quality(tmp_path, finished, measures):
     write_measures(finished, measures)
+    sidecar = {**read_sidecar(finished.t2star), "Notes": [*warnings(measures)]}
+    write_json(sidecar_of(finished.t2star), sidecar)
     page = write_report(tmp_path, session_of(tmp_path)).read_text()
     return page, section(page, "checks").partition('<div class="pictures">')[0]
 
 
 def test_what_is_out_of_its_limits_comes_first_with_a_word_and_a_symbol(tmp_path, finished):
-    page, checks = quality(tmp_path, finished, MEASURES)
-    assert "2 of 4 measures of the anatomy are outside" in words(section(page, "summary"))
+    _, checks = quality(tmp_path, finished, MEASURES)
     first, _, inside = checks.partition("<details>")
     assert "overlap of the brain masks ▼ too low 0.812 0.9 Dice" in words(first)
     assert "putamen volume ▲ too high 24.7 5 20 ml" in words(first)
@@ -256,9 +255,21 @@ def test_what_is_out_of_its_limits_comes_first_with_a_word_and_a_symbol(tmp_path
     assert not re.search("too low|too high", inside)
 
 
+def test_what_is_out_of_its_limits_is_one_line_with_a_way_to_the_checks(tmp_path, finished):
+    uneven = Measure(measure="putamen asymmetry", value=0.3121, units="share", high=0.3)
+    page, checks = quality(tmp_path, finished, [*MEASURES[:2], uneven])
+    told = "check the anatomy: overlap of the brain masks is 0.812 Dice (expected at least 0.9); "
+    told += "putamen asymmetry is 31.2 % (expected at most 30 %)"
+    assert told in words(section(page, "summary"))
+    assert '<a href="#quality-session">see the checks</a>' in page
+    assert "putamen asymmetry ▲ too high 31.2 30 %" in words(checks)
+    assert words(page).count("expected at most 30 %") == 1
+    assert " share" not in words(checks)
+
+
 def test_where_all_is_within_its_limits_nothing_is_said_above(tmp_path, finished):
     page, checks = quality(tmp_path, finished, [m for m in MEASURES if m.flag == "ok"])
-    assert "outside" not in section(page, "summary")
+    assert "check the anatomy" not in section(page, "summary")
     assert "Within their limits: 2 of 2 measures" in checks
     assert "▲" not in checks
 

@@ -88,13 +88,20 @@ def test_cards_say_what_a_candidate_is_through_time(tmp_path):
     cards = [words(card) for card in found]
     told = {card.partition(". ")[0]: card for card in cards if card.startswith("Microbleed")}
     # The number of the candidate is for blinded readers.
-    assert "Microbleed 2. 1 Definite" in told["Microbleed 2"]
+    assert "Microbleed 2. Candidate 1. Definite" in told["Microbleed 2"]
     said = {name: card.partition(" Show")[0].split(") ")[-1] for name, card in told.items()}
     assert {name: text.split(". ")[-1] for name, text in said.items()} == {
         "Microbleed 1": "since ses-B",
         "Microbleed 2": "new",
         "Microbleed 3": "baseline",
     }
+
+
+def test_a_candidate_that_is_not_followed_is_called_by_its_number(tmp_path, open_page):
+    """A bare 2 would be taken for microbleed 2."""
+    page = open_page(compared(tmp_path))
+    heads = page.locator(".cards[data-of='ses-A'] .card h4").all_inner_texts()
+    assert set(heads) == {"Microbleed 1.", "Microbleed 2.", "Candidate 2."}
 
 
 def test_cards_are_in_the_order_of_their_headings_or_of_what_changed(tmp_path, open_page):

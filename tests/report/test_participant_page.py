@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from cmb_bidsapp.report.figures import closeup_name
-from tests.report.accessible import violations
+from tests.report.accessible import broken_headings, violations
 from tests.report.heads import (
     LEFT_THALAMUS,
     RIGHT_FRONTAL,
@@ -186,6 +186,32 @@ def test_text_stands_out_from_what_is_behind_it(page):
 def two_sessions(tmp_path_factory):
     """A report with changes, made once."""
     return compared(tmp_path_factory.mktemp("compared"))
+
+
+@pytest.mark.parametrize("width", [1366, 390])
+def test_no_heading_is_broken_at_a_hyphen(two_sessions, open_page, width):
+    page = open_page(two_sessions, viewport={"width": width, "height": 800})
+    heads = page.locator("#summary thead").inner_text()
+    assert "ARIA-H" in heads
+    assert "new since ses-B" in " ".join(heads.split())
+    assert broken_headings(page) == []
+
+
+def test_headings_of_words_are_above_their_first_letter(two_sessions, open_page):
+    page = open_page(two_sessions)
+    for cell in page.locator("#summary tbody tr").first.locator("td.words").all():
+        at = cell.evaluate("cell => cell.cellIndex")
+        head = page.locator("#summary thead th").nth(at)
+        assert head.evaluate("head => getComputedStyle(head).textAlign") == "left"
+
+
+def test_sums_of_the_form_are_set_off_whatever_they_are(page):
+    rows = page.locator(".form .sub-total")
+    colors = "row => [...row.cells].slice(1).map((cell) => getComputedStyle(cell).backgroundColor)"
+    shades = {shade for row in rows.all() for shade in row.evaluate(colors)}
+    assert len(shades) == 1
+    region = page.locator(".form .region td:not(.some)").first
+    assert region.evaluate("cell => getComputedStyle(cell).backgroundColor") not in shades
 
 
 def test_columns_of_changes_without_a_number_are_left_out(two_sessions, open_page):
