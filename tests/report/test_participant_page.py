@@ -348,7 +348,7 @@ def test_the_bar_has_no_line_for_words_that_it_does_not_say(two_sessions, open_p
     reader.click_volume(0, 0, 0, "ses-B")
     assert reader.message.startswith("No candidate at")
     assert bar.bounding_box()["height"] > 2 * strip.bounding_box()["height"]
-    assert page.evaluate(COVERED) == [0, 0]
+    page.wait_for_function(f"() => ({COVERED})().every((covered) => covered === 0)")
 
 
 @pytest.mark.parametrize("width", [1366, 390])
