@@ -264,7 +264,7 @@ DECIDE = Phase(
     name="decide", run=decide, inputs=decide_inputs, parameters=decide_parameters, version=18
 )
 FOLLOW = Phase(
-    name="follow", run=follow, inputs=follow_inputs, parameters=follow_parameters, version=8
+    name="follow", run=follow, inputs=follow_inputs, parameters=follow_parameters, version=9
 )
 SENSITIVITY = Phase(
     name="sensitivity",

@@ -31,7 +31,7 @@ _IMAGE, _LIST = (".nii.gz", ".nii"), (".tsv", ".json")
 #: Names of what is near the lesions of a method, but not its last word on them.
 _NOT_LESIONS = re.compile(
     r"_desc-(raw|ignore|mimics)_|_space-MNI|_(probseg|T1w|T2w|T2starw|FLAIR|swi|xfm)\."
-    r"|_(changes|implants|mars|qc|sensitivity|summary|tracks)\.",
+    r"|_(changes|implants|mars|qc|ratings|sensitivity|summary|tracks)\.",
     re.IGNORECASE,
 )
 _ELSEWHERE = {"logs", "figures", "sourcedata"}

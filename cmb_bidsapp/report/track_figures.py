@@ -161,4 +161,7 @@ def words_of(track: History, sessions: Sequence[str]) -> list[str]:
     sessions
         Names of the sessions, in the same order.
     """
-    return [f"{name}  {one.change or one.state}" for name, one in zip(sessions, track, strict=True)]
+    return [
+        f"{name}  {(one.change or one.state).replace('-', ' ')}"
+        for name, one in zip(sessions, track, strict=True)
+    ]

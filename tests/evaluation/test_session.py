@@ -28,6 +28,7 @@ OURS = "sub-01_space-T2starw_label-CMB_mask.nii.gz"
 def test_tables_of_a_participant_with_several_sessions_are_no_predictions(tmp_path):
     session = "sub-01_ses-1_space-T2starw_label-CMB_mask.nii.gz"
     tables = [f"sub-01_label-CMB_{what}.tsv" for what in ("changes", "tracks")]
+    tables.append("sub-01_rater-AB_ratings.tsv")
     assert chosen(touched(tmp_path, session, *tables)) == ({"sub-01_ses-1": session}, [])
 
 

@@ -18,21 +18,32 @@ def violations(page) -> list[str]:
     ]
 
 
-#: Words of headings that are broken at a hyphen.
-BROKEN = """() => [...document.querySelectorAll('thead th')].flatMap((head) => {
-  const texts = document.createTreeWalker(head, NodeFilter.SHOW_TEXT), broken = [];
+#: Words of elements that go on in a second line; those with hyphens may.
+BROKEN = """([selector, word]) => [...document.querySelectorAll(selector)].flatMap((one) => {
+  const texts = document.createTreeWalker(one, NodeFilter.SHOW_TEXT), broken = [];
   for (let text = texts.nextNode(); text; text = texts.nextNode()) {
-    for (const { 0: word, index } of text.data.matchAll(/\\S+-\\S+/g)) {
+    for (const { 0: found, index } of text.data.matchAll(new RegExp(word, "g"))) {
       const range = document.createRange();
       range.setStart(text, index);
-      range.setEnd(text, index + word.length);
-      if (new Set([...range.getClientRects()].map(({ top }) => top)).size > 1) broken.push(word);
+      range.setEnd(text, index + found.length);
+      if (new Set([...range.getClientRects()].map(({ top }) => top)).size > 1) broken.push(found);
     }
   }
   return broken;
 })"""
 
 
-def broken_headings(page) -> list[str]:
-    """Words of the headings of tables that go on in a second line after a hyphen."""
-    return page.evaluate(BROKEN)
+def broken_words(page, selector, word=r"\S+-\S+") -> list[str]:
+    """Words with a hyphen that go on in a second line after it.
+
+    Parameters
+    ----------
+    page
+        As it stands.
+    selector
+        Of the elements that are looked at.
+    word
+        Regular expression of the words.
+    """
+    found: list[str] = page.evaluate(BROKEN, [selector, word])
+    return found

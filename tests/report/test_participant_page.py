@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from cmb_bidsapp.report.figures import closeup_name
-from tests.report.accessible import broken_headings, violations
+from tests.report.accessible import broken_words, violations
 from tests.report.heads import (
     LEFT_THALAMUS,
     RIGHT_FRONTAL,
@@ -194,7 +194,15 @@ def test_no_heading_is_broken_at_a_hyphen(two_sessions, open_page, width):
     heads = page.locator("#summary thead").inner_text()
     assert "ARIA-H" in heads
     assert "new since ses-B" in " ".join(heads.split())
-    assert broken_headings(page) == []
+    assert broken_words(page, "thead th") == []
+
+
+def test_no_range_of_classes_is_broken(two_sessions, open_page):
+    page = open_page(two_sessions)
+    page.evaluate("() => document.querySelectorAll('details').forEach((one) => (one.open = true))")
+    for width in range(320, 460, 10):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert broken_words(page, ".facts dd", r"\d-\d") == [], width
 
 
 def test_headings_of_words_are_above_their_first_letter(two_sessions, open_page):
@@ -362,3 +370,12 @@ def test_the_cause_of_a_failure_can_be_read_in_the_overview(tmp_path, open_page,
     assert told["x"] + told["width"] <= width
     # Of one volume there is no other session to flip to.
     assert "other session" not in page.locator(".viewer-help").inner_text()
+
+
+def test_a_blinded_card_on_a_phone_has_no_empty_line(two_sessions, open_page):
+    page = open_page(two_sessions, to_read=True, viewport={"width": 390, "height": 844})
+    Reader(page, "AB", "Blinded")
+    card = page.locator(".card.review-current")
+    card.wait_for()
+    name, show = (card.locator(one).first.bounding_box() for one in ("h4", ".show"))
+    assert show["y"] - (name["y"] + name["height"]) < name["height"]

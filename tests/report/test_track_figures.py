@@ -90,6 +90,8 @@ def test_panels_stand_side_by_side_with_a_white_line_between(image, tmp_path):
 def test_each_panel_says_its_session_and_what_it_has():
     track = (
         SimpleNamespace(change=Change.BASELINE, state=State.PRESENT),
+        SimpleNamespace(change=None, state=State.BELOW_THRESHOLD),
         SimpleNamespace(change=None, state=State.GONE),
     )
-    assert words_of(track, ["ses-A", "ses-B"]) == ["ses-A  baseline", "ses-B  gone"]
+    told = words_of(track, ["ses-A", "ses-B", "ses-C"])
+    assert told == ["ses-A  baseline", "ses-B  below threshold", "ses-C  gone"]
